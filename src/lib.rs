@@ -1,0 +1,32 @@
+//! One static binary that gives a virtual appliance its front door and its license.
+//!
+//! ```text
+//! data     listener -> tls -> head -> policy -> route -> forward or tunnel -> service
+//! control  curl/browser -> data flow -> control.sock -> management -> security -> store
+//! ```
+//!
+//! The two flows meet in [`live`]: keepers on the control side publish whole immutable values, the
+//! data side takes a snapshot per request and holds no lock while it waits for a socket.
+//! The modules stand in the order a start-up meets them.
+
+pub mod cli;
+
+pub mod config;
+
+pub mod log;
+
+pub mod live;
+
+pub mod utc;
+
+pub mod store;
+
+pub mod security;
+
+pub mod management;
+
+pub mod monitor;
+
+pub mod gate;
+
+pub mod daemon;

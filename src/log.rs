@@ -1,0 +1,115 @@
+//! One-line records on standard error, in two kinds: operations, and security events.
+//!
+//! A line is `<time> <level> <text>`; the level of a security event is `security`, so that
+//! `grep ' security '` is the audit trail. What strangers send is escaped before it is written, and
+//! nothing secret is ever passed in.
+
+use std::fmt::{self, Display, Write as _};
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::utc;
+
+/// Where lines go; cheap to clone and handed down from the daemon.
+#[derive(Clone)]
+pub struct Log(Arc<dyn Fn(&str) + Send + Sync>);
+
+/// Characters a line may have; what is longer is cut, so that a stranger can't fill the disk with one request.
+const LONGEST_LINE: usize = 2_000;
+
+impl Log {
+    /// Writes to standard error. A line that can't be written is lost, and nothing stops for it.
+    pub fn to_stderr() -> Log {
+        Log(Arc::new(|line| {
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }))
+    }
+
+    /// Hands every line to `sink`, for tests.
+    pub fn to(sink: impl Fn(&str) + Send + Sync + 'static) -> Log {
+        Log(Arc::new(sink))
+    }
+
+    /// What an operator may want to know.
+    pub fn info(&self, text: impl Display) {
+        self.line("info", &text);
+    }
+
+    /// What an operator should look at.
+    pub fn warn(&self, text: impl Display) {
+        self.line("warning", &text);
+    }
+
+    /// What keeps a promise from being kept.
+    pub fn error(&self, text: impl Display) {
+        self.line("error", &text);
+    }
+
+    /// Who was let in or refused, and what was changed: one line an event, never a secret.
+    pub fn security(&self, text: impl Display) {
+        self.line("security", &text);
+    }
+
+    fn line(&self, level: &str, text: &dyn Display) {
+        let now = utc::format(utc::unix_seconds(SystemTime::now()));
+        let mut line = String::with_capacity(120);
+        let _ = write!(Escaped(&mut line), "{now} {level} {text}");
+        line.push('\n');
+        (self.0)(&line);
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Log")
+    }
+}
+
+/// Keeps a line one line: control characters are written as escapes, so that nobody can forge a record.
+struct Escaped<'a>(&'a mut String);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if self.0.len() >= LONGEST_LINE {
+                return Err(fmt::Error);
+            }
+            if c.is_control() {
+                self.0.extend(c.escape_default());
+            } else {
+                self.0.push(c);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::{LONGEST_LINE, Log};
+
+    fn lines() -> (Log, Arc<Mutex<Vec<String>>>) {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&kept);
+        (Log::to(move |line| sink.lock().unwrap().push(line.to_owned())), kept)
+    }
+
+    #[test]
+    fn a_stranger_cannot_forge_a_second_line() {
+        let (log, kept) = lines();
+        log.info("GET /\r\n2026-01-01T00:00:00Z security admin let in\u{1b}[2K");
+        let line = kept.lock().unwrap().concat();
+        assert_eq!(line.matches('\n').count(), 1, "{line}");
+        assert!(line.contains(r"\r\n2026") && !line.contains('\u{1b}'), "{line}");
+    }
+
+    #[test]
+    fn a_line_has_an_end() {
+        let (log, kept) = lines();
+        log.info("x".repeat(100_000));
+        assert!(kept.lock().unwrap().concat().len() <= LONGEST_LINE + 1);
+    }
+}

@@ -1,0 +1,52 @@
+//! Seconds since 1970 as the dates people and manuals write, without a time zone database.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Seconds since 1970-01-01T00:00:00Z; negative before that. Saturates outside `i64`.
+pub fn unix_seconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => {
+            -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX).saturating_add(1)
+        }
+    }
+}
+
+/// `YYYY-MM-DDTHH:MM:SSZ`, the form of the manuals' `subscription_expiry`.
+pub fn format(unix_seconds: i64) -> String {
+    let (days, second) = (unix_seconds.div_euclid(86_400), unix_seconds.rem_euclid(86_400));
+    let (year, month, day) = civil(days);
+    let (hour, minute) = (second / 3_600, second / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}Z", second % 60)
+}
+
+/// Days since 1970-01-01 to the proleptic Gregorian date.
+///
+/// Counts in eras of 400 years (146,097 days) that begin on 1 March, so that the leap day is the
+/// last day of its year and needs no special case.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468; // 0000-03-01 to 1970-01-01
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::format;
+
+    #[test]
+    fn dates_are_written_as_the_manual_writes_them() {
+        assert_eq!(format(0), "1970-01-01T00:00:00Z");
+        assert_eq!(format(1_634_387_197), "2021-10-16T12:26:37Z");
+        assert_eq!(format(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(format(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(format(4_107_542_400), "2100-03-01T00:00:00Z");
+        assert_eq!(format(-1), "1969-12-31T23:59:59Z");
+    }
+}
