@@ -29,4 +29,8 @@ pub mod monitor;
 
 pub mod gate;
 
+pub mod privileges;
+
+pub mod wishes;
+
 pub mod daemon;

@@ -20,6 +20,25 @@ pub fn format(unix_seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}Z", second % 60)
 }
 
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, the form of HTTP's `Date` (RFC 9110 section 5.6.7).
+pub fn http_date(unix_seconds: i64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]; // 1970-01-01 was a Thursday
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let name = |names: &'static [&str], at: i64| {
+        usize::try_from(at).ok().and_then(|at| names.get(at)).copied().unwrap_or_default()
+    };
+    let (days, second) = (unix_seconds.div_euclid(86_400), unix_seconds.rem_euclid(86_400));
+    let (year, month, day) = civil(days);
+    let (hour, minute) = (second / 3_600, second / 60 % 60);
+    format!(
+        "{}, {day:02} {} {year:04} {hour:02}:{minute:02}:{:02} GMT",
+        name(&DAYS, days.rem_euclid(7)),
+        name(&MONTHS, month - 1),
+        second % 60
+    )
+}
+
 /// Days since 1970-01-01 to the proleptic Gregorian date.
 ///
 /// Counts in eras of 400 years (146,097 days) that begin on 1 March, so that the leap day is the
@@ -38,7 +57,13 @@ fn civil(days: i64) -> (i64, i64, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::format;
+    use super::{format, http_date};
+
+    #[test]
+    fn http_dates_are_those_of_the_rfc() {
+        assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+    }
 
     #[test]
     fn dates_are_written_as_the_manual_writes_them() {

@@ -1,0 +1,77 @@
+//! Addresses to sockets, before anything else is touched: privileges are dropped in between.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+
+use crate::config::{Listen, Serves};
+
+/// Connections the kernel may hold for us until we accept them.
+const BACKLOG: i32 = 4_096;
+
+/// A port that is bound and not served yet, so that privileges can be dropped in between.
+pub struct Bound {
+    pub(super) listener: TcpListener,
+    pub(super) listen: Listen,
+}
+
+impl Bound {
+    /// Binds the address of `listen`. `[::]` takes IPv4 too, and is `0.0.0.0` where there is no IPv6.
+    ///
+    /// # Errors
+    /// One line that names the address, the reason and what to look at.
+    pub fn new(listen: &Listen) -> Result<Bound, String> {
+        let mut address = listen.address;
+        let bound = match bind(address) {
+            Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
+                if address.ip() == std::net::Ipv6Addr::UNSPECIFIED =>
+            {
+                address = SocketAddr::from(([0, 0, 0, 0], address.port()));
+                bind(address)
+            }
+            bound => bound,
+        };
+        let listener = bound.map_err(|e| {
+            let port = address.port();
+            let next = match e {
+                Errno::ADDRINUSE => format!(" ('ss -ltnp sport = :{port}' shows by whom)"),
+                Errno::ACCESS => " (ports below 1024 need root or CAP_NET_BIND_SERVICE)".to_owned(),
+                _ => String::new(),
+            };
+            format!("cannot listen on {address}: {}{next}", io::Error::from(e))
+        })?;
+        let mut listen = listen.clone();
+        if let Ok(local) = listener.local_addr() {
+            listen.address = local; // with the port the kernel chose where 0 was asked for
+        }
+        Ok(Bound { listener, listen })
+    }
+
+    /// `address (serves, scheme)`, for the line that tells the operator.
+    pub fn describe(&self) -> String {
+        let scheme = if self.listen.tls { "https" } else { "http" };
+        let serves = match self.listen.serves {
+            Serves::All => "all",
+            Serves::Management => "management",
+            Serves::Monitoring => "monitoring",
+            Serves::Speech => "speech",
+            Serves::Realtime => "realtime",
+        };
+        format!("{} ({serves}, {scheme})", self.listen.address)
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, Errno> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, false)?;
+    }
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(TcpListener::from(socket))
+}

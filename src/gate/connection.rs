@@ -1,0 +1,102 @@
+//! A client's connection between two events.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::head::HeadBuffer;
+use super::reply::Reply;
+use super::stream::{ClientStream, Duplex};
+use super::{limits, now};
+
+/// Waits without a thread, and without a buffer unless a head has begun to arrive.
+pub(super) struct Connection {
+    pub(super) stream: ClientStream,
+    pub(super) peer: SocketAddr,
+    pub(super) phase: Phase,
+    pub(super) head: HeadBuffer,
+    pub(super) deadline: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Handshake,
+    /// Waits for a request, or for the rest of its head.
+    Head,
+    /// Has had its last answer; so many bytes may still come and go unread.
+    Linger(usize),
+}
+
+/// What becomes of a connection after an event.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Wait for the client.
+    Park,
+    /// Close it.
+    Gone,
+}
+
+impl Connection {
+    pub(super) fn expect_request(&mut self) {
+        self.phase = Phase::Head;
+        self.deadline =
+            Instant::now() + if self.head.is_empty() { limits::IDLE } else { limits::HEAD };
+    }
+
+    /// True if nothing can be done before the client sends more.
+    pub(super) fn is_waiting(&mut self) -> bool {
+        self.phase == Phase::Head && self.head.is_empty() && !self.stream.holds_input()
+    }
+
+    /// Takes what has arrived of a head; false if that is nothing.
+    pub(super) fn read_head(&mut self) -> io::Result<bool> {
+        let mut arrived = [0; 4 << 10];
+        match self.stream.try_read(&mut arrived) {
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Ok(n) => {
+                if self.head.is_empty() {
+                    self.deadline = Instant::now() + limits::HEAD;
+                }
+                self.head.extend(arrived.get(..n).unwrap_or_default());
+                Ok(true)
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Says that nothing more will come from us, and goes on to hear the client out.
+    pub(super) fn hang_up(&mut self) {
+        self.stream.say_goodbye();
+        self.phase = Phase::Linger(limits::LINGER_BYTES);
+        self.deadline = Instant::now() + limits::LINGER;
+        let _ = self.head.take_rest();
+    }
+
+    /// Reads and forgets, so that the close does not reset a connection with an answer on its way.
+    pub(super) fn hear_out(&mut self, mut left: usize) -> Next {
+        let mut unread = [0; 4 << 10];
+        loop {
+            match io::Read::read(&mut self.stream.tcp(), &mut unread) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    self.phase = Phase::Linger(left);
+                    return Next::Park;
+                }
+                Ok(n) if n > 0 && n <= left => left -= n,
+                _ => return Next::Gone,
+            }
+        }
+    }
+
+    /// Its time is up.
+    pub(super) fn expire(mut self) {
+        if self.phase == Phase::Head {
+            if !self.head.is_empty() {
+                let late = Reply::error(None, 408, "the request head took too long to arrive");
+                let _ = self.stream.try_write(&late.to_bytes(false, true, &now()));
+            }
+            self.stream.say_goodbye();
+        }
+    }
+}

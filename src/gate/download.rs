@@ -1,0 +1,218 @@
+//! The answer on its way to the client: interim heads, the final head, its body.
+
+use std::io::{self, ErrorKind};
+
+use super::fields::Fields;
+use super::framing::{self, Decoder, Encoder, Length};
+use super::head::{AnswerHead, HeadBuffer, RequestHead};
+use super::outbox::Outbox;
+use super::stream::{ClientStream, Duplex};
+
+/// Taken from the service's framing and put into the client's.
+pub(super) struct Download {
+    outbox: Outbox,
+    /// TLS may still hold bytes that the outbox has handed on.
+    unflushed: bool,
+    head: HeadBuffer,
+    /// Set once the final head has been read.
+    body: Option<Decoder>,
+    encoder: Encoder,
+    is_complete: bool,
+    /// The client's connection ends with this answer.
+    pub(super) close: bool,
+    /// The service's connection can carry another request.
+    pub(super) reusable: bool,
+}
+
+/// What came of some bytes of the service's.
+#[must_use]
+pub(super) enum Taken {
+    Answer,
+    /// Both sides have agreed on a WebSocket.
+    Switched,
+}
+
+/// What the answer depends on.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) head: &'a RequestHead,
+    pub(super) websocket: bool,
+    /// The whole request has come from the client.
+    pub(super) complete: bool,
+}
+
+impl Download {
+    pub(super) fn new(close: bool) -> Download {
+        Download {
+            outbox: Outbox::default(),
+            unflushed: false,
+            head: HeadBuffer::default(),
+            body: None,
+            encoder: Encoder::Bare,
+            is_complete: false,
+            close,
+            reusable: false,
+        }
+    }
+
+    /// The final head has been read, so the client can't be given another.
+    pub(super) fn has_begun(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// The service owes more of it.
+    pub(super) fn wants_more(&self) -> bool {
+        !self.is_complete
+    }
+
+    /// Bytes wait for the client to take them.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.outbox.is_empty() || self.unflushed
+    }
+
+    /// Takes bytes from the service.
+    ///
+    /// # Errors
+    /// What is wrong with the answer.
+    pub(super) fn take(
+        &mut self,
+        arrived: &[u8],
+        asked: Asked<'_>,
+        content: &mut Vec<u8>,
+    ) -> Result<Taken, &'static str> {
+        if self.has_begun() {
+            self.take_body(arrived, content)?;
+            return Ok(Taken::Answer);
+        }
+        self.head.extend(arrived);
+        while let Some(head) = self.head.answer()? {
+            match head.status {
+                101 if asked.websocket => {
+                    self.switch(head);
+                    return Ok(Taken::Switched);
+                }
+                101 => return Err("it switched to a protocol nobody asked for"),
+                100..=199 => self.relay_interim(head, asked),
+                _ => {
+                    self.begin(head, asked)?;
+                    let rest = self.head.take_rest();
+                    self.take_body(&rest, content)?;
+                    return Ok(Taken::Answer);
+                }
+            }
+        }
+        Ok(Taken::Answer)
+    }
+
+    /// The service has hung up; true if that is how its answer ends.
+    pub(super) fn end_of_connection(&mut self) -> bool {
+        let ends = self.body.as_mut().is_some_and(Decoder::end_of_connection);
+        if ends && !self.is_complete {
+            self.complete();
+        }
+        ends
+    }
+
+    /// Sends what the client takes; true if something moved.
+    pub(super) fn send(&mut self, client: &mut ClientStream) -> io::Result<bool> {
+        let mut moved = false;
+        if !self.outbox.is_empty() {
+            moved = self.outbox.send(client)?;
+            self.unflushed |= moved;
+        }
+        if self.unflushed && self.outbox.is_empty() {
+            match client.try_flush() {
+                Ok(()) => {
+                    self.unflushed = false;
+                    moved = true;
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(moved)
+    }
+
+    /// What a tunnel's client gets first: the 101, and what the service has said behind it.
+    pub(super) fn into_tunnel(mut self) -> Vec<u8> {
+        let mut bytes = self.outbox.into_rest();
+        bytes.extend(self.head.take_rest());
+        bytes
+    }
+
+    /// 100 (Continue), 102, 103: for clients that can tell them from a final answer.
+    fn relay_interim(&mut self, mut head: AnswerHead, asked: Asked<'_>) {
+        let expected = head.status != 100 || asked.head.fields.first("expect").is_some();
+        if asked.head.minor == 1 && expected {
+            head.fields.remove_hop_by_hop();
+            self.write_head(&head);
+        }
+    }
+
+    fn switch(&mut self, mut head: AnswerHead) {
+        head.fields.remove_hop_by_hop();
+        head.fields.push("Connection", "Upgrade");
+        head.fields.push("Upgrade", "websocket");
+        self.write_head(&head);
+    }
+
+    fn begin(&mut self, mut head: AnswerHead, asked: Asked<'_>) -> Result<(), &'static str> {
+        let length = framing::of_answer(&asked.head.method, &head)?;
+        self.reusable = head.minor == 1
+            && !head.fields.lists("connection", "close")
+            && length != Length::UntilClose;
+        head.fields.remove_hop_by_hop();
+        if head.status == 204 {
+            head.fields.remove("content-length"); // RFC 9110 section 8.6
+        }
+        // A body whose end is not known by number goes in chunks to those who know chunks.
+        if matches!(length, Length::Chunked | Length::UntilClose) {
+            if asked.head.minor == 1 {
+                self.encoder = Encoder::Chunked;
+                head.fields.push("Transfer-Encoding", "chunked");
+            } else {
+                self.close = true;
+            }
+        }
+        // The service answers without having heard all: the rest can't be told from a new request.
+        self.close |= !asked.complete;
+        if self.close {
+            head.fields.push("Connection", "close");
+        }
+        self.write_head(&head);
+        let body = Decoder::new(length);
+        let has_no_body = body.is_complete();
+        self.body = Some(body);
+        if has_no_body {
+            self.complete();
+        }
+        Ok(())
+    }
+
+    fn take_body(&mut self, arrived: &[u8], content: &mut Vec<u8>) -> Result<(), &'static str> {
+        let Some(body) = &mut self.body else { return Ok(()) };
+        content.clear();
+        let taken = if self.is_complete { 0 } else { body.decode(arrived, content)? };
+        self.encoder.encode(content, self.outbox.end());
+        if body.is_complete() && !self.is_complete {
+            self.complete();
+        }
+        if taken < arrived.len() {
+            self.reusable = false; // it says more than it was asked
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self) {
+        let none = Fields::default();
+        let trailers = self.body.as_ref().map_or(&none, |body| &body.trailers);
+        self.encoder.end(trailers, self.outbox.end());
+        self.is_complete = true;
+    }
+
+    fn write_head(&mut self, head: &AnswerHead) {
+        let line = format!("HTTP/1.1 {} {}\r\n", head.status, head.reason);
+        self.outbox.end().extend_from_slice(line.as_bytes());
+        head.fields.write_to(self.outbox.end());
+    }
+}

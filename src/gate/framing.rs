@@ -1,0 +1,396 @@
+//! Where a body ends: the one place with the rules of RFC 9112 section 6, strictly.
+
+use std::io::Write as _;
+
+use super::fields::Fields;
+use super::head::{AnswerHead, Malformed, RequestHead};
+
+/// How a message body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// After so many bytes; 0 is no body.
+    Exact(u64),
+    /// With a chunk of size zero and the trailer section.
+    Chunked,
+    /// With the connection (answers only).
+    UntilClose,
+}
+
+/// The body of a request.
+///
+/// # Errors
+/// 400 for every head that two parsers could frame differently; 501 for a transfer coding that is not
+/// ours to undo.
+pub(crate) fn of_request(head: &RequestHead) -> Result<Length, Malformed> {
+    let length = content_length(&head.fields).map_err(Malformed::bad)?;
+    if head.fields.first("transfer-encoding").is_none() {
+        return Ok(Length::Exact(length.unwrap_or(0)));
+    }
+    if head.minor == 0 {
+        return Err(Malformed::bad("HTTP/1.0 knows no Transfer-Encoding"));
+    }
+    if length.is_some() {
+        return Err(Malformed::bad("both Content-Length and Transfer-Encoding are given"));
+    }
+    let codings: Vec<&[u8]> = head.fields.list("transfer-encoding").collect();
+    match codings.as_slice() {
+        [only] if only.eq_ignore_ascii_case(b"chunked") => Ok(Length::Chunked),
+        [.., last] if last.eq_ignore_ascii_case(b"chunked") => Err(Malformed {
+            status: 501,
+            reason: "the only transfer coding spoken here is chunked, once",
+        }),
+        _ => Err(Malformed::bad("the last transfer coding of a request must be chunked")),
+    }
+}
+
+/// The body of an answer to `method`.
+///
+/// # Errors
+/// What is wrong with the head, for the log.
+pub(crate) fn of_answer(method: &str, head: &AnswerHead) -> Result<Length, &'static str> {
+    if method == "HEAD" || matches!(head.status, 100..=199 | 204 | 304) {
+        return Ok(Length::Exact(0));
+    }
+    let length = content_length(&head.fields)?;
+    if head.fields.first("transfer-encoding").is_none() {
+        return Ok(length.map_or(Length::UntilClose, Length::Exact));
+    }
+    let codings: Vec<&[u8]> = head.fields.list("transfer-encoding").collect();
+    match codings.as_slice() {
+        _ if length.is_some() => Err("both Content-Length and Transfer-Encoding are given"),
+        [only] if only.eq_ignore_ascii_case(b"chunked") && head.minor == 1 => Ok(Length::Chunked),
+        _ => Err("its transfer coding is not exactly chunked"),
+    }
+}
+
+fn content_length(fields: &Fields) -> Result<Option<u64>, &'static str> {
+    let mut values = fields.all("content-length");
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err("Content-Length is given twice");
+    }
+    // Up to 18 digits, so that no parser on the way can overflow; str::parse would take a sign.
+    if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
+        return Err("Content-Length is not a number");
+    }
+    std::str::from_utf8(value)
+        .ok()
+        .and_then(|digits| digits.parse().ok())
+        .map(Some)
+        .ok_or("Content-Length is not a number")
+}
+
+/// Bytes of one chunk-size line, extensions included; longer is an attack on somebody's buffer.
+const CHUNK_LINE_BYTES: usize = 256;
+
+/// Bytes of a trailer section.
+const TRAILER_BYTES: usize = 8 << 10;
+
+/// Takes the framing off a body that arrives in pieces.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    state: State,
+    /// The part of a line or trailer section that has arrived.
+    line: Vec<u8>,
+    /// Trailer fields, once the body is complete.
+    pub(crate) trailers: Fields,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Exact(u64),
+    ChunkSize,
+    ChunkData(u64),
+    ChunkEnd,
+    Trailers,
+    UntilClose,
+    Complete,
+}
+
+impl Decoder {
+    pub(crate) fn new(length: Length) -> Decoder {
+        let state = match length {
+            Length::Exact(0) => State::Complete,
+            Length::Exact(left) => State::Exact(left),
+            Length::Chunked => State::ChunkSize,
+            Length::UntilClose => State::UntilClose,
+        };
+        Decoder { state, line: Vec::new(), trailers: Fields::default() }
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.state == State::Complete
+    }
+
+    /// The connection has ended; true if that is how this body ends.
+    pub(crate) fn end_of_connection(&mut self) -> bool {
+        if self.state == State::UntilClose {
+            self.state = State::Complete;
+        }
+        self.is_complete()
+    }
+
+    /// Appends the content of `input` to `content` and says how many bytes of it belong to this body.
+    ///
+    /// # Errors
+    /// What is wrong with the chunks.
+    pub(crate) fn decode(
+        &mut self,
+        input: &[u8],
+        content: &mut Vec<u8>,
+    ) -> Result<usize, &'static str> {
+        let mut rest = input;
+        while !rest.is_empty() && !self.is_complete() {
+            match self.state {
+                State::Exact(left) | State::ChunkData(left) => {
+                    let taken = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                    let (now, later) = rest.split_at(taken);
+                    content.extend_from_slice(now);
+                    rest = later;
+                    let left = left - taken as u64;
+                    self.state = match (self.state, left) {
+                        (State::Exact(_), 0) => State::Complete,
+                        (State::Exact(_), _) => State::Exact(left),
+                        (_, 0) => State::ChunkEnd,
+                        _ => State::ChunkData(left),
+                    };
+                }
+                State::UntilClose => {
+                    content.extend_from_slice(rest);
+                    rest = &[];
+                }
+                State::ChunkSize | State::ChunkEnd | State::Trailers => {
+                    rest = self.take_line(rest)?;
+                }
+                State::Complete => {}
+            }
+        }
+        Ok(input.len() - rest.len())
+    }
+
+    /// Takes bytes up to the end of a line and acts on it once it is whole.
+    fn take_line<'a>(&mut self, input: &'a [u8]) -> Result<&'a [u8], &'static str> {
+        let end = input.iter().position(|byte| *byte == b'\n');
+        let (now, later) = input.split_at(end.map_or(input.len(), |at| at + 1));
+        self.line.extend_from_slice(now);
+        let ceiling = if self.state == State::Trailers { TRAILER_BYTES } else { CHUNK_LINE_BYTES };
+        if self.line.len() > ceiling {
+            return Err("a chunk-size line or trailer section is too long");
+        }
+        if end.is_none() {
+            return Ok(later);
+        }
+        if !self.line.ends_with(b"\r\n") {
+            return Err("a line of the chunked body does not end in CRLF");
+        }
+        match self.state {
+            State::ChunkSize => {
+                self.state = match chunk_size(self.line.trim_ascii_end())? {
+                    0 => State::Trailers,
+                    size => State::ChunkData(size),
+                };
+                self.line.clear();
+            }
+            State::ChunkEnd => {
+                if self.line != b"\r\n" {
+                    return Err("a chunk is longer than its size says");
+                }
+                self.state = State::ChunkSize;
+                self.line.clear();
+            }
+            // The section is kept whole until its empty line.
+            _ if self.line == b"\r\n" || self.line.ends_with(b"\r\n\r\n") => {
+                self.trailers = trailers(&self.line)?;
+                self.line = Vec::new();
+                self.state = State::Complete;
+            }
+            _ => {}
+        }
+        Ok(later)
+    }
+}
+
+/// `chunk-size [ chunk-ext ]` (RFC 9112 section 7.1); extensions are checked and dropped.
+fn chunk_size(line: &[u8]) -> Result<u64, &'static str> {
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let (size, extension) = line.split_at(digits);
+    if size.is_empty() || size.len() > 15 {
+        return Err("a chunk size is not a hexadecimal number");
+    }
+    if !(extension.is_empty() || extension.trim_ascii_start().starts_with(b";"))
+        || extension.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
+    {
+        return Err("a chunk extension is malformed");
+    }
+    size.iter()
+        .try_fold(0_u64, |sum, byte| Some(sum * 16 + u64::from(char::from(*byte).to_digit(16)?)))
+        .ok_or("a chunk size is not a hexadecimal number")
+}
+
+/// Fields a trailer must not set: framing, routing, authentication (RFC 9110 section 6.5.1).
+const NOT_IN_TRAILERS: [&str; 8] = [
+    "content-length",
+    "transfer-encoding",
+    "host",
+    "authorization",
+    "connection",
+    "content-type",
+    "content-encoding",
+    "trailer",
+];
+
+fn trailers(section: &[u8]) -> Result<Fields, &'static str> {
+    if section
+        .windows(2)
+        .any(|pair| pair[0] == b'\r' && pair[1] != b'\n' || pair[1] == b'\n' && pair[0] != b'\r')
+    {
+        return Err("a trailer field holds a lone CR or LF");
+    }
+    let mut lines = [httparse::EMPTY_HEADER; 32];
+    match httparse::parse_headers(section, &mut lines) {
+        Ok(httparse::Status::Complete((_, parsed))) => {
+            let mut fields = Fields::from_parsed(parsed);
+            NOT_IN_TRAILERS.iter().for_each(|name| fields.remove(name));
+            Ok(fields)
+        }
+        _ => Err("the trailer section is malformed"),
+    }
+}
+
+/// Puts framing on content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoder {
+    /// The content as it is: its end is known from a length or from the end of the connection.
+    Bare,
+    /// In chunks.
+    Chunked,
+}
+
+impl Encoder {
+    /// Appends `content` to `out`.
+    pub(crate) fn encode(self, content: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Encoder::Chunked if content.is_empty() => {} // a chunk of size zero would end the body
+            Encoder::Chunked => {
+                let _ = write!(out, "{:x}\r\n", content.len()); // a Vec takes everything
+                out.extend_from_slice(content);
+                out.extend_from_slice(b"\r\n");
+            }
+            Encoder::Bare => out.extend_from_slice(content),
+        }
+    }
+
+    /// Appends what ends the body.
+    pub(crate) fn end(self, trailers: &Fields, out: &mut Vec<u8>) {
+        if self == Encoder::Chunked {
+            out.extend_from_slice(b"0\r\n");
+            trailers.write_to(out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{Decoder, Encoder, Length, of_request};
+    use crate::gate::fields::Fields;
+    use crate::gate::head::RequestHead;
+
+    fn framed(lines: &[(&str, &str)]) -> Result<Length, u16> {
+        let mut fields = Fields::default();
+        for (name, value) in lines {
+            fields.push(name, *value);
+        }
+        let head =
+            RequestHead { method: "POST".to_owned(), target: "/".to_owned(), minor: 1, fields };
+        of_request(&head).map_err(|malformed| malformed.status)
+    }
+
+    fn decode(pieces: &[&[u8]]) -> Result<(Vec<u8>, bool, usize), &'static str> {
+        let mut decoder = Decoder::new(Length::Chunked);
+        let (mut content, mut taken) = (Vec::new(), 0);
+        for piece in pieces {
+            taken += decoder.decode(piece, &mut content)?;
+        }
+        Ok((content, decoder.is_complete(), taken))
+    }
+
+    #[test]
+    fn a_body_has_one_length_or_none() {
+        assert_eq!(framed(&[]), Ok(Length::Exact(0)));
+        assert_eq!(framed(&[("Content-Length", "12")]), Ok(Length::Exact(12)));
+        assert_eq!(framed(&[("Transfer-Encoding", "Chunked")]), Ok(Length::Chunked));
+        for lines in [
+            &[("Content-Length", "1"), ("Content-Length", "1")][..],
+            &[("Content-Length", "1, 1")],
+            &[("Content-Length", "+1")],
+            &[("Content-Length", "-1")],
+            &[("Content-Length", "0x10")],
+            &[("Content-Length", "")],
+            &[("Content-Length", "1 2")],
+            &[("Content-Length", "99999999999999999999")],
+            &[("Content-Length", "1"), ("Transfer-Encoding", "chunked")],
+            &[("Transfer-Encoding", "identity")],
+            &[("Transfer-Encoding", "chunked, gzip")],
+            &[("Transfer-Encoding", "xchunked")],
+            &[("Transfer-Encoding", "")],
+            &[("Transfer-Encoding", "chunked;q=1")],
+        ] {
+            assert_eq!(framed(lines), Err(400), "{lines:?}");
+        }
+        assert_eq!(framed(&[("Transfer-Encoding", "gzip, chunked")]), Err(501));
+        assert_eq!(
+            framed(&[("Transfer-Encoding", "chunked"), ("transfer-encoding", "chunked")]),
+            Err(501)
+        );
+    }
+
+    #[test]
+    fn chunks_may_come_in_any_pieces() {
+        let body = b"4;name=\"v\"\r\nWiki\r\n5\r\npedia\r\n0\r\nX-Sum: 9\r\n\r\nGET";
+        assert_eq!(decode(&[body]), Ok((b"Wikipedia".to_vec(), true, body.len() - 3)));
+        let single: Vec<&[u8]> = body.chunks(1).collect();
+        assert_eq!(decode(&single), Ok((b"Wikipedia".to_vec(), true, body.len() - 3)));
+    }
+
+    #[test]
+    fn chunks_that_parsers_read_differently_are_refused() {
+        for body in [
+            &b"4\nWiki\r\n0\r\n\r\n"[..],
+            b"4\r\nWikiX\r\n0\r\n\r\n",
+            b"4\r\nWiki\n0\r\n\r\n",
+            b"0x4\r\nWiki\r\n0\r\n\r\n",
+            b" 4\r\nWiki\r\n0\r\n\r\n",
+            b"+4\r\nWiki\r\n0\r\n\r\n",
+            b"\r\nWiki\r\n0\r\n\r\n",
+            b"4 x\r\nWiki\r\n0\r\n\r\n",
+            b"4\rX\r\nWiki\r\n0\r\n\r\n",
+            b"10000000000000000\r\n",
+            b"0\r\nX : y\r\n\r\n",
+            b"0\r\nX: y\n\r\n",
+            b"0\r\n folded\r\n\r\n",
+        ] {
+            assert!(decode(&[body]).is_err(), "{:?}", String::from_utf8_lossy(body));
+        }
+        let long = format!("4;{}\r\nWiki\r\n", "x".repeat(300));
+        assert!(decode(&[long.as_bytes()]).is_err());
+    }
+
+    #[test]
+    fn trailers_cannot_set_what_decides_framing_or_rights() {
+        let mut decoder = Decoder::new(Length::Chunked);
+        let body = b"0\r\nContent-Length: 5\r\nX-Sum: 9\r\nAuthorization: x\r\n\r\n";
+        decoder.decode(body, &mut Vec::new()).unwrap();
+        assert_eq!(decoder.trailers.iter().count(), 1);
+    }
+
+    #[test]
+    fn an_empty_piece_does_not_end_a_chunked_body() {
+        let mut out = Vec::new();
+        Encoder::Chunked.encode(b"", &mut out);
+        Encoder::Chunked.encode(b"0123456789abcdef!", &mut out);
+        Encoder::Chunked.end(&Fields::default(), &mut out);
+        assert_eq!(out, b"11\r\n0123456789abcdef!\r\n0\r\n\r\n");
+    }
+}

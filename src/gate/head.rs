@@ -1,0 +1,281 @@
+//! Bytes to a request or answer head, under limits. No sockets here.
+//!
+//! What two parsers could read differently is refused: a proxy that guesses differently from the
+//! service behind it can be made to smuggle a request past the policy (RFC 9112 section 11.2).
+
+use super::fields::Fields;
+use super::limits;
+
+/// Why a request was refused before anybody judged it: a status and a sentence for the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Malformed {
+    pub(crate) status: u16,
+    pub(crate) reason: &'static str,
+}
+
+impl Malformed {
+    pub(crate) const fn bad(reason: &'static str) -> Malformed {
+        Malformed { status: 400, reason }
+    }
+}
+
+/// A request line and its fields.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestHead {
+    pub(crate) method: String,
+    /// As sent: origin-form, or absolute-form for our own host (see `target`).
+    pub(crate) target: String,
+    /// Minor version of HTTP/1: 0 or 1.
+    pub(crate) minor: u8,
+    pub(crate) fields: Fields,
+}
+
+/// A status line and its fields.
+#[derive(Debug, Clone)]
+pub(crate) struct AnswerHead {
+    pub(crate) status: u16,
+    pub(crate) reason: String,
+    pub(crate) minor: u8,
+    pub(crate) fields: Fields,
+}
+
+/// Collects the bytes of a head; knows its end without parsing it again at every byte.
+#[derive(Debug, Default)]
+pub(crate) struct HeadBuffer {
+    bytes: Vec<u8>,
+    /// Bytes already looked at for the end of the head.
+    scanned: usize,
+    /// Where the line that is being looked at begins.
+    line: usize,
+}
+
+impl HeadBuffer {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Everything that has arrived and was not part of a head.
+    pub(crate) fn take_rest(&mut self) -> Vec<u8> {
+        (self.scanned, self.line) = (0, 0);
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// The next request head, once it is complete.
+    ///
+    /// # Errors
+    /// As soon as the bytes can't become a head that is allowed.
+    pub(crate) fn request(&mut self) -> Result<Option<RequestHead>, Malformed> {
+        // One empty line before a request is left over from a client that counted its body wrong
+        // (RFC 9112 section 2.2); more are somebody playing.
+        if self.line == 0 && self.scanned < 2 && self.bytes.starts_with(b"\r\n") {
+            self.bytes.drain(..2);
+            self.scanned = 0;
+        }
+        let Some(end) = self.end()? else {
+            return match self.bytes.len() {
+                n if n > limits::TARGET_BYTES && !self.bytes.contains(&b'\n') => {
+                    Err(Malformed { status: 414, reason: "the request target is too long" })
+                }
+                n if n > limits::HEAD_BYTES => Err(TOO_LARGE),
+                _ => Ok(None),
+            };
+        };
+        if end > limits::HEAD_BYTES {
+            return Err(TOO_LARGE);
+        }
+        let head = self.bytes.get(..end).unwrap_or_default();
+        let head = parse_request(head)?;
+        self.bytes.drain(..end);
+        (self.scanned, self.line) = (0, 0);
+        Ok(Some(head))
+    }
+
+    /// The next answer head of a service, once it is complete; an error says what is wrong with it.
+    pub(crate) fn answer(&mut self) -> Result<Option<AnswerHead>, &'static str> {
+        let Some(end) = self.end().map_err(|malformed| malformed.reason)? else {
+            return match self.bytes.len() {
+                n if n > limits::ANSWER_HEAD_BYTES => Err("its head is too large"),
+                _ => Ok(None),
+            };
+        };
+        if end > limits::ANSWER_HEAD_BYTES {
+            return Err("its head is too large");
+        }
+        let head = parse_answer(self.bytes.get(..end).unwrap_or_default())?;
+        self.bytes.drain(..end);
+        (self.scanned, self.line) = (0, 0);
+        Ok(Some(head))
+    }
+
+    /// Where the head ends, looking at each byte once. Lines end in CRLF and in nothing else
+    /// (RFC 9112 section 2.2): a lone LF or CR is where parsers differ.
+    fn end(&mut self) -> Result<Option<usize>, Malformed> {
+        while let Some(&byte) = self.bytes.get(self.scanned) {
+            let before = self.scanned.checked_sub(1).and_then(|i| self.bytes.get(i));
+            let after_return = before == Some(&b'\r') && self.scanned > self.line;
+            match byte {
+                b'\n' if !after_return => return Err(BARE_LF),
+                b'\n' if self.scanned - self.line == 1 => return Ok(Some(self.scanned + 1)),
+                b'\n' => self.line = self.scanned + 1,
+                _ if after_return => return Err(BARE_CR),
+                0 => return Err(Malformed::bad("the head holds a NUL byte")),
+                _ => {}
+            }
+            self.scanned += 1;
+        }
+        Ok(None)
+    }
+}
+
+const TOO_LARGE: Malformed = Malformed { status: 431, reason: "the request head is too large" };
+const BARE_LF: Malformed = Malformed::bad("a line of the request head ends in LF without CR");
+const BARE_CR: Malformed = Malformed::bad("the request head holds a CR without LF");
+
+fn parse_request(head: &[u8]) -> Result<RequestHead, Malformed> {
+    // httparse tolerates several spaces in the request line; RFC 9112 section 3 allows one.
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    if line.iter().filter(|byte| **byte == b' ').count() != 2 || line.contains(&b'\t') {
+        return Err(Malformed::bad("the request line is not METHOD SP TARGET SP VERSION"));
+    }
+    let mut lines = [httparse::EMPTY_HEADER; limits::FIELDS];
+    let mut parsed = httparse::Request::new(&mut lines);
+    match parsed.parse(head) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Err(Malformed::bad("the head is not HTTP/1.1")),
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err(Malformed { status: 431, reason: "too many header fields" });
+        }
+        Err(httparse::Error::Version) => return Err(wrong_version(line)),
+        Err(httparse::Error::HeaderName) => {
+            return Err(Malformed::bad(
+                "a header field name is malformed, folded or followed by a space",
+            ));
+        }
+        Err(httparse::Error::HeaderValue) => {
+            return Err(Malformed::bad("a header field value holds a control character"));
+        }
+        Err(_) => return Err(Malformed::bad("the head is not HTTP/1.1")),
+    }
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version)
+    else {
+        return Err(Malformed::bad("the head is not HTTP/1.1"));
+    };
+    if target.len() > limits::TARGET_BYTES {
+        return Err(Malformed { status: 414, reason: "the request target is too long" });
+    }
+    Ok(RequestHead {
+        method: method.to_owned(),
+        target: target.to_owned(),
+        minor,
+        fields: Fields::from_parsed(parsed.headers),
+    })
+}
+
+/// 505 for a version we could name and don't speak, 400 for anything else.
+fn wrong_version(line: &[u8]) -> Malformed {
+    let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    let well_formed = matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        if major.is_ascii_digit() && minor.is_ascii_digit());
+    if well_formed {
+        Malformed { status: 505, reason: "this appliance speaks HTTP/1.1" }
+    } else {
+        Malformed::bad("the request line does not end in an HTTP version")
+    }
+}
+
+fn parse_answer(head: &[u8]) -> Result<AnswerHead, &'static str> {
+    let mut lines = [httparse::EMPTY_HEADER; limits::FIELDS];
+    let mut parsed = httparse::Response::new(&mut lines);
+    match parsed.parse(head) {
+        Ok(httparse::Status::Complete(_)) => {}
+        _ => return Err("its head is not HTTP/1.1"),
+    }
+    let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
+        return Err("its head is not HTTP/1.1");
+    };
+    if !(100..1000).contains(&status) {
+        return Err("its status is out of range");
+    }
+    Ok(AnswerHead {
+        status,
+        reason: parsed.reason.unwrap_or_default().to_owned(),
+        minor,
+        fields: Fields::from_parsed(parsed.headers),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{HeadBuffer, Malformed, RequestHead};
+
+    fn parse(text: &str) -> Result<Option<RequestHead>, Malformed> {
+        let mut buffer = HeadBuffer::default();
+        buffer.extend(text.as_bytes());
+        buffer.request()
+    }
+
+    fn status(text: &str) -> u16 {
+        parse(text).unwrap_err().status
+    }
+
+    #[test]
+    fn a_head_may_come_byte_by_byte() {
+        let text = "GET /v1/management/ping HTTP/1.1\r\nHost: a\r\n\r\n";
+        let mut buffer = HeadBuffer::default();
+        for (at, byte) in text.bytes().enumerate() {
+            buffer.extend(&[byte]);
+            assert_eq!(buffer.request().unwrap().is_some(), at + 1 == text.len());
+        }
+    }
+
+    #[test]
+    fn two_requests_in_one_packet_are_two_requests() {
+        let mut buffer = HeadBuffer::default();
+        buffer.extend(
+            b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\nrest",
+        );
+        assert_eq!(buffer.request().unwrap().unwrap().target, "/a");
+        assert_eq!(buffer.request().unwrap().unwrap().target, "/b");
+        assert_eq!(buffer.take_rest(), b"rest");
+    }
+
+    #[test]
+    fn what_parsers_read_differently_is_refused() {
+        for text in [
+            "GET / HTTP/1.1\nHost: a\n\n",
+            "GET / HTTP/1.1\r\nHost: a\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+            "GET / HTTP/1.1\r\n Host: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost a\r\n\r\n",
+            "GET / HTTP/1.1\r\nX: a\0b\r\n\r\n",
+            "GET / HTTP/1.1\r\nX: a\x01b\r\n\r\n",
+            "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /  HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n",
+            "G=T / HTTP/1.1\r\n: a\r\n\r\n",
+            "GET /\r\nHost: a\r\n\r\n",
+            "GET / HTTP/x.1\r\nHost: a\r\n\r\n",
+            "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        ] {
+            assert_eq!(status(text), 400, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn other_versions_and_sizes_have_their_own_status() {
+        assert_eq!(status("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505);
+        assert_eq!(status(&format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(9_000))), 414);
+        assert_eq!(status(&"a".repeat(9_000)), 414);
+        assert_eq!(status(&format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(40_000))), 431);
+        assert_eq!(status(&format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(101))), 431);
+    }
+}

@@ -1,0 +1,83 @@
+//! Every wait has a name and an end, every quantity from outside a ceiling. The reasons stand here.
+
+use std::time::Duration;
+
+/// From accept to a finished TLS handshake. Three round trips over a poor satellite link fit in.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// From the first byte of a request head to its last; a person typing into `openssl s_client` manages.
+pub(crate) const HEAD: Duration = Duration::from_secs(20);
+
+/// Between two requests on one connection, and from accept to the first byte.
+pub(crate) const IDLE: Duration = Duration::from_secs(75);
+
+/// Without a byte of body moving in either direction while one is owed by the client.
+pub(crate) const BODY_PROGRESS: Duration = Duration::from_secs(60);
+
+/// To reach a service: it is on this machine or beside it.
+pub(crate) const CONNECT: Duration = Duration::from_secs(5);
+
+/// From the last byte of a request to the first of its answer. Speech services think for long.
+pub(crate) const SERVICE_HEAD: Duration = Duration::from_secs(300);
+
+/// Without a byte from a service in the middle of its answer.
+pub(crate) const SERVICE_BODY: Duration = Duration::from_secs(300);
+
+/// A WebSocket on which neither side says anything; live transcription is never silent for so long.
+pub(crate) const TUNNEL_IDLE: Duration = Duration::from_secs(600);
+
+/// A client that has our last answer may go on sending for so long before we hang up on it: closing
+/// at once would reset the connection and could destroy the answer on its way (RFC 9112 section 9.6).
+pub(crate) const LINGER: Duration = Duration::from_secs(5);
+
+/// Bytes such a client may still send.
+pub(crate) const LINGER_BYTES: usize = 1 << 20;
+
+/// A connection kept to a service for the next request.
+pub(crate) const SERVICE_IDLE: Duration = Duration::from_secs(30);
+
+/// How many of those there are for each service.
+pub(crate) const SERVICE_IDLE_COUNT: usize = 64;
+
+/// On SIGTERM, requests in flight get so long to finish.
+pub(crate) const DRAIN: Duration = Duration::from_secs(9);
+
+/// Bytes of one request head: line, fields and the empty line. Cookies and tokens of 16 KiB fit.
+pub(crate) const HEAD_BYTES: usize = 32 << 10;
+
+/// Bytes of the request target.
+pub(crate) const TARGET_BYTES: usize = 8 << 10;
+
+/// Header fields in one head, in either direction.
+pub(crate) const FIELDS: usize = 100;
+
+/// Bytes of a service's answer head.
+pub(crate) const ANSWER_HEAD_BYTES: usize = 64 << 10;
+
+/// Bytes on their way through, for each direction of an exchange.
+pub(crate) const RELAY_BYTES: usize = 32 << 10;
+
+/// Stack of a worker: a TLS handshake with a hybrid key exchange and its parsing stay under half of it.
+pub(crate) const STACK_BYTES: usize = 256 << 10;
+
+/// Workers on all ports together: each holds one exchange in flight. Beyond, requests get 503.
+pub(crate) const WORKERS: usize = 2_048;
+
+/// Workers that wait for the next event on one port before the surplus goes home.
+pub(crate) const SPARE_WORKERS: usize = 4;
+
+/// Descriptors kept free for files, services and the control socket.
+pub(crate) const SPARE_DESCRIPTORS: usize = 64;
+
+/// Wrong passwords from one address within [`GUESS_WINDOW`] before it has to wait.
+pub(crate) const GUESSES: usize = 10;
+
+/// See [`GUESSES`].
+pub(crate) const GUESS_WINDOW: Duration = Duration::from_secs(60);
+
+/// Addresses whose guesses are remembered, about 200 bytes each.
+pub(crate) const GUESSERS: usize = 10_000;
+
+/// Requests that may wait for their password to be hashed; one is hashed at a time, so that guessing
+/// never takes more than one core.
+pub(crate) const HASHES_WAITING: usize = 16;

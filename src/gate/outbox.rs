@@ -1,0 +1,50 @@
+//! Bytes on their way out, and how far they got.
+
+use std::io::{self, ErrorKind};
+
+use super::stream::Duplex;
+
+/// Filled whole, sent in as many pieces as the other side takes.
+#[derive(Default)]
+pub(super) struct Outbox {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Outbox {
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent == self.bytes.len()
+    }
+
+    /// Where more is appended.
+    pub(super) fn end(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.sent = 0;
+    }
+
+    /// Hands on what the stream takes; true if something moved.
+    pub(super) fn send(&mut self, stream: &mut dyn Duplex) -> io::Result<bool> {
+        let unsent = self.bytes.get(self.sent..).unwrap_or_default();
+        match stream.try_write(unsent) {
+            Ok(0) => Err(ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                self.sent += n;
+                if self.is_empty() {
+                    self.clear();
+                }
+                Ok(true)
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// What has not been sent.
+    pub(super) fn into_rest(mut self) -> Vec<u8> {
+        self.bytes.split_off(self.sent)
+    }
+}

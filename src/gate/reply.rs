@@ -1,0 +1,166 @@
+//! The gate's own short answers, as bytes.
+
+use super::head::{Malformed, RequestHead};
+use super::policy::Area;
+
+/// An answer that the gate gives without asking a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    content_type: &'static str,
+    body: String,
+    fields: Vec<(&'static str, String)>,
+}
+
+impl Reply {
+    /// An error in the shape that the clients of `area` understand.
+    pub(crate) fn error(area: Option<Area>, status: u16, reason: &str) -> Reply {
+        let reason = serde_json::Value::from(reason);
+        let body = match area {
+            // One object for the clients of both speech APIs: `code`, `error` and `detail` are what
+            // v2 clients read, the rest is RFC 7807 as v1 has it.
+            Some(Area::SpeechV1 | Area::Jobs | Area::Realtime) => {
+                let title = reason_phrase(status);
+                format!(
+                    "{{\"code\": {status}, \"error\": \"{title}\", \"detail\": {reason}, \
+                     \"status\": {status}, \"title\": \"{title}\", \"type\": \"about:blank\"}}\n"
+                )
+            }
+            _ => format!("{{\"error\": {reason}, \"code\": {}}}\n", grpc_code(status)),
+        };
+        Reply { status, content_type: "application/json", body, fields: Vec::new() }
+    }
+
+    /// A head that nobody judged.
+    pub(crate) fn malformed(malformed: Malformed) -> Reply {
+        Reply::error(None, malformed.status, malformed.reason)
+    }
+
+    /// Asks for credentials, in the words of the generation whose path it is.
+    pub(crate) fn challenge(area: Area, v2_alone: bool) -> Reply {
+        let v2_words = match area {
+            Area::ManagementV2 | Area::Page | Area::CustomAdmin => true,
+            _ => v2_alone,
+        };
+        let (content_type, body) = if v2_words {
+            ("text/plain", "401 Unauthorized\n")
+        } else {
+            (
+                "text/html",
+                "<html>\r\n<head><title>401 Authorization Required</title></head>\r\n<body>\r\n\
+                 <center><h1>401 Authorization Required</h1></center>\r\n</body>\r\n</html>\r\n",
+            )
+        };
+        Reply { status: 401, content_type, body: body.to_owned(), fields: Vec::new() }
+            .with("WWW-Authenticate", "Basic realm=\"appliance\"")
+    }
+
+    /// Sends the client elsewhere: 301 keeps GET and HEAD what they are, 308 every other method.
+    pub(crate) fn redirect(head: &RequestHead, location: &str) -> Reply {
+        let status = if matches!(head.method.as_str(), "GET" | "HEAD") { 301 } else { 308 };
+        let body = format!("{}\n", reason_phrase(status));
+        Reply { status, content_type: "text/plain", body, fields: Vec::new() }
+            .with("Location", location)
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Reply {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    /// The whole answer; without its body for HEAD. `close` announces the end of the connection.
+    pub(crate) fn to_bytes(&self, head_only: bool, close: bool, date: &str) -> Vec<u8> {
+        let mut text = format!(
+            "HTTP/1.1 {} {}\r\nDate: {date}\r\nContent-Type: {}\r\nContent-Length: {}\r\n",
+            self.status,
+            reason_phrase(self.status),
+            self.content_type,
+            self.body.len()
+        );
+        for (name, value) in &self.fields {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if close {
+            text.push_str("Connection: close\r\n");
+        }
+        text.push_str("\r\n");
+        if !head_only {
+            text.push_str(&self.body);
+        }
+        text.into_bytes()
+    }
+}
+
+/// The code that the original's gateway gives with a status (its clients look at it).
+fn grpc_code(status: u16) -> u8 {
+    match status {
+        401 => 16,
+        403 => 7,
+        404 => 5,
+        405 | 501 => 12,
+        429 => 8,
+        502 | 503 => 14,
+        504 => 4,
+        500 => 13,
+        _ => 3,
+    }
+}
+
+/// RFC 9110 section 15.
+fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        301 => "Moved Permanently",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "Error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reply;
+    use crate::gate::policy::Area;
+
+    fn text(reply: &Reply) -> String {
+        String::from_utf8(reply.to_bytes(false, true, "now")).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_two_refusals_are_the_manuals() {
+        let v1 = text(&Reply::challenge(Area::ManagementV1, false));
+        assert!(v1.contains("<head><title>401 Authorization Required</title></head>\r\n"), "{v1}");
+        assert!(v1.contains("<center><h1>401 Authorization Required</h1></center>\r\n"), "{v1}");
+        assert!(v1.contains("Content-Type: text/html\r\n"), "{v1}");
+        let v2 = text(&Reply::challenge(Area::ManagementV2, false));
+        assert!(v2.ends_with("\r\n\r\n401 Unauthorized\n"), "{v2}");
+        assert!(v2.contains("WWW-Authenticate: Basic realm=\"appliance\"\r\n"), "{v2}");
+        assert!(text(&Reply::challenge(Area::Monitoring, true)).ends_with("401 Unauthorized\n"));
+    }
+
+    #[test]
+    fn errors_are_json_whatever_the_reason_says() {
+        let reply = text(&Reply::error(Some(Area::Jobs), 502, "the \"engine\" is down"));
+        let body = reply.split("\r\n\r\n").nth(1).unwrap_or_default();
+        let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        assert_eq!(json["detail"], "the \"engine\" is down");
+        assert_eq!((json["code"].clone(), json["status"].clone()), (502.into(), 502.into()));
+    }
+}

@@ -1,0 +1,144 @@
+//! A WebSocket after its 101: bytes both ways, half-close included, until both sides are done.
+//!
+//! One thread polls both sockets, because a TLS connection is one object for both directions.
+
+use std::io::{self, ErrorKind};
+use std::time::Instant;
+
+use rustix::event::PollFlags;
+
+use super::forward::Ending;
+use super::limits;
+use super::stream::{ClientStream, Duplex, ServiceStream, wait};
+
+/// Passes bytes until both directions have ended, or nothing was said for [`limits::TUNNEL_IDLE`].
+///
+/// `to_service` and `to_client` are what has arrived already.
+pub(crate) fn run(
+    client: &mut ClientStream,
+    service: &mut ServiceStream,
+    to_service: Vec<u8>,
+    to_client: Vec<u8>,
+) -> Ending {
+    let mut up = Direction::new(to_service);
+    let mut down = Direction::new(to_client);
+    let mut deadline = Instant::now() + limits::TUNNEL_IDLE;
+    while !(up.ended && down.ended) {
+        let moved = match (up.step(client, service), down.step(service, client)) {
+            (Ok(up), Ok(down)) => up || down,
+            (Err(e), _) | (_, Err(e)) => return Ending::Cut(format!("the tunnel broke: {e}")),
+        };
+        if moved {
+            deadline = Instant::now() + limits::TUNNEL_IDLE;
+            continue;
+        }
+        let interests = [
+            (client.descriptor(), up.reads() | down.writes()),
+            (service.descriptor(), down.reads() | up.writes()),
+        ];
+        match wait(interests, deadline) {
+            Ok(Some([client, service])) => {
+                let readable = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
+                up.readable |= client.intersects(readable);
+                down.readable |= service.intersects(readable);
+            }
+            Ok(None) => return Ending::Cut("the tunnel was silent for too long".to_owned()),
+            Err(e) => return Ending::Cut(format!("the tunnel broke: {e}")),
+        }
+    }
+    Ending::Close
+}
+
+struct Direction {
+    bytes: Vec<u8>,
+    sent: usize,
+    length: usize,
+    /// What the last poll said of the side that is read.
+    readable: bool,
+    /// The side that is read has nothing more to say.
+    finished: bool,
+    /// And the other side has been told.
+    ended: bool,
+    /// Bytes may wait inside the writing side's TLS.
+    unflushed: bool,
+}
+
+impl Direction {
+    fn new(bytes: Vec<u8>) -> Direction {
+        let length = bytes.len();
+        Direction {
+            bytes,
+            sent: 0,
+            length,
+            readable: true,
+            finished: false,
+            ended: false,
+            unflushed: false,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sent == self.length
+    }
+
+    fn reads(&self) -> PollFlags {
+        if self.is_empty() && !self.finished { PollFlags::IN } else { PollFlags::empty() }
+    }
+
+    fn writes(&self) -> PollFlags {
+        let waiting = !self.is_empty() || self.unflushed || (self.finished && !self.ended);
+        if waiting { PollFlags::OUT } else { PollFlags::empty() }
+    }
+
+    /// Moves what can be moved without waiting; true if anything did.
+    fn step(&mut self, from: &mut dyn Duplex, to: &mut dyn Duplex) -> io::Result<bool> {
+        let mut moved = false;
+        if self.is_empty() && self.readable && !self.finished {
+            self.bytes.resize(limits::RELAY_BYTES, 0);
+            match from.try_read(&mut self.bytes) {
+                Ok(0) => {
+                    self.finished = true;
+                    moved = true;
+                }
+                Ok(n) => {
+                    (self.sent, self.length) = (0, n);
+                    moved = true;
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Err(e) => return Err(e),
+            }
+        }
+        if !self.is_empty() {
+            match to.try_write(self.bytes.get(self.sent..self.length).unwrap_or_default()) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    self.sent += n;
+                    self.unflushed = true;
+                    moved = true;
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                Err(e) => return Err(e),
+            }
+        }
+        if self.unflushed && self.is_empty() {
+            match to.try_flush() {
+                Ok(()) => self.unflushed = false,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                Err(e) => return Err(e),
+            }
+        }
+        // Half-close is information: one side may be done talking and still listen.
+        if self.finished && !self.ended && self.is_empty() && !self.unflushed {
+            match to.finish_writing() {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                Err(e) if e.kind() == ErrorKind::NotConnected => self.ended = true,
+                Err(e) => return Err(e),
+                Ok(()) => {
+                    self.ended = true;
+                    moved = true;
+                }
+            }
+        }
+        Ok(moved)
+    }
+}

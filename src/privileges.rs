@@ -1,0 +1,84 @@
+//! Become the service user after binding, or refuse to go on.
+//!
+//! The kernel changes one thread at a time, so this runs before any other thread is started; those
+//! inherit it.
+
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Gid, Uid, chownat};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+/// A user to become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct User {
+    uid: u32,
+    gid: u32,
+}
+
+impl User {
+    /// `uid:gid`, or a name out of `/etc/passwd`.
+    ///
+    /// # Errors
+    /// One line that says which user is not known here.
+    pub fn find(text: &str) -> Result<User, String> {
+        if let Some((uid, gid)) = text.split_once(':')
+            && let (Ok(uid), Ok(gid)) = (uid.parse(), gid.parse())
+        {
+            return Ok(User { uid, gid });
+        }
+        let passwd = std::fs::read_to_string("/etc/passwd")
+            .map_err(|e| format!("cannot look up user \"{text}\": /etc/passwd: {e}"))?;
+        find_in(&passwd, text)
+            .ok_or_else(|| format!("user \"{text}\" is not in /etc/passwd; give \"uid:gid\" or make it with 'adduser --system'"))
+    }
+
+    /// Gives up every other identity for good. `folders` change hands first, so that they can still be
+    /// written; their files may belong to root.
+    ///
+    /// # Errors
+    /// One line; the process must not go on.
+    pub fn become_for_good(self, folders: &[&Path]) -> Result<(), String> {
+        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+        if rustix::process::geteuid() == uid {
+            return Ok(());
+        }
+        for folder in folders {
+            let own = |path: &Path| {
+                chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW).map_err(|e| {
+                    format!("cannot give {} to user {}: {e}", path.display(), self.uid)
+                })
+            };
+            own(folder)?;
+            let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            files.map(|entry| entry.path()).try_for_each(|path| own(&path))?;
+        }
+        set_thread_groups(&[])
+            .and_then(|()| set_thread_res_gid(gid, gid, gid))
+            .and_then(|()| set_thread_res_uid(uid, uid, uid))
+            .map_err(|e| format!("cannot become user {}: {e} (only root can)", self.uid))
+    }
+}
+
+/// passwd(5): name, password, uid, gid, and more.
+fn find_in(passwd: &str, name: &str) -> Option<User> {
+    let mut fields = passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.first() == Some(&name))?
+        .into_iter()
+        .skip(2);
+    Some(User { uid: fields.next()?.parse().ok()?, gid: fields.next()?.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{User, find_in};
+
+    #[test]
+    fn users_are_found_by_number_and_by_name() {
+        assert_eq!(User::find("1000:100"), Ok(User { uid: 1000, gid: 100 }));
+        let passwd = "root:x:0:0:root:/root:/bin/sh\napplianced:x:990:991::/:/bin/false\n";
+        assert_eq!(find_in(passwd, "applianced"), Some(User { uid: 990, gid: 991 }));
+        assert_eq!(find_in(passwd, "appliance"), None);
+    }
+}

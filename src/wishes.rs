@@ -1,0 +1,100 @@
+//! What the outside asks of a running daemon: stop, or look at the files again.
+
+use std::io::{self, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::inotify;
+
+/// One wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// SIGTERM or SIGINT: finish what is in flight and end.
+    Stop,
+    /// SIGHUP, or a state file was changed by hand: take in what is on the disk.
+    Reload,
+}
+
+/// Where wishes arrive: signals, and changes in the state folder.
+pub struct Wishes {
+    stop: UnixStream,
+    reload: UnixStream,
+    changes: Option<OwnedFd>,
+}
+
+impl Wishes {
+    /// Starts to listen. Folders that can't be watched are left to SIGHUP.
+    ///
+    /// # Errors
+    /// When signals can't be caught.
+    pub fn listen(folders: &[&Path]) -> io::Result<Wishes> {
+        let on = |signals: &[i32]| -> io::Result<UnixStream> {
+            let (heard, told) = UnixStream::pair()?;
+            heard.set_nonblocking(true)?;
+            for signal in signals {
+                signal_hook::low_level::pipe::register(*signal, told.try_clone()?)?;
+            }
+            Ok(heard)
+        };
+        Ok(Wishes {
+            stop: on(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?,
+            reload: on(&[signal_hook::consts::SIGHUP])?,
+            changes: watch(folders).ok(),
+        })
+    }
+
+    /// Waits for the next wish; several of one kind count as one.
+    ///
+    /// # Errors
+    /// When the kernel refuses to wait.
+    pub fn next(&mut self) -> io::Result<Wish> {
+        loop {
+            let mut waited = vec![
+                PollFd::new(&self.stop, PollFlags::IN),
+                PollFd::new(&self.reload, PollFlags::IN),
+            ];
+            waited.extend(self.changes.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
+            match poll(&mut waited, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+            if drain(&mut self.stop) {
+                return Ok(Wish::Stop);
+            }
+            if drain(&mut self.reload) | self.changes.as_ref().is_some_and(changed) {
+                return Ok(Wish::Reload);
+            }
+        }
+    }
+}
+
+fn drain(heard: &mut UnixStream) -> bool {
+    matches!(heard.read(&mut [0; 64]), Ok(n) if n > 0)
+}
+
+fn watch(folders: &[&Path]) -> rustix::io::Result<OwnedFd> {
+    let changes = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+    let whole = inotify::WatchFlags::CLOSE_WRITE
+        | inotify::WatchFlags::MOVED_TO
+        | inotify::WatchFlags::DELETE
+        | inotify::WatchFlags::ONLYDIR;
+    for folder in folders {
+        inotify::add_watch(&changes, *folder, whole)?;
+    }
+    Ok(changes)
+}
+
+/// Empties the queue; true if a file that counts was among the changes. Names with a leading dot are
+/// temporaries on their way to their real name.
+fn changed(changes: &OwnedFd) -> bool {
+    let mut memory = [MaybeUninit::uninit(); 4 << 10];
+    let mut events = inotify::Reader::new(changes.as_fd(), &mut memory);
+    let mut any = false;
+    while let Ok(event) = events.next() {
+        any |= event.file_name().is_some_and(|name| !name.to_bytes().starts_with(b"."));
+    }
+    any
+}
