@@ -3,6 +3,9 @@
 //! The kernel changes one thread at a time, so this runs before any other thread is started; those
 //! inherit it.
 
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Gid, Uid, chownat};
@@ -32,31 +35,45 @@ impl User {
             .ok_or_else(|| format!("user \"{text}\" is not in /etc/passwd; give \"uid:gid\" or make it with 'adduser --system'"))
     }
 
-    /// Gives up every other identity for good. `folders` change hands first, so that they can still be
-    /// written; their files may belong to root.
+    /// Gives up every other identity for good. `folders`, with the mode of those that have to be made,
+    /// change hands first with all that is in them.
     ///
     /// # Errors
     /// One line; the process must not go on.
-    pub fn become_for_good(self, folders: &[&Path]) -> Result<(), String> {
+    pub fn become_for_good(self, folders: &[(&Path, u32)]) -> Result<(), String> {
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         if rustix::process::geteuid() == uid {
             return Ok(());
         }
-        for folder in folders {
-            let own = |path: &Path| {
-                chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW).map_err(|e| {
-                    format!("cannot give {} to user {}: {e}", path.display(), self.uid)
-                })
-            };
-            own(folder)?;
-            let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-            files.map(|entry| entry.path()).try_for_each(|path| own(&path))?;
+        for (folder, mode) in folders {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(*mode)
+                .create(folder)
+                .and_then(|()| hand_over(folder, uid, gid))
+                .map_err(|e| format!("cannot give {} to user {uid}: {e}", folder.display()))?;
         }
         set_thread_groups(&[])
             .and_then(|()| set_thread_res_gid(gid, gid, gid))
             .and_then(|()| set_thread_res_uid(uid, uid, uid))
-            .map_err(|e| format!("cannot become user {}: {e} (only root can)", self.uid))
+            .map_err(|e| format!("cannot become user {uid}: {e} (only root can)"))
     }
+}
+
+/// Two levels deep, which is all a state folder has; links are not followed.
+fn hand_over(folder: &Path, uid: Uid, gid: Gid) -> io::Result<()> {
+    let own = |path: &Path| chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
+    own(folder)?;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            for inner in std::fs::read_dir(entry.path())? {
+                own(&inner?.path())?;
+            }
+        }
+        own(&entry.path())?;
+    }
+    Ok(())
 }
 
 /// passwd(5): name, password, uid, gid, and more.

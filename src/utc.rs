@@ -20,6 +20,21 @@ pub fn format(unix_seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}Z", second % 60)
 }
 
+/// What [`format`] wrote, as seconds again; `None` for anything else.
+pub fn parse(date: &str) -> Option<i64> {
+    let number = |from: usize, to: usize| -> Option<i64> { date.get(from..to)?.parse().ok() };
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let clock = number(11, 13)? * 3_600 + number(14, 16)? * 60 + number(17, 19)?;
+    // The same eras as in `civil`, the other way round.
+    let year_from_march = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year_from_march.div_euclid(400), year_from_march.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let seconds = (era * 146_097 + day_of_era - 719_468) * 86_400 + clock;
+    // Whatever is not a date, such as February 30, does not come out as it went in.
+    (format(seconds) == date).then_some(seconds)
+}
+
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, the form of HTTP's `Date` (RFC 9110 section 5.6.7).
 pub fn http_date(unix_seconds: i64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]; // 1970-01-01 was a Thursday
@@ -57,7 +72,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{format, http_date};
+    use super::{format, http_date, parse};
 
     #[test]
     fn http_dates_are_those_of_the_rfc() {
@@ -73,5 +88,24 @@ mod tests {
         assert_eq!(format(951_782_400), "2000-02-29T00:00:00Z");
         assert_eq!(format(4_107_542_400), "2100-03-01T00:00:00Z");
         assert_eq!(format(-1), "1969-12-31T23:59:59Z");
+    }
+    #[test]
+    fn a_written_date_is_read_again() {
+        for seconds in
+            [0, 1_634_387_197, 951_782_399, 951_782_400, 4_107_542_400, -1, 253_402_300_799]
+        {
+            assert_eq!(parse(&format(seconds)), Some(seconds));
+        }
+        for date in [
+            "",
+            "2021-02-30T00:00:00Z",
+            "2021-13-01T00:00:00Z",
+            "2021-10-16 12:26:37",
+            "2021-10-16T12:26:37+",
+            "\u{e4}021-10-16T12:26:37Z",
+            "2021-10-16T24:00:00Z",
+        ] {
+            assert_eq!(parse(date), None, "{date}");
+        }
     }
 }

@@ -1,1 +1,45 @@
-//! STUB
+//! The management API, on a Unix socket: whoever may open `run_dir/control.sock` is the administrator.
+//!
+//! In: the table of paths and methods, one file per resource, and the only place that knows
+//! tiny_http (`server`). Handlers are functions of a [`request::Request`] to an [`answer::Answer`]
+//! and never see a socket. Out: passwords, TLS and addresses on the network. The gate has judged a
+//! request before it comes here, and says who asked in `X-Forwarded-For` and how in
+//! `X-Forwarded-Proto`; a request without them was made on this machine.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::log::Log;
+use crate::security::Keeper;
+
+pub mod client;
+
+mod answer;
+mod host;
+mod monitoring;
+mod ping;
+mod query;
+mod request;
+mod security;
+mod server;
+mod services;
+mod socket;
+mod table;
+
+pub(crate) use security::certificate::describe as describe_certificate;
+pub use server::{Handle, start};
+pub(crate) use services::states as service_states;
+
+/// Largest body of a request in bytes; certificates and keys have a few thousand.
+pub const LARGEST_BODY: usize = 1 << 20;
+
+/// What handlers work with.
+#[derive(Clone)]
+pub struct Context {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// Keeper of certificate, password and plain HTTP.
+    pub keeper: Arc<Keeper>,
+    /// Where operations and security events are written.
+    pub log: Log,
+}

@@ -1,18 +1,65 @@
-//! STUB of the signatures; the security room replaces every body and may split files.
-use crate::config::Api;
-use crate::live::Live;
-use crate::log::Log;
+//! What the administrator may change: the certificate, the password, plain HTTP; and their reset.
+//!
+//! In: the values the gate reads for every request ([`Rules`], [`Identity`]) and the one keeper
+//! that changes them ([`Keeper`]): written to disk first, published second, answered third.
+//! Out: who may ask (the gate's policy), how the answer looks (management), how files are replaced
+//! ([`crate::store`]).
+//!
+//! Every change has exactly one commit point, a rename; a process killed anywhere comes back with
+//! the old setting or the new one, whole. What is damaged is never read as "no restriction": the
+//! appliance starts on the safe side and says how to mend it.
+//!
+//! | file | holds | commit point of |
+//! | --- | --- | --- |
+//! | `tls/default.pem` | the certificate made at the first start | that |
+//! | `tls/uploaded.pem` | chain and key in one, so one rename swaps both | certificate upload |
+//! | `admin.htpasswd` | the password's bcrypt line | setting the password |
+//! | `security.json` | plain HTTP, authentication, files still to discard | everything else |
+
+mod addresses;
+
+mod certificate;
+
+mod chain;
+
+mod default_certificate;
+
+mod files;
+
+mod inspect;
+
+mod keeper;
+
+mod password;
+
+mod pem;
+
+mod public_key;
+
+mod settings;
+
+mod summary;
+
+use std::fmt;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+
+pub use inspect::{Inspection, inspect};
+pub use keeper::Keeper;
+pub use password::PasswordHash;
+pub use summary::{Source, Summary};
 
 /// The access rules in force, as one value: what the gate reads per request.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
+    /// Whether requests over plain HTTP are served at all.
     pub plain_http: bool,
+    /// What a client has to know.
     pub password: Password,
 }
+
 /// What the administrator's password is.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Password {
     /// None set: v1 paths open, v2 paths `admin`:`admin`.
     Unset,
@@ -23,86 +70,62 @@ pub enum Password {
     /// Kept as a bcrypt hash.
     Set(PasswordHash),
 }
-pub struct PasswordHash(());
-impl PasswordHash {
-    /// Compares at bcrypt's own pace (CPU bound; cost 12 takes about a quarter of a second).
-    pub fn matches(&self, _password: &[u8]) -> bool {
-        unimplemented!()
-    }
-    /// Changes whenever the line in the file changes; what a verified credential is remembered under.
-    pub fn fingerprint(&self) -> &[u8] {
-        unimplemented!()
+
+impl Password {
+    /// One word for a status line: `set`, `unset`, `off` or `locked`.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Password::Unset => "unset",
+            Password::Off => "off",
+            Password::Locked => "locked",
+            Password::Set(_) => "set",
+        }
     }
 }
-/// Where the certificate in use comes from.
-pub enum Source {
-    Default,
-    Uploaded,
-}
-/// The certificate in use, with its key in a form rustls signs with.
+
+/// The certificate in use, with its key in a form rustls signs with; the two are known to match.
+#[derive(Debug, Clone)]
 pub struct Identity {
+    /// What the handshake presents and signs with.
     pub certified: Arc<rustls::sign::CertifiedKey>,
+    /// What people are told about it.
     pub summary: Summary,
 }
-/// What `GET sslcertificate` tells.
-pub struct Summary {
-    pub source: Source,
-    pub subject: String,
-    pub issuer: String,
-    pub names: Vec<String>,
-    pub not_before: i64,
-    pub not_after: i64,
-    pub sha256: String,
-    pub chain_length: usize,
-    pub key_type: String,
-}
+
 /// Who asked for a change, for the security log.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
+    /// Somebody who may open the control socket or the state folder: console, scripts, root.
     Local,
+    /// A client the gate let through.
     Remote(IpAddr),
 }
-/// Why a change was not made; nothing has changed.
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Actor::Local => f.write_str("the local administrator"),
+            Actor::Remote(address) => write!(f, "a client at {}", address.to_canonical()),
+        }
+    }
+}
+
+/// Why a change was not made.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The input is at fault: what is wrong and what to do, for the person (400).
+    /// The input is at fault and nothing has changed: what is wrong and what to do, for the person (400).
     Refused(String),
-    /// The disk or we are at fault: for the person and the log (500).
+    /// The disk or we are at fault, and what the disk holds stays in force: for the person (500); the
+    /// log has it already.
     Failed(String),
 }
-pub struct Keeper(());
-impl Keeper {
-    /// Reads the state folder (made with mode 0700 if absent), makes the default certificate at the first start.
-    pub fn open(_state_dir: &Path, _api: Api, _log: Log) -> Result<Keeper, String> {
-        unimplemented!()
-    }
-    pub fn rules(&self) -> &Arc<Live<Rules>> {
-        unimplemented!()
-    }
-    pub fn identity(&self) -> &Arc<Live<Identity>> {
-        unimplemented!()
-    }
-    pub fn replace_certificate(
-        &self,
-        _by: &Actor,
-        _keyfile: &[u8],
-        _certfile: &[u8],
-        _now: SystemTime,
-    ) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    pub fn set_plain_http(&self, _by: &Actor, _enabled: bool) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    pub fn set_password(&self, _by: &Actor, _password: &str) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    pub fn unset_password(&self, _by: &Actor) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    pub fn reset(&self, _by: &Actor) -> Result<(), Fault> {
-        unimplemented!()
-    }
-    /// Takes in files changed by hand.
-    pub fn reload(&self) {
-        unimplemented!()
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Refused(sentence) | Fault::Failed(sentence) => f.write_str(sentence),
+        }
     }
 }
+
+impl std::error::Error for Fault {}

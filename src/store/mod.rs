@@ -1,1 +1,111 @@
-//! STUB
+//! Flat state files that survive a power cut and are checked before they are trusted.
+//!
+//! In: replacing a file whole ([`Folder::replace`]), reading only what nobody else could have
+//! written ([`View::read`]), keeping damaged files aside ([`Folder::set_aside`]), one running
+//! instance per folder ([`Folder::open`]).
+//! Out: what the files mean. This room knows none of the others; it hands out bytes and sentences.
+//!
+//! A [`View`] can only look, so `status` and `check` can't change anything while the daemon runs;
+//! a [`Folder`] holds the lock, so whoever has one is the only writer.
+
+mod folder;
+
+mod replace;
+
+mod set_aside;
+
+mod trust;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+pub use folder::{Folder, View};
+
+/// Why a file or folder could not be used, as a sentence for the operator, sorted by who can help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// It is there, but someone else could have written it; the sentence holds the mending command.
+    Untrusted(String),
+    /// Another process holds the folder.
+    Busy(String),
+    /// The system refused: disk full, no permission, input/output error.
+    Failed(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Untrusted(sentence) | Error::Busy(sentence) | Error::Failed(sentence) => {
+                f.write_str(sentence)
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Error {
+    /// `doing` completes "cannot …", as in "read /var/lib/applianced/security.json".
+    fn system(doing: &str, path: &Path, error: &io::Error) -> Error {
+        let next = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "; free some space and try again"
+            }
+            io::ErrorKind::PermissionDenied => "; check the owner and the mode with `ls -la`",
+            io::ErrorKind::ReadOnlyFilesystem => "; mount the file system writable",
+            _ => "",
+        };
+        Error::Failed(format!("cannot {doing} {}: {error}{next}", path.display()))
+    }
+}
+
+/// `path` as a word for the shell, so that a mending command can be pasted as it stands.
+fn shell_word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::{Path, PathBuf};
+
+    use super::shell_word;
+
+    #[test]
+    fn a_mending_command_can_be_pasted_whatever_the_path() {
+        assert_eq!(shell_word(Path::new("/var/lib/a-b.pem")), "/var/lib/a-b.pem");
+        assert_eq!(shell_word(Path::new("/x y/it's")), r"'/x y/it'\''s'");
+    }
+
+    /// A folder of its own for one test, gone afterwards.
+    pub(crate) struct Scratch(pub(crate) PathBuf);
+
+    impl Scratch {
+        pub(crate) fn new() -> Scratch {
+            use std::sync::atomic::{AtomicUsize, Ordering};
+            static COUNT: AtomicUsize = AtomicUsize::new(0);
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("applianced-test-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir(&path).unwrap();
+            Scratch(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) use tests::Scratch;

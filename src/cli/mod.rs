@@ -1,0 +1,285 @@
+//! The command line: one table of commands drives dispatch and `--help`; one file per command.
+//!
+//! Exit codes: 0 fine, 1 the thing asked for failed, 2 wrong usage, 78 bad settings (`EX_CONFIG` of
+//! sysexits(3)). Errors are lines on standard error that begin with the program's name.
+
+mod check;
+mod reset;
+mod serve;
+mod status;
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use lexopt::Arg;
+
+use crate::config::{Config, DEFAULT_FILE};
+
+const PROGRAM: &str = "applianced";
+
+struct Command {
+    word: &'static str,
+    /// Whether it takes `--json`.
+    json: bool,
+    sentence: &'static str,
+    run: fn(&Options) -> Exit,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        word: "serve",
+        json: false,
+        sentence: "Runs the daemon until SIGTERM or SIGINT.",
+        run: serve::run,
+    },
+    Command {
+        word: "check",
+        json: false,
+        sentence: "Prints the settings as understood and names every fault in settings and state.",
+        run: check::run,
+    },
+    Command {
+        word: "reset",
+        json: false,
+        sentence: "Resets security: no password, plain HTTP on, default certificate.",
+        run: reset::run,
+    },
+    Command {
+        word: "status",
+        json: true,
+        sentence: "Shows the daemon, the certificate, access and services on one screen.",
+        run: status::run,
+    },
+];
+
+/// What the flags said.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    config: Option<PathBuf>,
+    json: bool,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Fine = 0,
+    Failed = 1,
+    Usage = 2,
+    Settings = 78,
+}
+
+/// Runs the command that `args`, without the program's name, ask for.
+pub fn run(args: Vec<OsString>) -> ExitCode {
+    let exit = match understand(args) {
+        Ok(Asked::Command(command, options)) => (command.run)(&options),
+        Ok(Asked::Text(text)) => print(text.trim_end()),
+        Err(fault) => {
+            complain(fault);
+            Exit::Usage
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+/// What the words ask for.
+enum Asked {
+    Command(&'static Command, Options),
+    Text(String),
+}
+
+fn understand(args: Vec<OsString>) -> Result<Asked, String> {
+    let mut words = lexopt::Parser::from_args(args);
+    let mut command: Option<&Command> = None;
+    let mut options = Options::default();
+    while let Some(word) = words.next().map_err(|fault| fault.to_string())? {
+        match word {
+            Arg::Long("help") | Arg::Short('h') => return Ok(Asked::Text(help(command))),
+            Arg::Long("version") | Arg::Short('V') => {
+                return Ok(Asked::Text(format!("{PROGRAM} {}", env!("CARGO_PKG_VERSION"))));
+            }
+            Arg::Long("config") if command.is_some() => {
+                options.config = Some(words.value().map_err(|fault| fault.to_string())?.into());
+            }
+            Arg::Long("json") if command.is_some_and(|command| command.json) => options.json = true,
+            Arg::Value(word) if command.is_none() => command = Some(find(&word)?),
+            Arg::Value(word) => {
+                return Err(format!("unexpected argument {word:?}; see {PROGRAM} --help"));
+            }
+            Arg::Long(flag) => return Err(unknown_flag(&format!("--{flag}"), command)),
+            Arg::Short(flag) => return Err(unknown_flag(&format!("-{flag}"), command)),
+        }
+    }
+    match command {
+        Some(command) => Ok(Asked::Command(command, options)),
+        None => Err(format!("no command; one of {}, or see {PROGRAM} --help", known_words())),
+    }
+}
+
+fn find(word: &OsString) -> Result<&'static Command, String> {
+    let word = word.to_string_lossy();
+    if let Some(command) = COMMANDS.iter().find(|command| command.word == word) {
+        return Ok(command);
+    }
+    Err(match nearest(&word, COMMANDS.iter().map(|command| command.word)) {
+        Some(known) => format!("unknown command {word:?}, did you mean {known:?}?"),
+        None => format!("unknown command {word:?}; known are {}", known_words()),
+    })
+}
+
+fn unknown_flag(flag: &str, command: Option<&Command>) -> String {
+    let known = flags(command);
+    match nearest(flag, known.iter().copied()) {
+        Some(known) => format!("unknown flag {flag}, did you mean {known}?"),
+        None if command.is_none() => {
+            format!("unknown flag {flag} before a command; known here are {}", known.join(", "))
+        }
+        None => format!("unknown flag {flag}; known here are {}", known.join(", ")),
+    }
+}
+
+fn flags(command: Option<&Command>) -> Vec<&'static str> {
+    let mut flags = vec!["--help", "--version"];
+    if let Some(command) = command {
+        flags.push("--config");
+        if command.json {
+            flags.push("--json");
+        }
+    }
+    flags
+}
+
+fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    crate::config::nearest(word, known)
+}
+
+fn known_words() -> String {
+    COMMANDS.iter().map(|command| command.word).collect::<Vec<_>>().join(", ")
+}
+
+fn help(command: Option<&Command>) -> String {
+    let json = |command: &Command| if command.json { " [--json]" } else { "" };
+    let shared = format!(
+        "  --config FILE  the settings; without it {DEFAULT_FILE} if it exists, else the defaults\n"
+    );
+    match command {
+        Some(command) => format!(
+            "{}\n\nUsage: {PROGRAM} {} [--config FILE]{}\n\n{shared}{}",
+            command.sentence,
+            command.word,
+            json(command),
+            if command.json { "  --json         one JSON object instead of text\n" } else { "" },
+        ),
+        None => {
+            let mut text = format!(
+                "The front door and the license of a virtual appliance.\n\n\
+                 Usage: {PROGRAM} COMMAND [--config FILE] [--json]\n\n"
+            );
+            for command in COMMANDS {
+                text.push_str(&format!("  {:<8} {}\n", command.word, command.sentence));
+            }
+            text.push_str(&format!(
+                "\n{shared}  --json         for status: one JSON object instead of text\n  \
+                 --help, --version\n\n\
+                 Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 bad settings.\n"
+            ));
+            text
+        }
+    }
+}
+
+/// Reads the settings; faults are told here.
+fn settings(options: &Options) -> Option<Config> {
+    match Config::load(options.config.as_deref()) {
+        Ok(config) => Some(config),
+        Err(faults) => {
+            faults.iter().for_each(complain);
+            None
+        }
+    }
+}
+
+/// One line on standard error. Control characters are escaped, for some of it comes from files.
+fn complain(fault: impl Display) {
+    let mut line = format!("{PROGRAM}: ");
+    for c in fault.to_string().chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Prints `text` with a line end. A reader that went away, as `head` does, is no failure of ours.
+fn print(text: &str) -> Exit {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Ok(()) => Exit::Fine,
+        Err(fault) if fault.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
+        Err(fault) => {
+            complain(format_args!("can't write to standard output: {fault}"));
+            Exit::Failed
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{Asked, COMMANDS, Options, understand};
+
+    fn asked(line: &str) -> Result<Asked, String> {
+        understand(line.split_whitespace().map(Into::into).collect())
+    }
+
+    #[track_caller]
+    fn fault(line: &str, wanted: &str) {
+        match asked(line) {
+            Err(fault) => assert_eq!(fault, wanted),
+            Ok(_) => assert_eq!(line, "a fault"),
+        }
+    }
+
+    #[test]
+    fn flags_are_taken_in_either_form() {
+        for line in ["status --config /x --json", "status --json --config=/x"] {
+            let Ok(Asked::Command(command, options)) = asked(line) else { unreachable!() };
+            assert_eq!(command.word, "status");
+            assert_eq!(options, Options { config: Some("/x".into()), json: true });
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_names_the_nearest() {
+        fault("statsu", "unknown command \"statsu\", did you mean \"status\"?");
+        fault(
+            "frobnicate",
+            "unknown command \"frobnicate\"; known are serve, check, reset, status",
+        );
+        fault("serve --confg x", "unknown flag --confg, did you mean --config?");
+        fault("serve --json", "unknown flag --json; known here are --help, --version, --config");
+        fault("status --jsno", "unknown flag --jsno, did you mean --json?");
+        fault(
+            "--config x serve",
+            "unknown flag --config before a command; known here are --help, --version",
+        );
+        fault("serve now", "unexpected argument \"now\"; see applianced --help");
+        fault("", "no command; one of serve, check, reset, status, or see applianced --help");
+        assert!(asked("serve --config").is_err());
+        assert!(asked("status --json=yes").is_err());
+    }
+
+    #[test]
+    fn help_and_version_are_everywhere() {
+        for command in COMMANDS {
+            for (flag, wanted) in [("--help", command.sentence), ("--version", "applianced 0")] {
+                let line = format!("{} {flag}", command.word);
+                let Ok(Asked::Text(text)) = asked(&line) else { unreachable!() };
+                assert!(text.starts_with(wanted), "{line}: {text}");
+            }
+        }
+        let Ok(Asked::Text(text)) = asked("--help") else { unreachable!() };
+        assert!(COMMANDS.iter().all(|command| text.contains(command.sentence)), "{text}");
+    }
+}

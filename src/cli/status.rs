@@ -1,0 +1,200 @@
+//! `status`: one screen, from the running daemon where there is one, otherwise from its files.
+
+mod screen;
+
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use super::{Exit, Options, complain, print, settings};
+use crate::config::Config;
+use crate::management::client::{self, Failure};
+use crate::management::{describe_certificate, service_states};
+use crate::security::inspect;
+use crate::utc;
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
+pub(super) fn run(options: &Options) -> Exit {
+    let Some(config) = settings(options) else { return Exit::Settings };
+    let now = SystemTime::now();
+    let state = match online(&config) {
+        Err(Failure::NotRunning) => offline(&config, now),
+        Err(Failure::Broken(fault)) => {
+            complain(fault);
+            return Exit::Failed;
+        }
+        Ok(state) => state,
+    };
+    let whole = whole(&config, state, utc::unix_seconds(now));
+    if options.json { print(&whole.to_string()) } else { print(screen::text(&whole).trim_end()) }
+}
+
+/// What differs between a daemon that runs and one that does not.
+#[derive(Default)]
+struct State {
+    running: bool,
+    /// The members of `GET sslcertificate`, or null.
+    certificate: Value,
+    /// A boolean, or null where it can't be read.
+    plain_http: Value,
+    password: String,
+    faults: Vec<String>,
+}
+
+fn online(config: &Config) -> Result<State, Failure> {
+    let socket = config.control_socket();
+    let security = if config.api.v1 { "/v1/security" } else { "/v2/security" };
+    let member = |resource: &str| {
+        let reply = client::ask(&socket, "GET", &format!("{security}/{resource}"))?;
+        if reply.status == 200 { Ok(reply.body) } else { Err(Failure::Broken(reply.complaint())) }
+    };
+    Ok(State {
+        running: true,
+        certificate: member("sslcertificate")?,
+        plain_http: member("insecureports")?["enable_insecure_ports"].clone(),
+        password: member("adminpassword")?["admin_password"]
+            .as_str()
+            .unwrap_or("unknown")
+            .to_owned(),
+        faults: Vec::new(),
+    })
+}
+
+fn offline(config: &Config, now: SystemTime) -> State {
+    let seen = inspect(&config.state_dir, config.api, now);
+    State {
+        running: false,
+        certificate: seen.summary.as_ref().map_or(Value::Null, describe_certificate),
+        plain_http: seen.plain_http.map_or(Value::Null, Value::Bool),
+        password: seen.password.to_owned(),
+        faults: seen.faults,
+    }
+}
+
+/// The object that `--json` prints and the screen is made of.
+fn whole(config: &Config, mut state: State, now: i64) -> Value {
+    let not_after = state.certificate["not_after"].as_str().and_then(utc::parse);
+    let days_left = not_after.map(|end| (end - now).div_euclid(DAY));
+    if let (Some(certificate), Some(days_left)) = (state.certificate.as_object_mut(), days_left) {
+        certificate.insert("days_left".to_owned(), json!(days_left));
+    }
+    let settings = config.to_json();
+    json!({
+        "daemon": if state.running { "running" } else { "not running" },
+        "insecure": insecure(config, &state, days_left),
+        "certificate": state.certificate,
+        "plain_http": state.plain_http,
+        "admin_password": state.password,
+        "services": service_states(config, state.running),
+        "listeners": settings["listen"],
+        "faults": state.faults,
+    })
+}
+
+/// What the administrator should not have to find out from the rest.
+fn insecure(config: &Config, state: &State, days_left: Option<i64>) -> Vec<&'static str> {
+    let mut insecure = Vec::new();
+    if state.plain_http == Value::Bool(true) {
+        insecure.push("plain HTTP is on");
+    }
+    match state.password.as_str() {
+        "unset" if config.api.v2 => {
+            insecure.push("no admin password is set: v1 asks for none and v2 takes admin:admin");
+        }
+        "unset" => insecure.push("no admin password is set"),
+        "off" => insecure.push("authentication is off: nobody is asked for a password"),
+        _ => {}
+    }
+    if days_left.is_some_and(|days| days < 0) {
+        insecure.push("the certificate has expired");
+    }
+    insecure
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::{Value, json};
+
+    use super::{State, screen, whole};
+    use crate::config::Config;
+
+    fn config() -> Config {
+        Config::parse(
+            br#"{"api": ["v1"],
+                 "listen": [{"address": "[::]:80", "serves": "all", "http_disabled": "redirect"},
+                            {"address": "[::]:443", "serves": "all", "tls": true}],
+                 "services": {"speech": {"address": "unix:/nowhere/a"}, "realtime": {"address": "unix:/nowhere/b"}}}"#,
+        )
+        .unwrap()
+    }
+
+    fn certificate() -> Value {
+        json!({"source": "default", "subject": "CN=vm", "not_after": "1970-01-11T00:00:00Z", "sha256": "AB:CD"})
+    }
+
+    #[test]
+    fn the_screen_says_what_is_insecure() {
+        let state = State {
+            running: true,
+            certificate: certificate(),
+            plain_http: true.into(),
+            password: "unset".to_owned(),
+            faults: Vec::new(),
+        };
+        let whole = whole(&config(), state, 86_400);
+        assert_eq!(whole["certificate"]["days_left"], 9);
+        assert_eq!(whole["insecure"], json!(["plain HTTP is on", "no admin password is set"]));
+        assert_eq!(
+            screen::text(&whole),
+            "\
+Daemon       running
+Certificate  default: CN=vm
+             valid until 1970-01-11T00:00:00Z, 9 days left
+             SHA-256 AB:CD
+Plain HTTP   on
+Password     unset
+Services     gate running
+             management running
+             monitoring running
+             realtime exited
+             speech exited
+Listeners    [::]:80 all, plain; redirects while plain HTTP is off
+             [::]:443 all, TLS
+Insecure     plain HTTP is on
+             no admin password is set
+"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_to_be_unknown() {
+        let faults = vec!["admin.htpasswd is damaged".to_owned()];
+        let state = State { password: "locked".to_owned(), faults, ..State::default() };
+        let whole = whole(&config(), state, 0);
+        assert_eq!(whole["insecure"], json!([]));
+        let text = screen::text(&whole);
+        for line in [
+            "Daemon       not running\n",
+            "Certificate  none that can be read\n",
+            "Plain HTTP   unknown\n",
+            "Password     locked: nobody gets in from the network until it is reset\n",
+            "Services     gate exited\n",
+            "Faults       admin.htpasswd is damaged\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_expired_certificate_is_insecure() {
+        let state =
+            State { certificate: certificate(), password: "set".to_owned(), ..State::default() };
+        let whole = whole(&config(), state, 86_400 * 12 + 1);
+        assert_eq!(whole["insecure"], json!(["the certificate has expired"]));
+        assert!(screen::text(&whole).contains("expired 1970-01-11T00:00:00Z\n"));
+    }
+}

@@ -1,0 +1,79 @@
+//! The status object as text for a person, at most 80 columns for what is ours.
+
+use serde_json::Value;
+
+/// Lines that end in a line feed.
+pub(super) fn text(whole: &Value) -> String {
+    let rows = [
+        ("Daemon", vec![word(&whole["daemon"]).to_owned()]),
+        ("Certificate", certificate(&whole["certificate"])),
+        ("Plain HTTP", vec![plain_http(&whole["plain_http"]).to_owned()]),
+        ("Password", vec![password(word(&whole["admin_password"]))]),
+        ("Services", each(&whole["services"], service)),
+        ("Listeners", each(&whole["listeners"], listener)),
+        ("Insecure", each(&whole["insecure"], |line| word(line).to_owned())),
+        ("Faults", each(&whole["faults"], |line| word(line).to_owned())),
+    ];
+    let mut text = String::new();
+    for (title, lines) in rows {
+        for (index, line) in lines.iter().enumerate() {
+            let title = if index == 0 { title } else { "" };
+            text.push_str(&format!("{title:<12} {line}\n"));
+        }
+    }
+    text
+}
+
+fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or("unknown")
+}
+
+fn each(values: &Value, line: impl Fn(&Value) -> String) -> Vec<String> {
+    values.as_array().into_iter().flatten().map(line).collect()
+}
+
+fn certificate(value: &Value) -> Vec<String> {
+    if value.is_null() {
+        return vec!["none that can be read".to_owned()];
+    }
+    let end = word(&value["not_after"]);
+    let validity = match value["days_left"].as_i64() {
+        Some(days) if days < 0 => format!("expired {end}"),
+        Some(1) => format!("valid until {end}, 1 day left"),
+        Some(days) => format!("valid until {end}, {days} days left"),
+        None => format!("valid until {end}"),
+    };
+    vec![
+        format!("{}: {}", word(&value["source"]), word(&value["subject"])),
+        validity,
+        format!("SHA-256 {}", word(&value["sha256"])),
+    ]
+}
+
+fn plain_http(value: &Value) -> &'static str {
+    match value.as_bool() {
+        Some(true) => "on",
+        Some(false) => "off",
+        None => "unknown",
+    }
+}
+
+fn password(word: &str) -> String {
+    match word {
+        "locked" => "locked: nobody gets in from the network until it is reset".to_owned(),
+        _ => word.to_owned(),
+    }
+}
+
+fn service(value: &Value) -> String {
+    format!("{} {}", word(&value["service"]), word(&value["status"]))
+}
+
+fn listener(value: &Value) -> String {
+    let kind = match (value["tls"].as_bool(), word(&value["http_disabled"])) {
+        (Some(true), _) => "TLS",
+        (_, "redirect") => "plain; redirects while plain HTTP is off",
+        _ => "plain; closed while plain HTTP is off",
+    };
+    format!("{} {}, {kind}", word(&value["address"]), word(&value["serves"]))
+}

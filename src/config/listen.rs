@@ -1,0 +1,125 @@
+//! Where the gate listens, and what each listener serves.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use super::section::Field;
+
+/// One listener of the gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Which paths are reachable.
+    pub serves: Serves,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// Without meaning on a TLS listener, where it is [`HttpDisabled::Close`].
+    pub http_disabled: HttpDisabled,
+}
+
+/// What is reachable on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serves {
+    /// Everything, by path.
+    All,
+    /// The management API alone.
+    Management,
+    /// Monitoring alone, without its prefix.
+    Monitoring,
+    /// The REST speech service alone.
+    Speech,
+    /// The realtime speech service alone.
+    Realtime,
+}
+
+/// What a plain listener does while plain HTTP is off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpDisabled {
+    /// Accepts and closes without a byte (v1 manual: `Empty reply from server`).
+    Close,
+    /// Answers 301 or 308 to the HTTPS address (v2 manual).
+    Redirect,
+}
+
+/// Most listeners; each costs a thread.
+const MOST_LISTENERS: usize = 64;
+
+pub(super) const SERVES: &[(&str, Serves)] = &[
+    ("all", Serves::All),
+    ("management", Serves::Management),
+    ("monitoring", Serves::Monitoring),
+    ("speech", Serves::Speech),
+    ("realtime", Serves::Realtime),
+];
+
+pub(super) const HTTP_DISABLED: &[(&str, HttpDisabled)] =
+    &[("close", HttpDisabled::Close), ("redirect", HttpDisabled::Redirect)];
+
+impl Listen {
+    pub(super) fn plain(
+        address: SocketAddr,
+        serves: Serves,
+        http_disabled: HttpDisabled,
+    ) -> Listen {
+        Listen { address, serves, tls: false, http_disabled }
+    }
+
+    pub(super) fn tls(address: SocketAddr, serves: Serves) -> Listen {
+        Listen { address, serves, tls: true, http_disabled: HttpDisabled::Close }
+    }
+}
+
+impl Serves {
+    /// The word of the settings file.
+    pub fn word(self) -> &'static str {
+        SERVES.iter().find(|(_, serves)| *serves == self).map_or("", |(word, _)| word)
+    }
+}
+
+impl HttpDisabled {
+    /// The word of the settings file.
+    pub fn word(self) -> &'static str {
+        HTTP_DISABLED.iter().find(|(_, does)| *does == self).map_or("", |(word, _)| word)
+    }
+}
+
+pub(super) fn parse(field: Field<'_>) -> Option<Vec<Listen>> {
+    if !(1..=MOST_LISTENERS).contains(&field.count()) {
+        field.note(format_args!("expected 1 to {MOST_LISTENERS} listeners; without any, nobody could reach the appliance"));
+        return None;
+    }
+    let mut taken = HashSet::new();
+    Some(field.items()?.into_iter().filter_map(|item| listener(item, &mut taken)).collect())
+}
+
+fn listener(item: Field<'_>, taken: &mut HashSet<SocketAddr>) -> Option<Listen> {
+    let mut section = item.section()?;
+    let address = section.require("address").and_then(|field| {
+        field.text_as(
+            "an IP address and a port, such as \"[::]:80\" or \"127.0.0.1:8080\"",
+            |text| text.parse::<SocketAddr>().ok(),
+        )
+    });
+    let serves = section.require("serves").and_then(|field| field.choice(SERVES));
+    let tls = section.take("tls").and_then(Field::flag).unwrap_or(false);
+    let http_disabled = section.take("http_disabled").map(|field| {
+        if tls {
+            field.note("has no meaning on a listener with \"tls\": true; leave it out");
+        }
+        field.choice(HTTP_DISABLED)
+    });
+    if let Some(address) = address
+        && address.port() != 0
+        && !taken.insert(address)
+    {
+        section.note(format_args!("the address {address} stands in an earlier listener already"));
+    }
+    section.end();
+    Some(Listen {
+        address: address?,
+        serves: serves?,
+        tls,
+        http_disabled: http_disabled.flatten().unwrap_or(HttpDisabled::Close),
+    })
+}

@@ -1,0 +1,241 @@
+//! The settings: one JSON file, read once at the start, every key optional, unknown keys refused.
+//!
+//! In: the types, their defaults, and reading a file into them (`parse`, by way of `section` and
+//! `json`); printing them as understood (`show`). Out: acting on them. Nothing here binds, connects
+//! or looks at any other file.
+//!
+//! | key | default | meaning |
+//! | --- | --- | --- |
+//! | `state_dir` | `/var/lib/applianced` | absolute path of the folder with everything that survives a reboot |
+//! | `run_dir` | `/run/applianced` | absolute path of the folder with the sockets |
+//! | `api` | `["v1", "v2"]` | generations of the API to mount, at least one |
+//! | `listen[].address` | see below | `IP:port` to listen on; port 0 takes a free one |
+//! | `listen[].serves` | none, must be given | `all`, `management`, `monitoring`, `speech` or `realtime` |
+//! | `listen[].tls` | `false` | whether the listener speaks TLS |
+//! | `listen[].http_disabled` | `close` | what a plain listener does while plain HTTP is off: `close` or `redirect` |
+//! | `https_port` | 443 | port that redirects point to |
+//! | `services.speech.address` | `127.0.0.1:7082` | `host:port` or `unix:/path` of the REST speech engine |
+//! | `services.realtime.address` | `127.0.0.1:7090` | the same for the realtime engine |
+//! | `services.NAME.address` | none, must be given | the same for a service of your own |
+//! | `services.NAME.paths` | none, must be given | path prefixes, each begins and ends with `/`; the longest that fits wins |
+//! | `services.NAME.auth` | `admin` | `admin`: asks for the password as management does; `none`: the service's own affair |
+//! | `services.NAME.licensed` | `[]` | methods refused while the license is not valid |
+//! | `services.NAME.websocket` | `false` | whether upgrades to WebSocket pass |
+//! | `license.authority_url` | `http://licensing.example.com/` | where the license authority answers |
+//! | `license.trust_file` | `/etc/applianced/license-trust.json` | absolute path of the authority's keys, part of the image |
+//! | `license.product` | `103` | product number, digits |
+//! | `license.customer_id` | 4920 | shown while unlicensed |
+//! | `license.transcription_secs_allocated` | 1800000 | seconds, shown while unlicensed |
+//! | `about.version` | `5.0.0` | what `host/about` tells |
+//! | `about.variant` | empty | the same |
+//! | `about.languages` | `["en"]` | the same |
+//! | `commands.reboot` | `[]` | absolute path of a program and its arguments; empty means not offered |
+//! | `commands.shutdown` | `[]` | the same |
+//! | `commands.restart_services` | `[]` | the same |
+//! | `user` | absent | name or `uid:gid` to become after binding; absent, the daemon stays what it was started as |
+//!
+//! A `listen` that is given replaces all of the default ones: `[::]:80` all (redirect), `[::]:443` all
+//! (tls), `[::]:3000` monitoring (close), `[::]:8080` management (close), `[::]:8082` speech (close),
+//! `[::]:9000` realtime (tls), `[::]:9001` monitoring (redirect), `[::]:9004` realtime (tls).
+
+pub(crate) mod json;
+mod listen;
+mod parse;
+mod section;
+mod services;
+mod show;
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+pub use listen::{HttpDisabled, Listen, Serves};
+pub(crate) use section::nearest;
+pub(crate) use services::OWN_PARTS;
+pub use services::{Auth, Service, ServiceAddress};
+
+/// Read when no `--config` is given and the file exists.
+pub const DEFAULT_FILE: &str = "/etc/applianced/config.json";
+
+/// Largest settings file in bytes; a real one has about two thousand.
+pub const LARGEST_FILE: u64 = 1 << 20;
+
+/// Longest path of a Unix socket in bytes: `sun_path` less its terminating zero (unix(7)).
+pub const LONGEST_SOCKET_PATH: usize = 107;
+
+/// Everything the settings file can say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Everything that survives a reboot.
+    pub state_dir: PathBuf,
+    /// The sockets.
+    pub run_dir: PathBuf,
+    /// Which generations are mounted.
+    pub api: Api,
+    /// At least one; no address twice.
+    pub listen: Vec<Listen>,
+    /// Where redirects point.
+    pub https_port: u16,
+    /// Sorted by name; always holds `speech` and `realtime`.
+    pub services: Vec<Service>,
+    /// The authority and what is shown while unlicensed.
+    pub license: License,
+    /// What `host/about` tells.
+    pub about: About,
+    /// Programs the API may run.
+    pub commands: Commands,
+    /// Name or `uid:gid` to become after binding.
+    pub user: Option<String>,
+}
+
+/// Which generations of the API are mounted; at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Api {
+    /// `/v1/…`
+    pub v1: bool,
+    /// `/v2/…`
+    pub v2: bool,
+}
+
+/// The license authority, and what is shown while there is no license.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct License {
+    /// Begins with `http://`.
+    pub authority_url: String,
+    /// Absolute.
+    pub trust_file: PathBuf,
+    /// Digits.
+    pub product: String,
+    /// Up to 2,147,483,647.
+    pub customer_id: u32,
+    /// Seconds, up to 2,147,483,647.
+    pub transcription_secs_allocated: u32,
+}
+
+/// What `host/about` tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// `version` (v1), `appliance_version` (v2).
+    pub version: String,
+    /// `appliance_variant` (v2).
+    pub variant: String,
+    /// `languages` (v2).
+    pub languages: Vec<String>,
+}
+
+/// A program and its arguments each; empty means not offered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Commands {
+    /// `DELETE reboot`, after a minute.
+    pub reboot: Vec<String>,
+    /// `DELETE shutdown`, at once.
+    pub shutdown: Vec<String>,
+    /// `DELETE services`.
+    pub restart_services: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let on = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        Config {
+            state_dir: PathBuf::from("/var/lib/applianced"),
+            run_dir: PathBuf::from("/run/applianced"),
+            api: Api { v1: true, v2: true },
+            listen: vec![
+                Listen::plain(on(80), Serves::All, HttpDisabled::Redirect),
+                Listen::tls(on(443), Serves::All),
+                Listen::plain(on(3000), Serves::Monitoring, HttpDisabled::Close),
+                Listen::plain(on(8080), Serves::Management, HttpDisabled::Close),
+                Listen::plain(on(8082), Serves::Speech, HttpDisabled::Close),
+                Listen::tls(on(9000), Serves::Realtime),
+                Listen::plain(on(9001), Serves::Monitoring, HttpDisabled::Redirect),
+                Listen::tls(on(9004), Serves::Realtime),
+            ],
+            https_port: 443,
+            services: vec![Service::realtime(), Service::speech()],
+            license: License {
+                authority_url: "http://licensing.example.com/".to_owned(),
+                trust_file: PathBuf::from("/etc/applianced/license-trust.json"),
+                product: "103".to_owned(),
+                customer_id: 4920,
+                transcription_secs_allocated: 1_800_000,
+            },
+            about: About {
+                version: "5.0.0".to_owned(),
+                variant: String::new(),
+                languages: vec!["en".to_owned()],
+            },
+            commands: Commands::default(),
+            user: None,
+        }
+    }
+}
+
+impl Config {
+    /// Reads `file`; without one, [`DEFAULT_FILE`] if it exists, otherwise the defaults.
+    ///
+    /// The error has one sentence per fault, each beginning with the file's name.
+    pub fn load(file: Option<&Path>) -> Result<Config, Vec<String>> {
+        let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match read(path) {
+            Ok(text) => text,
+            Err(fault) if file.is_none() && fault.kind() == ErrorKind::NotFound => {
+                return Ok(Config::default());
+            }
+            Err(fault) => return Err(vec![format!("{}: {fault}", path.display())]),
+        };
+        Config::parse(&text).map_err(|faults| {
+            faults.into_iter().map(|fault| format!("{}: {fault}", path.display())).collect()
+        })
+    }
+
+    /// The path of the socket of the management API.
+    pub fn control_socket(&self) -> PathBuf {
+        self.run_dir.join("control.sock")
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > LARGEST_FILE {
+        return Err(std::io::Error::new(
+            ErrorKind::FileTooLarge,
+            format!("larger than {LARGEST_FILE} bytes, so it can't be the settings file"),
+        ));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{Config, LARGEST_FILE};
+
+    #[test]
+    fn a_named_file_that_does_not_exist_is_an_error() {
+        let faults = Config::load(Some("/nowhere/config.json".as_ref())).unwrap_err();
+        assert!(faults[0].starts_with("/nowhere/config.json: "), "{faults:?}");
+    }
+
+    #[test]
+    fn a_file_has_a_ceiling() {
+        let path = std::env::temp_dir().join(format!("applianced-ceiling-{}", std::process::id()));
+        std::fs::write(&path, vec![b' '; LARGEST_FILE as usize + 1]).unwrap();
+        let faults = Config::load(Some(&path)).unwrap_err();
+        std::fs::remove_file(&path).unwrap();
+        assert!(faults[0].contains("larger than 1048576 bytes"), "{faults:?}");
+    }
+
+    #[test]
+    fn faults_name_the_file() {
+        let path = std::env::temp_dir().join(format!("applianced-faults-{}", std::process::id()));
+        std::fs::write(&path, r#"{"stat_dir": "/x", "api": []}"#).unwrap();
+        let faults = Config::load(Some(&path)).unwrap_err();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults.iter().all(|fault| fault.starts_with(&path.display().to_string())));
+    }
+}

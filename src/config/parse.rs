@@ -1,0 +1,158 @@
+//! From the text of the settings file to a [`Config`], or every fault in it.
+
+use super::section::{Faults, Field, Section};
+use super::{About, Api, Commands, Config, LONGEST_SOCKET_PATH, License, json, listen, services};
+
+/// Longest socket name in `run_dir`, with its slash.
+const LONGEST_SOCKET_NAME: usize = "/control.sock".len();
+
+impl Config {
+    /// Reads the text of a settings file; the error has one sentence per fault.
+    pub fn parse(text: &[u8]) -> Result<Config, Vec<String>> {
+        let value = json::parse(text).map_err(|fault| vec![fault])?;
+        let faults = Faults::default();
+        let config = whole(Field::root(value, &faults));
+        let faults = faults.into_sentences();
+        match config {
+            Some(config) if faults.is_empty() => Ok(config),
+            _ => Err(faults),
+        }
+    }
+}
+
+fn whole(root: Field<'_>) -> Option<Config> {
+    let mut section = root.section()?;
+    let mut config = Config::default();
+    set(&mut config.state_dir, section.take("state_dir"), Field::absolute_path);
+    set(&mut config.run_dir, section.take("run_dir"), run_dir);
+    set(&mut config.api, section.take("api"), api);
+    set(&mut config.listen, section.take("listen"), listen::parse);
+    set(&mut config.https_port, section.take("https_port"), port);
+    set(&mut config.services, section.take("services"), services::parse);
+    let defaults = config.license.clone();
+    set(&mut config.license, section.take("license"), |field| license(field, defaults));
+    let defaults = config.about.clone();
+    set(&mut config.about, section.take("about"), |field| about(field, defaults));
+    set(&mut config.commands, section.take("commands"), commands);
+    config.user = section.take("user").and_then(user);
+    section.end();
+    Some(config)
+}
+
+/// Puts what was read in place of the default; a fault leaves the default, and is noted already.
+fn set<'a, T>(place: &mut T, field: Option<Field<'a>>, read: impl FnOnce(Field<'a>) -> Option<T>) {
+    if let Some(value) = field.and_then(read) {
+        *place = value;
+    }
+}
+
+fn run_dir(field: Field<'_>) -> Option<std::path::PathBuf> {
+    let longest = LONGEST_SOCKET_PATH - LONGEST_SOCKET_NAME;
+    field.text_as(
+        &format!("an absolute path of up to {longest} bytes, for sockets are made there"),
+        |text| {
+            let fits = text.starts_with('/') && text.len() <= longest && !text.contains('\0');
+            fits.then(|| text.into())
+        },
+    )
+}
+
+fn api(field: Field<'_>) -> Option<Api> {
+    if field.count() == 0 {
+        field.note("expected at least one of \"v1\", \"v2\"; without any, nothing would be served");
+        return None;
+    }
+    let mut api = Api { v1: false, v2: false };
+    for item in field.items()? {
+        match item.choice(&[("v1", 1), ("v2", 2)]) {
+            Some(1) => api.v1 = true,
+            Some(_) => api.v2 = true,
+            None => {}
+        }
+    }
+    Some(api)
+}
+
+fn port(field: Field<'_>) -> Option<u16> {
+    u16::try_from(field.number("a port", 1..=65_535)?).ok()
+}
+
+fn license(field: Field<'_>, mut license: License) -> Option<License> {
+    let mut section = field.section()?;
+    set(&mut license.authority_url, section.take("authority_url"), |field| {
+        // The protocol seals what it sends; the manual's firewall rule is TCP port 80.
+        field.text_as("a URL that begins with \"http://\" and names a host", |text| {
+            let host = text.strip_prefix("http://")?;
+            let fits = host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+                && text.bytes().all(|byte| byte.is_ascii_graphic());
+            fits.then(|| text.to_owned())
+        })
+    });
+    set(&mut license.trust_file, section.take("trust_file"), Field::absolute_path);
+    set(&mut license.product, section.take("product"), |field| {
+        field.text_as("a string of 1 to 5 digits", |text| {
+            let fits = (1..=5).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+            fits.then(|| text.to_owned())
+        })
+    });
+    set(&mut license.customer_id, section.take("customer_id"), |field| {
+        field.number("a customer number", 0..=i32::MAX as u32)
+    });
+    set(
+        &mut license.transcription_secs_allocated,
+        section.take("transcription_secs_allocated"),
+        |field| field.number("seconds", 0..=i32::MAX as u32),
+    );
+    section.end();
+    Some(license)
+}
+
+fn about(field: Field<'_>, mut about: About) -> Option<About> {
+    let mut section = field.section()?;
+    set(&mut about.version, section.take("version"), Field::text);
+    set(&mut about.variant, section.take("variant"), Field::text);
+    set(&mut about.languages, section.take("languages"), Field::texts);
+    section.end();
+    Some(about)
+}
+
+fn commands(field: Field<'_>) -> Option<Commands> {
+    let mut section = field.section()?;
+    let mut commands = Commands::default();
+    command(&mut commands.reboot, &mut section, "reboot");
+    command(&mut commands.shutdown, &mut section, "shutdown");
+    command(&mut commands.restart_services, &mut section, "restart_services");
+    section.end();
+    Some(commands)
+}
+
+fn command(place: &mut Vec<String>, section: &mut Section<'_>, key: &'static str) {
+    set(place, section.take(key), |field| {
+        let words = field.items()?;
+        let mut command = Vec::with_capacity(words.len());
+        for (index, word) in words.into_iter().enumerate() {
+            // No search along PATH: what runs as root is named whole.
+            let wanted = if index == 0 { "the absolute path of a program" } else { "an argument" };
+            command.push(word.text_as(wanted, |text| {
+                let fits = (index > 0 || text.starts_with('/')) && !text.contains('\0');
+                fits.then(|| text.to_owned())
+            })?);
+        }
+        Some(command)
+    });
+}
+
+fn user(field: Field<'_>) -> Option<String> {
+    field.text_as("a user's name or \"uid:gid\"", |text| {
+        let named = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && text.len() <= 32
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        let numbered = text
+            .split_once(':')
+            .is_some_and(|(uid, gid)| uid.parse::<u32>().is_ok() && gid.parse::<u32>().is_ok());
+        (named || numbered).then(|| text.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests;

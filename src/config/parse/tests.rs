@@ -1,0 +1,231 @@
+#![allow(clippy::unwrap_used)]
+
+use serde_json::json;
+
+use crate::config::{Auth, Config, HttpDisabled, Serves, ServiceAddress};
+
+fn faults(text: &str) -> Vec<String> {
+    Config::parse(text.as_bytes()).unwrap_err()
+}
+
+#[track_caller]
+fn one_fault(text: &str, wanted: &str) {
+    let faults = faults(text);
+    assert_eq!(faults, [wanted]);
+}
+
+#[track_caller]
+fn fault_holds(text: &str, wanted: &str) {
+    let faults = faults(text);
+    assert!(faults.len() == 1 && faults[0].contains(wanted), "{faults:?}");
+}
+
+const EVERYTHING: &str = r#"{
+  "state_dir": "/s", "run_dir": "/r", "api": ["v2"],
+  "listen": [
+    {"address": "0.0.0.0:80", "serves": "all", "http_disabled": "redirect"},
+    {"address": "[::1]:443", "serves": "speech", "tls": true},
+    {"address": "127.0.0.1:0", "serves": "monitoring"},
+    {"address": "127.0.0.1:0", "serves": "management", "tls": false, "http_disabled": "close"}
+  ],
+  "https_port": 8443,
+  "services": {
+    "x": {"address": "unix:/run/x.sock", "paths": ["/x/"], "auth": "none", "licensed": ["POST"], "websocket": true},
+    "deeper": {"address": "[::1]:9", "paths": ["/x/deeper/", "/y/"]},
+    "speech": {"address": "engine.local:7082"}
+  },
+  "license": {"authority_url": "http://a.example/", "trust_file": "/t", "product": "7", "customer_id": 1, "transcription_secs_allocated": 2},
+  "about": {"version": "1", "variant": "v", "languages": ["en", "de"]},
+  "commands": {"reboot": ["/sbin/reboot", "-f"], "shutdown": [], "restart_services": ["/bin/true"]},
+  "user": "1000:1000"
+}"#;
+
+#[test]
+fn nothing_given_is_the_defaults() {
+    assert_eq!(Config::parse(b"{}").unwrap(), Config::default());
+}
+
+#[test]
+fn everything_given_is_understood() {
+    let config = Config::parse(EVERYTHING.as_bytes()).unwrap();
+    assert!(!config.api.v1 && config.api.v2);
+    assert_eq!(config.listen[0].http_disabled, HttpDisabled::Redirect);
+    assert!(config.listen[1].tls && config.listen[1].serves == Serves::Speech);
+    let names: Vec<&str> = config.services.iter().map(|service| service.name.as_str()).collect();
+    assert_eq!(names, ["deeper", "realtime", "speech", "x"]);
+    assert_eq!(config.services[0].auth, Auth::Admin);
+    assert_eq!(config.services[0].address, ServiceAddress::Tcp { host: "::1".to_owned(), port: 9 });
+    assert_eq!(config.services[3].auth, Auth::None);
+    assert!(config.services[3].websocket);
+    assert_eq!(config.user.as_deref(), Some("1000:1000"));
+    assert_eq!(config.commands.reboot, ["/sbin/reboot", "-f"]);
+}
+
+#[test]
+fn what_is_printed_is_the_same_settings_again() {
+    for config in [Config::default(), Config::parse(EVERYTHING.as_bytes()).unwrap()] {
+        let printed = serde_json::to_vec_pretty(&config.to_json()).unwrap();
+        assert_eq!(Config::parse(&printed).unwrap(), config);
+    }
+}
+
+#[test]
+fn a_misspelt_choice_names_the_nearest() {
+    one_fault(
+        r#"{"listen": [
+            {"address": "[::]:1", "serves": "all"}, {"address": "[::]:2", "serves": "all"},
+            {"address": "[::]:3", "serves": "manegement"}]}"#,
+        "listen[2].serves: expected one of \"all\", \"management\", \"monitoring\", \"speech\", \
+         \"realtime\"; found \"manegement\", did you mean \"management\"?",
+    );
+}
+
+#[test]
+fn unknown_keys_name_the_nearest() {
+    one_fault(r#"{"stat_dir": "/x"}"#, "stat_dir: unknown setting, did you mean \"state_dir\"?");
+    fault_holds(
+        r#"{"services": {"speech": {"paths": ["/x/"]}}}"#,
+        "unknown setting; known here: \"address\"",
+    );
+    one_fault(
+        r#"{"license": {"costumer_id": 1}}"#,
+        "license.costumer_id: unknown setting, did you mean \"customer_id\"?",
+    );
+}
+
+#[test]
+fn every_fault_is_named_in_one_run() {
+    let faults = faults(r#"{"api": ["v3"], "https_port": "443", "user": 5, "run_dir": "run"}"#);
+    assert_eq!(
+        faults,
+        [
+            "run_dir: expected an absolute path of up to 94 bytes, for sockets are made there; found \"run\"",
+            "api[0]: expected one of \"v1\", \"v2\"; found \"v3\", did you mean \"v1\"?",
+            "https_port: expected a port, a number from 1 to 65535; found \"443\"",
+            "user: expected a user's name or \"uid:gid\"; found 5",
+        ]
+    );
+}
+
+#[test]
+fn a_wrong_kind_says_what_was_found() {
+    one_fault("[]", "the settings: expected an object; found an array");
+    one_fault(r#"{"listen": {}}"#, "listen: expected an array; found an object");
+    one_fault(r#"{"state_dir": null}"#, "state_dir: expected an absolute path; found null");
+    one_fault(
+        r#"{"https_port": 0}"#,
+        "https_port: expected a port, a number from 1 to 65535; found 0",
+    );
+    one_fault(
+        r#"{"https_port": 443.5}"#,
+        "https_port: expected a port, a number from 1 to 65535; found 443.5",
+    );
+    fault_holds(
+        r#"{"about": {"languages": ["en", 1]}}"#,
+        "about.languages[1]: expected a string; found 1",
+    );
+}
+
+#[test]
+fn broken_json_has_a_place() {
+    fault_holds("{\n\"api\": [}", "line 2 column 9");
+    fault_holds(r#"{"api": ["v1"], "api": ["v2"]}"#, "\"api\" stands twice");
+}
+
+#[test]
+fn at_least_one_generation_and_one_listener() {
+    fault_holds(r#"{"api": []}"#, "api: expected at least one of");
+    fault_holds(r#"{"listen": []}"#, "listen: expected 1 to 64 listeners");
+}
+
+#[test]
+fn an_address_is_taken_once_but_port_0_as_often_as_wanted() {
+    fault_holds(
+        r#"{"listen": [{"address": "[::]:80", "serves": "all"}, {"address": "[::]:80", "serves": "all"}]}"#,
+        "listen[1]: the address [::]:80 stands in an earlier listener already",
+    );
+    fault_holds(
+        r#"{"listen": [{"address": "localhost:80", "serves": "all"}]}"#,
+        "listen[0].address: expected an IP",
+    );
+    fault_holds(r#"{"listen": [{"serves": "all"}]}"#, "listen[0]: \"address\" is missing");
+}
+
+#[test]
+fn a_tls_listener_has_nothing_to_do_while_plain_http_is_off() {
+    fault_holds(
+        r#"{"listen": [{"address": "[::]:443", "serves": "all", "tls": true, "http_disabled": "close"}]}"#,
+        "listen[0].http_disabled: has no meaning",
+    );
+}
+
+#[test]
+fn a_prefix_of_ours_is_not_for_others() {
+    for path in
+        ["/v1/management/", "/v2/security/x/", "/v2/", "/v2/jobs/", "/docs/", "/monitor/", "/v1/"]
+    {
+        let text = json!({"services": {"x": {"address": "h:1", "paths": [path]}}}).to_string();
+        fault_holds(&text, "overlaps with the appliance's own");
+    }
+    for path in ["/", "x/", "/x", "/a//b/", "/a/../b/", "/a?/", "/%61/", ""] {
+        let text = json!({"services": {"x": {"address": "h:1", "paths": [path]}}}).to_string();
+        fault_holds(&text, "services.x.paths[0]: expected a path prefix");
+    }
+}
+
+#[test]
+fn a_prefix_has_one_owner() {
+    fault_holds(
+        r#"{"services": {"a": {"address": "h:1", "paths": ["/x/"]}, "b": {"address": "h:2", "paths": ["/x/"]}}}"#,
+        "services.b.paths[0]: \"/x/\" belongs to the service \"a\" already",
+    );
+    fault_holds(
+        r#"{"services": {"a": {"address": "h:1", "paths": ["/x/", "/x/"]}}}"#,
+        "\"/x/\" stands twice",
+    );
+}
+
+#[test]
+fn a_service_has_an_address_that_can_be_one() {
+    for address in
+        ["h", "h:0", "h:65536", ":80", "::1:80", "[::1]", "[h]:80", "unix:x", "unix:", "a b:1"]
+    {
+        let text = json!({"services": {"speech": {"address": address}}}).to_string();
+        fault_holds(&text, "services.speech.address: expected \"host:port\"");
+    }
+    fault_holds(
+        r#"{"services": {"gate": {"address": "h:1", "paths": ["/x/"]}}}"#,
+        "a part of the appliance",
+    );
+    fault_holds(
+        r#"{"services": {"A b": {"address": "h:1", "paths": ["/x/"]}}}"#,
+        "a service's name",
+    );
+    fault_holds(r#"{"services": {"x": {"address": "h:1"}}}"#, "services.x: \"paths\" is missing");
+    fault_holds(
+        r#"{"services": {"x": {"address": "h:1", "paths": []}}}"#,
+        "expected at least one path",
+    );
+}
+
+#[test]
+fn a_command_is_named_whole() {
+    fault_holds(
+        r#"{"commands": {"reboot": ["reboot"]}}"#,
+        "commands.reboot[0]: expected the absolute path",
+    );
+}
+
+#[test]
+fn the_authority_answers_on_port_80() {
+    fault_holds(
+        r#"{"license": {"authority_url": "ftp://x/"}}"#,
+        "license.authority_url: expected a URL",
+    );
+}
+
+#[test]
+fn long_wrong_values_are_cut() {
+    let text = json!({"user": "x".repeat(1000)}).to_string();
+    assert!(faults(&text)[0].len() < 150);
+}

@@ -1,0 +1,66 @@
+//! The settings as understood, as JSON that is a valid settings file again.
+
+use serde_json::{Value, json};
+
+use super::{Config, Listen, Service};
+
+impl Config {
+    /// Every setting with the value in force, defaults included.
+    pub fn to_json(&self) -> Value {
+        let generations = [("v1", self.api.v1), ("v2", self.api.v2)];
+        let api: Vec<&str> =
+            generations.iter().filter(|(_, mounted)| *mounted).map(|(word, _)| *word).collect();
+        let services: serde_json::Map<String, Value> =
+            self.services.iter().map(|one| (one.name.clone(), service(one))).collect();
+        let mut settings = json!({
+            "state_dir": self.state_dir.to_string_lossy(),
+            "run_dir": self.run_dir.to_string_lossy(),
+            "api": api,
+            "listen": self.listen.iter().map(listener).collect::<Vec<_>>(),
+            "https_port": self.https_port,
+            "services": services,
+            "license": {
+                "authority_url": self.license.authority_url,
+                "trust_file": self.license.trust_file.to_string_lossy(),
+                "product": self.license.product,
+                "customer_id": self.license.customer_id,
+                "transcription_secs_allocated": self.license.transcription_secs_allocated,
+            },
+            "about": {
+                "version": self.about.version,
+                "variant": self.about.variant,
+                "languages": self.about.languages,
+            },
+            "commands": {
+                "reboot": self.commands.reboot,
+                "shutdown": self.commands.shutdown,
+                "restart_services": self.commands.restart_services,
+            },
+        });
+        if let Some(user) = &self.user {
+            settings["user"] = json!(user);
+        }
+        settings
+    }
+}
+
+fn listener(listen: &Listen) -> Value {
+    let mut value = json!({"address": listen.address.to_string(), "serves": listen.serves.word(), "tls": listen.tls});
+    if !listen.tls {
+        value["http_disabled"] = json!(listen.http_disabled.word());
+    }
+    value
+}
+
+fn service(service: &Service) -> Value {
+    if service.is_built_in() {
+        return json!({"address": service.address.to_string()});
+    }
+    json!({
+        "address": service.address.to_string(),
+        "paths": service.paths,
+        "auth": service.auth.word(),
+        "licensed": service.licensed,
+        "websocket": service.websocket,
+    })
+}

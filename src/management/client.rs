@@ -1,0 +1,163 @@
+//! A client of the control socket, for the commands that talk to a running daemon.
+//!
+//! One request a connection, HTTP/1.1, an answer with a length, and a deadline for all of it.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::socket;
+
+/// How long one exchange may take; a local answer takes milliseconds, one with a password hash half a second.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Largest answer in bytes, head included.
+const LARGEST_ANSWER: usize = 1 << 20;
+
+/// Most header fields of an answer.
+const MOST_FIELDS: usize = 32;
+
+/// What the daemon said.
+#[derive(Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body; the management API answers JSON alone.
+    pub body: Value,
+}
+
+impl Reply {
+    /// What a reply other than 200 says, for the person.
+    pub fn complaint(&self) -> String {
+        let said = [&self.body["message"], &self.body["error"]].into_iter().find_map(Value::as_str);
+        match said {
+            Some(said) => said.to_owned(),
+            None => format!("the daemon answered with status {}", self.status),
+        }
+    }
+}
+
+/// Why there is no reply.
+#[derive(Debug)]
+pub enum Failure {
+    /// Nobody listens on the socket: the daemon does not run.
+    NotRunning,
+    /// Somebody does, but no good answer came: what happened, for the person.
+    Broken(String),
+}
+
+/// Asks the daemon that listens on `socket`. Nothing is sent but the method and the path.
+pub fn ask(socket: &Path, method: &str, path: &str) -> Result<Reply, Failure> {
+    let broken = |fault: io::Error| {
+        let hint =
+            if fault.kind() == ErrorKind::PermissionDenied { "; run this as root" } else { "" };
+        Failure::Broken(format!("{}: {}{hint}", socket.display(), told(&fault)))
+    };
+    match socket::somebody_listens(socket) {
+        Ok(true) => exchange(socket, method, path).map_err(broken),
+        Ok(false) => Err(Failure::NotRunning),
+        Err(fault) => Err(broken(fault)),
+    }
+}
+
+fn told(fault: &io::Error) -> String {
+    match fault.kind() {
+        // What a socket timeout is called depends on the system.
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+            format!("the daemon did not answer within {} seconds", DEADLINE.as_secs())
+        }
+        ErrorKind::UnexpectedEof => "the daemon closed before its answer was complete".to_owned(),
+        _ => fault.to_string(),
+    }
+}
+
+fn exchange(socket: &Path, method: &str, path: &str) -> io::Result<Reply> {
+    let until = Instant::now() + DEADLINE;
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_write_timeout(Some(DEADLINE))?;
+    stream.write_all(
+        format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        .as_bytes(),
+    )?;
+    let mut answer = Vec::with_capacity(1024);
+    loop {
+        if let Some(reply) = complete(&answer)? {
+            return Ok(reply);
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let mut piece = [0; 4096];
+        match stream.read(&mut piece) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(read) => answer.extend_from_slice(&piece[..read]),
+            Err(fault) if fault.kind() == ErrorKind::Interrupted => {}
+            Err(fault) => return Err(fault),
+        }
+        if answer.len() > LARGEST_ANSWER {
+            return Err(malformed("the daemon's answer is larger than 1 MiB"));
+        }
+    }
+}
+
+/// The reply, once all of it is there.
+fn complete(answer: &[u8]) -> io::Result<Option<Reply>> {
+    let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+    let mut head = httparse::Response::new(&mut fields);
+    let httparse::Status::Complete(end) = head.parse(answer).map_err(malformed)? else {
+        return Ok(None);
+    };
+    let length = head
+        .headers
+        .iter()
+        .find(|field| field.name.eq_ignore_ascii_case("Content-Length"))
+        .and_then(|field| std::str::from_utf8(field.value).ok()?.parse::<usize>().ok())
+        .ok_or_else(|| malformed("the daemon's answer has no length"))?;
+    let Some(body) = answer[end..].get(..length) else { return Ok(None) };
+    let body = serde_json::from_slice(body).map_err(malformed)?;
+    Ok(Some(Reply { status: head.code.unwrap_or(0), body }))
+}
+
+fn malformed(fault: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, fault)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::Path;
+
+    use super::{Failure, ask, complete};
+
+    #[test]
+    fn an_answer_is_complete_when_its_length_is_there() {
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\nX: y\r\n\r\n{\"a\": true} trailing";
+        for end in 0..answer.len() {
+            let wanted = answer[..end].windows(12).any(|piece| piece == b"{\"a\": true} ");
+            assert_eq!(complete(&answer[..end]).unwrap().is_some(), wanted, "{end}");
+        }
+        let reply = complete(answer).unwrap().unwrap();
+        assert_eq!((reply.status, reply.body["a"].as_bool()), (200, Some(true)));
+    }
+
+    #[test]
+    fn an_answer_without_a_length_or_without_sense_is_refused() {
+        assert!(complete(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+        assert!(complete(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{").is_err());
+        assert!(complete(b"SSH-2.0-OpenSSH\r\n").is_err());
+    }
+
+    #[test]
+    fn nobody_there_is_not_running() {
+        let failure = ask(Path::new("/nowhere/control.sock"), "GET", "/").unwrap_err();
+        assert!(matches!(failure, Failure::NotRunning));
+    }
+}

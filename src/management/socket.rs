@@ -1,0 +1,138 @@
+//! The Unix socket of a server: made private before anybody can connect, and only where none lives.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+/// Connections the kernel holds for us while every acceptor is busy.
+const BACKLOG: i32 = 128;
+
+/// Listens at `path` with mode 0600, making its folder with mode 0755 where there is none.
+///
+/// A socket that nobody answers on is a leftover and is removed; anything else in the way is an
+/// error for the person.
+pub(super) fn listen(path: &Path) -> Result<UnixListener, String> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(folder)
+        .map_err(|fault| format!("the folder {} can't be made: {fault}", folder.display()))?;
+    clear(path)?;
+    bind(path).map_err(|fault| format!("can't listen on {}: {fault}", path.display()))
+}
+
+fn clear(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    match fs::symlink_metadata(path) {
+        Err(fault) if fault.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(fault) => return Err(format!("{shown}: {fault}")),
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(format!(
+                "{shown} is in the way and is no socket; remove it or choose another run_dir"
+            ));
+        }
+        Ok(_) => {}
+    }
+    match somebody_listens(path) {
+        Ok(false) => match fs::remove_file(path) {
+            Err(fault) if fault.kind() != ErrorKind::NotFound => {
+                Err(format!("the leftover {shown} can't be removed: {fault}"))
+            }
+            _ => Ok(()),
+        },
+        Ok(true) => Err(format!("another daemon answers on {shown} already; stop it first")),
+        Err(fault) => Err(format!("{shown}: {fault}")),
+    }
+}
+
+/// Linux gives the new file the socket's own mode less the umask (`unix_bind`), so that setting it
+/// first leaves no moment in which others may connect, and no process-wide umask is touched.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    let socket = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(UnixListener::from(socket))
+}
+
+/// Whether a connection to the socket at `path` would be accepted; never waits.
+pub(super) fn somebody_listens(path: &Path) -> io::Result<bool> {
+    let socket = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )?;
+    match rustix::net::connect(&socket, &SocketAddrUnix::new(path)?) {
+        // Again: its backlog is full, so there is one.
+        Ok(()) | Err(Errno::AGAIN) => Ok(true),
+        Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::net::UnixStream;
+    use std::path::PathBuf;
+
+    use super::listen;
+
+    fn folder(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("applianced-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        path
+    }
+
+    fn mode(path: &std::path::Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn the_socket_is_private_in_a_folder_others_may_look_into() {
+        let folder = folder("private");
+        let path = folder.join("control.sock");
+        let _listener = listen(&path).unwrap();
+        assert_eq!((mode(&path), mode(&folder)), (0o600, 0o755));
+        UnixStream::connect(&path).unwrap();
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_leftover_is_replaced_and_a_living_one_is_left_alone() {
+        let folder = folder("leftover");
+        let path = folder.join("control.sock");
+        drop(listen(&path).unwrap());
+        let _second = listen(&path).unwrap();
+        assert!(listen(&path).unwrap_err().contains("another daemon answers"));
+        UnixStream::connect(&path).unwrap();
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_never_removed() {
+        let folder = folder("file");
+        fs::create_dir(&folder).unwrap();
+        let path = folder.join("control.sock");
+        fs::write(&path, "precious").unwrap();
+        assert!(listen(&path).unwrap_err().contains("is no socket"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,80 @@
+//! The whole API as one table: which path and method leads to which handler.
+
+use crate::config::Api;
+
+use super::answer::{Answer, Code};
+use super::request::{Method, Request};
+use super::security::{admin_password, certificate, insecure_ports, reset};
+use super::{Context, host, monitoring, ping, services};
+
+type Handler = fn(&Context, &mut Request<'_>) -> Answer;
+
+/// Under which generations a path is mounted; its row leaves the `/v1` or `/v2` out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum In {
+    V1,
+    V2,
+    Both,
+}
+
+#[rustfmt::skip]
+const TABLE: &[(In, &str, Method, Handler)] = &[
+    (In::V1,   "/management/host/about",      Method::Get,    host::about_v1),
+    (In::V2,   "/management/host/about",      Method::Get,    host::about_v2),
+    (In::V1,   "/management/ping",            Method::Get,    ping::management),
+    (In::V1,   "/management/license/ping",    Method::Get,    ping::license),
+    (In::V1,   "/management/services",        Method::Get,    services::list),
+    (In::Both, "/security/sslcertificate",    Method::Get,    certificate::show),
+    (In::Both, "/security/sslcertificate",    Method::Post,   certificate::replace),
+    (In::Both, "/security/insecureports",     Method::Get,    insecure_ports::show),
+    (In::Both, "/security/insecureports",     Method::Post,   insecure_ports::set),
+    (In::Both, "/security/adminpassword",     Method::Get,    admin_password::show),
+    (In::Both, "/security/adminpassword",     Method::Post,   admin_password::set),
+    (In::Both, "/security/adminpassword",     Method::Delete, admin_password::unset),
+    (In::Both, "/security/reset",             Method::Delete, reset::all),
+];
+
+/// Finds the handler and lets it answer.
+pub(super) fn answer(context: &Context, request: &mut Request<'_>) -> Answer {
+    if let Some(path) = request.path.strip_prefix("/monitor/") {
+        return monitoring::answer(request.method, &format!("/{path}"));
+    }
+    let rows: Vec<&(In, &str, Method, Handler)> = match mounted(context.config.api, &request.path) {
+        Some((generation, path)) => TABLE
+            .iter()
+            .filter(|row| row.1 == path && (row.0 == generation || row.0 == In::Both))
+            .collect(),
+        None => Vec::new(),
+    };
+    if rows.is_empty() {
+        return Answer::error(Code::NotFound, "there is nothing at this path");
+    }
+    let asked = if request.method == Method::Head { Method::Get } else { request.method };
+    match rows.iter().find(|row| row.2 == asked) {
+        Some((_, _, _, handler)) => handler(context, request),
+        None => Answer::wrong_method(allow(&rows)),
+    }
+}
+
+/// Splits `/v1/x` into its generation and `/x`, if that generation is mounted.
+fn mounted(api: Api, path: &str) -> Option<(In, &str)> {
+    match (path.strip_prefix("/v1"), path.strip_prefix("/v2")) {
+        (Some(rest), _) if api.v1 => Some((In::V1, rest)),
+        (_, Some(rest)) if api.v2 => Some((In::V2, rest)),
+        _ => None,
+    }
+}
+
+fn allow(rows: &[&(In, &str, Method, Handler)]) -> String {
+    let mut words = Vec::new();
+    for row in rows {
+        words.push(row.2.word());
+        if row.2 == Method::Get {
+            words.push(Method::Head.word());
+        }
+    }
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! From uploaded files, or our own file, to an [`Identity`] whose key is known to fit and to sign.
+//!
+//! Every refusal is a sentence for the person at the other end: what is wrong with which file, and
+//! the command that mends it. Nothing of a key's content is ever quoted.
+
+use std::sync::Arc;
+
+use rustls::SignatureScheme;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SigningKey};
+use zeroize::Zeroizing;
+
+use super::chain::Chain;
+use super::pem::{self, Blocks, Broken};
+use super::public_key::{self, TAKEN};
+use super::{Identity, Source, Summary};
+
+#[cfg(test)]
+pub(super) mod tests;
+
+/// Judges an upload; `now` is the appliance's clock in seconds since 1970.
+///
+/// Returns the text for `tls/uploaded.pem` as well, chain and key in one, free of anything else the
+/// files held.
+///
+/// # Errors
+/// What is wrong and what to do.
+pub(super) fn from_upload(
+    keyfile: &[u8],
+    certfile: &[u8],
+    now: i64,
+) -> Result<(Identity, Zeroizing<String>), String> {
+    let chain = Part::Chain.read(certfile)?;
+    let keys = Part::Key.read(keyfile)?;
+    let has_key = |blocks: &Blocks| !blocks.keys.is_empty() || blocks.encrypted_keys > 0;
+    if chain.certificates.is_empty() && has_key(&chain) && !keys.certificates.is_empty() {
+        return Err("the two files are swapped: the private key belongs into keyfile, the \
+                    certificate into certfile"
+            .to_owned());
+    }
+    if chain.certificates.is_empty() {
+        return Err(no_certificate(&chain));
+    }
+    let key = only_key(&keys, UPLOAD)?;
+    let identity = judge(&chain.certificates, key, Source::Uploaded, UPLOAD, Some(now))?;
+    let text = pem::write(&chain.certificates, key);
+    Ok((identity, text))
+}
+
+/// Reads one of our own files, chain and key in one; dates are not judged.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn from_file(contents: &[u8], source: Source) -> Result<Identity, String> {
+    let blocks = Part::Stored.read(contents)?;
+    if blocks.certificates.is_empty() {
+        return Err("there is no certificate in the file".to_owned());
+    }
+    judge(&blocks.certificates, only_key(&blocks, STORED)?, source, STORED, None)
+}
+
+/// What the sentences call the files.
+#[derive(Clone, Copy)]
+struct Files {
+    key: &'static str,
+    chain: &'static str,
+}
+
+const UPLOAD: Files = Files { key: "keyfile", chain: "certfile" };
+const STORED: Files = Files { key: "the file", chain: "the file" };
+
+fn judge(
+    ders: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
+    source: Source,
+    files: Files,
+    now: Option<i64>,
+) -> Result<Identity, String> {
+    let file = files.chain;
+    let chain = Chain::parse(file, ders)?;
+    let [own, ..] = chain.certificates() else {
+        return Err(format!("there is no certificate in {file}"));
+    };
+    public_key::kind(own)
+        .judge()
+        .map_err(|what| format!("{} in {file} has {what}: {TAKEN}", chain.name(0)))?;
+    let signer = any_supported_type(key).map_err(|_| {
+        format!(
+            "the key in {} is damaged or of a kind that is not supported; {TAKEN}: check it with \
+             `openssl pkey -in appliance.key -check -noout`",
+            files.key
+        )
+    })?;
+    check_key_belongs(&chain, signer.as_ref(), files)?;
+    check_key_signs(signer.as_ref(), files)?;
+    chain.check_order(file)?;
+    if let Some(now) = now {
+        chain.check_dates(file, now)?;
+    }
+    let summary = Summary::of(source, &ders[0], own, ders.len());
+    Ok(Identity { certified: Arc::new(CertifiedKey::new(ders.to_vec(), signer)), summary })
+}
+
+/// Compares the key with the first certificate as rustls' `keys_match` does, by the public key's
+/// bytes, but also with the later ones and without turning away X.509 version 1.
+fn check_key_belongs(
+    chain: &Chain<'_>,
+    signer: &dyn SigningKey,
+    files: Files,
+) -> Result<(), String> {
+    let public = signer.public_key();
+    let public = public.as_ref().map(|public| public.as_ref());
+    let owner = chain.certificates().iter().position(|one| Some(one.public_key().raw) == public);
+    match owner {
+        Some(0) => Ok(()),
+        Some(owner) => {
+            let order = chain.order_from(owner);
+            let advice = if order.len() == chain.certificates().len() {
+                format!("; the right order is {}", chain.listed(&order))
+            } else {
+                ", then the one that issued it, and so on".to_owned()
+            };
+            Err(format!(
+                "the key in {} belongs to {} in {}, not to the first one: the appliance's own \
+                 certificate must stand first{advice}",
+                files.key,
+                chain.name(owner),
+                files.chain
+            ))
+        }
+        None => Err(format!(
+            "the key in {} does not belong to {} in {}: use the key that this certificate was \
+             requested with",
+            files.key,
+            chain.name(0),
+            files.chain
+        )),
+    }
+}
+
+/// One signature proves that the private half works; it costs a millisecond, a failing handshake
+/// costs the administrator the way back in.
+fn check_key_signs(signer: &dyn SigningKey, files: Files) -> Result<(), String> {
+    let schemes = [
+        SignatureScheme::RSA_PSS_SHA256,
+        SignatureScheme::ECDSA_NISTP256_SHA256,
+        SignatureScheme::ECDSA_NISTP384_SHA384,
+        SignatureScheme::ED25519,
+    ];
+    match signer.choose_scheme(&schemes).map(|scheme| scheme.sign(b"does it sign?")) {
+        Some(Ok(_)) => Ok(()),
+        _ => Err(format!("the key in {} can't sign a TLS handshake: {TAKEN}", files.key)),
+    }
+}
+
+fn only_key(blocks: &Blocks, files: Files) -> Result<&PrivateKeyDer<'static>, String> {
+    match (blocks.keys.as_slice(), blocks.encrypted_keys) {
+        ([key], 0) => Ok(key),
+        ([], 0) => Err(no_key(blocks, files)),
+        ([], 1) => Err("encrypted private keys are not supported: remove the passphrase with \
+                        `openssl pkey -in appliance.key -out plain.key` and upload plain.key as \
+                        keyfile"
+            .to_owned()),
+        (keys, encrypted) => Err(format!(
+            "there are {} private keys in {}: leave only the one that belongs to the certificate",
+            keys.len() + encrypted,
+            files.key
+        )),
+    }
+}
+
+fn no_key(blocks: &Blocks, files: Files) -> String {
+    let has = |label: &str| blocks.others.iter().any(|other| other == label);
+    let why = if has("DSA PRIVATE KEY") {
+        format!(", only a DSA key, which is not supported; {TAKEN}")
+    } else if has("OPENSSH PRIVATE KEY") {
+        ", only an SSH key: upload the key that the certificate was requested with".to_owned()
+    } else if has("PUBLIC KEY") {
+        ", only a public one: upload the private key that belongs to it".to_owned()
+    } else if !blocks.certificates.is_empty() {
+        ", only a certificate: upload the private key that belongs to it".to_owned()
+    } else {
+        ": upload the file that has a BEGIN PRIVATE KEY line".to_owned()
+    };
+    format!("there is no private key in {}{why}", files.key)
+}
+
+fn no_certificate(blocks: &Blocks) -> String {
+    let has = |label: &str| blocks.others.iter().any(|other| other == label);
+    let why = if has("CERTIFICATE REQUEST") || has("NEW CERTIFICATE REQUEST") {
+        ", only a request for one: send that to your certificate authority and upload its answer"
+    } else if has("PKCS7") {
+        ", only PKCS#7: convert it with `openssl pkcs7 -print_certs -in appliance.p7b -out \
+         appliance.crt`"
+    } else if has("TRUSTED CERTIFICATE") {
+        ", only OpenSSL's trusted form: convert it with `openssl x509 -in appliance.crt -out \
+         plain.crt`"
+    } else if !blocks.keys.is_empty() || blocks.encrypted_keys > 0 {
+        ", only a private key: upload the certificate that belongs to it"
+    } else {
+        ": upload the file that has a BEGIN CERTIFICATE line"
+    };
+    format!("there is no certificate in certfile{why}")
+}
+
+/// Which file a sentence is about.
+#[derive(Clone, Copy)]
+enum Part {
+    Key,
+    Chain,
+    Stored,
+}
+
+impl Part {
+    fn read(self, contents: &[u8]) -> Result<Blocks, String> {
+        pem::read(contents).map_err(|broken| self.explain(broken))
+    }
+
+    fn explain(self, broken: Broken) -> String {
+        let (file, der) = match self {
+            Part::Key => ("keyfile", "openssl pkey -inform DER -in appliance.key -out plain.key"),
+            Part::Chain => {
+                ("certfile", "openssl x509 -inform DER -in appliance.crt -out plain.crt")
+            }
+            Part::Stored => ("the file", "openssl"),
+        };
+        match broken {
+            Broken::Empty => format!("{file} is empty"),
+            Broken::Der => format!("{file} is DER, and PEM is needed: convert it with `{der}`"),
+            Broken::Pkcs12 => format!(
+                "{file} is PKCS#12, and PEM is needed: take it apart with `openssl pkcs12 -in \
+                 appliance.p12 -nocerts -nodes -out appliance.key` and `openssl pkcs12 -in \
+                 appliance.p12 -nokeys -out appliance.crt`"
+            ),
+            Broken::Utf16 => format!(
+                "{file} is UTF-16 text, and PEM is plain ASCII: save it again as ASCII or UTF-8"
+            ),
+            Broken::NotPem => format!(
+                "{file} is not PEM: upload a text file with BEGIN and END lines, as `openssl` \
+                 writes it"
+            ),
+            Broken::Block(what) => format!("{file} is damaged: {what}"),
+        }
+    }
+}

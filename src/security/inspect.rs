@@ -1,0 +1,148 @@
+//! Looking at the state folder without changing it, for `check` and `status`.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::files::{self, Found};
+use super::keeper::{LOCKED, without_password};
+use super::settings::Settings;
+use super::{Password, Source, Summary};
+use crate::config::Api;
+use crate::store::View;
+use crate::utc;
+
+/// What the next start would find, without the locks and repairs of a start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// One sentence for each thing to mend; none when all is well.
+    pub faults: Vec<String>,
+    /// The certificate that would serve; `None` before the first start.
+    pub summary: Option<Summary>,
+    /// Whether plain HTTP would be served; `None` when the folder can't be read.
+    pub plain_http: Option<bool>,
+    /// `set`, `unset`, `off` or `locked`.
+    pub password: &'static str,
+}
+
+/// Reads the files as a start would and changes nothing; needs no lock. An absent folder is no
+/// fault, the first start makes it.
+pub fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection {
+    let view = match View::open(state_dir) {
+        Ok(Some(view)) => view,
+        Ok(None) => {
+            return Inspection {
+                faults: Vec::new(),
+                summary: None,
+                plain_http: Some(Settings::DEFAULT.plain_http),
+                password: without_password(&Settings::DEFAULT, api).state(),
+            };
+        }
+        Err(error) => {
+            return Inspection {
+                faults: vec![error.to_string()],
+                summary: None,
+                plain_http: None,
+                password: Password::Locked.state(),
+            };
+        }
+    };
+    let mut faults = Vec::new();
+    let settings = match files::settings(&view).found {
+        Found::Good(settings) => settings,
+        Found::Absent => Settings::DEFAULT,
+        Found::Damaged(reason) | Found::Untrusted(reason) => {
+            faults.push(format!("{reason}; until it is mended plain HTTP is off"));
+            Settings::SAFE_SIDE
+        }
+    };
+    let password = match files::password(&view).found {
+        _ if settings.discard.contains(&files::PASSWORD) => without_password(&settings, api),
+        Found::Absent => without_password(&settings, api),
+        Found::Good(hash) => Password::Set(hash),
+        Found::Damaged(reason) | Found::Untrusted(reason) => {
+            faults.push(format!("{reason}; {LOCKED}"));
+            Password::Locked
+        }
+    };
+    let mut summary = |source, discarded| match files::identity(&view, source).found {
+        _ if discarded => None,
+        Found::Absent => None,
+        Found::Good(identity) => Some(identity.summary),
+        Found::Damaged(reason) | Found::Untrusted(reason) => {
+            faults.push(reason);
+            None
+        }
+    };
+    let uploaded = summary(Source::Uploaded, settings.discard.contains(&files::UPLOADED));
+    let default = summary(Source::Default, false);
+    let summary = uploaded.or(default);
+    let late = summary.as_ref().and_then(|summary| {
+        let fault = summary.date_fault(utc::unix_seconds(now))?;
+        Some(format!("the {} certificate {fault}", summary.source))
+    });
+    faults.extend(late);
+    Inspection {
+        faults,
+        summary,
+        plain_http: Some(settings.plain_http),
+        password: password.state(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::time::{Duration, SystemTime};
+
+    use super::{Inspection, inspect};
+    use crate::config::Api;
+    use crate::log::Log;
+    use crate::security::{Actor, Keeper, Source};
+    use crate::store::Scratch;
+
+    const BOTH: Api = Api { v1: true, v2: true };
+
+    fn look(path: &Path) -> Inspection {
+        inspect(path, BOTH, SystemTime::now())
+    }
+
+    #[test]
+    fn an_absent_folder_is_no_fault_and_stays_absent() {
+        let scratch = Scratch::new();
+        let path = scratch.0.join("state");
+        let seen = look(&path);
+        assert_eq!((seen.faults.len(), seen.summary, seen.plain_http), (0, None, Some(true)));
+        assert_eq!(seen.password, "unset");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn it_looks_while_the_daemon_runs_and_names_every_fault() {
+        let scratch = Scratch::new();
+        let path = scratch.0.join("state");
+        let keeper = Keeper::open(&path, BOTH, Log::to(|_| {})).unwrap();
+        keeper.set_plain_http(&Actor::Local, false).unwrap();
+        let seen = look(&path);
+        assert_eq!((seen.faults.len(), seen.plain_http), (0, Some(false)));
+        assert_eq!(seen.summary.as_ref().unwrap().source, Source::Default);
+        let later = SystemTime::now() + Duration::from_secs(11 * 31_556_952);
+        assert!(inspect(&path, BOTH, later).faults[0].contains("expired at"));
+
+        fs::write(path.join("security.json"), "{}").unwrap();
+        fs::write(path.join("admin.htpasswd"), "admin:x").unwrap();
+        fs::write(path.join("tls/uploaded.pem"), "x").unwrap();
+        let seen = look(&path);
+        assert_eq!(seen.faults.len(), 3, "{:?}", seen.faults);
+        assert_eq!((seen.plain_http, seen.password), (Some(false), "locked"));
+        assert_eq!(fs::read(path.join("tls/uploaded.pem")).unwrap(), b"x");
+
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        let seen = look(&path);
+        assert!(seen.faults[0].contains("chmod 700"), "{:?}", seen.faults);
+        assert_eq!((seen.plain_http, seen.password), (None, "locked"));
+    }
+}

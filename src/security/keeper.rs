@@ -1,0 +1,426 @@
+//! The one keeper of certificate, password and plain HTTP.
+//!
+//! One mutex around what the disk holds; slow work (hashing, judging an upload) is done before it
+//! is taken. A change is written first, published second, answered third. The gate only reads the
+//! published values and never waits here.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use super::addresses::Host;
+use super::files::{self, Found, Stamp};
+use super::settings::Settings;
+use super::{
+    Actor, Fault, Identity, Password, PasswordHash, Rules, Source, certificate, default_certificate,
+};
+use crate::config::Api;
+use crate::live::Live;
+use crate::log::Log;
+use crate::store::{self, Folder};
+use crate::utc;
+
+mod reload;
+
+#[cfg(test)]
+mod tests;
+
+/// Holds the state folder's lock, so there is one per appliance.
+#[derive(Debug)]
+pub struct Keeper {
+    folder: Arc<Folder>,
+    api: Api,
+    log: Log,
+    state: Mutex<State>,
+    rules: Arc<Live<Rules>>,
+    identity: Arc<Live<Identity>>,
+}
+
+/// What the disk holds, as far as it could be believed.
+#[derive(Debug)]
+struct State {
+    settings: Settings,
+    password: Kept,
+    default: Identity,
+    uploaded: Option<Identity>,
+    seen: Seen,
+}
+
+/// The password file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kept {
+    Absent,
+    Hash(PasswordHash),
+    /// Damaged or untrusted, which must never pass for absent.
+    Bad,
+}
+
+/// How each file looked when it was last read or written, to tell a change from none.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    settings: Stamp,
+    password: Stamp,
+    default: Stamp,
+    uploaded: Stamp,
+}
+
+impl Keeper {
+    /// Takes the state folder (made with mode 0700 if absent), finishes a change that a power cut
+    /// interrupted, and makes the default certificate at the first start.
+    ///
+    /// # Errors
+    /// When the folder can't be used: open to others, in use by another instance, not writable.
+    /// Damaged files are no error: they are logged, and the safe side of each is in force.
+    pub fn open(state_dir: &Path, api: Api, log: Log) -> Result<Keeper, String> {
+        let folder = Folder::open(state_dir, &files::SUBFOLDERS).map_err(|e| e.to_string())?;
+        let now = SystemTime::now();
+        let (mut settings, mut settings_stamp) = open_settings(&folder, now, &log);
+        if let Err(error) = finish_discard(&folder, &mut settings, &mut settings_stamp, now) {
+            log.error(format_args!("a reset is in force, but could not be tidied up: {error}"));
+        }
+        let (password, password_stamp) = open_password(&folder, &settings, &log);
+        let (default, default_stamp) = open_default(&folder, now, &log)?;
+        let (uploaded, uploaded_stamp) = open_uploaded(&folder, &settings, now, &log);
+        let seen = Seen {
+            settings: settings_stamp,
+            password: password_stamp,
+            default: default_stamp,
+            uploaded: uploaded_stamp,
+        };
+        let state = State { settings, password, default, uploaded, seen };
+        Ok(Keeper {
+            rules: Arc::new(Live::new(state.rules(api))),
+            identity: Arc::new(Live::new(state.identity().clone())),
+            folder: Arc::new(folder),
+            api,
+            log,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &Arc<Live<Rules>> {
+        &self.rules
+    }
+
+    /// The certificate in force.
+    pub fn identity(&self) -> &Arc<Live<Identity>> {
+        &self.identity
+    }
+
+    /// The locked state folder, for the other rooms that keep files in it.
+    pub fn folder(&self) -> &Arc<Folder> {
+        &self.folder
+    }
+
+    /// Puts an uploaded certificate and key in service. The commit point is the replacement of
+    /// `tls/uploaded.pem`.
+    ///
+    /// # Errors
+    /// [`Fault::Refused`] says what is wrong with the files and how to mend it.
+    pub fn replace_certificate(
+        &self,
+        by: &Actor,
+        keyfile: &[u8],
+        certfile: &[u8],
+        now: SystemTime,
+    ) -> Result<(), Fault> {
+        let (identity, text) = certificate::from_upload(keyfile, certfile, utc::unix_seconds(now))
+            .map_err(Fault::Refused)?;
+        let mut state = self.lock();
+        self.write(&mut state, files::UPLOADED, text.as_bytes())?;
+        let summary = &identity.summary;
+        let event = format!(
+            "certificate replaced by {by}: {}, sha256 {}, valid until {}",
+            summary.subject,
+            summary.sha256,
+            utc::format(summary.not_after)
+        );
+        state.seen.uploaded = files::stamp(text.as_bytes());
+        state.uploaded = Some(identity);
+        self.publish(&state);
+        self.log.security(event);
+        Ok(())
+    }
+
+    /// Switches plain HTTP. The commit point is the replacement of `security.json`.
+    ///
+    /// # Errors
+    /// [`Fault::Failed`] only.
+    pub fn set_plain_http(&self, by: &Actor, enabled: bool) -> Result<(), Fault> {
+        let mut state = self.lock();
+        let settings = Settings { plain_http: enabled, ..state.settings.clone() };
+        self.commit(&mut state, settings)?;
+        self.publish(&state);
+        let word = if enabled { "enabled" } else { "disabled" };
+        self.log.security(format_args!("plain HTTP {word} by {by}"));
+        Ok(())
+    }
+
+    /// Sets the password, and with it authentication. The commit point is the replacement of
+    /// `admin.htpasswd`.
+    ///
+    /// # Errors
+    /// [`Fault::Refused`] says which rule the password breaks.
+    pub fn set_password(&self, by: &Actor, password: &str) -> Result<(), Fault> {
+        let hash = PasswordHash::new(password).map_err(Fault::Refused)?;
+        let line = hash.to_line();
+        let mut state = self.lock();
+        self.write(&mut state, files::PASSWORD, line.as_bytes())?;
+        state.seen.password = files::stamp(line.as_bytes());
+        state.password = Kept::Hash(hash);
+        self.publish(&state);
+        self.log.security(format_args!("admin password set by {by}"));
+        Ok(())
+    }
+
+    /// Takes the password away. Where v1 is mounted it is unset then, so that v2 paths fall back to
+    /// `admin`:`admin` (the stricter of the two manuals); with v2 alone authentication is off.
+    ///
+    /// # Errors
+    /// [`Fault::Failed`] only.
+    pub fn unset_password(&self, by: &Actor) -> Result<(), Fault> {
+        let mut state = self.lock();
+        let settings = Settings {
+            authentication: self.api.v1,
+            discard: vec![files::PASSWORD],
+            ..state.settings.clone()
+        };
+        self.commit(&mut state, settings)?;
+        self.publish(&state);
+        let word = if self.api.v1 { "unset" } else { "unset and authentication turned off" };
+        self.log.security(format_args!("admin password {word} by {by}"));
+        Ok(())
+    }
+
+    /// Back to the default certificate, no password, and plain HTTP on. The commit point is the
+    /// replacement of `security.json`, which names the files that count as gone from then on.
+    ///
+    /// # Errors
+    /// [`Fault::Failed`] only.
+    pub fn reset(&self, by: &Actor) -> Result<(), Fault> {
+        let mut state = self.lock();
+        let settings = Settings { discard: files::DISCARDABLE.to_vec(), ..Settings::DEFAULT };
+        self.commit(&mut state, settings)?;
+        self.publish(&state);
+        self.log.security(format_args!(
+            "security reset by {by}: default certificate, no password, plain HTTP enabled"
+        ));
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is changed only after the disk, whole field by whole field: a panic elsewhere
+        // leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes what has changed; an unchanged value keeps its snapshot, and with it whatever the
+    /// gate derived from it.
+    fn publish(&self, state: &State) {
+        let rules = state.rules(self.api);
+        if *self.rules.snapshot() != rules {
+            self.rules.publish(rules);
+        }
+        let identity = state.identity();
+        if !Arc::ptr_eq(&self.identity.snapshot().certified, &identity.certified) {
+            self.identity.publish(identity.clone());
+        }
+    }
+
+    /// Replaces `security.json`; once that is done the change holds, and removing the files it
+    /// names is tidying up that may as well happen at the next start.
+    fn commit(&self, state: &mut State, settings: Settings) -> Result<(), Fault> {
+        let contents = settings.to_file();
+        self.write(state, files::SETTINGS, &contents)?;
+        state.seen.settings = files::stamp(&contents);
+        if settings.discard.contains(&files::PASSWORD) {
+            state.password = Kept::Absent;
+            state.seen.password = files::absent();
+        }
+        if settings.discard.contains(&files::UPLOADED) {
+            state.uploaded = None;
+            state.seen.uploaded = files::absent();
+        }
+        state.settings = settings;
+        if let Err(error) = self.finish_discard(state) {
+            self.log.error(format_args!("the change is in force, but not tidied up: {error}"));
+        }
+        Ok(())
+    }
+
+    /// Writes one file; if that fails, memory takes over whatever the disk holds now.
+    fn write(&self, state: &mut State, name: &str, contents: &[u8]) -> Result<(), Fault> {
+        // A discard still to be finished would take the new file away at the next start.
+        let written = self.finish_discard(state).and_then(|()| {
+            if files::is_bad(self.folder.view(), name) {
+                let aside = self.folder.set_aside_and_replace(name, contents, SystemTime::now())?;
+                self.log.warn(format_args!("the damaged {name} is kept as {}", aside.display()));
+                Ok(())
+            } else {
+                self.folder.replace(name, contents)
+            }
+        });
+        written.map_err(|error| {
+            self.log.error(format_args!("a security setting could not be changed: {error}"));
+            self.take_in(state);
+            Fault::Failed(format!(
+                "the change could not be saved: {error}. What is on the disk stays in force"
+            ))
+        })
+    }
+
+    fn finish_discard(&self, state: &mut State) -> Result<(), store::Error> {
+        let now = SystemTime::now();
+        finish_discard(&self.folder, &mut state.settings, &mut state.seen.settings, now)
+    }
+}
+
+impl State {
+    fn rules(&self, api: Api) -> Rules {
+        Rules {
+            plain_http: self.settings.plain_http,
+            password: match &self.password {
+                Kept::Hash(hash) => Password::Set(hash.clone()),
+                Kept::Bad => Password::Locked,
+                Kept::Absent => without_password(&self.settings, api),
+            },
+        }
+    }
+
+    fn identity(&self) -> &Identity {
+        self.uploaded.as_ref().unwrap_or(&self.default)
+    }
+}
+
+/// What an absent password file means: "off" counts only while v2 is mounted alone, since with v1
+/// beside it the stricter rule wins.
+pub(super) fn without_password(settings: &Settings, api: Api) -> Password {
+    if settings.authentication || api.v1 { Password::Unset } else { Password::Off }
+}
+
+/// Removes the files that a committed change declared gone, then forgets about them.
+///
+/// Damaged ones are kept aside: by now their absence is what the administrator asked for.
+fn finish_discard(
+    folder: &Folder,
+    settings: &mut Settings,
+    stamp: &mut Stamp,
+    now: SystemTime,
+) -> Result<(), store::Error> {
+    if settings.discard.is_empty() {
+        return Ok(());
+    }
+    for name in &settings.discard {
+        if files::is_bad(folder.view(), name) {
+            folder.set_aside(name, now)?;
+        } else {
+            folder.remove(name)?;
+        }
+    }
+    let finished = Settings { discard: Vec::new(), ..settings.clone() };
+    let contents = finished.to_file();
+    folder.replace(files::SETTINGS, &contents)?;
+    *stamp = files::stamp(&contents);
+    *settings = finished;
+    Ok(())
+}
+
+fn open_settings(folder: &Folder, now: SystemTime, log: &Log) -> (Settings, Stamp) {
+    const SAFE: &str = "plain HTTP is off and authentication on until the setting is made again";
+    let reading = files::settings(folder.view());
+    match reading.found {
+        Found::Good(settings) => (settings, reading.stamp),
+        Found::Absent => (Settings::DEFAULT, reading.stamp),
+        Found::Untrusted(sentence) => {
+            log.error(format_args!("{sentence}; until then plain HTTP is off"));
+            (Settings::SAFE_SIDE, reading.stamp)
+        }
+        Found::Damaged(reason) => {
+            let contents = Settings::SAFE_SIDE.to_file();
+            // Written down at once: without this file the next start would take the defaults.
+            match folder.set_aside_and_replace(files::SETTINGS, &contents, now) {
+                Ok(aside) => {
+                    log.error(format_args!("{reason}; kept as {}; {SAFE}", aside.display()));
+                    (Settings::SAFE_SIDE, files::stamp(&contents))
+                }
+                Err(error) => {
+                    log.error(format_args!("{reason}; {SAFE}; {error}"));
+                    (Settings::SAFE_SIDE, reading.stamp)
+                }
+            }
+        }
+    }
+}
+
+fn open_password(folder: &Folder, settings: &Settings, log: &Log) -> (Kept, Stamp) {
+    let reading = files::password(folder.view());
+    match reading.found {
+        _ if settings.discard.contains(&files::PASSWORD) => (Kept::Absent, reading.stamp),
+        Found::Absent => (Kept::Absent, reading.stamp),
+        Found::Good(hash) => (Kept::Hash(hash), reading.stamp),
+        Found::Damaged(reason) | Found::Untrusted(reason) => {
+            log.error(format_args!("{reason}; {LOCKED}"));
+            (Kept::Bad, reading.stamp)
+        }
+    }
+}
+
+/// What a damaged password file means, and the way out.
+pub(super) const LOCKED: &str = "nobody gets in over the network until the file is mended, or the password set or security \
+     reset on the console";
+
+fn open_default(folder: &Folder, now: SystemTime, log: &Log) -> Result<(Identity, Stamp), String> {
+    let reading = files::identity(folder.view(), Source::Default);
+    match reading.found {
+        Found::Good(identity) => return Ok((identity, reading.stamp)),
+        Found::Absent => log.info("making the default certificate: this is the first start"),
+        Found::Damaged(reason) | Found::Untrusted(reason) => {
+            let kept = match folder.set_aside(files::DEFAULT, now) {
+                Ok(aside) => format!("kept as {}", aside.display()),
+                Err(error) => error.to_string(),
+            };
+            log.error(format_args!("{reason}; {kept}; a new default certificate is made"));
+        }
+    }
+    let text = default_certificate::make(now, &Host::look())?;
+    let identity = certificate::from_file(text.as_bytes(), Source::Default)?;
+    if let Err(error) = folder.replace(files::DEFAULT, text.as_bytes()) {
+        // Served all the same: an appliance that can't be reached can't be mended.
+        log.error(format_args!("the default certificate changes at the next start: {error}"));
+    }
+    Ok((identity, files::stamp(text.as_bytes())))
+}
+
+fn open_uploaded(
+    folder: &Folder,
+    settings: &Settings,
+    now: SystemTime,
+    log: &Log,
+) -> (Option<Identity>, Stamp) {
+    let reading = files::identity(folder.view(), Source::Uploaded);
+    match reading.found {
+        _ if settings.discard.contains(&files::UPLOADED) => {}
+        Found::Absent => {}
+        Found::Good(identity) => {
+            if let Some(fault) = identity.summary.date_fault(utc::unix_seconds(now)) {
+                log.warn(format_args!("the uploaded certificate is served, but {fault}"));
+            }
+            return (Some(identity), reading.stamp);
+        }
+        Found::Untrusted(sentence) => {
+            log.error(format_args!("{sentence}; until then the default certificate serves"));
+        }
+        Found::Damaged(reason) => {
+            let kept = match folder.set_aside(files::UPLOADED, now) {
+                Ok(aside) => format!("kept as {}", aside.display()),
+                Err(error) => error.to_string(),
+            };
+            log.error(format_args!(
+                "{reason}; {kept}; the default certificate serves: upload yours again"
+            ));
+            return (None, files::absent());
+        }
+    }
+    (None, reading.stamp)
+}

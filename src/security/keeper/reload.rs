@@ -1,0 +1,140 @@
+//! Taking in files that were changed by hand, or that a failed write left in doubt.
+//!
+//! A person may be in the middle of editing: nothing is set aside here, and a bad certificate or
+//! settings file leaves the old one in force. Only a bad password file takes effect, by locking.
+
+use std::time::SystemTime;
+
+use super::super::files::{self, Found, Stamp};
+use super::super::settings::Settings;
+use super::super::{Identity, Source};
+use super::{Keeper, Kept, LOCKED, State};
+use crate::utc;
+
+impl Keeper {
+    /// Reads all files again; unchanged ones change and log nothing.
+    pub fn reload(&self) {
+        self.take_in(&mut self.lock());
+    }
+
+    pub(super) fn take_in(&self, state: &mut State) {
+        self.take_in_settings(state);
+        self.take_in_password(state);
+        self.take_in_default(state);
+        self.take_in_uploaded(state);
+        self.publish(state);
+    }
+
+    fn take_in_settings(&self, state: &mut State) {
+        let reading = files::settings(self.folder.view());
+        if !changed(&mut state.seen.settings, reading.stamp) {
+            return;
+        }
+        let settings = match reading.found {
+            Found::Good(settings) => settings,
+            Found::Absent => Settings::DEFAULT,
+            Found::Damaged(reason) | Found::Untrusted(reason) => {
+                self.log.error(format_args!("{reason}; the settings in force stay"));
+                return;
+            }
+        };
+        let word = if settings.plain_http { "on" } else { "off" };
+        self.log.security(format_args!("security.json has changed: plain HTTP is {word}"));
+        if settings.discard.contains(&files::UPLOADED) {
+            state.uploaded = None;
+        }
+        if settings.discard.contains(&files::PASSWORD) {
+            state.password = Kept::Absent;
+        }
+        state.settings = settings;
+        if let Err(error) = self.finish_discard(state) {
+            self.log.error(format_args!("a reset is in force, but not tidied up: {error}"));
+        }
+    }
+
+    fn take_in_password(&self, state: &mut State) {
+        if state.settings.discard.contains(&files::PASSWORD) {
+            return;
+        }
+        let reading = files::password(self.folder.view());
+        if !changed(&mut state.seen.password, reading.stamp) {
+            return;
+        }
+        state.password = match reading.found {
+            Found::Absent => {
+                self.log.security("admin.htpasswd is gone: no password is set");
+                Kept::Absent
+            }
+            Found::Good(hash) => {
+                self.log.security("admin.htpasswd has changed: its password is in force");
+                Kept::Hash(hash)
+            }
+            Found::Damaged(reason) | Found::Untrusted(reason) => {
+                self.log.error(format_args!("{reason}; {LOCKED}"));
+                Kept::Bad
+            }
+        };
+    }
+
+    fn take_in_default(&self, state: &mut State) {
+        let reading = files::identity(self.folder.view(), Source::Default);
+        if !changed(&mut state.seen.default, reading.stamp) {
+            return;
+        }
+        match self.acceptable(reading.found) {
+            Some(Some(identity)) => {
+                let sha256 = &identity.summary.sha256;
+                self.log.security(format_args!("tls/default.pem has changed: sha256 {sha256}"));
+                state.default = identity;
+            }
+            Some(None) => self.log.warn(
+                "tls/default.pem is gone: its certificate stays until the next start makes another",
+            ),
+            None => {}
+        }
+    }
+
+    fn take_in_uploaded(&self, state: &mut State) {
+        if state.settings.discard.contains(&files::UPLOADED) {
+            return;
+        }
+        let reading = files::identity(self.folder.view(), Source::Uploaded);
+        if !changed(&mut state.seen.uploaded, reading.stamp) {
+            return;
+        }
+        match self.acceptable(reading.found) {
+            Some(Some(identity)) => {
+                let sha256 = &identity.summary.sha256;
+                self.log.security(format_args!("tls/uploaded.pem has changed: sha256 {sha256}"));
+                state.uploaded = Some(identity);
+            }
+            Some(None) => {
+                self.log.security("tls/uploaded.pem is gone: the default certificate serves");
+                state.uploaded = None;
+            }
+            None => {}
+        }
+    }
+
+    /// `None` keeps the certificate in service; `Some(None)` is an absent file.
+    fn acceptable(&self, found: Found<Identity>) -> Option<Option<Identity>> {
+        let reason = match found {
+            Found::Absent => return Some(None),
+            Found::Good(identity) => {
+                match identity.summary.date_fault(utc::unix_seconds(SystemTime::now())) {
+                    None => return Some(Some(identity)),
+                    Some(fault) => {
+                        format!("the new {} certificate {fault}", identity.summary.source)
+                    }
+                }
+            }
+            Found::Damaged(reason) | Found::Untrusted(reason) => reason,
+        };
+        self.log.error(format_args!("{reason}; the certificate in service stays"));
+        None
+    }
+}
+
+fn changed(seen: &mut Stamp, now: Stamp) -> bool {
+    std::mem::replace(seen, now) != now
+}

@@ -1,0 +1,111 @@
+//! What people are told about the certificate in use.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use sha2::{Digest, Sha256};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+
+use super::public_key;
+use crate::utc;
+
+/// Where the certificate in use comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Made by the appliance at its first start.
+    Default,
+    /// Uploaded by the administrator.
+    Uploaded,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Source::Default => "default",
+            Source::Uploaded => "uploaded",
+        })
+    }
+}
+
+/// What `GET sslcertificate` tells; everything here is public.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Whether it is the appliance's own or an uploaded one.
+    pub source: Source,
+    /// As in `CN=appliance.example.com, O=Example`.
+    pub subject: String,
+    /// Who signed it, written the same way.
+    pub issuer: String,
+    /// The subject alternative names that are host names or addresses.
+    pub names: Vec<String>,
+    /// Seconds since 1970.
+    pub not_before: i64,
+    /// Seconds since 1970.
+    pub not_after: i64,
+    /// The fingerprint, `AA:BB:…` as `openssl x509 -fingerprint -sha256` prints it.
+    pub sha256: String,
+    /// Certificates presented, this one included.
+    pub chain_length: usize,
+    /// As in `RSA-2048`, `ECDSA-P256`, `Ed25519`.
+    pub key_type: String,
+}
+
+impl Summary {
+    pub(super) fn of(
+        source: Source,
+        der: &[u8],
+        certificate: &X509Certificate<'_>,
+        chain_length: usize,
+    ) -> Summary {
+        Summary {
+            source,
+            subject: certificate.subject().to_string(),
+            issuer: certificate.issuer().to_string(),
+            names: names(certificate),
+            not_before: certificate.validity().not_before.timestamp(),
+            not_after: certificate.validity().not_after.timestamp(),
+            sha256: fingerprint(der),
+            chain_length,
+            key_type: public_key::kind(certificate).to_string(),
+        }
+    }
+
+    /// What is wrong with the dates at `now` (seconds since 1970), completing "the certificate …".
+    pub fn date_fault(&self, now: i64) -> Option<String> {
+        let clock = utc::format(now);
+        if now < self.not_before {
+            let from = utc::format(self.not_before);
+            Some(format!("is not valid before {from}, and the clock says {clock}: set the clock"))
+        } else if now > self.not_after {
+            let until = utc::format(self.not_after);
+            Some(format!("expired at {until}, and the clock says {clock}: upload a renewed one"))
+        } else {
+            None
+        }
+    }
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let name = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => address(bytes).map(|address| address.to_string()),
+        _ => None,
+    };
+    extension.value.general_names.iter().filter_map(name).collect()
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    <[u8; 4]>::try_from(bytes)
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
+}
+
+fn fingerprint(der: &[u8]) -> String {
+    let bytes = Sha256::digest(der);
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+}

@@ -1,0 +1,145 @@
+//! Replacing or removing a file so that a power cut leaves the old state or the new one, whole.
+//!
+//! The rename is the commit point; before it only the temporary file exists, after it only
+//! durability is missing. The folder is synced as well, because a rename is a change of the folder.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::Error;
+
+/// State files are for their owner alone: they hold keys and password hashes.
+const FILE_MODE: u32 = 0o600;
+
+/// Puts `contents` in the place of whatever `path` held.
+///
+/// # Errors
+/// When the old file still stands, and also when the new one stands but could not be made durable;
+/// who needs to know which reads the file again.
+pub(super) fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
+    let temporary = temporary(path);
+    let written = write_new(&temporary, contents).and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = written {
+        let _ = fs::remove_file(&temporary);
+        return Err(Error::system("write", path, &error));
+    }
+    sync_folder_of(path)
+}
+
+/// Removes `path`; that it is gone already is fine.
+pub(super) fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::system("remove", path, &error))
+        }
+        _ => sync_folder_of(path),
+    }
+}
+
+/// Makes what happened to the entry `path` of its folder durable.
+pub(super) fn sync_folder_of(path: &Path) -> Result<(), Error> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| Error::system("sync the folder", folder, &error))
+}
+
+/// Removes temporaries that a power cut left in `folder`: none of them was ever committed.
+pub(super) fn sweep(folder: &Path) -> Result<(), Error> {
+    let entries = fs::read_dir(folder).map_err(|error| Error::system("list", folder, &error))?;
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(SUFFIX) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+const SUFFIX: &str = ".tmp";
+
+/// `.<name>.tmp` in the same folder, since a rename can't cross file systems.
+fn temporary(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}{SUFFIX}"))
+}
+
+fn write_new(temporary: &Path, contents: &[u8]) -> io::Result<()> {
+    match fs::remove_file(temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // `create_new` follows no link; the umask can only narrow the mode, the explicit one mends that.
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(temporary)?;
+    file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+    file.write_all(contents)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::super::Scratch;
+    use super::{remove, replace, sweep};
+
+    #[test]
+    fn a_replaced_file_is_whole_private_and_leaves_no_temporary() {
+        let scratch = Scratch::new();
+        let path = scratch.0.join("a");
+        replace(&path, b"old").unwrap();
+        replace(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn replacing_a_link_leaves_what_it_points_to_alone() {
+        let scratch = Scratch::new();
+        let (target, link) = (scratch.0.join("target"), scratch.0.join("link"));
+        fs::write(&target, "theirs").unwrap();
+        symlink(&target, &link).unwrap();
+        symlink(&target, scratch.0.join(".link.tmp")).unwrap();
+        replace(&link, b"ours").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"theirs");
+        assert!(fs::symlink_metadata(&link).unwrap().is_file());
+    }
+
+    #[test]
+    fn a_failed_replacement_leaves_the_old_file_and_no_temporary() {
+        let scratch = Scratch::new();
+        let path = scratch.0.join("a");
+        fs::create_dir(&path).unwrap(); // a rename onto a folder fails
+        let error = replace(&path, b"new").unwrap_err().to_string();
+        assert!(error.starts_with("cannot write "), "{error}");
+        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn temporaries_of_a_power_cut_are_swept_and_nothing_else() {
+        let scratch = Scratch::new();
+        for name in [".a.tmp", "a.tmp", ".a", "a"] {
+            fs::write(scratch.0.join(name), "").unwrap();
+        }
+        sweep(&scratch.0).unwrap();
+        assert!(!scratch.0.join(".a.tmp").exists());
+        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn removing_twice_is_fine() {
+        let scratch = Scratch::new();
+        let path = scratch.0.join("a");
+        fs::write(&path, "").unwrap();
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,221 @@
+//! What must hold before a file or folder is believed: nobody but its owner or root could have
+//! written it.
+//!
+//! The checks look at the open file, not at its name, so that nothing can be swapped in between.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+use super::{Error, shell_word};
+
+const GROUP_OR_OTHERS_MAY_WRITE: u32 = 0o022;
+const GROUP_OR_OTHERS: u32 = 0o077;
+
+/// The whole file, wiped from memory when dropped since it may hold a key; `None` when absent.
+///
+/// `most_bytes` is the size ceiling: a larger file is refused before it is read.
+pub(super) fn read(path: &Path, most_bytes: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    let failed = |error: &io::Error| Error::system("read", path, error);
+    let mut file = match open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            return Err(untrusted(
+                path,
+                "is a symbolic link, and a state file must be the file itself",
+                &format!("cp --remove-destination \"$(readlink -f {0})\" {0}", shell_word(path)),
+            ));
+        }
+        Err(error) => return Err(failed(&error)),
+    };
+    let metadata = file.metadata().map_err(|error| failed(&error))?;
+    judge_file(path, &Facts::of(&metadata), most_bytes)?;
+    let expected = usize::try_from(metadata.len()).unwrap_or(0);
+    // The right capacity at once: a vector that grows would leave copies behind unwiped.
+    let mut contents = Zeroizing::new(Vec::with_capacity(expected + 1));
+    let read = Read::by_ref(&mut file).take(most_bytes + 1).read_to_end(&mut contents);
+    read.map_err(|error| failed(&error))?;
+    if contents.len() as u64 > most_bytes {
+        return Err(too_large(path, most_bytes));
+    }
+    Ok(Some(contents))
+}
+
+/// Checks that `path` is a folder which nobody else can enter.
+pub(super) fn check_folder(path: &Path, metadata: &Metadata) -> Result<(), Error> {
+    let facts = Facts::of(metadata);
+    if !metadata.is_dir() {
+        let mend = format!("mv {0} {0}.old", shell_word(path));
+        return Err(untrusted(path, "is not a folder", &mend));
+    }
+    judge_owner(path, &facts)?;
+    if facts.mode & GROUP_OR_OTHERS != 0 {
+        let what = format!("has mode {:04o}, and only its owner may enter it", facts.mode);
+        return Err(untrusted(path, &what, &format!("chmod 700 {}", shell_word(path))));
+    }
+    Ok(())
+}
+
+/// Never follows a link, and never waits for the other end of a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+/// What the rules look at, apart from the system so that a test can be anybody.
+struct Facts {
+    regular: bool,
+    bytes: u64,
+    owner: u32,
+    mode: u32,
+    us: u32,
+}
+
+impl Facts {
+    fn of(metadata: &Metadata) -> Facts {
+        Facts {
+            regular: metadata.is_file(),
+            bytes: metadata.len(),
+            owner: metadata.uid(),
+            mode: metadata.mode() & 0o7777,
+            us: rustix::process::geteuid().as_raw(),
+        }
+    }
+}
+
+fn judge_file(path: &Path, facts: &Facts, most_bytes: u64) -> Result<(), Error> {
+    if !facts.regular {
+        let mend = format!("mv {0} {0}.old", shell_word(path));
+        return Err(untrusted(path, "is not a regular file", &mend));
+    }
+    judge_owner(path, facts)?;
+    if facts.mode & GROUP_OR_OTHERS_MAY_WRITE != 0 {
+        let what = format!("has mode {:04o}, so others than its owner can change it", facts.mode);
+        return Err(untrusted(path, &what, &format!("chmod 600 {}", shell_word(path))));
+    }
+    if facts.bytes > most_bytes {
+        return Err(too_large(path, most_bytes));
+    }
+    Ok(())
+}
+
+fn judge_owner(path: &Path, facts: &Facts) -> Result<(), Error> {
+    if facts.owner == facts.us || facts.owner == 0 {
+        return Ok(());
+    }
+    let what = format!(
+        "belongs to user {}, and only root and the user of applianced ({}) are trusted",
+        facts.owner, facts.us
+    );
+    Err(untrusted(path, &what, &format!("chown {} {}", facts.us, shell_word(path))))
+}
+
+fn too_large(path: &Path, most_bytes: u64) -> Error {
+    let mend = format!("mv {0} {0}.old", shell_word(path));
+    untrusted(path, &format!("is larger than {most_bytes} bytes, so it can't be ours"), &mend)
+}
+
+fn untrusted(path: &Path, what: &str, mend: &str) -> Error {
+    Error::Untrusted(format!(
+        "{} {what}: look at it, and when it is right mend it with `{mend}`",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::Path;
+
+    use super::super::{Error, Scratch};
+    use super::{Facts, check_folder, judge_file, read};
+
+    fn refusal(path: &Path) -> String {
+        match read(path, 10) {
+            Err(Error::Untrusted(sentence)) => sentence,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_absent_file_is_no_error() {
+        assert_eq!(read(Path::new("/nonexistent/file"), 10), Ok(None));
+    }
+
+    #[test]
+    fn a_link_is_not_followed() {
+        let scratch = Scratch::new();
+        fs::write(scratch.0.join("target"), "x").unwrap();
+        symlink("target", scratch.0.join("link")).unwrap();
+        let sentence = refusal(&scratch.0.join("link"));
+        assert!(sentence.contains("symbolic link") && sentence.contains("readlink"), "{sentence}");
+    }
+
+    #[test]
+    fn a_file_others_can_write_is_refused_with_the_chmod() {
+        let scratch = Scratch::new();
+        let path = scratch.0.join("a");
+        fs::write(&path, "x").unwrap();
+        for mode in [0o620, 0o602] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            assert!(refusal(&path).contains(&format!("`chmod 600 {}`", path.display())));
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(read(&path, 10).unwrap().unwrap().as_slice(), b"x");
+    }
+
+    #[test]
+    fn a_file_over_the_ceiling_is_refused_and_one_at_it_is_read() {
+        let scratch = Scratch::new();
+        let path = scratch.0.join("a");
+        fs::write(&path, "0123456789").unwrap();
+        assert_eq!(read(&path, 10).unwrap().unwrap().len(), 10);
+        fs::write(&path, "0123456789+").unwrap();
+        assert!(refusal(&path).contains("larger than 10 bytes"));
+    }
+
+    #[test]
+    fn a_folder_or_a_pipe_in_place_of_a_file_is_refused_without_waiting() {
+        let scratch = Scratch::new();
+        assert!(refusal(&scratch.0).contains("not a regular file"));
+        let pipe = scratch.0.join("pipe");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert!(refusal(&pipe).contains("not a regular file"));
+    }
+
+    #[test]
+    fn only_root_and_our_own_user_are_trusted_owners() {
+        let judge = |owner, us| {
+            let facts = Facts { regular: true, bytes: 1, owner, mode: 0o600, us };
+            judge_file(Path::new("/s/f"), &facts, 10)
+        };
+        assert_eq!(judge(0, 1000), Ok(()));
+        assert_eq!(judge(1000, 1000), Ok(()));
+        let sentence = judge(1001, 1000).unwrap_err().to_string();
+        assert!(sentence.contains("`chown 1000 /s/f`"), "{sentence}");
+        assert!(judge(1000, 0).is_err());
+    }
+
+    #[test]
+    fn a_folder_others_can_enter_is_refused_with_the_chmod() {
+        let scratch = Scratch::new();
+        for (mode, fine) in [(0o700, true), (0o750, false), (0o701, false), (0o777, false)] {
+            fs::set_permissions(&scratch.0, Permissions::from_mode(mode)).unwrap();
+            let judged = check_folder(&scratch.0, &fs::metadata(&scratch.0).unwrap());
+            assert_eq!(judged.is_ok(), fine, "{mode:o}");
+            if let Err(error) = judged {
+                let mend = format!("`chmod 700 {}`", scratch.0.display());
+                assert!(error.to_string().contains(&mend), "{error}");
+            }
+        }
+    }
+}
