@@ -98,7 +98,9 @@ fn drop_privileges(config: &Config, log: &Log) -> Result<(), String> {
             .become_for_good(&[(&config.state_dir, 0o700), (&config.run_dir, 0o755)]),
         None => {
             if rustix::process::geteuid().is_root() {
-                log.warn("running as root: set \"user\" in the settings to give that up after binding");
+                log.warn(
+                    "running as root: set \"user\" in the settings to give that up after binding",
+                );
             }
             Ok(())
         }

@@ -1,7 +1,7 @@
-//! One-line records on standard error, in two kinds: operations, and security events.
+//! One-line records on standard error: operations, requests, and security events.
 //!
 //! A line is `<time> <level> <text>`; the level of a security event is `security`, so that
-//! `grep ' security '` is the audit trail. What strangers send is escaped before it is written, and
+//! `grep ' security '` is the audit trail, and that of a request is `access`. What strangers send is escaped before it is written, and
 //! nothing secret is ever passed in.
 
 use std::fmt::{self, Display, Write as _};
@@ -49,6 +49,11 @@ impl Log {
     /// Who was let in or refused, and what was changed: one line an event, never a secret.
     pub fn security(&self, text: impl Display) {
         self.line("security", &text);
+    }
+
+    /// One request: see the gate's `Record`.
+    pub(crate) fn access(&self, record: &impl Display) {
+        self.line("access", record);
     }
 
     fn line(&self, level: &str, text: &dyn Display) {

@@ -16,6 +16,7 @@ pub(super) struct Download {
     head: HeadBuffer,
     /// Set once the final head has been read.
     body: Option<Decoder>,
+    status: u16,
     encoder: Encoder,
     is_complete: bool,
     /// The client's connection ends with this answer.
@@ -27,7 +28,10 @@ pub(super) struct Download {
 /// What came of some bytes of the service's.
 #[must_use]
 pub(super) enum Taken {
-    Answer,
+    /// No final head yet.
+    Interim,
+    /// Of this status; `content` holds what has come of its body.
+    Answer(u16),
     /// Both sides have agreed on a WebSocket.
     Switched,
 }
@@ -48,6 +52,7 @@ impl Download {
             unflushed: false,
             head: HeadBuffer::default(),
             body: None,
+            status: 0,
             encoder: Encoder::Bare,
             is_complete: false,
             close,
@@ -82,7 +87,7 @@ impl Download {
     ) -> Result<Taken, &'static str> {
         if self.has_begun() {
             self.take_body(arrived, content)?;
-            return Ok(Taken::Answer);
+            return Ok(Taken::Answer(self.status));
         }
         self.head.extend(arrived);
         while let Some(head) = self.head.answer()? {
@@ -97,11 +102,11 @@ impl Download {
                     self.begin(head, asked)?;
                     let rest = self.head.take_rest();
                     self.take_body(&rest, content)?;
-                    return Ok(Taken::Answer);
+                    return Ok(Taken::Answer(self.status));
                 }
             }
         }
-        Ok(Taken::Answer)
+        Ok(Taken::Interim)
     }
 
     /// The service has hung up; true if that is how its answer ends.
@@ -180,6 +185,7 @@ impl Download {
             head.fields.push("Connection", "close");
         }
         self.write_head(&head);
+        self.status = head.status;
         let body = Decoder::new(length);
         let has_no_body = body.is_complete();
         self.body = Some(body);

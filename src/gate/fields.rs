@@ -33,8 +33,9 @@ impl Fields {
         Fields(parsed.iter().map(field).collect())
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Field> {
-        self.0.iter()
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Every value of `name`, in order.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::framing::Length;
 use super::head::{HeadBuffer, RequestHead};
+use super::record::Record;
 use super::relay::Relay;
 use super::route::Route;
 use super::stream::ClientStream;
@@ -21,7 +22,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) client: &'a mut ClientStream,
     /// What arrived behind the head: the beginning of the body, or the next request.
     pub(crate) arrived: &'a mut HeadBuffer,
-    pub(crate) head: RequestHead,
+    pub(crate) head: &'a RequestHead,
     pub(crate) target: &'a Target,
     pub(crate) route: &'a Route,
     pub(crate) length: Length,
@@ -31,6 +32,7 @@ pub(crate) struct Exchange<'a> {
     /// The connection ends after this answer, whatever happens.
     pub(crate) close: bool,
     pub(crate) buffers: &'a mut Buffers,
+    pub(crate) record: &'a mut Record,
 }
 
 /// Memory that a worker keeps from one exchange to the next.

@@ -382,7 +382,7 @@ mod tests {
         let mut decoder = Decoder::new(Length::Chunked);
         let body = b"0\r\nContent-Length: 5\r\nX-Sum: 9\r\nAuthorization: x\r\n\r\n";
         decoder.decode(body, &mut Vec::new()).unwrap();
-        assert_eq!(decoder.trailers.iter().count(), 1);
+        assert_eq!(decoder.trailers.len(), 1);
     }
 
     #[test]

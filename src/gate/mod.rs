@@ -17,6 +17,7 @@ mod listen;
 mod outbox;
 mod parked;
 mod policy;
+mod record;
 mod relay;
 mod reply;
 mod route;
@@ -48,7 +49,7 @@ use self::reply::Reply;
 use self::route::Routes;
 use self::service::Service;
 use self::stream::{ClientStream, write_all};
-use crate::config::{Config, HttpDisabled, Listen, ServiceAddress};
+use crate::config::{Config, Listen, ServiceAddress};
 use crate::live::Live;
 use crate::log::Log;
 use crate::security::{Identity, Rules};
@@ -161,8 +162,7 @@ impl Gate {
     }
 
     fn refuse_malformed(&self, connection: &mut Connection, listen: &Listen, malformed: Malformed) {
-        let rules = self.rules.snapshot();
-        if policy::shut_door(&self.situation(listen, &rules)) == Some(HttpDisabled::Close) {
+        if self.is_silent(listen) {
             connection.hang_up();
             return;
         }

@@ -129,6 +129,7 @@ impl<'a, 'b> Relay<'a, 'b> {
                 Ending::Failed(400, reason.to_owned())
             }
         })?;
+        self.exchange.record.received += self.exchange.buffers.content.len() as u64;
         self.exchange.arrived.extend(arrived.get(taken..).unwrap_or_default());
         Ok(())
     }
@@ -151,13 +152,21 @@ impl<'a, 'b> Relay<'a, 'b> {
 
     fn take_download(&mut self, arrived: &[u8]) -> Result<bool, Stop> {
         let asked = Asked {
-            head: &self.exchange.head,
+            head: self.exchange.head,
             websocket: self.exchange.websocket,
             complete: self.upload.is_complete(),
         };
         match self.download.take(arrived, asked, &mut self.exchange.buffers.content) {
-            Ok(Taken::Answer) => Ok(true),
-            Ok(Taken::Switched) => Err(Stop::Tunnel),
+            Ok(Taken::Interim) => Ok(true),
+            Ok(Taken::Answer(status)) => {
+                self.exchange.record.status = status;
+                self.exchange.record.sent += self.exchange.buffers.content.len() as u64;
+                Ok(true)
+            }
+            Ok(Taken::Switched) => {
+                self.exchange.record.status = 101;
+                Err(Stop::Tunnel)
+            }
             Err(reason) => Err(self.service_failed(reason).into()),
         }
     }
@@ -239,7 +248,8 @@ impl<'a, 'b> Relay<'a, 'b> {
     fn into_tunnel(mut self) -> Ending {
         let to_client = self.download.into_tunnel();
         let to_service = self.exchange.arrived.take_rest();
-        tunnel::run(self.exchange.client, &mut self.service, to_service, to_client)
+        let record = &mut *self.exchange.record;
+        tunnel::run(self.exchange.client, &mut self.service, to_service, to_client, record)
     }
 }
 

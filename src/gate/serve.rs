@@ -1,7 +1,9 @@
 //! One request: judged, then refused, redirected or forwarded.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::set_socket_linger;
 
 use super::Gate;
 use super::connection::{Connection, Next};
@@ -10,14 +12,37 @@ use super::forward::{self, Admitted, Buffers, Ending, Exchange};
 use super::framing::{self, Length};
 use super::head::{Malformed, RequestHead};
 use super::policy::{self, Against, Area, Judgement, PasswordKind, Situation};
+use super::record::Record;
 use super::reply::Reply;
+use super::route::Route;
 use super::stream::Duplex as _;
 use super::target::Target;
 use crate::config::{HttpDisabled, Listen};
 use crate::security::{Password, Rules};
 
+/// What happens to a request.
+enum Decision {
+    /// Not a byte, as if nobody were there.
+    Silence,
+    /// An answer of our own; `close` because a body that nobody reads would be taken for a request.
+    Answer {
+        reply: Reply,
+        close: bool,
+    },
+    Forward(Admitted),
+}
+
+/// What is known of a request that could be read.
+struct Asked {
+    head: RequestHead,
+    target: Target,
+    length: Length,
+    websocket: bool,
+    close: bool,
+}
+
 impl Gate {
-    /// One request: judged, then refused, redirected or forwarded.
+    /// One request: judged, then refused, redirected or forwarded; one line in the log.
     pub(super) fn serve(
         &self,
         connection: &mut Connection,
@@ -25,81 +50,135 @@ impl Gate {
         head: RequestHead,
         buffers: &mut Buffers,
     ) -> Next {
-        let rules = self.rules.snapshot();
-        let situation = self.situation(listen, &rules);
-        let shut = policy::shut_door(&situation);
-        if shut == Some(HttpDisabled::Close) {
-            connection.hang_up();
-            return Next::Park;
-        }
-        let (target, length) = match read(&head) {
-            Ok(read) => read,
-            Err(malformed) => {
+        let mut record = Record::new(connection.peer.ip(), listen.tls, &head);
+        let next = match self.understand(head) {
+            Ok(asked) => {
+                record.path.clone_from(&asked.target.path);
+                self.answer(connection, listen, asked, buffers, &mut record)
+            }
+            Err((head, malformed)) if !self.is_silent(listen) => {
+                record.status = malformed.status;
                 self.reply(connection, &head, &Reply::malformed(malformed), true);
-                return Next::Park;
+                Next::Park
+            }
+            Err(_) => {
+                connection.hang_up();
+                Next::Park
             }
         };
-        let close =
-            self.is_draining() || head.minor == 0 || head.fields.lists("connection", "close");
-        // A body that nobody reads would be taken for the next request.
-        let close_unread = close || length != Length::Exact(0);
-        if shut == Some(HttpDisabled::Redirect) {
-            let location = self.https_location(connection, listen, &target);
-            self.reply(connection, &head, &Reply::redirect(&head, &location), close_unread);
-            return Next::Park;
+        self.log.access(&record);
+        next
+    }
+
+    /// Reads what the head says beyond its fields.
+    fn understand(&self, head: RequestHead) -> Result<Asked, (RequestHead, Malformed)> {
+        match read(&head) {
+            Ok((target, length)) => Ok(Asked {
+                websocket: is_websocket(&head, length),
+                close: self.is_draining()
+                    || head.minor == 0
+                    || head.fields.lists("connection", "close"),
+                target,
+                length,
+                head,
+            }),
+            Err(malformed) => Err((head, malformed)),
         }
-        let websocket = is_websocket(&head, length);
-        let Some(route) = self.routes.find(listen.serves, &target, websocket) else {
-            let missing = Reply::error(None, 404, "there is nothing at this path");
-            self.reply(connection, &head, &missing, close_unread);
-            return Next::Park;
-        };
-        let peer = connection.peer.ip().to_canonical();
-        let admitted = match self.admit(&situation, &rules, route.area, &head, peer) {
-            Ok(admitted) => admitted,
-            Err(refusal) => {
-                self.reply(connection, &head, &refusal, close_unread);
+    }
+
+    fn answer(
+        &self,
+        connection: &mut Connection,
+        listen: &Listen,
+        asked: Asked,
+        buffers: &mut Buffers,
+        record: &mut Record,
+    ) -> Next {
+        let route = self.routes.find(listen.serves, &asked.target, asked.websocket);
+        let admitted = match self.decide(connection, listen, &asked, route.as_ref()) {
+            Decision::Forward(admitted) => admitted,
+            Decision::Silence => {
+                connection.hang_up();
+                return Next::Park;
+            }
+            Decision::Answer { reply, close } => {
+                record.status = reply.status;
+                self.reply(connection, &asked.head, &reply, close);
                 return Next::Park;
             }
         };
-        let method_only = head.clone();
+        let Some(route) = route else { return Next::Gone }; // decide forwards nothing without one
+        record.service.clone_from(&route.service.name);
         let exchange = Exchange {
             client: &mut connection.stream,
             arrived: &mut connection.head,
-            head,
-            target: &target,
+            head: &asked.head,
+            target: &asked.target,
             route: &route,
-            length,
-            websocket,
-            peer,
+            length: asked.length,
+            websocket: asked.websocket,
+            peer: connection.peer.ip().to_canonical(),
             tls: listen.tls,
-            close,
+            close: asked.close,
             buffers,
+            record,
         };
         match forward::forward(exchange, &admitted) {
             Ending::KeepAlive => connection.expect_request(),
             Ending::Close => connection.hang_up(),
             Ending::Cut(why) => {
-                self.log
-                    .info(format_args!("{peer}: {} {}: {why}", method_only.method, target.path));
+                record.remark = why;
                 // Without an orderly end, so that half an answer is not taken for a whole one.
-                let _ = rustix::net::sockopt::set_socket_linger(
-                    connection.stream.descriptor(),
-                    Some(std::time::Duration::ZERO),
-                );
+                let _ = set_socket_linger(connection.stream.descriptor(), Some(Duration::ZERO));
                 return Next::Gone;
             }
             Ending::Failed(status, why) => {
-                self.log
-                    .warn(format_args!("{peer}: {} {}: {why}", method_only.method, target.path));
+                record.status = status;
                 let refusal = Reply::error(Some(route.area), status, &why);
-                self.reply(connection, &method_only, &refusal, close_unread);
+                record.remark = why;
+                // Whether its body was read to the end is not known, so nothing may follow it.
+                self.reply(connection, &asked.head, &refusal, asked.length != Length::Exact(0));
             }
         }
         Next::Park
     }
 
-    pub(super) fn situation(&self, listen: &Listen, rules: &Rules) -> Situation {
+    /// The order of the rules: door, path, credentials.
+    fn decide(
+        &self,
+        connection: &Connection,
+        listen: &Listen,
+        asked: &Asked,
+        route: Option<&Route>,
+    ) -> Decision {
+        let rules = self.rules.snapshot();
+        let situation = self.situation(listen, &rules);
+        let close = asked.close || asked.length != Length::Exact(0);
+        let reply = match (policy::shut_door(&situation), route) {
+            (Some(HttpDisabled::Close), _) => return Decision::Silence,
+            (Some(HttpDisabled::Redirect), _) => {
+                let location = self.https_location(connection, listen, &asked.target);
+                Reply::redirect(&asked.head, &location)
+            }
+            (None, None) => Reply::error(None, 404, "there is nothing at this path"),
+            (None, Some(route)) => {
+                let peer = connection.peer.ip().to_canonical();
+                match self.admit(&situation, &rules, route.area, &asked.head, peer) {
+                    Ok(admitted) => return Decision::Forward(admitted),
+                    Err(refusal) => refusal,
+                }
+            }
+        };
+        Decision::Answer { reply, close }
+    }
+
+    /// True where a client gets not even an error.
+    pub(super) fn is_silent(&self, listen: &Listen) -> bool {
+        let situation = self.situation(listen, &self.rules.snapshot());
+        policy::shut_door(&situation) == Some(HttpDisabled::Close)
+    }
+
+    fn situation(&self, listen: &Listen, rules: &Rules) -> Situation {
         Situation {
             api: self.config.api,
             tls: listen.tls,

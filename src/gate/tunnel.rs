@@ -9,6 +9,7 @@ use rustix::event::PollFlags;
 
 use super::forward::Ending;
 use super::limits;
+use super::record::Record;
 use super::stream::{ClientStream, Duplex, ServiceStream, wait};
 
 /// Passes bytes until both directions have ended, or nothing was said for [`limits::TUNNEL_IDLE`].
@@ -19,14 +20,18 @@ pub(crate) fn run(
     service: &mut ServiceStream,
     to_service: Vec<u8>,
     to_client: Vec<u8>,
+    record: &mut Record,
 ) -> Ending {
     let mut up = Direction::new(to_service);
     let mut down = Direction::new(to_client);
     let mut deadline = Instant::now() + limits::TUNNEL_IDLE;
-    while !(up.ended && down.ended) {
+    let ending = loop {
+        if up.ended && down.ended {
+            break Ending::Close;
+        }
         let moved = match (up.step(client, service), down.step(service, client)) {
             (Ok(up), Ok(down)) => up || down,
-            (Err(e), _) | (_, Err(e)) => return Ending::Cut(format!("the tunnel broke: {e}")),
+            (Err(e), _) | (_, Err(e)) => break Ending::Cut(format!("the tunnel broke: {e}")),
         };
         if moved {
             deadline = Instant::now() + limits::TUNNEL_IDLE;
@@ -42,11 +47,12 @@ pub(crate) fn run(
                 up.readable |= client.intersects(readable);
                 down.readable |= service.intersects(readable);
             }
-            Ok(None) => return Ending::Cut("the tunnel was silent for too long".to_owned()),
-            Err(e) => return Ending::Cut(format!("the tunnel broke: {e}")),
+            Ok(None) => break Ending::Cut("the tunnel was silent for too long".to_owned()),
+            Err(e) => break Ending::Cut(format!("the tunnel broke: {e}")),
         }
-    }
-    Ending::Close
+    };
+    (record.received, record.sent) = (up.passed, down.passed);
+    ending
 }
 
 struct Direction {
@@ -61,6 +67,8 @@ struct Direction {
     ended: bool,
     /// Bytes may wait inside the writing side's TLS.
     unflushed: bool,
+    /// Bytes handed on so far.
+    passed: u64,
 }
 
 impl Direction {
@@ -74,6 +82,7 @@ impl Direction {
             finished: false,
             ended: false,
             unflushed: false,
+            passed: 0,
         }
     }
 
@@ -113,6 +122,7 @@ impl Direction {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(n) => {
                     self.sent += n;
+                    self.passed += n as u64;
                     self.unflushed = true;
                     moved = true;
                 }
