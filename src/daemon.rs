@@ -46,11 +46,8 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
     let open = Open::start(Arc::new(gate), bound).map_err(|e| format!("cannot serve: {e}"))?;
     announce(&listeners);
 
-    loop {
-        match wishes.next().map_err(|e| format!("cannot wait for signals: {e}"))? {
-            Wish::Reload => keeper.reload(),
-            Wish::Stop => break,
-        }
+    while wishes.wait().map_err(|e| format!("cannot wait for signals: {e}"))? == Wish::Reload {
+        keeper.reload();
     }
 
     tell_service_manager("STOPPING=1");

@@ -20,7 +20,7 @@ pub fn format(unix_seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}Z", second % 60)
 }
 
-/// What [`format`] wrote, as seconds again; `None` for anything else.
+/// What [`format()`] wrote, as seconds again; `None` for anything else.
 pub fn parse(date: &str) -> Option<i64> {
     let number = |from: usize, to: usize| -> Option<i64> { date.get(from..to)?.parse().ok() };
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);

@@ -50,7 +50,7 @@ impl Wishes {
     ///
     /// # Errors
     /// When the kernel refuses to wait.
-    pub fn next(&mut self) -> io::Result<Wish> {
+    pub fn wait(&mut self) -> io::Result<Wish> {
         loop {
             let mut waited = vec![
                 PollFd::new(&self.stop, PollFlags::IN),

@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::{Exit, Options, complain, print, settings};
+use super::{Exit, Options, complain, print, settings_as_user};
 use crate::config::json;
 use crate::security;
 
@@ -17,7 +17,7 @@ const LARGEST_TRUST_FILE: u64 = 1 << 20;
 
 pub(super) fn run(options: &Options) -> Exit {
     // Bad settings are what this command is asked to find, so they are its 1 and not the daemon's 78.
-    let Some(config) = settings(options) else { return Exit::Failed };
+    let Some(config) = settings_as_user(options) else { return Exit::Failed };
     let printed = print(&format!("{:#}", config.to_json()));
     let mut faults = security::inspect(&config.state_dir, config.api, SystemTime::now()).faults;
     let trust_file = &config.license.trust_file;

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use lexopt::Arg;
 
 use crate::config::{Config, DEFAULT_FILE};
+use crate::privileges::User;
 
 const PROGRAM: &str = "applianced";
 
@@ -188,6 +189,20 @@ fn help(command: Option<&Command>) -> String {
             text
         }
     }
+}
+
+/// The settings, and this process the user they name: whoever reads or writes the daemon's state as
+/// root would leave files that the daemon can't read.
+fn settings_as_user(options: &Options) -> Option<Config> {
+    let config = settings(options)?;
+    if let Some(name) = &config.user
+        && rustix::process::geteuid().is_root()
+        && let Err(fault) = User::find(name).and_then(|user| user.become_for_good(&[]))
+    {
+        complain(fault);
+        return None;
+    }
+    Some(config)
 }
 
 /// Reads the settings; faults are told here.

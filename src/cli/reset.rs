@@ -1,13 +1,13 @@
 //! `reset`: what the console's "Reset security" does, whether or not the daemon runs.
 
-use super::{Exit, Options, complain, print, settings};
+use super::{Exit, Options, complain, print, settings_as_user};
 use crate::config::{Api, Config};
 use crate::log::Log;
 use crate::management::client::{self, Failure};
 use crate::security::{Actor, Fault, Keeper};
 
 pub(super) fn run(options: &Options) -> Exit {
-    let Some(config) = settings(options) else { return Exit::Settings };
+    let Some(config) = settings_as_user(options) else { return Exit::Settings };
     let certificate = match online(&config) {
         Err(Failure::NotRunning) => offline(&config),
         Err(Failure::Broken(fault)) => Err(fault),

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::{Exit, Options, complain, print, settings};
+use super::{Exit, Options, complain, print, settings_as_user};
 use crate::config::Config;
 use crate::management::client::{self, Failure};
 use crate::management::{describe_certificate, service_states};
@@ -17,7 +17,7 @@ use crate::utc;
 const DAY: i64 = 86_400;
 
 pub(super) fn run(options: &Options) -> Exit {
-    let Some(config) = settings(options) else { return Exit::Settings };
+    let Some(config) = settings_as_user(options) else { return Exit::Settings };
     let now = SystemTime::now();
     let state = match online(&config) {
         Err(Failure::NotRunning) => offline(&config, now),
@@ -100,10 +100,11 @@ fn insecure(config: &Config, state: &State, days_left: Option<i64>) -> Vec<&'sta
         insecure.push("plain HTTP is on");
     }
     match state.password.as_str() {
-        "unset" if config.api.v2 => {
-            insecure.push("no admin password is set: v1 asks for none and v2 takes admin:admin");
-        }
-        "unset" => insecure.push("no admin password is set"),
+        "unset" => insecure.push(match (config.api.v1, config.api.v2) {
+            (_, false) => "no admin password is set",
+            (false, true) => "no admin password is set: admin:admin is taken",
+            (true, true) => "no admin password is set: v1 asks for none, v2 takes admin:admin",
+        }),
         "off" => insecure.push("authentication is off: nobody is asked for a password"),
         _ => {}
     }

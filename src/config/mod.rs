@@ -32,6 +32,7 @@
 //! | `commands.reboot` | `[]` | absolute path of a program and its arguments; empty means not offered |
 //! | `commands.shutdown` | `[]` | the same |
 //! | `commands.restart_services` | `[]` | the same |
+//! | `access_log` | `true` | one line in the log for each request |
 //! | `user` | absent | name or `uid:gid` to become after binding; absent, the daemon stays what it was started as |
 //!
 //! A `listen` that is given replaces all of the default ones: `[::]:80` all (redirect), `[::]:443` all
@@ -85,6 +86,8 @@ pub struct Config {
     pub about: About,
     /// Programs the API may run.
     pub commands: Commands,
+    /// One line in the log for each request.
+    pub access_log: bool,
     /// Name or `uid:gid` to become after binding.
     pub user: Option<String>,
 }
@@ -167,6 +170,7 @@ impl Default for Config {
                 languages: vec!["en".to_owned()],
             },
             commands: Commands::default(),
+            access_log: true,
             user: None,
         }
     }

@@ -34,6 +34,7 @@ fn whole(root: Field<'_>) -> Option<Config> {
     let defaults = config.about.clone();
     set(&mut config.about, section.take("about"), |field| about(field, defaults));
     set(&mut config.commands, section.take("commands"), commands);
+    set(&mut config.access_log, section.take("access_log"), Field::flag);
     config.user = section.take("user").and_then(user);
     section.end();
     Some(config)

@@ -36,6 +36,7 @@ impl Config {
                 "shutdown": self.commands.shutdown,
                 "restart_services": self.commands.restart_services,
             },
+            "access_log": self.access_log,
         });
         if let Some(user) = &self.user {
             settings["user"] = json!(user);

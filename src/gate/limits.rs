@@ -57,6 +57,9 @@ pub(crate) const ANSWER_HEAD_BYTES: usize = 64 << 10;
 /// Bytes on their way through, for each direction of an exchange.
 pub(crate) const RELAY_BYTES: usize = 32 << 10;
 
+/// Body of a request to the management API or monitoring: a certificate and a key have a few thousand.
+pub(crate) const OWN_BODY_BYTES: u64 = 1 << 20;
+
 /// Stack of a worker: a TLS handshake with a hybrid key exchange and its parsing stay under half of it.
 pub(crate) const STACK_BYTES: usize = 256 << 10;
 

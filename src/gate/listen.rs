@@ -72,7 +72,7 @@ impl Open {
         Ok(Open { gate, crew, ports })
     }
 
-    /// Takes nobody new in, lets what is in flight finish for up to [`limits::DRAIN`], and says how
+    /// Takes nobody new in, lets what is in flight finish for up to nine seconds, and says how
     /// many exchanges had to be cut.
     pub fn drain(self) -> usize {
         self.gate.draining.store(true, Ordering::Relaxed);
@@ -223,13 +223,7 @@ impl Port {
         self.watching.fetch_update(Ordering::SeqCst, Ordering::SeqCst, leave).is_ok()
     }
 
-    fn handle(
-        &self,
-        token: u64,
-        mut connection: Box<Connection>,
-        buffers: &mut Buffers,
-        place: bool,
-    ) {
+    fn handle(&self, token: u64, mut connection: Connection, buffers: &mut Buffers, place: bool) {
         let advance = || self.gate.advance(&mut connection, &self.listen, buffers, place);
         match catch_unwind(AssertUnwindSafe(advance)) {
             Ok(Next::Park) if !self.gate.is_draining() => self.park(token, connection),
@@ -242,7 +236,7 @@ impl Port {
     }
 
     /// Puts a connection back; from here on another worker may have it.
-    fn park(&self, token: u64, mut connection: Box<Connection>) {
+    fn park(&self, token: u64, mut connection: Connection) {
         connection.stream.rest();
         let mut flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
         if connection.stream.wants_write() {
@@ -318,7 +312,7 @@ impl Port {
         let once = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
         let data = epoll::EventData::new_u64(token);
         match epoll::add(&self.epoll, connection.stream.tcp(), data, once) {
-            Ok(()) => parked.put(token, Box::new(connection)),
+            Ok(()) => parked.put(token, connection),
             Err(_) => self.crew.connection_gone(1),
         }
     }

@@ -1,7 +1,7 @@
 //! The front door: the only part that strangers can touch.
 //!
 //! In: TLS, request heads under limits, policy, credentials, routing, forwarding. Out: what a setting
-//! means and how it is kept; the gate sees the values of `security`, never their keeper. [`Gate::advance`]
+//! means and how it is kept; the gate sees the values of `security`, never their keeper. `Gate::advance`
 //! tells a connection's life on a page.
 
 mod bind;

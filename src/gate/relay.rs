@@ -83,7 +83,7 @@ impl<'a, 'b> Relay<'a, 'b> {
     fn step(&mut self) -> Result<bool, Stop> {
         let mut moved = false;
         if self.download.is_waiting() {
-            moved |= self.download.send(self.exchange.client).map_err(client_gone)?;
+            moved |= self.download.send(self.exchange.client).map_err(|e| client_gone(&e))?;
         } else if self.service_readable && self.download.wants_more() {
             moved |= self.read_service()?;
         }
@@ -108,13 +108,13 @@ impl<'a, 'b> Relay<'a, 'b> {
         let mut raw = std::mem::take(&mut self.exchange.buffers.raw);
         raw.resize(limits::RELAY_BYTES, 0);
         let moved = match self.exchange.client.try_read(&mut raw) {
-            Ok(0) => Err(client_gone(ErrorKind::UnexpectedEof.into())),
+            Ok(0) => Err(client_gone(&ErrorKind::UnexpectedEof.into())),
             Ok(n) => self.take_upload(raw.get(..n).unwrap_or_default()).map(|()| true),
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
                 self.client_readable = false;
                 Ok(false)
             }
-            Err(e) => Err(client_gone(e)),
+            Err(e) => Err(client_gone(&e)),
         };
         self.exchange.buffers.raw = raw;
         Ok(moved?)
@@ -253,6 +253,6 @@ impl<'a, 'b> Relay<'a, 'b> {
     }
 }
 
-fn client_gone(error: io::Error) -> Ending {
+fn client_gone(error: &io::Error) -> Ending {
     Ending::Cut(format!("the client went away: {error}"))
 }

@@ -36,6 +36,19 @@ impl Reply {
         Reply::error(None, malformed.status, malformed.reason)
     }
 
+    /// A body that is longer than ours may be, in the shape of the endpoint it was sent to.
+    pub(crate) fn too_large(path: &str) -> Reply {
+        let reason = "the request is larger than 1 MiB";
+        if !path.contains("/security/") {
+            return Reply::error(None, 413, reason);
+        }
+        let body = format!(
+            "{{\"success\": false, \"message\": \"{reason}; certificates and keys have a few \
+             thousand bytes\"}}\n"
+        );
+        Reply { status: 413, content_type: "application/json", body, fields: Vec::new() }
+    }
+
     /// Asks for credentials, in the words of the generation whose path it is.
     pub(crate) fn challenge(area: Area, v2_alone: bool) -> Reply {
         let v2_words = match area {

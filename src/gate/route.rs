@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
+use super::limits;
 use super::policy::Area;
 use super::service::Service;
 use super::target::Target;
 use crate::config::{Api, Auth, Config, Serves};
 
 /// Where a request goes.
+#[derive(Clone)]
 pub(crate) struct Route {
     pub(crate) area: Area,
     pub(crate) service: Arc<Service>,
     /// The path as the service gets it; the query follows it unchanged.
     pub(crate) path: String,
+    /// The request is a WebSocket and may be one here.
+    pub(crate) websocket: bool,
+    /// Bytes a body may have, where there is an end to it.
+    pub(crate) body_ceiling: Option<u64>,
 }
 
 /// Every service, and what is mounted.
@@ -22,8 +28,15 @@ pub(crate) struct Routes {
     own: Arc<Service>,
     speech: Arc<Service>,
     realtime: Arc<Service>,
-    /// Prefix and service, longest prefix first.
-    custom: Vec<(String, Area, Arc<Service>)>,
+    /// Longest prefix first.
+    custom: Vec<Custom>,
+}
+
+struct Custom {
+    prefix: String,
+    area: Area,
+    websocket: bool,
+    service: Arc<Service>,
 }
 
 impl Routes {
@@ -40,47 +53,44 @@ impl Routes {
             match configured.name.as_str() {
                 "speech" => routes.speech = service,
                 "realtime" => routes.realtime = service,
-                _ => {
-                    let area = match configured.auth {
+                _ => routes.custom.extend(configured.paths.iter().map(|path| Custom {
+                    prefix: path.clone(),
+                    area: match configured.auth {
                         Auth::Admin => Area::CustomAdmin,
                         Auth::None => Area::CustomOpen,
-                    };
-                    let entry = |path: &String| (path.clone(), area, Arc::clone(&service));
-                    routes.custom.extend(configured.paths.iter().map(entry));
-                }
+                    },
+                    websocket: configured.websocket,
+                    service: Arc::clone(&service),
+                })),
             }
         }
-        routes.custom.sort_by_key(|(prefix, ..)| std::cmp::Reverse(prefix.len()));
+        routes.custom.sort_by_key(|custom| std::cmp::Reverse(custom.prefix.len()));
         routes
     }
 
     /// The service for a request on a port that `serves`, or `None`: 404.
     pub(crate) fn find(&self, serves: Serves, target: &Target, websocket: bool) -> Option<Route> {
         let path = target.path.as_str();
-        let (area, service) = match serves {
+        match serves {
             Serves::Monitoring => {
-                let path = format!("/monitor{path}");
-                return Some(Route {
-                    area: Area::Monitoring,
-                    service: Arc::clone(&self.own),
-                    path,
-                });
+                // As the path would be on a port that serves all.
+                let prefixed = format!("/monitor{path}");
+                self.own_route(Area::Monitoring, &prefixed)
             }
-            Serves::Realtime if websocket && path == "/" => (Area::Realtime, &self.realtime),
-            Serves::Realtime => self.realtime(path, websocket)?,
-            Serves::Management => self.management(path)?,
-            Serves::Speech => self.speech(path)?,
+            Serves::Realtime if websocket && path == "/" => self.realtime_route(path),
+            Serves::Realtime => self.realtime(path, websocket),
+            Serves::Management => self.management(path),
+            Serves::Speech => self.speech(path),
             Serves::All => self
                 .management(path)
                 .or_else(|| self.speech(path))
                 .or_else(|| self.realtime(path, websocket))
                 .or_else(|| self.monitoring(path))
-                .or_else(|| self.custom(path))?,
-        };
-        Some(Route { area, service: Arc::clone(service), path: path.to_owned() })
+                .or_else(|| self.custom(path, websocket)),
+        }
     }
 
-    fn management(&self, path: &str) -> Option<(Area, &Arc<Service>)> {
+    fn management(&self, path: &str) -> Option<Route> {
         let (area, mounted) = if path == "/" || below(path, "/docs") {
             (Area::Page, true)
         } else if below(path, "/v1/management") || below(path, "/v1/security") {
@@ -90,36 +100,160 @@ impl Routes {
         } else {
             return None;
         };
-        mounted.then_some((area, &self.own))
+        if mounted { self.own_route(area, path) } else { None }
     }
 
-    fn speech(&self, path: &str) -> Option<(Area, &Arc<Service>)> {
-        if below(path, "/v2/jobs") {
-            return Some((Area::Jobs, &self.speech));
-        }
+    fn monitoring(&self, path: &str) -> Option<Route> {
+        if below(path, "/monitor") { self.own_route(Area::Monitoring, path) } else { None }
+    }
+
+    /// Ours take small bodies only, and no WebSockets.
+    fn own_route(&self, area: Area, path: &str) -> Option<Route> {
+        let ceiling = Some(limits::OWN_BODY_BYTES);
+        Some(route(area, &self.own, path, false, ceiling))
+    }
+
+    fn speech(&self, path: &str) -> Option<Route> {
         let v1 = path.starts_with("/v1.0/user/") || path.starts_with("/v1/user/");
-        (v1 && self.api.v1).then_some((Area::SpeechV1, &self.speech))
+        let area = match () {
+            () if below(path, "/v2/jobs") => Area::Jobs,
+            () if v1 && self.api.v1 => Area::SpeechV1,
+            () => return None,
+        };
+        Some(route(area, &self.speech, path, false, None))
     }
 
     /// `/v2` and `/v2/<language>`, for WebSockets alone.
-    fn realtime(&self, path: &str, websocket: bool) -> Option<(Area, &Arc<Service>)> {
-        let language = path.strip_prefix("/v2").map(|rest| rest.strip_prefix('/').unwrap_or(rest));
-        let found = websocket && below(path, "/v2") && !language?.contains('/');
-        found.then_some((Area::Realtime, &self.realtime))
+    fn realtime(&self, path: &str, websocket: bool) -> Option<Route> {
+        let rest = path.strip_prefix("/v2").filter(|_| websocket)?;
+        let language = rest.strip_prefix('/').unwrap_or(rest);
+        let fits = below(path, "/v2") && !language.contains('/');
+        if fits { self.realtime_route(path) } else { None }
     }
 
-    fn monitoring(&self, path: &str) -> Option<(Area, &Arc<Service>)> {
-        below(path, "/monitor").then_some((Area::Monitoring, &self.own))
+    fn realtime_route(&self, path: &str) -> Option<Route> {
+        Some(route(Area::Realtime, &self.realtime, path, true, None))
     }
 
-    fn custom(&self, path: &str) -> Option<(Area, &Arc<Service>)> {
-        let (_, area, service) =
-            self.custom.iter().find(|(prefix, ..)| path.starts_with(prefix.as_str()))?;
-        Some((*area, service))
+    fn custom(&self, path: &str, websocket: bool) -> Option<Route> {
+        let fits = |custom: &&Custom| path.starts_with(&custom.prefix);
+        let custom = self.custom.iter().find(fits)?;
+        let websocket = websocket && custom.websocket;
+        Some(route(custom.area, &custom.service, path, websocket, None))
     }
+}
+
+fn route(
+    area: Area,
+    service: &Arc<Service>,
+    path: &str,
+    websocket: bool,
+    body_ceiling: Option<u64>,
+) -> Route {
+    Route { area, service: Arc::clone(service), path: path.to_owned(), websocket, body_ceiling }
 }
 
 /// True for `prefix` itself and everything below it, but not for `prefixmore`.
 fn below(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use super::{Route, Routes};
+    use crate::config::{Config, Serves, ServiceAddress};
+    use crate::gate::policy::Area;
+    use crate::gate::service::Service;
+    use crate::gate::target::Target;
+
+    const EXTRA: &str = r#"{"services": {
+        "x": {"address": "127.0.0.1:1", "paths": ["/x/"], "auth": "none"},
+        "deep": {"address": "127.0.0.1:2", "paths": ["/x/deep/"], "websocket": true}
+    }}"#;
+
+    fn find(settings: &str, serves: Serves, path: &str, websocket: bool) -> Option<Route> {
+        let config = Config::parse(settings.as_bytes()).unwrap();
+        let own = Service::new("management", ServiceAddress::Unix("/control.sock".into()));
+        let target = Target { path: path.to_owned(), query: None, authority: None };
+        Routes::new(&config, Arc::new(own)).find(serves, &target, websocket)
+    }
+
+    fn told(settings: &str, serves: Serves, path: &str, websocket: bool) -> String {
+        find(settings, serves, path, websocket)
+            .map_or("nobody".to_owned(), |route| format!("{} {}", route.service.name, route.path))
+    }
+
+    #[test]
+    fn each_path_has_its_service_on_the_port_that_serves_all() {
+        for (path, websocket, wanted) in [
+            ("/", false, "management /"),
+            ("/docs/openapi.json", false, "management /docs/openapi.json"),
+            ("/v1/management/services", false, "management /v1/management/services"),
+            ("/v2/security/reset", false, "management /v2/security/reset"),
+            ("/v1/managementx", false, "nobody"),
+            ("/monitor/api/3/mem", false, "management /monitor/api/3/mem"),
+            ("/v1.0/user/1/jobs/", false, "speech /v1.0/user/1/jobs/"),
+            ("/v1/user/1/jobs", false, "speech /v1/user/1/jobs"),
+            ("/v2/jobs", false, "speech /v2/jobs"),
+            ("/v2/jobs/7", false, "speech /v2/jobs/7"),
+            ("/v2/jobs", true, "speech /v2/jobs"),
+            ("/v2/jobsx", false, "nobody"),
+            ("/v2", true, "realtime /v2"),
+            ("/v2/", true, "realtime /v2/"),
+            ("/v2/en", true, "realtime /v2/en"),
+            ("/v2/en", false, "nobody"),
+            ("/v2/en/more", true, "nobody"),
+            ("/v2en", true, "nobody"),
+            ("/x/1", false, "x /x/1"),
+            ("/x/deep/1", false, "deep /x/deep/1"),
+            ("/x", false, "nobody"),
+            ("/V1/management/services", false, "nobody"),
+        ] {
+            assert_eq!(told(EXTRA, Serves::All, path, websocket), wanted, "{path} {websocket}");
+        }
+    }
+
+    #[test]
+    fn a_port_of_its_own_serves_its_own() {
+        for (serves, path, websocket, wanted) in [
+            (
+                Serves::Management,
+                "/v1/management/services",
+                false,
+                "management /v1/management/services",
+            ),
+            (Serves::Management, "/v2/jobs", false, "nobody"),
+            (Serves::Management, "/monitor/api/3/mem", false, "nobody"),
+            (Serves::Monitoring, "/api/3/mem", false, "management /monitor/api/3/mem"),
+            (Serves::Speech, "/v2/jobs", false, "speech /v2/jobs"),
+            (Serves::Speech, "/v1/management/services", false, "nobody"),
+            (Serves::Realtime, "/", true, "realtime /"),
+            (Serves::Realtime, "/", false, "nobody"),
+            (Serves::Realtime, "/v2/en", true, "realtime /v2/en"),
+            (Serves::Realtime, "/v1/management/services", false, "nobody"),
+        ] {
+            assert_eq!(told("{}", serves, path, websocket), wanted, "{serves:?} {path}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_mounted_is_not_there() {
+        let (v1, v2) = (r#"{"api": ["v1"]}"#, r#"{"api": ["v2"]}"#);
+        assert_eq!(told(v1, Serves::All, "/v2/management/host/about", false), "nobody");
+        assert_eq!(told(v2, Serves::All, "/v1/security/reset", false), "nobody");
+        assert_eq!(told(v2, Serves::All, "/v1.0/user/1/jobs/", false), "nobody");
+        assert_eq!(told(v1, Serves::All, "/v2/jobs", false), "speech /v2/jobs");
+    }
+
+    #[test]
+    fn a_service_says_whether_it_takes_websockets_and_the_password() {
+        let deep = find(EXTRA, Serves::All, "/x/deep/", true).unwrap();
+        assert!(deep.websocket && deep.area == Area::CustomAdmin);
+        let plain = find(EXTRA, Serves::All, "/x/", true).unwrap();
+        assert!(!plain.websocket && plain.area == Area::CustomOpen);
+    }
 }

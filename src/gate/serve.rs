@@ -54,7 +54,7 @@ impl Gate {
         let next = match self.understand(head) {
             Ok(asked) => {
                 record.path.clone_from(&asked.target.path);
-                self.answer(connection, listen, asked, buffers, &mut record)
+                self.answer(connection, listen, &asked, buffers, &mut record)
             }
             Err((head, malformed)) if !self.is_silent(listen) => {
                 record.status = malformed.status;
@@ -66,7 +66,9 @@ impl Gate {
                 Next::Park
             }
         };
-        self.log.access(&record);
+        if self.config.access_log {
+            self.log.access(&record);
+        }
         next
     }
 
@@ -90,12 +92,12 @@ impl Gate {
         &self,
         connection: &mut Connection,
         listen: &Listen,
-        asked: Asked,
+        asked: &Asked,
         buffers: &mut Buffers,
         record: &mut Record,
     ) -> Next {
         let route = self.routes.find(listen.serves, &asked.target, asked.websocket);
-        let admitted = match self.decide(connection, listen, &asked, route.as_ref()) {
+        let admitted = match self.decide(connection, listen, asked, route.as_ref()) {
             Decision::Forward(admitted) => admitted,
             Decision::Silence => {
                 connection.hang_up();
@@ -116,7 +118,7 @@ impl Gate {
             target: &asked.target,
             route: &route,
             length: asked.length,
-            websocket: asked.websocket,
+            websocket: route.websocket,
             peer: connection.peer.ip().to_canonical(),
             tls: listen.tls,
             close: asked.close,
@@ -135,6 +137,9 @@ impl Gate {
             Ending::Failed(status, why) => {
                 record.status = status;
                 let refusal = Reply::error(Some(route.area), status, &why);
+                if !self.config.access_log {
+                    self.log.warn(format_args!("{}: {why}", asked.target.path));
+                }
                 record.remark = why;
                 // Whether its body was read to the end is not known, so nothing may follow it.
                 self.reply(connection, &asked.head, &refusal, asked.length != Length::Exact(0));
@@ -161,6 +166,9 @@ impl Gate {
                 Reply::redirect(&asked.head, &location)
             }
             (None, None) => Reply::error(None, 404, "there is nothing at this path"),
+            (None, Some(route)) if is_too_large(asked.length, route) => {
+                Reply::too_large(&asked.target.path)
+            }
             (None, Some(route)) => {
                 let peer = connection.peer.ip().to_canonical();
                 match self.admit(&situation, &rules, route.area, &asked.head, peer) {
@@ -280,4 +288,9 @@ fn is_websocket(head: &RequestHead, length: Length) -> bool {
         && length == Length::Exact(0)
         && head.fields.lists("connection", "upgrade")
         && head.fields.lists("upgrade", "websocket")
+}
+
+/// Known before a byte of the body has been read; in chunks, the service counts.
+fn is_too_large(length: Length, route: &Route) -> bool {
+    matches!((length, route.body_ceiling), (Length::Exact(bytes), Some(ceiling)) if bytes > ceiling)
 }

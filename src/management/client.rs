@@ -49,38 +49,36 @@ pub enum Failure {
     Broken(String),
 }
 
-/// Asks the daemon that listens on `socket`. Nothing is sent but the method and the path.
-pub fn ask(socket: &Path, method: &str, path: &str) -> Result<Reply, Failure> {
-    let broken = |fault: io::Error| {
-        let hint =
-            if fault.kind() == ErrorKind::PermissionDenied { "; run this as root" } else { "" };
-        Failure::Broken(format!("{}: {}{hint}", socket.display(), told(&fault)))
-    };
-    match socket::somebody_listens(socket) {
-        Ok(true) => exchange(socket, method, path).map_err(broken),
-        Ok(false) => Err(Failure::NotRunning),
-        Err(fault) => Err(broken(fault)),
-    }
+/// Asks the daemon that listens on `path`. Nothing is sent but the method and the target.
+pub fn ask(path: &Path, method: &str, target: &str) -> Result<Reply, Failure> {
+    let asked = socket::connect(path).and_then(|stream| exchange(stream, method, target));
+    asked.map_err(|fault| match fault.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Failure::NotRunning,
+        kind => Failure::Broken(format!(
+            "{}: {}",
+            path.display(),
+            match kind {
+                ErrorKind::PermissionDenied =>
+                    "only the administrator may open it; run this as root".to_owned(),
+                // What a socket timeout is called depends on the system.
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                    format!("the daemon did not answer within {} seconds", DEADLINE.as_secs())
+                }
+                ErrorKind::UnexpectedEof => {
+                    "the daemon closed before its answer was complete".to_owned()
+                }
+                _ => fault.to_string(),
+            }
+        )),
+    })
 }
 
-fn told(fault: &io::Error) -> String {
-    match fault.kind() {
-        // What a socket timeout is called depends on the system.
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-            format!("the daemon did not answer within {} seconds", DEADLINE.as_secs())
-        }
-        ErrorKind::UnexpectedEof => "the daemon closed before its answer was complete".to_owned(),
-        _ => fault.to_string(),
-    }
-}
-
-fn exchange(socket: &Path, method: &str, path: &str) -> io::Result<Reply> {
+fn exchange(mut stream: UnixStream, method: &str, target: &str) -> io::Result<Reply> {
     let until = Instant::now() + DEADLINE;
-    let mut stream = UnixStream::connect(socket)?;
     stream.set_write_timeout(Some(DEADLINE))?;
     stream.write_all(
         format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         )
         .as_bytes(),
     )?;

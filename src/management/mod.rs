@@ -1,7 +1,7 @@
 //! The management API, on a Unix socket: whoever may open `run_dir/control.sock` is the administrator.
 //!
 //! In: the table of paths and methods, one file per resource, and the only place that knows
-//! tiny_http (`server`). Handlers are functions of a [`request::Request`] to an [`answer::Answer`]
+//! tiny_http (`server`). Handlers are functions of a `request::Request` to an `answer::Answer`
 //! and never see a socket. Out: passwords, TLS and addresses on the network. The gate has judged a
 //! request before it comes here, and says who asked in `X-Forwarded-For` and how in
 //! `X-Forwarded-Proto`; a request without them was made on this machine.

@@ -1,13 +1,14 @@
-//! The only file that knows tiny_http: sockets on one side, values on the other.
+//! The only room that knows tiny_http: sockets on one side, values on the other.
 //!
 //! What its 0.12 source leaves to us, and what stands here against it: one failed `accept` ends its
-//! accept thread for good (a watcher makes socket and server anew); no timeouts (long bodies get a
-//! thread of their own, so that a slow sender never holds one of the eight); the rest of an unread
-//! body is read when a request is dropped, into one allocation as large as its `Content-Length`, and
-//! the rest of an unread chunked body is taken for the next request (see [`Carried`]).
+//! accept thread for good (a watcher makes socket and server anew); it sets no timeouts (long bodies
+//! get a thread of their own, so that a slow sender never holds one of the eight); its pool may leave
+//! a connection in a queue while all its threads are held by slow ones (see [`Worker::take`]). What
+//! concerns one request is in `exchange`.
 
-use std::io::{self, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod exchange;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -15,27 +16,24 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tiny_http::{Header, Response, Server, StatusCode};
+use exchange::Carried;
+use tiny_http::Server;
 
-use super::answer::{Answer, Code};
-use super::request::{Method, Request};
+use super::answer::Answer;
+use super::request::Request;
 use super::{Context, socket, table};
 use crate::log::Log;
 
 /// Requests answered at the same time, but for those with long bodies.
 const HANDLERS: usize = 8;
 
-/// Requests with long bodies that are read at the same time; more wait for a handler.
-const LONG_BODIES: usize = 32;
+/// Requests with long bodies that get a thread each; more are read by the handlers themselves.
+/// tiny_http has a thread for each of these connections anyway, and the gate bounds their number and
+/// ends slow senders.
+const LONG_BODIES: usize = 256;
 
 /// Stack of a handler in bytes; the deepest work is reading a certificate.
 const STACK: usize = 512 * 1024;
-
-/// Bodies up to this many bytes tiny_http has in memory when it hands over a request.
-const IN_MEMORY: usize = 1024;
-
-/// Longest declared body whose rest we let tiny_http read, in bytes; it allocates them all at once.
-const DRAINABLE: usize = 256 << 20;
 
 /// How often the watcher looks whether the socket is still there and accepts.
 const WATCH: Duration = Duration::from_secs(5);
@@ -140,15 +138,18 @@ impl Watcher {
     }
 
     fn hire(&self, generation: u64, server: &Arc<Server>) {
-        // A handler at work must not keep the server: its end removes the socket file, and by then
-        // that may be the next one's.
-        let server = Arc::downgrade(server);
-        let (handler, log, events) =
-            (Arc::clone(&self.handler), self.log.clone(), self.events.clone());
+        let worker = Worker {
+            server: Arc::downgrade(server),
+            generation,
+            path: self.path.clone(),
+            handler: Arc::clone(&self.handler),
+            log: self.log.clone(),
+            events: self.events.clone(),
+        };
         let started = thread::Builder::new()
             .name("management-api".to_owned())
             .stack_size(STACK)
-            .spawn(move || work(&server, generation, &handler, &log, &events));
+            .spawn(move || worker.work());
         if let Err(fault) = started {
             self.log.error(format_args!("no thread for the management API: {fault}"));
         }
@@ -163,11 +164,12 @@ impl Watcher {
                 }
                 Ok(Event::Broken(..)) => {}
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => match socket::somebody_listens(&self.path) {
-                    Ok(false) => return Some("nobody listens".to_owned()),
-                    // Out of file descriptors, perhaps: that says nothing about the server.
-                    Ok(true) | Err(_) => {}
-                },
+                // An error, such as no file descriptor left, says nothing about the server.
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Ok(false) = socket::somebody_listens(&self.path) {
+                        return Some("nobody listens".to_owned());
+                    }
+                }
             }
         }
     }
@@ -211,41 +213,54 @@ fn retire(mut server: Arc<Server>) {
     }
 }
 
-fn work(
-    server: &Weak<Server>,
+/// One of the handlers.
+struct Worker {
+    /// Owned while waiting alone: the end of a server removes the socket file, and when a handler has
+    /// been at work for long that may be the next server's.
+    server: Weak<Server>,
     generation: u64,
-    handler: &Handler,
-    log: &Log,
-    events: &Sender<Event>,
-) {
-    while let Some(shared) = server.upgrade() {
-        let received = shared.recv();
-        drop(shared);
-        match received {
-            Ok(request) => take(Carried(request), handler, log),
-            Err(fault) => {
-                let _ = events.send(Event::Broken(generation, fault));
-                return;
+    path: PathBuf,
+    handler: Handler,
+    log: Log,
+    events: Sender<Event>,
+}
+
+impl Worker {
+    fn work(&self) {
+        while let Some(server) = self.server.upgrade() {
+            let received = server.recv();
+            drop(server);
+            match received {
+                Ok(request) => self.take(Carried(request)),
+                Err(fault) => {
+                    let _ = self.events.send(Event::Broken(self.generation, fault));
+                    return;
+                }
             }
         }
     }
-}
 
-fn take(request: Carried, handler: &Handler, log: &Log) {
-    if !request.has_long_body() {
-        return request.answer(handler, log);
-    }
-    let Some(seat) = Seat::take() else { return request.answer(handler, log) };
-    let (handler, own_log) = (Arc::clone(handler), log.clone());
-    let started = thread::Builder::new()
-        .name("management-body".to_owned())
-        .stack_size(STACK)
-        .spawn(move || {
-            request.answer(&handler, &own_log);
-            drop(seat);
-        });
-    if let Err(fault) = started {
-        log.error(format_args!("no thread to read a request body: {fault}"));
+    /// Answers, on a thread of its own if that may wait for the sender.
+    fn take(&self, request: Carried) {
+        if !request.has_long_body() {
+            return request.answer(&self.handler, &self.log);
+        }
+        // tiny_http counts threads that are about to take a connection as free, so that in a burst
+        // one may be queued behind connections that stay. A connection that ends at once brings a
+        // thread that looks into the queue.
+        drop(socket::connect(&self.path));
+        let Some(seat) = Seat::take() else { return request.answer(&self.handler, &self.log) };
+        let (handler, log) = (Arc::clone(&self.handler), self.log.clone());
+        let started = thread::Builder::new()
+            .name("management-body".to_owned())
+            .stack_size(STACK)
+            .spawn(move || {
+                request.answer(&handler, &log);
+                drop(seat);
+            });
+        if let Err(fault) = started {
+            self.log.error(format_args!("no thread to read a request body: {fault}"));
+        }
     }
 }
 
@@ -265,117 +280,6 @@ impl Drop for Seat {
     fn drop(&mut self) {
         SEATS_TAKEN.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// A request as tiny_http carries it.
-struct Carried(tiny_http::Request);
-
-impl Carried {
-    fn header(&self, name: &'static str) -> Option<&str> {
-        let found = self.0.headers().iter().find(|header| header.field.equiv(name));
-        found.map(|header| header.value.as_str())
-    }
-
-    fn is_chunked(&self) -> bool {
-        self.header("Transfer-Encoding").is_some()
-    }
-
-    /// Whether reading the body, or dropping it unread, may wait for the sender.
-    fn has_long_body(&self) -> bool {
-        self.is_chunked()
-            || self.header("Expect").is_some()
-            || self.0.body_length().is_some_and(|length| length > IN_MEMORY)
-    }
-
-    fn connection_says(&self, word: &str) -> bool {
-        self.header("Connection").is_some_and(|value| value.to_ascii_lowercase().contains(word))
-    }
-
-    fn answer(mut self, handler: &Handler, log: &Log) {
-        if self.0.body_length().is_some_and(|length| length > DRAINABLE) {
-            // Dropping it would allocate that much, and a failed allocation ends the whole process:
-            // the connection and its thread are given up instead, and nobody is answered. The gate
-            // refuses such lengths with 413, so this one came through the socket itself.
-            log.warn(format_args!("a request declared an absurd length and is left unanswered"));
-            return std::mem::forget(self.0);
-        }
-        let answer = catch_unwind(AssertUnwindSafe(|| self.judge(handler)));
-        let answer = answer.unwrap_or_else(|_| {
-            log.error(format_args!("a handler failed on {} {}", self.0.method(), self.0.url()));
-            Answer::error(
-                Code::Internal,
-                "internal error; the log of the appliance names the place",
-            )
-        });
-        if self.is_chunked() && !self.connection_says("close") && !self.drain() {
-            log.warn("a malformed or endless chunked request; its connection is given up");
-            return std::mem::forget(self.0);
-        }
-        if let Err(fault) = self.0.respond(response(answer)) {
-            log.info(format_args!("an answer of the management API was not taken: {fault}"));
-        }
-    }
-
-    fn judge(&mut self, handler: &Handler) -> Answer {
-        let owned = |name| self.header(name).map(str::to_owned);
-        let (path, query) = self.0.url().split_once('?').unwrap_or((self.0.url(), ""));
-        let (path, query) = (path.to_owned(), query.to_owned());
-        let method = Method::parse(self.0.method().as_str());
-        let (content_type, forwarded_for, forwarded_proto) =
-            (owned("Content-Type"), owned("X-Forwarded-For"), owned("X-Forwarded-Proto"));
-        let length = self.0.body_length();
-        // On an upgrade tiny_http gives the whole connection for a body, and it has no end.
-        let mut body: Box<dyn Read> = if self.connection_says("upgrade") {
-            Box::new(io::empty())
-        } else {
-            Box::new(Body(&mut self.0))
-        };
-        handler(&mut Request {
-            method,
-            path,
-            query,
-            content_type,
-            forwarded_for,
-            forwarded_proto,
-            length,
-            body: &mut *body,
-        })
-    }
-
-    /// Reads a chunked body to its end. What would be left is taken for the next request otherwise,
-    /// so that a body could hold one that nobody has judged.
-    fn drain(&mut self) -> bool {
-        let mut rest = self.0.as_reader().take(DRAINABLE as u64);
-        io::copy(&mut rest, &mut io::sink()).is_ok() && rest.limit() > 0
-    }
-}
-
-/// Asks for the body only when it is read, for that is what answers `Expect: 100-continue`.
-struct Body<'a>(&'a mut tiny_http::Request);
-
-impl Read for Body<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.as_reader().read(buffer)
-    }
-}
-
-fn response(answer: Answer) -> Response<io::Cursor<Vec<u8>>> {
-    let content_type = ("Content-Type", answer.content_type.to_owned());
-    let server = ("Server", "applianced".to_owned());
-    let headers = [content_type, server]
-        .into_iter()
-        .chain(answer.headers)
-        .filter_map(|(name, value)| Header::from_bytes(name, value).ok())
-        .collect();
-    let length = answer.body.len();
-    Response::new(
-        StatusCode(answer.status),
-        headers,
-        io::Cursor::new(answer.body),
-        Some(length),
-        None,
-    )
-    .with_chunked_threshold(usize::MAX)
 }
 
 #[cfg(test)]

@@ -3,11 +3,10 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use rustix::fs::Mode;
-use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 /// Connections the kernel holds for us while every acceptor is busy.
@@ -67,19 +66,29 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(UnixListener::from(socket))
 }
 
-/// Whether a connection to the socket at `path` would be accepted; never waits.
-pub(super) fn somebody_listens(path: &Path) -> io::Result<bool> {
+/// Connects without ever waiting: [`ErrorKind::WouldBlock`] when the listener has no room.
+pub(super) fn connect(path: &Path) -> io::Result<UnixStream> {
     let socket = rustix::net::socket_with(
         AddressFamily::UNIX,
         SocketType::STREAM,
         SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
         None,
     )?;
-    match rustix::net::connect(&socket, &SocketAddrUnix::new(path)?) {
-        // Again: its backlog is full, so there is one.
-        Ok(()) | Err(Errno::AGAIN) => Ok(true),
-        Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
-        Err(fault) => Err(fault.into()),
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+/// Whether somebody listens at `path`, busy or not.
+pub(super) fn somebody_listens(path: &Path) -> io::Result<bool> {
+    match connect(path) {
+        Ok(_) => Ok(true),
+        Err(fault) => match fault.kind() {
+            ErrorKind::WouldBlock => Ok(true),
+            ErrorKind::ConnectionRefused | ErrorKind::NotFound => Ok(false),
+            _ => Err(fault),
+        },
     }
 }
 

@@ -12,7 +12,7 @@ use rcgen::{
     RsaKeySize, SanType, SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::addresses::Host;
 use super::pem;
@@ -39,11 +39,12 @@ const CLOCK_ABSURD_AFTER: i64 = 16_725_225_600;
 pub(super) fn make(now: SystemTime, host: &Host) -> Result<Zeroizing<String>, String> {
     let failed =
         |error: rcgen::Error| format!("the default certificate could not be made: {error}");
-    let pair =
+    let mut pair =
         KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048).map_err(failed)?;
     let certificate =
         parameters(now, host).and_then(|params| params.self_signed(&pair)).map_err(failed)?;
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pair.serialize_der()));
+    pair.zeroize();
     Ok(pem::write(&[certificate.der().clone()], &Zeroizing::new(key)))
 }
 

@@ -47,10 +47,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Blocks, Broken> {
     let mut blocks = Blocks::default();
     let mut found = false;
     let mut rest = bytes;
-    while let Some((label, block, after)) = next_block(rest)? {
+    while let Some(section) = next_section(rest)? {
         found = true;
-        blocks.take(&label, block)?;
-        rest = after;
+        blocks.take(&section.label, section.block)?;
+        rest = section.after;
     }
     if found { Ok(blocks) } else { Err(without_blocks(bytes)) }
 }
@@ -103,8 +103,14 @@ fn write_block(text: &mut String, label: &str, der: &[u8]) {
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 
-/// The next block's label, the block from its BEGIN line to its END line, and what follows.
-fn next_block(bytes: &[u8]) -> Result<Option<(String, &[u8], &[u8])>, Broken> {
+/// One block from its BEGIN line to its END line, and what follows it.
+struct Section<'a> {
+    label: String,
+    block: &'a [u8],
+    after: &'a [u8],
+}
+
+fn next_section(bytes: &[u8]) -> Result<Option<Section<'_>>, Broken> {
     let Some((start, after_begin, label)) = marker(bytes, 0, BEGIN) else { return Ok(None) };
     let unfinished = || {
         Broken::Block(format!("its {label} block has no END line, so the file may be cut short"))
@@ -114,7 +120,7 @@ fn next_block(bytes: &[u8]) -> Result<Option<(String, &[u8], &[u8])>, Broken> {
     if another || end_label != label {
         return Err(unfinished());
     }
-    Ok(Some((label, &bytes[start..end], &bytes[end..])))
+    Ok(Some(Section { label, block: &bytes[start..end], after: &bytes[end..] }))
 }
 
 /// The first line at or after `from` that starts with `marker`: where it starts, where it ends, and

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use x509_parser::certificate::X509Certificate;
-use x509_parser::der_parser::asn1_rs::Oid;
+use x509_parser::der_parser::asn1_rs::{Any, Oid, Tag};
 use x509_parser::public_key::PublicKey;
 
 /// NIST SP 800-57 part 1 counts on 2048 bits until 2030; browsers take no less.
@@ -58,7 +58,10 @@ impl fmt::Display for Kind {
 /// RFC 3279 section 2.3, RFC 5480 section 2.1.1, RFC 8410 section 3.
 pub(super) fn kind(certificate: &X509Certificate<'_>) -> Kind {
     let key = certificate.public_key();
-    let curve = || key.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
+    // Explicit parameters stand in the place of a curve's name, so the tag has to be looked at.
+    let named = |any: &&Any<'_>| any.tag() == Tag::Oid;
+    let curve =
+        || key.algorithm.parameters.as_ref().filter(named).and_then(|any| any.as_oid().ok());
     match text(&key.algorithm.algorithm).as_str() {
         "1.2.840.113549.1.1.1" => match key.parsed() {
             Ok(PublicKey::RSA(rsa)) => Kind::Rsa(bits(rsa.modulus)),

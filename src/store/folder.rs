@@ -160,7 +160,7 @@ fn lock(root: &Path) -> Result<File, Error> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
 
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};

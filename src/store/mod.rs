@@ -12,6 +12,9 @@ mod folder;
 
 mod replace;
 
+#[cfg(test)]
+mod scratch;
+
 mod set_aside;
 
 mod trust;
@@ -21,6 +24,8 @@ use std::io;
 use std::path::Path;
 
 pub use folder::{Folder, View};
+#[cfg(test)]
+pub(crate) use scratch::Scratch;
 
 /// Why a file or folder could not be used, as a sentence for the operator, sorted by who can help.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,9 +78,7 @@ fn shell_word(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
 
     use super::shell_word;
 
@@ -84,28 +87,4 @@ mod tests {
         assert_eq!(shell_word(Path::new("/var/lib/a-b.pem")), "/var/lib/a-b.pem");
         assert_eq!(shell_word(Path::new("/x y/it's")), r"'/x y/it'\''s'");
     }
-
-    /// A folder of its own for one test, gone afterwards.
-    pub(crate) struct Scratch(pub(crate) PathBuf);
-
-    impl Scratch {
-        pub(crate) fn new() -> Scratch {
-            use std::sync::atomic::{AtomicUsize, Ordering};
-            static COUNT: AtomicUsize = AtomicUsize::new(0);
-            let number = COUNT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("applianced-test-{}-{number}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            std::fs::create_dir(&path).unwrap();
-            Scratch(path)
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
 }
-
-#[cfg(test)]
-pub(crate) use tests::Scratch;

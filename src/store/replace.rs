@@ -40,7 +40,11 @@ pub(super) fn remove(path: &Path) -> Result<(), Error> {
 
 /// Makes what happened to the entry `path` of its folder durable.
 pub(super) fn sync_folder_of(path: &Path) -> Result<(), Error> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
+    let folder = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    };
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|error| Error::system("sync the folder", folder, &error))
 }
@@ -85,9 +89,10 @@ mod tests {
 
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::Path;
 
     use super::super::Scratch;
-    use super::{remove, replace, sweep};
+    use super::{remove, replace, sweep, sync_folder_of};
 
     #[test]
     fn a_replaced_file_is_whole_private_and_leaves_no_temporary() {
@@ -131,6 +136,11 @@ mod tests {
         sweep(&scratch.0).unwrap();
         assert!(!scratch.0.join(".a.tmp").exists());
         assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn a_path_without_a_folder_lies_in_the_current_one() {
+        assert_eq!(sync_folder_of(Path::new("state")), Ok(()));
     }
 
     #[test]

@@ -129,7 +129,7 @@ fn untrusted(path: &Path, what: &str, mend: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
 
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};

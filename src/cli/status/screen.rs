@@ -6,7 +6,7 @@ use serde_json::Value;
 pub(super) fn text(whole: &Value) -> String {
     let rows = [
         ("Daemon", vec![word(&whole["daemon"]).to_owned()]),
-        ("Certificate", certificate(&whole["certificate"])),
+        ("Certificate", certificate(whole)),
         ("Plain HTTP", vec![plain_http(&whole["plain_http"]).to_owned()]),
         ("Password", vec![password(word(&whole["admin_password"]))]),
         ("Services", each(&whole["services"], service)),
@@ -32,9 +32,13 @@ fn each(values: &Value, line: impl Fn(&Value) -> String) -> Vec<String> {
     values.as_array().into_iter().flatten().map(line).collect()
 }
 
-fn certificate(value: &Value) -> Vec<String> {
+fn certificate(whole: &Value) -> Vec<String> {
+    let value = &whole["certificate"];
     if value.is_null() {
-        return vec!["none that can be read".to_owned()];
+        let well = whole["faults"].as_array().is_none_or(Vec::is_empty);
+        let told =
+            if well { "none yet, the first start makes it" } else { "none that can be read" };
+        return vec![told.to_owned()];
     }
     let end = word(&value["not_after"]);
     let validity = match value["days_left"].as_i64() {

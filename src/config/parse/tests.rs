@@ -37,6 +37,7 @@ const EVERYTHING: &str = r#"{
   "license": {"authority_url": "http://a.example/", "trust_file": "/t", "product": "7", "customer_id": 1, "transcription_secs_allocated": 2},
   "about": {"version": "1", "variant": "v", "languages": ["en", "de"]},
   "commands": {"reboot": ["/sbin/reboot", "-f"], "shutdown": [], "restart_services": ["/bin/true"]},
+  "access_log": false,
   "user": "1000:1000"
 }"#;
 
@@ -57,6 +58,7 @@ fn everything_given_is_understood() {
     assert_eq!(config.services[0].address, ServiceAddress::Tcp { host: "::1".to_owned(), port: 9 });
     assert_eq!(config.services[3].auth, Auth::None);
     assert!(config.services[3].websocket);
+    assert!(!config.access_log);
     assert_eq!(config.user.as_deref(), Some("1000:1000"));
     assert_eq!(config.commands.reboot, ["/sbin/reboot", "-f"]);
 }

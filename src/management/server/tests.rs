@@ -153,7 +153,7 @@ fn an_unread_chunked_body_is_never_taken_for_a_request() {
 #[test]
 fn slow_senders_hold_nobody_up() {
     let world = World::new("slow");
-    let slow: Vec<UnixStream> = (0..20)
+    let slow: Vec<UnixStream> = (0..60)
         .map(|_| {
             let mut stream = UnixStream::connect(&world.path).unwrap();
             stream

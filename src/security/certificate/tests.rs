@@ -9,6 +9,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use super::{from_file, from_upload};
 use crate::security::{Source, pem};
 
+mod chain;
+
 /// 2026-11-21, when every certificate made here is valid.
 const NOW: i64 = 1_795_219_200;
 
@@ -248,92 +250,6 @@ fn damaged_content_is_refused() {
 }
 
 #[test]
-fn a_key_that_belongs_to_no_certificate_is_refused() {
-    let (leaf, intermediate, _) = family();
-    let chain = leaf.pem() + &intermediate.pem();
-    let other = root("other");
-    refused(other.key_pem(), chain, &["does not belong to certificate 1 (CN=leaf) in certfile"]);
-}
-
-#[test]
-fn a_key_that_belongs_to_a_later_certificate_is_told_the_right_order() {
-    let (leaf, intermediate, root) = family();
-    let reversed = root.pem() + &intermediate.pem() + &leaf.pem();
-    refused(
-        leaf.key_pem(),
-        reversed,
-        &["belongs to certificate 3 (CN=leaf)", "must stand first", "order is 3, 2, 1"],
-    );
-    refused(intermediate.key_pem(), leaf.pem() + &intermediate.pem(), &["certificate 2", "first,"]);
-}
-
-#[test]
-fn a_chain_out_of_order_is_told_which_certificate_and_the_right_order() {
-    let (leaf, intermediate, root) = family();
-    refused(
-        leaf.key_pem(),
-        leaf.pem() + &root.pem() + &intermediate.pem(),
-        &[
-            "out of order: certificate 2 (CN=Root) in certfile did not issue certificate 1 (CN=leaf)"
-                .replace(" in certfile", "")
-                .as_str(),
-            "whose issuer is CN=Intermediate",
-            "the right order is 1, 3, 2",
-        ],
-    );
-}
-
-#[test]
-fn a_certificate_that_belongs_to_another_chain_is_refused() {
-    let (leaf, intermediate, made_root) = family();
-    let other = root("Other");
-    let key = leaf.key_pem();
-    refused(&key, leaf.pem() + &other.pem(), &["certificate 2 (CN=Other)", "leave", "out"]);
-    refused(
-        &key,
-        leaf.pem() + &other.pem() + &intermediate.pem() + &made_root.pem(),
-        &["1, 3, 4; leave out the others"],
-    );
-    let namesake = root("Intermediate");
-    refused(&key, leaf.pem() + &namesake.pem(), &["another key", "certificate 2"]);
-}
-
-#[test]
-fn a_repeated_certificate_is_refused() {
-    let (leaf, intermediate, _) = family();
-    refused(
-        leaf.key_pem(),
-        leaf.pem() + &intermediate.pem() + &leaf.pem(),
-        &["certificate 3 (CN=leaf) in certfile is the same as certificate 1"],
-    );
-    let many = leaf.pem().repeat(17);
-    refused(leaf.key_pem(), many, &["17 certificates", "at most 16"]);
-}
-
-#[test]
-fn dates_of_every_certificate_are_judged_by_the_appliances_clock() {
-    let root = root("Root");
-    let dated = |name, from, until| {
-        let mut params = params(name, true);
-        (params.not_before, params.not_after) =
-            (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
-        issue_with(params, KeyPair::generate().unwrap(), &root)
-    };
-    let clock = "clock says 2026-11-21T00:00:00Z";
-    let expired = dated("old", 2019, 2020);
-    let words = ["certificate 1 (CN=old) in certfile expired at 2020-01-01T00:00:00Z", clock];
-    refused(expired.key_pem(), expired.pem(), &words);
-    let early = dated("new", 2030, 2040);
-    let words = ["certificate 1 (CN=new) in certfile is not valid before 2030-01-01T", clock];
-    refused(early.key_pem(), early.pem(), &words);
-    let leaf = issue("leaf", false, &expired);
-    refused(leaf.key_pem(), leaf.pem() + &expired.pem(), &["certificate 2 (CN=old)", "expired"]);
-    // In service it may go on: a surprise at the next start would be worse.
-    let stored = expired.pem() + &expired.key_pem();
-    assert!(from_file(stored.as_bytes(), Source::Uploaded).is_ok());
-}
-
-#[test]
 fn an_rsa_key_under_2048_bits_is_refused() {
     let weak = alone(params("weak", false), WeakRsa::of_bits(1024));
     let words =
@@ -394,6 +310,13 @@ fn kinds_of_key_that_are_not_supported_are_named() {
         }
     }
     refused(made.key_pem(), block("CERTIFICATE", &der), &["Ed448, which is not supported"]);
+    // Explicit curve parameters, which are no object identifier.
+    let made = root("explicit");
+    let mut der = made.der.to_vec();
+    let named = [6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    let at = der.windows(10).position(|bytes| bytes == named).unwrap();
+    der[at] = 4;
+    refused(made.key_pem(), block("CERTIFICATE", &der), &["ECDSA on a curve without a name"]);
     let key = KeyPair::generate_for(&rcgen::PKCS_ML_DSA_44);
     let key = key.map(|key| alone(params("pq", false), key)).unwrap();
     refused(key.key_pem(), key.pem(), &["which is not supported"]);

@@ -1,0 +1,132 @@
+//! One exchange: a request as tiny_http carries it becomes a value, and the answer goes back.
+//!
+//! tiny_http reads the rest of an unread body when a request is dropped, into one allocation as
+//! large as its `Content-Length`; and it takes the rest of an unread chunked body for the next
+//! request. Both are met here.
+
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tiny_http::{Header, Response, StatusCode};
+
+use super::super::answer::{Answer, Code};
+use super::super::request::{Method, Request};
+use super::Handler;
+use crate::log::Log;
+
+/// Bodies up to this many bytes tiny_http has in memory when it hands over a request.
+const IN_MEMORY: usize = 1024;
+
+/// Longest declared body whose rest we let tiny_http read, in bytes; it allocates them all at once.
+const DRAINABLE: usize = 256 << 20;
+
+/// A request as tiny_http carries it.
+pub(super) struct Carried(pub(super) tiny_http::Request);
+
+impl Carried {
+    fn header(&self, name: &'static str) -> Option<&str> {
+        let found = self.0.headers().iter().find(|header| header.field.equiv(name));
+        found.map(|header| header.value.as_str())
+    }
+
+    fn is_chunked(&self) -> bool {
+        self.header("Transfer-Encoding").is_some()
+    }
+
+    /// Whether reading the body, or dropping it unread, may wait for the sender.
+    pub(super) fn has_long_body(&self) -> bool {
+        self.is_chunked()
+            || self.header("Expect").is_some()
+            || self.0.body_length().is_some_and(|length| length > IN_MEMORY)
+    }
+
+    fn connection_says(&self, word: &str) -> bool {
+        self.header("Connection").is_some_and(|value| value.to_ascii_lowercase().contains(word))
+    }
+
+    pub(super) fn answer(mut self, handler: &Handler, log: &Log) {
+        if self.0.body_length().is_some_and(|length| length > DRAINABLE) {
+            // Dropping it would allocate that much, and a failed allocation ends the whole process:
+            // the connection and its thread are given up instead, and nobody is answered. The gate
+            // refuses such lengths with 413, so this one came through the socket itself.
+            log.warn(format_args!("a request declared an absurd length and is left unanswered"));
+            return std::mem::forget(self.0);
+        }
+        let answer = catch_unwind(AssertUnwindSafe(|| self.judge(handler)));
+        let answer = answer.unwrap_or_else(|_| {
+            log.error(format_args!("a handler failed on {} {}", self.0.method(), self.0.url()));
+            Answer::error(
+                Code::Internal,
+                "internal error; the log of the appliance names the place",
+            )
+        });
+        if self.is_chunked() && !self.connection_says("close") && !self.drain() {
+            log.warn("a malformed or endless chunked request; its connection is given up");
+            return std::mem::forget(self.0);
+        }
+        if let Err(fault) = self.0.respond(response(answer)) {
+            log.info(format_args!("an answer of the management API was not taken: {fault}"));
+        }
+    }
+
+    fn judge(&mut self, handler: &Handler) -> Answer {
+        let owned = |name| self.header(name).map(str::to_owned);
+        let (path, query) = self.0.url().split_once('?').unwrap_or((self.0.url(), ""));
+        let (path, query) = (path.to_owned(), query.to_owned());
+        let method = Method::parse(self.0.method().as_str());
+        let (content_type, forwarded_for, forwarded_proto) =
+            (owned("Content-Type"), owned("X-Forwarded-For"), owned("X-Forwarded-Proto"));
+        let length = self.0.body_length();
+        // On an upgrade tiny_http gives the whole connection for a body, and it has no end.
+        let mut body: Box<dyn Read> = if self.connection_says("upgrade") {
+            Box::new(io::empty())
+        } else {
+            Box::new(Body(&mut self.0))
+        };
+        handler(&mut Request {
+            method,
+            path,
+            query,
+            content_type,
+            forwarded_for,
+            forwarded_proto,
+            length,
+            body: &mut *body,
+        })
+    }
+
+    /// Reads a chunked body to its end. What would be left is taken for the next request otherwise,
+    /// so that a body could hold one that nobody has judged.
+    fn drain(&mut self) -> bool {
+        let mut rest = self.0.as_reader().take(DRAINABLE as u64);
+        io::copy(&mut rest, &mut io::sink()).is_ok() && rest.limit() > 0
+    }
+}
+
+/// Asks for the body only when it is read, for that is what answers `Expect: 100-continue`.
+struct Body<'a>(&'a mut tiny_http::Request);
+
+impl Read for Body<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.as_reader().read(buffer)
+    }
+}
+
+fn response(answer: Answer) -> Response<io::Cursor<Vec<u8>>> {
+    let content_type = ("Content-Type", answer.content_type.to_owned());
+    let server = ("Server", "applianced".to_owned());
+    let headers = [content_type, server]
+        .into_iter()
+        .chain(answer.headers)
+        .filter_map(|(name, value)| Header::from_bytes(name, value).ok())
+        .collect();
+    let length = answer.body.len();
+    Response::new(
+        StatusCode(answer.status),
+        headers,
+        io::Cursor::new(answer.body),
+        Some(length),
+        None,
+    )
+    .with_chunked_threshold(usize::MAX)
+}
