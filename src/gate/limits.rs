@@ -69,6 +69,9 @@ pub(crate) const WORKERS: usize = 2_048;
 /// Workers that wait for the next event on one port before the surplus goes home.
 pub(crate) const SPARE_WORKERS: usize = 4;
 
+/// Connections accepted before whoever is inside gets a turn.
+pub(crate) const ACCEPTED_AT_ONCE: usize = 64;
+
 /// Descriptors kept free for files, services and the control socket.
 pub(crate) const SPARE_DESCRIPTORS: usize = 64;
 

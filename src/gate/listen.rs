@@ -255,10 +255,10 @@ impl Port {
         }
     }
 
-    /// Takes in everybody who waits at the door.
+    /// Takes in who waits at the door; a crowd in portions, so that those inside are served meanwhile.
     fn accept(&self) {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        loop {
+        for _ in 0..limits::ACCEPTED_AT_ONCE {
             match rustix::net::acceptfrom_with(&self.listener, flags) {
                 Ok((socket, address)) => {
                     let peer = address.and_then(|a| SocketAddr::try_from(a).ok());

@@ -34,7 +34,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustls::{ServerConfig, ServerConnection};
 
@@ -183,7 +183,8 @@ impl Gate {
     }
 
     fn send(&self, connection: &mut Connection, bytes: &[u8], close: bool) {
-        let sent = write_all(&mut connection.stream, bytes, limits::HEAD);
+        // No waiting: a socket that can't take two kilobytes belongs to a client that reads nothing.
+        let sent = write_all(&mut connection.stream, bytes, Duration::ZERO);
         if close || sent.is_err() || self.is_draining() {
             connection.hang_up();
         } else {

@@ -3,6 +3,7 @@
 //! The rules are the manuals'. Where both generations are mounted and their rules disagree, the
 //! stricter one wins. Everything the table in the tests does not open stays shut.
 
+use super::head::RequestHead;
 use crate::config::{Api, HttpDisabled};
 
 /// What a path is about, which decides whose rule applies.
@@ -77,6 +78,25 @@ pub(crate) fn shut_door(situation: &Situation) -> Option<HttpDisabled> {
     (!situation.tls && !situation.plain_http).then_some(situation.http_disabled)
 }
 
+/// True for a change that another site makes a browser ask for. A form or script on a foreign page can
+/// post to an appliance without credentials, or with those the browser remembers; it can't hide where it
+/// comes from (Fetch Standard, "Origin" and "Sec-Fetch-Site"). Programs send neither field.
+pub(crate) fn is_foreign(head: &RequestHead, authority: Option<&str>, area: Area) -> bool {
+    let ours = !matches!(
+        area,
+        Area::SpeechV1 | Area::Jobs | Area::Realtime | Area::CustomAdmin | Area::CustomOpen
+    );
+    let changes = !matches!(head.method.as_str(), "GET" | "HEAD");
+    let other_site = |site: &[u8]| !matches!(site, b"same-origin" | b"none");
+    let other_origin = |origin: &[u8]| {
+        let host = std::str::from_utf8(origin).ok().and_then(|o| o.split_once("://"));
+        host.is_none_or(|(_, host)| !authority.is_some_and(|ours| ours.eq_ignore_ascii_case(host)))
+    };
+    ours && changes
+        && (head.fields.all("sec-fetch-site").any(other_site)
+            || head.fields.all("origin").any(other_origin))
+}
+
 /// The rule for one request.
 pub(crate) fn judge(situation: &Situation, area: Area) -> Judgement {
     let both = situation.api.v1 && situation.api.v2;
@@ -117,8 +137,10 @@ fn stored_if(condition: bool) -> Judgement {
 
 #[cfg(test)]
 mod tests {
-    use super::{Against, Area, Judgement, PasswordKind, Situation, judge, shut_door};
+    use super::{Against, Area, Judgement, PasswordKind, Situation, is_foreign, judge, shut_door};
     use crate::config::{Api, HttpDisabled};
+    use crate::gate::fields::Fields;
+    use crate::gate::head::RequestHead;
 
     const V1: Api = Api { v1: true, v2: false };
     const V2: Api = Api { v1: false, v2: true };
@@ -177,6 +199,32 @@ mod tests {
             for api in [V1, V2, BOTH] {
                 assert_eq!(judge(&situation(api, true, password), Area::CustomOpen), OPEN);
             }
+        }
+    }
+
+    #[test]
+    fn a_foreign_page_changes_nothing() {
+        let head = |method: &str, name: &str, value: &str| {
+            let mut fields = Fields::default();
+            fields.push(name, value);
+            RequestHead { method: method.to_owned(), target: "/".to_owned(), minor: 1, fields }
+        };
+        for (method, name, value, foreign) in [
+            ("POST", "Origin", "http://box:8080", false),
+            ("POST", "Origin", "https://BOX:8080", false),
+            ("POST", "Origin", "http://box", true),
+            ("POST", "Origin", "https://evil.example", true),
+            ("POST", "Origin", "null", true),
+            ("DELETE", "Sec-Fetch-Site", "cross-site", true),
+            ("POST", "Sec-Fetch-Site", "same-site", true),
+            ("POST", "Sec-Fetch-Site", "same-origin", false),
+            ("POST", "Accept", "*/*", false),
+            ("GET", "Origin", "https://evil.example", false),
+        ] {
+            let head = head(method, name, value);
+            let judged = is_foreign(&head, Some("box:8080"), Area::ManagementV1);
+            assert_eq!(judged, foreign, "{method} {name}: {value}");
+            assert!(!is_foreign(&head, Some("box:8080"), Area::Jobs));
         }
     }
 

@@ -166,6 +166,18 @@ impl Gate {
                 Reply::redirect(&asked.head, &location)
             }
             (None, None) => Reply::error(None, 404, "there is nothing at this path"),
+            (None, Some(route))
+                if policy::is_foreign(
+                    &asked.head,
+                    asked.target.authority.as_deref(),
+                    route.area,
+                ) =>
+            {
+                let peer = connection.peer.ip().to_canonical();
+                self.log
+                    .security(format_args!("{peer}: a change asked for by another site refused"));
+                Reply::error(None, 403, "another site asked the browser for this change")
+            }
             (None, Some(route)) if is_too_large(asked.length, route) => {
                 Reply::too_large(&asked.target.path)
             }
