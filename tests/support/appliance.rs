@@ -121,6 +121,14 @@ impl Appliance {
         Pid::from_child(&self.daemon.as_ref().expect("the daemon doesn't run").child)
     }
 
+    /// A line of the daemon's `/proc/PID/status`, such as `VmRSS` or `VmHWM`, in KiB.
+    pub(crate) fn memory(&self, line: &str) -> u64 {
+        let pid = self.pid().as_raw_nonzero();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let value = status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':'));
+        value.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// What the daemon wrote to standard output since its last start.
     pub(crate) fn said(&self) -> String {
         self.daemon.as_ref().map(|daemon| daemon.said.lock().unwrap().clone()).unwrap_or_default()

@@ -42,9 +42,11 @@ pub(crate) fn request(port: u16, path: &str) -> Result<(Shown, String), String> 
     Ok((shown, response))
 }
 
-type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+/// A client's end of a TLS connection.
+pub(crate) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
-fn connect(port: u16) -> Result<(Shown, TlsStream), String> {
+/// A handshake, and the connection for whatever a test wants to send on it.
+pub(crate) fn connect(port: u16) -> Result<(Shown, TlsStream), String> {
     let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
         .map_err(|error| format!("connecting: {error}"))?;
     socket.set_read_timeout(Some(Duration::from_secs(20))).map_err(|error| error.to_string())?;

@@ -7,9 +7,11 @@
 
 pub(crate) mod appliance;
 pub(crate) mod authority;
+pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod engine;
 pub(crate) mod folder;
 pub(crate) mod handshake;
 pub(crate) mod settings;
+pub(crate) mod stub;
 pub(crate) mod wait;

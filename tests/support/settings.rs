@@ -37,6 +37,17 @@ impl Settings {
         self
     }
 
+    /// Where live transcription listens.
+    pub(crate) fn realtime(self, address: SocketAddr) -> Settings {
+        self.service("realtime", json!({"address": address.to_string()}))
+    }
+
+    /// A service as the settings file words it.
+    pub(crate) fn service(mut self, name: &str, value: Value) -> Settings {
+        self.services.insert(name.into(), value);
+        self
+    }
+
     /// Sets or overrides one key of the settings file.
     pub(crate) fn with(mut self, key: &str, value: Value) -> Settings {
         self.others.insert(key.into(), value);

@@ -1,0 +1,19 @@
+//! The gate as a reverse proxy for speech: what it lets through, in which shape, and what it doesn't.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
+#![allow(clippy::print_stdout)] // shown with a failed test, and only then
+
+#[path = "../support/mod.rs"]
+mod support;
+
+//mod early_answers;
+//mod keep_alive;
+//mod large_bodies;
+mod malformed;
+//mod manual_speech;
+//mod misbehaving;
+mod rows;
+//mod slow_clients;
+//mod streaming;
+//mod websocket;
+//mod websocket_many;
