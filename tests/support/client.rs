@@ -84,6 +84,12 @@ impl Client {
         }
     }
 
+    /// Waits only so long for bytes, for tests that would otherwise wait often and in vain.
+    pub(crate) fn with_patience(self, patience: Duration) -> Client {
+        self.tcp().set_read_timeout(Some(patience)).unwrap();
+        self
+    }
+
     /// Sends all of it.
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
