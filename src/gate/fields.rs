@@ -23,6 +23,10 @@ const HOP_BY_HOP: [&str; 7] = [
     "http2-settings",
 ];
 
+/// Fields meant for all recipients: `Connection` must not name them (RFC 9110 section 7.6.1), and a
+/// message whose framing went with it would be read differently behind us.
+const END_TO_END: [&str; 4] = ["content-length", "host", "authorization", "expect"];
+
 impl Fields {
     /// Takes what httparse found; its values have no surrounding white space.
     pub(crate) fn from_parsed(parsed: &[httparse::Header<'_>]) -> Fields {
@@ -74,7 +78,9 @@ impl Fields {
         let named: Vec<Vec<u8>> = self.list("connection").map(<[u8]>::to_ascii_lowercase).collect();
         self.0.retain(|field| {
             let name = field.name.to_ascii_lowercase();
-            !HOP_BY_HOP.contains(&name.as_str()) && !named.iter().any(|n| n == name.as_bytes())
+            let named = named.iter().any(|n| n == name.as_bytes());
+            !HOP_BY_HOP.contains(&name.as_str())
+                && (!named || END_TO_END.contains(&name.as_str()))
         });
     }
 
