@@ -100,8 +100,13 @@ fn request_head(exchange: &Exchange<'_>, admitted: &Admitted) -> Vec<u8> {
         Some(authority) => fields.push("X-Forwarded-Host", authority.as_str()),
         None => fields.push("Host", "appliance"), // HTTP/1.0 without Host; HTTP/1.1 needs one
     }
-    if exchange.length == Length::Chunked {
-        fields.push("Transfer-Encoding", "chunked");
+    // Framing is said anew, as it was understood.
+    let said = fields.first("content-length").is_some();
+    fields.remove("content-length");
+    match exchange.length {
+        Length::Exact(length) if said => fields.push("Content-Length", length.to_string()),
+        Length::Chunked => fields.push("Transfer-Encoding", "chunked"),
+        _ => {}
     }
     if exchange.websocket {
         fields.push("Connection", "Upgrade");
