@@ -73,6 +73,19 @@ impl Fields {
         self.0.push(Field { name: name.to_owned(), value: value.into() });
     }
 
+    /// Takes off what only the first proxy may say. CGI and its heirs take `_` for `-`, so a name is
+    /// looked at as they see it; so are names that frame a message and would be spelt wrongly here.
+    pub(crate) fn remove_claims(&mut self) {
+        self.0.retain(|field| {
+            let seen = field.name.to_ascii_lowercase().replace('_', "-");
+            let misspelt = field.name.contains('_')
+                && matches!(seen.as_str(), "content-length" | "transfer-encoding");
+            let claim = matches!(seen.as_str(), "forwarded" | "x-real-ip")
+                || seen.starts_with("x-forwarded-");
+            !misspelt && !claim
+        });
+    }
+
     /// Takes off what belongs to the connection it came on.
     pub(crate) fn remove_hop_by_hop(&mut self) {
         let named: Vec<Vec<u8>> = self.list("connection").map(<[u8]>::to_ascii_lowercase).collect();

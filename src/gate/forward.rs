@@ -91,9 +91,7 @@ fn request_head(exchange: &Exchange<'_>, admitted: &Admitted) -> Vec<u8> {
         fields.remove("authorization");
     }
     // A client's own claims about where it comes from are worth nothing: this is the first hop.
-    ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"]
-        .iter()
-        .for_each(|name| fields.remove(name));
+    fields.remove_claims();
     fields.push("X-Forwarded-For", exchange.peer.to_string());
     fields.push("X-Forwarded-Proto", if exchange.tls { "https" } else { "http" });
     match &exchange.target.authority {

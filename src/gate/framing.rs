@@ -228,7 +228,7 @@ fn chunk_size(line: &[u8]) -> Result<u64, &'static str> {
 }
 
 /// Fields a trailer must not set: framing, routing, authentication (RFC 9110 section 6.5.1).
-const NOT_IN_TRAILERS: [&str; 8] = [
+const NOT_IN_TRAILERS: [&str; 14] = [
     "content-length",
     "transfer-encoding",
     "host",
@@ -236,7 +236,13 @@ const NOT_IN_TRAILERS: [&str; 8] = [
     "connection",
     "content-type",
     "content-encoding",
+    "content-range",
+    "cookie",
+    "set-cookie",
+    "expect",
+    "te",
     "trailer",
+    "upgrade",
 ];
 
 fn trailers(section: &[u8]) -> Result<Fields, &'static str> {
@@ -251,6 +257,7 @@ fn trailers(section: &[u8]) -> Result<Fields, &'static str> {
         Ok(httparse::Status::Complete((_, parsed))) => {
             let mut fields = Fields::from_parsed(parsed);
             NOT_IN_TRAILERS.iter().for_each(|name| fields.remove(name));
+            fields.remove_claims();
             Ok(fields)
         }
         _ => Err("the trailer section is malformed"),
