@@ -112,7 +112,9 @@ fn check_path(path: &str) -> Result<(), Malformed> {
             }
         }
     }
-    if path.split('/').any(|segment| segment == "." || segment == "..") {
+    // Servlet containers drop what follows a `;` before they look at the segment.
+    let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    if path.split('/').any(is_dots) {
         return Err(Malformed::bad("the path holds a dot segment"));
     }
     Ok(())
