@@ -228,11 +228,7 @@ impl Gate {
             (Judgement::Basic(Against::Stored), Password::Set(hash)) => Expected::Stored(hash),
             (Judgement::Basic(_), _) => Expected::Nobody,
         };
-        let mut sent = head.fields.all("authorization");
-        let header = match (sent.next(), sent.next()) {
-            (Some(_), Some(_)) => Some(b"".as_slice()), // two of them fit nothing
-            (first, _) => first,
-        };
+        let header = head.fields.first("authorization"); // there is one at most, see `read`
         match self.guard.check(header, &expected, peer, Instant::now()) {
             Outcome::Fit { first } => {
                 if first {
@@ -282,6 +278,9 @@ impl Gate {
 fn read(head: &RequestHead) -> Result<(Target, Length), Malformed> {
     if matches!(head.method.as_str(), "CONNECT" | "TRACE") {
         return Err(Malformed { status: 501, reason: "this method is not served here" });
+    }
+    if head.fields.all("authorization").nth(1).is_some() {
+        return Err(Malformed::bad("the request has two Authorization fields"));
     }
     let length = framing::of_request(head)?;
     let target = Target::of(head)?;
