@@ -92,8 +92,7 @@ impl Fields {
         self.0.retain(|field| {
             let name = field.name.to_ascii_lowercase();
             let named = named.iter().any(|n| n == name.as_bytes());
-            !HOP_BY_HOP.contains(&name.as_str())
-                && (!named || END_TO_END.contains(&name.as_str()))
+            !HOP_BY_HOP.contains(&name.as_str()) && (!named || END_TO_END.contains(&name.as_str()))
         });
     }
 

@@ -185,7 +185,8 @@ impl Decoder {
         }
         match self.state {
             State::ChunkSize => {
-                self.state = match chunk_size(self.line.strip_suffix(b"\r\n").unwrap_or_default())? {
+                self.state = match chunk_size(self.line.strip_suffix(b"\r\n").unwrap_or_default())?
+                {
                     0 => State::Trailers,
                     size => State::ChunkData(size),
                 };

@@ -25,8 +25,7 @@ fn doors(appliance: &Appliance) -> [(Door, &'static str); 6] {
 
 fn world() -> (Stub, Appliance) {
     let stub = Stub::answering("");
-    let appliance =
-        Appliance::start(&Settings::both().speech(stub.address).realtime(stub.address));
+    let appliance = Appliance::start(&Settings::both().speech(stub.address).realtime(stub.address));
     (stub, appliance)
 }
 
@@ -161,7 +160,8 @@ fn a_chunk_that_turns_out_bad_after_the_service_has_the_head_never_becomes_a_who
             let more = reached.strip_prefix(&whole_chunk).unwrap_or(&reached);
             // Whole chunks before the fault may have gone on.
             if status != 400 || !behind.is_empty() || !["", "5\r\nhello\r\n"].contains(&more) {
-                let what = format!("status {status}, behind it {behind:?}, then the service got {more:?}");
+                let what =
+                    format!("status {status}, behind it {behind:?}, then the service got {more:?}");
                 faults.push(format!("{}, {}: {what}", row.name, door.name));
             }
         }
@@ -193,7 +193,8 @@ fn requests_that_are_legal_but_odd_reach_the_service_in_one_shape() {
 
 #[test]
 fn the_table_is_as_long_as_it_should_be_and_names_each_row_once() {
-    let tables = [request_line::rows(), targets::rows(), fields::rows(), length::rows(), chunks::rows()];
+    let tables =
+        [request_line::rows(), targets::rows(), fields::rows(), length::rows(), chunks::rows()];
     let rows: Vec<&Row> = tables.iter().flatten().collect();
     assert!(rows.len() >= 250, "{} rows", rows.len());
     for (number, table) in tables.iter().enumerate() {

@@ -123,7 +123,8 @@ impl Client {
             let head = self.through(b"\r\n\r\n")?;
             let head = String::from_utf8_lossy(&head).into_owned();
             let status = head.get(9..12).and_then(|digits| digits.parse().ok());
-            let status: u16 = status.ok_or_else(|| io::Error::other(format!("no status: {head:?}")))?;
+            let status: u16 =
+                status.ok_or_else(|| io::Error::other(format!("no status: {head:?}")))?;
             if (100..200).contains(&status) && status != 101 {
                 continue;
             }
@@ -186,7 +187,9 @@ impl Client {
         loop {
             match self.more() {
                 Ok(()) => {}
-                Err(e) if e.kind() == ErrorKind::ConnectionAborted => return Ok(std::mem::take(&mut self.pending)),
+                Err(e) if e.kind() == ErrorKind::ConnectionAborted => {
+                    return Ok(std::mem::take(&mut self.pending));
+                }
                 Err(e) => return Err(e),
             }
         }

@@ -47,16 +47,21 @@ impl Stub {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let records = Arc::new(Records::default());
-        let lines = std::iter::from_fn(move || listener.accept().ok().map(|(tcp, _)| Line::Tcp(tcp)));
+        let lines =
+            std::iter::from_fn(move || listener.accept().ok().map(|(tcp, _)| Line::Tcp(tcp)));
         serve(lines, &records, part);
         Stub { address, records }
     }
 
     /// The same on a Unix socket; `address` means nothing then.
-    pub(crate) fn start_unix(path: &Path, part: impl Fn(&mut Visit) + Send + Sync + 'static) -> Stub {
+    pub(crate) fn start_unix(
+        path: &Path,
+        part: impl Fn(&mut Visit) + Send + Sync + 'static,
+    ) -> Stub {
         let listener = UnixListener::bind(path).unwrap();
         let records = Arc::new(Records::default());
-        let lines = std::iter::from_fn(move || listener.accept().ok().map(|(unix, _)| Line::Unix(unix)));
+        let lines =
+            std::iter::from_fn(move || listener.accept().ok().map(|(unix, _)| Line::Unix(unix)));
         serve(lines, &records, part);
         Stub { address: SocketAddr::from(([0, 0, 0, 0], 0)), records }
     }
@@ -226,7 +231,9 @@ pub(crate) fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 impl Line {
     fn set_patience(&self) {
         let _ = match self {
-            Line::Tcp(tcp) => tcp.set_nodelay(true).and_then(|()| tcp.set_read_timeout(Some(PATIENCE))),
+            Line::Tcp(tcp) => {
+                tcp.set_nodelay(true).and_then(|()| tcp.set_read_timeout(Some(PATIENCE)))
+            }
             Line::Unix(unix) => unix.set_read_timeout(Some(PATIENCE)),
         };
     }

@@ -7,9 +7,8 @@ pub(crate) fn rows() -> Vec<Row> {
     const CODING: &str = "9112 6.1";
     const BOTH: &str = "9112 6.3";
     const CODED: &[u16] = &[400, 501];
-    let te = |name, value: &[u8]| {
-        fields(name, CODING, &[b"Transfer-Encoding: ", value].concat(), CODED)
-    };
+    let te =
+        |name, value: &[u8]| fields(name, CODING, &[b"Transfer-Encoding: ", value].concat(), CODED);
     let cl = |name, value: &[u8]| fields(name, LENGTH, &[b"Content-Length: ", value].concat(), BAD);
     vec![
         fields("length, then chunked", BOTH, b"Content-Length: 5\r\nTransfer-Encoding: chunked", BAD),
@@ -63,10 +62,10 @@ pub(crate) fn rows() -> Vec<Row> {
         te("xchunked", b"xchunked"),
         te("chunkedx", b"chunkedx"),
         te("chunke", b"chunke"),
-        te("quotes", b"\"chunked\""),
+        te("chunked in quotes", b"\"chunked\""),
         te("single quotes", b"'chunked'"),
         te("a colon", b": chunked"),
-        te("a space inside", b"chun ked"),
+        te("a space inside chunked", b"chun ked"),
         te("two words", b"x chunked"),
         te("a tab between words", b"chunked\tx"),
         te("a coding of nothing", b""),

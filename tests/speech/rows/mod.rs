@@ -33,7 +33,12 @@ fn line(name: &'static str, clause: &'static str, line: &[u8], statuses: &'stati
 }
 
 /// A target in a good request.
-fn target(name: &'static str, clause: &'static str, target: &[u8], statuses: &'static [u16]) -> Row {
+fn target(
+    name: &'static str,
+    clause: &'static str,
+    target: &[u8],
+    statuses: &'static [u16],
+) -> Row {
     line(name, clause, &[b"GET ", target, b" HTTP/1.1"].concat(), statuses)
 }
 

@@ -16,7 +16,8 @@ pub(crate) fn ours(proto: &str) -> String {
 }
 
 const PLAIN: &str = "GET {path} HTTP/1.1\r\nHost: localhost\r\n{ours}\r\n";
-const POST: &str = "POST {path} HTTP/1.1\r\nHost: localhost\r\n{ours}Content-Length: 5\r\n\r\nhello";
+const POST: &str =
+    "POST {path} HTTP/1.1\r\nHost: localhost\r\n{ours}Content-Length: 5\r\n\r\nhello";
 const CHUNKED: &str = "POST {path} HTTP/1.1\r\nHost: localhost\r\n{ours}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
 
 macro_rules! get {
@@ -35,47 +36,205 @@ pub(crate) fn rows() -> Vec<Odd> {
     let row = |name, sent, seen| Odd { name, sent, seen };
     vec![
         row("an empty line first", concat!("\r\n", get!("")), PLAIN),
-        row("a method nobody knows", "BREW {path} HTTP/1.1\r\nHost: localhost\r\n\r\n", "BREW {path} HTTP/1.1\r\nHost: localhost\r\n{ours}\r\n"),
-        row("the form for proxies", "GET http://localhost{path} HTTP/1.1\r\nHost: localhost\r\n\r\n", PLAIN),
-        row("the form for proxies in other case", "GET HTTP://LOCALHOST{path} HTTP/1.1\r\nHost: localhost\r\n\r\n", PLAIN),
-        row("white space around a value", "GET {path} HTTP/1.1\r\nHost: \t localhost \t\r\n\r\n", PLAIN),
-        row("no white space before a value", "GET {path} HTTP/1.1\r\nHost:localhost\r\n\r\n", PLAIN),
+        row(
+            "a method nobody knows",
+            "BREW {path} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "BREW {path} HTTP/1.1\r\nHost: localhost\r\n{ours}\r\n",
+        ),
+        row(
+            "the form for proxies",
+            "GET http://localhost{path} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            PLAIN,
+        ),
+        row(
+            "the form for proxies in other case",
+            "GET HTTP://LOCALHOST{path} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            PLAIN,
+        ),
+        row(
+            "white space around a value",
+            "GET {path} HTTP/1.1\r\nHost: \t localhost \t\r\n\r\n",
+            PLAIN,
+        ),
+        row(
+            "no white space before a value",
+            "GET {path} HTTP/1.1\r\nHost:localhost\r\n\r\n",
+            PLAIN,
+        ),
         row("an empty value", get!("X-A:\r\n"), get!("X-A: \r\n{ours}")),
-        row("two slashes", "GET {path}//a/ HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET {path}//a/ HTTP/1.1\r\nHost: localhost\r\n{ours}\r\n"),
-        row("a query of everything", "GET {path}?a=/../&b[]=%2f%00{}|\\^`\"<> HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET {path}?a=/../&b[]=%2f%00{}|\\^`\"<> HTTP/1.1\r\nHost: localhost\r\n{ours}\r\n"),
-        row("HTTP/1.0", "GET {path} HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n", PLAIN),
-        row("HTTP/1.0 with a body", "POST {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello", POST),
-        row("Connection names Content-Length", post!("Connection: Content-Length\r\nContent-Length: 5\r\n", "hello"), POST),
-        row("Connection names it in other case", post!("Content-Length: 5\r\nConnection: close, content-LENGTH\r\n", "hello"), POST),
+        row(
+            "two slashes",
+            "GET {path}//a/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "GET {path}//a/ HTTP/1.1\r\nHost: localhost\r\n{ours}\r\n",
+        ),
+        row(
+            "a query of everything",
+            "GET {path}?a=/../&b[]=%2f%00{}|\\^`\"<> HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "GET {path}?a=/../&b[]=%2f%00{}|\\^`\"<> HTTP/1.1\r\nHost: localhost\r\n{ours}\r\n",
+        ),
+        row(
+            "HTTP/1.0",
+            "GET {path} HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n",
+            PLAIN,
+        ),
+        row(
+            "HTTP/1.0 with a body",
+            "POST {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
+            POST,
+        ),
+        row(
+            "Connection names Content-Length",
+            post!("Connection: Content-Length\r\nContent-Length: 5\r\n", "hello"),
+            POST,
+        ),
+        row(
+            "Connection names it in other case",
+            post!("Content-Length: 5\r\nConnection: close, content-LENGTH\r\n", "hello"),
+            POST,
+        ),
         row("Connection names Host", get!("Connection: Host\r\n"), PLAIN),
-        row("Connection names Authorization", get!("Authorization: Bearer x\r\nConnection: Authorization\r\n"), get!("Authorization: Bearer x\r\n{ours}")),
-        row("Connection names what we add", get!("Connection: X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host\r\n"), PLAIN),
-        row("Connection names Transfer-Encoding", post!("Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"), CHUNKED),
-        row("Connection names a field of the client's", get!("Connection: X-Mine\r\nX-Mine: 1\r\n"), PLAIN),
-        row("fields of one hop", get!("Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\n"), PLAIN),
-        row("an upgrade to HTTP/2", get!("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"), PLAIN),
-        row("an upgrade to HTTP/2 that Connection does not name", get!("Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"), PLAIN),
+        row(
+            "Connection names Authorization",
+            get!("Authorization: Bearer x\r\nConnection: Authorization\r\n"),
+            get!("Authorization: Bearer x\r\n{ours}"),
+        ),
+        row(
+            "Connection names what we add",
+            get!("Connection: X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host\r\n"),
+            PLAIN,
+        ),
+        row(
+            "Connection names Transfer-Encoding",
+            post!(
+                "Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n",
+                "5\r\nhello\r\n0\r\n\r\n"
+            ),
+            CHUNKED,
+        ),
+        row(
+            "Connection names a field of the client's",
+            get!("Connection: X-Mine\r\nX-Mine: 1\r\n"),
+            PLAIN,
+        ),
+        row(
+            "fields of one hop",
+            get!("Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\n"),
+            PLAIN,
+        ),
+        row(
+            "an upgrade to HTTP/2",
+            get!(
+                "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+            ),
+            PLAIN,
+        ),
+        row(
+            "an upgrade to HTTP/2 that Connection does not name",
+            get!("Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"),
+            PLAIN,
+        ),
         row("an upgrade to TLS", get!("Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n"), PLAIN),
         row("forged X-Forwarded-For", get!("X-Forwarded-For: 10.0.0.1\r\n"), PLAIN),
-        row("forged X-Forwarded-For twice", get!("x-forwarded-for: 10.0.0.1\r\nX-FORWARDED-FOR: ::1\r\n"), PLAIN),
-        row("forged X-Forwarded-Proto and -Host", get!("X-Forwarded-Proto: https\r\nX-Forwarded-Host: other\r\n"), PLAIN),
-        row("forged relatives of these", get!("X-Forwarded-Port: 1\r\nX-Forwarded-Server: a\r\nX-Forwarded-Prefix: /b\r\nX-Real-IP: 10.0.0.1\r\n"), PLAIN),
+        row(
+            "forged X-Forwarded-For twice",
+            get!("x-forwarded-for: 10.0.0.1\r\nX-FORWARDED-FOR: ::1\r\n"),
+            PLAIN,
+        ),
+        row(
+            "forged X-Forwarded-Proto and -Host",
+            get!("X-Forwarded-Proto: https\r\nX-Forwarded-Host: other\r\n"),
+            PLAIN,
+        ),
+        row(
+            "forged relatives of these",
+            get!(
+                "X-Forwarded-Port: 1\r\nX-Forwarded-Server: a\r\nX-Forwarded-Prefix: /b\r\nX-Real-IP: 10.0.0.1\r\n"
+            ),
+            PLAIN,
+        ),
         row("forged Forwarded", get!("Forwarded: for=10.0.0.1;proto=https\r\n"), PLAIN),
-        row("underscores that CGI takes for hyphens", get!("X_Forwarded_For: 10.0.0.1\r\nContent_Length: 9\r\nTransfer_Encoding: chunked\r\nX-Forwarded_Host: a\r\n"), PLAIN),
+        row(
+            "underscores that CGI takes for hyphens",
+            get!(
+                "X_Forwarded_For: 10.0.0.1\r\nContent_Length: 9\r\nTransfer_Encoding: chunked\r\nX-Forwarded_Host: a\r\n"
+            ),
+            PLAIN,
+        ),
         row("underscores of the client's own", get!("X_Mine: 1\r\n"), get!("X_Mine: 1\r\n{ours}")),
         row("a length with zeros first", post!("Content-Length: 005\r\n", "hello"), POST),
-        row("a length of 0", post!("Content-Length: 0\r\n", ""), "POST {path} HTTP/1.1\r\nHost: localhost\r\n{ours}Content-Length: 0\r\n\r\n"),
-        row("no length at all", post!("", ""), "POST {path} HTTP/1.1\r\nHost: localhost\r\n{ours}\r\n"),
-        row("GET with a body", get!("Content-Length: 0\r\n"), "GET {path} HTTP/1.1\r\nHost: localhost\r\n{ours}Content-Length: 0\r\n\r\n"),
-        row("chunked in other case", post!("transfer-encoding: ChUnKeD\r\n", "5\r\nhello\r\n0\r\n\r\n"), CHUNKED),
-        row("chunked between tabs", post!("Transfer-Encoding:\tchunked\t\r\n", "5\r\nhello\r\n0\r\n\r\n"), CHUNKED),
-        row("chunked and a comma", post!("Transfer-Encoding: chunked,\r\n", "5\r\nhello\r\n0\r\n\r\n"), CHUNKED),
-        row("chunk sizes with zeros first and extensions", post!("Transfer-Encoding: chunked\r\n", "0005;a=b;c=\"d\"\r\nhello\r\n000;x\r\n\r\n"), CHUNKED),
-        row("white space before an extension", post!("Transfer-Encoding: chunked\r\n", "5 ;a=b\r\nhello\r\n0\r\n\r\n"), CHUNKED),
-        row("chunk sizes in capitals", post!("Transfer-Encoding: chunked\r\n", "A\r\n0123456789\r\n0\r\n\r\n"), post!("{ours}Transfer-Encoding: chunked\r\n", "a\r\n0123456789\r\n0\r\n\r\n")),
-        row("trailers that belong into a head", post!("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\nContent-Length: 9\r\nTransfer-Encoding: x\r\nHost: other\r\nAuthorization: Bearer x\r\nX-Forwarded-For: 10.0.0.1\r\nX_Forwarded_For: 10.0.0.1\r\nForwarded: for=a\r\nCookie: a\r\nExpect: x\r\nUpgrade: x\r\n\r\n"), CHUNKED),
-        row("trailers of the client's own", post!("Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n", "5\r\nhello\r\n0\r\nX-Sum: 9\r\n\r\n"), post!("Trailer: X-Sum\r\n{ours}Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\nX-Sum: 9\r\n\r\n")),
-        row("an expectation in other case", post!("Expect: 100-Continue\r\nContent-Length: 5\r\n", "hello"), "POST {path} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-Continue\r\n{ours}Content-Length: 5\r\n\r\nhello"),
-        row("two fields of one name", get!("X-A: 1\r\nx-a: 2\r\n"), get!("X-A: 1\r\nx-a: 2\r\n{ours}")),
+        row(
+            "a length of 0",
+            post!("Content-Length: 0\r\n", ""),
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\n{ours}Content-Length: 0\r\n\r\n",
+        ),
+        row(
+            "no length at all",
+            post!("", ""),
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\n{ours}\r\n",
+        ),
+        row(
+            "GET with a body",
+            get!("Content-Length: 0\r\n"),
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\n{ours}Content-Length: 0\r\n\r\n",
+        ),
+        row(
+            "chunked in other case",
+            post!("transfer-encoding: ChUnKeD\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+            CHUNKED,
+        ),
+        row(
+            "chunked between tabs",
+            post!("Transfer-Encoding:\tchunked\t\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+            CHUNKED,
+        ),
+        row(
+            "chunked and a comma",
+            post!("Transfer-Encoding: chunked,\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+            CHUNKED,
+        ),
+        row(
+            "chunk sizes with zeros first and extensions",
+            post!("Transfer-Encoding: chunked\r\n", "0005;a=b;c=\"d\"\r\nhello\r\n000;x\r\n\r\n"),
+            CHUNKED,
+        ),
+        row(
+            "white space before an extension",
+            post!("Transfer-Encoding: chunked\r\n", "5 ;a=b\r\nhello\r\n0\r\n\r\n"),
+            CHUNKED,
+        ),
+        row(
+            "chunk sizes in capitals",
+            post!("Transfer-Encoding: chunked\r\n", "A\r\n0123456789\r\n0\r\n\r\n"),
+            post!("{ours}Transfer-Encoding: chunked\r\n", "a\r\n0123456789\r\n0\r\n\r\n"),
+        ),
+        row(
+            "trailers that belong into a head",
+            post!(
+                "Transfer-Encoding: chunked\r\n",
+                "5\r\nhello\r\n0\r\nContent-Length: 9\r\nTransfer-Encoding: x\r\nHost: other\r\nAuthorization: Bearer x\r\nX-Forwarded-For: 10.0.0.1\r\nX_Forwarded_For: 10.0.0.1\r\nForwarded: for=a\r\nCookie: a\r\nExpect: x\r\nUpgrade: x\r\n\r\n"
+            ),
+            CHUNKED,
+        ),
+        row(
+            "trailers of the client's own",
+            post!(
+                "Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n",
+                "5\r\nhello\r\n0\r\nX-Sum: 9\r\n\r\n"
+            ),
+            post!(
+                "Trailer: X-Sum\r\n{ours}Transfer-Encoding: chunked\r\n",
+                "5\r\nhello\r\n0\r\nX-Sum: 9\r\n\r\n"
+            ),
+        ),
+        row(
+            "an expectation in other case",
+            post!("Expect: 100-Continue\r\nContent-Length: 5\r\n", "hello"),
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-Continue\r\n{ours}Content-Length: 5\r\n\r\nhello",
+        ),
+        row(
+            "two fields of one name",
+            get!("X-A: 1\r\nx-a: 2\r\n"),
+            get!("X-A: 1\r\nx-a: 2\r\n{ours}"),
+        ),
     ]
 }

@@ -58,12 +58,32 @@ pub(crate) fn rows() -> Vec<Row> {
         head("CR behind the line", LINE_END, b"GET {path} HTTP/1.1\rHost: localhost\r\n\r\n", BAD),
         head("CR CR LF", LINE_END, b"GET {path} HTTP/1.1\r\r\nHost: localhost\r\n\r\n", BAD),
         head("CR at the end", LINE_END, b"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\r\n", BAD),
-        head("CR in a value", LINE_END, b"GET {path} HTTP/1.1\r\nHost: localhost\rX: y\r\n\r\n", BAD),
+        head(
+            "CR in a value",
+            LINE_END,
+            b"GET {path} HTTP/1.1\r\nHost: localhost\rX: y\r\n\r\n",
+            BAD,
+        ),
         head("CR in a target", LINE_END, b"GET {path}\rX HTTP/1.1\r\nHost: localhost\r\n\r\n", BAD),
         head("LF CR", LINE_END, b"GET {path} HTTP/1.1\n\rHost: localhost\n\r\n\r", BAD),
-        head("two empty lines first", LINE_END, b"\r\n\r\nGET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n", BAD),
-        head("an empty line of LF first", LINE_END, b"\nGET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n", BAD),
-        head("a byte order mark first", LINE, b"\xef\xbb\xbfGET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n", BAD),
+        head(
+            "two empty lines first",
+            LINE_END,
+            b"\r\n\r\nGET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            BAD,
+        ),
+        head(
+            "an empty line of LF first",
+            LINE_END,
+            b"\nGET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            BAD,
+        ),
+        head(
+            "a byte order mark first",
+            LINE,
+            b"\xef\xbb\xbfGET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            BAD,
+        ),
         head("NUL first", LINE, b"\0GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n", BAD),
     ]
 }
