@@ -6,7 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-//mod early_answers;
+mod early_answers;
 //mod keep_alive;
 //mod large_bodies;
 mod malformed;
@@ -14,6 +14,6 @@ mod malformed;
 //mod misbehaving;
 mod rows;
 //mod slow_clients;
-//mod streaming;
+mod streaming;
 //mod websocket;
 //mod websocket_many;

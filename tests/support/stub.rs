@@ -4,11 +4,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::set_socket_linger;
 
 /// Bytes kept of each connection; what is longer is a body that a test sums up instead.
@@ -198,6 +200,17 @@ impl Visit {
             Line::Tcp(tcp) => tcp.shutdown(Shutdown::Write),
             Line::Unix(unix) => unix.shutdown(Shutdown::Write),
         };
+    }
+
+    /// True once the gate has hung up on a service that does not read.
+    pub(crate) fn gate_has_gone(&self) -> bool {
+        let descriptor = match &self.line {
+            Line::Tcp(tcp) => tcp.as_fd(),
+            Line::Unix(unix) => unix.as_fd(),
+        };
+        let mut waited = [PollFd::from_borrowed_fd(descriptor, PollFlags::RDHUP)];
+        let asked = poll(&mut waited, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        asked.is_ok() && !waited[0].revents().is_empty()
     }
 
     /// Makes the close a reset.
