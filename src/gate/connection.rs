@@ -23,8 +23,8 @@ pub(super) enum Phase {
     Handshake,
     /// Waits for a request, or for the rest of its head.
     Head,
-    /// Has had its last answer; so many bytes may still come and go unread.
-    Linger(usize),
+    /// Has had its last answer; until then more may come and go unread.
+    Linger(Instant),
 }
 
 /// What becomes of a connection after an event.
@@ -69,24 +69,26 @@ impl Connection {
     /// Says that nothing more will come from us, and goes on to hear the client out.
     pub(super) fn hang_up(&mut self) {
         self.stream.say_goodbye();
-        self.phase = Phase::Linger(limits::LINGER_BYTES);
+        self.phase = Phase::Linger(Instant::now() + limits::LINGER_SENDING);
         self.deadline = Instant::now() + limits::LINGER;
         let _ = self.head.take_rest();
     }
 
     /// Reads and forgets, so that the close does not reset a connection with an answer on its way.
-    pub(super) fn hear_out(&mut self, mut left: usize) -> Next {
-        let mut unread = [0; 4 << 10];
-        loop {
+    pub(super) fn hear_out(&mut self, end: Instant) -> Next {
+        let mut unread = [0; 16 << 10];
+        let mut left = limits::LINGER_BYTES;
+        while left > 0 {
             match io::Read::read(&mut self.stream.tcp(), &mut unread) {
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    self.phase = Phase::Linger(left);
-                    return Next::Park;
-                }
-                Ok(n) if n > 0 && n <= left => left -= n,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                Ok(n) if n > 0 => left = left.saturating_sub(n),
                 _ => return Next::Gone,
             }
         }
+        if left < limits::LINGER_BYTES {
+            self.deadline = end.min(Instant::now() + limits::LINGER);
+        }
+        if Instant::now() < end { Next::Park } else { Next::Gone }
     }
 
     /// Its time is up.

@@ -26,11 +26,14 @@ pub(crate) const SERVICE_BODY: Duration = Duration::from_secs(300);
 /// A WebSocket on which neither side says anything; live transcription is never silent for so long.
 pub(crate) const TUNNEL_IDLE: Duration = Duration::from_secs(600);
 
-/// A client that has our last answer may go on sending for so long before we hang up on it: closing
-/// at once would reset the connection and could destroy the answer on its way (RFC 9112 section 9.6).
+/// A client that has our last answer may be silent for so long before we hang up on it: closing at
+/// once would reset the connection and could destroy the answer on its way (RFC 9112 section 9.6).
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
 
-/// Bytes such a client may still send.
+/// And go on sending for so long: many a client sends its whole upload before it looks for an answer.
+pub(crate) const LINGER_SENDING: Duration = Duration::from_secs(30);
+
+/// Bytes of such a client that are read before others have their turn.
 pub(crate) const LINGER_BYTES: usize = 1 << 20;
 
 /// A connection kept to a service for the next request.

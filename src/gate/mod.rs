@@ -156,7 +156,7 @@ impl Gate {
                     },
                     Err(malformed) => self.refuse_malformed(connection, listen, malformed),
                 },
-                Phase::Linger(left) => return connection.hear_out(left),
+                Phase::Linger(end) => return connection.hear_out(end),
             }
         }
     }
