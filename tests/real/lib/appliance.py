@@ -1,0 +1,202 @@
+"""The appliance under test: its own folder, free ports on loopback, stopped by SIGTERM.
+
+In: start, stop, curl against it, what the kernel says of its memory. Out: what is asked of it.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+
+# What a start may take, default certificate included, on a busy machine.
+START_SECONDS = 30
+# The daemon lets requests in flight finish for 10 s.
+STOP_SECONDS = 15
+
+# The documented listeners; `realtime_plain` is the ws:// port of version 2.
+LISTENERS = {
+    "http": {"serves": "all", "http_disabled": "redirect"},
+    "https": {"serves": "all", "tls": True},
+    "management": {"serves": "management", "http_disabled": "close"},
+    "speech": {"serves": "speech", "http_disabled": "close"},
+    "realtime": {"serves": "realtime", "tls": True},
+    "realtime_plain": {"serves": "realtime", "http_disabled": "close"},
+}
+
+
+class Answer:
+    """What curl got: `status` is 0 without an answer, `exit` is curl's own code."""
+
+    def __init__(self, done):
+        self.exit = done.returncode
+        body, _, status = done.stdout.rpartition("\n")
+        self.body = body
+        self.status = int(status or 0)
+        self.error = done.stderr.strip()
+
+    def __str__(self):
+        return f"curl exit {self.exit}, status {self.status}, {self.body or self.error!r}"
+
+
+class Appliance:
+    """`with Appliance(binary, api=["v2"], services={"speech": port}) as appliance: …`"""
+
+    def __init__(self, binary, api=("v1", "v2"), services=None):
+        self.binary = os.path.abspath(binary)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="applianced-real."))
+        self.port = {name: free_port() for name in LISTENERS}
+        self.settings = {
+            "state_dir": str(self.folder / "state"),
+            "run_dir": str(self.folder / "run"),
+            "api": list(api),
+            "https_port": self.port["https"],
+            "listen": [
+                {"address": f"127.0.0.1:{self.port[name]}", **rest} for name, rest in LISTENERS.items()
+            ],
+            "services": {
+                name: {"address": f"127.0.0.1:{port}"} for name, port in (services or {}).items()
+            },
+        }
+        self.process = None
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            self.stop()
+        finally:
+            if kind is not None and kind is not SystemExit:
+                self.show_log()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self):
+        config = self.folder / "config.json"
+        config.write_text(json.dumps(self.settings, indent=2))
+        self.log = open(self.folder / "log", "wb")
+        self.process = subprocess.Popen(
+            [self.binary, "serve", "--config", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+        )
+        ready = threading.Event()
+
+        def read():  # until the end, so that the daemon never writes into a full pipe
+            for line in self.process.stdout:
+                if line == b"ready\n":
+                    ready.set()
+
+        threading.Thread(target=read, daemon=True).start()
+        if not ready.wait(START_SECONDS):
+            raise RuntimeError(f"the appliance did not say ready within {START_SECONDS} s")
+
+    def stop(self):
+        """SIGTERM; an exit code other than 0 is an error."""
+        if self.process is None:
+            return
+        process, self.process = self.process, None
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            code = process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise RuntimeError(f"the appliance did not stop within {STOP_SECONDS} s of SIGTERM")
+        finally:
+            self.log.close()
+        if code != 0:
+            raise RuntimeError(f"the appliance ended with exit code {code}")
+
+    def show_log(self, lines=30):
+        log = self.folder / "log"
+        if log.exists():
+            for line in log.read_text(errors="replace").splitlines()[-lines:]:
+                print(f"  log: {line}")
+
+    def url(self, listener, path, websocket=False):
+        """Where `path` is on one of the LISTENERS."""
+        scheme = ("ws" if websocket else "http") + ("s" if LISTENERS[listener].get("tls") else "")
+        return f"{scheme}://localhost:{self.port[listener]}{path}"
+
+    def shell(self, command, seconds=30):
+        """A command of the manual as typed, `${APPLIANCE_HOST}` and all, with our ports in it."""
+        host = "${APPLIANCE_HOST}"
+        typed = (
+            command.replace(f"{host}:9004", f"{host}:{self.port['realtime']}")
+            .replace(f"{host}:8082", f"{host}:{self.port['speech']}")
+            .replace(f"https://{host}/", f"https://{host}:{self.port['https']}/")
+            .replace(f"http://{host}/", f"http://{host}:{self.port['http']}/")
+        )
+        return subprocess.run(
+            ["sh", "-c", typed],
+            env={**os.environ, "APPLIANCE_HOST": "localhost"},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+
+    def upload_certificate(self, pair, *credentials):
+        """Takes `pair` into use; both generations have the same call."""
+        self._security("sslcertificate", *credentials, "-F", f"keyfile=@{pair.key}", "-F", f"certfile=@{pair.cert}")
+
+    def set_password(self, password, *credentials):
+        body = json.dumps({"password": password})
+        self._security("adminpassword", *credentials, "-H", "Content-Type: application/json", "-d", body)
+
+    def switch_plain_http(self, on, *credentials):
+        body = json.dumps({"enable_insecure_ports": on})
+        self._security("insecureports", *credentials, "-H", "Content-Type: application/json", "-d", body)
+
+    def _security(self, call, *arguments):
+        """`POST /v?/security/<call>` over HTTPS."""
+        path = f"/{self.settings['api'][0]}/security/{call}"
+        answer = curl("--insecure", *arguments, self.url("https", path))
+        if answer.status != 200:
+            raise AssertionError(f"{call} was refused: {answer}")
+
+    def memory(self, field):
+        """`VmHWM` (highest resident size so far) or `VmRSS` (now), in kB."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field + ":"))
+
+
+def curl(*arguments, seconds=30):
+    """One silent curl, its answer's status told after the body."""
+    return Answer(
+        subprocess.run(
+            ["curl", "-sS", "--max-time", str(seconds), "-w", "\n%{http_code}", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=seconds + 5,
+        )
+    )
+
+
+_next_port = os.getpid() % 20_000
+
+
+def free_port():
+    """A port nobody listens on, below the range that the kernel gives to outgoing connections."""
+    global _next_port
+    for _ in range(20_000):
+        _next_port = (_next_port + 1) % 20_000
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", 12_000 + _next_port))
+            except OSError:
+                continue
+            return 12_000 + _next_port
+    raise RuntimeError("no free port between 12000 and 32000")

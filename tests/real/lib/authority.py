@@ -1,0 +1,50 @@
+"""A certificate authority for one run, made by the openssl program; nothing of it is kept."""
+
+import pathlib
+import subprocess
+from typing import NamedTuple
+
+
+class Pair(NamedTuple):
+    key: pathlib.Path
+    cert: pathlib.Path
+
+
+class Authority:
+    """`root` is the file a client has to trust."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.root = self.folder / "root.crt"
+        self.root_key = self.folder / "root.key"
+        self._openssl(
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-keyout", self.root_key, "-out", self.root, "-days", "30", "-subj", "/CN=Test Root",
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+        )  # fmt: skip
+
+    def certify(self, name):
+        """A key and a certificate for this machine, called `name`."""
+        pair = Pair(self.folder / f"{name}.key", self.folder / f"{name}.crt")
+        request, extensions = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
+        extensions.write_text(
+            "basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\n"
+            "authorityKeyIdentifier=keyid\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n"
+        )
+        self._openssl(
+            "req", "-newkey", "rsa:2048", "-nodes", "-keyout", pair.key, "-out", request,
+            "-subj", f"/CN={name}",
+        )  # fmt: skip
+        self._openssl(
+            "x509", "-req", "-in", request, "-CA", self.root, "-CAkey", self.root_key,
+            "-CAcreateserial", "-days", "30", "-extfile", extensions, "-out", pair.cert,
+        )  # fmt: skip
+        return pair
+
+    def _openssl(self, *arguments):
+        done = subprocess.run(
+            ["openssl", *map(str, arguments)], capture_output=True, text=True, timeout=60
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"openssl {arguments[0]}: {done.stderr}")
