@@ -59,9 +59,7 @@ class Appliance:
             "listen": [
                 {"address": f"127.0.0.1:{self.port[name]}", **rest} for name, rest in LISTENERS.items()
             ],
-            "services": {
-                name: {"address": f"127.0.0.1:{port}"} for name, port in (services or {}).items()
-            },
+            "services": {name: {"address": f"127.0.0.1:{port}"} for name, port in (services or {}).items()},
         }
         self.process = None
 
@@ -114,7 +112,7 @@ class Appliance:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise RuntimeError(f"the appliance did not stop within {STOP_SECONDS} s of SIGTERM")
+            raise RuntimeError(f"the appliance did not stop within {STOP_SECONDS} s of SIGTERM") from None
         finally:
             self.log.close()
         if code != 0:
@@ -150,7 +148,8 @@ class Appliance:
 
     def upload_certificate(self, pair, *credentials):
         """Takes `pair` into use; both generations have the same call."""
-        self._security("sslcertificate", *credentials, "-F", f"keyfile=@{pair.key}", "-F", f"certfile=@{pair.cert}")
+        parts = ("-F", f"keyfile=@{pair.key}", "-F", f"certfile=@{pair.cert}")
+        self._security("sslcertificate", *credentials, *parts)
 
     def set_password(self, password, *credentials):
         body = json.dumps({"password": password})

@@ -43,8 +43,6 @@ class Authority:
         return pair
 
     def _openssl(self, *arguments):
-        done = subprocess.run(
-            ["openssl", *map(str, arguments)], capture_output=True, text=True, timeout=60
-        )
+        done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
             raise RuntimeError(f"openssl {arguments[0]}: {done.stderr}")

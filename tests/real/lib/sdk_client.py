@@ -34,9 +34,14 @@ async def realtime(url, audio, insecure):
     connection = ConnectionConfig(ssl_context=context)
     async with AsyncClient(api_key="a-token", url=url, conn_config=connection) as client:
         heard = []
-        client.on(ServerMessageType.ADD_TRANSCRIPT, lambda message: heard.append(message["metadata"]["transcript"]))
+
+        @client.on(ServerMessageType.ADD_TRANSCRIPT)
+        def keep(message):
+            heard.append(message["metadata"]["transcript"])
+
+        config = TranscriptionConfig(language="en")
         with open(audio, "rb") as source:
-            await client.transcribe(source, transcription_config=TranscriptionConfig(language="en"), timeout=30)
+            await client.transcribe(source, transcription_config=config, timeout=30)
         print(" ".join(heard))
 
 
