@@ -3,10 +3,10 @@
 In: start, stop, curl against it, what the kernel says of its memory. Out: what is asked of it.
 """
 
+import contextlib
 import json
 import os
 import pathlib
-import shutil
 import signal
 import socket
 import subprocess
@@ -49,7 +49,8 @@ class Appliance:
 
     def __init__(self, binary, api=("v1", "v2"), services=None):
         self.binary = os.path.abspath(binary)
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="applianced-real."))
+        self.temporary = temporary_folder()
+        self.folder = self.temporary.__enter__()
         self.port = {name: free_port() for name in LISTENERS}
         self.settings = {
             "state_dir": str(self.folder / "state"),
@@ -75,9 +76,9 @@ class Appliance:
         try:
             self.stop()
         finally:
-            if kind is not None and kind is not SystemExit:
+            if kind is not None:
                 self.show_log()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.temporary.__exit__(None, None, None)
 
     def start(self):
         config = self.folder / "config.json"
@@ -169,7 +170,10 @@ class Appliance:
     def memory(self, field):
         """`VmHWM` (highest resident size so far) or `VmRSS` (now), in kB."""
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field + ":"))
+        for line in status.splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1])
+        raise RuntimeError("the appliance is gone")
 
 
 def curl(*arguments, seconds=30):
@@ -182,6 +186,13 @@ def curl(*arguments, seconds=30):
             timeout=seconds + 5,
         )
     )
+
+
+@contextlib.contextmanager
+def temporary_folder():
+    """A folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="applianced-real.", ignore_cleanup_errors=True) as folder:
+        yield pathlib.Path(folder)
 
 
 _next_port = os.getpid() % 20_000

@@ -7,7 +7,7 @@ import traceback
 
 
 class Report:
-    """Counts sentences that held and that did not."""
+    """`with Report(limit) as report: …` counts sentences that held and that did not."""
 
     def __init__(self, limit_seconds):
         self.passed = 0
@@ -34,9 +34,17 @@ class Report:
     def tell(self, text):
         print(f"  {text}")
 
-    def finish(self):
-        """The closing line; ends the program."""
+    def __enter__(self):
+        return self
+
+    def __exit__(self, _, error, __):
+        """The closing line; ends the program, whatever happened."""
         signal.alarm(0)
+        if error is not None:
+            self.failed += 1
+            print(f"  FAILED: {error}")
+            if not isinstance(error, SystemExit):
+                traceback.print_exception(error, file=sys.stdout)
         print(f"  took {time.monotonic() - self.started:.0f} s")
         print(f"{self.passed} passed, {self.failed} failed")
         sys.exit(1 if self.failed or not self.passed else 0)

@@ -10,43 +10,15 @@ import asyncio
 import json
 import sys
 
-from frames import Arrivals, send_on_the_beat
+from frames import converse
 from websockets.asyncio.server import serve
-from websockets.exceptions import ConnectionClosed
-
-
-async def stream(socket, count):
-    number = int(socket.request.path.rpartition("=")[2])
-    arrivals = Arrivals(b"mic ", number)
-    sending = asyncio.create_task(send_on_the_beat(socket, b"text", number, count))
-    latest = None
-    try:
-        # With all frames there, the client's close may come at once.
-        while arrivals.count < count:
-            arrivals.take(await socket.recv())
-        latest = await sending
-        if number % 2:
-            await socket.close(1000, "done")
-        else:
-            arrivals.take(await socket.recv())
-    except ConnectionClosed as closed:
-        if latest is None:
-            arrivals.fault = arrivals.fault or f"stream {number} was cut: {closed}"
-    sending.cancel()
-    await socket.wait_closed()
-    report = {
-        "stream": number,
-        "arrived": arrivals.count,
-        "fault": arrivals.fault,
-        "late": latest,
-        "close": [socket.close_code, socket.close_reason],
-    }
-    print(json.dumps(report), flush=True)
 
 
 async def main(port, count):
     async def handler(socket):
-        await stream(socket, count)
+        number = int(socket.request.path.rpartition("=")[2])
+        told = await converse(socket, number, count, b"text", b"mic ", we_close=number % 2 == 1)
+        print(json.dumps(told), flush=True)
 
     async with serve(handler, "127.0.0.1", port, compression=None, ping_interval=None, close_timeout=30):
         print("listening", flush=True)
