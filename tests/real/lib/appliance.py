@@ -73,10 +73,12 @@ class Appliance:
         return self
 
     def __exit__(self, kind, *_):
+        well = False
         try:
             self.stop()
+            well = kind is None
         finally:
-            if kind is not None:
+            if not well:
                 self.show_log()
             self.temporary.__exit__(None, None, None)
 
@@ -102,12 +104,14 @@ class Appliance:
             raise RuntimeError(f"the appliance did not say ready within {START_SECONDS} s")
 
     def stop(self):
-        """SIGTERM; an exit code other than 0 is an error."""
+        """SIGTERM; an end of its own, or an exit code other than 0, is an error."""
         if self.process is None:
             return
         process, self.process = self.process, None
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+        if process.poll() is not None:
+            self.log.close()
+            raise RuntimeError(f"the appliance had ended by itself, with exit code {process.returncode}")
+        process.send_signal(signal.SIGTERM)
         try:
             code = process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
