@@ -63,6 +63,9 @@ pub(crate) const RELAY_BYTES: usize = 32 << 10;
 /// Body of a request to the management API or monitoring: a certificate and a key have a few thousand.
 pub(crate) const OWN_BODY_BYTES: u64 = 1 << 20;
 
+/// The same for a tunnel, whose frames are small and whose number is large.
+pub(crate) const TUNNEL_BYTES: usize = 8 << 10;
+
 /// Stack of a worker: a TLS handshake with a hybrid key exchange and its parsing stay under half of it.
 pub(crate) const STACK_BYTES: usize = 256 << 10;
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 
 use super::download::{Asked, Download, Taken};
-use super::forward::{Ending, Exchange};
+use super::forward::{Buffers, Ending, Exchange};
 use super::limits;
 use super::stream::{Duplex, ServiceStream, wait};
 use super::tunnel;
@@ -248,6 +248,8 @@ impl<'a, 'b> Relay<'a, 'b> {
     fn into_tunnel(mut self) -> Ending {
         let to_client = self.download.into_tunnel();
         let to_service = self.exchange.arrived.take_rest();
+        // A tunnel lives long and has buffers of its own.
+        *self.exchange.buffers = Buffers::default();
         let record = &mut *self.exchange.record;
         tunnel::run(self.exchange.client, &mut self.service, to_service, to_client, record)
     }

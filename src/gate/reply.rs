@@ -76,6 +76,11 @@ impl Reply {
             .with("Location", location)
     }
 
+    /// Bytes of the body.
+    pub(crate) fn length(&self) -> u64 {
+        self.body.len() as u64
+    }
+
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Reply {
         self.fields.push((name, value.into()));
         self

@@ -104,7 +104,7 @@ impl Gate {
                 return Next::Park;
             }
             Decision::Answer { reply, close } => {
-                record.status = reply.status;
+                (record.status, record.sent) = (reply.status, reply.length());
                 self.reply(connection, &asked.head, &reply, close);
                 return Next::Park;
             }

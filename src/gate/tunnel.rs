@@ -103,7 +103,7 @@ impl Direction {
     fn step(&mut self, from: &mut dyn Duplex, to: &mut dyn Duplex) -> io::Result<bool> {
         let mut moved = false;
         if self.is_empty() && self.readable && !self.finished {
-            self.bytes.resize(limits::RELAY_BYTES, 0);
+            self.bytes.resize(limits::TUNNEL_BYTES, 0);
             match from.try_read(&mut self.bytes) {
                 Ok(0) => {
                     self.finished = true;

@@ -60,8 +60,13 @@ fn a_client_that_sends_everything_before_it_listens_gets_the_early_answer() {
             ));
             let sent = client.try_send(&body);
             let answer = client.try_answer("POST");
-            let answer = answer.unwrap_or_else(|e| panic!("{then:?} {door:?}: {e}; sent: {sent:?}"));
-            assert_eq!((answer.status, answer.text().as_str()), (413, "too long"), "{then:?} {door:?}");
+            let answer =
+                answer.unwrap_or_else(|e| panic!("{then:?} {door:?}: {e}; sent: {sent:?}"));
+            assert_eq!(
+                (answer.status, answer.text().as_str()),
+                (413, "too long"),
+                "{then:?} {door:?}"
+            );
             assert_eq!(answer.field("connection"), Some("close"), "{then:?} {door:?}");
         }
     }
@@ -83,10 +88,22 @@ fn curl_shows_the_early_answer_of_a_service_that_has_heard_enough() {
             for arguments in [
                 vec!["-F", &upload, &url],
                 vec!["-H", "Expect:", "--data-binary", &body, &url],
-                vec!["-H", "Transfer-Encoding: chunked", "-H", "Expect:", "-T", file.to_str().unwrap(), &url],
+                vec![
+                    "-H",
+                    "Transfer-Encoding: chunked",
+                    "-H",
+                    "Expect:",
+                    "-T",
+                    file.to_str().unwrap(),
+                    &url,
+                ],
             ] {
                 let shown = appliance.curl(&arguments);
-                assert_eq!((shown.status, shown.out.as_str()), (413, "too long"), "{then:?} {arguments:?} {shown:?}");
+                assert_eq!(
+                    (shown.status, shown.out.as_str()),
+                    (413, "too long"),
+                    "{then:?} {arguments:?} {shown:?}"
+                );
             }
         }
     }

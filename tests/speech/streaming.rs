@@ -86,7 +86,9 @@ fn each_piece_of_a_body_arrives_before_the_next_is_sent_in_either_direction() {
     });
     for door in doors(&appliance) {
         let mut client = Client::at(door);
-        client.send("POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+        client.send(
+            "POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+        );
         client.head();
         for turn in 0..10 {
             let chunk = format!("1\r\n{turn}\r\n");
@@ -176,10 +178,18 @@ fn answers_without_a_body_keep_their_fields_and_the_connection() {
         ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n", Some("12345")),
         ("HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", None),
         ("HEAD", "HTTP/1.1 404 Not Found\r\n\r\n", None),
-        ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\nETag: \"x\"\r\n\r\n", Some("77")),
+        (
+            "GET",
+            "HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\nETag: \"x\"\r\n\r\n",
+            Some("77"),
+        ),
         ("GET", "HTTP/1.1 204 No Content\r\n\r\n", None),
         ("DELETE", "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", None),
-        ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: Content-Length\r\n\r\n", Some("0")),
+        (
+            "GET",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: Content-Length\r\n\r\n",
+            Some("0"),
+        ),
     ] {
         let (stub, appliance) = saying(answer);
         for door in doors(&appliance) {
@@ -204,7 +214,11 @@ fn trailers_reach_clients_that_know_chunks() {
     for door in doors(&appliance) {
         let answer = ask(door, "GET", "HTTP/1.1");
         assert_eq!(answer.field("trailer"), Some("X-Sum"), "{door:?}");
-        assert_eq!((answer.text(), answer.trailers), ("abc".into(), "X-Sum: 9\r\n".into()), "{door:?}");
+        assert_eq!(
+            (answer.text(), answer.trailers),
+            ("abc".into(), "X-Sum: 9\r\n".into()),
+            "{door:?}"
+        );
         // HTTP/1.0 has neither chunks nor trailers.
         let old = ask(door, "GET", "HTTP/1.0");
         assert_eq!((old.field("transfer-encoding"), old.text()), (None, "abc".into()), "{door:?}");
@@ -236,7 +250,14 @@ fn requests_in_one_packet_are_answered_in_order() {
     let (stub, appliance) = world(|visit| {
         while let Some((head, body)) = visit.request() {
             let target = head.split(' ').nth(1).unwrap().to_owned();
-            visit.say(ok("").replace("Content-Length: 0", &format!("Content-Length: {}", target.len() + body.len())).as_bytes());
+            visit.say(
+                ok("")
+                    .replace(
+                        "Content-Length: 0",
+                        &format!("Content-Length: {}", target.len() + body.len()),
+                    )
+                    .as_bytes(),
+            );
             visit.say(target.as_bytes());
             visit.say(&body);
         }
@@ -249,8 +270,13 @@ fn requests_in_one_packet_are_answered_in_order() {
              Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\nGET /v2/jobs/4 {host}\r\nGET /v2/jobs/5 {host}Connection: close\r\n\r\n"
         ));
         let answers: Vec<String> = (0..5).map(|_| client.answer("GET").text()).collect();
-        let expected =
-            ["/v2/jobs/1", "/v2/jobs/2hello", "/v2/jobs/32\r\nab\r\n0\r\n\r\n", "/v2/jobs/4", "/v2/jobs/5"];
+        let expected = [
+            "/v2/jobs/1",
+            "/v2/jobs/2hello",
+            "/v2/jobs/32\r\nab\r\n0\r\n\r\n",
+            "/v2/jobs/4",
+            "/v2/jobs/5",
+        ];
         assert_eq!(answers, expected, "{door:?}");
         assert_eq!(client.to_end().unwrap(), b"", "{door:?}");
     }
