@@ -7,11 +7,11 @@
 mod support;
 
 mod early_answers;
-//mod keep_alive;
+mod keep_alive;
 //mod large_bodies;
 mod malformed;
 //mod manual_speech;
-//mod misbehaving;
+mod misbehaving;
 mod rows;
 //mod slow_clients;
 mod streaming;
