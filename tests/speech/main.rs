@@ -15,5 +15,5 @@ mod misbehaving;
 mod rows;
 //mod slow_clients;
 mod streaming;
-//mod websocket;
+mod websocket;
 //mod websocket_many;
