@@ -29,11 +29,19 @@ pub(crate) fn run(
         if up.ended && down.ended {
             break Ending::Close;
         }
-        let moved = match (up.step(client, service), down.step(service, client)) {
-            (Ok(up), Ok(down)) => up || down,
-            (Err(e), _) | (_, Err(e)) => break Ending::Cut(format!("the tunnel broke: {e}")),
+        // A service that hangs up while the client still talks resets its connection. What it said
+        // before is for the client all the same, so only a lost client breaks the tunnel.
+        let up_moved = match up.step(client, service) {
+            Ok(moved) => moved,
+            Err(Broken::To(_)) => up.give_up(),
+            Err(Broken::From(e)) => break Ending::Cut(format!("the client went away: {e}")),
         };
-        if moved {
+        let down_moved = match down.step(service, client) {
+            Ok(moved) => moved,
+            Err(Broken::From(_)) => down.finish(),
+            Err(Broken::To(e)) => break Ending::Cut(format!("the client went away: {e}")),
+        };
+        if up_moved || down_moved {
             deadline = Instant::now() + limits::TUNNEL_IDLE;
             continue;
         }
@@ -53,6 +61,12 @@ pub(crate) fn run(
     };
     (record.received, record.sent) = (up.passed, down.passed);
     ending
+}
+
+/// The side that failed a direction.
+enum Broken {
+    From(io::Error),
+    To(io::Error),
 }
 
 struct Direction {
@@ -99,27 +113,38 @@ impl Direction {
         if waiting { PollFlags::OUT } else { PollFlags::empty() }
     }
 
+    /// Nothing more comes from the side that is read.
+    fn finish(&mut self) -> bool {
+        self.finished = true;
+        true
+    }
+
+    /// The side that is written takes no more, so what would go there is not read either.
+    fn give_up(&mut self) -> bool {
+        self.sent = self.length;
+        self.unflushed = false;
+        self.ended = true;
+        self.finish()
+    }
+
     /// Moves what can be moved without waiting; true if anything did.
-    fn step(&mut self, from: &mut dyn Duplex, to: &mut dyn Duplex) -> io::Result<bool> {
+    fn step(&mut self, from: &mut dyn Duplex, to: &mut dyn Duplex) -> Result<bool, Broken> {
         let mut moved = false;
         if self.is_empty() && self.readable && !self.finished {
             self.bytes.resize(limits::TUNNEL_BYTES, 0);
             match from.try_read(&mut self.bytes) {
-                Ok(0) => {
-                    self.finished = true;
-                    moved = true;
-                }
+                Ok(0) => moved = self.finish(),
                 Ok(n) => {
                     (self.sent, self.length) = (0, n);
                     moved = true;
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => self.readable = false,
-                Err(e) => return Err(e),
+                Err(e) => return Err(Broken::From(e)),
             }
         }
         if !self.is_empty() {
             match to.try_write(self.bytes.get(self.sent..self.length).unwrap_or_default()) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(0) => return Err(Broken::To(ErrorKind::WriteZero.into())),
                 Ok(n) => {
                     self.sent += n;
                     self.passed += n as u64;
@@ -127,14 +152,14 @@ impl Direction {
                     moved = true;
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-                Err(e) => return Err(e),
+                Err(e) => return Err(Broken::To(e)),
             }
         }
         if self.unflushed && self.is_empty() {
             match to.try_flush() {
                 Ok(()) => self.unflushed = false,
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-                Err(e) => return Err(e),
+                Err(e) => return Err(Broken::To(e)),
             }
         }
         // Half-close is information: one side may be done talking and still listen.
@@ -142,7 +167,7 @@ impl Direction {
             match to.finish_writing() {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
                 Err(e) if e.kind() == ErrorKind::NotConnected => self.ended = true,
-                Err(e) => return Err(e),
+                Err(e) => return Err(Broken::To(e)),
                 Ok(()) => {
                     self.ended = true;
                     moved = true;
