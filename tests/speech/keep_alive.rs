@@ -49,7 +49,8 @@ fn what_may_not_be_sent_twice_never_goes_on_a_connection_that_may_be_stale() {
         let recorded = stub.texts();
         for method in ["POST", "PUT", "PATCH"] {
             let first = recorded.iter().filter(|text| text.starts_with(method)).count();
-            let all: usize = recorded.iter().map(|t| t.matches(&format!("{method} /v2")).count()).sum();
+            let all: usize =
+                recorded.iter().map(|t| t.matches(&format!("{method} /v2")).count()).sum();
             assert_eq!((first, all), (round, round), "{method}: first on its connection each time");
         }
     }
@@ -74,7 +75,9 @@ fn a_service_that_closes_an_idle_connection_costs_no_request() {
     for round in 0..5 {
         let before = closed.load(Ordering::SeqCst);
         assert_eq!(ask(&mut client, "GET", ""), "hi");
-        until(SOON, "the service has closed", || (closed.load(Ordering::SeqCst) > before).then_some(()));
+        until(SOON, "the service has closed", || {
+            (closed.load(Ordering::SeqCst) > before).then_some(())
+        });
         assert_eq!(ask(&mut client, "POST", "x"), "hi", "round {round}");
     }
 }

@@ -8,12 +8,12 @@ mod support;
 
 mod early_answers;
 mod keep_alive;
-//mod large_bodies;
+mod large_bodies;
 mod malformed;
-//mod manual_speech;
+mod manual_speech;
 mod misbehaving;
 mod rows;
-//mod slow_clients;
+mod slow_clients;
 mod streaming;
 mod websocket;
-//mod websocket_many;
+mod websocket_many;

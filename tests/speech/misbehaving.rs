@@ -99,7 +99,9 @@ fn answers_that_could_be_read_differently_never_become_an_answer_of_ours() {
         for door in doors(&appliance) {
             for version in ["HTTP/1.1", "HTTP/1.0"] {
                 let mut client = Client::at(door).with_patience(PATIENCE);
-                client.send(format!("GET /v2/jobs/bad/{number} {version}\r\nHost: localhost\r\n\r\n"));
+                client.send(format!(
+                    "GET /v2/jobs/bad/{number} {version}\r\nHost: localhost\r\n\r\n"
+                ));
                 let answer = client.try_answer("GET");
                 let fits = match &answer {
                     Ok(answer) => *expected == BadGateway && answer.status == 502,
@@ -237,11 +239,15 @@ fn bytes_behind_an_answer_are_never_the_answer_to_the_next_request() {
 
 #[test]
 fn bytes_behind_an_answer_without_a_body_are_thrown_away() {
-    for (method, status) in [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 Not Modified")] {
+    for (method, status) in
+        [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 Not Modified")]
+    {
         let stub = Stub::start(move |visit| {
             while visit.request().is_some() {
                 let evil = ok("evil");
-                visit.say(format!("HTTP/1.1 {status}\r\nContent-Length: 4\r\n\r\n{evil}").as_bytes());
+                visit.say(
+                    format!("HTTP/1.1 {status}\r\nContent-Length: 4\r\n\r\n{evil}").as_bytes(),
+                );
             }
         });
         let appliance = Appliance::start(&Settings::both().speech(stub.address));

@@ -198,7 +198,10 @@ fn answers_without_a_body_keep_their_fields_and_the_connection() {
                 client.send(format!("{method} /v2/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n"));
                 let seen = client.answer(method);
                 assert_eq!(seen.field("content-length"), length, "{method} {answer:?}: {seen:?}");
-                assert!(answer.starts_with(seen.head.lines().next().unwrap()), "{method} {answer:?}: {seen:?}");
+                assert!(
+                    answer.starts_with(seen.head.lines().next().unwrap()),
+                    "{method} {answer:?}: {seen:?}"
+                );
             }
         }
         // A client can be quicker with a new connection than the gate with putting the old one back.

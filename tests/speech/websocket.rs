@@ -6,7 +6,8 @@ use crate::support::settings::Settings;
 use crate::support::stub::{Stub, Visit, field};
 use crate::support::wait::{SOON, until};
 
-const SWITCH: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+const SWITCH: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// Every door that takes WebSockets, and a path there.
@@ -71,10 +72,17 @@ fn every_door_and_path_for_websockets_passes_bytes_both_ways_as_they_are() {
         let mut client = Client::at(door);
         client.send(upgrade(path));
         let head = client.head();
-        assert!(head.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{door:?} {path}: {head}");
+        assert!(
+            head.starts_with("HTTP/1.1 101 Switching Protocols\r\n"),
+            "{door:?} {path}: {head}"
+        );
         for piece in pieces() {
             client.send(&piece);
-            assert!(client.bytes(piece.len()).unwrap() == piece, "{door:?} {path}: {} bytes", piece.len());
+            assert!(
+                client.bytes(piece.len()).unwrap() == piece,
+                "{door:?} {path}: {} bytes",
+                piece.len()
+            );
         }
         assert!(stub.texts().concat().starts_with(&format!("GET {path} HTTP/1.1\r\n")), "{door:?}");
         drop(client);
@@ -106,7 +114,10 @@ fn the_fields_of_the_upgrade_pass_untouched() {
         assert_eq!(field(&head, "sec-websocket-protocol"), Some("v1"));
         let extensions = "permessage-deflate; server_no_context_takeover";
         assert_eq!(field(&head, "sec-websocket-extensions"), Some(extensions));
-        assert_eq!((field(&head, "upgrade"), field(&head, "connection")), (Some("websocket"), Some("Upgrade")));
+        assert_eq!(
+            (field(&head, "upgrade"), field(&head, "connection")),
+            (Some("websocket"), Some("Upgrade"))
+        );
 
         let seen = stub.texts().concat();
         let proto = if door.tls { "https" } else { "http" };
@@ -261,10 +272,10 @@ fn paths_and_requests_that_are_no_websocket_find_nothing_there() {
 
 #[test]
 fn a_service_that_is_not_there_is_a_bad_gateway_for_websockets_too() {
-    let appliance = Appliance::start(&Settings::both().service(
-        "realtime",
-        serde_json::json!({"address": "unix:/nonexistent/socket"}),
-    ));
+    let appliance = Appliance::start(
+        &Settings::both()
+            .service("realtime", serde_json::json!({"address": "unix:/nonexistent/socket"})),
+    );
     for (door, path) in doors(&appliance) {
         let mut client = Client::at(door);
         client.send(upgrade(path));

@@ -1,0 +1,136 @@
+//! Clients that take their time: others are served meanwhile, and memory does not grow.
+
+use std::time::Duration;
+
+use crate::support::appliance::Appliance;
+use crate::support::client::Client;
+use crate::support::settings::Settings;
+use crate::support::stub::{Stub, Visit, ok};
+use crate::support::wait::{SOON, until};
+
+/// Many of each kind, so that a byte kept for each of them would show.
+const CLIENTS: usize = 40;
+
+/// KiB that the daemon may grow by for all of them: a worker's stack and buffers, and the kernel's own
+/// are not counted. Without back-pressure it would be gigabytes.
+const GROWTH: u64 = 12 << 10;
+
+fn world(part: impl Fn(&mut Visit, &str) + Send + Sync + 'static) -> (Stub, Appliance) {
+    let stub = Stub::start(move |visit| {
+        while let Some(head) = visit.head() {
+            if head.contains(" /v2/jobs/endless") {
+                return part(visit, &head);
+            }
+            visit.say(ok("good").as_bytes());
+        }
+    });
+    let appliance = Appliance::start(&Settings::both().speech(stub.address));
+    (stub, appliance)
+}
+
+fn others_are_served(appliance: &Appliance) {
+    for mut client in [Client::plain(appliance.ports.speech), Client::tls(appliance.ports.https)] {
+        for _ in 0..20 {
+            client.send("GET /v2/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            assert_eq!(client.answer("GET").text(), "good");
+        }
+    }
+}
+
+fn half_of_each(appliance: &Appliance) -> Vec<Client> {
+    (0..CLIENTS)
+        .map(|number| match number % 2 {
+            0 => Client::tls(appliance.ports.https),
+            _ => Client::plain(appliance.ports.speech),
+        })
+        .collect()
+}
+
+#[test]
+fn clients_that_stop_reading_hold_up_the_service_and_nobody_else() {
+    let (stub, appliance) = world(|visit, _| {
+        visit.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let chunk = [&b"10000\r\n"[..], &[b'x'; 0x10000], b"\r\n"].concat();
+        while visit.say(&chunk) {}
+    });
+    others_are_served(&appliance);
+    let before = appliance.memory("VmRSS");
+    let mut clients = half_of_each(&appliance);
+    for client in &mut clients {
+        client.send("GET /v2/jobs/endless HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        client.head();
+    }
+    for _ in 0..20 {
+        others_are_served(&appliance);
+        // One byte now and then, as slow as it gets.
+        clients.iter_mut().for_each(|client| drop(client.bytes(1).unwrap()));
+    }
+    let after = appliance.memory("VmRSS");
+    assert!(after < before + GROWTH, "{before} KiB before, {after} KiB after");
+    drop(stub);
+}
+
+#[test]
+fn clients_that_send_a_head_byte_by_byte_are_served_like_others() {
+    let (_stub, appliance) = world(|_, _| {});
+    let before = appliance.memory("VmRSS");
+    let mut clients = half_of_each(&appliance);
+    let head =
+        b"GET /v2/jobs HTTP/1.1\r\nHost: localhost\r\nX: some more to take time over\r\n\r\n";
+    for (number, byte) in head.iter().enumerate() {
+        clients.iter_mut().for_each(|client| client.send([*byte]));
+        if number % 25 == 0 {
+            others_are_served(&appliance);
+        }
+    }
+    for client in &mut clients {
+        assert_eq!(client.answer("GET").text(), "good");
+    }
+    let after = appliance.memory("VmRSS");
+    assert!(after < before + GROWTH, "{before} KiB before, {after} KiB after");
+}
+
+#[test]
+fn clients_that_stop_in_the_middle_of_a_body_hold_up_nobody_else() {
+    let (stub, appliance) = world(|visit, _| visit.await_end());
+    others_are_served(&appliance);
+    let before = appliance.memory("VmRSS");
+    let mut clients = half_of_each(&appliance);
+    for client in &mut clients {
+        client.send(
+            "POST /v2/jobs/endless HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n",
+        );
+        client.send(vec![b'x'; 500_000]);
+    }
+    until(SOON, "the service has every half", || {
+        let halves = stub.recorded().iter().filter(|bytes| bytes.len() > 500_000).count();
+        (halves == CLIENTS).then_some(())
+    });
+    others_are_served(&appliance);
+    let after = appliance.memory("VmRSS");
+    assert!(after < before + GROWTH, "{before} KiB before, {after} KiB after");
+    // Those who leave in the middle are no request to the service.
+    let known = appliance.log().len();
+    drop(clients);
+    until(SOON, "all have gone", || {
+        let gone = appliance.log()[known..].matches("the client went away").count();
+        (gone == CLIENTS).then_some(())
+    });
+    others_are_served(&appliance);
+}
+
+#[test]
+fn a_head_that_never_ends_gets_a_408_and_the_end_of_its_connection() {
+    let (_stub, appliance) = world(|_, _| {});
+    let clients = [Client::plain(appliance.ports.speech), Client::tls(appliance.ports.https)];
+    // The appliance gives 20 seconds.
+    let mut clients = clients.map(|client| client.with_patience(Duration::from_secs(60)));
+    for client in &mut clients {
+        client.send("GET /v2/jobs HTTP/1.1\r\nHost: local");
+    }
+    others_are_served(&appliance);
+    for client in &mut clients {
+        assert_eq!(client.answer("GET").status, 408);
+        assert_eq!(client.to_end().unwrap(), b"");
+    }
+}
