@@ -229,21 +229,10 @@ fn chunk_size(line: &[u8]) -> Result<u64, &'static str> {
 }
 
 /// Fields a trailer must not set: framing, routing, authentication (RFC 9110 section 6.5.1).
+#[rustfmt::skip]
 const NOT_IN_TRAILERS: [&str; 14] = [
-    "content-length",
-    "transfer-encoding",
-    "host",
-    "authorization",
-    "connection",
-    "content-type",
-    "content-encoding",
-    "content-range",
-    "cookie",
-    "set-cookie",
-    "expect",
-    "te",
-    "trailer",
-    "upgrade",
+    "content-length", "transfer-encoding", "host", "authorization", "connection", "content-type",
+    "content-encoding", "content-range", "cookie", "set-cookie", "expect", "te", "trailer", "upgrade",
 ];
 
 fn trailers(section: &[u8]) -> Result<Fields, &'static str> {
