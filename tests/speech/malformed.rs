@@ -57,7 +57,7 @@ fn fault(door: Door, bytes: &[u8], statuses: &[u16]) -> Option<String> {
         Ok(answer) => answer,
         Err(e) => return Some(format!("no answer: {e}")),
     };
-    let behind = client.to_end();
+    let behind = client.until_end();
     if !statuses.contains(&answer.status) {
         return Some(format!("status {} instead of {statuses:?}", answer.status));
     }
@@ -155,7 +155,7 @@ fn a_chunk_that_turns_out_bad_after_the_service_has_the_head_never_becomes_a_who
             });
             let _ = client.try_send(&[&row.bytes[..], &smuggled(path)].concat());
             let status = client.try_answer("POST").map(|answer| answer.status).unwrap_or(0);
-            let behind = client.to_end().unwrap_or_default();
+            let behind = client.until_end().unwrap_or_default();
             let reached = stub.texts().concat();
             let more = reached.strip_prefix(&whole_chunk).unwrap_or(&reached);
             // Whole chunks before the fault may have gone on.

@@ -138,7 +138,7 @@ fn a_chunk_fault_in_the_middle_of_an_answer_cuts_it() {
         client.head();
         assert_eq!(client.bytes(9).unwrap(), b"4\r\ngood\r\n", "{door:?}");
         client.send("x");
-        let rest = client.to_end();
+        let rest = client.until_end();
         assert!(rest.as_ref().is_err_and(was_cut), "{door:?}: {rest:?}");
     }
 }
@@ -174,7 +174,7 @@ fn a_service_that_is_not_there_is_a_bad_gateway_until_it_is() {
         let mut client = Client::at(door).with_patience(PATIENCE);
         client.send("POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 39\r\n\r\nGET /v2/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_eq!(client.answer("POST").status, 502, "{door:?}");
-        assert_eq!(client.to_end().unwrap(), b"", "{door:?}");
+        assert_eq!(client.until_end().unwrap(), b"", "{door:?}");
     }
     let listener = TcpListener::bind(address).unwrap();
     std::thread::spawn(move || {
@@ -260,7 +260,7 @@ fn bytes_behind_an_answer_without_a_body_are_thrown_away() {
             }
             client.send("GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
             assert_eq!(client.answer("GET").status, 404);
-            assert_eq!(client.to_end().unwrap(), b"");
+            assert_eq!(client.until_end().unwrap(), b"");
         }
     }
 }

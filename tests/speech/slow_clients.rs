@@ -131,6 +131,6 @@ fn a_head_that_never_ends_gets_a_408_and_the_end_of_its_connection() {
     others_are_served(&appliance);
     for client in &mut clients {
         assert_eq!(client.answer("GET").status, 408);
-        assert_eq!(client.to_end().unwrap(), b"");
+        assert_eq!(client.until_end().unwrap(), b"");
     }
 }

@@ -51,7 +51,7 @@ fn bodies_of_known_and_unknown_length_pass_both_ways_byte_by_byte_the_same() {
             visit.say(&body);
         }
     });
-    let content: Vec<u8> = (0..100_000_u32).map(|n| (n * n >> 7) as u8).collect();
+    let content: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
     for door in doors(&appliance) {
         let mut client = Client::at(door);
         for round in 0..3 {
@@ -135,7 +135,7 @@ fn a_client_that_waits_for_100_and_is_refused_at_once_is_asked_for_no_body() {
             let head = client.head();
             assert!(head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{door:?}: {head}");
             assert!(head.contains("\r\nConnection: close\r\n"), "{door:?}: {head}");
-            assert_eq!(client.to_end().unwrap(), b"no", "{door:?}");
+            assert_eq!(client.until_end().unwrap(), b"no", "{door:?}");
         }
         assert!(stub.texts().iter().all(|text| text.ends_with("\r\n\r\n")), "{:?}", stub.texts());
     }
@@ -148,7 +148,7 @@ fn the_gates_own_refusal_asks_for_no_body_either() {
         let mut client = Client::at(door);
         client.send("POST /nowhere HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
         assert!(client.head().starts_with("HTTP/1.1 404 "), "{door:?}");
-        client.to_end().unwrap();
+        client.until_end().unwrap();
     }
     assert!(stub.recorded().is_empty());
 }
@@ -168,7 +168,7 @@ fn early_hints_reach_clients_of_http_1_1_and_nobody_gets_a_100_unasked() {
         let mut old = Client::at(door);
         old.send("GET /v2/jobs HTTP/1.0\r\n\r\n");
         assert!(old.head().starts_with("HTTP/1.1 200 OK\r\n"), "{door:?}");
-        assert_eq!(old.to_end().unwrap(), b"hi", "{door:?}");
+        assert_eq!(old.until_end().unwrap(), b"hi", "{door:?}");
     }
 }
 
@@ -282,7 +282,7 @@ fn requests_in_one_packet_are_answered_in_order() {
             "/v2/jobs/5",
         ];
         assert_eq!(answers, expected, "{door:?}");
-        assert_eq!(client.to_end().unwrap(), b"", "{door:?}");
+        assert_eq!(client.until_end().unwrap(), b"", "{door:?}");
     }
     drop(stub);
 }

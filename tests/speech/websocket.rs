@@ -162,7 +162,7 @@ fn a_client_that_has_finished_still_hears_the_service_out() {
         client.head();
         client.send("last word");
         client.finish();
-        assert_eq!(client.to_end().unwrap(), b"answer to the last word", "{door:?}");
+        assert_eq!(client.until_end().unwrap(), b"answer to the last word", "{door:?}");
     }
 }
 
@@ -178,7 +178,7 @@ fn a_service_that_has_finished_still_hears_the_client_out() {
         let mut client = Client::at(door);
         client.send(upgrade(path));
         client.head();
-        assert_eq!(client.to_end().unwrap(), b"I listen", "{door:?}");
+        assert_eq!(client.until_end().unwrap(), b"I listen", "{door:?}");
         client.send(vec![b'x'; 100_000]);
         client.finish();
         until(SOON, "the service has it all", || {
@@ -203,7 +203,7 @@ fn the_last_words_of_a_service_that_hangs_up_on_a_talking_client_arrive() {
             client.send(upgrade(path));
             client.head();
             let sent = client.try_send(&vec![0; 4 << 20]);
-            let heard = client.to_end();
+            let heard = client.until_end();
             let heard = heard.unwrap_or_else(|e| panic!("{door:?}: {e}; sent: {sent:?}"));
             assert_eq!(String::from_utf8_lossy(&heard), words, "{door:?}");
         }

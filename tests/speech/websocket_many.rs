@@ -90,6 +90,6 @@ fn stream(port: u16, number: usize, turns: &AtomicUsize, over: &AtomicBool) -> R
         turns.fetch_add(1, Ordering::SeqCst);
     }
     client.finish();
-    let rest = client.to_end().map_err(|e| format!("the end: {e}"))?;
+    let rest = client.until_end().map_err(|e| format!("the end: {e}"))?;
     if rest.is_empty() { Ok(()) } else { Err(format!("{} bytes too many", rest.len())) }
 }

@@ -159,7 +159,7 @@ impl Client {
                 answer.trailers.push_str(&String::from_utf8_lossy(&line));
             }
         } else {
-            answer.body = self.to_end()?;
+            answer.body = self.until_end()?;
         }
         Ok(())
     }
@@ -183,7 +183,7 @@ impl Client {
     }
 
     /// Everything up to an orderly end; an error if the connection was cut instead.
-    pub(crate) fn to_end(&mut self) -> io::Result<Vec<u8>> {
+    pub(crate) fn until_end(&mut self) -> io::Result<Vec<u8>> {
         loop {
             match self.more() {
                 Ok(()) => {}
