@@ -16,6 +16,7 @@
 //! | `https_port` | 443 | port that redirects point to |
 //! | `services.speech.address` | `127.0.0.1:7082` | `host:port` or `unix:/path` of the REST speech engine |
 //! | `services.realtime.address` | `127.0.0.1:7090` | the same for the realtime engine |
+//! | `services.*.timeout` | 300 | seconds a service may take to begin its answer, and be silent in the middle of it |
 //! | `services.NAME.address` | none, must be given | the same for a service of your own |
 //! | `services.NAME.paths` | none, must be given | path prefixes, each begins and ends with `/`; the longest that fits wins |
 //! | `services.NAME.auth` | `admin` | `admin`: asks for the password as management does; `none`: the service's own affair |

@@ -22,6 +22,8 @@ pub struct Service {
     pub licensed: Vec<String>,
     /// Whether upgrades to WebSocket pass.
     pub websocket: bool,
+    /// Seconds it may take to begin its answer, and be silent in the middle of it; 1 to 86,400.
+    pub timeout: u32,
 }
 
 /// Where a service listens.
@@ -66,6 +68,9 @@ pub(crate) const OWN_PARTS: &[&str] = &["gate", "management", "monitoring"];
 /// Longest name of a service in characters.
 const LONGEST_NAME: usize = 64;
 
+/// Seconds: speech engines think for long.
+const TIMEOUT: u32 = 300;
+
 /// Most services beside the two speech engines.
 const MOST_SERVICES: usize = 64;
 
@@ -99,6 +104,7 @@ impl Service {
             auth: Auth::None,
             licensed: Vec::new(),
             websocket,
+            timeout: TIMEOUT,
         }
     }
 
@@ -136,6 +142,9 @@ pub(super) fn parse(field: Field<'_>) -> Option<Vec<Service>> {
             if let Some(address) = built_in.take("address").and_then(address) {
                 service.address = address;
             }
+            if let Some(seconds) = built_in.take("timeout").and_then(timeout) {
+                service.timeout = seconds;
+            }
             built_in.end();
         }
     }
@@ -169,6 +178,7 @@ fn custom(name: String, field: Field<'_>, others: &[Service]) -> Option<Service>
         Some(methods.map(str::to_owned).collect())
     });
     let websocket = section.take("websocket").map(Field::flag);
+    let timeout = section.take("timeout").map(timeout);
     section.end();
     Some(Service {
         name,
@@ -177,7 +187,12 @@ fn custom(name: String, field: Field<'_>, others: &[Service]) -> Option<Service>
         auth: auth.flatten().unwrap_or(Auth::Admin),
         licensed: licensed.flatten().unwrap_or_default(),
         websocket: websocket.flatten().unwrap_or(false),
+        timeout: timeout.flatten().unwrap_or(TIMEOUT),
     })
+}
+
+fn timeout(field: Field<'_>) -> Option<u32> {
+    field.number("a number of seconds from 1 to 86400", 1..=86_400)
 }
 
 fn address(field: Field<'_>) -> Option<ServiceAddress> {

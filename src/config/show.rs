@@ -55,7 +55,7 @@ fn listener(listen: &Listen) -> Value {
 
 fn service(service: &Service) -> Value {
     if service.is_built_in() {
-        return json!({"address": service.address.to_string()});
+        return json!({"address": service.address.to_string(), "timeout": service.timeout});
     }
     json!({
         "address": service.address.to_string(),
@@ -63,5 +63,6 @@ fn service(service: &Service) -> Value {
         "auth": service.auth.word(),
         "licensed": service.licensed,
         "websocket": service.websocket,
+        "timeout": service.timeout,
     })
 }

@@ -17,11 +17,8 @@ pub(crate) const BODY_PROGRESS: Duration = Duration::from_secs(60);
 /// To reach a service: it is on this machine or beside it.
 pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 
-/// From the last byte of a request to the first of its answer. Speech services think for long.
-pub(crate) const SERVICE_HEAD: Duration = Duration::from_secs(300);
-
-/// Without a byte from a service in the middle of its answer.
-pub(crate) const SERVICE_BODY: Duration = Duration::from_secs(300);
+/// Seconds our own API may take: a license call waits for the authority, but not for so long.
+pub(crate) const OWN_TIMEOUT: u32 = 60;
 
 /// A WebSocket on which neither side says anything; live transcription is never silent for so long.
 pub(crate) const TUNNEL_IDLE: Duration = Duration::from_secs(600);

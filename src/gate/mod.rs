@@ -77,7 +77,8 @@ impl Gate {
         identity: Arc<Live<Identity>>,
         log: Log,
     ) -> Result<Gate, String> {
-        let own = Service::new("management", ServiceAddress::Unix(control_socket.to_owned()));
+        let address = ServiceAddress::Unix(control_socket.to_owned());
+        let own = Service::new("management", address, limits::OWN_TIMEOUT);
         Ok(Gate {
             tls: tls::server_config(config.api, identity)
                 .map_err(|e| format!("cannot set up TLS: {e}"))?,

@@ -219,10 +219,8 @@ impl<'a, 'b> Relay<'a, 'b> {
     fn patience(&self) -> Duration {
         if self.download.is_waiting() || self.waits_for_client() {
             limits::BODY_PROGRESS
-        } else if self.download.has_begun() {
-            limits::SERVICE_BODY
         } else {
-            limits::SERVICE_HEAD
+            self.exchange.route.service.patience
         }
     }
 

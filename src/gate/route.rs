@@ -49,7 +49,11 @@ impl Routes {
             custom: Vec::new(),
         };
         for configured in &config.services {
-            let service = Arc::new(Service::new(&configured.name, configured.address.clone()));
+            let service = Arc::new(Service::new(
+                &configured.name,
+                configured.address.clone(),
+                configured.timeout,
+            ));
             match configured.name.as_str() {
                 "speech" => routes.speech = service,
                 "realtime" => routes.realtime = service,
@@ -177,7 +181,7 @@ mod tests {
 
     fn find(settings: &str, serves: Serves, path: &str, websocket: bool) -> Option<Route> {
         let config = Config::parse(settings.as_bytes()).unwrap();
-        let own = Service::new("management", ServiceAddress::Unix("/control.sock".into()));
+        let own = Service::new("management", ServiceAddress::Unix("/control.sock".into()), 1);
         let target = Target { path: path.to_owned(), query: None, authority: None };
         Routes::new(&config, Arc::new(own)).find(serves, &target, websocket)
     }

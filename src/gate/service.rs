@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
@@ -18,12 +18,15 @@ use crate::config::ServiceAddress;
 pub(crate) struct Service {
     pub(crate) name: String,
     address: ServiceAddress,
+    /// How long it may take to begin its answer, and be silent in the middle of it.
+    pub(crate) patience: Duration,
     idle: Mutex<Vec<(Instant, ServiceStream)>>,
 }
 
 impl Service {
-    pub(crate) fn new(name: &str, address: ServiceAddress) -> Service {
-        Service { name: name.to_owned(), address, idle: Mutex::new(Vec::new()) }
+    pub(crate) fn new(name: &str, address: ServiceAddress, timeout: u32) -> Service {
+        let patience = Duration::from_secs(timeout.into());
+        Service { name: name.to_owned(), address, patience, idle: Mutex::new(Vec::new()) }
     }
 
     /// A connection that has served before and has not been closed since, if there is one.
@@ -95,7 +98,7 @@ fn connect_unix(path: &Path) -> io::Result<UnixStream> {
         match rustix::net::connect(&socket, &address) {
             Ok(()) => return Ok(UnixStream::from(socket)),
             Err(rustix::io::Errno::AGAIN) if Instant::now() < deadline => {
-                std::thread::sleep(std::time::Duration::from_millis(5)); // nothing to wait on: it is not in the queue
+                std::thread::sleep(Duration::from_millis(5)); // nothing to wait on: it is not in the queue
             }
             Err(rustix::io::Errno::AGAIN) => return Err(ErrorKind::TimedOut.into()),
             Err(e) => return Err(e.into()),

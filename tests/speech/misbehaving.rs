@@ -1,7 +1,5 @@
 //! Services that break the protocol: a status that fits or a cut connection, never a wrong body, and
 //! the next request is served.
-//!
-//! Out: waits that end with a deadline of minutes; no settings key makes those shorter.
 
 use std::io::{ErrorKind, Write as _};
 use std::net::TcpListener;

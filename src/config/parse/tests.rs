@@ -30,7 +30,7 @@ const EVERYTHING: &str = r#"{
   ],
   "https_port": 8443,
   "services": {
-    "x": {"address": "unix:/run/x.sock", "paths": ["/x/"], "auth": "none", "licensed": ["POST"], "websocket": true},
+    "x": {"address": "unix:/run/x.sock", "paths": ["/x/"], "auth": "none", "licensed": ["POST"], "websocket": true, "timeout": 5},
     "deeper": {"address": "[::1]:9", "paths": ["/x/deeper/", "/y/"]},
     "speech": {"address": "engine.local:7082"}
   },
@@ -57,7 +57,8 @@ fn everything_given_is_understood() {
     assert_eq!(config.services[0].auth, Auth::Admin);
     assert_eq!(config.services[0].address, ServiceAddress::Tcp { host: "::1".to_owned(), port: 9 });
     assert_eq!(config.services[3].auth, Auth::None);
-    assert!(config.services[3].websocket);
+    assert!(config.services[3].websocket && config.services[3].timeout == 5);
+    assert_eq!(config.services[2].timeout, 300);
     assert!(!config.access_log);
     assert_eq!(config.user.as_deref(), Some("1000:1000"));
     assert_eq!(config.commands.reboot, ["/sbin/reboot", "-f"]);
