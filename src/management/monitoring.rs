@@ -1,6 +1,6 @@
 //! `/monitor/…`: dresses what [`crate::monitor`] sees as the Glances REST API does.
 
-use crate::monitor;
+use crate::monitor::{Monitor, Seen};
 
 use super::answer::{Answer, spaced};
 use super::query::decode;
@@ -17,24 +17,25 @@ const HEADERS: [(&str, &str); 4] = [
     ),
 ];
 
+const PAGE: &str = "text/html; charset=UTF-8";
+
 /// `path` begins with `/`, without the prefix.
-pub(super) fn answer(method: Method, path: &str) -> Answer {
+pub(super) fn answer(monitor: &Monitor, method: Method, path: &str) -> Answer {
     let readable = matches!(method, Method::Get | Method::Head);
-    match monitor::look(readable, &decode(path)) {
-        Ok(value) => Answer {
-            status: 200,
-            content_type: "application/json; charset=utf-8",
-            headers: HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
-            body: spaced(&value),
-        },
-        Err(fault) => Answer {
-            status: fault.status(),
-            content_type: "text/html; charset=UTF-8",
-            headers: match fault {
-                monitor::Fault::WrongMethod => vec![("Allow", "GET".to_owned())],
-                _ => Vec::new(),
-            },
-            body: fault.page().into_bytes(),
-        },
-    }
+    let (content_type, body) = match monitor.look(readable, &decode(path)) {
+        Ok(Seen::Stats(value)) => ("application/json; charset=utf-8", spaced(&value)),
+        Ok(Seen::Limits(value)) => ("application/json", spaced(&value)),
+        Ok(Seen::Active) => (PAGE, b"Active".to_vec()),
+        Err(fault) => {
+            let wrong_method = (fault.status == 405).then(|| ("Allow", "GET".to_owned()));
+            return Answer {
+                status: fault.status,
+                content_type: PAGE,
+                headers: wrong_method.into_iter().collect(),
+                body: fault.page().into_bytes(),
+            };
+        }
+    };
+    let headers = HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    Answer { status: 200, content_type, headers, body }
 }

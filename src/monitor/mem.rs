@@ -1,46 +1,43 @@
 //! `mem`: memory in bytes, from `/proc/meminfo` (proc(5)), counted as Glances counts it.
 
-use std::fs;
+use serde_json::{Value, json};
 
-use serde_json::{Map, Value, json};
+use super::interval::Interval;
+use super::{percent, read};
 
-pub(super) fn look() -> Result<Map<String, Value>, String> {
-    let text = fs::read_to_string("/proc/meminfo").map_err(|fault| fault.to_string())?;
-    parse(&text).ok_or_else(|| "/proc/meminfo has no MemTotal".to_owned())
+pub(super) fn look(_: &Interval) -> Result<Value, String> {
+    parse(&read("/proc/meminfo")?).ok_or_else(|| "/proc/meminfo has no MemTotal".to_owned())
 }
 
-fn parse(meminfo: &str) -> Option<Map<String, Value>> {
-    let bytes = |name: &str| {
-        meminfo.lines().find_map(|line| {
-            let amount = line.strip_prefix(name)?.strip_prefix(':')?;
-            amount.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-        })
-    };
-    let or_zero = |name: &str| bytes(name).unwrap_or(0);
-    let total = bytes("MemTotal").filter(|total| *total > 0)?;
+fn parse(meminfo: &str) -> Option<Value> {
+    let or_zero = |name| bytes(meminfo, name).unwrap_or(0);
+    let total = bytes(meminfo, "MemTotal").filter(|total| *total > 0)?;
     let (buffers, cached) = (or_zero("Buffers"), or_zero("Cached") + or_zero("SReclaimable"));
     // Kernels before 3.14 have no MemAvailable.
     let available =
-        bytes("MemAvailable").unwrap_or(or_zero("MemFree") + buffers + cached).min(total);
+        bytes(meminfo, "MemAvailable").unwrap_or(or_zero("MemFree") + buffers + cached).min(total);
     let used = total - available;
-    let percent = (used as f64 / total as f64 * 1000.0).round() / 10.0;
-    // Glances calls "free" what is available, since that is what programs can still have.
-    let stats = json!({
+    Some(json!({
         "total": total,
         "available": available,
-        "percent": percent,
+        "percent": percent(used, total),
         "used": used,
+        // Glances calls "free" what is available, since that is what programs can still have.
         "free": available,
         "active": or_zero("Active"),
         "inactive": or_zero("Inactive"),
         "buffers": buffers,
         "cached": cached,
         "shared": or_zero("Shmem"),
-    });
-    match stats {
-        Value::Object(stats) => Some(stats),
-        _ => None,
-    }
+    }))
+}
+
+/// An amount of `/proc/meminfo`, which counts in KiB, in bytes.
+pub(super) fn bytes(meminfo: &str, name: &str) -> Option<u64> {
+    meminfo.lines().find_map(|line| {
+        let amount = line.strip_prefix(name)?.strip_prefix(':')?;
+        amount.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    })
 }
 
 #[cfg(test)]

@@ -1,69 +1,156 @@
-//! Monitoring: the Glances REST API v3 (`/api/3/…`), read from `/proc`.
+//! Monitoring: the Glances REST API v3 (`/api/3/…`), read from `/proc` and `/sys`.
 //!
-//! In: routes, plugins (one file each) and the errors a Glances client expects, which are pages, not
-//! JSON. Out: HTTP, which the management API speaks for us, and the `/monitor` prefix, which is off
-//! already. Values come in Glances' own member order.
+//! In: routes (`route`), plugins (one file each), their limits, and the errors a Glances client
+//! expects, which are pages, not JSON (`fault`). Out: HTTP, which the management API speaks for us,
+//! and the `/monitor` prefix, which is off already.
+//!
+//! Nothing happens while nobody asks: whoever asks first in a second reads the counters, and all
+//! others of that second get what was seen. Members stand in the order of Glances 3.1; those that
+//! 3.4 added are there too.
 
+mod core;
+mod cpu;
+mod diskio;
+mod fault;
+mod fs;
+mod interval;
+mod limits;
+mod load;
 mod mem;
-mod page;
+mod memswap;
+mod network;
+mod now;
+mod percpu;
+mod processcount;
+mod quicklook;
+mod route;
+mod system;
+mod uptime;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-/// What one plugin sees, as an object; the error is the cause for the person.
-type Plugin = fn() -> Result<Map<String, Value>, String>;
+pub use self::fault::Fault;
+pub(crate) use self::fs::{Space, spaces};
+use self::interval::{Counters, Interval};
 
-const PLUGINS: &[(&str, Plugin)] = &[("mem", mem::look)];
+/// What one plugin sees in an interval; the error is the cause for the person.
+type Plugin = fn(&Interval) -> Result<Value, String>;
 
-/// Why there is nothing to show.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// 405
-    WrongMethod,
-    /// 404; the path.
-    UnknownPath(String),
-    /// 400; its name.
-    UnknownPlugin(String),
-    /// 404; what was asked of which plugin.
-    UnknownItem {
-        /// The item, or `item=value`.
-        item: String,
-        /// The plugin.
-        plugin: &'static str,
-    },
-    /// 404; the system tells us nothing.
-    Unreadable {
-        /// The plugin.
-        plugin: &'static str,
-        /// Why.
-        cause: String,
-    },
+/// In the order in which Glances lists them.
+#[rustfmt::skip]
+const PLUGINS: &[(&str, Plugin)] = &[
+    ("quicklook",    quicklook::look),
+    ("processcount", processcount::look),
+    ("system",       system::look),
+    ("cpu",          cpu::look),
+    ("load",         load::look),
+    ("percpu",       percpu::look),
+    ("fs",           fs::look),
+    ("core",         core::look),
+    ("memswap",      memswap::look),
+    ("mem",          mem::look),
+    ("now",          now::look),
+    ("uptime",       uptime::look),
+    ("diskio",       diskio::look),
+    ("network",      network::look),
+];
+
+/// How long what was seen is good enough for everybody (Glances: `--cached-time`).
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What a path leads to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seen {
+    /// What was measured.
+    Stats(Value),
+    /// What is known beforehand; Glances sends it without a character set.
+    Limits(Value),
+    /// The word that says that somebody is there.
+    Active,
 }
 
-/// What stands at `path` now; `readable` is whether the method is one that reads.
-pub fn look(readable: bool, path: &str) -> Result<Value, Fault> {
-    let unknown = || Fault::UnknownPath(path.to_owned());
-    let words: Vec<&str> = path.strip_prefix("/api/3/").ok_or_else(unknown)?.split('/').collect();
-    if words.len() > 3 || words.contains(&"") {
-        return Err(unknown());
+/// The eyes of the appliance; shared by all who ask.
+#[derive(Debug, Default)]
+pub struct Monitor(Mutex<Kept>);
+
+/// What was seen in the second that runs.
+#[derive(Debug, Default)]
+struct Kept {
+    since: Option<Instant>,
+    interval: Interval,
+    /// By the plugin's place in the table; looked at only when somebody asks for it.
+    seen: [Option<Result<Arc<Value>, String>>; PLUGINS.len()],
+}
+
+impl Monitor {
+    /// What stands at `path` now; `readable` is whether the method is one that reads.
+    ///
+    /// # Errors
+    /// What Glances would answer: 400, 404 or 405.
+    pub fn look(&self, readable: bool, path: &str) -> Result<Seen, Fault> {
+        if readable { route::look(self, path) } else { Err(Fault::wrong_method()) }
     }
-    if !readable {
-        return Err(Fault::WrongMethod);
+
+    /// What the plugin of this name sees.
+    ///
+    /// # Errors
+    /// Why it sees nothing, for the person.
+    pub fn stats(&self, plugin: &str) -> Result<Arc<Value>, String> {
+        let Some(index) = PLUGINS.iter().position(|(name, _)| *name == plugin) else {
+            return Err(format!("there is no plugin {plugin}"));
+        };
+        // A thread that died in here leaves whole values behind: each is put in its place at once.
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.refresh(Instant::now());
+        kept.see(index)
     }
-    if words == ["pluginslist"] {
-        return Ok(PLUGINS.iter().map(|(name, _)| *name).collect());
+
+    /// Every plugin's stats by its name; what can't be seen is an empty object.
+    fn all(&self) -> Value {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.refresh(Instant::now());
+        let seen: Vec<_> = (0..PLUGINS.len()).map(|index| kept.see(index)).collect();
+        drop(kept);
+        let stats = seen.into_iter().map(|seen| seen.map_or(json!({}), Arc::unwrap_or_clone));
+        PLUGINS.iter().map(|(name, _)| (*name).to_owned()).zip(stats).collect::<Map<_, _>>().into()
     }
-    let Some((plugin, seen)) = PLUGINS.iter().find(|(name, _)| *name == words[0]) else {
-        return Err(Fault::UnknownPlugin(words[0].to_owned()));
-    };
-    let stats = seen().map_err(|cause| Fault::Unreadable { plugin, cause })?;
-    match words[1..] {
-        [] => Ok(Value::Object(stats)),
-        [item] => match stats.get(item) {
-            Some(value) => Ok(json!({item: value})),
-            None => Err(Fault::UnknownItem { item: item.to_owned(), plugin }),
-        },
-        // Glances looks for a value in lists only; these plugins are objects.
-        _ => Err(Fault::UnknownItem { item: format!("({}={})", words[1], words[2]), plugin }),
+}
+
+impl Kept {
+    fn refresh(&mut self, now: Instant) {
+        let age = self.since.map(|since| now.saturating_duration_since(since));
+        if age.is_some_and(|age| age < FRESH) {
+            return;
+        }
+        self.interval.advance(Counters::read(), age);
+        self.since = Some(now);
+        self.seen = Default::default();
+    }
+
+    fn see(&mut self, index: usize) -> Result<Arc<Value>, String> {
+        let seen = &mut self.seen[index];
+        seen.get_or_insert_with(|| PLUGINS[index].1(&self.interval).map(Arc::new)).clone()
+    }
+}
+
+/// `part` of `whole` in percent with one decimal, as Glances rounds it; 0 of nothing is 0.
+fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { tenths(part as f64 / whole as f64 * 100.0) }
+}
+
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+/// A file of `/proc` or `/sys`; the error names it.
+fn read(path: &str) -> Result<String, String> {
+    // Names of disks, mounts and processes are bytes, and one odd name must not hide all others.
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(fault) => Err(format!("{path}: {fault}")),
     }
 }
 
@@ -71,52 +158,48 @@ pub fn look(readable: bool, path: &str) -> Result<Value, Fault> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use serde_json::json;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
 
-    use super::{Fault, look};
+    use serde_json::Value;
 
-    #[test]
-    fn a_plugin_an_item_and_the_list_are_found() {
-        assert_eq!(look(true, "/api/3/pluginslist").unwrap(), json!(["mem"]));
-        let all = look(true, "/api/3/mem").unwrap();
-        let total = look(true, "/api/3/mem/total").unwrap();
-        assert_eq!(total, json!({"total": all["total"]}));
-    }
+    use super::{FRESH, Kept, Monitor, PLUGINS};
 
     #[test]
-    fn what_is_not_there_is_said_as_glances_says_it() {
-        let fault = look(true, "/api/3/nosuch").unwrap_err();
-        assert_eq!(
-            (fault.status(), fault.text()),
-            (400, "Unknown plugin nosuch (available plugins: ['mem'])".to_owned())
-        );
-        let fault = look(true, "/api/3/mem/nosuch").unwrap_err();
-        assert_eq!(
-            (fault.status(), fault.text()),
-            (404, "Cannot get item nosuch in plugin mem".to_owned())
-        );
-        let fault = look(true, "/api/3/mem/total/x").unwrap_err();
-        assert_eq!(
-            (fault.status(), fault.text()),
-            (404, "Cannot get item (total=x) in plugin mem".to_owned())
-        );
-        for path in [
-            "/",
-            "/api/3",
-            "/api/3/",
-            "/api/3/mem/",
-            "/api/2/mem",
-            "/api/3/mem/a/b/c",
-            "/api/3//mem",
-        ] {
-            assert_eq!(look(true, path).unwrap_err(), Fault::UnknownPath(path.to_owned()));
+    fn every_plugin_sees_this_machine() {
+        let all = Monitor::default().all();
+        for (name, _) in PLUGINS {
+            let empty = match &all[name] {
+                Value::Object(members) => members.is_empty(),
+                Value::String(text) => text.is_empty(),
+                // A container may show no disk, no mount and no interface.
+                Value::Array(_) => false,
+                _ => true,
+            };
+            assert!(!empty, "{name}: {}", all[name]);
         }
     }
 
     #[test]
-    fn only_reading_is_allowed() {
-        let fault = look(false, "/api/3/mem").unwrap_err();
-        assert_eq!((fault.status(), fault.text()), (405, "Method not allowed.".to_owned()));
-        assert_eq!(look(false, "/x").unwrap_err().status(), 404);
+    fn within_a_second_everybody_gets_the_same() {
+        let mut kept = Kept::default();
+        let cpu = PLUGINS.iter().position(|(name, _)| *name == "cpu").unwrap();
+        let begin = Instant::now();
+        kept.refresh(begin);
+        let first = kept.see(cpu).unwrap();
+        kept.refresh(begin + FRESH - Duration::from_millis(1));
+        assert!(Arc::ptr_eq(&first, &kept.see(cpu).unwrap()));
+        kept.refresh(begin + FRESH * 3);
+        let second = kept.see(cpu).unwrap();
+        assert!(!Arc::ptr_eq(&first, &second));
+        assert_eq!(second["time_since_update"], 3.0);
+    }
+
+    #[test]
+    fn the_first_look_tells_what_was_since_the_boot() {
+        let monitor = Monitor::default();
+        let cpu = monitor.stats("cpu").unwrap();
+        assert!(cpu["time_since_update"].as_f64().unwrap() > 1.0, "{cpu}");
+        assert!(cpu["ctx_switches"].as_u64().unwrap() > 0, "{cpu}");
     }
 }

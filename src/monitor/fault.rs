@@ -1,0 +1,102 @@
+//! Errors in Glances' own words, and as Glances shows them: a small page with the text in `<pre>`.
+
+use super::PLUGINS;
+
+/// Why there is nothing to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// 400, 404 or 405.
+    pub status: u16,
+    /// The sentence in the page, not yet escaped.
+    pub text: String,
+}
+
+impl Fault {
+    fn bad(text: String) -> Fault {
+        Fault { status: 400, text }
+    }
+
+    fn absent(text: String) -> Fault {
+        Fault { status: 404, text }
+    }
+
+    pub(super) fn wrong_method() -> Fault {
+        Fault { status: 405, text: "Method not allowed.".to_owned() }
+    }
+
+    /// No route; Glances looks for a file of its web pages then.
+    pub(super) fn no_route() -> Fault {
+        Fault::absent("File does not exist.".to_owned())
+    }
+
+    pub(super) fn unknown_plugin(name: &str) -> Fault {
+        let known: Vec<String> = PLUGINS.iter().map(|(name, _)| format!("'{name}'")).collect();
+        Fault::bad(format!("Unknown plugin {name} (available plugins: [{}])", known.join(", ")))
+    }
+
+    pub(super) fn unknown_argument(name: &str) -> Fault {
+        Fault::bad(format!("Unknown argument item {name}"))
+    }
+
+    pub(super) fn unknown_configuration(name: &str) -> Fault {
+        Fault::bad(format!("Unknown configuration item {name}"))
+    }
+
+    pub(super) fn unknown_item(item: &str, plugin: &str) -> Fault {
+        Fault::absent(format!("Cannot get item {item} in plugin {plugin}"))
+    }
+
+    pub(super) fn unknown_value(item: &str, value: &str, plugin: &str) -> Fault {
+        Fault::absent(format!("Cannot get item ({item}={value}) in plugin {plugin}"))
+    }
+
+    /// `what` Glances can tell and we can't, and why.
+    pub(super) fn unavailable(what: &str, cause: &str) -> Fault {
+        Fault::absent(format!("Cannot get {what} ({cause})"))
+    }
+
+    /// The page.
+    pub fn page(&self) -> String {
+        let title = match self.status {
+            400 => "Error: 400 Bad Request",
+            405 => "Error: 405 Method Not Allowed",
+            _ => "Error: 404 Not Found",
+        };
+        let text = escaped(&self.text);
+        format!(
+            "<!DOCTYPE html>\n<html>\n<head><title>{title}</title></head>\n\
+             <body>\n<h1>{title}</h1>\n<pre>{text}</pre>\n</body>\n</html>\n"
+        )
+    }
+}
+
+/// What was asked for comes back in the page, so it must not become part of it.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#039;"),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Fault;
+
+    #[test]
+    fn what_was_asked_for_cannot_write_the_page() {
+        let page = Fault::unknown_plugin("<script>'\"&").page();
+        assert!(
+            page.contains("Unknown plugin &lt;script&gt;&#039;&quot;&amp; (available"),
+            "{page}"
+        );
+        assert!(page.contains("<title>Error: 400 Bad Request</title>"));
+    }
+}

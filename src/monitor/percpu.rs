@@ -1,0 +1,62 @@
+//! `percpu`: as `cpu`, for each processor that is on line.
+
+use serde_json::{Value, json};
+
+use super::cpu::{
+    GUEST, GUEST_NICE, IDLE, IOWAIT, IRQ, NICE, SOFTIRQ, STEAL, SYSTEM, Times, USER, numbers,
+};
+use super::interval::Interval;
+use super::tenths;
+
+pub(super) fn look(interval: &Interval) -> Result<Value, String> {
+    let (before, now) = (&interval.before.stat, &interval.now.stat);
+    if now.is_empty() {
+        return Err("/proc/stat can't be read".to_owned());
+    }
+    let all = numbers(now).filter_map(|number| {
+        let name = format!("cpu{number}");
+        let spent = Times::of(now, &name)?.since(Times::of(before, &name));
+        Some(json!({
+            "key": "cpu_number",
+            "cpu_number": number,
+            "total": tenths(100.0 - spent.share(IDLE)),
+            "user": spent.share(USER),
+            "system": spent.share(SYSTEM),
+            "idle": spent.share(IDLE),
+            "nice": spent.share(NICE),
+            "iowait": spent.share(IOWAIT),
+            "irq": spent.share(IRQ),
+            "softirq": spent.share(SOFTIRQ),
+            "steal": spent.share(STEAL),
+            "guest": spent.share(GUEST),
+            "guest_nice": spent.share(GUEST_NICE),
+        }))
+    });
+    Ok(all.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::cpu::tests::{BEFORE, NOW, interval};
+    use super::look;
+
+    #[test]
+    fn every_processor_has_its_own_shares() {
+        let seen = look(&interval(BEFORE, NOW)).unwrap();
+        assert_eq!(
+            seen[1].to_string(),
+            r#"{"key":"cpu_number","cpu_number":1,"total":62.5,"user":0.0,"system":50.0,"idle":37.5,"nice":0.0,"iowait":12.5,"irq":0.0,"softirq":0.0,"steal":0.0,"guest":0.0,"guest_nice":0.0}"#
+        );
+        assert_eq!((&seen[0]["user"], &seen[0]["total"]), (&83.3.into(), &100.0.into()));
+        assert_eq!(seen.as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_processor_that_came_meanwhile_counts_from_its_coming() {
+        let before = BEFORE.replace("cpu1", "cpu7");
+        assert_eq!(look(&interval(&before, NOW)).unwrap()[1]["cpu_number"], 1);
+        assert!(look(&interval(BEFORE, "")).is_err());
+    }
+}
