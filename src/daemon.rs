@@ -32,8 +32,12 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
     let tls_dir = config.state_dir.join("tls");
     let mut wishes = Wishes::listen(&[&config.state_dir, &tls_dir])
         .map_err(|e| format!("cannot catch signals: {e}"))?;
-    let context =
-        Context { config: Arc::clone(&config), keeper: Arc::clone(&keeper), log: log.clone() };
+    let context = Context {
+        config: Arc::clone(&config),
+        keeper: Arc::clone(&keeper),
+        log: log.clone(),
+        monitor: Arc::default(),
+    };
     let management = management::start(&config.run_dir, context)?;
     let gate = Gate::new(
         Arc::clone(&config),

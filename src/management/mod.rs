@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::log::Log;
+use crate::monitor::Monitor;
 use crate::security::Keeper;
 
 pub mod client;
@@ -42,4 +43,6 @@ pub struct Context {
     pub keeper: Arc<Keeper>,
     /// Where operations and security events are written.
     pub log: Log,
+    /// What the machine does at the moment.
+    pub monitor: Arc<Monitor>,
 }

@@ -37,7 +37,7 @@ const TABLE: &[(In, &str, Method, Handler)] = &[
 /// Finds the handler and lets it answer.
 pub(super) fn answer(context: &Context, request: &mut Request<'_>) -> Answer {
     if let Some(path) = request.path.strip_prefix("/monitor/") {
-        return monitoring::answer(request.method, &format!("/{path}"));
+        return monitoring::answer(&context.monitor, request.method, &format!("/{path}"));
     }
     let rows: Vec<&(In, &str, Method, Handler)> = match mounted(context.config.api, &request.path) {
         Some((generation, path)) => TABLE
