@@ -2,18 +2,27 @@
 //!
 //! A line is `<time> <level> <text>`; the level of a security event is `security`, so that
 //! `grep ' security '` is the audit trail, and that of a request is `access`. What strangers send is escaped before it is written, and
-//! nothing secret is ever passed in.
+//! nothing secret is ever passed in. The last lines are also kept in memory (`recent`).
+
+mod recent;
 
 use std::fmt::{self, Display, Write as _};
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+pub(crate) use self::recent::Kind;
+use self::recent::Recent;
 use crate::utc;
 
 /// Where lines go; cheap to clone and handed down from the daemon.
 #[derive(Clone)]
-pub struct Log(Arc<dyn Fn(&str) + Send + Sync>);
+pub struct Log(Arc<Shared<dyn Fn(&str) + Send + Sync>>);
+
+struct Shared<Sink: ?Sized> {
+    recent: Recent,
+    sink: Sink,
+}
 
 /// Characters a line may have; what is longer is cut, so that a stranger can't fill the disk with one request.
 const LONGEST_LINE: usize = 2_000;
@@ -21,14 +30,14 @@ const LONGEST_LINE: usize = 2_000;
 impl Log {
     /// Writes to standard error. A line that can't be written is lost, and nothing stops for it.
     pub fn to_stderr() -> Log {
-        Log(Arc::new(|line| {
+        Log::to(|line| {
             let _ = std::io::stderr().write_all(line.as_bytes());
-        }))
+        })
     }
 
     /// Hands every line to `sink`, for tests.
     pub fn to(sink: impl Fn(&str) + Send + Sync + 'static) -> Log {
-        Log(Arc::new(sink))
+        Log(Arc::new(Shared { recent: Recent::default(), sink }))
     }
 
     /// What an operator may want to know.
@@ -56,12 +65,24 @@ impl Log {
         self.line("access", record);
     }
 
+    /// The last `count` lines of a kind that `wanted` wants, the oldest first, each with its end.
+    pub(crate) fn recent(
+        &self,
+        kind: Kind,
+        count: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
+        self.0.recent.last(kind, count, wanted)
+    }
+
     fn line(&self, level: &str, text: &dyn Display) {
         let now = utc::format(utc::unix_seconds(SystemTime::now()));
         let mut line = String::with_capacity(120);
         let _ = write!(Escaped(&mut line), "{now} {level} {text}");
         line.push('\n');
-        (self.0)(&line);
+        (self.0.sink)(&line);
+        let kind = if level == "access" { Kind::Access } else { Kind::Operation };
+        self.0.recent.keep(kind, line);
     }
 }
 
