@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use zeroize::Zeroizing;
 
 use super::LARGEST_BODY;
+use super::query::decode;
 use crate::security::Actor;
 
 /// A method of the API.
@@ -86,6 +87,11 @@ impl Request<'_> {
             (Ok(read), Some(length)) if read < length => Err(BodyFault::CutOff),
             (Ok(_), _) => Ok(body),
         }
+    }
+
+    /// The last segment of the path, decoded.
+    pub(super) fn name(&self) -> String {
+        decode(self.path.rsplit('/').next().unwrap_or_default())
     }
 
     /// Who asks, for the security log.

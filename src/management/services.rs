@@ -4,6 +4,7 @@
 //! the same time, so that the answer takes no longer than the slowest one may.
 
 use std::net::{TcpStream, ToSocketAddrs as _};
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +32,11 @@ pub(super) fn list(context: &Context, request: &mut Request<'_>) -> Answer {
     Answer::json(&json!({"service_status": all}))
 }
 
+/// Whether the list holds a service of this name.
+pub(super) fn is_listed(config: &Config, name: &str) -> bool {
+    OWN_PARTS.contains(&name) || config.services.iter().any(|service| service.name == name)
+}
+
 /// Every service as `{"service", "status"}`, for a caller who knows whether the daemon runs.
 pub(crate) fn states(config: &Config, daemon_runs: bool) -> Vec<Value> {
     filtered(config, daemon_runs, |_| true)
@@ -40,7 +46,10 @@ fn filtered(config: &Config, daemon_runs: bool, asked: impl Fn(&str) -> bool) ->
     let configured: Vec<&Service> =
         config.services.iter().filter(|service| asked(&service.name)).collect();
     let running = look(&configured);
-    let own = OWN_PARTS.iter().filter(|name| asked(name)).map(|name| entry(name, daemon_runs));
+    // The gate and this API live and die with the daemon; monitoring also needs something to look at.
+    let runs =
+        |name: &str| daemon_runs && (name != "monitoring" || Path::new("/proc/meminfo").exists());
+    let own = OWN_PARTS.iter().filter(|name| asked(name)).map(|name| entry(name, runs(name)));
     let others = configured
         .iter()
         .enumerate()
@@ -53,7 +62,7 @@ fn entry(name: &str, running: bool) -> Value {
 }
 
 /// Indices of those that took a connection in time.
-fn look(services: &[&Service]) -> Vec<usize> {
+pub(super) fn look(services: &[&Service]) -> Vec<usize> {
     let (found, answers) = mpsc::channel();
     let until = Instant::now() + PATIENCE;
     for (index, service) in services.iter().enumerate() {

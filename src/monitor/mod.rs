@@ -22,6 +22,7 @@ mod network;
 mod now;
 mod percpu;
 mod processcount;
+pub(crate) mod processor;
 mod quicklook;
 mod route;
 mod system;

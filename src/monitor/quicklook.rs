@@ -1,14 +1,13 @@
 //! `quicklook`: the few numbers of the top line, and what the processor is.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::{cpu, mem, memswap, percpu, read};
+use super::processor::{cpuinfo, frequencies, values};
+use super::{cpu, mem, memswap, percpu};
 
 pub(super) fn look(interval: &Interval) -> Result<Value, String> {
-    let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
+    let cpuinfo = cpuinfo();
     let (current, highest) = frequencies(&cpuinfo);
     Ok(json!({
         "cpu": cpu::look(interval)?["total"],
@@ -19,51 +18,4 @@ pub(super) fn look(interval: &Interval) -> Result<Value, String> {
         "cpu_hz_current": current,
         "cpu_hz": highest,
     }))
-}
-
-/// Current and highest frequency in Hz, the mean of all processors. Virtual machines often tell the
-/// first only; the second is 0 then. Machines that tell neither have none.
-fn frequencies(cpuinfo: &str) -> (Option<f64>, Option<f64>) {
-    let told = mean(values(cpuinfo, "cpu MHz").filter_map(|mhz| mhz.parse().ok()));
-    let told = told.map(|mhz| mhz * 1e6);
-    let policies = fs::read_dir("/sys/devices/system/cpu/cpufreq").into_iter().flatten().flatten();
-    let (mut current, mut highest) = (Vec::new(), Vec::new());
-    for policy in policies.map(|entry| entry.path()) {
-        let khz = |file: &str| -> Option<f64> {
-            fs::read_to_string(policy.join(file)).ok()?.trim().parse().ok()
-        };
-        current.extend(khz("scaling_cur_freq"));
-        highest.extend(khz("scaling_max_freq"));
-    }
-    let hertz = |khz: Vec<f64>| mean(khz.into_iter()).map(|khz| khz * 1e3);
-    let current = told.or(hertz(current));
-    (current, current.and(hertz(highest).or(Some(0.0))))
-}
-
-fn mean(numbers: impl Iterator<Item = f64>) -> Option<f64> {
-    let (count, sum) = numbers.fold((0.0, 0.0), |(count, sum), number| (count + 1.0, sum + number));
-    (count > 0.0).then(|| sum / count)
-}
-
-/// Every value of `/proc/cpuinfo` under this name.
-pub(super) fn values<'a>(cpuinfo: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
-    cpuinfo.lines().filter_map(move |line| {
-        let (key, value) = line.split_once(':')?;
-        (key.trim_end() == name).then(|| value.trim())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{frequencies, values};
-
-    const CPUINFO: &str = "processor\t: 0\nmodel name\t: A B @ 2.0GHz\ncpu MHz\t\t: 2000.500\n\n\
-        processor\t: 1\nmodel name\t: A B @ 2.0GHz\ncpu MHz\t\t: 1000.500\nflags\t\t: fpu sse\n";
-
-    #[test]
-    fn the_processor_is_named_and_its_frequency_is_the_mean() {
-        assert_eq!(values(CPUINFO, "model name").next(), Some("A B @ 2.0GHz"));
-        assert_eq!(values(CPUINFO, "model").next(), None);
-        assert_eq!(frequencies(CPUINFO).0, Some(1_500_500_000.0));
-    }
 }
