@@ -37,6 +37,7 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
         keeper: Arc::clone(&keeper),
         log: log.clone(),
         monitor: Arc::default(),
+        turns: Arc::default(),
     };
     let management = management::start(&config.run_dir, context)?;
     let gate = Gate::new(

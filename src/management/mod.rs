@@ -16,17 +16,27 @@ use crate::security::Keeper;
 pub mod client;
 
 mod answer;
+mod commands;
+mod cpu_info;
+mod free_storage;
+mod health;
 mod host;
+mod logs;
+mod mem_info;
 mod monitoring;
 mod ping;
+mod power;
 mod query;
 mod request;
+mod resource;
+mod restart;
 mod security;
 mod server;
 mod services;
 mod socket;
 mod table;
 
+pub use commands::Turns;
 pub(crate) use security::certificate::describe as describe_certificate;
 pub use server::{Handle, start};
 pub(crate) use services::states as service_states;
@@ -45,4 +55,6 @@ pub struct Context {
     pub log: Log,
     /// What the machine does at the moment.
     pub monitor: Arc<Monitor>,
+    /// Which of the configured commands are under way.
+    pub turns: Arc<Turns>,
 }

@@ -5,11 +5,15 @@ use crate::config::Api;
 use super::answer::{Answer, Code};
 use super::request::{Method, Request};
 use super::security::{admin_password, certificate, insecure_ports, reset};
-use super::{Context, host, monitoring, ping, services};
+use super::{
+    Context, cpu_info, free_storage, health, host, logs, mem_info, monitoring, ping, power,
+    resource, restart, services,
+};
 
 type Handler = fn(&Context, &mut Request<'_>) -> Answer;
 
-/// Under which generations a path is mounted; its row leaves the `/v1` or `/v2` out.
+/// Under which generations a path is mounted; its row leaves the `/v1` or `/v2` out. A `*` at its end
+/// is any one segment, which the handler reads with [`Request::name`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum In {
     V1,
@@ -24,6 +28,15 @@ const TABLE: &[(In, &str, Method, Handler)] = &[
     (In::V1,   "/management/ping",            Method::Get,    ping::management),
     (In::V1,   "/management/license/ping",    Method::Get,    ping::license),
     (In::V1,   "/management/services",        Method::Get,    services::list),
+    (In::V1,   "/management/services",        Method::Delete, restart::services),
+    (In::V1,   "/management/resource/*",      Method::Get,    resource::show),
+    (In::V1,   "/management/freestorage",     Method::Get,    free_storage::show),
+    (In::V1,   "/management/logs/*",          Method::Get,    logs::show),
+    (In::Both, "/management/reboot",          Method::Delete, power::reboot),
+    (In::Both, "/management/shutdown",        Method::Delete, power::shutdown),
+    (In::V2,   "/management/health",          Method::Get,    health::show),
+    (In::V2,   "/management/cpuinfo",         Method::Get,    cpu_info::show),
+    (In::V2,   "/management/meminfo",         Method::Get,    mem_info::show),
     (In::Both, "/security/sslcertificate",    Method::Get,    certificate::show),
     (In::Both, "/security/sslcertificate",    Method::Post,   certificate::replace),
     (In::Both, "/security/insecureports",     Method::Get,    insecure_ports::show),
@@ -42,7 +55,7 @@ pub(super) fn answer(context: &Context, request: &mut Request<'_>) -> Answer {
     let rows: Vec<&(In, &str, Method, Handler)> = match mounted(context.config.api, &request.path) {
         Some((generation, path)) => TABLE
             .iter()
-            .filter(|row| row.1 == path && (row.0 == generation || row.0 == In::Both))
+            .filter(|row| fits(row.1, path) && (row.0 == generation || row.0 == In::Both))
             .collect(),
         None => Vec::new(),
     };
@@ -62,6 +75,13 @@ fn mounted(api: Api, path: &str) -> Option<(In, &str)> {
         (Some(rest), _) if api.v1 => Some((In::V1, rest)),
         (_, Some(rest)) if api.v2 => Some((In::V2, rest)),
         _ => None,
+    }
+}
+
+fn fits(row: &str, path: &str) -> bool {
+    match row.strip_suffix('*').map(|folder| path.strip_prefix(folder)) {
+        None => row == path,
+        Some(name) => name.is_some_and(|name| !name.is_empty() && !name.contains('/')),
     }
 }
 

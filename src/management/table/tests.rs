@@ -30,7 +30,16 @@ impl World {
         let config = Arc::new(Config::parse(settings.as_bytes()).unwrap());
         let log = Log::to(|_| {});
         let keeper = Arc::new(Keeper::open(&folder, config.api, log.clone()).unwrap());
-        World { folder, context: Context { config, keeper, log, monitor: Arc::default() } }
+        World {
+            folder,
+            context: Context {
+                config,
+                keeper,
+                log,
+                monitor: Arc::default(),
+                turns: Arc::default(),
+            },
+        }
     }
 
     fn ask(&self, method: &str, target: &str, body: &str) -> (u16, String) {
