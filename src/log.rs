@@ -17,11 +17,11 @@ use crate::utc;
 
 /// Where lines go; cheap to clone and handed down from the daemon.
 #[derive(Clone)]
-pub struct Log(Arc<Shared<dyn Fn(&str) + Send + Sync>>);
+pub struct Log(Arc<Shared>);
 
-struct Shared<Sink: ?Sized> {
+struct Shared {
     recent: Recent,
-    sink: Sink,
+    sink: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 /// Characters a line may have; what is longer is cut, so that a stranger can't fill the disk with one request.
@@ -37,7 +37,7 @@ impl Log {
 
     /// Hands every line to `sink`, for tests.
     pub fn to(sink: impl Fn(&str) + Send + Sync + 'static) -> Log {
-        Log(Arc::new(Shared { recent: Recent::default(), sink }))
+        Log(Arc::new(Shared { recent: Recent::default(), sink: Box::new(sink) }))
     }
 
     /// What an operator may want to know.

@@ -32,11 +32,11 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_example_of_the_original_comes_out() {
+    fn the_percentage_has_the_digits_of_the_original() {
         let mem = json!({"total": 32_862_660_u64 * 1024, "available": 27_963_724_u64 * 1024});
         assert_eq!(
             super::told(&mem).to_string(),
-            r#"{"available_kb":27963724,"total_kb":32862660,"usage_percentage":14.907303,"used_kb":4898936}"#
+            r#"{"available_kb":27963724,"total_kb":32862660,"usage_percentage":14.907302,"used_kb":4898936}"#
         );
     }
 }
