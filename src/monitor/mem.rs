@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use super::interval::Interval;
 use super::{percent, read};
 
+const NO_TOTAL: &str = "/proc/meminfo has no MemTotal";
+
 pub(super) fn look(_: &Interval) -> Result<Value, String> {
-    parse(&read("/proc/meminfo")?).ok_or_else(|| "/proc/meminfo has no MemTotal".to_owned())
+    parse(&read("/proc/meminfo")?).ok_or_else(|| NO_TOTAL.to_owned())
 }
 
 fn parse(meminfo: &str) -> Option<Value> {
@@ -32,6 +34,30 @@ fn parse(meminfo: &str) -> Option<Value> {
     }))
 }
 
+/// What `free` of procps tells, in bytes. What is used here has no part in caches, so that it and what
+/// is available are not all there is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// More than 0.
+    pub(crate) total: u64,
+    pub(crate) available: u64,
+    pub(crate) used: u64,
+}
+
+impl Memory {
+    pub(crate) fn look() -> Result<Memory, String> {
+        Memory::parse(&read("/proc/meminfo")?).ok_or_else(|| NO_TOTAL.to_owned())
+    }
+
+    fn parse(meminfo: &str) -> Option<Memory> {
+        let stats = parse(meminfo)?;
+        let number = |member: &str| stats[member].as_u64().unwrap_or(0);
+        let idle = bytes(meminfo, "MemFree").unwrap_or(0) + number("buffers") + number("cached");
+        let total = number("total");
+        Some(Memory { total, available: number("available"), used: total.saturating_sub(idle) })
+    }
+}
+
 /// An amount of `/proc/meminfo`, which counts in KiB, in bytes.
 pub(super) fn bytes(meminfo: &str, name: &str) -> Option<u64> {
     meminfo.lines().find_map(|line| {
@@ -44,7 +70,7 @@ pub(super) fn bytes(meminfo: &str, name: &str) -> Option<u64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::parse;
+    use super::{Memory, parse};
 
     const SAMPLE: &str = "MemTotal:       1000 kB\nMemFree:         100 kB\nMemAvailable:    972 kB\n\
         Buffers:           7 kB\nCached:           20 kB\nSwapCached:        1 kB\nActive:           50 kB\n\
@@ -57,6 +83,12 @@ mod tests {
             stats,
             r#"{"total":1024000,"available":995328,"percent":2.8,"used":28672,"free":995328,"active":51200,"inactive":61440,"buffers":7168,"cached":25600,"shared":9216}"#
         );
+    }
+
+    #[test]
+    fn caches_are_neither_free_nor_used() {
+        let memory = Memory { total: 1000 << 10, available: 972 << 10, used: 868 << 10 };
+        assert_eq!(Memory::parse(SAMPLE), Some(memory));
     }
 
     #[test]

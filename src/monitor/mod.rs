@@ -16,7 +16,7 @@ mod fs;
 mod interval;
 mod limits;
 mod load;
-mod mem;
+pub(crate) mod mem;
 mod memswap;
 mod network;
 mod now;

@@ -128,7 +128,8 @@ fn processor_and_memory_are_told_in_the_shape_of_the_original() {
 
         let mem = ask(&appliance, way, &[], "/v2/management/meminfo").ok().json();
         let kib = |member: &str| mem[member].as_u64().unwrap();
-        assert_eq!(kib("available_kb") + kib("used_kb"), kib("total_kb"), "{mem}");
+        assert!(kib("available_kb") <= kib("total_kb"), "{mem}");
+        assert!((1..kib("total_kb")).contains(&kib("used_kb")), "{mem}");
         let share = kib("used_kb") as f64 / kib("total_kb") as f64 * 100.0;
         assert!((mem["usage_percentage"].as_f64().unwrap() - share).abs() < 0.001, "{mem}");
     }
