@@ -36,7 +36,8 @@ impl Routes {
             custom: Vec::new(),
         };
         for configured in &config.services {
-            let service = Arc::new(Service::new(&configured.name, configured.address.clone()));
+            let service = Service::new(&configured.name, configured.address.clone());
+            let service = Arc::new(service.licensed(&configured.licensed));
             match configured.name.as_str() {
                 "speech" => routes.speech = service,
                 "realtime" => routes.realtime = service,

@@ -17,13 +17,24 @@ use crate::config::ServiceAddress;
 /// A service and its idle connections.
 pub(crate) struct Service {
     pub(crate) name: String,
+    /// Methods that need a valid license; empty for our own and the two speech engines.
+    pub(crate) licensed: Vec<String>,
     address: ServiceAddress,
     idle: Mutex<Vec<(Instant, ServiceStream)>>,
 }
 
 impl Service {
     pub(crate) fn new(name: &str, address: ServiceAddress) -> Service {
-        Service { name: name.to_owned(), address, idle: Mutex::new(Vec::new()) }
+        Service {
+            name: name.to_owned(),
+            licensed: Vec::new(),
+            address,
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    pub(crate) fn licensed(self, methods: &[String]) -> Service {
+        Service { licensed: methods.to_vec(), ..self }
     }
 
     /// A connection that has served before and has not been closed since, if there is one.
