@@ -20,6 +20,7 @@ pub(super) struct Answer {
 /// What an error is, in the numbers of gRPC that the original's clients know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Code {
+    InvalidArgument = 3,
     NotFound = 5,
     Unimplemented = 12,
     Internal = 13,
@@ -28,6 +29,7 @@ pub(super) enum Code {
 impl Code {
     fn status(self) -> u16 {
         match self {
+            Code::InvalidArgument => 400,
             Code::NotFound => 404,
             Code::Unimplemented => 501,
             Code::Internal => 500,

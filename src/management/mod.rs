@@ -16,6 +16,7 @@ pub mod client;
 
 mod answer;
 mod host;
+mod license;
 mod monitoring;
 mod ping;
 mod query;
@@ -25,9 +26,10 @@ mod server;
 mod services;
 mod socket;
 mod table;
+mod usage;
 
 pub(crate) use security::certificate::describe as describe_certificate;
-pub use server::{Handle, start};
+pub use server::{Handle, start, start_usage};
 pub(crate) use services::states as service_states;
 
 /// Largest body of a request in bytes; certificates and keys have a few thousand.
@@ -40,6 +42,8 @@ pub struct Context {
     pub config: Arc<Config>,
     /// Keeper of certificate, password and plain HTTP.
     pub keeper: Arc<Keeper>,
+    /// The worker that owns the license.
+    pub license: crate::license::Handle,
     /// Where operations and security events are written.
     pub log: Log,
 }

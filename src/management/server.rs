@@ -15,11 +15,13 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::Mode;
 use tiny_http::{Header, Response, Server, StatusCode};
 
 use super::answer::{Answer, Code};
 use super::request::{Method, Request};
-use super::{Context, socket, table};
+use super::{Context, socket, table, usage};
+use crate::license;
 use crate::log::Log;
 
 /// Requests answered at the same time, but for those with long bodies.
@@ -79,24 +81,41 @@ impl Drop for Handle {
 ///
 /// The error says why the socket can't be had, for example because another daemon answers on it.
 pub fn start(run_dir: &Path, context: Context) -> Result<Handle, String> {
-    let path = run_dir.join("control.sock");
+    let place = Place { path: run_dir.join("control.sock"), mode: socket::OWNER };
     let log = context.log.clone();
     let handler: Handler = Arc::new(move |request| table::answer(&context, request));
-    let listener = socket::listen(&path)?;
-    serve(path, listener, handler, log)
+    let listener = socket::listen(&place.path, place.mode)?;
+    serve(place, listener, handler, log)
+}
+
+/// Serves the counting of seconds on `run_dir/usage.sock`, a socket of mode 0660: who may open it may
+/// use seconds and do nothing else.
+///
+/// The error is as for [`start`].
+pub fn start_usage(run_dir: &Path, license: license::Handle, log: Log) -> Result<Handle, String> {
+    let place = Place { path: run_dir.join("usage.sock"), mode: socket::OWNER_AND_GROUP };
+    let handler: Handler = Arc::new(move |request| usage::answer(&license, request));
+    let listener = socket::listen(&place.path, place.mode)?;
+    serve(place, listener, handler, log)
+}
+
+/// Where a server listens, and who may come.
+struct Place {
+    path: PathBuf,
+    mode: Mode,
 }
 
 fn serve(
-    path: PathBuf,
+    place: Place,
     listener: std::os::unix::net::UnixListener,
     handler: Handler,
     log: Log,
 ) -> Result<Handle, String> {
     let server = Server::from_listener(listener, None)
-        .map_err(|fault| format!("can't serve {}: {fault}", path.display()))?;
+        .map_err(|fault| format!("can't serve {}: {fault}", place.path.display()))?;
     let (events, inbox) = mpsc::channel();
     let (alive, ended) = mpsc::channel();
-    let watcher = Watcher { path, handler, log, events: events.clone(), inbox };
+    let watcher = Watcher { place, handler, log, events: events.clone(), inbox };
     thread::Builder::new()
         .name("management".to_owned())
         .stack_size(STACK)
@@ -109,7 +128,7 @@ fn serve(
 }
 
 struct Watcher {
-    path: PathBuf,
+    place: Place,
     handler: Handler,
     log: Log,
     events: Sender<Event>,
@@ -130,7 +149,7 @@ impl Watcher {
             let Some(cause) = cause else { return };
             self.log.error(format_args!(
                 "{} stopped accepting ({cause}); making it anew",
-                self.path.display()
+                self.place.path.display()
             ));
             match self.anew() {
                 Some(made) => server = made,
@@ -163,11 +182,13 @@ impl Watcher {
                 }
                 Ok(Event::Broken(..)) => {}
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => match socket::somebody_listens(&self.path) {
-                    Ok(false) => return Some("nobody listens".to_owned()),
-                    // Out of file descriptors, perhaps: that says nothing about the server.
-                    Ok(true) | Err(_) => {}
-                },
+                Err(RecvTimeoutError::Timeout) => {
+                    match socket::somebody_listens(&self.place.path) {
+                        Ok(false) => return Some("nobody listens".to_owned()),
+                        // Out of file descriptors, perhaps: that says nothing about the server.
+                        Ok(true) | Err(_) => {}
+                    }
+                }
             }
         }
     }
@@ -184,7 +205,7 @@ impl Watcher {
                     return None;
                 }
             }
-            let made = socket::listen(&self.path).and_then(|listener| {
+            let made = socket::listen(&self.place.path, self.place.mode).and_then(|listener| {
                 Server::from_listener(listener, None).map_err(|fault| fault.to_string())
             });
             match made {
