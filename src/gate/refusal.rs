@@ -82,7 +82,7 @@ fn frame(out: &mut Vec<u8>, first: u8, payload: &[u8]) {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{accept, of_job, of_stream};
+    use super::{accept, frame, of_job, of_stream};
     use crate::gate::fields::Fields;
     use crate::gate::head::RequestHead;
 
@@ -103,13 +103,19 @@ mod tests {
         let bytes = of_stream(&upgrade("dGhlIHNhbXBsZSBub25jZQ==", "13"), "now").unwrap();
         let head_end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
         let frames = &bytes[head_end..];
-        assert_eq!((frames[0], frames[1]), (0x81, 126));
-        let length = usize::from(u16::from_be_bytes([frames[2], frames[3]]));
-        let text: serde_json::Value = serde_json::from_slice(&frames[4..4 + length]).unwrap();
+        assert_eq!((frames[0], frames[1]), (0x81, 125));
+        let text: serde_json::Value = serde_json::from_slice(&frames[2..127]).unwrap();
         assert_eq!(text["type"], "not_authorised");
-        let close = &frames[4 + length..];
+        let close = &frames[127..];
         assert_eq!((close[0], usize::from(close[1]) + 2), (0x88, close.len()));
         assert_eq!(u16::from_be_bytes([close[2], close[3]]), 4001);
+    }
+
+    #[test]
+    fn a_longer_frame_says_its_length_in_two_bytes() {
+        let mut bytes = Vec::new();
+        frame(&mut bytes, 0x81, &[b'x'; 126]);
+        assert_eq!((&bytes[..4], bytes.len()), ([0x81, 126, 0, 126].as_slice(), 130));
     }
 
     #[test]

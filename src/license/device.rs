@@ -13,7 +13,7 @@ use super::computer_id::{Machine, uuid_from};
 use super::hex;
 use super::key::{SigningKey, random};
 use crate::log::Log;
-use crate::store::Folder;
+use crate::store::{Folder, View};
 
 const KEY: &str = "device.key";
 const IDENTITY: &str = "identity.json";
@@ -50,7 +50,7 @@ impl Device {
     /// When the disk refuses, or the system has no random bytes.
     pub(super) fn open(folder: &Folder, machine: &Machine, log: &Log) -> Result<Device, String> {
         let key = open_key(folder, log)?;
-        let recorded = read_identity(folder, log);
+        let recorded = read_identity(folder.view());
         let known = recorded.as_ref().map(|(id, _)| id.clone());
         let (computer_id, soft) = match (machine.computer_id(), recorded) {
             (Some(id), _) => (id, false),
@@ -58,7 +58,7 @@ impl Device {
             (None, _) => (uuid_from(&random::<16>().map_err(|e| e.to_string())?), true),
         };
         let moved = known.filter(|known| *known != computer_id);
-        let previous_id = moved.clone().or_else(|| read_previous(folder));
+        let previous_id = moved.clone().or_else(|| read_previous(folder.view()));
         let device = Device { mac: mac_key(&key), key, computer_id, previous_id, soft };
         if moved.is_some() {
             log.security(
@@ -67,6 +67,20 @@ impl Device {
         }
         device.save(folder)?;
         Ok(device)
+    }
+
+    /// The device as its files say, without making or changing anything; `None` before the first start
+    /// or where the key is damaged.
+    ///
+    /// # Errors
+    /// When the key can't be read or believed.
+    pub(super) fn look(view: &View) -> Result<Option<Device>, String> {
+        let (Some(Ok(key)), Some((computer_id, soft))) = (read_key(view)?, read_identity(view))
+        else {
+            return Ok(None);
+        };
+        let previous_id = read_previous(view);
+        Ok(Some(Device { mac: mac_key(&key), key, computer_id, previous_id, soft }))
     }
 
     /// The same device once the authority knows this computer: the id before is forgotten.
@@ -125,23 +139,16 @@ fn mac_key(key: &SigningKey) -> hmac::Key {
 }
 
 fn open_key(folder: &Folder, log: &Log) -> Result<SigningKey, String> {
-    match folder.view().read(KEY, LARGEST) {
-        Ok(None) => {}
-        Ok(Some(contents)) => {
-            let text = std::str::from_utf8(&contents).unwrap_or_default().trim();
-            let seed = hex::decode(text).map(Zeroizing::new);
-            if let Some(seed) = seed.and_then(|seed| <[u8; 32]>::try_from(&seed[..]).ok()) {
-                let seed = Zeroizing::new(seed);
-                return SigningKey::from_seed(&seed).map_err(|e| e.to_string());
-            }
+    match read_key(folder.view())? {
+        Some(Ok(key)) => return Ok(key),
+        Some(Err(Damaged)) => {
             let aside = folder.set_aside(KEY, SystemTime::now()).map_err(|e| e.to_string())?;
             log.error(format_args!(
                 "{KEY} is damaged and kept as {}; a new one is made, post the license code again",
                 aside.display()
             ));
         }
-        // Not ours to overwrite: somebody has to look.
-        Err(error) => return Err(error.to_string()),
+        None => {}
     }
     let key = SigningKey::generate().map_err(|e| e.to_string())?;
     let text = Zeroizing::new(format!("{}\n", hex::encode(&key.seed()[..])));
@@ -149,23 +156,31 @@ fn open_key(folder: &Folder, log: &Log) -> Result<SigningKey, String> {
     Ok(key)
 }
 
-/// Id and whether it is a soft one. A damaged file is no loss: the machine says who it is.
-fn read_identity(folder: &Folder, log: &Log) -> Option<(String, bool)> {
-    match folder.view().read(IDENTITY, LARGEST) {
-        Ok(contents) => {
-            let value: Value = serde_json::from_slice(&contents?).ok()?;
-            let id = super::fields::computer_id(value["computer_id"].as_str()?)?;
-            Some((id, value["soft"].as_bool()?))
-        }
-        Err(error) => {
-            log.error(format_args!("{error}"));
-            None
-        }
-    }
+struct Damaged;
+
+/// A key that others could have written is an error: not ours to overwrite, somebody has to look.
+fn read_key(view: &View) -> Result<Option<Result<SigningKey, Damaged>>, String> {
+    let Some(contents) = view.read(KEY, LARGEST).map_err(|e| e.to_string())? else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(&contents).unwrap_or_default().trim();
+    let seed = hex::decode(text).map(Zeroizing::new);
+    let Some(seed) = seed.and_then(|seed| <[u8; 32]>::try_from(&seed[..]).ok()) else {
+        return Ok(Some(Err(Damaged)));
+    };
+    SigningKey::from_seed(&Zeroizing::new(seed)).map(|key| Some(Ok(key))).map_err(|e| e.to_string())
 }
 
-fn read_previous(folder: &Folder) -> Option<String> {
-    let contents = folder.view().read(IDENTITY, LARGEST).ok()??;
+/// Id and whether it is a soft one. A damaged file is no loss: the machine says who it is.
+fn read_identity(view: &View) -> Option<(String, bool)> {
+    let contents = view.read(IDENTITY, LARGEST).ok()??;
+    let value: Value = serde_json::from_slice(&contents).ok()?;
+    let id = super::fields::computer_id(value["computer_id"].as_str()?)?;
+    Some((id, value["soft"].as_bool()?))
+}
+
+fn read_previous(view: &View) -> Option<String> {
+    let contents = view.read(IDENTITY, LARGEST).ok()??;
     let value: Value = serde_json::from_slice(&contents).ok()?;
     super::fields::computer_id(value["previous"].as_str()?)
 }

@@ -219,16 +219,16 @@ mod tests {
         ) -> Result<u64, Refusal> {
             let request = Reserve { session, seconds, seq };
             let next = self.sessions.reserve(self.totals, self.epoch, request)?;
-            Ok(self.take(next))
+            Ok(self.take(&next))
         }
 
         fn settle(&mut self, session: &str, used: u64) -> u64 {
             let next = self.sessions.settle(self.totals, self.epoch, session, used);
-            self.take(next)
+            self.take(&next)
         }
 
-        fn take(&mut self, next: Next) -> u64 {
-            self.sessions.take_in(&next, 0);
+        fn take(&mut self, next: &Next) -> u64 {
+            self.sessions.take_in(next, 0);
             self.totals = next.totals;
             assert!(self.totals.consumed + self.totals.held <= self.totals.granted);
             next.seconds

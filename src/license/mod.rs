@@ -68,11 +68,14 @@ mod trust_file;
 
 mod worker;
 
+mod inspect;
+
 mod handle;
 
 pub use computer_id::Machine;
 pub use fault::{Fault, Kind as FaultKind};
 pub use handle::{Handle, Reserved, start};
+pub use inspect::{Inspection, inspect};
 pub use message::User as Applicant;
 pub use standing::Standing;
 pub use trust_file::load as load_trust;

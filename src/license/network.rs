@@ -222,7 +222,8 @@ mod tests {
 
     use super::Proxy;
 
-    fn read(settings: serde_json::Value) -> Result<Option<Proxy>, String> {
+    fn read(settings: impl serde::Serialize) -> Result<Option<Proxy>, String> {
+        let settings = serde_json::to_value(settings).unwrap();
         Proxy::from_body(json!({ "http_configuration": settings }), None)
     }
 

@@ -20,7 +20,7 @@ use super::token::Type;
 use super::trust::{Dates, Trust};
 use super::usage_log::Head;
 use crate::log::Log;
-use crate::store::{self, Folder};
+use crate::store::{self, Folder, View};
 
 const NAME: &str = "license.json";
 const VERSION: u64 = 1;
@@ -93,7 +93,19 @@ pub(super) fn load(folder: &Folder, device: &Device, trust: Option<&Trust>, log:
     }
 }
 
-fn damaged() -> State {
+/// The same without a daemon, for a reader that changes nothing.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn look(view: &View, device: &Device, trust: Option<&Trust>) -> Result<State, String> {
+    match view.read(NAME, LARGEST).map_err(|error| error.to_string())? {
+        None => Ok(State::default()),
+        Some(contents) => read(&contents, device, trust)
+            .map_err(|why| format!("{} does not verify: {why}", view.path(NAME).display())),
+    }
+}
+
+pub(super) fn damaged() -> State {
     State { phase: Phase::Damaged, ..State::default() }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn heard(
             Outcome::Returned(returned)
         }
         Kind::Denied => {
-            next.phase = after_denial(&state.phase, request.op, answer.code);
+            next.phase = after_denial(&state.phase, request.op, answer);
             let reason = answer.denial.map_or("denied", Denial::reason);
             Outcome::Denied { reason, code: answer.code, sentence: answer.message.clone() }
         }
@@ -122,15 +122,15 @@ pub(super) fn forget(next: &mut State) {
     next.totals = Totals::default();
 }
 
-fn after_denial(phase: &Phase, op: Op, code: i64) -> Phase {
-    match (op, code) {
-        (Op::Activate, _) if *phase == Phase::Activating => Phase::Unlicensed,
-        (Op::Activate | Op::Probe, _) => phase.clone(),
-        (_, -114 | -116 | -117) => Phase::Refused(code),
+fn after_denial(phase: &Phase, op: Op, answer: &Answer) -> Phase {
+    match (op, answer.code, answer.denial) {
+        (Op::Activate, ..) if *phase == Phase::Activating => Phase::Unlicensed,
+        (Op::Activate | Op::Probe, ..) => phase.clone(),
+        (_, -114 | -116 | -117, _) => Phase::Refused(answer.code),
         // The authority does not know a license it granted: no better than an inactive one.
-        (Op::Sync, -50) => Phase::Refused(-114),
-        (Op::Return, _) => Phase::Online,
-        (Op::Sync, _) => phase.clone(),
+        (Op::Sync, _, Some(Denial::UnknownLicense)) => Phase::Refused(-114),
+        (Op::Return, ..) => Phase::Online,
+        (Op::Sync, ..) => phase.clone(),
     }
 }
 
@@ -145,7 +145,7 @@ fn lease(
         .verify(Type::Lease, &token, Dates::At(answer.server_time))
         .map_err(|refusal| refusal.to_string())?;
     let lease = Lease::from_json(&payload)?;
-    fits(&lease.license == &request.license, "license")?;
+    fits(lease.license == request.license, "license")?;
     fits(lease.computer_id == who.computer_id, "computer")?;
     fits(lease.device == who.device, "device")?;
     fits(lease.req_id == request.req_id, "request")?;

@@ -121,7 +121,7 @@ pub(super) fn check(folder: &Folder, head: Head, log: &Log) -> Head {
                     aside.display()
                 )),
                 Err(error) => {
-                    log.security(format_args!("{NAME} was changed or lost ({why}); {error}"))
+                    log.security(format_args!("{NAME} was changed or lost ({why}); {error}"));
                 }
             }
             Head { bytes: 0, ..head }

@@ -31,6 +31,12 @@ pub(super) fn list(context: &Context, request: &mut Request<'_>) -> Answer {
     Answer::json(&json!({"service_status": all}))
 }
 
+/// The manual's way to receive changes of the license: asks the authority for them, and answers as [`list`].
+pub(super) fn restart(context: &Context, request: &mut Request<'_>) -> Answer {
+    context.license.refresh();
+    list(context, request)
+}
+
 /// Every service as `{"service", "status"}`, for a caller who knows whether the daemon runs.
 pub(crate) fn states(config: &Config, daemon_runs: bool) -> Vec<Value> {
     filtered(config, daemon_runs, |_| true)

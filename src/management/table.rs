@@ -34,6 +34,7 @@ const TABLE: &[(In, &str, Method, Handler)] = &[
     (In::Both, "/management/license/offlinemode", Method::Get,  offline::show_mode),
     (In::Both, "/management/license/offlinemode", Method::Post, offline::set_mode),
     (In::V1,   "/management/services",        Method::Get,    services::list),
+    (In::V1,   "/management/services",        Method::Delete, services::restart),
     (In::Both, "/security/sslcertificate",    Method::Get,    certificate::show),
     (In::Both, "/security/sslcertificate",    Method::Post,   certificate::replace),
     (In::Both, "/security/insecureports",     Method::Get,    insecure_ports::show),

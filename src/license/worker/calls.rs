@@ -46,23 +46,17 @@ impl Worker {
             } else {
                 Purpose::Then(Command::Activate { code, user, by, reply })
             };
-            if let Err((fault, purpose)) = self.send(pending, None, purpose) {
-                self.finish(purpose, Err(Stuck::Disk(fault)));
-            }
-            return;
+            return self.send(pending, None, purpose);
         }
-        let asked = if self.state.phase == Phase::Online {
-            self.ask_anew(Op::Sync, Mode::Online, Purpose::Sync(reply))
+        if self.state.phase == Phase::Online {
+            self.ask_anew(Op::Sync, Mode::Online, Purpose::Sync(reply));
         } else {
             self.log.security(format_args!("license …{} applied by {by}", tail(&code)));
             let mut next = self.state.clone();
             if matches!(next.phase, Phase::Unlicensed | Phase::Damaged) {
                 next.phase = Phase::Activating;
             }
-            self.ask(Op::Activate, &code, Mode::Online, user, next, Purpose::Activate(reply))
-        };
-        if let Err((fault, purpose)) = asked {
-            self.finish(purpose, Err(Stuck::Disk(fault)));
+            self.ask(Op::Activate, &code, Mode::Online, user, next, Purpose::Activate(reply));
         }
     }
 
@@ -82,10 +76,7 @@ impl Worker {
             } else {
                 Purpose::Then(Command::Remove { by, reply })
             };
-            if let Err((fault, purpose)) = self.send(pending, None, purpose) {
-                self.finish(purpose, Err(Stuck::Disk(fault)));
-            }
-            return;
+            return self.send(pending, None, purpose);
         }
         if phase != Phase::Online {
             let _ = reply.send(self.clear(&by));
@@ -102,17 +93,10 @@ impl Worker {
             ..self.state.clone()
         };
         let code = self.code().unwrap_or_default();
-        let asked = self.ask(
-            Op::Return,
-            &code,
-            Mode::Online,
-            User::default(),
-            next,
-            Purpose::Return(reply),
-        );
-        match asked {
-            Ok(()) => self.sessions = Sessions::default(),
-            Err((fault, purpose)) => self.finish(purpose, Err(Stuck::Disk(fault))),
+        let mode = Mode::Online;
+        self.ask(Op::Return, &code, mode, User::default(), next, Purpose::Return(reply));
+        if self.state.phase == Phase::Returning {
+            self.sessions = Sessions::default();
         }
     }
 

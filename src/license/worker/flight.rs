@@ -112,25 +112,22 @@ impl Worker {
         if !asks {
             return self.schedule.succeeded();
         }
-        let sent = match self.state.pending.clone() {
-            Some(pending) => self.send(pending, None, Purpose::Nobody),
-            None => self.ask_anew(Op::Sync, Mode::Online, Purpose::Nobody),
-        };
-        if sent.is_err() {
-            self.schedule.failed();
+        self.ask_first_pending(Mode::Online, Purpose::Nobody);
+    }
+
+    /// Asks for what may be had; a question that is still unanswered takes its place.
+    pub(super) fn ask_first_pending(&mut self, mode: Mode, purpose: Purpose) {
+        match self.state.pending.clone() {
+            Some(pending) => self.send(pending, None, purpose),
+            None => self.ask_anew(Op::Sync, mode, purpose),
         }
     }
 
     /// Makes a question about the license there is, writes it down and sends it.
-    pub(super) fn ask_anew(
-        &mut self,
-        op: Op,
-        mode: Mode,
-        purpose: Purpose,
-    ) -> Result<(), (Fault, Purpose)> {
+    pub(super) fn ask_anew(&mut self, op: Op, mode: Mode, purpose: Purpose) {
         let code = self.state.grant.as_ref().map(|grant| grant.lease.license.clone());
         let next = self.state.clone();
-        self.ask(op, &code.unwrap_or_default(), mode, User::default(), next, purpose)
+        self.ask(op, &code.unwrap_or_default(), mode, User::default(), next, purpose);
     }
 
     /// The same for any code; `next` is the state while the answer is awaited.
@@ -142,17 +139,16 @@ impl Worker {
         user: User,
         mut next: State,
         purpose: Purpose,
-    ) -> Result<(), (Fault, Purpose)> {
-        let request = match self.question(op, code, mode, user, &next) {
-            Ok(request) => request,
-            Err(fault) => return Err((fault, purpose)),
-        };
-        next.pending = Some(request.clone());
+    ) {
         let before = self.state.clone();
-        if let Err(fault) = self.commit(next) {
-            return Err((fault, purpose));
+        let written = self.question(op, code, mode, user, &next).and_then(|request| {
+            next.pending = Some(request.clone());
+            self.commit(next).map(|()| request)
+        });
+        match written {
+            Ok(request) => self.send(request, Some(before), purpose),
+            Err(fault) => self.finish(purpose, Err(Stuck::Disk(fault))),
         }
-        self.send(request, Some(before), purpose)
     }
 
     /// A question with all that the authority wants to know.
@@ -194,24 +190,19 @@ impl Worker {
     }
 
     /// Sends a question that is on disk.
-    pub(super) fn send(
-        &mut self,
-        request: Request,
-        before: Option<State>,
-        purpose: Purpose,
-    ) -> Result<(), (Fault, Purpose)> {
+    pub(super) fn send(&mut self, request: Request, before: Option<State>, purpose: Purpose) {
         match self.carry(&request, Event::Heard) {
             Ok(()) => {
                 self.asking_since = Some(Instant::now());
                 self.flight = Some(Flight { request, before, purpose });
                 self.publish();
-                Ok(())
             }
             Err(fault) => {
+                self.schedule.failed();
                 if let Some(before) = before {
                     let _ = self.commit(before);
                 }
-                Err((fault, purpose))
+                self.finish(purpose, Err(Stuck::Disk(fault)));
             }
         }
     }
@@ -311,7 +302,7 @@ impl Worker {
             }
             Ok(super::super::trust::Acceptance::NotNewer) => {}
             Err(refusal) => {
-                self.log.warn(format_args!("keys of the license authority refused: {refusal}"))
+                self.log.warn(format_args!("keys of the license authority refused: {refusal}"));
             }
         }
     }

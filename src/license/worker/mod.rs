@@ -231,7 +231,7 @@ impl Worker {
         match command {
             Command::Activate { code, user, by, reply } => self.activate(code, user, by, reply),
             Command::Remove { by, reply } => self.remove(by, reply),
-            Command::Offline { offline, by, reply } => self.set_offline(offline, by, reply),
+            Command::Offline { offline, by, reply } => self.set_offline(offline, &by, reply),
             Command::Certificate { code, user, by, reply } => {
                 let _ = reply.send(self.certificate(&code, user, &by));
             }
@@ -309,7 +309,7 @@ impl Worker {
                 proxy.shown()
             )),
             None => {
-                self.log.security(format_args!("proxy for the license service cleared by {by}"))
+                self.log.security(format_args!("proxy for the license service cleared by {by}"));
             }
         }
         let answer = Proxy::to_body(proxy.as_ref());

@@ -202,7 +202,7 @@ impl Worker {
         Ok(())
     }
 
-    pub(super) fn set_offline(&mut self, offline: bool, by: Actor, reply: Reply<Value>) {
+    pub(super) fn set_offline(&mut self, offline: bool, by: &Actor, reply: Reply<Value>) {
         let phase = self.state.phase.clone();
         let answer = match (offline, phase) {
             (true, Phase::OfflineMode | Phase::OfflineCertificate) | (false, Phase::Online) => {
@@ -236,14 +236,7 @@ impl Worker {
     /// One last question, for all the seconds that may be held offline; if it finds nobody, what is
     /// held already has to do.
     fn go_offline(&mut self, reply: Reply<Value>) {
-        let purpose = Purpose::GoOffline(reply);
-        let asked = match self.state.pending.clone() {
-            Some(pending) => self.send(pending, None, purpose),
-            None => self.ask_anew(Op::Sync, Mode::Offline, purpose),
-        };
-        if let Err((fault, purpose)) = asked {
-            self.finish(purpose, Err(Stuck::Disk(fault)));
-        }
+        self.ask_first_pending(Mode::Offline, Purpose::GoOffline(reply));
     }
 
     pub(super) fn went_offline(&mut self, landed: Result<Outcome, Stuck>) -> Result<Value, Fault> {
@@ -282,14 +275,7 @@ impl Worker {
             let _ = reply.send(Err(fault));
             return;
         }
-        let purpose = Purpose::Sync(reply);
-        let asked = match self.state.pending.clone() {
-            Some(pending) => self.send(pending, None, purpose),
-            None => self.ask_anew(Op::Sync, Mode::Online, purpose),
-        };
-        if let Err((fault, purpose)) = asked {
-            self.finish(purpose, Err(Stuck::Disk(fault)));
-        }
+        self.ask_first_pending(Mode::Online, Purpose::Sync(reply));
     }
 }
 
