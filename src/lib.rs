@@ -23,6 +23,8 @@ pub mod store;
 
 pub mod security;
 
+pub mod license;
+
 pub mod management;
 
 pub mod monitor;
@@ -34,3 +36,5 @@ pub mod privileges;
 pub mod wishes;
 
 pub mod daemon;
+
+pub mod authority;
