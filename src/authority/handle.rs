@@ -333,7 +333,7 @@ fn keep(
 }
 
 #[cfg(test)]
-mod model;
+pub(super) mod model;
 
 #[cfg(test)]
 mod tests;

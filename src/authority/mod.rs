@@ -17,6 +17,12 @@
 
 pub mod cli;
 
+mod book;
+
+mod journal;
+
+mod record;
+
 mod handle;
 
 mod license;

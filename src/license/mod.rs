@@ -21,7 +21,7 @@ pub mod wire;
 
 pub mod certificate;
 
-mod fields;
+pub(crate) mod fields;
 
 /// Begins every string that is signed or bound, so that no signature of ours fits elsewhere.
 pub(crate) const PROTOCOL: &str = "appliance-license/1";

@@ -52,7 +52,7 @@ impl Chance {
     }
 }
 
-pub(super) fn terms() -> Terms {
+pub(in crate::authority) fn terms() -> Terms {
     Terms {
         code: "494953679762904933".to_owned(),
         product: "103".to_owned(),
@@ -220,7 +220,7 @@ impl World {
     /// Somebody on the network sends what was sent before.
     fn replay(&mut self, chance: &mut Chance) {
         let (device, request) = self.captured[chance.below(self.captured.len())].clone();
-        let before = (chance.below(8) == 0).then(|| self.license.clone());
+        let before = (chance.below(32) == 0).then(|| self.license.clone());
         assert_eq!(self.put(device, &request).event, None, "{request:?}");
         assert!(before.is_none_or(|before| before == self.license), "{request:?}");
     }
@@ -232,7 +232,7 @@ struct End {
     clones: i64,
 }
 
-const STEPS: usize = 150;
+const STEPS: usize = 100;
 
 fn trace(seed: u64, evil: bool) -> End {
     let mut chance = Chance::new(seed);
@@ -270,6 +270,11 @@ fn trace(seed: u64, evil: bool) -> End {
     }
     let used = clients.iter().map(|client| client.used).sum();
     End { world, used, clones: i64::try_from(clients.len()).unwrap() - 3 }
+}
+
+/// A license with a past: epochs, refusals, takeovers.
+pub(in crate::authority) fn busy_license(seed: u64) -> License {
+    trace(seed, true).world.license
 }
 
 /// One question on a network that loses requests, doubles them, and loses answers.
@@ -316,11 +321,11 @@ fn whatever_the_network_does_every_second_is_accounted_for() {
 #[test]
 fn clones_and_snapshots_gain_at_most_one_lease_each() {
     let total = Mutex::new((0, 0));
-    traces(10_000, true, |seed, end| {
+    traces(5_000, true, |seed, end| {
         assert!(end.used <= ALLOCATED + CACHE * end.clones, "seed {seed}: {} used", end.used);
         let mut total = total.lock().unwrap();
         *total = (total.0 + end.clones, total.1 + end.world.forks);
     });
     let (clones, forks) = *total.lock().unwrap();
-    assert!(clones > 10_000 && forks > 10_000, "{clones} clones, {forks} forks: nothing was tried");
+    assert!(clones > 5_000 && forks > 2_000, "{clones} clones, {forks} forks: nothing was tried");
 }
