@@ -65,6 +65,10 @@ pub(crate) fn handle(license: &mut License, asked: &Asked<'_>, sign: Sign<'_>) -
         return Outcome { answer: Answer { server_time: asked.now, ..answer }, event: None };
     }
     let outcome = match asked.request.op {
+        _ if asked.limited && stranger(license, asked) => {
+            let remember = asked.request.op == Op::Activate;
+            Err(Refused { denial: Denial::TooManyTries, remember })
+        }
         Op::Activate => activate(license, asked, sign),
         Op::Sync | Op::Return => go_on(license, asked, sign),
         Op::Probe => {
@@ -92,6 +96,11 @@ fn repeated(license: &License, asked: &Asked<'_>) -> Option<Answer> {
     let answered = known.is_some_and(|activation| activation.ids.contains(id));
     let activated = asked.request.op == Op::Activate && license.activated.contains(id);
     (answered || activated).then(|| Answer::plain(id, asked.now, Kind::Stale))
+}
+
+/// Whether this device never held a seat: it may be guessing codes.
+fn stranger(license: &License, asked: &Asked<'_>) -> bool {
+    !license.activations.iter().any(|activation| activation.device == asked.device)
 }
 
 struct Refused {
@@ -128,8 +137,8 @@ fn granting(license: &License, asked: &Asked<'_>) -> Result<(), Refused> {
 fn activate(license: &mut License, asked: &Asked<'_>, sign: Sign<'_>) -> Result<Outcome, Refused> {
     let request = asked.request;
     let refused = |denial| Err(Refused { denial, remember: true });
-    if asked.limited {
-        return refused(Denial::TooManyTries);
+    if request.product != license.terms.product {
+        return Err(Refused { denial: Denial::UnknownLicense, remember: false });
     }
     granting(license, asked)?;
     if license.activated.len() >= MOST_ACTIVATIONS {

@@ -17,11 +17,11 @@
 
 pub mod cli;
 
-mod book;
+mod serve;
 
-mod journal;
+mod desk;
 
-mod record;
+mod guesses;
 
 mod handle;
 
@@ -30,3 +30,11 @@ mod license;
 mod pool;
 
 mod seen;
+
+mod record;
+
+mod book;
+
+mod keyring;
+
+mod journal;
