@@ -42,7 +42,7 @@ pub(crate) struct Posted {
 
 /// Where a question came from.
 #[derive(Clone, Copy)]
-enum From {
+enum Via {
     Network(IpAddr),
     Mail,
 }
@@ -81,7 +81,7 @@ impl Desk {
             }
         };
         let OpenedRequest { request, device, reply } = opened;
-        let mut answer = self.decide(&keys, &request, &device, From::Network(source), now);
+        let mut answer = self.decide(&keys, &request, &device, Via::Network(source), now);
         if request.bundle_seq < keys.seq() {
             answer.bundle = Some(keys.bundle().to_owned());
         }
@@ -138,7 +138,7 @@ impl Desk {
                 opened.request.op.name()
             ));
         }
-        let answer = self.decide(&keys, &opened.request, &opened.device, From::Mail, now);
+        let answer = self.decide(&keys, &opened.request, &opened.device, Via::Mail, now);
         match answer.kind {
             Kind::Denied => Err(answer.message),
             Kind::Stale => {
@@ -154,32 +154,34 @@ impl Desk {
         keys: &Keyring,
         request: &Request,
         device: &PublicKey,
-        from: From,
+        via: Via,
         now: i64,
     ) -> Answer {
         if request.op == Op::Probe {
             return Answer::plain(request.req_id, now, Kind::Probe);
         }
         let code = request.license.as_str();
-        let limited = match from {
-            From::Network(source) => self.guesses.exhausted(source, code, now),
-            From::Mail => false,
+        let limited = match via {
+            Via::Network(source) => self.guesses.exhausted(source, code, now),
+            Via::Mail => false,
         };
-        let decided = self.move_seconds(keys, request, device, from, limited, now);
+        let decided = self.move_seconds(keys, request, device, via, limited, now);
         let answer = decided.unwrap_or_else(|error| {
             self.log.error(error);
             Answer::denied(request.req_id, now, Denial::Unavailable)
         });
-        if let (Some(Denial::UnknownLicense), From::Network(source)) = (answer.denial, from) {
+        if let (Some(Denial::UnknownLicense), Via::Network(source)) = (answer.denial, via) {
             self.guesses.count(source, code, now);
         }
         let what = answer.denial.map_or(answer.kind.name(), Denial::reason);
         let (op, code) = (request.op.name(), masked(code));
-        match from {
-            From::Network(source) => {
-                self.log.info(format_args!("{op} {code} from {source}: {what}"))
+        match via {
+            Via::Network(source) => {
+                self.log.info(format_args!("{op} {code} from {source}: {what}"));
             }
-            From::Mail => self.log.info(format_args!("{op} {code} by certificate: {what}")),
+            Via::Mail => {
+                self.log.info(format_args!("{op} {code} by certificate: {what}"));
+            }
         }
         answer
     }
@@ -189,7 +191,7 @@ impl Desk {
         keys: &Keyring,
         request: &Request,
         device: &PublicKey,
-        from: From,
+        via: Via,
         limited: bool,
         now: i64,
     ) -> Result<Answer, Error> {
@@ -202,14 +204,14 @@ impl Desk {
         let asked = Asked {
             request,
             device: device.fingerprint(),
-            by_mail: matches!(from, From::Mail),
+            by_mail: matches!(via, Via::Mail),
             limited,
             now,
             bundle: (request.bundle_seq < keys.seq()).then(|| keys.bundle()),
         };
         let answered = self.book.change(&request.license, now, |license| {
             let outcome = handle(license, &asked, &sign);
-            let event = outcome.event.map(|word| event(word, &asked, &outcome.answer, from));
+            let event = outcome.event.map(|word| event(word, &asked, &outcome.answer, via));
             Change { result: outcome.answer, event }
         })?;
         let unknown = if limited { Denial::TooManyTries } else { Denial::UnknownLicense };
@@ -218,11 +220,11 @@ impl Desk {
 }
 
 /// What a license's log says about a change; never who the person is.
-fn event(word: &str, asked: &Asked<'_>, answer: &Answer, from: From) -> Map<String, Value> {
+fn event(word: &str, asked: &Asked<'_>, answer: &Answer, via: Via) -> Map<String, Value> {
     let request = asked.request;
-    let source = match from {
-        From::Network(source) => source.to_string(),
-        From::Mail => "certificate".to_owned(),
+    let source = match via {
+        Via::Network(source) => source.to_string(),
+        Via::Mail => "certificate".to_owned(),
     };
     let reason = answer.denial.map_or("", Denial::reason);
     let members: [(&str, Value); 8] = [
