@@ -36,3 +36,5 @@ pub mod privileges;
 pub mod wishes;
 
 pub mod daemon;
+
+pub mod authority;

@@ -21,6 +21,8 @@ use std::io;
 use std::path::Path;
 
 pub use folder::{Folder, View};
+pub(crate) use replace::{replace, sync_folder_of};
+pub(crate) use trust::read;
 
 /// A whole file outside the state folder, under the same conditions as one inside: it is believed only
 /// if nobody but root or we could have written it. `None` when absent.
@@ -56,7 +58,7 @@ impl std::error::Error for Error {}
 
 impl Error {
     /// `doing` completes "cannot …", as in "read /var/lib/applianced/security.json".
-    fn system(doing: &str, path: &Path, error: &io::Error) -> Error {
+    pub(crate) fn system(doing: &str, path: &Path, error: &io::Error) -> Error {
         let next = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "; free some space and try again"

@@ -70,7 +70,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    pub(in crate::license) const ALL: [Denial; 10] = [
+    pub(crate) const ALL: [Denial; 10] = [
         Denial::UnknownLicense,
         Denial::TooManyTries,
         Denial::Suspended,
@@ -196,7 +196,7 @@ impl Answer {
         }
     }
 
-    pub(in crate::license) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         json!({
             "ok": !matches!(self.kind, Kind::Denied | Kind::Stale),
             "req_id": self.req_id.to_string(),
@@ -211,7 +211,7 @@ impl Answer {
         })
     }
 
-    pub(in crate::license) fn from_json(value: &Value) -> Result<Answer, String> {
+    pub(crate) fn from_json(value: &Value) -> Result<Answer, String> {
         let fields = Fields::of(value)?;
         let kind = |name: &str| Kind::ALL.into_iter().find(|kind| kind.name() == name);
         let reason = fields.text("reason", LONGEST_TEXT)?;
