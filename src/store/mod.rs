@@ -24,15 +24,6 @@ pub use folder::{Folder, View};
 pub(crate) use replace::{replace, sync_folder_of};
 pub(crate) use trust::read;
 
-/// A whole file outside the state folder, under the same conditions as one inside: it is believed only
-/// if nobody but root or we could have written it. `None` when absent.
-///
-/// # Errors
-/// As [`View::read`].
-pub fn read(path: &Path, most_bytes: u64) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, Error> {
-    trust::read(path, most_bytes)
-}
-
 /// Why a file or folder could not be used, as a sentence for the operator, sorted by who can help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {

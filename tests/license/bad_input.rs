@@ -23,8 +23,16 @@ fn bodies_that_are_not_what_the_manual_shows_are_refused() {
     let appliance = vendor.appliance();
     let before = appliance.license();
     for body in [
-        "", "{", "null", "[]", "\"x\"", "{}", r#"{"license": null}"#, r#"{"license": ""}"#,
-        r#"{"license": 494953679762904933}"#, r#"{"licence": "494953679762904933"}"#,
+        "",
+        "{",
+        "null",
+        "[]",
+        "\"x\"",
+        "{}",
+        r#"{"license": null}"#,
+        r#"{"license": ""}"#,
+        r#"{"license": 494953679762904933}"#,
+        r#"{"licence": "494953679762904933"}"#,
         r#"{"license": "494953679762904933", "license": "494953679762904934"}"#,
         r#"{"license": "494953679762904933", "extra": 1}"#,
         r#"{"license": "494953679762904933", "username": 1}"#,
@@ -34,7 +42,9 @@ fn bodies_that_are_not_what_the_manual_shows_are_refused() {
         bad(&appliance, "POST", OFFLINE, body);
         bad(&appliance, "PUT", OFFLINE, body);
     }
-    for body in ["", "{}", r#"{"offline": 1}"#, r#"{"offline": "true"}"#, r#"{"offline": true, "x": 1}"#] {
+    for body in
+        ["", "{}", r#"{"offline": 1}"#, r#"{"offline": "true"}"#, r#"{"offline": true, "x": 1}"#]
+    {
         bad(&appliance, "POST", MODE, body);
     }
     let long = json!({"license": "494953679762904933", "username": "x".repeat(300)}).to_string();
@@ -77,7 +87,9 @@ fn certificates_out_of_nowhere_are_never_taken() {
 fn other_methods_are_405_with_the_ones_there_are() {
     let vendor = Vendor::new();
     let appliance = vendor.appliance();
-    for (path, method) in [(LICENSE, "PUT"), (OFFLINE, "GET"), (OFFLINE, "DELETE"), (MODE, "DELETE")] {
+    for (path, method) in
+        [(LICENSE, "PUT"), (OFFLINE, "GET"), (OFFLINE, "DELETE"), (MODE, "DELETE")]
+    {
         assert_eq!(appliance.call(method, path, "{}").status, 405, "{method} {path}");
     }
 }

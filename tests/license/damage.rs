@@ -87,7 +87,9 @@ fn a_broken_trust_file_is_found_by_check() {
     let appliance = Appliance::prepare(&vendor.settings(free_port()));
     assert_eq!(appliance.program("check", &[]).code, 0);
     let whole = fs::read_to_string(vendor.trust_file()).unwrap();
-    for broken in ["{", "{}", &whole.replacen("\"pub\":\"", "\"pub\":\"A", 1), &whole[..whole.len() / 2]] {
+    for broken in
+        ["{", "{}", &whole.replacen("\"pub\":\"", "\"pub\":\"A", 1), &whole[..whole.len() / 2]]
+    {
         fs::write(vendor.trust_file(), broken).unwrap();
         let checked = appliance.program("check", &[]);
         assert_eq!(checked.code, 1, "{broken}");
@@ -100,7 +102,10 @@ fn status_tells_the_license_with_and_without_a_daemon() {
     let vendor = Vendor::new();
     let (_, mut appliance) = licensed(&vendor);
     let shown = appliance.program("status", &[]).out;
-    assert!(shown.contains("License      licensed: 3 License status concurrent license"), "{shown}");
+    assert!(
+        shown.contains("License      licensed: 3 License status concurrent license"),
+        "{shown}"
+    );
     appliance.stop();
     let shown = appliance.program("status", &["--json"]).json();
     assert_eq!(shown["license"]["licensed"], true, "{shown}");

@@ -28,7 +28,10 @@ fn fails(output: &Output, status: u16, error: &str, reason: &str) -> Value {
     let code = if status == 400 { 3 } else { 13 };
     let body = output.json();
     assert_eq!(output.status, status, "{output:?}");
-    assert_eq!((&body["error"], &body["code"], &body["reason"]), (&json!(error), &json!(code), &json!(reason)));
+    assert_eq!(
+        (&body["error"], &body["code"], &body["reason"]),
+        (&json!(error), &json!(code), &json!(reason))
+    );
     assert!(body["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{body}");
     assert_eq!(body.as_object().unwrap().len(), 4, "{body}");
     body

@@ -18,7 +18,9 @@ fn jobs_need_a_license_and_everything_else_does_not() {
     let (vendor, engine) = (Vendor::new(), Engine::start());
     let code = vendor.sell(&[]);
     let appliance = Appliance::start(&vendor.settings_of(&vendor.wire()).speech(engine.address));
-    for path in ["/v1.0/user/1/jobs", "/v1.0/user/1/jobs/", "/v1/user/7/jobs", "/v2/jobs", "/v2/jobs/"] {
+    for path in
+        ["/v1.0/user/1/jobs", "/v1.0/user/1/jobs/", "/v1/user/7/jobs", "/v2/jobs", "/v2/jobs/"]
+    {
         let url = appliance.https(path);
         let refused = appliance.post(&url, "{}");
         assert_eq!((refused.status, refused.out.trim_end()), (403, REFUSAL), "{path}");
@@ -161,7 +163,10 @@ fn without_seconds_nothing_is_let_in_until_there_are_some() {
     appliance.uses(50);
     assert_eq!(appliance.post(&appliance.https("/v2/jobs"), "{}").status, 403);
     let document = appliance.license();
-    assert_eq!((&document["licensed"], &document["message"]), (&json!(true), &json!("no seconds left")));
+    assert_eq!(
+        (&document["licensed"], &document["message"]),
+        (&json!(true), &json!("no seconds left"))
+    );
     vendor.say(&["extend", &code, "--secs", "100"]);
     appliance.apply(&code).ok();
     assert_eq!(appliance.post(&appliance.https("/v2/jobs"), "{}").status, 200);

@@ -76,7 +76,11 @@ fn mail_may_break_lines_and_change_case_but_not_quote() {
     let quoted: String = lines(&license).iter().map(|line| format!("> {line}\n")).collect();
     refused(&put(&appliance, &code, &quoted), -1055, "certificate_mangled");
     refused(&put(&appliance, &code, &license[..license.len() - 2]), -1055, "certificate_mangled");
-    refused(&put(&appliance, &code, "7bc3c6684....f46d9781cfbae3c8129505e"), -1055, "certificate_mangled");
+    refused(
+        &put(&appliance, &code, "7bc3c6684....f46d9781cfbae3c8129505e"),
+        -1055,
+        "certificate_mangled",
+    );
     let written = format!(
         "-----BEGIN LICENSE-----\r\n{}\r\n-----END LICENSE-----\r\n",
         lines(&license).join(" \r\n").to_uppercase()

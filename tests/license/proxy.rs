@@ -63,7 +63,10 @@ impl Proxy {
 fn refusal(status: &str) -> Vec<u8> {
     let page = "<!DOCTYPE html><html>the proxy says no</html>";
     let length = page.len();
-    format!("HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n{page}").into()
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n{page}"
+    )
+    .into()
 }
 
 /// An appliance that can't resolve the name of its authority.
@@ -98,13 +101,20 @@ fn credentials_reach_the_proxy_and_nobody_else() {
     let refused = appliance.apply(&code);
     assert_eq!(refused.json()["reason"], "proxy_authentication");
     assert!(refused.json()["hint"].as_str().unwrap().contains("407"), "{refused:?}");
-    let shown = appliance.call("POST", NETWORK, &proxy.settings(Some(("a user", "p@ss:w%rd")))).ok();
+    let shown =
+        appliance.call("POST", NETWORK, &proxy.settings(Some(("a user", "p@ss:w%rd")))).ok();
     assert_eq!(shown.json()["http_configuration"]["password"], "********");
     appliance.apply(&code).ok();
 
     let file = appliance.state("license-network.json");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let told = [refused.out, shown.out, appliance.read(&appliance.management(NETWORK)).out, appliance.log()].concat();
+    let told = [
+        refused.out,
+        shown.out,
+        appliance.read(&appliance.management(NETWORK)).out,
+        appliance.log(),
+    ]
+    .concat();
     for secret in ["wrongword", "p@ss:w%rd", "YSB1c2VyOnBAc3M6dyVyZA", code.as_str()] {
         assert!(!told.contains(secret), "{secret} in {told}");
     }
@@ -135,8 +145,13 @@ fn settings_that_make_no_sense_are_refused_and_change_nothing() {
     let good = r#"{"http_configuration": {"ip": "192.0.2.1", "port": 3128}}"#;
     let kept = appliance.call("POST", NETWORK, good).ok().json();
     for body in [
-        "", "{", "[]", r#"{"http_configuration": 1}"#, r#"{"http": {}}"#,
-        r#"{"http_configuration": {"ip": "a"}}"#, r#"{"http_configuration": {"ip": "a", "port": 0}}"#,
+        "",
+        "{",
+        "[]",
+        r#"{"http_configuration": 1}"#,
+        r#"{"http": {}}"#,
+        r#"{"http_configuration": {"ip": "a"}}"#,
+        r#"{"http_configuration": {"ip": "a", "port": 0}}"#,
         r#"{"http_configuration": {"ip": "a", "port": 70000}}"#,
         r#"{"http_configuration": {"ip": "a", "port": "x"}}"#,
         r#"{"http_configuration": {"ip": "a b", "port": 1}}"#,
@@ -151,6 +166,9 @@ fn settings_that_make_no_sense_are_refused_and_change_nothing() {
     assert_eq!(appliance.read(&appliance.management(NETWORK)).json(), kept);
     for empty in [r#"{"http_configuration": {"ip": "", "port": ""}}"#, "{}"] {
         appliance.call("POST", NETWORK, good).ok();
-        assert_eq!(appliance.call("POST", NETWORK, empty).ok().json(), json!({"http_configuration": {}}));
+        assert_eq!(
+            appliance.call("POST", NETWORK, empty).ok().json(),
+            json!({"http_configuration": {}})
+        );
     }
 }

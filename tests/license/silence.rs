@@ -33,8 +33,11 @@ fn while_the_authority_hangs_status_speech_and_counting_go_on() {
     appliance.apply(&code).ok();
     wire.turn(Weather::Hanging);
     let known = wire.questions().len();
-    let mut removal =
-        appliance.curl_in_background(&["-X", "DELETE", &appliance.management("/v1/management/license")]);
+    let mut removal = appliance.curl_in_background(&[
+        "-X",
+        "DELETE",
+        &appliance.management("/v1/management/license"),
+    ]);
     until(SOON, "the authority has been asked", || (wire.questions().len() > known).then_some(()));
     let returning = within(STATUS, || appliance.license());
     assert_eq!(returning["status"], "-6 License status returned license to server");
@@ -71,11 +74,19 @@ fn an_activation_whose_answer_was_lost_is_finished_by_itself() {
     let appliance = Appliance::start(&vendor.settings_of(&wire));
     wire.turn(Weather::LosingAnswers);
     let lost = appliance.apply(&code);
-    assert_eq!(lost.json()["error"], "Input exception: Not activated - Cannot activate when offline");
-    assert!(lost.json()["hint"].as_str().unwrap().ends_with("it is tried again by itself"), "{lost:?}");
+    assert_eq!(
+        lost.json()["error"],
+        "Input exception: Not activated - Cannot activate when offline"
+    );
+    assert!(
+        lost.json()["hint"].as_str().unwrap().ends_with("it is tried again by itself"),
+        "{lost:?}"
+    );
     assert_eq!(appliance.license()["licensed"], false);
     wire.turn(Weather::Fair);
-    until(SOON, "the appliance is licensed", || (appliance.license()["licensed"] == true).then_some(()));
+    until(SOON, "the appliance is licensed", || {
+        (appliance.license()["licensed"] == true).then_some(())
+    });
     let known = vendor.show(&code);
     assert_eq!((&known["activated"], &known["takeovers"]), (&json!(1), &json!(0)), "{known}");
     assert_eq!(known["secs_left"], 1_796_400);
@@ -101,7 +112,11 @@ fn a_return_whose_answer_was_lost_is_confirmed_once() {
         (appliance.license()["status"] == "-113 License status server trial expired").then_some(())
     });
     let known = vendor.show(&code);
-    assert_eq!((&known["activated"], &known["secs_left"]), (&json!(0), &json!(1_799_900)), "{known}");
+    assert_eq!(
+        (&known["activated"], &known["secs_left"]),
+        (&json!(0), &json!(1_799_900)),
+        "{known}"
+    );
     appliance.restart();
     assert_eq!(appliance.apply(&code).ok().json()["licensed"], true);
 }
@@ -115,9 +130,18 @@ fn whatever_else_answers_is_named_and_activates_nothing() {
     let forged = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n";
     let answers = [
         (page.to_owned(), "not_our_service", "web page"),
-        ("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n".to_owned(), "not_our_service", "HTTP 302"),
+        (
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+                .to_owned(),
+            "not_our_service",
+            "HTTP 302",
+        ),
         (format!("{forged}{}", r#"{"v":1,"ct":"AAAA"}"#), "answer_refused", "changed on its way"),
-        (format!("{forged}{}", r#"{"v":1,"ok":true,"server_time":4102444800,"kind":"lease"}"#), "not_our_service", "HTTP 200"),
+        (
+            format!("{forged}{}", r#"{"v":1,"ok":true,"server_time":4102444800,"kind":"lease"}"#),
+            "not_our_service",
+            "HTTP 200",
+        ),
         (format!("{forged}{}", r#"{"v":1,"error":"go away"}"#), "answer_refused", "go away"),
     ];
     for (answer, reason, words) in answers {
@@ -136,7 +160,8 @@ fn nothing_of_the_question_can_be_read_on_the_way() {
     let vendor = Vendor::new();
     let (wire, code) = (vendor.wire(), vendor.sell(&[]));
     let appliance = Appliance::start(&vendor.settings_of(&wire));
-    let body = json!({"license": code, "username": "Amy Liu", "email_address": "a-liu@example.com"});
+    let body =
+        json!({"license": code, "username": "Amy Liu", "email_address": "a-liu@example.com"});
     let document = appliance.call("POST", "/v1/management/license", &body.to_string()).ok().json();
     let questions = wire.questions();
     assert!(!questions.is_empty());
@@ -159,7 +184,10 @@ fn no_byte_of_an_answer_can_be_changed() {
     let before = appliance.license()["transcription_secs_allowed"].clone();
     wire.turn(Weather::Saying(yesterday));
     let answer = appliance.apply(&code).ok().json();
-    assert!(answer["error_message"].as_str().unwrap().contains("belongs to another request"), "{answer}");
+    assert!(
+        answer["error_message"].as_str().unwrap().contains("belongs to another request"),
+        "{answer}"
+    );
     assert_eq!(answer["transcription_secs_allowed"], before);
 }
 

@@ -107,10 +107,18 @@ fn the_socket_is_for_its_group_and_for_nothing_but_counting() {
     let network = appliance.post(&appliance.management("/usage/reserve"), "{}");
     assert_eq!(network.status, 404, "not on the network");
     for body in [
-        "", "{", "[]", "{}", r#"{"session": "a"}"#, r#"{"session": "", "seconds": 1}"#,
-        r#"{"session": "a", "seconds": 0}"#, r#"{"session": "a", "seconds": -1}"#,
-        r#"{"session": "a", "seconds": 1e300}"#, r#"{"session": "a", "seconds": "30"}"#,
-        r#"{"session": "a", "seconds": 1, "seq": -1}"#, r#"{"session": "a", "seconds": 1, "x": 1}"#,
+        "",
+        "{",
+        "[]",
+        "{}",
+        r#"{"session": "a"}"#,
+        r#"{"session": "", "seconds": 1}"#,
+        r#"{"session": "a", "seconds": 0}"#,
+        r#"{"session": "a", "seconds": -1}"#,
+        r#"{"session": "a", "seconds": 1e300}"#,
+        r#"{"session": "a", "seconds": "30"}"#,
+        r#"{"session": "a", "seconds": 1, "seq": -1}"#,
+        r#"{"session": "a", "seconds": 1, "x": 1}"#,
         r#"{"session": "a", "session": "b", "seconds": 1}"#,
     ] {
         let answer = appliance.usage("POST", "/usage/reserve", body);
@@ -132,7 +140,9 @@ fn a_crash_costs_at_most_what_was_held() {
     appliance.launch();
     // What a and b held counts as used; the authority fills up what is missing.
     let used = until(SOON, "the authority knows what was used", || {
-        let used = vendor.say(&["report", "--json"]).parse::<Value>().unwrap()["total"]["secs_used"].clone();
+        let used =
+            vendor.say(&["report", "--json"]).parse::<Value>().unwrap()["total"]["secs_used"]
+                .clone();
         (used != json!(0)).then_some(used)
     });
     assert_eq!(used, json!(125));

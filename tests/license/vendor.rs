@@ -38,8 +38,10 @@ impl Vendor {
         let mut command = self.command(&["serve", "--listen", &address]);
         let mut server = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(server.stderr.take().unwrap());
-        std::thread::spawn(move || for line in log.lines().map_while(Result::ok) {
-            println!("authority: {line}");
+        std::thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                println!("authority: {line}");
+            }
         });
         self.server = Some(server);
         until(SOON, "the authority listens", || {
@@ -114,7 +116,8 @@ impl Vendor {
 
     /// Settings of an appliance whose authority is at `port`.
     pub(crate) fn settings(&self, port: u16) -> Settings {
-        Settings::both().with("license", self.license_settings(&format!("http://127.0.0.1:{port}/")))
+        Settings::both()
+            .with("license", self.license_settings(&format!("http://127.0.0.1:{port}/")))
     }
 
     /// The same at the other end of a wire.

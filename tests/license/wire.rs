@@ -94,9 +94,9 @@ pub(crate) fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     loop {
         if let Some(at) = message.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&message[..at]).to_ascii_lowercase();
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+            let length = head.lines().find_map(|line| {
+                line.strip_prefix("content-length:")?.trim().parse::<usize>().ok()
+            });
             if message.len() >= at + 4 + length.unwrap_or(0) {
                 return Some(message);
             }
