@@ -38,6 +38,9 @@ const MOST_SETTLED: usize = 256;
 /// Reserves remembered of one session, newest first to stay.
 const MOST_ANSWERS: usize = 4_096;
 
+/// Latest reserves of a session that it may not have used yet; what came before them it has.
+const UNRIPE: usize = 2;
+
 /// A session that asked for nothing in so many seconds has lost its engine.
 const FORGOTTEN: u64 = 24 * 3_600;
 
@@ -52,12 +55,26 @@ pub struct Sessions {
 #[derive(Debug, Default)]
 struct Session {
     epoch: u64,
-    held: u64,
+    /// What it holds, reserve by reserve, the oldest first.
+    blocks: VecDeque<u64>,
+    /// What of earlier blocks was charged already, because it had moved on.
+    charged: u64,
     settled: bool,
     /// By sequence number, for repeats.
     answers: BTreeMap<u64, u64>,
     /// Seconds since the machine started.
     active: u64,
+}
+
+impl Session {
+    fn held(&self) -> u64 {
+        self.blocks.iter().sum()
+    }
+
+    /// Seconds of the blocks it has surely used.
+    fn ripe(&self) -> u64 {
+        self.blocks.iter().rev().skip(UNRIPE).sum()
+    }
 }
 
 /// A request of the engine to hold seconds for a session.
@@ -86,6 +103,7 @@ pub struct Next {
 enum Change {
     Hold { session: String, seq: Option<u64>, epoch: u64 },
     End { session: String },
+    Ripen { epoch: u64 },
 }
 
 /// Why nothing was reserved.
@@ -131,7 +149,8 @@ impl Sessions {
 
     /// Ends a session: what it used is charged, the rest of what it held is free again.
     ///
-    /// What was used beyond the reserve is charged as far as there are seconds. A session that is
+    /// What was used beyond the reserve is charged as far as there are seconds; what was charged on
+    /// the way ([`Sessions::ripen`]) is not given back, for the authority may know of it. A session that is
     /// unknown or settled changes nothing, and one of an earlier epoch was charged when that ended.
     pub fn settle(&self, totals: Totals, epoch: u64, session: &str, used: u64) -> Next {
         let unchanged = Next { totals, seconds: 0, change: None };
@@ -142,8 +161,8 @@ impl Sessions {
         if found.epoch != epoch {
             return Next { change, ..unchanged };
         }
-        let free = Totals { held: totals.held.saturating_sub(found.held), ..totals };
-        let charged = used.min(free.allowed());
+        let free = Totals { held: totals.held.saturating_sub(found.held()), ..totals };
+        let charged = used.saturating_sub(found.charged).min(free.allowed());
         Next {
             totals: Totals { consumed: free.consumed + charged, ..free },
             seconds: charged,
@@ -151,17 +170,34 @@ impl Sessions {
         }
     }
 
+    /// Charges what running sessions have surely used, so that the authority hears of it and a session
+    /// may be longer than the cache: who reserves more has used all but its latest blocks.
+    pub fn ripen(&self, totals: Totals, epoch: u64) -> Next {
+        let running = self.by_name.values().filter(|session| session.epoch == epoch);
+        let seconds = running.map(Session::ripe).sum::<u64>().min(totals.held);
+        let totals =
+            Totals { consumed: totals.consumed + seconds, held: totals.held - seconds, ..totals };
+        Next { totals, seconds, change: (seconds > 0).then_some(Change::Ripen { epoch }) }
+    }
+
     /// Takes over what was written down. `now`: seconds since the machine started.
     pub fn take_in(&mut self, next: &Next, now: u64) {
         match &next.change {
             None => {}
+            Some(Change::Ripen { epoch }) => self.ripened(*epoch),
             Some(Change::Hold { session, seq, epoch }) => {
                 let entry = self.by_name.entry(session.clone()).or_default();
                 if entry.settled || entry.epoch != *epoch {
                     self.settled.retain(|name| name != session);
                     *entry = Session { epoch: *epoch, ..Session::default() };
                 }
-                entry.held += next.seconds;
+                entry.blocks.push_back(next.seconds);
+                if entry.blocks.len() > MOST_ANSWERS {
+                    let oldest = entry.blocks.pop_front().unwrap_or(0);
+                    if let Some(next) = entry.blocks.front_mut() {
+                        *next += oldest;
+                    }
+                }
                 entry.active = now;
                 if let Some(seq) = seq {
                     entry.answers.insert(*seq, next.seconds);
@@ -172,7 +208,8 @@ impl Sessions {
             }
             Some(Change::End { session }) => {
                 if let Some(entry) = self.by_name.get_mut(session) {
-                    (entry.settled, entry.held) = (true, 0);
+                    entry.settled = true;
+                    entry.blocks.clear();
                     self.settled.push_back(session.clone());
                 }
                 if self.settled.len() > MOST_SETTLED
@@ -184,12 +221,21 @@ impl Sessions {
         }
     }
 
+    fn ripened(&mut self, epoch: u64) {
+        for session in self.by_name.values_mut().filter(|session| session.epoch == epoch) {
+            let ripe = session.ripe();
+            session.charged += ripe;
+            let kept = session.blocks.len().saturating_sub(UNRIPE);
+            session.blocks.drain(..kept);
+        }
+    }
+
     /// A session whose engine is gone, with what it held: that is to be settled as used.
     pub fn forgotten(&self, now: u64) -> Option<(String, u64)> {
         self.by_name
             .iter()
             .find(|(_, session)| !session.settled && now.saturating_sub(session.active) > FORGOTTEN)
-            .map(|(name, session)| (name.clone(), session.held))
+            .map(|(name, session)| (name.clone(), session.charged + session.held()))
     }
 }
 
@@ -289,6 +335,21 @@ mod tests {
             assert_eq!(world.settle("a", 5), 5);
         }
         assert_eq!(world.totals(), (15, 0, 85));
+    }
+
+    #[test]
+    fn a_long_session_is_charged_as_it_goes_and_only_once() {
+        let mut world = World::new(100);
+        for seq in 1..=5 {
+            assert_eq!(world.reserve("a", 10, Some(seq)), Ok(10));
+        }
+        let next = world.sessions.ripen(world.totals, world.epoch);
+        assert_eq!(world.take(&next), 30);
+        assert_eq!(world.totals(), (30, 20, 50));
+        let again = world.sessions.ripen(world.totals, world.epoch);
+        assert_eq!((again.seconds, again.totals), (0, world.totals));
+        assert_eq!(world.settle("a", 44), 14);
+        assert_eq!(world.totals(), (44, 0, 56));
     }
 
     #[test]

@@ -161,3 +161,19 @@ fn the_cache_is_filled_up_before_it_is_empty() {
     let known = vendor.show(&code);
     assert_eq!((&known["secs_used"], &known["secs_left"]), (&json!(2_000), &json!(1_794_400)));
 }
+
+#[test]
+fn a_session_may_be_longer_than_the_cache() {
+    let vendor = Vendor::new();
+    let (code, appliance) = licensed(&vendor, &["--cache", "300"]);
+    let (mut granted, mut seq) = (0, 0);
+    until(SOON, "twenty minutes are granted in blocks", || {
+        seq += 1;
+        let answer = appliance.reserve("long", 30.min(1_200 - granted), seq);
+        granted += answer.json()["granted"].as_u64().unwrap();
+        (granted == 1_200).then_some(())
+    });
+    appliance.settle("long", 1_190.0).ok();
+    appliance.remove().ok();
+    assert_eq!(vendor.show(&code)["secs_used"], 1_190);
+}

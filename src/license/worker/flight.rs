@@ -270,6 +270,7 @@ impl Worker {
                 None => break,
             }
         }
+        self.refill();
     }
 
     /// Believes an answer, or says why not.
@@ -283,7 +284,9 @@ impl Worker {
         let (next, outcome) =
             transition::heard(&self.state, request, answer, who, trust, &Reading::now())
                 .map_err(|why| Stuck::Network(Failure::answer(&why)))?;
+        let begins = next.epoch != self.state.epoch;
         self.commit(next).map_err(Stuck::Disk)?;
+        self.told = if begins { 0 } else { request.consumed.unsigned_abs() };
         self.heard = Some(Instant::now());
         if outcome == Outcome::Granted && request.prev_computer_id.is_some() {
             self.forget_previous_computer();

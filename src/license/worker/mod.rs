@@ -94,6 +94,8 @@ pub(super) struct Worker {
     /// Who waits for a sign of life, while one is asked for.
     probe: Option<Vec<Sender<()>>>,
     schedule: Schedule,
+    /// Seconds used, as the authority heard last.
+    told: u64,
     heard: Option<Instant>,
     asking_since: Option<Instant>,
     error: String,
@@ -134,6 +136,7 @@ pub(super) fn start(
         waiting: VecDeque::new(),
         probe: None,
         schedule: Schedule::at_start(),
+        told: 0,
         heard: None,
         asking_since: None,
         error: String::new(),

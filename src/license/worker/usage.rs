@@ -70,15 +70,27 @@ impl Worker {
         self.state.epoch.unsigned_abs()
     }
 
-    /// Asks for more before it runs out, unless there is no more or nobody answers.
-    fn refill(&mut self) {
+    /// Asks for more before it runs out, unless there is no more, nobody answers, or the authority has
+    /// heard already of all that was used.
+    pub(super) fn refill(&mut self) {
         let Some(grant) = &self.state.grant else { return };
-        let low = self.state.totals.allowed() < grant.lease.cache.unsigned_abs() / 2;
-        if low
+        let cache = grant.lease.cache.unsigned_abs();
+        let wanted = self.state.totals.allowed() < cache / 2
             && grant.lease.pool_left > 0
             && self.state.phase == Phase::Online
-            && !self.schedule.is_waiting()
-        {
+            && self.flight.is_none()
+            && !self.schedule.is_waiting();
+        if !wanted {
+            return;
+        }
+        let ripe = self.sessions.ripen(self.state.totals, self.epoch());
+        if ripe.totals != self.state.totals {
+            if self.write_totals(ripe.totals, self.state.log).is_err() {
+                return;
+            }
+            self.sessions.take_in(&ripe, Reading::now().boot);
+        }
+        if self.told != self.state.totals.consumed {
             self.schedule.sync_now();
         }
     }
