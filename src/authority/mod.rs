@@ -23,9 +23,9 @@ mod desk;
 
 mod guesses;
 
-mod handle;
+pub(crate) mod handle;
 
-mod license;
+pub(crate) mod license;
 
 mod pool;
 

@@ -62,6 +62,8 @@ mod usage_log;
 
 mod status;
 
+mod question;
+
 mod transition;
 
 mod trust_file;
@@ -79,6 +81,9 @@ pub use inspect::{Inspection, inspect};
 pub use message::User as Applicant;
 pub use standing::Standing;
 pub use trust_file::load as load_trust;
+
+#[cfg(test)]
+mod model;
 
 /// Begins every string that is signed or bound, so that no signature of ours fits elsewhere.
 pub(crate) const PROTOCOL: &str = "appliance-license/1";

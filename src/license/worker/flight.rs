@@ -1,21 +1,23 @@
 //! Questions to the authority: written down, sent, and what comes of them.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
 use super::super::clock::Reading;
 use super::super::exchange::Errand;
 use super::super::fault::Fault;
-use super::super::hex::{Digest, RequestId};
+use super::super::hex::RequestId;
 use super::super::message::{Answer, Mode, Op, Request, User};
 use super::super::online::{Failure, Way};
+use super::super::question::Asker;
 use super::super::record::State;
 use super::super::standing::Phase;
 use super::super::transition::{self, Identity, Outcome};
 use super::super::trust_file;
-use super::{Command, Event, Reply, Worker, wall};
+use super::{Command, Event, Reply, Worker};
+use crate::utc;
 
 /// Pauses before a question that was not answered is sent again; after the last one, that again.
 const RETRIES: [Duration; 5] = [
@@ -28,9 +30,6 @@ const RETRIES: [Duration; 5] = [
 
 /// How often the authority is asked for changes.
 const REFRESH: Duration = Duration::from_secs(6 * 3_600);
-
-/// As many seconds as we may have; the authority has its own limit.
-const AS_MANY_AS_I_MAY: i64 = 2_147_483_647;
 
 /// The question that is on its way.
 pub(super) struct Flight {
@@ -161,32 +160,18 @@ impl Worker {
         state: &State,
     ) -> Result<Request, Fault> {
         let trust = self.trust.as_ref().map_err(|why| no_trust(why))?;
-        let grant = state.grant.as_ref();
-        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        Ok(Request {
-            op,
-            req_id: RequestId::fresh().map_err(|broken| {
-                Fault::internal("storage", broken.to_string(), "restart the appliance")
-            })?,
-            ts: wall(),
-            license: code.to_owned(),
-            product: self.settings.product.clone(),
-            version: self.version.clone(),
-            computer_id: self.device.computer_id.clone(),
-            prev_computer_id: self.device.previous_id.clone(),
-            epoch: state.epoch,
-            seq: grant.map_or(0, |grant| grant.lease.seq),
-            prev: grant.map_or(Digest::NONE, |grant| grant.digest()),
-            consumed: signed(state.totals.consumed),
-            granted: signed(state.totals.granted),
-            want: AS_MANY_AS_I_MAY,
-            mode,
-            log_head: state.log.hash,
-            wall: wall(),
-            regressions: signed(state.clock.regressions),
+        let asker = Asker {
+            product: &self.settings.product,
+            version: &self.version,
+            computer_id: &self.device.computer_id,
+            previous_id: self.device.previous_id.as_deref(),
             bundle_seq: trust.bundle().seq,
-            user,
-        })
+            wall: utc::unix_seconds(SystemTime::now()),
+        };
+        let id = RequestId::fresh().map_err(|broken| {
+            Fault::internal("storage", broken.to_string(), "restart the appliance")
+        })?;
+        Ok(Request { user, ..asker.question(id, op, code, mode, state) })
     }
 
     /// Sends a question that is on disk.

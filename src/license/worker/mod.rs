@@ -36,7 +36,6 @@ use crate::live::Live;
 use crate::log::Log;
 use crate::security::Actor;
 use crate::store::{self, Folder};
-use crate::utc;
 use flight::{Flight, Schedule};
 
 /// The clock is looked at at least so often.
@@ -353,9 +352,4 @@ impl Command {
 fn tail(code: &str) -> String {
     let digits: Vec<char> = code.chars().collect();
     digits.iter().skip(digits.len().saturating_sub(4)).collect()
-}
-
-/// Seconds since 1970 by the machine's own clock, for the authority to read and nobody to rely on.
-fn wall() -> i64 {
-    utc::unix_seconds(std::time::SystemTime::now())
 }
