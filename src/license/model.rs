@@ -26,7 +26,7 @@ const CACHE: i64 = 120;
 const SEATS: usize = 2;
 
 /// Traces of each kind; real signatures make them slow.
-const TRACES: u64 = 400;
+const TRACES: u64 = 1_000;
 const STEPS: usize = 120;
 
 /// Numbers that a seed repeats (Knuth's MMIX).

@@ -13,6 +13,8 @@ mod trace;
 
 mod bad_input;
 mod damage;
+mod disk;
+mod ending;
 mod errors;
 mod gate;
 mod manual;
