@@ -1,4 +1,5 @@
 //! The management API, on a Unix socket: whoever may open `run_dir/control.sock` is the administrator.
+//! Beside it `run_dir/usage.sock`, on which the speech engine counts seconds and can do nothing else.
 //!
 //! In: the table of paths and methods, one file per resource, and the only place that knows
 //! tiny_http (`server`). Handlers are functions of a [`request::Request`] to an [`answer::Answer`]

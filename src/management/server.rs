@@ -7,6 +7,7 @@
 //! the rest of an unread chunked body is taken for the next request (see [`Carried`]).
 
 use std::io::{self, Read};
+use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -81,11 +82,9 @@ impl Drop for Handle {
 ///
 /// The error says why the socket can't be had, for example because another daemon answers on it.
 pub fn start(run_dir: &Path, context: Context) -> Result<Handle, String> {
-    let place = Place { path: run_dir.join("control.sock"), mode: socket::OWNER };
     let log = context.log.clone();
     let handler: Handler = Arc::new(move |request| table::answer(&context, request));
-    let listener = socket::listen(&place.path, place.mode)?;
-    serve(place, listener, handler, log)
+    open(Place { path: run_dir.join("control.sock"), mode: socket::OWNER }, handler, log)
 }
 
 /// Serves the counting of seconds on `run_dir/usage.sock`, a socket of mode 0660: who may open it may
@@ -93,10 +92,8 @@ pub fn start(run_dir: &Path, context: Context) -> Result<Handle, String> {
 ///
 /// The error is as for [`start`].
 pub fn start_usage(run_dir: &Path, license: license::Handle, log: Log) -> Result<Handle, String> {
-    let place = Place { path: run_dir.join("usage.sock"), mode: socket::OWNER_AND_GROUP };
     let handler: Handler = Arc::new(move |request| usage::answer(&license, request));
-    let listener = socket::listen(&place.path, place.mode)?;
-    serve(place, listener, handler, log)
+    open(Place { path: run_dir.join("usage.sock"), mode: socket::OWNER_AND_GROUP }, handler, log)
 }
 
 /// Where a server listens, and who may come.
@@ -105,9 +102,13 @@ struct Place {
     mode: Mode,
 }
 
+fn open(place: Place, handler: Handler, log: Log) -> Result<Handle, String> {
+    serve(socket::listen(&place.path, place.mode)?, place, handler, log)
+}
+
 fn serve(
+    listener: UnixListener,
     place: Place,
-    listener: std::os::unix::net::UnixListener,
     handler: Handler,
     log: Log,
 ) -> Result<Handle, String> {
