@@ -40,7 +40,7 @@ struct Command {
     word: &'static str,
     /// What it works on, as the help writes it.
     argument: Option<&'static str>,
-    /// Names of [`options::FLAGS`] besides `--dir`.
+    /// Names of `options::FLAGS` besides `--dir`.
     flags: &'static [&'static str],
     sentence: &'static str,
     /// Gives what to print.
