@@ -150,6 +150,22 @@ fn appliances_that_race_for_the_last_seconds_never_get_more_than_there_are() {
 }
 
 #[test]
+fn a_question_that_could_not_be_written_down_is_asked_again_and_answered_once() {
+    let (vendor, code, machine) = world(&[]);
+    let address = vendor.address();
+    let path = vendor.dir().join(format!("licenses/{}/{code}.json", &code[15..]));
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, "{").unwrap();
+    let request = machine.request(Op::Activate);
+    let answer = machine.send(address, &request).unwrap();
+    assert_eq!((answer.kind, answer.denial), (Kind::Denied, Some(Denial::Unavailable)));
+    assert!(vendor.log().contains("is damaged"), "{}", vendor.log());
+    std::fs::write(&path, whole).unwrap();
+    assert_eq!(machine.send(address, &request).unwrap().kind, Kind::Lease);
+    assert_eq!(figures(&vendor, &code), [940, 60, 0]);
+}
+
+#[test]
 fn neither_codes_nor_persons_reach_the_log() {
     let (vendor, code, mut machine) = world(&[]);
     machine.ask(vendor.address(), Op::Activate);
