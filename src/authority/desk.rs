@@ -204,6 +204,7 @@ impl Desk {
             limited,
             now,
             bundle: (request.bundle_seq < keys.seq()).then(|| keys.bundle()),
+            revoked: keys.revoked(),
         };
         let answered = self.book.change(&request.license, now, |license| {
             let outcome = handle(license, &asked, &sign);

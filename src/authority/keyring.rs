@@ -169,6 +169,11 @@ impl Keyring {
         &self.request_keys
     }
 
+    /// Keys that were withdrawn.
+    pub(crate) fn revoked(&self) -> &[KeyId] {
+        &self.revoked
+    }
+
     /// `seq` of the bundle.
     pub(crate) fn seq(&self) -> i64 {
         self.seq

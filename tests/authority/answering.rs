@@ -2,6 +2,8 @@
 
 use std::sync::Barrier;
 
+use applianced::license::hex::Digest;
+use applianced::license::key::SigningKey;
 use applianced::license::message::{Denial, Kind, Op};
 use applianced::license::wire::{self, OpenError};
 use serde_json::Value;
@@ -86,6 +88,27 @@ fn keys_are_rotated_while_appliances_ask() {
     assert_eq!(machine.trust.bundle().seq, 3, "and the answer brought the bundle that names it");
     assert_eq!(machine.trust.request_keys(NOW)[0].kid.as_str(), "k2");
     assert_eq!(machine.ask(address, Op::Sync).bundle, None);
+}
+
+#[test]
+fn a_lost_answer_comes_again_under_a_key_that_is_still_believed() {
+    let (vendor, code, mut machine) = world(&[]);
+    let address = vendor.address();
+    let request = machine.request(Op::Activate);
+    let lost = machine.send(address, &request).unwrap();
+    vendor.ok(&["rotate", "issuer", "--revoke"]);
+    let answer = machine.send(address, &request).unwrap();
+    assert_ne!(lost.token, answer.token);
+    machine.take_in(Op::Activate, &answer);
+    let mut early =
+        Machine { device: SigningKey::from_seed(machine.device.seed()).unwrap(), ..machine };
+    early.prev = Digest::of(lost.token.unwrap().as_bytes());
+    assert_eq!(
+        early.ask(address, Op::Sync).kind,
+        Kind::Lease,
+        "who got the first one goes on as well"
+    );
+    assert_eq!(figures(&vendor, &code), [940, 60, 0]);
 }
 
 #[test]

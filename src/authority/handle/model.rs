@@ -209,8 +209,15 @@ struct World {
 
 impl World {
     fn put(&mut self, device: Digest, request: &Request) -> Outcome {
-        let asked =
-            Asked { request, device, by_mail: false, limited: false, now: self.now, bundle: None };
+        let asked = Asked {
+            request,
+            device,
+            by_mail: false,
+            limited: false,
+            now: self.now,
+            bundle: None,
+            revoked: &[],
+        };
         let outcome = handle(&mut self.license, &asked, &sign);
         self.forks += usize::from(matches!(outcome.event, Some("reset" | "taken over")));
         assert!(self.license.balances(), "{:?}", self.license.pool);
