@@ -83,15 +83,17 @@ impl Book {
         }
     }
 
-    /// A license as it stands, without waiting for its lock, and how long its log is or what is wrong
-    /// with that; `None` when there is no such license.
+    /// A license as it stands, without waiting for its lock; `None` when there is no such license.
     ///
     /// # Errors
     /// When it can't be read.
     pub(crate) fn look(&self, code: &str) -> Result<Option<License>, Error> {
         let (state, _) = self.paths(code);
-        let Some(value) = journal::look(&state)? else { return Ok(None) };
-        License::from_json(&value).map(Some).map_err(|what| journal::damaged(&state, &what))
+        let read = journal::look(&state).and_then(|value| {
+            let license = value.as_ref().map(License::from_json).transpose();
+            license.map_err(|what| journal::damaged(&state, &what))
+        });
+        read.map_err(|error| without_code(error, code))
     }
 
     /// How many entries the audit log of a license has.

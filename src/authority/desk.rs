@@ -43,7 +43,11 @@ pub(crate) struct Posted {
 /// Where a question came from.
 #[derive(Clone, Copy)]
 enum Via {
-    Network(IpAddr),
+    Network {
+        source: IpAddr,
+        /// Whether there were too many wrong codes from there.
+        limited: bool,
+    },
     Mail,
 }
 
@@ -81,7 +85,7 @@ impl Desk {
             }
         };
         let OpenedRequest { request, device, reply } = opened;
-        let mut answer = self.decide(&keys, &request, &device, Via::Network(source), now);
+        let mut answer = self.decide(&keys, &request, &device, source, now);
         if request.bundle_seq < keys.seq() {
             answer.bundle = Some(keys.bundle().to_owned());
         }
@@ -138,7 +142,8 @@ impl Desk {
                 opened.request.op.name()
             ));
         }
-        let answer = self.decide(&keys, &opened.request, &opened.device, Via::Mail, now);
+        let answer = self.move_seconds(&keys, &opened.request, &opened.device, Via::Mail, now);
+        let answer = answer.map_err(|error| error.to_string())?;
         match answer.kind {
             Kind::Denied => Err(answer.message),
             Kind::Stale => {
@@ -149,40 +154,31 @@ impl Desk {
         }
     }
 
+    /// The answer to a question from the network; what goes wrong here is for our log, not for strangers.
     fn decide(
         &self,
         keys: &Keyring,
         request: &Request,
         device: &PublicKey,
-        via: Via,
+        source: IpAddr,
         now: i64,
     ) -> Answer {
         if request.op == Op::Probe {
             return Answer::plain(request.req_id, now, Kind::Probe);
         }
         let code = request.license.as_str();
-        let limited = match via {
-            Via::Network(source) => self.guesses.exhausted(source, code, now),
-            Via::Mail => false,
-        };
-        let decided = self.move_seconds(keys, request, device, via, limited, now);
-        let answer = decided.unwrap_or_else(|error| {
+        let limited = self.guesses.exhausted(source, code, now);
+        let via = Via::Network { source, limited };
+        let answer = self.move_seconds(keys, request, device, via, now).unwrap_or_else(|error| {
             self.log.error(error);
             Answer::denied(request.req_id, now, Denial::Unavailable)
         });
-        if let (Some(Denial::UnknownLicense), Via::Network(source)) = (answer.denial, via) {
+        if answer.denial == Some(Denial::UnknownLicense) {
             self.guesses.count(source, code, now);
         }
         let what = answer.denial.map_or(answer.kind.name(), Denial::reason);
         let (op, code) = (request.op.name(), masked(code));
-        match via {
-            Via::Network(source) => {
-                self.log.info(format_args!("{op} {code} from {source}: {what}"));
-            }
-            Via::Mail => {
-                self.log.info(format_args!("{op} {code} by certificate: {what}"));
-            }
-        }
+        self.log.info(format_args!("{op} {code} from {source}: {what}"));
         answer
     }
 
@@ -192,9 +188,9 @@ impl Desk {
         request: &Request,
         device: &PublicKey,
         via: Via,
-        limited: bool,
         now: i64,
     ) -> Result<Answer, Error> {
+        let limited = matches!(via, Via::Network { limited: true, .. });
         let Some((kid, issuer)) = keys.issuer(now) else {
             let next =
                 "every issuer key has ended; make one with `license-authority rotate issuer`";
@@ -208,6 +204,7 @@ impl Desk {
             limited,
             now,
             bundle: (request.bundle_seq < keys.seq()).then(|| keys.bundle()),
+            revoked: keys.revoked(),
         };
         let answered = self.book.change(&request.license, now, |license| {
             let outcome = handle(license, &asked, &sign);
@@ -223,7 +220,7 @@ impl Desk {
 fn event(word: &str, asked: &Asked<'_>, answer: &Answer, via: Via) -> Map<String, Value> {
     let request = asked.request;
     let source = match via {
-        Via::Network(source) => source.to_string(),
+        Via::Network { source, .. } => source.to_string(),
         Via::Mail => "certificate".to_owned(),
     };
     let reason = answer.denial.map_or("", Denial::reason);

@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use crate::license::claims::Receipt;
 use crate::license::hex::Digest;
+use crate::license::key::KeyId;
 use crate::license::message::{Answer, Denial, Kind, Mode, Op, Request};
-use crate::license::token::Type;
+use crate::license::token::{Type, Unverified};
 
 use super::license::{Activation, DAY, Kept, License, Status};
 use super::seen::Seen;
@@ -47,6 +48,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) now: i64,
     /// For an answer by mail: the bundle, if the appliance's is older.
     pub(crate) bundle: Option<&'a str>,
+    /// Keys whose signatures no appliance believes any more.
+    pub(crate) revoked: &'a [KeyId],
 }
 
 /// What became of it.
@@ -62,7 +65,10 @@ pub(crate) type Sign<'a> = &'a dyn Fn(Type, &Value) -> String;
 /// Answers a question, and moves seconds accordingly.
 pub(crate) fn handle(license: &mut License, asked: &Asked<'_>, sign: Sign<'_>) -> Outcome {
     if let Some(answer) = repeated(license, asked) {
-        return Outcome { answer: Answer { server_time: asked.now, ..answer }, event: None };
+        let renewed = renew(license, asked, sign, &answer);
+        let event = renewed.is_some().then_some("signed again");
+        let answer = renewed.unwrap_or(answer);
+        return Outcome { answer: Answer { server_time: asked.now, ..answer }, event };
     }
     let outcome = match asked.request.op {
         _ if asked.limited && stranger(license, asked) => {
@@ -96,6 +102,39 @@ fn repeated(license: &License, asked: &Asked<'_>) -> Option<Answer> {
     let answered = known.is_some_and(|activation| activation.ids.contains(id));
     let activated = asked.request.op == Op::Activate && license.activated.contains(id);
     (answered || activated).then(|| Answer::plain(id, asked.now, Kind::Stale))
+}
+
+/// The same answer under a new signature, if the key of the old one was revoked since.
+///
+/// It may be somebody on the network who asks again, so the appliance's last answer counts under either.
+fn renew(
+    license: &mut License,
+    asked: &Asked<'_>,
+    sign: Sign<'_>,
+    answer: &Answer,
+) -> Option<Answer> {
+    let old = Unverified::parse(answer.token.as_deref()?)?;
+    if !asked.revoked.contains(&old.kid) {
+        return None;
+    }
+    let mut payload = old.dangerous_payload()?;
+    let kind = match (answer.kind, asked.by_mail) {
+        (Kind::Returned, _) => Type::ReturnReceipt,
+        (_, true) => Type::LicenseCertificate,
+        (_, false) => Type::Lease,
+    };
+    if let Some(bundle) = asked.bundle.filter(|_| kind == Type::LicenseCertificate) {
+        payload["bundle"] = bundle.into();
+    }
+    let token = sign(kind, &payload);
+    let activation = license.activations.iter_mut().find(|a| a.device == asked.device)?;
+    if kind != Type::ReturnReceipt {
+        activation.also.push(activation.last);
+        activation.last = Digest::of(token.as_bytes());
+    }
+    let answer = Answer { token: Some(token), ..answer.clone() };
+    activation.kept = Some(Kept { answer: answer.clone() });
+    Some(answer)
 }
 
 /// Whether this device never held a seat: it may be guessing codes.
@@ -254,6 +293,7 @@ fn begin(license: &mut License, asked: &Asked<'_>) -> usize {
         epoch: last.map_or(0, |last| last.epoch) + 1,
         seq: 0,
         last: Digest::NONE,
+        also: Vec::new(),
         granted,
         consumed: 0,
         ids: Seen::default(),
@@ -294,6 +334,7 @@ fn lease(
     let wanted = if asked.by_mail { Type::LicenseCertificate } else { Type::Lease };
     let token = sign(wanted, &lease.to_json());
     license.activations[at].last = Digest::of(token.as_bytes());
+    license.activations[at].also.clear();
     let plain = Answer::plain(asked.request.req_id, asked.now, kind);
     keep(license, at, asked, Answer { token: Some(token), ..plain }, event)
 }

@@ -40,7 +40,13 @@ impl Journal {
     /// When the system refuses, or the state is damaged.
     pub(crate) fn open(state: &Path, log: &Path) -> Result<Option<(Journal, Value)>, Error> {
         let file = match options().open(log) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // A state that lost its log must not pass for one that never was.
+                return match look(state)? {
+                    None => Ok(None),
+                    Some(_) => Err(damaged(log, "it is not there, and what it tells of is")),
+                };
+            }
             other => other.map_err(|error| Error::system("open", log, &error))?,
         };
         let (mut journal, found) = Journal::locked(state, log, file)?;
@@ -247,6 +253,14 @@ mod tests {
         assert!(Journal::create(&world.state(), &world.log()).unwrap().is_none());
         let absent = world.scratch.0.join("absent");
         assert!(Journal::open(&absent, &absent).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_lost_log_is_no_absent_license() {
+        let world = World::new();
+        std::fs::remove_file(world.log()).unwrap();
+        let Err(error) = Journal::open(&world.state(), &world.log()) else { unreachable!() };
+        assert!(error.to_string().contains("it is not there"), "{error}");
     }
 
     #[test]

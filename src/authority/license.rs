@@ -79,6 +79,8 @@ pub(crate) struct Activation {
     pub(crate) seq: i64,
     /// SHA-256 of the last lease's text.
     pub(crate) last: Digest,
+    /// The same for its text under signatures that were revoked since; the appliance may have either.
+    pub(crate) also: Vec<Digest>,
     /// Seconds granted in this epoch.
     pub(crate) granted: i64,
     /// Seconds used in this epoch, as told.
@@ -111,7 +113,7 @@ impl Activation {
     pub(crate) fn fits(&self, request: &Request) -> bool {
         self.epoch == request.epoch
             && self.seq == request.seq
-            && self.last == request.prev
+            && (self.last == request.prev || self.also.contains(&request.prev))
             && (self.consumed..=self.granted).contains(&request.consumed)
     }
 }

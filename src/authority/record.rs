@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::license::fields::{Fault, Fields, computer_id, license_code};
-use crate::license::hex::RequestId;
+use crate::license::hex::{Digest, RequestId};
 use crate::license::message::{Answer, Denial, User};
 
 use super::license::{Activation, Kept, License, Status, Terms};
@@ -112,6 +112,7 @@ impl Activation {
             "epoch": self.epoch,
             "seq": self.seq,
             "last": self.last.to_string(),
+            "also": self.also.iter().map(Digest::to_string).collect::<Vec<_>>(),
             "granted": self.granted,
             "consumed": self.consumed,
             "ids": self.ids.to_text(),
@@ -132,6 +133,8 @@ impl Activation {
         let fields = Fields::of(value)?;
         let text = |name| fields.text(name, 256);
         let moves = fields.array("moves")?.iter().map(Value::as_i64).collect::<Option<_>>();
+        let digest = |value: &Value| value.as_str().and_then(Digest::parse);
+        let also = fields.array("also")?.iter().map(digest).collect::<Option<_>>();
         let kept = match &value["kept"] {
             Value::Null => None,
             answer => Some(Kept { answer: Answer::from_json(answer)? }),
@@ -143,6 +146,7 @@ impl Activation {
             epoch: fields.count("epoch")?,
             seq: fields.count("seq")?,
             last: fields.digest("last")?,
+            also: also.ok_or("`also` holds something that is no digest")?,
             granted: fields.count("granted")?,
             consumed: fields.count("consumed")?,
             ids: fields.parsed("ids", "a list of ids", Seen::parse)?,

@@ -20,6 +20,7 @@ use crate::utc;
 use crate::wishes::{Wish, Wishes};
 
 use super::desk::Desk;
+use super::keyring::Keyring;
 
 /// Connections at a time; each has a thread with a small stack.
 const MOST_CONNECTIONS: usize = 2_000;
@@ -51,6 +52,8 @@ pub(crate) fn serve(
 ) -> Result<(), Error> {
     let desk = Arc::new(Desk::open(dir, log.clone())?);
     let _lock = only_one(dir)?;
+    // `init` or `rotate` may have been cut short between the keys and the file that follows from them.
+    Keyring::load(dir)?.write_trust(dir)?;
     let failed = |what: &str, error: &io::Error| Error::Failed(format!("cannot {what}: {error}"));
     let listener = TcpListener::bind(address)
         .map_err(|error| failed(&format!("listen on {address}"), &error))?;
@@ -228,7 +231,7 @@ fn understand(bytes: &[u8]) -> Result<Option<Head>, Rejected> {
         _ => target.to_owned(),
     };
     match (request.method.unwrap_or_default(), path.as_str()) {
-        ("GET" | "HEAD", "/") => return Ok(Some(Head { bytes: head, length: None, waits: false })),
+        ("GET", "/") => return Ok(Some(Head { bytes: head, length: None, waits: false })),
         ("POST", wire::PATH) => {}
         (_, wire::PATH) => return Err(Rejected { status: 405, field: "Allow: POST\r\n" }),
         _ => return Err(rejected(404)),

@@ -295,6 +295,7 @@ impl Trust {
         let mut keys: Vec<_> = bundle
             .request_keys
             .iter()
+            .rev()
             .filter(|key| !bundle.revoked.contains(&key.key.kid))
             .collect();
         keys.sort_by_key(|key| (!(key.nbf..key.exp).contains(&now), std::cmp::Reverse(key.nbf)));

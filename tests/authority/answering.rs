@@ -2,6 +2,8 @@
 
 use std::sync::Barrier;
 
+use applianced::license::hex::Digest;
+use applianced::license::key::SigningKey;
 use applianced::license::message::{Denial, Kind, Op};
 use applianced::license::wire::{self, OpenError};
 use serde_json::Value;
@@ -89,6 +91,27 @@ fn keys_are_rotated_while_appliances_ask() {
 }
 
 #[test]
+fn a_lost_answer_comes_again_under_a_key_that_is_still_believed() {
+    let (vendor, code, mut machine) = world(&[]);
+    let address = vendor.address();
+    let request = machine.request(Op::Activate);
+    let lost = machine.send(address, &request).unwrap();
+    vendor.ok(&["rotate", "issuer", "--revoke"]);
+    let answer = machine.send(address, &request).unwrap();
+    assert_ne!(lost.token, answer.token);
+    machine.take_in(Op::Activate, &answer);
+    let mut early =
+        Machine { device: SigningKey::from_seed(machine.device.seed()).unwrap(), ..machine };
+    early.prev = Digest::of(lost.token.unwrap().as_bytes());
+    assert_eq!(
+        early.ask(address, Op::Sync).kind,
+        Kind::Lease,
+        "who got the first one goes on as well"
+    );
+    assert_eq!(figures(&vendor, &code), [940, 60, 0]);
+}
+
+#[test]
 fn a_question_that_cannot_be_opened_is_answered_in_clear_and_nothing_happens() {
     let (vendor, _, machine) = world(&[]);
     let address = vendor.address();
@@ -150,12 +173,28 @@ fn appliances_that_race_for_the_last_seconds_never_get_more_than_there_are() {
 }
 
 #[test]
+fn a_question_that_could_not_be_written_down_is_asked_again_and_answered_once() {
+    let (vendor, code, machine) = world(&[]);
+    let address = vendor.address();
+    let path = vendor.dir().join(format!("licenses/{}/{code}.json", &code[15..]));
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, "{").unwrap();
+    let request = machine.request(Op::Activate);
+    let answer = machine.send(address, &request).unwrap();
+    assert_eq!((answer.kind, answer.denial), (Kind::Denied, Some(Denial::Unavailable)));
+    vendor.logged("is damaged");
+    std::fs::write(&path, whole).unwrap();
+    assert_eq!(machine.send(address, &request).unwrap().kind, Kind::Lease);
+    assert_eq!(figures(&vendor, &code), [940, 60, 0]);
+}
+
+#[test]
 fn neither_codes_nor_persons_reach_the_log() {
     let (vendor, code, mut machine) = world(&[]);
     machine.ask(vendor.address(), Op::Activate);
     machine.ask(vendor.address(), Op::Sync);
-    let log = vendor.log();
     let masked = format!("{}…{}", &code[..4], &code[14..]);
+    let log = vendor.logged(&format!("sync {masked} from 127.0.0.1: lease"));
     assert!(log.contains(&format!("activate {masked} from 127.0.0.1: lease")), "{log}");
     assert!(!log.contains(&code) && !log.contains("example.com"), "{log}");
     let shown: Value = vendor.show(&code);

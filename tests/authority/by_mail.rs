@@ -65,6 +65,19 @@ fn a_license_certificate_brings_the_bundle_that_names_its_issuer() {
 }
 
 #[test]
+fn a_license_certificate_whose_key_was_revoked_on_its_way_is_signed_again() {
+    let (vendor, code, mut machine) = world();
+    let activation = machine.certificate(Op::Activate);
+    let lost = sign(&vendor, &activation);
+    vendor.ok(&["rotate", "issuer", "--revoke"]);
+    let again = sign(&vendor, &activation);
+    assert_ne!(lost, again);
+    assert_eq!(machine.apply(&again, NOW).granted, 400);
+    assert_eq!(sign(&vendor, &activation), again);
+    assert_eq!(vendor.show(&code)["secs_left"], 600);
+}
+
+#[test]
 fn a_return_certificate_is_credited_once() {
     let (vendor, code, mut machine) = world();
     let license = sign(&vendor, &machine.certificate(Op::Activate));

@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use applianced::license::message::{Answer, Kind, Op, Request};
+use applianced::license::message::{Answer, Denial, Kind, Op, Request};
 
 use crate::machine::Machine;
 use crate::support::command::run;
@@ -36,6 +36,28 @@ fn a_sync_cut_anywhere_is_made_once() {
 #[test]
 fn a_return_cut_anywhere_is_credited_once() {
     survives(Op::Return, [960, 0, 40]);
+}
+
+#[test]
+fn a_disk_that_refuses_at_any_point_costs_a_retry_and_no_second() {
+    let mut scene = Scene::new(Op::Sync, [900, 60, 40]);
+    let recorded = scene.record();
+    let paths: BTreeSet<String> = recorded.iter().flat_map(|call| call.paths.clone()).collect();
+    let mut refused = 0;
+    for (kind, error) in [
+        ("write", "ENOSPC"),
+        ("fsync", "EIO"),
+        ("fdatasync", "EIO"),
+        ("rename", "EROFS"),
+        ("fchmod", "EPERM"),
+    ] {
+        for number in 1..=recorded.iter().filter(|call| call.name == kind).count() {
+            let inject = format!("{kind}:error={error}:when={number}");
+            refused += usize::from(scene.refused(kind, &inject, &paths));
+        }
+    }
+    // The last write is that of the log, which is written again later and is no reason to refuse.
+    assert_eq!(refused, 6, "{recorded:#?}");
 }
 
 /// Tries every point of the answer to `op`, after which `figures` are left, held and used.
@@ -135,6 +157,26 @@ impl Scene {
             during_the_answer += 1;
         }
         panic!("{kind} is called more than {MOST_CALLS} times");
+    }
+
+    /// Lets one call fail; whether the appliance was told to come again.
+    fn refused(&mut self, kind: &str, inject: &str, paths: &BTreeSet<String>) -> bool {
+        copy(&self.base, &self.vendor.dir());
+        let trace = self.vendor.scratch("refused.strace");
+        let mut options = vec!["-e".into(), format!("trace={kind}")];
+        options.extend(["-e".into(), format!("inject={inject}")]);
+        options.extend(paths.iter().flat_map(|path| ["-P".into(), path.clone()]));
+        let command = self.strace(&trace, &options);
+        let address = self.vendor.serve_as(command).unwrap();
+        let first = self.machine.send(address, &self.request).unwrap();
+        let refused = first.denial == Some(Denial::Unavailable);
+        assert!(refused || first.kind == Kind::Lease, "{inject}: {first:?}");
+        if refused {
+            self.vendor.logged(" error cannot ");
+        }
+        self.vendor.stop();
+        self.settled((!refused).then_some(&first));
+        refused
     }
 
     /// The authority starts again, the appliance asks again, and all is as if nothing had happened.

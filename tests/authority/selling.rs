@@ -127,4 +127,9 @@ fn an_edited_license_is_refused_and_an_edited_log_is_found_out() {
     let output = vendor.run(&["suspend", &code]);
     assert!(output.code == 1 && output.err.contains("do not add up"), "{output:?}");
     assert!(!output.err.contains(&code), "{output:?}");
+
+    let other = vendor.sell(&[]);
+    let listed = vendor.run(&["list", "--json"]);
+    assert!(listed.code == 1 && listed.err.contains("do not add up"), "{listed:?}");
+    assert_eq!(listed.json()[0]["license"], other.as_str(), "the others are still listed");
 }

@@ -120,9 +120,12 @@ impl Vendor {
         self.serving.as_ref().unwrap().address
     }
 
-    /// What `serve` has written to its log.
-    pub(crate) fn log(&self) -> String {
-        self.serving.as_ref().unwrap().logged.lock().unwrap().clone()
+    /// Waits until `serve` has written `text` to its log; all that is in it.
+    pub(crate) fn logged(&self, text: &str) -> String {
+        let logged = &self.serving.as_ref().unwrap().logged;
+        until(SOON, &format!("{text:?} is in the log"), || {
+            Some(logged.lock().unwrap().clone()).filter(|log| log.contains(text))
+        })
     }
 
     /// Waits until `serve` has ended by itself.

@@ -25,9 +25,9 @@ fn text(options: &Options) -> Result<String, Fault> {
     String::from_utf8(text).or_else(|_| failed(format!("{name} is not text")))
 }
 
-/// Commands print their outcome themselves; only what goes wrong is logged.
+/// A command tells its outcome itself, so the log has nothing to add.
 fn desk(options: &Options) -> Result<Desk, Fault> {
-    Ok(Desk::open(&options.dir, Log::to_stderr())?)
+    Ok(Desk::open(&options.dir, Log::to(|_| {}))?)
 }
 
 pub(super) fn sign(options: &Options) -> Result<String, Fault> {

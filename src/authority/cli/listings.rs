@@ -10,14 +10,22 @@ use crate::authority::keyring::Keyring;
 use crate::authority::license::{Activation, DAY, License, Status};
 use crate::utc;
 
-fn licenses(options: &Options) -> Result<Vec<License>, Fault> {
+/// Every license that can be read, and what is wrong with the others.
+fn licenses(options: &Options) -> Result<(Vec<License>, Vec<String>), Fault> {
     Keyring::load(&options.dir)?;
     let book = Book::new(&options.dir);
-    let mut licenses = Vec::new();
+    let (mut licenses, mut faults) = (Vec::new(), Vec::new());
     for code in book.codes()? {
-        licenses.extend(book.look(&code)?);
+        match book.look(&code) {
+            Ok(license) => licenses.extend(license),
+            Err(error) => faults.push(error.to_string()),
+        }
     }
-    Ok(licenses)
+    Ok((licenses, faults))
+}
+
+fn whole(text: String, faults: Vec<String>) -> Result<String, Fault> {
+    if faults.is_empty() { Ok(text) } else { Err(Fault::Partly(text, faults)) }
 }
 
 /// The state of a license in a word.
@@ -46,14 +54,14 @@ fn figures(license: &License, now: i64) -> Value {
 }
 
 pub(super) fn list(options: &Options) -> Result<String, Fault> {
-    let (licenses, now) = (licenses(options)?, now());
+    let ((licenses, faults), now) = (licenses(options)?, now());
     if options.json() {
         let all: Vec<Value> = licenses.iter().map(|license| figures(license, now)).collect();
-        return Ok(Value::Array(all).to_string());
+        return whole(Value::Array(all).to_string(), faults);
     }
     let mut text = table_head();
     licenses.iter().for_each(|license| text.push_str(&row(license, now)));
-    Ok(text)
+    whole(text, faults)
 }
 
 fn table_head() -> String {
@@ -155,7 +163,7 @@ pub(super) fn text(value: &Value) -> String {
 }
 
 pub(super) fn report(options: &Options) -> Result<String, Fault> {
-    let (licenses, now) = (licenses(options)?, now());
+    let ((licenses, faults), now) = (licenses(options)?, now());
     let limited = || licenses.iter().filter(|license| !license.pool.unlimited());
     let issuer_days = (Keyring::load(&options.dir)?.issuer_end() - now).div_euclid(DAY);
     let total = json!({
@@ -170,7 +178,7 @@ pub(super) fn report(options: &Options) -> Result<String, Fault> {
     });
     if options.json() {
         let each: Vec<Value> = licenses.iter().map(|license| figures(license, now)).collect();
-        return Ok(json!({"licenses": each, "total": total}).to_string());
+        return whole(json!({"licenses": each, "total": total}).to_string(), faults);
     }
     let mut report = table_head();
     licenses.iter().for_each(|license| report.push_str(&row(license, now)));
@@ -179,5 +187,5 @@ pub(super) fn report(options: &Options) -> Result<String, Fault> {
     if issuer_days < 180 {
         report.push_str("\nThe issuer key ends soon: run `license-authority rotate issuer`.\n");
     }
-    Ok(report)
+    whole(report, faults)
 }

@@ -24,6 +24,8 @@ enum Fault {
     Usage(String),
     /// The thing asked for failed: exit 1.
     Failed(String),
+    /// Some of it failed, and this is the rest: exit 1.
+    Partly(String, Vec<String>),
 }
 
 impl<E: std::error::Error> From<E> for Fault {
@@ -40,7 +42,7 @@ struct Command {
     word: &'static str,
     /// What it works on, as the help writes it.
     argument: Option<&'static str>,
-    /// Names of [`options::FLAGS`] besides `--dir`.
+    /// Names of `options::FLAGS` besides `--dir`.
     flags: &'static [&'static str],
     sentence: &'static str,
     /// Gives what to print.
@@ -90,15 +92,19 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         Ok(Asked::Text(text)) => Ok(text),
         Err(fault) => Err(Fault::Usage(fault)),
     };
-    let (fault, code) = match done {
+    let (faults, code) = match done {
         Ok(text) => match print(&text) {
             Ok(()) => return ExitCode::SUCCESS,
-            Err(error) => (format!("can't write to standard output: {error}"), 1),
+            Err(error) => (vec![format!("can't write to standard output: {error}")], 1),
         },
-        Err(Fault::Failed(fault)) => (fault, 1),
-        Err(Fault::Usage(fault)) => (fault, 2),
+        Err(Fault::Failed(fault)) => (vec![fault], 1),
+        Err(Fault::Usage(fault)) => (vec![fault], 2),
+        Err(Fault::Partly(rest, faults)) => match print(&rest) {
+            Ok(()) => (faults, 1),
+            Err(error) => (vec![format!("can't write to standard output: {error}")], 1),
+        },
     };
-    complain(fault);
+    faults.iter().for_each(complain);
     ExitCode::from(code)
 }
 

@@ -209,8 +209,15 @@ struct World {
 
 impl World {
     fn put(&mut self, device: Digest, request: &Request) -> Outcome {
-        let asked =
-            Asked { request, device, by_mail: false, limited: false, now: self.now, bundle: None };
+        let asked = Asked {
+            request,
+            device,
+            by_mail: false,
+            limited: false,
+            now: self.now,
+            bundle: None,
+            revoked: &[],
+        };
         let outcome = handle(&mut self.license, &asked, &sign);
         self.forks += usize::from(matches!(outcome.event, Some("reset" | "taken over")));
         assert!(self.license.balances(), "{:?}", self.license.pool);
@@ -232,7 +239,10 @@ struct End {
     clones: i64,
 }
 
-const STEPS: usize = 100;
+/// Most traces are short, since a fault shows early; every tenth is long enough to use all seconds up.
+fn steps(seed: u64) -> usize {
+    if seed.is_multiple_of(10) { 400 } else { 40 }
+}
 
 fn trace(seed: u64, evil: bool) -> End {
     let mut chance = Chance::new(seed);
@@ -240,7 +250,7 @@ fn trace(seed: u64, evil: bool) -> End {
     let mut world = World { license, now: DAY, forks: 0, captured: Vec::new() };
     let mut clients: Vec<Client> = (1..=3).map(Client::new).collect();
     let mut snapshots: Vec<Client> = Vec::new();
-    for _ in 0..STEPS {
+    for _ in 0..steps(seed) {
         world.now += i64::try_from(chance.below(20_000)).unwrap();
         let at = chance.below(clients.len());
         match chance.percent() {
@@ -321,11 +331,12 @@ fn whatever_the_network_does_every_second_is_accounted_for() {
 #[test]
 fn clones_and_snapshots_gain_at_most_one_lease_each() {
     let total = Mutex::new((0, 0));
-    traces(5_000, true, |seed, end| {
-        assert!(end.used <= ALLOCATED + CACHE * end.clones, "seed {seed}: {} used", end.used);
+    traces(4_000, true, |seed, end| {
+        let unaccounted = end.used - end.world.license.used();
+        assert!(unaccounted <= CACHE * end.clones, "seed {seed}: {unaccounted} of {}", end.used);
         let mut total = total.lock().unwrap();
         *total = (total.0 + end.clones, total.1 + end.world.forks);
     });
     let (clones, forks) = *total.lock().unwrap();
-    assert!(clones > 5_000 && forks > 2_000, "{clones} clones, {forks} forks: nothing was tried");
+    assert!(clones > 4_000 && forks > 2_000, "{clones} clones, {forks} forks: nothing was tried");
 }

@@ -24,7 +24,15 @@ impl World {
 
     fn put_by(&mut self, client: &Client, request: &Request, by_mail: bool) -> Outcome {
         let device = client.device;
-        let asked = Asked { request, device, by_mail, limited: false, now: self.now, bundle: None };
+        let asked = Asked {
+            request,
+            device,
+            by_mail,
+            limited: false,
+            now: self.now,
+            bundle: None,
+            revoked: &[],
+        };
         let outcome = handle(&mut self.license, &asked, &sign);
         assert!(self.license.balances());
         outcome
