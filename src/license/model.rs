@@ -80,8 +80,15 @@ impl Vendor {
     fn answer(&mut self, device: Digest, request: &Request) -> Answer {
         let kid = KeyId::parse("i1").unwrap();
         let sign = |kind: Type, payload: &Value| token::sign(kind, &kid, payload, &self.issuer);
-        let asked =
-            Asked { request, device, by_mail: false, limited: false, now: NOW, bundle: None };
+        let asked = Asked {
+            request,
+            device,
+            by_mail: false,
+            limited: false,
+            now: NOW,
+            bundle: None,
+            revoked: &[],
+        };
         let answer = handle(&mut self.license, &asked, &sign).answer;
         assert!(self.license.balances(), "the accounts don't add up");
         answer

@@ -84,26 +84,22 @@ impl Drop for Handle {
 pub fn start(run_dir: &Path, context: Context) -> Result<Handle, String> {
     let log = context.log.clone();
     let handler: Handler = Arc::new(move |request| table::answer(&context, request));
-    open(Place { path: run_dir.join("control.sock"), mode: socket::OWNER }, handler, log)
+    let place = Place { path: run_dir.join("control.sock"), mode: socket::OWNER };
+    serve(socket::listen(&place.path, place.mode)?, place, handler, log)
 }
 
 /// Serves the counting of seconds on `run_dir/usage.sock`, a socket of mode 0660: who may open it may
-/// use seconds and do nothing else.
-///
-/// The error is as for [`start`].
+/// use seconds and do nothing else. Errors as [`start`].
 pub fn start_usage(run_dir: &Path, license: license::Handle, log: Log) -> Result<Handle, String> {
     let handler: Handler = Arc::new(move |request| usage::answer(&license, request));
-    open(Place { path: run_dir.join("usage.sock"), mode: socket::OWNER_AND_GROUP }, handler, log)
+    let place = Place { path: run_dir.join("usage.sock"), mode: socket::OWNER_AND_GROUP };
+    serve(socket::listen(&place.path, place.mode)?, place, handler, log)
 }
 
 /// Where a server listens, and who may come.
 struct Place {
     path: PathBuf,
     mode: Mode,
-}
-
-fn open(place: Place, handler: Handler, log: Log) -> Result<Handle, String> {
-    serve(socket::listen(&place.path, place.mode)?, place, handler, log)
 }
 
 fn serve(
@@ -184,11 +180,12 @@ impl Watcher {
                 Ok(Event::Broken(..)) => {}
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
                 // An error, such as out of file descriptors, says nothing about the server.
-                Err(RecvTimeoutError::Timeout) => {
-                    if let Ok(false) = socket::somebody_listens(&self.place.path) {
-                        return Some("nobody listens".to_owned());
-                    }
+                Err(RecvTimeoutError::Timeout)
+                    if matches!(socket::somebody_listens(&self.place.path), Ok(false)) =>
+                {
+                    return Some("nobody listens".to_owned());
                 }
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }

@@ -30,8 +30,8 @@ impl World {
         let listener = socket::listen(&path, socket::OWNER).unwrap();
         let copy = listener.try_clone().unwrap();
         let handle = serve(
-            Place { path: path.clone(), mode: socket::OWNER },
             copy,
+            Place { path: path.clone(), mode: socket::OWNER },
             Arc::new(handler),
             Log::to(|_| {}),
         )
