@@ -11,6 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Config;
 use crate::gate::{Bound, Gate, Open};
+use crate::license;
 use crate::log::Log;
 use crate::management::{self, Context};
 use crate::privileges::User;
@@ -26,25 +27,30 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
     let config = Arc::new(config);
 
     let bound = config.listen.iter().map(Bound::new).collect::<Result<Vec<_>, _>>()?;
+    let machine = license::Machine::look(); // root alone may read all of it
     drop_privileges(&config, log)?;
 
     let keeper = Arc::new(Keeper::open(&config.state_dir, config.api, log.clone())?);
+    let license = license::start(&config, keeper.folder(), &machine, log)?;
     let tls_dir = config.state_dir.join("tls");
     let mut wishes = Wishes::listen(&[&config.state_dir, &tls_dir])
         .map_err(|e| format!("cannot catch signals: {e}"))?;
     let context = Context {
         config: Arc::clone(&config),
         keeper: Arc::clone(&keeper),
+        license: license.clone(),
         log: log.clone(),
         monitor: Arc::default(),
         turns: Arc::default(),
     };
     let management = management::start(&config.run_dir, context)?;
+    let usage = management::start_usage(&config.run_dir, license.clone(), log.clone())?;
     let gate = Gate::new(
         Arc::clone(&config),
         &config.control_socket(),
         Arc::clone(keeper.rules()),
         Arc::clone(keeper.identity()),
+        Arc::clone(license.standing()),
         log.clone(),
     )?;
     let listeners: Vec<String> = bound.iter().map(Bound::describe).collect();
@@ -61,7 +67,7 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
     if cut > 0 {
         log.warn(format_args!("stopped with {cut} exchanges unfinished"));
     }
-    drop(management);
+    drop((management, usage));
     log.info("stopped");
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! data     listener -> tls -> head -> policy -> route -> forward or tunnel -> service
-//! control  curl/browser -> data flow -> control.sock -> management -> security -> store
+//! control  curl/browser -> data flow -> control.sock -> management -> security | license -> store
 //! ```
 //!
 //! The two flows meet in [`live`]: keepers on the control side publish whole immutable values, the
@@ -23,6 +23,8 @@ pub mod store;
 
 pub mod security;
 
+pub mod license;
+
 pub mod management;
 
 pub mod monitor;
@@ -34,3 +36,5 @@ pub mod privileges;
 pub mod wishes;
 
 pub mod daemon;
+
+pub mod authority;

@@ -88,13 +88,16 @@ fn watch(folders: &[&Path]) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Empties the queue; true if a file that counts was among the changes. Names with a leading dot are
-/// temporaries on their way to their real name.
+/// temporaries on their way to their real name, and what the license keeps is nobody's to change by hand.
 fn changed(changes: &OwnedFd) -> bool {
     let mut memory = [MaybeUninit::uninit(); 4 << 10];
     let mut events = inotify::Reader::new(changes.as_fd(), &mut memory);
     let mut any = false;
     while let Ok(event) = events.next() {
-        any |= event.file_name().is_some_and(|name| !name.to_bytes().starts_with(b"."));
+        any |= event.file_name().is_some_and(|name| {
+            let name = name.to_bytes();
+            !name.starts_with(b".") && !name.starts_with(b"license")
+        });
     }
     any
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Exit, Options, complain, print, settings_as_user};
 use crate::config::Config;
+use crate::license;
 use crate::management::client::{self, Failure};
 use crate::management::{describe_certificate, service_states};
 use crate::security::inspect;
@@ -40,36 +41,41 @@ struct State {
     /// A boolean, or null where it can't be read.
     plain_http: Value,
     password: String,
+    /// The status document.
+    license: Value,
     faults: Vec<String>,
 }
 
 fn online(config: &Config) -> Result<State, Failure> {
     let socket = config.control_socket();
-    let security = if config.api.v1 { "/v1/security" } else { "/v2/security" };
+    let generation = if config.api.v1 { "/v1" } else { "/v2" };
     let member = |resource: &str| {
-        let reply = client::ask(&socket, "GET", &format!("{security}/{resource}"))?;
+        let reply = client::ask(&socket, "GET", &format!("{generation}/{resource}"))?;
         if reply.status == 200 { Ok(reply.body) } else { Err(Failure::Broken(reply.complaint())) }
     };
     Ok(State {
         running: true,
-        certificate: member("sslcertificate")?,
-        plain_http: member("insecureports")?["enable_insecure_ports"].clone(),
-        password: member("adminpassword")?["admin_password"]
+        certificate: member("security/sslcertificate")?,
+        plain_http: member("security/insecureports")?["enable_insecure_ports"].clone(),
+        password: member("security/adminpassword")?["admin_password"]
             .as_str()
             .unwrap_or("unknown")
             .to_owned(),
+        license: member("management/license")?,
         faults: Vec::new(),
     })
 }
 
 fn offline(config: &Config, now: SystemTime) -> State {
     let seen = inspect(&config.state_dir, config.api, now);
+    let license = license::inspect(config);
     State {
         running: false,
         certificate: seen.summary.as_ref().map_or(Value::Null, describe_certificate),
         plain_http: seen.plain_http.map_or(Value::Null, Value::Bool),
         password: seen.password.to_owned(),
-        faults: seen.faults,
+        license: license.document,
+        faults: [seen.faults, license.faults].concat(),
     }
 }
 
@@ -87,6 +93,7 @@ fn whole(config: &Config, mut state: State, now: i64) -> Value {
         "certificate": state.certificate,
         "plain_http": state.plain_http,
         "admin_password": state.password,
+        "license": state.license,
         "services": service_states(config, state.running),
         "listeners": settings["listen"],
         "faults": state.faults,
@@ -144,6 +151,12 @@ mod tests {
             certificate: certificate(),
             plain_http: true.into(),
             password: "unset".to_owned(),
+            license: json!({
+                "licensed": true, "status": "3 License status concurrent license", "message": "",
+                "subscription_expiry": "2027-10-16T12:26:37Z", "connected": false,
+                "transcription_secs_allowed": 3600, "transcription_secs_allocated": 1_800_000,
+                "license_code": "494953679762904933", "error_message": "",
+            }),
             faults: Vec::new(),
         };
         let whole = whole(&config(), state, 86_400);
@@ -158,6 +171,9 @@ Certificate  default: CN=vm
              SHA-256 AB:CD
 Plain HTTP   on
 Password     unset
+License      licensed: 3 License status concurrent license
+             code 494953679762904933, 3600 of 1800000 seconds cached
+             expires 2027-10-16T12:26:37Z, not connected
 Services     gate running
              management running
              monitoring running

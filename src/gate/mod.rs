@@ -1,7 +1,8 @@
 //! The front door: the only part that strangers can touch.
 //!
 //! In: TLS, request heads under limits, policy, credentials, routing, forwarding. Out: what a setting
-//! means and how it is kept; the gate sees the values of `security`, never their keeper. `Gate::advance`
+//! means and how it is kept; the gate sees the values of `security` and `license`, never their
+//! keepers. `Gate::advance`
 //! tells a connection's life on a page.
 
 mod bind;
@@ -18,6 +19,7 @@ mod outbox;
 mod parked;
 mod policy;
 mod record;
+mod refusal;
 mod relay;
 mod reply;
 mod route;
@@ -50,6 +52,7 @@ use self::route::Routes;
 use self::service::Service;
 use self::stream::{ClientStream, write_all};
 use crate::config::{Config, Listen, ServiceAddress};
+use crate::license::Standing;
 use crate::live::Live;
 use crate::log::Log;
 use crate::security::{Identity, Rules};
@@ -59,6 +62,7 @@ use crate::utc;
 pub struct Gate {
     config: Arc<Config>,
     rules: Arc<Live<Rules>>,
+    license: Arc<Live<Standing>>,
     tls: Arc<ServerConfig>,
     routes: Routes,
     guard: Guard,
@@ -75,6 +79,7 @@ impl Gate {
         control_socket: &Path,
         rules: Arc<Live<Rules>>,
         identity: Arc<Live<Identity>>,
+        license: Arc<Live<Standing>>,
         log: Log,
     ) -> Result<Gate, String> {
         let address = ServiceAddress::Unix(control_socket.to_owned());
@@ -87,6 +92,7 @@ impl Gate {
             draining: AtomicBool::new(false),
             config,
             rules,
+            license,
             log,
         })
     }

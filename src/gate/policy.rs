@@ -131,13 +131,58 @@ pub(crate) fn judge(situation: &Situation, area: Area) -> Judgement {
     }
 }
 
+/// Whether a request would transcribe, and so needs a valid license with seconds left. Asked after
+/// [`judge`]: who may not come in is not told about the license.
+///
+/// `licensed` are the methods that the settings name for a service of the image's own.
+pub(crate) fn needs_license(
+    area: Area,
+    method: &str,
+    path: &str,
+    websocket: bool,
+    licensed: &[String],
+) -> bool {
+    match area {
+        Area::SpeechV1 | Area::Jobs => method == "POST" && creates_job(path),
+        Area::Realtime => websocket,
+        Area::CustomAdmin | Area::CustomOpen => licensed.iter().any(|known| known == method),
+        Area::ManagementV1 | Area::ManagementV2 | Area::Page | Area::Monitoring => false,
+    }
+}
+
+/// `/v1.0/user/<n>/jobs`, `/v1/user/<n>/jobs` and `/v2/jobs`, with or without a slash at the end.
+///
+/// Read as the most forgiving engine might: escapes undone, empty segments left out. Too many
+/// refusals here cost an odd client a clear error, too few would cost the license.
+fn creates_job(path: &str) -> bool {
+    let decoded: Vec<String> =
+        path.split('/').map(unescaped).filter(|segment| !segment.is_empty()).collect();
+    let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
+    matches!(segments.as_slice(), ["v2", "jobs"] | ["v1.0" | "v1", "user", _, "jobs"])
+}
+
+/// Percent-decoding; what is no ASCII can't be part of a path that counts here.
+fn unescaped(segment: &str) -> String {
+    let mut bytes = segment.bytes();
+    let mut plain = String::with_capacity(segment.len());
+    while let Some(byte) = bytes.next() {
+        let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16)).unwrap_or(0);
+        let value = if byte == b'%' { digit() * 16 + digit() } else { u32::from(byte) };
+        plain.push(char::from_u32(value).unwrap_or('?'));
+    }
+    plain
+}
+
 fn stored_if(condition: bool) -> Judgement {
     if condition { Judgement::Basic(Against::Stored) } else { Judgement::Open }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Against, Area, Judgement, PasswordKind, Situation, is_foreign, judge, shut_door};
+    use super::{
+        Against, Area, Judgement, PasswordKind, Situation, is_foreign, judge, needs_license,
+        shut_door,
+    };
     use crate::config::{Api, HttpDisabled};
     use crate::gate::fields::Fields;
     use crate::gate::head::RequestHead;
@@ -236,5 +281,48 @@ mod tests {
         assert_eq!(shut_door(&shut), Some(HttpDisabled::Close));
         shut.tls = true;
         assert_eq!(shut_door(&shut), None);
+    }
+
+    /// What transcribes, and beside each row what passes without a license.
+    #[test]
+    fn work_that_transcribes_needs_a_license_and_nothing_else_does() {
+        use Area::*;
+        let licensed = ["POST".to_owned(), "PUT".to_owned()];
+        #[rustfmt::skip]
+        let table: &[(Area, &str, &str, bool, bool)] = &[
+            // area, method, path, WebSocket, needs a license
+            (SpeechV1, "POST", "/v1.0/user/1/jobs", false, true),
+            (SpeechV1, "POST", "/v1.0/user/1/jobs/", false, true),
+            (SpeechV1, "POST", "/v1/user/99/jobs", false, true),
+            (SpeechV1, "POST", "/v1/user/99/jobs/", false, true),
+            (SpeechV1, "POST", "/v1/user/1//jobs", false, true),
+            (SpeechV1, "POST", "/v1/user/1/%6aobs", false, true),
+            (SpeechV1, "GET", "/v1.0/user/1/jobs", false, false),
+            (SpeechV1, "POST", "/v1.0/user/1/jobs/7", false, false),
+            (SpeechV1, "DELETE", "/v1.0/user/1/jobs/7", false, false),
+            (SpeechV1, "POST", "/v1.0/user/1/jobsmore", false, false),
+            (Jobs, "POST", "/v2/jobs", false, true),
+            (Jobs, "POST", "/v2/jobs/", false, true),
+            (Jobs, "POST", "/v2/jobs//", false, true),
+            (Jobs, "GET", "/v2/jobs", false, false),
+            (Jobs, "DELETE", "/v2/jobs/a", false, false),
+            (Jobs, "POST", "/v2/jobs/a", false, false),
+            (Realtime, "GET", "/v2", true, true),
+            (Realtime, "GET", "/v2/en", true, true),
+            (Realtime, "GET", "/", true, true),
+            (Realtime, "GET", "/", false, false),
+            (CustomOpen, "POST", "/x/", false, true),
+            (CustomAdmin, "PUT", "/x/", false, true),
+            (CustomOpen, "GET", "/x/", false, false),
+            (CustomOpen, "GET", "/x/", true, false),
+            (ManagementV1, "POST", "/v1/management/license", false, false),
+            (ManagementV2, "POST", "/v2/management/license", false, false),
+            (Monitoring, "POST", "/monitor/api/3/cpu", false, false),
+            (Page, "POST", "/", false, false),
+        ];
+        for (area, method, path, websocket, needed) in table {
+            let judged = needs_license(*area, method, path, *websocket, &licensed);
+            assert_eq!(judged, *needed, "{area:?} {method} {path} websocket: {websocket}");
+        }
     }
 }

@@ -31,6 +31,11 @@ impl Reply {
         Reply { status, content_type: "application/json", body, fields: Vec::new() }
     }
 
+    /// An answer whose JSON is written elsewhere.
+    pub(crate) fn json(status: u16, body: String) -> Reply {
+        Reply { status, content_type: "application/json", body, fields: Vec::new() }
+    }
+
     /// A head that nobody judged.
     pub(crate) fn malformed(malformed: Malformed) -> Reply {
         Reply::error(None, malformed.status, malformed.reason)

@@ -49,11 +49,10 @@ impl Routes {
             custom: Vec::new(),
         };
         for configured in &config.services {
-            let service = Arc::new(Service::new(
-                &configured.name,
-                configured.address.clone(),
-                configured.timeout,
-            ));
+            let mut service =
+                Service::new(&configured.name, configured.address.clone(), configured.timeout);
+            service.licensed.clone_from(&configured.licensed);
+            let service = Arc::new(service);
             match configured.name.as_str() {
                 "speech" => routes.speech = service,
                 "realtime" => routes.realtime = service,

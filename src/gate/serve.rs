@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 
-use super::Gate;
 use super::connection::{Connection, Next};
 use super::credentials::{Expected, Outcome};
 use super::forward::{self, Admitted, Buffers, Ending, Exchange};
@@ -17,6 +16,7 @@ use super::reply::Reply;
 use super::route::Route;
 use super::stream::Duplex as _;
 use super::target::Target;
+use super::{Gate, now, refusal};
 use crate::config::{HttpDisabled, Listen};
 use crate::security::{Password, Rules};
 
@@ -29,6 +29,8 @@ enum Decision {
         reply: Reply,
         close: bool,
     },
+    /// The upgrade is accepted to say in the stream that it is refused.
+    RefuseStream(Vec<u8>),
     Forward(Admitted),
 }
 
@@ -105,7 +107,16 @@ impl Gate {
             }
             Decision::Answer { reply, close } => {
                 (record.status, record.sent) = (reply.status, reply.length());
+                if reply.status == 403 {
+                    refusal::REMARK.clone_into(&mut record.remark);
+                }
                 self.reply(connection, &asked.head, &reply, close);
+                return Next::Park;
+            }
+            Decision::RefuseStream(bytes) => {
+                record.status = 101;
+                refusal::REMARK.clone_into(&mut record.remark);
+                self.send(connection, &bytes, true);
                 return Next::Park;
             }
         };
@@ -148,7 +159,7 @@ impl Gate {
         Next::Park
     }
 
-    /// The order of the rules: door, path, credentials.
+    /// The order of the rules: door, path, credentials, license.
     fn decide(
         &self,
         connection: &Connection,
@@ -184,12 +195,26 @@ impl Gate {
             (None, Some(route)) => {
                 let peer = connection.peer.ip().to_canonical();
                 match self.admit(&situation, &rules, route.area, &asked.head, peer) {
-                    Ok(admitted) => return Decision::Forward(admitted),
+                    Ok(admitted) if self.is_entitled(asked, route) => {
+                        return Decision::Forward(admitted);
+                    }
+                    Ok(_) => match refusal::of_stream(&asked.head, &now()) {
+                        Some(bytes) if asked.websocket => return Decision::RefuseStream(bytes),
+                        _ => refusal::of_job(),
+                    },
                     Err(refusal) => refusal,
                 }
             }
         };
         Decision::Answer { reply, close }
+    }
+
+    /// What the license says at this moment; nobody is asked and nothing is waited for.
+    fn is_entitled(&self, asked: &Asked, route: &Route) -> bool {
+        let (method, path) = (asked.head.method.as_str(), asked.target.path.as_str());
+        let licensed = &route.service.licensed;
+        !policy::needs_license(route.area, method, path, asked.websocket, licensed)
+            || self.license.snapshot().may_transcribe
     }
 
     /// True where a client gets not even an error.

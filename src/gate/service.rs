@@ -17,6 +17,8 @@ use crate::config::ServiceAddress;
 /// A service and its idle connections.
 pub(crate) struct Service {
     pub(crate) name: String,
+    /// Methods that need a valid license; empty for our own and the two speech engines.
+    pub(crate) licensed: Vec<String>,
     address: ServiceAddress,
     /// How long it may take to begin its answer, and be silent in the middle of it.
     pub(crate) patience: Duration,
@@ -25,8 +27,13 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn new(name: &str, address: ServiceAddress, timeout: u32) -> Service {
-        let patience = Duration::from_secs(timeout.into());
-        Service { name: name.to_owned(), address, patience, idle: Mutex::new(Vec::new()) }
+        Service {
+            name: name.to_owned(),
+            licensed: Vec::new(),
+            address,
+            patience: Duration::from_secs(timeout.into()),
+            idle: Mutex::new(Vec::new()),
+        }
     }
 
     /// A connection that has served before and has not been closed since, if there is one.

@@ -1,4 +1,5 @@
 //! The management API, on a Unix socket: whoever may open `run_dir/control.sock` is the administrator.
+//! Beside it `run_dir/usage.sock`, on which the speech engine counts seconds and can do nothing else.
 //!
 //! In: the table of paths and methods, one file per resource, and the only place that knows
 //! tiny_http (`server`). Handlers are functions of a `request::Request` to an `answer::Answer`
@@ -21,6 +22,7 @@ mod cpu_info;
 mod free_storage;
 mod health;
 mod host;
+mod license;
 mod logs;
 mod mem_info;
 mod monitoring;
@@ -35,10 +37,11 @@ mod server;
 mod services;
 mod socket;
 mod table;
+mod usage;
 
 pub use commands::Turns;
 pub(crate) use security::certificate::describe as describe_certificate;
-pub use server::{Handle, start};
+pub use server::{Handle, start, start_usage};
 pub(crate) use services::states as service_states;
 
 /// Largest body of a request in bytes; certificates and keys have a few thousand.
@@ -51,6 +54,8 @@ pub struct Context {
     pub config: Arc<Config>,
     /// Keeper of certificate, password and plain HTTP.
     pub keeper: Arc<Keeper>,
+    /// The worker that owns the license.
+    pub license: crate::license::Handle,
     /// Where operations and security events are written.
     pub log: Log,
     /// What the machine does at the moment.

@@ -1,4 +1,5 @@
-//! `DELETE services`: restarts the services by the command of the settings, and tells how they are.
+//! `DELETE services`: restarts the services by the command of the settings, asks the authority for
+//! changes of the license (the manual's way to receive them), and tells how they are.
 
 use std::sync::mpsc;
 use std::thread;
@@ -16,7 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 pub(super) fn services(context: &Context, request: &mut Request<'_>) -> Answer {
     match restart(context, request) {
-        Ok(()) => list(context, request),
+        Ok(()) => {
+            context.license.refresh();
+            list(context, request)
+        }
         Err(fault) => Answer::error(Code::Internal, &fault),
     }
 }

@@ -9,6 +9,7 @@
 mod exchange;
 
 use std::io;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -17,11 +18,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use exchange::Carried;
+use rustix::fs::Mode;
 use tiny_http::Server;
 
 use super::answer::Answer;
 use super::request::Request;
-use super::{Context, socket, table};
+use super::{Context, socket, table, usage};
+use crate::license;
 use crate::log::Log;
 
 /// Requests answered at the same time, but for those with long bodies.
@@ -77,24 +80,37 @@ impl Drop for Handle {
 ///
 /// The error says why the socket can't be had, for example because another daemon answers on it.
 pub fn start(run_dir: &Path, context: Context) -> Result<Handle, String> {
-    let path = run_dir.join("control.sock");
     let log = context.log.clone();
     let handler: Handler = Arc::new(move |request| table::answer(&context, request));
-    let listener = socket::listen(&path)?;
-    serve(path, listener, handler, log)
+    let place = Place { path: run_dir.join("control.sock"), mode: socket::OWNER };
+    serve(socket::listen(&place.path, place.mode)?, place, handler, log)
+}
+
+/// Serves the counting of seconds on `run_dir/usage.sock`, a socket of mode 0660: who may open it may
+/// use seconds and do nothing else. Errors as [`start`].
+pub fn start_usage(run_dir: &Path, license: license::Handle, log: Log) -> Result<Handle, String> {
+    let handler: Handler = Arc::new(move |request| usage::answer(&license, request));
+    let place = Place { path: run_dir.join("usage.sock"), mode: socket::OWNER_AND_GROUP };
+    serve(socket::listen(&place.path, place.mode)?, place, handler, log)
+}
+
+/// Where a server listens, and who may come.
+struct Place {
+    path: PathBuf,
+    mode: Mode,
 }
 
 fn serve(
-    path: PathBuf,
-    listener: std::os::unix::net::UnixListener,
+    listener: UnixListener,
+    place: Place,
     handler: Handler,
     log: Log,
 ) -> Result<Handle, String> {
     let server = Server::from_listener(listener, None)
-        .map_err(|fault| format!("can't serve {}: {fault}", path.display()))?;
+        .map_err(|fault| format!("can't serve {}: {fault}", place.path.display()))?;
     let (events, inbox) = mpsc::channel();
     let (alive, ended) = mpsc::channel();
-    let watcher = Watcher { path, handler, log, events: events.clone(), inbox };
+    let watcher = Watcher { place, handler, log, events: events.clone(), inbox };
     thread::Builder::new()
         .name("management".to_owned())
         .stack_size(STACK)
@@ -107,7 +123,7 @@ fn serve(
 }
 
 struct Watcher {
-    path: PathBuf,
+    place: Place,
     handler: Handler,
     log: Log,
     events: Sender<Event>,
@@ -128,7 +144,7 @@ impl Watcher {
             let Some(cause) = cause else { return };
             self.log.error(format_args!(
                 "{} stopped accepting ({cause}); making it anew",
-                self.path.display()
+                self.place.path.display()
             ));
             match self.anew() {
                 Some(made) => server = made,
@@ -141,7 +157,7 @@ impl Watcher {
         let worker = Worker {
             server: Arc::downgrade(server),
             generation,
-            path: self.path.clone(),
+            path: self.place.path.clone(),
             handler: Arc::clone(&self.handler),
             log: self.log.clone(),
             events: self.events.clone(),
@@ -164,12 +180,13 @@ impl Watcher {
                 }
                 Ok(Event::Broken(..)) => {}
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
-                // An error, such as no file descriptor left, says nothing about the server.
-                Err(RecvTimeoutError::Timeout) => {
-                    if let Ok(false) = socket::somebody_listens(&self.path) {
-                        return Some("nobody listens".to_owned());
-                    }
+                // An error, such as out of file descriptors, says nothing about the server.
+                Err(RecvTimeoutError::Timeout)
+                    if matches!(socket::somebody_listens(&self.place.path), Ok(false)) =>
+                {
+                    return Some("nobody listens".to_owned());
                 }
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
@@ -186,7 +203,7 @@ impl Watcher {
                     return None;
                 }
             }
-            let made = socket::listen(&self.path).and_then(|listener| {
+            let made = socket::listen(&self.place.path, self.place.mode).and_then(|listener| {
                 Server::from_listener(listener, None).map_err(|fault| fault.to_string())
             });
             match made {

@@ -6,17 +6,23 @@ use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use rustix::fs::Mode;
+use rustix::fs::{AtFlags, CWD, Mode};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 /// Connections the kernel holds for us while every acceptor is busy.
 const BACKLOG: i32 = 128;
 
-/// Listens at `path` with mode 0600, making its folder with mode 0755 where there is none.
+/// For root and whoever runs the daemon.
+pub(super) const OWNER: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// And for their group.
+pub(super) const OWNER_AND_GROUP: Mode = OWNER.union(Mode::RGRP).union(Mode::WGRP);
+
+/// Listens at `path` with `mode`, making its folder with mode 0755 where there is none.
 ///
 /// A socket that nobody answers on is a leftover and is removed; anything else in the way is an
 /// error for the person.
-pub(super) fn listen(path: &Path) -> Result<UnixListener, String> {
+pub(super) fn listen(path: &Path, mode: Mode) -> Result<UnixListener, String> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::DirBuilder::new()
         .recursive(true)
@@ -24,7 +30,7 @@ pub(super) fn listen(path: &Path) -> Result<UnixListener, String> {
         .create(folder)
         .map_err(|fault| format!("the folder {} can't be made: {fault}", folder.display()))?;
     clear(path)?;
-    bind(path).map_err(|fault| format!("can't listen on {}: {fault}", path.display()))
+    bind(path, mode).map_err(|fault| format!("can't listen on {}: {fault}", path.display()))
 }
 
 fn clear(path: &Path) -> Result<(), String> {
@@ -53,15 +59,17 @@ fn clear(path: &Path) -> Result<(), String> {
 
 /// Linux gives the new file the socket's own mode less the umask (`unix_bind`), so that setting it
 /// first leaves no moment in which others may connect, and no process-wide umask is touched.
-fn bind(path: &Path) -> io::Result<UnixListener> {
+fn bind(path: &Path, mode: Mode) -> io::Result<UnixListener> {
     let socket = rustix::net::socket_with(
         AddressFamily::UNIX,
         SocketType::STREAM,
         SocketFlags::CLOEXEC,
         None,
     )?;
-    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    rustix::fs::fchmod(&socket, mode)?;
     rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    // What the umask took off comes back before anybody can connect.
+    rustix::fs::chmodat(CWD, path, mode, AtFlags::empty())?;
     rustix::net::listen(&socket, BACKLOG)?;
     Ok(UnixListener::from(socket))
 }
@@ -101,7 +109,11 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::path::PathBuf;
 
-    use super::listen;
+    use super::OWNER;
+
+    fn listen(path: &std::path::Path) -> Result<std::os::unix::net::UnixListener, String> {
+        super::listen(path, OWNER)
+    }
 
     fn folder(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("applianced-{name}-{}", std::process::id()));

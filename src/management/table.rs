@@ -3,6 +3,7 @@
 use crate::config::Api;
 
 use super::answer::{Answer, Code};
+use super::license::{network, offline, online};
 use super::request::{Method, Request};
 use super::security::{admin_password, certificate, insecure_ports, reset};
 use super::{
@@ -27,6 +28,15 @@ const TABLE: &[(In, &str, Method, Handler)] = &[
     (In::V2,   "/management/host/about",      Method::Get,    host::about_v2),
     (In::V1,   "/management/ping",            Method::Get,    ping::management),
     (In::V1,   "/management/license/ping",    Method::Get,    ping::license),
+    (In::Both, "/management/license",         Method::Get,    online::show),
+    (In::Both, "/management/license",         Method::Post,   online::apply),
+    (In::Both, "/management/license",         Method::Delete, online::remove),
+    (In::Both, "/management/license/network", Method::Get,    network::show),
+    (In::Both, "/management/license/network", Method::Post,   network::set),
+    (In::Both, "/management/license/offlineactivation", Method::Post, offline::request),
+    (In::Both, "/management/license/offlineactivation", Method::Put,  offline::apply),
+    (In::Both, "/management/license/offlinemode", Method::Get,  offline::show_mode),
+    (In::Both, "/management/license/offlinemode", Method::Post, offline::set_mode),
     (In::V1,   "/management/services",        Method::Get,    services::list),
     (In::V1,   "/management/services",        Method::Delete, restart::services),
     (In::V1,   "/management/resource/*",      Method::Get,    resource::show),

@@ -24,8 +24,10 @@ use std::io;
 use std::path::Path;
 
 pub use folder::{Folder, View};
+pub(crate) use replace::{replace, sync_folder_of};
 #[cfg(test)]
 pub(crate) use scratch::Scratch;
+pub(crate) use trust::read;
 
 /// Why a file or folder could not be used, as a sentence for the operator, sorted by who can help.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +54,7 @@ impl std::error::Error for Error {}
 
 impl Error {
     /// `doing` completes "cannot …", as in "read /var/lib/applianced/security.json".
-    fn system(doing: &str, path: &Path, error: &io::Error) -> Error {
+    pub(crate) fn system(doing: &str, path: &Path, error: &io::Error) -> Error {
         let next = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "; free some space and try again"

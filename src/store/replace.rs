@@ -18,7 +18,7 @@ const FILE_MODE: u32 = 0o600;
 /// # Errors
 /// When the old file still stands, and also when the new one stands but could not be made durable;
 /// who needs to know which reads the file again.
-pub(super) fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
+pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
     let temporary = temporary(path);
     let written = write_new(&temporary, contents).and_then(|()| fs::rename(&temporary, path));
     if let Err(error) = written {
@@ -39,7 +39,7 @@ pub(super) fn remove(path: &Path) -> Result<(), Error> {
 }
 
 /// Makes what happened to the entry `path` of its folder durable.
-pub(super) fn sync_folder_of(path: &Path) -> Result<(), Error> {
+pub(crate) fn sync_folder_of(path: &Path) -> Result<(), Error> {
     let folder = match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,

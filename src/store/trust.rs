@@ -19,7 +19,7 @@ const GROUP_OR_OTHERS: u32 = 0o077;
 /// The whole file, wiped from memory when dropped since it may hold a key; `None` when absent.
 ///
 /// `most_bytes` is the size ceiling: a larger file is refused before it is read.
-pub(super) fn read(path: &Path, most_bytes: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+pub(crate) fn read(path: &Path, most_bytes: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
     let failed = |error: &io::Error| Error::system("read", path, error);
     let mut file = match open(path) {
         Ok(file) => file,

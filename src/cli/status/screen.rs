@@ -9,6 +9,7 @@ pub(super) fn text(whole: &Value) -> String {
         ("Certificate", certificate(whole)),
         ("Plain HTTP", vec![plain_http(&whole["plain_http"]).to_owned()]),
         ("Password", vec![password(word(&whole["admin_password"]))]),
+        ("License", license(&whole["license"])),
         ("Services", each(&whole["services"], service)),
         ("Listeners", each(&whole["listeners"], listener)),
         ("Insecure", each(&whole["insecure"], |line| word(line).to_owned())),
@@ -67,6 +68,28 @@ fn password(word: &str) -> String {
         "locked" => "locked: nobody gets in from the network until it is reset".to_owned(),
         _ => word.to_owned(),
     }
+}
+
+fn license(value: &Value) -> Vec<String> {
+    let standing = match value["licensed"].as_bool() {
+        Some(true) => "licensed",
+        Some(false) => "not licensed",
+        None => return vec!["unknown".to_owned()],
+    };
+    let mut lines = vec![format!("{standing}: {}", word(&value["status"]))];
+    if let Some(code) = value["license_code"].as_str().filter(|code| !code.is_empty()) {
+        let connected =
+            if value["connected"] == Value::Bool(true) { "connected" } else { "not connected" };
+        lines.push(format!(
+            "code {code}, {} of {} seconds cached",
+            value["transcription_secs_allowed"], value["transcription_secs_allocated"]
+        ));
+        lines.push(format!("expires {}, {connected}", word(&value["subscription_expiry"])));
+    }
+    for note in ["message", "error_message"] {
+        lines.extend(value[note].as_str().filter(|text| !text.is_empty()).map(str::to_owned));
+    }
+    lines
 }
 
 fn service(value: &Value) -> String {

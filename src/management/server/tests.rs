@@ -11,7 +11,7 @@ use super::super::answer::Answer;
 use super::super::client;
 use super::super::request::Request;
 use super::super::socket;
-use super::{Handle, serve};
+use super::{Handle, Place, serve};
 use crate::log::Log;
 
 /// A server of its own in a folder of its own.
@@ -27,9 +27,15 @@ impl World {
         let folder = std::env::temp_dir().join(format!("applianced-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         let path = folder.join("control.sock");
-        let listener = socket::listen(&path).unwrap();
+        let listener = socket::listen(&path, socket::OWNER).unwrap();
         let copy = listener.try_clone().unwrap();
-        let handle = serve(path.clone(), copy, Arc::new(handler), Log::to(|_| {})).unwrap();
+        let handle = serve(
+            copy,
+            Place { path: path.clone(), mode: socket::OWNER },
+            Arc::new(handler),
+            Log::to(|_| {}),
+        )
+        .unwrap();
         World { folder, path, listener, handle: Some(handle) }
     }
 

@@ -11,6 +11,7 @@ use super::super::Context;
 use super::super::answer::Answer;
 use super::super::request::fake;
 use crate::config::Config;
+use crate::license;
 use crate::log::Log;
 use crate::security::Keeper;
 
@@ -30,11 +31,14 @@ impl World {
         let config = Arc::new(Config::parse(settings.as_bytes()).unwrap());
         let log = Log::to(|_| {});
         let keeper = Arc::new(Keeper::open(&folder, config.api, log.clone()).unwrap());
+        let license =
+            license::start(&config, keeper.folder(), &license::Machine::default(), &log).unwrap();
         World {
             folder,
             context: Context {
                 config,
                 keeper,
+                license,
                 log,
                 monitor: Arc::default(),
                 turns: Arc::default(),

@@ -1,0 +1,232 @@
+//! All licenses, each in a file of its own, so that an activation costs the same however many there are.
+//!
+//! Nothing is kept in memory: the lock of a license is the lock of its log, and the file is the truth,
+//! so commands may change a license beside a running `serve`.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::license::fields::license_code;
+use crate::store::{self, Error};
+
+use super::journal::{self, Journal};
+use super::license::License;
+
+/// The folder of all licenses.
+const FOLDER: &str = "licenses";
+
+/// The licenses of an authority.
+pub(crate) struct Book {
+    root: PathBuf,
+}
+
+/// What a change came to.
+pub(crate) struct Change<T> {
+    /// For the caller.
+    pub(crate) result: T,
+    /// For the audit log; `None` when nothing has changed and nothing needs to be written.
+    pub(crate) event: Option<Map<String, Value>>,
+}
+
+impl Book {
+    pub(crate) fn new(dir: &Path) -> Book {
+        Book { root: dir.join(FOLDER) }
+    }
+
+    /// Changes a license under its lock, durable when this returns; `None` when there is no such license.
+    ///
+    /// # Errors
+    /// When the file can't be read or written; then the change may have happened and the caller must
+    /// not answer as if it had not. The sentence does not hold the code.
+    pub(crate) fn change<T>(
+        &self,
+        code: &str,
+        now: i64,
+        change: impl FnOnce(&mut License) -> Change<T>,
+    ) -> Result<Option<T>, Error> {
+        let (state, log) = self.paths(code);
+        let changed = || {
+            let Some((mut journal, value)) = Journal::open(&state, &log)? else { return Ok(None) };
+            let mut license =
+                License::from_json(&value).map_err(|what| journal::damaged(&state, &what))?;
+            let Change { result, event } = change(&mut license);
+            if let Some(event) = event {
+                journal.commit(&license.to_json(), event, now)?;
+            }
+            Ok(Some(result))
+        };
+        changed().map_err(|error| without_code(error, code))
+    }
+
+    /// Puts a new license in; false when its code is taken.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn create(
+        &self,
+        license: &License,
+        now: i64,
+        event: Map<String, Value>,
+    ) -> Result<bool, Error> {
+        let (state, log) = self.paths(&license.terms.code);
+        if let Some(shard) = state.parent() {
+            make(&self.root)?;
+            make(shard)?;
+        }
+        match Journal::create(&state, &log)? {
+            None => Ok(false),
+            Some(mut journal) => journal.commit(&license.to_json(), event, now).map(|()| true),
+        }
+    }
+
+    /// A license as it stands, without waiting for its lock; `None` when there is no such license.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub(crate) fn look(&self, code: &str) -> Result<Option<License>, Error> {
+        let (state, _) = self.paths(code);
+        let read = journal::look(&state).and_then(|value| {
+            let license = value.as_ref().map(License::from_json).transpose();
+            license.map_err(|what| journal::damaged(&state, &what))
+        });
+        read.map_err(|error| without_code(error, code))
+    }
+
+    /// How many entries the audit log of a license has.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn audit(&self, code: &str) -> Result<usize, String> {
+        // Under the lock, since the log is a line behind the state for a moment.
+        let (state, log) = self.paths(code);
+        match Journal::open(&state, &log).map_err(|error| error.to_string())? {
+            Some((_lock, value)) => journal::verify(&value, &log),
+            None => Err("there is none".to_owned()),
+        }
+    }
+
+    /// The codes of all licenses, in order.
+    ///
+    /// # Errors
+    /// When a folder can't be listed.
+    pub(crate) fn codes(&self) -> Result<Vec<String>, Error> {
+        let mut codes = Vec::new();
+        for shard in list(&self.root)? {
+            for name in list(&self.root.join(shard))? {
+                codes.extend(name.strip_suffix(".json").and_then(license_code));
+            }
+        }
+        codes.sort_unstable();
+        Ok(codes)
+    }
+
+    /// `licenses/NNN/CODE.json` and `.log`, with the last digits of the code: they are random.
+    fn paths(&self, code: &str) -> (PathBuf, PathBuf) {
+        let shard = self.root.join(code.get(15..).unwrap_or("none"));
+        (shard.join(format!("{code}.json")), shard.join(format!("{code}.log")))
+    }
+}
+
+/// A code as it may stand in logs and errors.
+pub(crate) fn masked(code: &str) -> String {
+    format!("{}…{}", code.get(..4).unwrap_or_default(), code.get(14..).unwrap_or_default())
+}
+
+fn without_code(error: Error, code: &str) -> Error {
+    let masked = |sentence: String| sentence.replace(code, &masked(code));
+    match error {
+        Error::Untrusted(sentence) => Error::Untrusted(masked(sentence)),
+        Error::Busy(sentence) => Error::Busy(masked(sentence)),
+        Error::Failed(sentence) => Error::Failed(masked(sentence)),
+    }
+}
+
+fn make(folder: &Path) -> Result<(), Error> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Ok(()) => store::sync_folder_of(folder),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(Error::system("make the folder", folder, &error)),
+    }
+}
+
+fn list(folder: &Path) -> Result<Vec<String>, Error> {
+    let failed = |error: io::Error| Error::system("list", folder, &error);
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(failed)?.file_name().into_string().ok());
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::Map;
+
+    use super::{Book, Change, masked};
+    use crate::authority::handle::model::terms;
+    use crate::authority::license::License;
+    use crate::store::Scratch;
+
+    const CODE: &str = "494953679762904933";
+
+    fn world() -> (Scratch, Book) {
+        let scratch = Scratch::new();
+        let book = Book::new(&scratch.0);
+        assert!(book.create(&License::new(terms(), 1_000), 0, Map::new()).unwrap());
+        (scratch, book)
+    }
+
+    fn take(book: &Book, seconds: i64) -> i64 {
+        let take = |license: &mut License| {
+            let result = license.pool.take(seconds);
+            license.pool.charged += result;
+            Change { result, event: Some(Map::new()) }
+        };
+        book.change(CODE, 0, take).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_license_is_kept_listed_and_not_made_twice() {
+        let (_scratch, book) = world();
+        assert_eq!(take(&book, 60), 60);
+        assert_eq!(book.look(CODE).unwrap().unwrap().pool.left, 940);
+        assert_eq!((book.codes().unwrap(), book.audit(CODE)), (vec![CODE.to_owned()], Ok(2)));
+        assert!(!book.create(&License::new(terms(), 1), 0, Map::new()).unwrap());
+        let none = book.change("494900000000000000", 0, |_| Change { result: (), event: None });
+        assert_eq!(none, Ok(None));
+        assert_eq!(book.codes().unwrap().len(), 1, "a question makes no file");
+    }
+
+    #[test]
+    fn those_who_race_for_the_last_seconds_get_them_once() {
+        let (_scratch, book) = world();
+        let taken: i64 = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| (0..20).map(|_| take(&book, 7)).sum::<i64>()))
+                .collect();
+            racers.into_iter().map(|racer| racer.join().unwrap()).sum()
+        });
+        assert_eq!(taken, 1_000);
+        assert_eq!(book.look(CODE).unwrap().unwrap().pool.left, 0);
+        assert_eq!(book.audit(CODE), Ok(1 + 8 * 20));
+    }
+
+    #[test]
+    fn an_error_does_not_tell_the_code() {
+        let (scratch, book) = world();
+        std::fs::write(scratch.0.join(format!("licenses/933/{CODE}.json")), "{").unwrap();
+        let change = |_: &mut License| Change { result: (), event: None };
+        let error = book.change(CODE, 0, change).unwrap_err().to_string();
+        assert!(error.contains(&masked(CODE)) && !error.contains(CODE), "{error}");
+    }
+}

@@ -1,0 +1,46 @@
+//! `sign`, `redeem` and `inspect`: certificates that came by mail.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use super::options::{Options, now};
+use super::{Fault, failed, listings};
+use crate::authority::desk::{self, Desk};
+use crate::authority::keyring::Keyring;
+use crate::license::certificate::LONGEST;
+use crate::log::Log;
+
+/// The text of FILE, or of standard input for `-`.
+fn text(options: &Options) -> Result<String, Fault> {
+    let name = options.argument();
+    let mut text = Vec::new();
+    let most = LONGEST as u64 + 1;
+    let read = match name {
+        "-" => io::stdin().take(most).read_to_end(&mut text),
+        _ => File::open(name).and_then(|file| file.take(most).read_to_end(&mut text)),
+    };
+    if let Err(error) = read {
+        return failed(format!("cannot read {name}: {error}"));
+    }
+    String::from_utf8(text).or_else(|_| failed(format!("{name} is not text")))
+}
+
+/// A command tells its outcome itself, so the log has nothing to add.
+fn desk(options: &Options) -> Result<Desk, Fault> {
+    Ok(Desk::open(&options.dir, Log::to(|_| {}))?)
+}
+
+pub(super) fn sign(options: &Options) -> Result<String, Fault> {
+    desk(options)?.sign(&text(options)?, now()).map_err(Fault::Failed)
+}
+
+pub(super) fn redeem(options: &Options) -> Result<String, Fault> {
+    let seconds = desk(options)?.redeem(&text(options)?, now()).map_err(Fault::Failed)?;
+    Ok(format!("{seconds} seconds are back in the license"))
+}
+
+pub(super) fn inspect(options: &Options) -> Result<String, Fault> {
+    let trust = Keyring::load(&options.dir).ok().and_then(|keys| keys.trust().ok());
+    let shown = desk::inspect(&text(options)?, trust.as_ref(), now()).map_err(Fault::Failed)?;
+    Ok(if options.json() { shown.to_string() } else { listings::text(&shown) })
+}

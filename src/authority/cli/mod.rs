@@ -1,0 +1,130 @@
+//! The command line of `license-authority`: one table of commands drives dispatch and `--help`.
+//!
+//! Exit codes: 0 fine, 1 the thing asked for failed, 2 wrong usage. Errors are lines on standard error
+//! that begin with the program's name. Codes go to standard output only, where they were asked for.
+
+mod certificates;
+mod keys;
+mod listings;
+mod options;
+mod terms;
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use options::{Asked, Options};
+
+const PROGRAM: &str = "license-authority";
+
+/// Why a command came to nothing.
+enum Fault {
+    /// The words made no sense: exit 2.
+    Usage(String),
+    /// The thing asked for failed: exit 1.
+    Failed(String),
+    /// Some of it failed, and this is the rest: exit 1.
+    Partly(String, Vec<String>),
+}
+
+impl<E: std::error::Error> From<E> for Fault {
+    fn from(error: E) -> Fault {
+        Fault::Failed(error.to_string())
+    }
+}
+
+fn failed<T>(sentence: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::Failed(sentence.into()))
+}
+
+struct Command {
+    word: &'static str,
+    /// What it works on, as the help writes it.
+    argument: Option<&'static str>,
+    /// Names of `options::FLAGS` besides `--dir`.
+    flags: &'static [&'static str],
+    sentence: &'static str,
+    /// Gives what to print.
+    run: fn(&Options) -> Result<String, Fault>,
+}
+
+#[rustfmt::skip] // one command a line can be read as the table it is
+const COMMANDS: &[Command] = &[
+    Command { word: "init", argument: None, flags: &["customer"], run: keys::init,
+        sentence: "Makes keys and trust.json, the file for the appliance's image." },
+    Command { word: "create", argument: None, flags: &["secs", "cache", "expires", "product", "activations", "offline-mode", "offline-secs", "trial", "grace-days", "lease-days", "json"], run: terms::create,
+        sentence: "Makes a license and prints its 18-digit code." },
+    Command { word: "list", argument: None, flags: &["json"], run: listings::list,
+        sentence: "Lists all licenses." },
+    Command { word: "show", argument: Some("CODE"), flags: &["json"], run: listings::show,
+        sentence: "Shows one license, who holds it, and whether its audit log is whole." },
+    Command { word: "extend", argument: Some("CODE"), flags: &["expires", "secs"], run: terms::extend,
+        sentence: "Moves the end of the subscription, or adds seconds." },
+    Command { word: "suspend", argument: Some("CODE"), flags: &[], run: terms::suspend,
+        sentence: "Grants nothing more until `resume`." },
+    Command { word: "resume", argument: Some("CODE"), flags: &[], run: terms::resume,
+        sentence: "Ends a suspension." },
+    Command { word: "revoke", argument: Some("CODE"), flags: &[], run: terms::revoke,
+        sentence: "Grants nothing more, for good." },
+    Command { word: "release", argument: Some("CODE"), flags: &["computer"], run: terms::release,
+        sentence: "Frees the seat of an appliance that is lost; what it held is charged." },
+    Command { word: "credit", argument: Some("CODE"), flags: &["secs"], run: terms::credit,
+        sentence: "Gives charged seconds back." },
+    Command { word: "sign", argument: Some("FILE|-"), flags: &[], run: certificates::sign,
+        sentence: "Answers an activation certificate with a license certificate." },
+    Command { word: "redeem", argument: Some("FILE|-"), flags: &[], run: certificates::redeem,
+        sentence: "Credits the seconds of a return certificate, once." },
+    Command { word: "inspect", argument: Some("FILE|-"), flags: &["json"], run: certificates::inspect,
+        sentence: "Says what is in a certificate or token; needs no key." },
+    Command { word: "serve", argument: None, flags: &["listen"], run: keys::serve,
+        sentence: "Answers appliances over HTTP until SIGTERM or SIGINT." },
+    Command { word: "rotate", argument: Some("issuer|request-key"), flags: &["revoke"], run: keys::rotate,
+        sentence: "Makes the next key of that kind; a running `serve` uses it at once." },
+    Command { word: "report", argument: None, flags: &["json"], run: listings::report,
+        sentence: "Totals of every license and of all together." },
+];
+
+/// Runs the command that `args`, without the program's name, ask for.
+pub fn run(args: Vec<OsString>) -> ExitCode {
+    let done = match options::understand(args) {
+        Ok(Asked::Command(command, options)) => (command.run)(&options),
+        Ok(Asked::Text(text)) => Ok(text),
+        Err(fault) => Err(Fault::Usage(fault)),
+    };
+    let (faults, code) = match done {
+        Ok(text) => match print(&text) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => (vec![format!("can't write to standard output: {error}")], 1),
+        },
+        Err(Fault::Failed(fault)) => (vec![fault], 1),
+        Err(Fault::Usage(fault)) => (vec![fault], 2),
+        Err(Fault::Partly(rest, faults)) => match print(&rest) {
+            Ok(()) => (faults, 1),
+            Err(error) => (vec![format!("can't write to standard output: {error}")], 1),
+        },
+    };
+    faults.iter().for_each(complain);
+    ExitCode::from(code)
+}
+
+/// One line on standard error. Control characters are escaped, for some of it comes from files.
+fn complain(fault: impl Display) {
+    let mut line = format!("{PROGRAM}: ");
+    for c in fault.to_string().chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Prints `text`, if any, with a line end. A reader that went away, as `head` does, is no failure.
+fn print(text: &str) -> io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,171 @@
+//! `create` and the commands that change a license.
+
+use serde_json::{Map, Value, json};
+
+use super::options::{Options, needed, now};
+use super::{Fault, failed};
+use crate::authority::book::{Book, Change, masked};
+use crate::authority::keyring::Keyring;
+use crate::authority::license::{DAY, License, Status, Terms};
+use crate::license::claims::UNLIMITED;
+use crate::license::key::random;
+use crate::utc;
+
+/// Largest number of seats.
+const MOST_SEATS: i64 = 1_000_000;
+
+/// Largest number of days anything may last.
+const MOST_DAYS: i64 = 36_500;
+
+pub(super) fn create(options: &Options) -> Result<String, Fault> {
+    let keys = Keyring::load(&options.dir)?;
+    let seconds = match options.is("secs", "unlimited") {
+        true => UNLIMITED,
+        false => needed("secs", options.number("secs", 1, UNLIMITED)?)?,
+    };
+    let exp = needed("expires", options.date("expires")?)?;
+    let now = now();
+    if exp <= now {
+        return Err(Fault::Usage("--expires is in the past".to_owned()));
+    }
+    let seats = options.number("activations", 1, MOST_SEATS)?.unwrap_or(1);
+    let offline_secs = options.number("offline-secs", 1, UNLIMITED)?;
+    let offline = options.given("offline-mode");
+    if offline_secs.is_some() && !offline {
+        return Err(Fault::Usage("--offline-secs goes with --offline-mode".to_owned()));
+    }
+    let mut terms = Terms {
+        code: String::new(),
+        product: options.digits("product", 16)?.unwrap_or("103").to_owned(),
+        kind: if options.given("trial") { 2 } else { 6 },
+        seats,
+        cache: needed("cache", options.number("cache", 1, UNLIMITED)?)?,
+        exp,
+        grace: options.number("grace-days", 0, MOST_DAYS)?.unwrap_or(7) * DAY,
+        lease: options.number("lease-days", 1, MOST_DAYS)?.unwrap_or(30) * DAY,
+        offline,
+        offline_secs: offline_secs.unwrap_or((seconds / seats).max(1)),
+        created: now,
+    };
+    let book = Book::new(&options.dir);
+    loop {
+        terms.code = new_code(keys.customer)?;
+        let event = event("created", &[("secs", seconds.into()), ("exp", exp.into())]);
+        if book.create(&License::new(terms.clone(), seconds), now, event)? {
+            let code = terms.code;
+            return Ok(if options.json() { json!({"license": code}).to_string() } else { code });
+        }
+    }
+}
+
+/// Four digits of the customer, and fourteen by chance (46 bits).
+fn new_code(customer: i64) -> Result<String, Fault> {
+    const RANDOM_DIGITS: u128 = 100_000_000_000_000;
+    let number = u128::from_le_bytes(random()?) % RANDOM_DIGITS;
+    Ok(format!("{customer:04}{number:014}"))
+}
+
+fn event(word: &str, members: &[(&str, Value)]) -> Map<String, Value> {
+    let word = [("event", Value::from(word))];
+    word.iter().chain(members).map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+}
+
+/// What a change of a license came to: what to print and to record, or why nothing was changed.
+type Verdict = Result<(String, Map<String, Value>), String>;
+
+fn change(
+    options: &Options,
+    change: impl FnOnce(&mut License) -> Verdict,
+) -> Result<String, Fault> {
+    let code = options.code()?;
+    let done = Book::new(&options.dir).change(code, now(), |license| match change(license) {
+        Ok((said, event)) => Change { result: Ok(said), event: Some(event) },
+        Err(why) => Change { result: Err(why), event: None },
+    })?;
+    match done {
+        Some(Ok(said)) => Ok(said),
+        Some(Err(why)) => failed(why),
+        None => {
+            failed(format!("there is no license {} in {}", masked(code), options.dir.display()))
+        }
+    }
+}
+
+pub(super) fn extend(options: &Options) -> Result<String, Fault> {
+    let (exp, seconds) = (options.date("expires")?, options.number("secs", 1, UNLIMITED - 1)?);
+    if exp.is_none() && seconds.is_none() {
+        return Err(Fault::Usage("extend takes --expires, --secs or both".to_owned()));
+    }
+    change(options, |license| {
+        if let Some(seconds) = seconds
+            && !license.pool.extend(seconds)
+        {
+            let why = format!("a license has less than {UNLIMITED} seconds, or is unlimited");
+            return Err(why);
+        }
+        license.terms.exp = exp.unwrap_or(license.terms.exp);
+        let (allocated, exp) = (license.pool.allocated, license.terms.exp);
+        let event = event("extended", &[("secs", seconds.into()), ("exp", exp.into())]);
+        Ok((format!("{allocated} seconds until {}", utc::format(exp)), event))
+    })
+}
+
+pub(super) fn suspend(options: &Options) -> Result<String, Fault> {
+    change(options, |license| become_status(license, Status::Suspended))
+}
+
+pub(super) fn resume(options: &Options) -> Result<String, Fault> {
+    change(options, |license| become_status(license, Status::Active))
+}
+
+pub(super) fn revoke(options: &Options) -> Result<String, Fault> {
+    change(options, |license| become_status(license, Status::Revoked))
+}
+
+fn become_status(license: &mut License, status: Status) -> Verdict {
+    if license.status == Status::Revoked {
+        return Err("the license is revoked, and that is for good: create another one".to_owned());
+    }
+    if license.status == status {
+        return Err(format!("the license is {} already", status.name()));
+    }
+    license.status = status;
+    Ok((format!("the license is {}", status.name()), event(status.name(), &[])))
+}
+
+pub(super) fn release(options: &Options) -> Result<String, Fault> {
+    let computer = options.computer()?;
+    change(options, |license| {
+        let wanted = |id: &String| computer.as_ref().is_none_or(|computer| computer == id);
+        let seats: Vec<usize> = (0..license.activations.len())
+            .filter(|at| license.activations[*at].open)
+            .filter(|at| wanted(&license.activations[*at].computer_id))
+            .collect();
+        match seats[..] {
+            [at] => {
+                let held = license.activations[at].outstanding();
+                let id = license.activations[at].computer_id.clone();
+                license.close(at, 0);
+                let event =
+                    event("released", &[("computer_id", id.into()), ("charged", held.into())]);
+                Ok((format!("released; {held} seconds it held are charged"), event))
+            }
+            [] => Err("no such seat is taken".to_owned()),
+            _ => {
+                Err("several seats are taken: name one with --computer ID, as `show` writes it"
+                    .into())
+            }
+        }
+    })
+}
+
+pub(super) fn credit(options: &Options) -> Result<String, Fault> {
+    let seconds = needed("secs", options.number("secs", 1, UNLIMITED)?)?;
+    change(options, |license| {
+        if !license.pool.credit(seconds) {
+            return Err(format!("only {} seconds were charged", license.pool.charged));
+        }
+        let event = event("credited", &[("secs", seconds.into())]);
+        Ok((format!("{seconds} seconds are given back"), event))
+    })
+}

@@ -1,0 +1,296 @@
+//! One question from its seal to its sealed answer: opens, looks the license up, hands it to the
+//! accounting, and answers only when the books are on disk.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use std::os::unix::fs::MetadataExt;
+
+use serde_json::{Map, Value};
+
+use crate::license::certificate::Certificate;
+use crate::license::key::PublicKey;
+use crate::license::message::{Answer, Denial, Kind, Op, Request};
+use crate::license::wire::{self, OpenedRequest, Sealed};
+use crate::license::{claims, token, trust};
+use crate::log::Log;
+use crate::store::Error;
+
+use super::book::{Book, Change, masked};
+use super::guesses::Guesses;
+use super::handle::{Asked, handle};
+use super::keyring::{self, Keyring};
+
+/// Answers questions, by any number of threads at once.
+pub(crate) struct Desk {
+    dir: PathBuf,
+    book: Book,
+    keys: Mutex<(Stamp, Arc<Keyring>)>,
+    guesses: Guesses,
+    log: Log,
+}
+
+/// What tells one version of the keys' file from another: inode, size, and time of change.
+type Stamp = (u64, u64, i64, i64);
+
+/// What goes back over HTTP.
+pub(crate) struct Posted {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Where a question came from.
+#[derive(Clone, Copy)]
+enum Via {
+    Network {
+        source: IpAddr,
+        /// Whether there were too many wrong codes from there.
+        limited: bool,
+    },
+    Mail,
+}
+
+impl Desk {
+    /// # Errors
+    /// When there are no usable keys.
+    pub(crate) fn open(dir: &Path, log: Log) -> Result<Desk, Error> {
+        let stamp = stamp(dir);
+        let keys = Mutex::new((stamp, Arc::new(Keyring::load(dir)?)));
+        let (dir, book) = (dir.to_owned(), Book::new(dir));
+        Ok(Desk { dir, book, keys, guesses: Guesses::default(), log })
+    }
+
+    /// The keys in force; `rotate` may have changed them since the last question.
+    fn keys(&self) -> Arc<Keyring> {
+        let mut held = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = stamp(&self.dir);
+        if held.0 != stamp {
+            match Keyring::load(&self.dir) {
+                Ok(keys) => *held = (stamp, Arc::new(keys)),
+                Err(error) => self.log.error(format_args!("keys stay as they were: {error}")),
+            }
+        }
+        Arc::clone(&held.1)
+    }
+
+    /// Answers a posted body; `now` in seconds since 1970.
+    pub(crate) fn answer(&self, body: &[u8], source: IpAddr, now: i64) -> Posted {
+        let keys = self.keys();
+        let opened = match wire::open(body, keys.request_keys()) {
+            Ok(opened) => opened,
+            Err(unopened) => {
+                self.log.warn(format_args!("refused a request from {source}: {unopened}"));
+                return Posted { status: 422, body: unopened.to_body() };
+            }
+        };
+        let OpenedRequest { request, device, reply } = opened;
+        let mut answer = self.decide(&keys, &request, &device, source, now);
+        if request.bundle_seq < keys.seq() {
+            answer.bundle = Some(keys.bundle().to_owned());
+        }
+        match reply.seal(&answer) {
+            Ok(body) => Posted { status: 200, body },
+            Err(broken) => {
+                self.log.error(broken);
+                Posted { status: 500, body: Vec::new() }
+            }
+        }
+    }
+
+    /// Signs what an activation certificate asks for; the same one gives the same license certificate.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub(crate) fn sign(&self, text: &str, now: i64) -> Result<String, String> {
+        let sealed = match Certificate::read(text) {
+            Ok(Certificate::Activation(sealed)) => sealed,
+            Ok(other) => return Err(format!("this is {}", other.kind())),
+            Err(fault) => return Err(fault.to_string()),
+        };
+        let answer = self.by_mail(&sealed, &[Op::Activate, Op::Sync], now)?;
+        let token = answer.token.ok_or("the answer holds no token")?;
+        Certificate::License(token)
+            .write()
+            .ok_or_else(|| "the license certificate would be longer than 65535 bytes".to_owned())
+    }
+
+    /// Credits what a return certificate gives back, once; how many seconds that are.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub(crate) fn redeem(&self, text: &str, now: i64) -> Result<i64, String> {
+        let sealed = match Certificate::read(text) {
+            Ok(Certificate::Return(sealed)) => sealed,
+            Ok(other) => return Err(format!("this is {}", other.kind())),
+            Err(fault) => return Err(fault.to_string()),
+        };
+        let answer = self.by_mail(&sealed, &[Op::Return], now)?;
+        match answer.kind {
+            Kind::Returned => Ok(answer.returned),
+            _ => Err("its accounts do not fit those known here: all it held was charged; `credit` gives back what is right".to_owned()),
+        }
+    }
+
+    fn by_mail(&self, sealed: &Sealed, ops: &[Op], now: i64) -> Result<Answer, String> {
+        let keys = self.keys();
+        let opened = wire::open_certificate(sealed, keys.request_keys())
+            .map_err(|unopened| format!("the certificate is not genuine: {unopened}"))?;
+        if !ops.contains(&opened.request.op) {
+            return Err(format!(
+                "it asks for `{}`, which has no certificate",
+                opened.request.op.name()
+            ));
+        }
+        let answer = self.move_seconds(&keys, &opened.request, &opened.device, Via::Mail, now);
+        let answer = answer.map_err(|error| error.to_string())?;
+        match answer.kind {
+            Kind::Denied => Err(answer.message),
+            Kind::Stale => {
+                Err("it was answered before, and the appliance has asked something else since"
+                    .to_owned())
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    /// The answer to a question from the network; what goes wrong here is for our log, not for strangers.
+    fn decide(
+        &self,
+        keys: &Keyring,
+        request: &Request,
+        device: &PublicKey,
+        source: IpAddr,
+        now: i64,
+    ) -> Answer {
+        if request.op == Op::Probe {
+            return Answer::plain(request.req_id, now, Kind::Probe);
+        }
+        let code = request.license.as_str();
+        let limited = self.guesses.exhausted(source, code, now);
+        let via = Via::Network { source, limited };
+        let answer = self.move_seconds(keys, request, device, via, now).unwrap_or_else(|error| {
+            self.log.error(error);
+            Answer::denied(request.req_id, now, Denial::Unavailable)
+        });
+        if answer.denial == Some(Denial::UnknownLicense) {
+            self.guesses.count(source, code, now);
+        }
+        let what = answer.denial.map_or(answer.kind.name(), Denial::reason);
+        let (op, code) = (request.op.name(), masked(code));
+        self.log.info(format_args!("{op} {code} from {source}: {what}"));
+        answer
+    }
+
+    fn move_seconds(
+        &self,
+        keys: &Keyring,
+        request: &Request,
+        device: &PublicKey,
+        via: Via,
+        now: i64,
+    ) -> Result<Answer, Error> {
+        let limited = matches!(via, Via::Network { limited: true, .. });
+        let Some((kid, issuer)) = keys.issuer(now) else {
+            let next =
+                "every issuer key has ended; make one with `license-authority rotate issuer`";
+            return Err(Error::Failed(next.to_owned()));
+        };
+        let sign = |kind: token::Type, payload: &Value| token::sign(kind, kid, payload, issuer);
+        let asked = Asked {
+            request,
+            device: device.fingerprint(),
+            by_mail: matches!(via, Via::Mail),
+            limited,
+            now,
+            bundle: (request.bundle_seq < keys.seq()).then(|| keys.bundle()),
+            revoked: keys.revoked(),
+        };
+        let answered = self.book.change(&request.license, now, |license| {
+            let outcome = handle(license, &asked, &sign);
+            let event = outcome.event.map(|word| event(word, &asked, &outcome.answer, via));
+            Change { result: outcome.answer, event }
+        })?;
+        let unknown = if limited { Denial::TooManyTries } else { Denial::UnknownLicense };
+        Ok(answered.unwrap_or_else(|| Answer::denied(request.req_id, now, unknown)))
+    }
+}
+
+/// What a license's log says about a change; never who the person is.
+fn event(word: &str, asked: &Asked<'_>, answer: &Answer, via: Via) -> Map<String, Value> {
+    let request = asked.request;
+    let source = match via {
+        Via::Network { source, .. } => source.to_string(),
+        Via::Mail => "certificate".to_owned(),
+    };
+    let reason = answer.denial.map_or("", Denial::reason);
+    let members: [(&str, Value); 8] = [
+        ("event", word.into()),
+        ("op", request.op.name().into()),
+        ("req_id", request.req_id.to_string().into()),
+        ("computer_id", request.computer_id.clone().into()),
+        ("consumed", request.consumed.into()),
+        ("returned", answer.returned.into()),
+        ("reason", reason.into()),
+        ("source", source.into()),
+    ];
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn stamp(dir: &Path) -> Stamp {
+    let found = std::fs::metadata(keyring::state(dir));
+    found.map_or((0, 0, 0, 0), |m| (m.ino(), m.size(), m.mtime(), m.mtime_nsec()))
+}
+
+/// What a certificate or token says, for a person; nothing needs to be known and nothing is checked
+/// but, where `trust` is given, the signature.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn inspect(text: &str, trust: Option<&trust::Trust>, now: i64) -> Result<Value, String> {
+    let as_token = text.trim();
+    let certificate = match token::Unverified::parse(as_token) {
+        Some(_) => Certificate::License(as_token.to_owned()),
+        None => Certificate::read(text).map_err(|fault| fault.to_string())?,
+    };
+    let mut shown = Map::new();
+    let mut put = |name: &str, value: Value| shown.insert(name.to_owned(), value);
+    match &certificate {
+        Certificate::Activation(sealed) | Certificate::Return(sealed) => {
+            put("is", certificate.kind().to_string().into());
+            put("sealed_to", sealed.kid.as_str().into());
+            put("sealed_bytes", sealed.ct.len().into());
+        }
+        Certificate::License(text) => {
+            let token = token::Unverified::parse(text).ok_or("its token is damaged")?;
+            let payload = token.dangerous_payload().ok_or("its token is damaged")?;
+            let kind = token::Type::ALL.into_iter().find(|kind| {
+                let keys = trust.map(|trust| trust.verify(*kind, text, trust::Dates::At(now)));
+                keys.is_some_and(|verified| verified.is_ok())
+            });
+            put(
+                "is",
+                if as_token == text {
+                    "a token".into()
+                } else {
+                    certificate.kind().to_string().into()
+                },
+            );
+            put("signed_with", token.kid.as_str().into());
+            put(
+                "genuine",
+                match (trust, kind) {
+                    (None, _) => "not checked: no keys here".into(),
+                    (Some(_), Some(kind)) => format!("yes, as a {}", kind.name()).into(),
+                    (Some(_), None) => "no, or not with a key that is valid here and now".into(),
+                },
+            );
+            if let Ok(lease) = claims::Lease::from_json(&payload) {
+                put("seconds", (lease.granted).into());
+                put("subscription_expiry", crate::utc::format(lease.exp).into());
+            }
+            put("says", payload);
+        }
+    }
+    Ok(Value::Object(shown))
+}

@@ -1,0 +1,347 @@
+//! The authority's keys: made by `init`, renewed by `rotate`, named by the bundle.
+//!
+//! One file holds them all, so that one rename changes them all; only the root key, which signs the
+//! bundle and nothing else, lies apart and may be carried away between rotations.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use crate::license::fields::{Fault, Fields};
+use crate::license::hex;
+use crate::license::key::{KeyId, PublicKey, RequestKey, SigningKey};
+use crate::license::trust::{Bundle, Dated, Trust, trust_file};
+use crate::store::{self, Error};
+
+use super::journal::{self, Journal};
+use super::license::DAY;
+
+const VERSION: i64 = 1;
+
+/// How long a key is valid, in seconds. Rotate well before: appliances learn of the next key only when
+/// they are online or get a license certificate.
+const KEY_LIFE: i64 = 3 * 365 * DAY;
+
+/// How long a bundle is valid, in seconds: longer than any key in it.
+const BUNDLE_LIFE: i64 = 2 * KEY_LIFE;
+
+/// The one root; the format has room for its successor.
+const ROOT: &str = "r1";
+
+/// Which keys to renew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Those that sign leases and certificates.
+    Issuer,
+    /// Those that requests are sealed to.
+    RequestKey,
+}
+
+/// Everything `serve` and `sign` need.
+pub(crate) struct Keyring {
+    /// The first four digits of every code.
+    pub(crate) customer: i64,
+    root: (KeyId, PublicKey),
+    issuers: Vec<(KeyId, Dated<SigningKey>)>,
+    request_keys: Vec<RequestKey>,
+    /// The validity of each request key.
+    validity: Vec<(i64, i64)>,
+    revoked: Vec<KeyId>,
+    seq: i64,
+    bundle: String,
+}
+
+/// Where the keys lie.
+pub(crate) fn state(dir: &Path) -> PathBuf {
+    dir.join("keys.json")
+}
+
+fn log(dir: &Path) -> PathBuf {
+    dir.join("audit.log")
+}
+
+fn root_key(dir: &Path) -> PathBuf {
+    dir.join("root.key")
+}
+
+/// Makes the folder and the first keys; false when there are some already.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn init(dir: &Path, customer: i64, now: i64) -> Result<bool, Error> {
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(Error::system("make the folder", dir, &error));
+        }
+        _ => store::sync_folder_of(dir)?,
+    }
+    let Some(mut journal) = Journal::create(&state(dir), &log(dir))? else { return Ok(false) };
+    let (Some(kid), Ok(root)) = (KeyId::parse(ROOT), SigningKey::generate()) else {
+        return Err(broken());
+    };
+    let secret = Zeroizing::new(format!("{}\n", hex::encode(&root.seed()[..])));
+    store::replace(&root_key(dir), secret.as_bytes())?;
+    let mut keys = Keyring {
+        customer,
+        root: (kid, root.public()),
+        issuers: Vec::new(),
+        request_keys: Vec::new(),
+        validity: Vec::new(),
+        revoked: Vec::new(),
+        seq: 0,
+        bundle: String::new(),
+    };
+    keys.add(Which::Issuer, now)?;
+    keys.add(Which::RequestKey, now)?;
+    keys.sign_bundle(&root, now);
+    journal.commit(&keys.to_json(), event("initialised"), now)?;
+    keys.write_trust(dir).map(|()| true)
+}
+
+/// Adds a key that is used from now on, and with `revoke` withdraws the older ones; its name.
+///
+/// # Errors
+/// When the root key is not there, or the system refuses.
+pub(crate) fn rotate(dir: &Path, which: Which, revoke: bool, now: i64) -> Result<KeyId, Error> {
+    let Some((mut journal, value)) = Journal::open(&state(dir), &log(dir))? else {
+        return Err(absent(dir));
+    };
+    let mut keys =
+        Keyring::from_json(&value).map_err(|what| journal::damaged(&state(dir), &what))?;
+    let root = keys.read_root(dir)?;
+    if revoke {
+        let withdrawn: Vec<KeyId> = match which {
+            Which::Issuer => keys.issuers.iter().map(|(kid, _)| kid.clone()).collect(),
+            Which::RequestKey => keys.request_keys.iter().map(|key| key.kid.clone()).collect(),
+        };
+        keys.revoked.extend(withdrawn);
+        keys.revoked.sort_unstable();
+        keys.revoked.dedup();
+    }
+    let kid = keys.add(which, now)?;
+    keys.sign_bundle(&root, now);
+    let mut event = event("rotated");
+    event.insert("key".to_owned(), kid.as_str().into());
+    event.insert("revoked".to_owned(), revoke.into());
+    journal.commit(&keys.to_json(), event, now)?;
+    keys.write_trust(dir).map(|()| kid)
+}
+
+fn event(word: &str) -> Map<String, Value> {
+    Map::from_iter([("event".to_owned(), word.into())])
+}
+
+fn broken() -> Error {
+    Error::Failed(crate::license::key::Broken.to_string())
+}
+
+fn absent(dir: &Path) -> Error {
+    Error::Failed(format!(
+        "{} holds no license authority; make one with `license-authority init --dir {0} --customer 4949`, or name another with --dir",
+        dir.display()
+    ))
+}
+
+impl Keyring {
+    /// Reads the keys as they stand.
+    ///
+    /// # Errors
+    /// When there are none, or they can't be read.
+    pub(crate) fn load(dir: &Path) -> Result<Keyring, Error> {
+        let value = journal::look(&state(dir))?.ok_or_else(|| absent(dir))?;
+        Keyring::from_json(&value).map_err(|what| journal::damaged(&state(dir), &what))
+    }
+
+    /// Who signs now: the youngest key that is valid; `None` when all have ended.
+    pub(crate) fn issuer(&self, now: i64) -> Option<(&KeyId, &SigningKey)> {
+        let mut valid = self.issuers.iter().rev().filter(|(kid, issuer)| {
+            (issuer.nbf..issuer.exp).contains(&now) && !self.revoked.contains(kid)
+        });
+        valid.next().map(|(kid, issuer)| (kid, &issuer.key))
+    }
+
+    /// What opens requests: every key there ever was, since a certificate may be long on its way.
+    pub(crate) fn request_keys(&self) -> &[RequestKey] {
+        &self.request_keys
+    }
+
+    /// Keys that were withdrawn.
+    pub(crate) fn revoked(&self) -> &[KeyId] {
+        &self.revoked
+    }
+
+    /// `seq` of the bundle.
+    pub(crate) fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    /// The bundle as a token.
+    pub(crate) fn bundle(&self) -> &str {
+        &self.bundle
+    }
+
+    /// What the appliance's image gets.
+    pub(crate) fn trust_file(&self) -> String {
+        trust_file(std::slice::from_ref(&self.root), &self.bundle)
+    }
+
+    /// The trust of an appliance that has this bundle.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn trust(&self) -> Result<Trust, String> {
+        Trust::parse(self.trust_file().as_bytes())
+    }
+
+    /// Writes `trust.json`, which follows from the keys, unless it is right already.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn write_trust(&self, dir: &Path) -> Result<(), Error> {
+        let (path, wanted) = (dir.join("trust.json"), self.trust_file());
+        match std::fs::read(&path) {
+            Ok(found) if found == wanted.as_bytes() => Ok(()),
+            _ => store::replace(&path, wanted.as_bytes()),
+        }
+    }
+
+    /// When the newest issuer ends, for a warning.
+    pub(crate) fn issuer_end(&self) -> i64 {
+        self.issuers.iter().map(|(_, issuer)| issuer.exp).max().unwrap_or(0)
+    }
+
+    fn add(&mut self, which: Which, now: i64) -> Result<KeyId, Error> {
+        let name = |letter: char, count: usize| KeyId::parse(&format!("{letter}{}", count + 1));
+        // From yesterday, for appliances whose clock is late.
+        let (nbf, exp) = (now - DAY, now + KEY_LIFE);
+        let kid = match which {
+            Which::Issuer => name('i', self.issuers.len()),
+            Which::RequestKey => name('k', self.request_keys.len()),
+        };
+        let kid =
+            kid.ok_or_else(|| Error::Failed("there is no name left for another key".into()))?;
+        match which {
+            Which::Issuer => {
+                let key = SigningKey::generate().map_err(|_| broken())?;
+                self.issuers.push((kid.clone(), Dated { key, nbf, exp }));
+            }
+            Which::RequestKey => {
+                self.request_keys.push(RequestKey::generate(kid.clone()).map_err(|_| broken())?);
+                self.validity.push((nbf, exp));
+            }
+        }
+        Ok(kid)
+    }
+
+    fn sign_bundle(&mut self, root: &SigningKey, now: i64) {
+        self.seq += 1;
+        let issuer = |(kid, issuer): &(KeyId, Dated<SigningKey>)| {
+            (kid.clone(), Dated { key: issuer.key.public(), nbf: issuer.nbf, exp: issuer.exp })
+        };
+        let request_keys =
+            self.request_keys.iter().zip(&self.validity).filter_map(|(key, dates)| {
+                Some(Dated { key: key.public().ok()?, nbf: dates.0, exp: dates.1 })
+            });
+        let bundle = Bundle {
+            seq: self.seq,
+            exp: now + BUNDLE_LIFE,
+            issuers: self.issuers.iter().map(issuer).collect(),
+            request_keys: request_keys.collect(),
+            revoked: self.revoked.clone(),
+        };
+        self.bundle = bundle.sign(&self.root.0, root);
+    }
+
+    fn read_root(&self, dir: &Path) -> Result<SigningKey, Error> {
+        let path = root_key(dir);
+        let text = store::read(&path, 1_000)?.ok_or_else(|| {
+            Error::Failed(format!(
+                "{} is not there: put the root key back for this",
+                path.display()
+            ))
+        })?;
+        let seed = std::str::from_utf8(&text).ok().and_then(|text| hex::decode(text.trim()));
+        let seed = seed.map(Zeroizing::new).and_then(|seed| <[u8; 32]>::try_from(&seed[..]).ok());
+        let seed = seed.ok_or_else(|| journal::damaged(&path, "not 64 hex digits"))?;
+        let key = SigningKey::from_seed(&seed).map_err(|_| broken())?;
+        if key.public() == self.root.1 {
+            Ok(key)
+        } else {
+            Err(Error::Failed(format!("{} is the root key of another authority", path.display())))
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let entry = |kid: &KeyId, secret: &[u8; 32], nbf: i64, exp: i64| json!({"kid": kid.as_str(), "secret": hex::encode(secret), "nbf": nbf, "exp": exp});
+        let issuers = self.issuers.iter().map(|(kid, i)| entry(kid, i.key.seed(), i.nbf, i.exp));
+        let request_keys = self.request_keys.iter().zip(&self.validity);
+        let request_keys =
+            request_keys.map(|(key, (nbf, exp))| entry(&key.kid, key.secret(), *nbf, *exp));
+        json!({
+            "v": VERSION,
+            "customer": self.customer,
+            "root": {"kid": self.root.0.as_str(), "pub": self.root.1.to_string()},
+            "seq": self.seq,
+            "issuers": issuers.collect::<Vec<_>>(),
+            "request_keys": request_keys.collect::<Vec<_>>(),
+            "revoked": self.revoked.iter().map(KeyId::as_str).collect::<Vec<_>>(),
+            "bundle": self.bundle,
+        })
+    }
+
+    fn from_json(value: &Value) -> Result<Keyring, Fault> {
+        let fields = Fields::of(value)?;
+        match fields.count("v")? {
+            VERSION => {}
+            other => {
+                return Err(format!("version {other}, and this program knows version {VERSION}"));
+            }
+        }
+        let name = |fields: &Fields<'_>| fields.parsed("kid", "the name of a key", KeyId::parse);
+        let root = fields.object("root")?;
+        let mut keys = Keyring {
+            customer: fields.count("customer")?,
+            root: (name(&root)?, root.public_key("pub")?),
+            issuers: Vec::new(),
+            request_keys: Vec::new(),
+            validity: Vec::new(),
+            revoked: Vec::new(),
+            seq: fields.count("seq")?,
+            bundle: fields.text("bundle", crate::license::token::LONGEST)?,
+        };
+        for entry in fields.array("issuers")? {
+            let (kid, secret, nbf, exp) = secret(entry)?;
+            let key = SigningKey::from_seed(&secret).map_err(|broken| broken.to_string())?;
+            keys.issuers.push((kid, Dated { key, nbf, exp }));
+        }
+        for entry in fields.array("request_keys")? {
+            let (kid, secret, nbf, exp) = secret(entry)?;
+            keys.request_keys.push(RequestKey::from_secret(kid, &secret));
+            keys.validity.push((nbf, exp));
+        }
+        for kid in fields.array("revoked")? {
+            let kid = kid.as_str().and_then(KeyId::parse);
+            keys.revoked.push(kid.ok_or("`revoked` holds something that is no name of a key")?);
+        }
+        keys.trust()?;
+        Ok(keys)
+    }
+}
+
+type Secret = (KeyId, Zeroizing<[u8; 32]>, i64, i64);
+
+fn secret(value: &Value) -> Result<Secret, Fault> {
+    let fields = Fields::of(value)?;
+    let secret = fields.parsed("secret", "64 hex digits", |text| {
+        Zeroizing::new(hex::decode(text)?).as_slice().try_into().ok().map(Zeroizing::new)
+    })?;
+    let kid = fields.parsed("kid", "the name of a key", KeyId::parse)?;
+    Ok((kid, secret, fields.number("nbf")?, fields.number("exp")?))
+}
+
+#[cfg(test)]
+mod tests;

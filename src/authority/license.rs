@@ -1,0 +1,221 @@
+//! One license as the authority knows it: its terms, its seconds, and who holds them.
+
+use crate::license::claims::Lease;
+use crate::license::hex::{Digest, RequestId};
+use crate::license::message::{Answer, Denial, Request, User};
+
+use super::pool::Pool;
+use super::seen::Seen;
+
+/// Seconds of a day.
+pub(crate) const DAY: i64 = 86_400;
+
+/// What was sold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// The 18 digits.
+    pub(crate) code: String,
+    pub(crate) product: String,
+    /// 2 trial, 6 concurrent subscription.
+    pub(crate) kind: i64,
+    /// How many appliances may be active at a time.
+    pub(crate) seats: i64,
+    /// Seconds an appliance that is online holds at most.
+    pub(crate) cache: i64,
+    /// End of the subscription, in seconds since 1970.
+    pub(crate) exp: i64,
+    /// Seconds of work with a warning after that.
+    pub(crate) grace: i64,
+    /// How long a lease lasts without contact, in seconds.
+    pub(crate) lease: i64,
+    /// Whether appliances may go offline or be activated without a network.
+    pub(crate) offline: bool,
+    /// Seconds an appliance that is offline holds at most.
+    pub(crate) offline_secs: i64,
+    /// When it was made, in seconds since 1970.
+    pub(crate) created: i64,
+}
+
+impl Terms {
+    /// The customer: the first four digits of the code.
+    pub(crate) fn customer(&self) -> i64 {
+        self.code.get(..4).and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    }
+
+    /// When work ends.
+    pub(crate) fn end(&self) -> i64 {
+        self.exp.saturating_add(self.grace)
+    }
+}
+
+/// Whether the license may be used at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    Active,
+    Suspended,
+    Revoked,
+}
+
+impl Status {
+    pub(crate) const ALL: [Status; 3] = [Status::Active, Status::Suspended, Status::Revoked];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Status::Active => "active",
+            Status::Suspended => "suspended",
+            Status::Revoked => "revoked",
+        }
+    }
+}
+
+/// The accounts of one device key; kept when closed, so that an old question stays old.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Activation {
+    pub(crate) device: Digest,
+    pub(crate) computer_id: String,
+    pub(crate) open: bool,
+    pub(crate) epoch: i64,
+    /// Answers given in this epoch.
+    pub(crate) seq: i64,
+    /// SHA-256 of the last lease's text.
+    pub(crate) last: Digest,
+    /// The same for its text under signatures that were revoked since; the appliance may have either.
+    pub(crate) also: Vec<Digest>,
+    /// Seconds granted in this epoch.
+    pub(crate) granted: i64,
+    /// Seconds used in this epoch, as told.
+    pub(crate) consumed: i64,
+    /// Questions of this epoch that were answered.
+    pub(crate) ids: Seen,
+    /// The newest of them with its answer, for a retry.
+    pub(crate) kept: Option<Kept>,
+    /// When the computer changed under the same key, in seconds since 1970.
+    pub(crate) moves: Vec<i64>,
+    /// Whether the appliance said it would stay offline.
+    pub(crate) offline: bool,
+    /// When it was last heard of, in seconds since 1970.
+    pub(crate) heard: i64,
+    pub(crate) version: String,
+    /// Head of the appliance's own usage log.
+    pub(crate) log_head: Digest,
+    /// How often its clock was set back.
+    pub(crate) regressions: i64,
+    pub(crate) user: User,
+}
+
+impl Activation {
+    /// Seconds it holds and may still use.
+    pub(crate) fn outstanding(&self) -> i64 {
+        self.granted - self.consumed
+    }
+
+    /// Whether the appliance remembers the last answer of this epoch and its totals fit.
+    pub(crate) fn fits(&self, request: &Request) -> bool {
+        self.epoch == request.epoch
+            && self.seq == request.seq
+            && (self.last == request.prev || self.also.contains(&request.prev))
+            && (self.consumed..=self.granted).contains(&request.consumed)
+    }
+}
+
+/// An answer that is given again when the same question comes again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) answer: Answer,
+}
+
+/// A license and its accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct License {
+    pub(crate) terms: Terms,
+    pub(crate) status: Status,
+    pub(crate) pool: Pool,
+    pub(crate) activations: Vec<Activation>,
+    /// Every activation ever asked for: one that is played again must never take a seat.
+    pub(crate) activated: Seen,
+    /// Questions that were refused: they must not succeed later, when they are played again.
+    pub(crate) refused: Vec<(RequestId, Denial)>,
+    /// When a seat was taken over, in seconds since 1970, and by which computer.
+    pub(crate) takeovers: Vec<(i64, String)>,
+}
+
+impl License {
+    pub(crate) fn new(terms: Terms, seconds: i64) -> License {
+        License {
+            terms,
+            status: Status::Active,
+            pool: Pool::new(seconds),
+            activations: Vec::new(),
+            activated: Seen::default(),
+            refused: Vec::new(),
+            takeovers: Vec::new(),
+        }
+    }
+
+    /// Activations that hold a seat.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &Activation> {
+        self.activations.iter().filter(|activation| activation.open)
+    }
+
+    /// Seconds that appliances hold and may still use.
+    pub(crate) fn outstanding(&self) -> i64 {
+        self.open().map(Activation::outstanding).sum()
+    }
+
+    /// Seconds that were used, or lost with an epoch.
+    pub(crate) fn used(&self) -> i64 {
+        self.pool.charged + self.open().map(|activation| activation.consumed).sum::<i64>()
+    }
+
+    /// Whether every second is in one place; false means that the file was damaged or edited.
+    #[must_use]
+    pub(crate) fn balances(&self) -> bool {
+        let sane =
+            |a: &Activation| (0..=a.granted).contains(&a.consumed) && a.seq >= 0 && a.epoch > 0;
+        let one_each = self.open().all(|a| {
+            self.open().filter(|b| b.computer_id == a.computer_id || b.device == a.device).count()
+                == 1
+        });
+        one_each
+            && self.activations.iter().all(sane)
+            && self.pool.balances(self.open().map(|activation| activation.granted).sum())
+    }
+
+    /// Closes the activation at `at`; `unused` seconds of it come back, the rest is charged.
+    pub(crate) fn close(&mut self, at: usize, unused: i64) {
+        let Some(activation) = self.activations.get_mut(at) else { return };
+        activation.open = false;
+        self.pool.settle(activation.granted, unused);
+    }
+
+    /// What an appliance may know and use, as the accounts of `activation` stand.
+    pub(crate) fn lease(&self, activation: &Activation, req_id: RequestId, now: i64) -> Lease {
+        let terms = &self.terms;
+        let end = terms.end();
+        let contact = now.saturating_add(terms.lease).min(end);
+        Lease {
+            license: terms.code.clone(),
+            customer_id: terms.customer(),
+            product: terms.product.clone(),
+            computer_id: activation.computer_id.clone(),
+            device: activation.device,
+            req_id,
+            epoch: activation.epoch,
+            seq: activation.seq,
+            granted: activation.granted,
+            allocated: self.pool.allocated,
+            pool_left: self.pool.left,
+            cache: terms.cache,
+            kind: terms.kind,
+            features: Vec::new(),
+            exp: terms.exp,
+            grace: terms.grace,
+            lease_exp: if activation.offline { end } else { contact },
+            iat: now,
+            offline_mode: terms.offline,
+            offline_secs: if terms.offline { terms.offline_secs } else { 0 },
+            offline_until: if terms.offline { end } else { 0 },
+            bundle: None,
+        }
+    }
+}

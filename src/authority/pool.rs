@@ -1,0 +1,121 @@
+//! The seconds of one license: what was bought, what nobody holds, what was charged for good.
+
+use crate::license::claims::UNLIMITED;
+
+/// `left` + what open activations were granted + `charged` is always `allocated`; of an unlimited
+/// license nothing is ever taken, and `charged` only tells how much was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pool {
+    /// Seconds bought; [`UNLIMITED`] for no limit.
+    pub(crate) allocated: i64,
+    /// Seconds nobody has been granted.
+    pub(crate) left: i64,
+    /// Seconds of closed epochs that did not come back.
+    pub(crate) charged: i64,
+}
+
+impl Pool {
+    pub(crate) fn new(allocated: i64) -> Pool {
+        Pool { allocated, left: allocated, charged: 0 }
+    }
+
+    pub(crate) fn unlimited(&self) -> bool {
+        self.allocated == UNLIMITED
+    }
+
+    /// Takes as many of the `wanted` seconds as there are, and says how many.
+    #[must_use]
+    pub(crate) fn take(&mut self, wanted: i64) -> i64 {
+        let wanted = wanted.max(0);
+        if self.unlimited() {
+            return wanted;
+        }
+        let taken = wanted.min(self.left);
+        self.left -= taken;
+        taken
+    }
+
+    /// Ends an epoch in which `granted` seconds were taken and `unused` of them come back.
+    pub(crate) fn settle(&mut self, granted: i64, unused: i64) {
+        self.charged += granted - unused;
+        if !self.unlimited() {
+            self.left += unused;
+        }
+    }
+
+    /// More seconds were bought; false if that is no longer a number for a limited license.
+    #[must_use]
+    pub(crate) fn extend(&mut self, seconds: i64) -> bool {
+        let fits = !self.unlimited() && self.allocated.saturating_add(seconds) < UNLIMITED;
+        if fits {
+            self.allocated += seconds;
+            self.left += seconds;
+        }
+        fits
+    }
+
+    /// Charged seconds are given back; false if fewer were charged.
+    #[must_use]
+    pub(crate) fn credit(&mut self, seconds: i64) -> bool {
+        let fits = seconds <= self.charged;
+        if fits {
+            self.settle(-seconds, 0);
+            if !self.unlimited() {
+                self.left += seconds;
+            }
+        }
+        fits
+    }
+
+    /// Whether the books balance while open activations were granted `open` seconds.
+    pub(crate) fn balances(&self, open: i64) -> bool {
+        let whole = if self.unlimited() { self.left } else { self.left + open + self.charged };
+        self.left >= 0 && self.charged >= 0 && whole == self.allocated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pool;
+    use crate::license::claims::UNLIMITED;
+
+    #[test]
+    fn never_more_is_taken_than_is_left() {
+        let mut pool = Pool::new(100);
+        assert_eq!((pool.take(60), pool.take(60), pool.take(60), pool.take(-5)), (60, 40, 0, 0));
+        assert!(pool.balances(100));
+        pool.settle(60, 10);
+        assert_eq!((pool.left, pool.charged), (10, 50));
+        assert!(pool.balances(40));
+    }
+
+    #[test]
+    fn only_what_was_charged_can_be_credited() {
+        let mut pool = Pool::new(100);
+        assert_eq!(pool.take(60), 60);
+        pool.settle(60, 0);
+        assert!(!pool.credit(61));
+        assert!(pool.credit(60));
+        assert_eq!((pool.left, pool.charged), (100, 0));
+        assert!(pool.balances(0));
+    }
+
+    #[test]
+    fn an_unlimited_license_never_ends_and_counts_on() {
+        let mut pool = Pool::new(UNLIMITED);
+        for _ in 0..10 {
+            assert_eq!(pool.take(UNLIMITED), UNLIMITED);
+            pool.settle(UNLIMITED, 7);
+        }
+        assert_eq!((pool.left, pool.charged), (UNLIMITED, 10 * (UNLIMITED - 7)));
+        assert!(pool.balances(12) && !pool.extend(1));
+    }
+
+    #[test]
+    fn a_limited_license_does_not_become_unlimited_by_extending() {
+        let mut pool = Pool::new(100);
+        assert!(!pool.extend(UNLIMITED - 100));
+        assert!(pool.extend(UNLIMITED - 101));
+        assert!(pool.balances(0));
+    }
+}

@@ -1,0 +1,62 @@
+//! Which questions were answered already, in few bytes each.
+
+use crate::license::hex::RequestId;
+use crate::license::key::{base64url, from_base64url};
+
+/// Ids of questions, the oldest first.
+///
+/// Eight of the sixteen bytes are kept: an appliance chooses its ids by chance, and one that chose two
+/// alike would only have its own question taken for a repetition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Seen(Vec<[u8; 8]>);
+
+impl Seen {
+    pub(crate) fn contains(&self, id: RequestId) -> bool {
+        self.0.contains(&short(id))
+    }
+
+    /// Remembers `id` and forgets the oldest beyond `most`.
+    pub(crate) fn insert(&mut self, id: RequestId, most: usize) {
+        self.0.push(short(id));
+        if self.0.len() > most {
+            self.0.drain(..self.0.len() - most);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn to_text(&self) -> String {
+        base64url(self.0.as_flattened())
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Seen> {
+        let bytes = from_base64url(text)?;
+        let (ids, rest) = bytes.as_chunks::<8>();
+        rest.is_empty().then(|| Seen(ids.to_vec()))
+    }
+}
+
+fn short(id: RequestId) -> [u8; 8] {
+    let mut short = [0; 8];
+    short.copy_from_slice(&id.0[..8]);
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seen;
+    use crate::license::hex::RequestId;
+
+    #[test]
+    fn the_oldest_is_forgotten_and_the_rest_is_read_again() {
+        let mut seen = Seen::default();
+        for byte in 0..5 {
+            seen.insert(RequestId([byte; 16]), 3);
+        }
+        assert!(!seen.contains(RequestId([1; 16])) && seen.contains(RequestId([2; 16])));
+        assert_eq!((Seen::parse(&seen.to_text()), seen.len()), (Some(seen.clone()), 3));
+        assert_eq!(Seen::parse("AAAA"), None);
+    }
+}

@@ -1,0 +1,205 @@
+//! What the other rooms hold of the license: snapshots to read, and commands to wait for.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::clock::Reading;
+use super::computer_id::Machine;
+use super::fault::Fault;
+use super::message::User;
+use super::network::Proxy;
+use super::standing::Standing;
+use super::status::Snapshot;
+use super::worker::{self, Command, Event, Reply};
+use crate::config::Config;
+use crate::live::Live;
+use crate::log::Log;
+use crate::security::Actor;
+use crate::store::Folder;
+
+/// Longest a call waits for the worker: two questions to the authority and some air.
+const WAIT: Duration = Duration::from_secs(75);
+
+/// Longest the status waits for a sign of life of the authority.
+const PROBE: Duration = Duration::from_millis(1_800);
+
+/// A sign of life older than this is asked for anew.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// The license worker as others see it; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) events: Sender<Event>,
+    pub(super) snapshot: Arc<Live<Snapshot>>,
+    pub(super) standing: Arc<Live<Standing>>,
+    pub(super) proxy: Arc<Live<Result<Option<Proxy>, String>>>,
+}
+
+/// What the speech engine gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reserved {
+    /// So many seconds, not more than it asked for.
+    Granted(u64),
+    /// None, and why.
+    Refused(String),
+}
+
+/// Opens the license and starts its worker.
+///
+/// # Errors
+/// When the device key can't be read or made, or no thread can be started.
+pub fn start(
+    config: &Config,
+    folder: &Arc<Folder>,
+    machine: &Machine,
+    log: &Log,
+) -> Result<Handle, String> {
+    worker::start(config, folder, machine, log)
+}
+
+impl Handle {
+    /// What the gate reads for every request.
+    pub fn standing(&self) -> &Arc<Live<Standing>> {
+        &self.standing
+    }
+
+    /// The status document. Asks the authority for a sign of life if the last one is old, and waits
+    /// for it less than 2 s in all; nothing else here ever waits for the network.
+    pub fn status(&self) -> Value {
+        self.look();
+        self.snapshot.snapshot().document(&Reading::now())
+    }
+
+    /// `{"offline": …}` and the status document.
+    pub fn offline_status(&self) -> Value {
+        let document = self.status();
+        self.with_offline(document)
+    }
+
+    fn with_offline(&self, document: Value) -> Value {
+        let mut all = serde_json::json!({"offline": self.snapshot.snapshot().is_offline()});
+        if let (Some(all), Value::Object(members)) = (all.as_object_mut(), document) {
+            all.extend(members);
+        }
+        all
+    }
+
+    fn look(&self) {
+        let seen = self.snapshot.snapshot();
+        let fresh = seen.heard.is_some_and(|heard| heard.elapsed() < FRESH);
+        // Who has been asked for that long already is not asked again.
+        let hopeless = seen.asking_since.is_some_and(|since| since.elapsed() > PROBE);
+        if fresh || hopeless || seen.is_silent {
+            return;
+        }
+        let begin = Instant::now();
+        let (told, heard) = mpsc::channel();
+        if self.events.send(Event::Command(Command::Probe(told))).is_ok() {
+            let _ = heard.recv_timeout(PROBE.saturating_sub(begin.elapsed()));
+        }
+    }
+
+    /// Applies a license code online.
+    ///
+    /// # Errors
+    /// In the manual's words.
+    pub fn activate(&self, code: String, user: User, by: Actor) -> Result<Value, Fault> {
+        self.ask(|reply| Command::Activate { code, user, by, reply })
+    }
+
+    /// Gives the license back; the seconds that went back.
+    ///
+    /// # Errors
+    /// In the manual's words.
+    pub fn remove(&self, by: Actor) -> Result<u64, Fault> {
+        self.ask(|reply| Command::Remove { by, reply })
+    }
+
+    /// The activation certificate for a code; the same one until it is answered or given up.
+    ///
+    /// # Errors
+    /// In the manual's words.
+    pub fn activation_certificate(
+        &self,
+        code: String,
+        user: User,
+        by: Actor,
+    ) -> Result<String, Fault> {
+        self.ask(|reply| Command::Certificate { code, user, by, reply })
+    }
+
+    /// Applies a license certificate.
+    ///
+    /// # Errors
+    /// In the manual's words, a sentence of its own for each way it may not fit.
+    pub fn apply_certificate(
+        &self,
+        code: String,
+        certificate: String,
+        by: Actor,
+    ) -> Result<Value, Fault> {
+        self.ask(|reply| Command::Apply { code, certificate, by, reply })
+    }
+
+    /// Enters or leaves offline mode.
+    ///
+    /// # Errors
+    /// In the manual's words.
+    pub fn set_offline(&self, offline: bool, by: Actor) -> Result<Value, Fault> {
+        self.ask(|reply| Command::Offline { offline, by, reply })
+            .map(|document| self.with_offline(document))
+    }
+
+    /// The proxy in use.
+    ///
+    /// # Errors
+    /// When its file can't be believed.
+    pub fn proxy(&self) -> Result<Option<Proxy>, Fault> {
+        (*self.proxy.snapshot()).clone().map_err(|why| {
+            Fault::internal("storage", why, "set the proxy again with POST license/network")
+        })
+    }
+
+    /// Sets the proxy as the body of the manual says, and answers as GET does.
+    ///
+    /// # Errors
+    /// What is wrong with the body.
+    pub fn set_proxy(&self, body: Value, by: Actor) -> Result<Value, Fault> {
+        self.ask(|reply| Command::Proxy { body, by, reply })
+    }
+
+    /// Asks the authority for changes of the license, when online; doesn't wait for them.
+    pub fn refresh(&self) {
+        let _ = self.events.send(Event::Command(Command::Refresh));
+    }
+
+    /// Holds seconds for a session of the speech engine; they are on disk as held before this returns.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn reserve(
+        &self,
+        session: String,
+        seconds: u64,
+        seq: Option<u64>,
+    ) -> Result<Reserved, Fault> {
+        self.ask(|reply| Command::Reserve { session, seconds, seq, reply })
+    }
+
+    /// Ends a session; the seconds charged.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn settle(&self, session: String, used: u64) -> Result<u64, Fault> {
+        self.ask(|reply| Command::Settle { session, used, reply })
+    }
+
+    fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Fault> {
+        let (reply, answer) = mpsc::channel();
+        self.events.send(Event::Command(command(reply))).map_err(|_| Fault::busy())?;
+        answer.recv_timeout(WAIT).unwrap_or_else(|_| Err(Fault::busy()))
+    }
+}

@@ -1,0 +1,321 @@
+//! Random traces of use, lost and doubled and replayed messages, crashes and copies: the appliance's own
+//! rules against the authority's own accounts. No second is lost or made.
+
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+
+use super::clock::Reading;
+use super::hex::{Digest, RequestId};
+use super::key::{KeyId, RequestKey, SigningKey};
+use super::lease::{Next, Reserve, Sessions};
+use super::message::{Answer, Mode, Op, Request};
+use super::question::Asker;
+use super::record::State;
+use super::standing::Phase;
+use super::token::{self, Type};
+use super::transition::{Identity, heard};
+use super::trust::{Bundle, Dated, Trust, trust_file};
+use crate::authority::handle::{Asked, handle};
+use crate::authority::license::{License, Terms};
+
+const NOW: i64 = 1_763_726_400;
+const CODE: &str = "494953679762904933";
+const ALLOCATED: i64 = 2_000;
+const CACHE: i64 = 120;
+const SEATS: usize = 2;
+
+/// Traces of each kind; real signatures make them slow.
+const TRACES: u64 = 1_000;
+const STEPS: usize = 120;
+
+/// Numbers that a seed repeats (Knuth's MMIX).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
+
+    fn id(&mut self) -> RequestId {
+        let mut id = [0; 16];
+        id.fill_with(|| u8::try_from(self.below(256)).unwrap());
+        RequestId(id)
+    }
+}
+
+/// The vendor's keys and accounts.
+struct Vendor {
+    issuer: SigningKey,
+    trust: Trust,
+    license: License,
+}
+
+impl Vendor {
+    fn new() -> Vendor {
+        let kid = |name| KeyId::parse(name).unwrap();
+        let (root, issuer) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        let requests = RequestKey::generate(kid("k1")).unwrap().public().unwrap();
+        let (nbf, exp) = (0, NOW * 2);
+        let bundle = Bundle {
+            seq: 1,
+            exp,
+            issuers: vec![(kid("i1"), Dated { key: issuer.public(), nbf, exp })],
+            request_keys: vec![Dated { key: requests, nbf, exp }],
+            revoked: Vec::new(),
+        };
+        let file = trust_file(&[(kid("r1"), root.public())], &bundle.sign(&kid("r1"), &root));
+        let trust = Trust::parse(file.as_bytes()).unwrap();
+        let mut vendor = Vendor { issuer, trust, license: License::new(terms(), ALLOCATED) };
+        vendor.reset();
+        vendor
+    }
+
+    fn reset(&mut self) {
+        self.license = License::new(terms(), ALLOCATED);
+    }
+
+    fn answer(&mut self, device: Digest, request: &Request) -> Answer {
+        let kid = KeyId::parse("i1").unwrap();
+        let sign = |kind: Type, payload: &Value| token::sign(kind, &kid, payload, &self.issuer);
+        let asked = Asked {
+            request,
+            device,
+            by_mail: false,
+            limited: false,
+            now: NOW,
+            bundle: None,
+            revoked: &[],
+        };
+        let answer = handle(&mut self.license, &asked, &sign).answer;
+        assert!(self.license.balances(), "the accounts don't add up");
+        answer
+    }
+}
+
+fn terms() -> Terms {
+    Terms {
+        code: CODE.to_owned(),
+        product: "103".to_owned(),
+        kind: 6,
+        seats: i64::try_from(SEATS).unwrap(),
+        cache: CACHE,
+        exp: NOW * 2,
+        grace: 0,
+        lease: 1_000_000,
+        offline: true,
+        offline_secs: 500,
+        created: 0,
+    }
+}
+
+/// An appliance: what is on its disk, who runs on it, and what its sessions were charged for.
+struct Machine {
+    device: Digest,
+    computer_id: String,
+    state: State,
+    sessions: Sessions,
+    charged: u64,
+}
+
+impl Machine {
+    fn new(number: u8) -> Machine {
+        Machine {
+            device: Digest([number; 32]),
+            computer_id: format!("00000000-0000-8000-8000-0000000000{number:02x}"),
+            state: State::default(),
+            sessions: Sessions::default(),
+            charged: 0,
+        }
+    }
+
+    fn epoch(&self) -> u64 {
+        self.state.epoch.unsigned_abs()
+    }
+
+    /// One call of the speech engine.
+    fn work(&mut self, chance: &mut Chance) {
+        if self.state.phase != Phase::Online {
+            return;
+        }
+        let (totals, epoch) = (self.state.totals, self.epoch());
+        let session = chance.below(3).to_string();
+        match chance.below(5) {
+            0 | 1 => {
+                let request =
+                    Reserve { session: &session, seconds: 1 + chance.below(30), seq: None };
+                if let Ok(next) = self.sessions.reserve(totals, epoch, request) {
+                    self.take(&next);
+                }
+            }
+            2 => {
+                let next = self.sessions.ripen(totals, epoch);
+                self.take(&next);
+            }
+            _ => {
+                let next = self.sessions.settle(totals, epoch, &session, chance.below(60));
+                self.take(&next);
+            }
+        }
+    }
+
+    fn take(&mut self, next: &Next) {
+        self.charged += next.totals.consumed - self.state.totals.consumed;
+        self.sessions.take_in(next, 0);
+        self.state.totals = next.totals;
+    }
+
+    /// Held seconds count as used, as at a crash or before a return.
+    fn charge_held(&mut self) {
+        self.charged += self.state.totals.held;
+        self.state.totals = self.state.totals.charge_held();
+        self.sessions = Sessions::default();
+    }
+
+    /// The next question, on disk before it is sent; the same one until it is answered.
+    fn ask(&mut self, give_back: bool, chance: &mut Chance) -> Request {
+        if let Some(pending) = &self.state.pending {
+            return pending.clone();
+        }
+        let op = match self.state.phase {
+            Phase::Online if give_back => {
+                self.charge_held();
+                self.state.phase = Phase::Returning;
+                Op::Return
+            }
+            Phase::Online => Op::Sync,
+            Phase::Refused(_) => Op::Activate,
+            _ => {
+                self.state.phase = Phase::Activating;
+                Op::Activate
+            }
+        };
+        let asker = Asker {
+            product: "103",
+            version: "1",
+            computer_id: &self.computer_id,
+            previous_id: None,
+            bundle_seq: 1,
+            wall: NOW,
+        };
+        let request = asker.question(chance.id(), op, CODE, Mode::Online, &self.state);
+        self.state.pending = Some(request.clone());
+        request
+    }
+
+    fn hear(&mut self, request: &Request, answer: &Answer, trust: &Trust) {
+        if self.state.pending.as_ref() != Some(request) {
+            return; // nobody asked: the seal would not open
+        }
+        let who = Identity { computer_id: &self.computer_id, device: self.device };
+        let reading = Reading { wall: NOW, boot: 1, boot_id: String::new() };
+        let before = self.state.totals;
+        let (next, _) = heard(&self.state, request, answer, who, trust, &reading).unwrap();
+        if next.epoch != self.state.epoch || next.grant.is_none() {
+            // What ran in the epoch that ended is charged by the authority as a whole.
+            self.charged -= before.consumed;
+            self.charged += if request.op == Op::Return { before.consumed } else { before.granted };
+        }
+        self.state = next;
+    }
+}
+
+fn run(vendor: &mut Vendor, seed: u64, copies: bool) -> (Vec<Machine>, usize) {
+    let mut chance = Chance(seed);
+    vendor.reset();
+    let mut machines: Vec<Machine> = (1..=2).map(Machine::new).collect();
+    let (mut captured, mut copied): (Vec<(Digest, Request)>, usize) = (Vec::new(), 0);
+    for _ in 0..STEPS {
+        let at = usize::try_from(chance.below(machines.len() as u64)).unwrap();
+        match chance.below(100) {
+            0..45 => machines[at].work(&mut chance),
+            45..85 => {
+                let give_back = chance.below(7) == 0;
+                let request = machines[at].ask(give_back, &mut chance);
+                let weather = chance.below(100);
+                if weather < 15 {
+                    continue; // the question was lost
+                }
+                let device = machines[at].device;
+                let answer = vendor.answer(device, &request);
+                captured.push((device, request.clone()));
+                if weather < 25 {
+                    vendor.answer(device, &request); // doubled on its way
+                }
+                if weather >= 40 {
+                    machines[at].hear(&request, &answer, &vendor.trust);
+                } // else the answer was lost
+            }
+            85..92 => machines[at].charge_held(), // the power was cut
+            92..97 if !captured.is_empty() => {
+                let (device, old) =
+                    &captured[usize::try_from(chance.below(captured.len() as u64)).unwrap()];
+                let before = (vendor.license.used(), vendor.license.pool.left);
+                vendor.answer(*device, old);
+                assert_eq!(
+                    before,
+                    (vendor.license.used(), vendor.license.pool.left),
+                    "a replay moved seconds"
+                );
+            }
+            97.. if copies => {
+                copied += 1;
+                let (device, state) = (machines[at].device, machines[at].state.clone());
+                let computer_id = machines[at].computer_id.clone();
+                machines.push(Machine {
+                    device,
+                    computer_id,
+                    state,
+                    sessions: Sessions::default(),
+                    charged: 0,
+                });
+            }
+            _ => {}
+        }
+    }
+    (machines, copied)
+}
+
+/// Everybody gives back what is left.
+fn drain(vendor: &mut Vendor, machines: &mut [Machine], chance: &mut Chance) {
+    for machine in machines {
+        for _ in 0..6 {
+            if machine.state.phase == Phase::Unlicensed && machine.state.pending.is_none() {
+                break;
+            }
+            let request = machine.ask(true, chance);
+            let answer = vendor.answer(machine.device, &request);
+            machine.hear(&request, &answer, &vendor.trust);
+        }
+    }
+}
+
+#[test]
+fn whatever_the_network_and_the_power_do_the_accounts_are_exact() {
+    let mut vendor = Vendor::new();
+    for seed in 0..TRACES {
+        let (mut machines, _) = run(&mut vendor, seed, false);
+        drain(&mut vendor, &mut machines, &mut Chance(seed));
+        let charged: u64 = machines.iter().map(|machine| machine.charged).sum();
+        assert_eq!(vendor.license.open().count(), 0, "seed {seed}");
+        assert_eq!(vendor.license.used(), i64::try_from(charged).unwrap(), "seed {seed}");
+        assert_eq!(vendor.license.pool.left, ALLOCATED - vendor.license.used(), "seed {seed}");
+        assert!(vendor.license.takeovers.is_empty(), "seed {seed}: taken for a copy");
+    }
+}
+
+#[test]
+fn copies_cost_the_vendor_at_most_what_each_had_cached() {
+    let mut vendor = Vendor::new();
+    let mut total = 0;
+    for seed in 0..TRACES {
+        let (machines, copied) = run(&mut vendor, seed, true);
+        total += copied;
+        let consumed: u64 = machines.iter().map(|machine| machine.state.totals.consumed).sum();
+        let most = ALLOCATED + CACHE * i64::try_from(copied).unwrap();
+        assert!(i64::try_from(consumed).unwrap() <= most, "seed {seed}");
+    }
+    assert!(total > 100, "{total} copies were tried");
+}

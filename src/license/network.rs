@@ -1,0 +1,298 @@
+//! The proxy on the way to the license service: how the administrator gives it, and `license-network.json`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+/// An HTTP proxy.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// A name or an address, an IPv6 one without brackets.
+    pub host: String,
+    /// 1 to 65535.
+    pub port: u16,
+    /// Without one the proxy is asked without credentials.
+    pub user: Option<String>,
+    /// Never shown, logged or put in an error.
+    pub password: Option<Zeroizing<String>>,
+}
+
+/// Longest user name or password in bytes.
+const LONGEST_CREDENTIAL: usize = 256;
+
+/// What a password is shown as.
+const MASK: &str = "********";
+
+const VERSION: u64 = 1;
+
+/// Of a body that will do, for the person.
+pub const EXAMPLE: &str = r#"{"http_configuration": {"ip": "192.0.2.1", "port": "3128"}}"#;
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Proxy({})", self.shown())
+    }
+}
+
+impl Proxy {
+    /// `host:port`
+    pub fn address(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// For a sentence: the address alone.
+    pub fn shown(&self) -> String {
+        self.address()
+    }
+
+    /// The value of `Proxy-Authorization` (RFC 7617).
+    pub(super) fn credentials(&self) -> Option<Zeroizing<String>> {
+        let user = self.user.as_deref()?;
+        let password = self.password.as_ref().map_or("", |password| password.as_str());
+        let pair = Zeroizing::new(format!("{user}:{password}"));
+        Some(Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))))
+    }
+
+    /// Reads `{"http_configuration": {…}}` as the manual has it; `None` where it clears the proxy.
+    ///
+    /// A password of eight asterisks is the one of `present`: it is what GET shows for it.
+    ///
+    /// # Errors
+    /// What is wrong, without repeating a value.
+    pub fn from_body(body: Value, present: Option<&Proxy>) -> Result<Option<Proxy>, String> {
+        let Value::Object(mut members) = body else {
+            return Err("the body is not an object".to_owned());
+        };
+        let settings = members.remove("http_configuration");
+        relay(members.remove("relay_configuration"))?;
+        nothing_else(&members)?;
+        match settings {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(settings)) => from_members(settings, present),
+            Some(_) => Err("http_configuration is not an object".to_owned()),
+        }
+    }
+
+    /// As GET answers.
+    pub fn to_body(proxy: Option<&Proxy>) -> Value {
+        let Some(proxy) = proxy else { return json!({"http_configuration": {}}) };
+        let mut settings = json!({"ip": proxy.host, "port": proxy.port});
+        if let Some(user) = &proxy.user {
+            settings["user"] = json!(user);
+        }
+        if proxy.password.is_some() {
+            settings["password"] = json!(MASK);
+        }
+        json!({"http_configuration": settings})
+    }
+
+    /// The contents of `license-network.json`.
+    pub fn to_file(proxy: Option<&Proxy>) -> Zeroizing<Vec<u8>> {
+        let mut file = Proxy::to_body(proxy);
+        if let Some(password) = proxy.and_then(|proxy| proxy.password.as_ref()) {
+            file["http_configuration"]["password"] = json!(password.as_str());
+        }
+        file["version"] = json!(VERSION);
+        Zeroizing::new(format!("{file:#}\n").into_bytes())
+    }
+
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn from_file(contents: &[u8]) -> Result<Option<Proxy>, String> {
+        let Ok(Value::Object(mut members)) = serde_json::from_slice(contents) else {
+            return Err("it is not a JSON object".to_owned());
+        };
+        match members.remove("version").as_ref().and_then(Value::as_u64) {
+            Some(VERSION) => Proxy::from_body(Value::Object(members), None),
+            _ => Err(format!("its version is not {VERSION}")),
+        }
+    }
+}
+
+fn from_members(
+    mut settings: Map<String, Value>,
+    present: Option<&Proxy>,
+) -> Result<Option<Proxy>, String> {
+    let host = text(settings.remove("ip"), "ip")?;
+    let port = port(settings.remove("port"))?;
+    let user = credential(settings.remove("user"), "user")?;
+    let password = credential(settings.remove("password"), "password")?.map(Zeroizing::new);
+    nothing_else(&settings)?;
+    let (host, port) = match (host, port) {
+        (None, None) if user.is_none() && password.is_none() => return Ok(None),
+        (Some(host), Some(port)) => (host, port),
+        (None, _) => return Err("ip is missing: the host name or address of the proxy".to_owned()),
+        (_, None) => return Err("port is missing: the port of the proxy".to_owned()),
+    };
+    if user.is_none() && password.is_some() {
+        return Err("password without user".to_owned());
+    }
+    if user.as_ref().is_some_and(|user| user.contains(':')) {
+        return Err(
+            "user holds a colon, which Basic authentication can't carry (RFC 7617)".to_owned()
+        );
+    }
+    let kept = password.as_ref().is_some_and(|password| password.as_str() == MASK);
+    let password =
+        if kept { present.and_then(|present| present.password.clone()) } else { password };
+    Ok(Some(Proxy { host: proxy_host(&host)?, port, user, password }))
+}
+
+fn proxy_host(host: &str) -> Result<String, String> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let fits =
+        bare.parse::<std::net::Ipv6Addr>().is_ok() || bare.len() <= 253 && bare.bytes().all(name);
+    if fits {
+        Ok(bare.to_owned())
+    } else {
+        Err("ip is neither a host name nor an address".to_owned())
+    }
+}
+
+/// The manual quotes it, its interface description does not.
+fn port(value: Option<Value>) -> Result<Option<u16>, String> {
+    let wrong = || "port is not a number from 1 to 65535".to_owned();
+    let number = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) if text.is_empty() => return Ok(None),
+        Some(Value::String(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            text.parse().map_err(|_| wrong())?
+        }
+        Some(Value::Number(number)) => {
+            number.as_u64().and_then(|number| u16::try_from(number).ok()).ok_or_else(wrong)?
+        }
+        Some(_) => return Err(wrong()),
+    };
+    if number == 0 { Err(wrong()) } else { Ok(Some(number)) }
+}
+
+fn text(value: Option<Value>, name: &str) -> Result<Option<String>, String> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("{name} is not a string")),
+    }
+}
+
+fn credential(value: Option<Value>, name: &str) -> Result<Option<String>, String> {
+    let found = text(value, name)?;
+    let bad = |text: &String| text.len() > LONGEST_CREDENTIAL || text.chars().any(char::is_control);
+    if found.as_ref().is_some_and(bad) {
+        return Err(format!(
+            "{name} is longer than {LONGEST_CREDENTIAL} bytes or holds a control character"
+        ));
+    }
+    Ok(found)
+}
+
+/// The original's console always sends an empty one; a relay we don't have.
+fn relay(value: Option<Value>) -> Result<(), String> {
+    let empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty() || text == "0",
+        Value::Number(number) => number.as_u64() == Some(0),
+        _ => false,
+    };
+    match value {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Object(members)) if members.values().all(empty) => Ok(()),
+        Some(_) => Err("relay_configuration is not supported; use http_configuration".to_owned()),
+    }
+}
+
+fn nothing_else(members: &Map<String, Value>) -> Result<(), String> {
+    match members.keys().next() {
+        None => Ok(()),
+        Some(name) => Err(format!("unknown key {:?}", name.chars().take(60).collect::<String>())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::Proxy;
+
+    fn read(settings: impl serde::Serialize) -> Result<Option<Proxy>, String> {
+        let settings = serde_json::to_value(settings).unwrap();
+        Proxy::from_body(json!({ "http_configuration": settings }), None)
+    }
+
+    #[test]
+    fn a_port_is_a_string_or_a_number() {
+        let text = read(json!({"ip": "proxy.example", "port": "3128"})).unwrap().unwrap();
+        assert_eq!(Some(text.clone()), read(json!({"ip": "proxy.example", "port": 3128})).unwrap());
+        assert_eq!(text.address(), "proxy.example:3128");
+        assert_eq!(read(json!({"ip": "[::1]", "port": 1})).unwrap().unwrap().address(), "[::1]:1");
+        for port in [
+            json!(0),
+            json!(70000),
+            json!("x"),
+            json!("+1"),
+            json!("0"),
+            json!(-1),
+            json!(1.5),
+            json!(true),
+        ] {
+            assert!(read(json!({"ip": "a", "port": port})).is_err(), "{port}");
+        }
+    }
+
+    #[test]
+    fn nothing_clears_the_proxy() {
+        for body in [
+            json!({}),
+            json!({"http_configuration": {}}),
+            json!({"http_configuration": {"ip": "", "port": "", "user": "", "password": ""}}),
+            json!({"http_configuration": null, "relay_configuration": {"ip": "", "port": 0, "user": "", "password": ""}}),
+        ] {
+            assert_eq!(Proxy::from_body(body.clone(), None), Ok(None), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_without_being_repeated() {
+        for settings in [
+            json!([]),
+            json!({"ip": "a"}),
+            json!({"port": 1}),
+            json!({"ip": "a b", "port": 1}),
+            json!({"ip": "a/b", "port": 1}),
+            json!({"ip": 1, "port": 1}),
+            json!({"ip": "a", "port": 1, "password": "geheim"}),
+            json!({"ip": "a", "port": 1, "user": "x:y", "password": "geheim"}),
+            json!({"ip": "a", "port": 1, "user": "x\r\nY: z", "password": "geheim"}),
+            json!({"ip": "a", "port": 1, "user": "x".repeat(300)}),
+            json!({"ip": "a", "port": 1, "pasword": "geheim"}),
+        ] {
+            let fault = read(settings.clone()).unwrap_err();
+            assert!(!fault.contains("geheim"), "{fault}");
+        }
+        let relay = json!({"relay_configuration": {"ip": "a", "port": 1}});
+        assert!(Proxy::from_body(relay, None).is_err());
+    }
+
+    #[test]
+    fn the_password_is_kept_and_never_shown() {
+        let settings = json!({"ip": "a", "port": 1, "user": "a user", "password": "p@ss:w%rd"});
+        let proxy = read(settings).unwrap().unwrap();
+        assert_eq!(proxy.credentials().unwrap().as_str(), "Basic YSB1c2VyOnBAc3M6dyVyZA==");
+        let shown = format!("{} {proxy:?}", Proxy::to_body(Some(&proxy)));
+        assert!(shown.contains("********") && !shown.contains("p@ss"), "{shown}");
+        let kept = Proxy::from_file(&Proxy::to_file(Some(&proxy))).unwrap().unwrap();
+        assert_eq!(kept, proxy);
+        // Posting back what GET showed leaves the password as it is.
+        assert_eq!(Proxy::from_body(Proxy::to_body(Some(&proxy)), Some(&proxy)), Ok(Some(proxy)));
+        assert_eq!(Proxy::from_file(&Proxy::to_file(None)), Ok(None));
+        assert!(Proxy::from_file(b"{}").is_err());
+    }
+}

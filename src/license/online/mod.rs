@@ -1,0 +1,133 @@
+//! One question to the license service over plain HTTP, and which hop failed if it fails.
+//!
+//! In: time budgets, the proxy, what counts as an answer of our service. Out: what is asked; the body
+//! is sealed before it comes here, so that nothing on the way can read or change it. Nothing is taken
+//! from the environment: a proxy is used if the administrator set one, and no other.
+
+mod failure;
+
+mod line;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ureq::unversioned::transport::{Connector as _, TcpConnector};
+use ureq::{Agent, Timeout};
+
+pub use failure::{Failure, Hop};
+use line::{Line, ProxyResolver};
+
+use super::network::Proxy;
+use super::wire;
+
+/// Until a connection stands, its name looked up.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Until the whole answer is there.
+const TOTAL: Duration = Duration::from_secs(30);
+
+/// Largest answer in bytes.
+const LARGEST: u64 = 64 << 10;
+
+/// Largest head of an answer in bytes.
+const LARGEST_HEAD: usize = 16 << 10;
+
+/// Room for the head of a request; a URL and a password are far shorter.
+const REQUEST_HEAD: usize = 16 << 10;
+
+/// Who is asked, and on which way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// `http://host[:port]/…/`, from the settings.
+    pub authority_url: String,
+    /// From the administrator.
+    pub proxy: Option<Proxy>,
+}
+
+/// What came back: JSON, whoever wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// 200 if the service could open the question.
+    pub status: u16,
+    /// At most 64 KiB.
+    pub body: Vec<u8>,
+}
+
+impl Way {
+    /// Sends `body` and waits at most 30 s.
+    ///
+    /// # Errors
+    /// Which hop failed, and whether the service may have heard the question all the same.
+    pub fn ask(&self, body: &[u8]) -> Result<Reply, Failure> {
+        let connected = Arc::new(AtomicBool::new(false));
+        let agent = self.agent(&connected);
+        let mut request = agent
+            .post(format!("{}{}", self.authority_url.trim_end_matches('/'), wire::PATH))
+            .header("Content-Type", "application/json")
+            .header("Cache-Control", "no-store")
+            .header("User-Agent", "applianced");
+        if let Some(credentials) = self.proxy.as_ref().and_then(Proxy::credentials) {
+            request = request.header("Proxy-Authorization", credentials.as_str());
+        }
+        let fault =
+            |error: &ureq::Error| Failure::new(self, error, connected.load(Ordering::Relaxed));
+        let mut response = request.send(body).map_err(|error| fault(&error))?;
+        let status = response.status().as_u16();
+        let read = response.body_mut().with_config().limit(LARGEST).read_to_vec();
+        self.judge(status, read.map_err(|error| fault(&error))?)
+    }
+
+    /// The same for an answer that only turned out later to be somebody else's.
+    pub(super) fn not_ours(&self, reply: &Reply) -> Failure {
+        Failure::not_ours(self, reply.status, &reply.body)
+    }
+
+    fn agent(&self, connected: &Arc<AtomicBool>) -> Agent {
+        let config = Agent::config_builder()
+            .proxy(None) // the default would look into the environment
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .max_idle_connections(0)
+            .max_response_header_size(LARGEST_HEAD)
+            .output_buffer_size(REQUEST_HEAD)
+            .timeout_resolve(Some(CONNECT))
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(TOTAL))
+            .build();
+        let line = Line { absolute: self.proxy.is_some(), connected: Arc::clone(connected) };
+        let connector = ().chain(TcpConnector::default()).chain(line);
+        let resolver = ProxyResolver { proxy: self.proxy.as_ref().map(Proxy::address) };
+        Agent::with_parts(config, connector, resolver)
+    }
+
+    /// Only an object of JSON is ours; a login page or a proxy's own words are not.
+    fn judge(&self, status: u16, body: Vec<u8>) -> Result<Reply, Failure> {
+        let is_json = serde_json::from_slice::<serde_json::Value>(&body)
+            .is_ok_and(|value| value.get("v").is_some());
+        match status {
+            407 => Err(Failure::proxy_password(self)),
+            200 | 422 if is_json => Ok(Reply { status, body }),
+            _ => Err(Failure::not_ours(self, status, &body)),
+        }
+    }
+
+    /// What a person calls the other end.
+    fn far_end(&self) -> String {
+        let host = self.authority_url.trim_start_matches("http://");
+        format!("the license service at {}", host.split('/').next().unwrap_or(host))
+    }
+}
+
+/// Which budget ran out, for a sentence.
+fn budget(timeout: Timeout) -> (&'static str, u64) {
+    match timeout {
+        Timeout::Resolve => ("looking up its name", CONNECT.as_secs()),
+        Timeout::Connect => ("connecting", CONNECT.as_secs()),
+        _ => ("the whole call", TOTAL.as_secs()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

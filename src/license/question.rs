@@ -1,0 +1,57 @@
+//! What the appliance tells the authority with every question: its accounts, as they are on disk.
+
+use super::hex::{Digest, RequestId};
+use super::message::{Mode, Op, Request, User};
+use super::record::State;
+
+/// As many seconds as we may have; the authority has its own limit.
+const AS_MANY_AS_I_MAY: i64 = 2_147_483_647;
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) product: &'a str,
+    pub(super) version: &'a str,
+    pub(super) computer_id: &'a str,
+    pub(super) previous_id: Option<&'a str>,
+    pub(super) bundle_seq: i64,
+    /// The machine's own clock, for the authority to read and nobody to rely on.
+    pub(super) wall: i64,
+}
+
+impl Asker<'_> {
+    /// The question `id` about the license `code`.
+    pub(super) fn question(
+        &self,
+        id: RequestId,
+        op: Op,
+        code: &str,
+        mode: Mode,
+        state: &State,
+    ) -> Request {
+        let grant = state.grant.as_ref();
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        Request {
+            op,
+            req_id: id,
+            ts: self.wall,
+            license: code.to_owned(),
+            product: self.product.to_owned(),
+            version: self.version.to_owned(),
+            computer_id: self.computer_id.to_owned(),
+            prev_computer_id: self.previous_id.map(str::to_owned),
+            epoch: state.epoch,
+            seq: grant.map_or(0, |grant| grant.lease.seq),
+            prev: grant.map_or(Digest::NONE, |grant| grant.digest()),
+            consumed: signed(state.totals.consumed),
+            granted: signed(state.totals.granted),
+            want: AS_MANY_AS_I_MAY,
+            mode,
+            log_head: state.log.hash,
+            wall: self.wall,
+            regressions: signed(state.clock.regressions),
+            bundle_seq: self.bundle_seq,
+            user: User::default(),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! `license.json`: everything the license is, in one file that is replaced whole.
+//!
+//! `{"v", "gen", "body", "mac"}`: the body is a text so that the seal covers its very bytes. The seal
+//! is keyed by the device's secret: it finds damage, edits and copies. Who is root can make it again;
+//! what bounds him is the authority's own account.
+
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use super::claims::Lease;
+use super::clock::Clock;
+use super::device::Device;
+use super::fields::Fields;
+use super::hex::Digest;
+use super::lease::Totals;
+use super::message::Request;
+use super::standing::Phase;
+use super::token::Type;
+use super::trust::{Dates, Trust};
+use super::usage_log::Head;
+use crate::log::Log;
+use crate::store::{self, Folder, View};
+
+const NAME: &str = "license.json";
+const VERSION: u64 = 1;
+
+/// Two certificates and two requests fit well.
+const LARGEST: u64 = 1 << 20;
+
+/// The state of the license.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct State {
+    pub(super) phase: Phase,
+    /// Counts what was written, for a person who compares files.
+    pub(super) generation: u64,
+    /// Of the last token or receipt.
+    pub(super) epoch: i64,
+    /// What was granted last, while there is a license.
+    pub(super) grant: Option<Grant>,
+    pub(super) totals: Totals,
+    /// A question that may have been sent and is not answered.
+    pub(super) pending: Option<Request>,
+    /// An activation certificate whose answer is awaited.
+    pub(super) awaited: Option<Awaited>,
+    pub(super) clock: Clock,
+    /// When the authority was last heard from, seconds since 1970; 0 if never.
+    pub(super) last_contact: i64,
+    pub(super) log: Head,
+}
+
+/// A token and what it states.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Grant {
+    pub(super) kind: Type,
+    pub(super) token: String,
+    pub(super) lease: Lease,
+}
+
+impl Grant {
+    pub(super) fn digest(&self) -> Digest {
+        Digest::of(self.token.as_bytes())
+    }
+}
+
+/// What an activation certificate asked, and its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Awaited {
+    pub(super) request: Request,
+    pub(super) certificate: String,
+}
+
+/// Reads the state; a file that is not ours, or not whole, is kept aside.
+pub(super) fn load(folder: &Folder, device: &Device, trust: Option<&Trust>, log: &Log) -> State {
+    let contents = match folder.view().read(NAME, LARGEST) {
+        Ok(None) => return State::default(),
+        Ok(Some(contents)) => contents,
+        Err(error) => {
+            log.error(error);
+            return damaged();
+        }
+    };
+    match read(&contents, device, trust) {
+        Ok(state) => state,
+        Err(why) => {
+            let kept = match folder.set_aside(NAME, SystemTime::now()) {
+                Ok(aside) => format!("kept as {}", aside.display()),
+                Err(error) => error.to_string(),
+            };
+            log.security(format_args!("{NAME} does not verify ({why}); {kept}"));
+            damaged()
+        }
+    }
+}
+
+/// The same without a daemon, for a reader that changes nothing.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn look(view: &View, device: &Device, trust: Option<&Trust>) -> Result<State, String> {
+    match view.read(NAME, LARGEST).map_err(|error| error.to_string())? {
+        None => Ok(State::default()),
+        Some(contents) => read(&contents, device, trust)
+            .map_err(|why| format!("{} does not verify: {why}", view.path(NAME).display())),
+    }
+}
+
+pub(super) fn damaged() -> State {
+    State { phase: Phase::Damaged, ..State::default() }
+}
+
+/// Writes the state, durable when this returns.
+///
+/// # Errors
+/// As [`Folder::replace`]: what the disk holds then must be looked at again.
+pub(super) fn save(folder: &Folder, device: &Device, state: &State) -> Result<(), store::Error> {
+    folder.replace(NAME, file(device, state).as_bytes())
+}
+
+/// Whether the disk holds exactly this state, after a save that failed.
+pub(super) fn is_on_disk(folder: &Folder, device: &Device, state: &State) -> bool {
+    let found = folder.view().read(NAME, LARGEST);
+    found.is_ok_and(|found| found.is_some_and(|found| *found == *file(device, state).as_bytes()))
+}
+
+fn file(device: &Device, state: &State) -> String {
+    let body = state.to_json(device).to_string();
+    let mac = device.seal(&body);
+    let file = json!({"v": VERSION, "gen": state.generation, "body": body, "mac": mac});
+    format!("{file:#}\n")
+}
+
+fn read(contents: &[u8], device: &Device, trust: Option<&Trust>) -> Result<State, String> {
+    let file: Value = serde_json::from_slice(contents).map_err(|_| "it is not JSON")?;
+    if file["v"].as_u64() != Some(VERSION) {
+        return Err(format!("its version is not {VERSION}"));
+    }
+    let body = file["body"].as_str().ok_or("it has no body")?;
+    if !device.is_sealed(body, file["mac"].as_str().unwrap_or_default()) {
+        return Err("its seal is not that of this appliance".to_owned());
+    }
+    let body: Value = serde_json::from_str(body).map_err(|_| "its body is not JSON")?;
+    let generation = file["gen"].as_u64().unwrap_or_default();
+    State::from_json(&body, generation, trust)
+}
+
+impl State {
+    fn to_json(&self, device: &Device) -> Value {
+        let request = |request: &Request| request.to_json(&device.key.public(), "");
+        let grant = self.grant.as_ref().map(|grant| {
+            let kind = if grant.kind == Type::Lease { "lease" } else { "license-cert" };
+            json!({"kind": kind, "token": grant.token})
+        });
+        let awaited = self.awaited.as_ref().map(|awaited| {
+            json!({"request": request(&awaited.request), "certificate": awaited.certificate})
+        });
+        json!({
+            "phase": phase_word(&self.phase),
+            "epoch": self.epoch,
+            "grant": grant,
+            "granted": self.totals.granted,
+            "consumed": self.totals.consumed,
+            "held": self.totals.held,
+            "pending": self.pending.as_ref().map(request),
+            "awaited": awaited,
+            "clock": self.clock.to_json(),
+            "last_contact": self.last_contact,
+            "log": self.log.to_json(),
+        })
+    }
+
+    fn from_json(body: &Value, generation: u64, trust: Option<&Trust>) -> Result<State, String> {
+        let fields = Fields::of(body)?;
+        let count = |name| fields.count(name).map(i64::unsigned_abs);
+        let request = |value: &Value| Request::from_fields(&Fields::of(value)?);
+        let phase = fields.parsed("phase", "a known phase", phase_from)?;
+        let grant = match &body["grant"] {
+            Value::Null => None,
+            value => Some(grant_from(value, trust)?),
+        };
+        if grant.is_none()
+            && matches!(phase, Phase::Online | Phase::OfflineMode | Phase::OfflineCertificate)
+        {
+            return Err("it grants nothing".to_owned());
+        }
+        let pending = match &body["pending"] {
+            Value::Null => None,
+            value => Some(request(value)?),
+        };
+        let awaited = match &body["awaited"] {
+            Value::Null => None,
+            value => Some(Awaited {
+                request: request(&value["request"])?,
+                certificate: value["certificate"].as_str().ok_or("`certificate`")?.to_owned(),
+            }),
+        };
+        Ok(State {
+            phase,
+            generation,
+            epoch: fields.count("epoch")?,
+            grant,
+            totals: Totals {
+                granted: count("granted")?,
+                consumed: count("consumed")?,
+                held: count("held")?,
+            },
+            pending,
+            awaited,
+            clock: Clock::from_json(&body["clock"]).ok_or("`clock`")?,
+            last_contact: fields.number("last_contact")?,
+            log: Head::from_json(&body["log"]).ok_or("`log`")?,
+        })
+    }
+}
+
+/// The token is verified again where the authority's keys are known: a revoked issuer counts no more.
+/// Without a trust file the device's own seal has to do, so that a lost file stops nobody.
+fn grant_from(value: &Value, trust: Option<&Trust>) -> Result<Grant, String> {
+    let kind = match value["kind"].as_str() {
+        Some("lease") => Type::Lease,
+        Some("license-cert") => Type::LicenseCertificate,
+        _ => return Err("`kind`".to_owned()),
+    };
+    let token = value["token"].as_str().ok_or("`token`")?;
+    let payload = match trust {
+        Some(trust) => {
+            trust.verify(kind, token, Dates::Kept).map_err(|refusal| refusal.to_string())?
+        }
+        None => super::token::Unverified::parse(token)
+            .and_then(|token| token.dangerous_payload())
+            .ok_or("`token`")?,
+    };
+    Ok(Grant { kind, token: token.to_owned(), lease: Lease::from_json(&payload)? })
+}
+
+fn phase_word(phase: &Phase) -> String {
+    match phase {
+        Phase::Unlicensed => "unlicensed".to_owned(),
+        Phase::Activating => "activating".to_owned(),
+        Phase::Online => "online".to_owned(),
+        Phase::OfflineMode => "offline_mode".to_owned(),
+        Phase::OfflineCertificate => "offline_certificate".to_owned(),
+        Phase::Returning => "returning".to_owned(),
+        Phase::Damaged => "damaged".to_owned(),
+        Phase::Refused(number) => format!("refused {number}"),
+    }
+}
+
+fn phase_from(word: &str) -> Option<Phase> {
+    Some(match word {
+        "unlicensed" => Phase::Unlicensed,
+        "activating" => Phase::Activating,
+        "online" => Phase::Online,
+        "offline_mode" => Phase::OfflineMode,
+        "offline_certificate" => Phase::OfflineCertificate,
+        "returning" => Phase::Returning,
+        "damaged" => Phase::Damaged,
+        other => Phase::Refused(other.strip_prefix("refused ")?.parse().ok()?),
+    })
+}
+
+#[cfg(test)]
+mod tests;

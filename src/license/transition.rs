@@ -1,0 +1,178 @@
+//! What an answer of the authority does to the state: a pure function, so that no order of messages
+//! can surprise.
+
+use super::claims::{Lease, Receipt};
+use super::clock::Reading;
+use super::hex::Digest;
+use super::lease::Totals;
+use super::message::{Answer, Denial, Kind, Op, Request};
+use super::record::{Grant, State};
+use super::standing::Phase;
+use super::token::Type;
+use super::trust::{Dates, Trust};
+
+/// Whom a token must be made for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Identity<'a> {
+    pub(super) computer_id: &'a str,
+    pub(super) device: Digest,
+}
+
+/// What came of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Seconds were granted.
+    Granted,
+    /// So many seconds went back.
+    Returned(u64),
+    /// The authority said no: a stable word, its number, and a sentence.
+    Denied { reason: &'static str, code: i64, sentence: String },
+    /// The question was answered long ago.
+    Stale,
+    /// A sign of life.
+    Alive,
+}
+
+/// The state after `answer` to `request`.
+///
+/// # Errors
+/// Why the answer is not believed, or can't be had now: nothing changes then, and the same question
+/// may be asked again.
+pub(super) fn heard(
+    state: &State,
+    request: &Request,
+    answer: &Answer,
+    who: Identity<'_>,
+    trust: &Trust,
+    reading: &Reading,
+) -> Result<(State, Outcome), String> {
+    if answer.denial == Some(Denial::Unavailable) {
+        return Err(Denial::Unavailable.sentence().to_owned());
+    }
+    let mut next = state.clone();
+    next.clock.hear(answer.server_time, reading);
+    next.last_contact = answer.server_time;
+    if request.op == Op::Probe {
+        return Ok((next, Outcome::Alive));
+    }
+    next.pending = None;
+    let outcome = match answer.kind {
+        Kind::Lease | Kind::Reset => {
+            let grant = lease(request, answer, who, trust)?;
+            let begins = answer.kind == Kind::Reset
+                || request.op == Op::Activate
+                || grant.lease.epoch != state.epoch;
+            grant_in(&mut next, grant, begins);
+            next.phase = Phase::Online;
+            Outcome::Granted
+        }
+        Kind::Returned => {
+            let receipt = receipt(request, answer, who, trust)?;
+            next.epoch = receipt.epoch;
+            let returned = receipt.returned.unsigned_abs();
+            forget(&mut next);
+            Outcome::Returned(returned)
+        }
+        Kind::Denied => {
+            next.phase = after_denial(&state.phase, request.op, answer);
+            let reason = answer.denial.map_or("denied", Denial::reason);
+            Outcome::Denied { reason, code: answer.code, sentence: answer.message.clone() }
+        }
+        Kind::Stale => {
+            next.phase = match state.phase {
+                Phase::Activating => Phase::Unlicensed,
+                Phase::Returning => {
+                    forget(&mut next);
+                    Phase::Unlicensed
+                }
+                _ => Phase::Refused(-117),
+            };
+            Outcome::Stale
+        }
+        Kind::Probe => return Err("it answers another kind of question".to_owned()),
+    };
+    Ok((next, outcome))
+}
+
+/// The state after a license certificate that was verified and found to be for this appliance.
+pub(super) fn certified(state: &State, grant: Grant, reading: &Reading) -> State {
+    let mut next = state.clone();
+    next.clock.hear(grant.lease.iat, reading);
+    let begins = state.phase != Phase::OfflineCertificate || grant.lease.epoch != state.epoch;
+    grant_in(&mut next, grant, begins);
+    next.phase = Phase::OfflineCertificate;
+    next.awaited = None;
+    next.pending = None;
+    next
+}
+
+fn grant_in(next: &mut State, grant: Grant, begins: bool) {
+    let granted = grant.lease.granted.unsigned_abs();
+    // What running sessions held before an epoch began was charged when the old one ended.
+    let kept = if begins { Totals::default() } else { next.totals };
+    next.totals = Totals { granted, ..kept };
+    next.epoch = grant.lease.epoch;
+    next.grant = Some(grant);
+}
+
+/// Nothing is left but the count of epochs and the clock.
+pub(super) fn forget(next: &mut State) {
+    next.phase = Phase::Unlicensed;
+    next.grant = None;
+    next.totals = Totals::default();
+}
+
+fn after_denial(phase: &Phase, op: Op, answer: &Answer) -> Phase {
+    match (op, answer.code, answer.denial) {
+        (Op::Activate, ..) if *phase == Phase::Activating => Phase::Unlicensed,
+        (Op::Activate | Op::Probe, ..) => phase.clone(),
+        (_, -114 | -116 | -117, _) => Phase::Refused(answer.code),
+        // The authority does not know a license it granted: no better than an inactive one.
+        (Op::Sync, _, Some(Denial::UnknownLicense)) => Phase::Refused(-114),
+        (Op::Return, ..) => Phase::Online,
+        (Op::Sync, ..) => phase.clone(),
+    }
+}
+
+fn lease(
+    request: &Request,
+    answer: &Answer,
+    who: Identity<'_>,
+    trust: &Trust,
+) -> Result<Grant, String> {
+    let token = answer.token.clone().ok_or("it brings no token")?;
+    let payload = trust
+        .verify(Type::Lease, &token, Dates::At(answer.server_time))
+        .map_err(|refusal| refusal.to_string())?;
+    let lease = Lease::from_json(&payload)?;
+    fits(lease.license == request.license, "license")?;
+    fits(lease.computer_id == who.computer_id, "computer")?;
+    fits(lease.device == who.device, "device")?;
+    fits(lease.req_id == request.req_id, "request")?;
+    Ok(Grant { kind: Type::Lease, token, lease })
+}
+
+fn receipt(
+    request: &Request,
+    answer: &Answer,
+    who: Identity<'_>,
+    trust: &Trust,
+) -> Result<Receipt, String> {
+    let token = answer.token.as_deref().ok_or("it brings no token")?;
+    let payload = trust
+        .verify(Type::ReturnReceipt, token, Dates::At(answer.server_time))
+        .map_err(|refusal| refusal.to_string())?;
+    let receipt = Receipt::from_json(&payload)?;
+    fits(receipt.license == request.license, "license")?;
+    fits(receipt.computer_id == who.computer_id, "computer")?;
+    fits(receipt.device == who.device, "device")?;
+    fits(receipt.req_id == request.req_id, "request")?;
+    Ok(receipt)
+}
+
+fn fits(fits: bool, what: &str) -> Result<(), String> {
+    if fits { Ok(()) } else { Err(format!("its token is for another {what}")) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! `license-usage.log`: one line for every session that was settled, each holding the hash of the one
+//! before, so that a line can't be taken out or changed unnoticed.
+//!
+//! The license file says how long the log is and what its last line hashes to; a line behind that was
+//! never committed and is cut off. The totals that count stand in the license file, not here.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::time::SystemTime;
+
+use rustix::fs::OFlags;
+use serde_json::{Value, json};
+
+use super::hex::Digest;
+use crate::log::Log;
+use crate::store::Folder;
+
+const NAME: &str = "license-usage.log";
+
+/// The log before this one.
+const OLDER: &str = "license-usage.log.1";
+
+/// A log that has grown to so many bytes becomes the older one.
+const LARGEST: u64 = 4 << 20;
+
+/// Longest line in bytes.
+const LONGEST: u64 = 512;
+
+/// Where the log ends, as the license file keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Lines written ever.
+    pub(super) seq: u64,
+    /// Bytes of the log that count.
+    pub(super) bytes: u64,
+    /// Of the last line.
+    pub(super) hash: Digest,
+}
+
+impl Default for Head {
+    fn default() -> Head {
+        Head { seq: 0, bytes: 0, hash: Digest::NONE }
+    }
+}
+
+impl Head {
+    /// For the license file.
+    pub(super) fn to_json(self) -> Value {
+        json!({"seq": self.seq, "bytes": self.bytes, "hash": self.hash.to_string()})
+    }
+
+    /// `None` if it is not what [`Head::to_json`] wrote.
+    pub(super) fn from_json(value: &Value) -> Option<Head> {
+        Some(Head {
+            seq: value["seq"].as_u64()?,
+            bytes: value["bytes"].as_u64()?,
+            hash: Digest::parse(value["hash"].as_str()?)?,
+        })
+    }
+}
+
+/// One session's end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    /// Seconds charged.
+    pub(super) delta: u64,
+    /// Seconds charged in this epoch, this session included.
+    pub(super) total: u64,
+    /// Counts the times the accounting began anew.
+    pub(super) epoch: u64,
+    /// Seconds since the machine started.
+    pub(super) boot: u64,
+}
+
+/// Writes a line behind `head`, durable when this returns, and says where the log ends then.
+///
+/// # Errors
+/// When the disk refuses; what is behind `head` then doesn't count.
+pub(super) fn append(folder: &Folder, head: Head, entry: Entry) -> io::Result<Head> {
+    let path = folder.view().path(NAME);
+    let start = if head.bytes < LARGEST {
+        head.bytes
+    } else {
+        fs::rename(&path, folder.view().path(OLDER))?;
+        0
+    };
+    let line = json!({
+        "seq": head.seq + 1, "delta": entry.delta, "total": entry.total, "epoch": entry.epoch,
+        "boottime": entry.boot, "prev": head.hash.to_string(),
+    })
+    .to_string();
+    let flags = OFlags::NOFOLLOW.bits().cast_signed();
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
+    let mut file = options.open(&path)?;
+    file.set_len(start)?;
+    file.seek(SeekFrom::Start(start))?;
+    file.write_all(format!("{line}\n").as_bytes())?;
+    file.sync_all()?;
+    if start == 0 {
+        // A new file is an entry of its folder, and that has to last too.
+        if let Some(folder) = path.parent() {
+            fs::File::open(folder)?.sync_all()?;
+        }
+    }
+    let bytes = start + line.len() as u64 + 1;
+    Ok(Head { seq: head.seq + 1, bytes, hash: Digest::of(line.as_bytes()) })
+}
+
+/// At the start: whether the log on disk is the one that `head` ends. One that is not is kept aside,
+/// and the next one begins where the chain stood.
+pub(super) fn check(folder: &Folder, head: Head, log: &Log) -> Head {
+    match last_line(folder, head) {
+        Ok(true) => head,
+        found => {
+            let why = found.err().map_or_else(|| "it does not fit".to_owned(), |e| e.to_string());
+            match folder.set_aside(NAME, SystemTime::now()) {
+                Ok(aside) => log.security(format_args!(
+                    "{NAME} was changed by somebody else ({why}); kept as {}",
+                    aside.display()
+                )),
+                Err(error) => {
+                    log.security(format_args!("{NAME} was changed or lost ({why}); {error}"));
+                }
+            }
+            Head { bytes: 0, ..head }
+        }
+    }
+}
+
+fn last_line(folder: &Folder, head: Head) -> io::Result<bool> {
+    if head.bytes == 0 {
+        return Ok(true);
+    }
+    let mut file = fs::File::open(folder.view().path(NAME))?;
+    let start = head.bytes.saturating_sub(LONGEST);
+    file.seek(SeekFrom::Start(start))?;
+    let mut tail = Vec::new();
+    file.take(head.bytes - start).read_to_end(&mut tail)?;
+    if tail.len() as u64 != head.bytes - start || tail.pop() != Some(b'\n') {
+        return Ok(false);
+    }
+    let line = tail.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    Ok(Digest::of(line) == head.hash)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+
+    use super::{Entry, Head, LARGEST, NAME, OLDER, append, check};
+    use crate::log::Log;
+    use crate::store::{Folder, Scratch};
+
+    const ENTRY: Entry = Entry { delta: 30, total: 60, epoch: 1, boot: 100 };
+
+    fn folder(scratch: &Scratch) -> Folder {
+        Folder::open(&scratch.0.join("state"), &[]).unwrap()
+    }
+
+    #[test]
+    fn every_line_holds_the_hash_of_the_one_before() {
+        let scratch = Scratch::new();
+        let folder = folder(&scratch);
+        let first = append(&folder, Head::default(), ENTRY).unwrap();
+        let second = append(&folder, first, ENTRY).unwrap();
+        let text = fs::read_to_string(folder.view().path(NAME)).unwrap();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((lines.len(), second.bytes), (2, text.len() as u64));
+        assert_eq!(lines[1]["prev"], first.hash.to_string());
+        assert_eq!(Head::from_json(&second.to_json()), Some(second));
+        assert_eq!(check(&folder, second, &Log::to(|_| {})), second);
+    }
+
+    #[test]
+    fn a_line_that_was_not_committed_is_cut_off() {
+        let scratch = Scratch::new();
+        let folder = folder(&scratch);
+        let first = append(&folder, Head::default(), ENTRY).unwrap();
+        append(&folder, first, Entry { delta: 99, ..ENTRY }).unwrap();
+        assert_eq!(check(&folder, first, &Log::to(|_| {})), first);
+        append(&folder, first, ENTRY).unwrap();
+        let text = fs::read_to_string(folder.view().path(NAME)).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert!(!text.contains("99"), "{text}");
+    }
+
+    #[test]
+    fn a_log_that_somebody_changed_is_kept_aside_and_the_chain_goes_on() {
+        for change in ["", "{}\n"] {
+            let scratch = Scratch::new();
+            let folder = folder(&scratch);
+            let head = append(&folder, Head::default(), ENTRY).unwrap();
+            fs::write(folder.view().path(NAME), change).unwrap();
+            let after = check(&folder, head, &Log::to(|_| {}));
+            assert_eq!(after, Head { bytes: 0, ..head });
+            assert_eq!(append(&folder, after, ENTRY).unwrap().seq, 2);
+        }
+    }
+
+    #[test]
+    fn a_log_has_an_end() {
+        let scratch = Scratch::new();
+        let folder = folder(&scratch);
+        let head = append(&folder, Head::default(), ENTRY).unwrap();
+        let full = Head { bytes: LARGEST, ..head };
+        let next = append(&folder, full, ENTRY).unwrap();
+        assert!(next.bytes < LARGEST);
+        assert!(folder.view().path(OLDER).exists());
+    }
+}

@@ -1,0 +1,211 @@
+//! Activating and giving back: what a call starts, and what the caller hears in the end.
+
+use serde_json::Value;
+
+use super::super::fault::Fault;
+use super::super::fields::license_code;
+use super::super::lease::Sessions;
+use super::super::message::{Mode, Op, User};
+use super::super::online::{Failure, Hop};
+use super::super::record::State;
+use super::super::standing::Phase;
+use super::super::transition::{Outcome, forget};
+use super::flight::{Purpose, Stuck};
+use super::{Command, Reply, Worker, tail};
+use crate::security::Actor;
+
+impl Worker {
+    pub(super) fn activate(&mut self, code: String, user: User, by: Actor, reply: Reply<Value>) {
+        if license_code(&code).is_none() {
+            let hint = "a license code has 18 digits: check it, or contact support";
+            let _ = reply.send(Err(Fault::not_activated("unknown_license", hint)));
+            return;
+        }
+        let present = self.code();
+        let same = present.as_deref() == Some(code.as_str());
+        let refusal = match &self.state.phase {
+            Phase::OfflineMode | Phase::OfflineCertificate => Some(Fault::offline(
+                "offline_mode",
+                "the appliance is in offline mode; leave it with POST license/offlinemode {\"offline\": false}",
+            )),
+            Phase::Online if !same => Some(Fault::not_activated(
+                "license_present",
+                "another license is in force; remove it with DELETE license first",
+            )),
+            _ => None,
+        };
+        if let Some(fault) = refusal {
+            let _ = reply.send(Err(fault));
+            return;
+        }
+        if let Some(pending) = self.state.pending.clone() {
+            // The same question again; any other only once this one is answered.
+            let again = pending.op == Op::Activate && pending.license == code;
+            let purpose = if again {
+                Purpose::Activate(reply)
+            } else {
+                Purpose::Then(Command::Activate { code, user, by, reply })
+            };
+            return self.send(pending, None, purpose);
+        }
+        if self.state.phase == Phase::Online {
+            self.ask_anew(Op::Sync, Mode::Online, Purpose::Sync(reply));
+        } else {
+            self.log.security(format_args!("license …{} applied by {by}", tail(&code)));
+            let mut next = self.state.clone();
+            if matches!(next.phase, Phase::Unlicensed | Phase::Damaged) {
+                next.phase = Phase::Activating;
+            }
+            self.ask(Op::Activate, &code, Mode::Online, user, next, Purpose::Activate(reply));
+        }
+    }
+
+    pub(super) fn remove(&mut self, by: Actor, reply: Reply<u64>) {
+        let phase = self.state.phase.clone();
+        if phase.is_offline() {
+            let hint = "leave offline mode with POST license/offlinemode {\"offline\": false} and make \
+                        sure that the license service can be reached";
+            let fault =
+                Fault::internal("offline_mode", "Cannot remove license in offline mode", hint);
+            let _ = reply.send(Err(fault));
+            return;
+        }
+        if let Some(pending) = self.state.pending.clone() {
+            let purpose = if pending.op == Op::Return {
+                Purpose::Return(reply)
+            } else {
+                Purpose::Then(Command::Remove { by, reply })
+            };
+            return self.send(pending, None, purpose);
+        }
+        if phase != Phase::Online {
+            let _ = reply.send(self.clear(&by));
+            return;
+        }
+        self.log.security(format_args!(
+            "license …{} given back by {by}",
+            tail(&self.code().unwrap_or_default())
+        ));
+        let next = State {
+            phase: Phase::Returning,
+            // Nobody can settle any more what running sessions hold: it counts as used.
+            totals: self.state.totals.charge_held(),
+            ..self.state.clone()
+        };
+        let code = self.code().unwrap_or_default();
+        let mode = Mode::Online;
+        self.ask(Op::Return, &code, mode, User::default(), next, Purpose::Return(reply));
+        if self.state.phase == Phase::Returning {
+            self.sessions = Sessions::default();
+        }
+    }
+
+    /// Drops what is left of a license that is not in force here: an activation certificate that waits
+    /// for its answer, a seat that was taken away, the memory of a damaged file.
+    fn clear(&mut self, by: &Actor) -> Result<u64, Fault> {
+        if self.state.phase == Phase::Unlicensed && self.state.awaited.is_none() {
+            return Err(Fault::input(
+                "no_license",
+                "No license to remove",
+                "the appliance is not licensed; apply a license with POST license",
+            ));
+        }
+        let mut next = State { awaited: None, ..self.state.clone() };
+        forget(&mut next);
+        self.commit(next)?;
+        self.log.security(format_args!("what was left of a license was dropped by {by}"));
+        Ok(0)
+    }
+
+    /// The code of the license there is, in force or not.
+    pub(super) fn code(&self) -> Option<String> {
+        self.state.grant.as_ref().map(|grant| grant.lease.license.clone())
+    }
+
+    /// Tells whoever waits.
+    pub(super) fn finish(&mut self, purpose: Purpose, landed: Result<Outcome, Stuck>) {
+        match purpose {
+            Purpose::Nobody => {
+                if let Ok(Outcome::Denied { reason, sentence, .. }) = landed {
+                    self.log
+                        .security(format_args!("license service refused ({reason}): {sentence}"));
+                }
+            }
+            Purpose::Then(command) => match landed {
+                Ok(_) => self.obey(command),
+                Err(stuck) => {
+                    let activates = matches!(command, Command::Activate { .. });
+                    command.refuse(fault(stuck, activates));
+                }
+            },
+            Purpose::Activate(reply) => {
+                let _ = reply.send(self.activated(landed));
+            }
+            Purpose::Sync(reply) => {
+                let done = match landed {
+                    // The license is there; that nobody could be asked about it stands in the document.
+                    Ok(Outcome::Granted) | Err(Stuck::Network(_)) => Ok(self.document()),
+                    Ok(outcome) => Err(denied(outcome)),
+                    Err(Stuck::Disk(fault)) => Err(fault),
+                };
+                let _ = reply.send(done);
+            }
+            Purpose::Return(reply) => {
+                let done = match landed {
+                    Ok(Outcome::Returned(seconds)) => Ok(seconds),
+                    Ok(Outcome::Stale) => Ok(0),
+                    Ok(outcome) => Err(not_removed(outcome)),
+                    Err(stuck) => Err(fault(stuck, false)),
+                };
+                let _ = reply.send(done);
+            }
+            Purpose::GoOffline(reply) => {
+                let done = self.went_offline(landed);
+                let _ = reply.send(done);
+            }
+        }
+    }
+
+    fn activated(&mut self, landed: Result<Outcome, Stuck>) -> Result<Value, Fault> {
+        match landed {
+            Ok(Outcome::Granted) => {
+                let code = tail(&self.code().unwrap_or_default());
+                self.log.security(format_args!("license …{code} activated"));
+                Ok(self.document())
+            }
+            Ok(outcome) => Err(denied(outcome)),
+            Err(Stuck::Network(failure)) if failure.in_doubt => {
+                let sentence = format!("{}; it is tried again by itself", failure.sentence);
+                Err(fault(Stuck::Network(Failure { sentence, ..failure }), true))
+            }
+            Err(stuck) => Err(fault(stuck, true)),
+        }
+    }
+}
+
+/// The manual's words for a call that did not reach the license service.
+pub(super) fn fault(stuck: Stuck, activates: bool) -> Fault {
+    match stuck {
+        Stuck::Disk(fault) => fault,
+        Stuck::Network(failure) if activates && failure.hop != Hop::Blocked => {
+            Fault::offline(failure.hop.word(), failure.sentence)
+        }
+        Stuck::Network(failure) => Fault::blocked(failure.hop.word(), failure.sentence),
+    }
+}
+
+fn denied(outcome: Outcome) -> Fault {
+    match outcome {
+        Outcome::Denied { reason, sentence, .. } => Fault::not_activated(reason, sentence),
+        _ => Fault::not_activated("stale", "the license service has moved on since; try again"),
+    }
+}
+
+fn not_removed(outcome: Outcome) -> Fault {
+    match outcome {
+        Outcome::Denied { reason, code, sentence } => {
+            Fault::internal(reason, format!("Unable to remove license: {code}"), sentence)
+        }
+        _ => Fault::internal("stale", "Unable to remove license: 0", "try again"),
+    }
+}

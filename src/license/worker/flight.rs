@@ -1,0 +1,367 @@
+//! Questions to the authority: written down, sent, and what comes of them.
+
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::Value;
+
+use super::super::clock::Reading;
+use super::super::exchange::Errand;
+use super::super::fault::Fault;
+use super::super::hex::RequestId;
+use super::super::message::{Answer, Mode, Op, Request, User};
+use super::super::online::{Failure, Way};
+use super::super::question::Asker;
+use super::super::record::State;
+use super::super::standing::Phase;
+use super::super::transition::{self, Identity, Outcome};
+use super::super::trust_file;
+use super::{Command, Event, Reply, Worker};
+use crate::utc;
+
+/// Pauses before a question that was not answered is sent again; after the last one, that again.
+const RETRIES: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(900),
+];
+
+/// How often the authority is asked for changes.
+const REFRESH: Duration = Duration::from_secs(6 * 3_600);
+
+/// The question that is on its way.
+pub(super) struct Flight {
+    request: Request,
+    /// The state to go back to if it is certain that nobody heard the question.
+    before: Option<State>,
+    purpose: Purpose,
+}
+
+/// Who waits for the answer.
+pub(super) enum Purpose {
+    Activate(Reply<Value>),
+    Return(Reply<u64>),
+    GoOffline(Reply<Value>),
+    Sync(Reply<Value>),
+    /// First things first: an older question, and then this.
+    Then(Command),
+    Nobody,
+}
+
+/// When something is to be asked without being told to.
+pub(super) struct Schedule {
+    sync: Instant,
+    retry: Option<Instant>,
+    attempts: usize,
+}
+
+impl Schedule {
+    /// The manual's way to receive updates: restart while online.
+    pub(super) fn at_start() -> Schedule {
+        Schedule { sync: Instant::now(), retry: None, attempts: 0 }
+    }
+
+    pub(super) fn sync_now(&mut self) {
+        *self = Schedule::at_start();
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.retry.is_some_and(|at| Instant::now() < at)
+    }
+
+    fn succeeded(&mut self) {
+        // A tenth more or less, so that appliances that started together don't ask together.
+        let tenth = REFRESH.as_secs() / 10;
+        let random = super::super::key::random::<2>().map_or(0, u16::from_be_bytes);
+        let jitter = u64::from(random) * 2 * tenth / u64::from(u16::MAX);
+        let sync =
+            Instant::now() + REFRESH - Duration::from_secs(tenth) + Duration::from_secs(jitter);
+        *self = Schedule { sync, retry: None, attempts: 0 };
+    }
+
+    fn failed(&mut self) {
+        let last = RETRIES.len() - 1;
+        let pause = RETRIES.get(self.attempts.min(last)).copied().unwrap_or(REFRESH);
+        self.attempts += 1;
+        self.retry = Some(Instant::now() + pause);
+    }
+
+    pub(super) fn due_in(&self) -> Duration {
+        let next = self.retry.unwrap_or(self.sync);
+        next.saturating_duration_since(Instant::now())
+    }
+
+    fn is_due(&self) -> bool {
+        self.due_in().is_zero()
+    }
+}
+
+impl Worker {
+    /// An unanswered question first, then what is to be refreshed.
+    pub(super) fn ask_what_is_due(&mut self) {
+        if self.flight.is_some() || !self.schedule.is_due() {
+            return;
+        }
+        let refreshes = matches!(self.state.phase, Phase::Online | Phase::Refused(-114 | -116));
+        let asks = !self.state.phase.is_offline()
+            && (self.state.pending.is_some() || refreshes)
+            && self.trust.is_ok();
+        if !asks {
+            return self.schedule.succeeded();
+        }
+        self.ask_first_pending(Mode::Online, Purpose::Nobody);
+    }
+
+    /// Asks for what may be had; a question that is still unanswered takes its place.
+    pub(super) fn ask_first_pending(&mut self, mode: Mode, purpose: Purpose) {
+        match self.state.pending.clone() {
+            Some(pending) => self.send(pending, None, purpose),
+            None => self.ask_anew(Op::Sync, mode, purpose),
+        }
+    }
+
+    /// Makes a question about the license there is, writes it down and sends it.
+    pub(super) fn ask_anew(&mut self, op: Op, mode: Mode, purpose: Purpose) {
+        let code = self.state.grant.as_ref().map(|grant| grant.lease.license.clone());
+        let next = self.state.clone();
+        self.ask(op, &code.unwrap_or_default(), mode, User::default(), next, purpose);
+    }
+
+    /// The same for any code; `next` is the state while the answer is awaited.
+    pub(super) fn ask(
+        &mut self,
+        op: Op,
+        code: &str,
+        mode: Mode,
+        user: User,
+        mut next: State,
+        purpose: Purpose,
+    ) {
+        let before = self.state.clone();
+        let written = self.question(op, code, mode, user, &next).and_then(|request| {
+            next.pending = Some(request.clone());
+            self.commit(next).map(|()| request)
+        });
+        match written {
+            Ok(request) => self.send(request, Some(before), purpose),
+            Err(fault) => self.finish(purpose, Err(Stuck::Disk(fault))),
+        }
+    }
+
+    /// A question with all that the authority wants to know.
+    pub(super) fn question(
+        &self,
+        op: Op,
+        code: &str,
+        mode: Mode,
+        user: User,
+        state: &State,
+    ) -> Result<Request, Fault> {
+        let trust = self.trust.as_ref().map_err(|why| no_trust(why))?;
+        let asker = Asker {
+            product: &self.settings.product,
+            version: &self.version,
+            computer_id: &self.device.computer_id,
+            previous_id: self.device.previous_id.as_deref(),
+            bundle_seq: trust.bundle().seq,
+            wall: utc::unix_seconds(SystemTime::now()),
+        };
+        let id = RequestId::fresh().map_err(|broken| {
+            Fault::internal("storage", broken.to_string(), "restart the appliance")
+        })?;
+        Ok(Request { user, ..asker.question(id, op, code, mode, state) })
+    }
+
+    /// Sends a question that is on disk.
+    pub(super) fn send(&mut self, request: Request, before: Option<State>, purpose: Purpose) {
+        match self.carry(&request, Event::Heard) {
+            Ok(()) => {
+                self.asking_since = Some(Instant::now());
+                self.flight = Some(Flight { request, before, purpose });
+                self.publish();
+            }
+            Err(fault) => {
+                self.schedule.failed();
+                if let Some(before) = before {
+                    let _ = self.commit(before);
+                }
+                self.finish(purpose, Err(Stuck::Disk(fault)));
+            }
+        }
+    }
+
+    /// A thread for one question.
+    fn carry(
+        &self,
+        request: &Request,
+        event: fn(Result<Answer, Failure>) -> Event,
+    ) -> Result<(), Fault> {
+        let trust = self.trust.as_ref().map_err(|why| no_trust(why))?;
+        let proxy = (*self.proxy.snapshot()).clone().map_err(|why| {
+            Fault::internal("storage", why, "set the proxy again with POST license/network")
+        })?;
+        let errand = Errand {
+            request: request.clone(),
+            trust: trust.clone(),
+            device: self.device.clone(),
+            way: Way { authority_url: self.settings.authority_url.clone(), proxy },
+            now: self.now(),
+        };
+        let events = self.events.clone();
+        let started = thread::Builder::new().name("license-call".to_owned()).spawn(move || {
+            let _ = events.send(event(errand.run()));
+        });
+        started.map(drop).map_err(|fault| {
+            self.log.error(format_args!("no thread for a license call: {fault}"));
+            Fault::busy()
+        })
+    }
+
+    /// The question in flight came to its end.
+    pub(super) fn land(&mut self, result: Result<Answer, Failure>) {
+        let Some(Flight { request, before, purpose }) = self.flight.take() else { return };
+        self.asking_since = None;
+        let landed = match result {
+            Ok(answer) => self.take_in(&request, &answer),
+            Err(failure) => Err(Stuck::Network(failure)),
+        };
+        match &landed {
+            Ok(_) => {
+                self.schedule.succeeded();
+                self.error.clear();
+            }
+            Err(Stuck::Network(failure)) => {
+                self.log.warn(format_args!("license service: {}", failure.sentence));
+                self.error.clone_from(&failure.sentence);
+                self.schedule.failed();
+                if let Some(before) = before.filter(|_| !failure.in_doubt) {
+                    // Only what the question itself changed goes back: sessions went on meanwhile.
+                    let (totals, log) = (self.state.totals, self.state.log);
+                    let clock = self.state.clock.clone();
+                    let totals =
+                        if before.epoch == self.state.epoch { totals } else { before.totals };
+                    let _ = self.commit(State { totals, log, clock, ..before });
+                }
+            }
+            Err(Stuck::Disk(_)) => self.schedule.failed(),
+        }
+        self.publish();
+        self.finish(purpose, landed);
+        while self.flight.is_none() {
+            match self.waiting.pop_front() {
+                Some(command) => self.obey(command),
+                None => break,
+            }
+        }
+        self.refill();
+    }
+
+    /// Believes an answer, or says why not.
+    fn take_in(&mut self, request: &Request, answer: &Answer) -> Result<Outcome, Stuck> {
+        self.accept_bundle(answer);
+        let trust = self.trust.as_ref().map_err(|why| Stuck::Network(Failure::answer(why)))?;
+        let who = Identity {
+            computer_id: &request.computer_id,
+            device: self.device.key.public().fingerprint(),
+        };
+        let (next, outcome) =
+            transition::heard(&self.state, request, answer, who, trust, &Reading::now())
+                .map_err(|why| Stuck::Network(Failure::answer(&why)))?;
+        let begins = next.epoch != self.state.epoch;
+        self.commit(next).map_err(Stuck::Disk)?;
+        self.told = if begins { 0 } else { request.consumed.unsigned_abs() };
+        self.heard = Some(Instant::now());
+        if outcome == Outcome::Granted && request.prev_computer_id.is_some() {
+            self.forget_previous_computer();
+        }
+        Ok(outcome)
+    }
+
+    fn accept_bundle(&mut self, answer: &Answer) {
+        let (Ok(trust), Some(bundle)) = (&mut self.trust, &answer.bundle) else { return };
+        match trust.accept(bundle) {
+            Ok(super::super::trust::Acceptance::Newer) => {
+                self.log.info("newer keys of the license authority taken in");
+                if let Err(error) = trust_file::keep(trust, &self.folder) {
+                    self.log.error(error);
+                }
+            }
+            Ok(super::super::trust::Acceptance::NotNewer) => {}
+            Err(refusal) => {
+                self.log.warn(format_args!("keys of the license authority refused: {refusal}"));
+            }
+        }
+    }
+
+    fn forget_previous_computer(&mut self) {
+        match self.device.settled(&self.folder) {
+            Ok(device) => self.device = std::sync::Arc::new(device),
+            Err(why) => self.log.error(why), // told again with the next question
+        }
+    }
+
+    /// Asks for a sign of life, or joins who does.
+    pub(super) fn probe(&mut self, told: std::sync::mpsc::Sender<()>) {
+        if self.state.phase.is_offline() {
+            return;
+        }
+        if let Some(waiting) = &mut self.probe {
+            waiting.push(told);
+            return;
+        }
+        let code = self.state.grant.as_ref().map(|grant| grant.lease.license.clone());
+        let request = self.question(
+            Op::Probe,
+            &code.unwrap_or_default(),
+            Mode::Online,
+            User::default(),
+            &self.state,
+        );
+        if request.and_then(|request| self.carry(&request, Event::Alive)).is_ok() {
+            self.probe = Some(vec![told]);
+            self.asking_since.get_or_insert_with(Instant::now);
+            self.publish();
+        }
+    }
+
+    /// The sign of life came, or did not.
+    pub(super) fn alive(&mut self, result: Result<Answer, Failure>) {
+        let waiting = self.probe.take();
+        if self.flight.is_none() {
+            self.asking_since = None;
+        }
+        match result {
+            Ok(answer) => {
+                self.accept_bundle(&answer);
+                self.heard = Some(Instant::now());
+                self.error.clear();
+                self.state.clock.hear(answer.server_time, &Reading::now());
+                self.state.last_contact = answer.server_time;
+                if self.state.pending.is_some() {
+                    self.schedule.sync_now(); // what waits for a better moment has one now
+                }
+            }
+            Err(failure) => self.error = failure.sentence,
+        }
+        self.publish();
+        for told in waiting.into_iter().flatten() {
+            let _ = told.send(());
+        }
+    }
+}
+
+/// Why a question brought nothing.
+pub(super) enum Stuck {
+    Network(Failure),
+    Disk(Fault),
+}
+
+pub(super) fn no_trust(why: &str) -> Fault {
+    Fault::internal(
+        "trust_file",
+        format!("The license authority's keys are not usable: {why}"),
+        "the trust file is part of the image; ask its vendor",
+    )
+}

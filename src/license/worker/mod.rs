@@ -1,0 +1,355 @@
+//! The one thread that owns the state of the license.
+//!
+//! Commands come in, answers of the authority come in, time passes; each makes at most one change,
+//! which is on disk before anybody hears of it. Questions travel on threads of their own, one at a
+//! time, so that counting seconds and telling the status never wait for the network.
+
+mod calls;
+mod flight;
+mod offline;
+mod usage;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::clock::Reading;
+use super::computer_id::Machine;
+use super::device::Device;
+use super::fault::Fault;
+use super::handle::{Handle, Reserved};
+use super::lease::Sessions;
+use super::message::{Answer, User};
+use super::network::Proxy;
+use super::online::Failure;
+use super::record::{self, State};
+use super::standing::{Phase, Standing};
+use super::status::{Contact, Snapshot};
+use super::trust::Trust;
+use super::{trust_file, usage_log};
+use crate::config::{self, Config};
+use crate::live::Live;
+use crate::log::Log;
+use crate::security::Actor;
+use crate::store::{self, Folder};
+use flight::{Flight, Schedule};
+
+/// The clock is looked at at least so often.
+const TICK: Duration = Duration::from_secs(60);
+
+/// And written down so often, so that a machine that is switched off remembers about when that was.
+const KEEP_CLOCK: Duration = Duration::from_secs(3_600);
+
+/// Commands that wait for the question in flight; more are told that we are busy.
+const MOST_WAITING: usize = 2;
+
+/// Where the outcome of a command goes.
+pub(super) type Reply<T> = Sender<Result<T, Fault>>;
+
+/// What may happen.
+pub(super) enum Event {
+    Command(Command),
+    /// The question in flight came to its end.
+    Heard(Result<Answer, Failure>),
+    /// And so did the sign of life.
+    Alive(Result<Answer, Failure>),
+}
+
+/// What others may want.
+pub(super) enum Command {
+    Activate { code: String, user: User, by: Actor, reply: Reply<Value> },
+    Remove { by: Actor, reply: Reply<u64> },
+    Certificate { code: String, user: User, by: Actor, reply: Reply<String> },
+    Apply { code: String, certificate: String, by: Actor, reply: Reply<Value> },
+    Offline { offline: bool, by: Actor, reply: Reply<Value> },
+    Proxy { body: Value, by: Actor, reply: Reply<Value> },
+    Reserve { session: String, seconds: u64, seq: Option<u64>, reply: Reply<Reserved> },
+    Settle { session: String, used: u64, reply: Reply<u64> },
+    Refresh,
+    Probe(Sender<()>),
+}
+
+pub(super) struct Worker {
+    settings: config::License,
+    version: String,
+    folder: Arc<Folder>,
+    device: Arc<Device>,
+    trust: Result<Trust, String>,
+    log: Log,
+    /// For the threads that carry questions.
+    events: Sender<Event>,
+    snapshot: Arc<Live<Snapshot>>,
+    standing: Arc<Live<Standing>>,
+    proxy: Arc<Live<Result<Option<Proxy>, String>>>,
+
+    state: State,
+    sessions: Sessions,
+    flight: Option<Flight>,
+    waiting: VecDeque<Command>,
+    /// Who waits for a sign of life, while one is asked for.
+    probe: Option<Vec<Sender<()>>>,
+    schedule: Schedule,
+    /// Seconds used, as the authority heard last.
+    told: u64,
+    heard: Option<Instant>,
+    asking_since: Option<Instant>,
+    error: String,
+    clock_kept: Instant,
+}
+
+pub(super) fn start(
+    config: &Config,
+    folder: &Arc<Folder>,
+    machine: &Machine,
+    log: &Log,
+) -> Result<Handle, String> {
+    let device = Device::open(folder, machine, log).map_err(|why| format!("license: {why}"))?;
+    let trust = trust_file::open(&config.license.trust_file, folder, log);
+    let mut state = record::load(folder, &device, trust.as_ref().ok(), log);
+    state.log = usage_log::check(folder, state.log, log);
+    // What a crash left held was used, as far as anybody can know.
+    state.totals = state.totals.charge_held();
+    let proxy = read_proxy(folder, log);
+    let (events, inbox) = mpsc::channel();
+    let contact =
+        Contact { heard: None, asking_since: None, error: String::new(), has_trust: trust.is_ok() };
+    let snapshot = Snapshot::new(&config.license, &device.computer_id, &state, false, contact);
+    let worker = Worker {
+        settings: config.license.clone(),
+        version: config.about.version.clone(),
+        folder: Arc::clone(folder),
+        device: Arc::new(device),
+        trust,
+        log: log.clone(),
+        events: events.clone(),
+        snapshot: Arc::new(Live::new(snapshot)),
+        standing: Arc::new(Live::new(Standing::NONE)),
+        proxy: Arc::new(Live::new(proxy)),
+        state,
+        sessions: Sessions::default(),
+        flight: None,
+        waiting: VecDeque::new(),
+        probe: None,
+        schedule: Schedule::at_start(),
+        told: 0,
+        heard: None,
+        asking_since: None,
+        error: String::new(),
+        clock_kept: Instant::now(),
+    };
+    let handle = Handle {
+        events,
+        snapshot: Arc::clone(&worker.snapshot),
+        standing: Arc::clone(&worker.standing),
+        proxy: Arc::clone(&worker.proxy),
+    };
+    worker.publish(); // before anybody can ask
+    thread::Builder::new()
+        .name("license".to_owned())
+        .spawn(move || worker.run(&inbox))
+        .map_err(|fault| format!("no thread for the license: {fault}"))?;
+    Ok(handle)
+}
+
+/// A proxy file that can't be believed is not the same as none: without its proxy the appliance would
+/// ask on another way than it was told to.
+fn read_proxy(folder: &Folder, log: &Log) -> Result<Option<Proxy>, String> {
+    let read = match folder.view().read(PROXY_FILE, LARGEST_PROXY_FILE) {
+        Ok(None) => Ok(None),
+        Ok(Some(contents)) => {
+            Proxy::from_file(&contents).map_err(|fault| format!("{PROXY_FILE}: {fault}"))
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    read.inspect_err(|why| log.error(why))
+}
+
+const PROXY_FILE: &str = "license-network.json";
+const LARGEST_PROXY_FILE: u64 = 64 << 10;
+
+impl Worker {
+    fn run(mut self, inbox: &Receiver<Event>) {
+        loop {
+            self.wake();
+            match inbox.recv_timeout(self.patience()) {
+                Ok(Event::Command(command)) => self.obey(command),
+                Ok(Event::Heard(result)) => self.land(result),
+                Ok(Event::Alive(result)) => self.alive(result),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// How long nothing can happen by itself.
+    fn patience(&self) -> Duration {
+        let reading = Reading::now();
+        let standing = self.snapshot.snapshot().standing(&reading);
+        let now = self.state.clock.at(&reading);
+        let change = standing
+            .next_change
+            .and_then(|at| u64::try_from(at.saturating_sub(now)).ok())
+            .map_or(TICK, Duration::from_secs);
+        TICK.min(change).min(self.schedule.due_in()).max(Duration::from_millis(10))
+    }
+
+    /// Does what is due.
+    fn wake(&mut self) {
+        let reading = Reading::now();
+        self.state.clock.look(&reading);
+        self.publish();
+        if let Some((session, held)) = self.sessions.forgotten(reading.boot) {
+            self.log.warn(format_args!(
+                "a session of the speech engine was never settled; it is charged"
+            ));
+            let _ = self.charge(&session, held);
+        }
+        if self.clock_kept.elapsed() > KEEP_CLOCK && self.state.phase != Phase::Unlicensed {
+            self.clock_kept = Instant::now();
+            let _ = self.commit(self.state.clone());
+        }
+        self.ask_what_is_due();
+    }
+
+    fn obey(&mut self, command: Command) {
+        let asks = match &command {
+            Command::Activate { .. } | Command::Remove { .. } | Command::Offline { .. } => true,
+            // These change what the question in flight relies on.
+            Command::Certificate { .. } | Command::Apply { .. } => true,
+            _ => false,
+        };
+        if asks && self.flight.is_some() {
+            if self.waiting.len() < MOST_WAITING {
+                self.waiting.push_back(command);
+            } else {
+                command.refuse(Fault::busy());
+            }
+            return;
+        }
+        match command {
+            Command::Activate { code, user, by, reply } => self.activate(code, user, by, reply),
+            Command::Remove { by, reply } => self.remove(by, reply),
+            Command::Offline { offline, by, reply } => self.set_offline(offline, &by, reply),
+            Command::Certificate { code, user, by, reply } => {
+                let _ = reply.send(self.certificate(&code, user, &by));
+            }
+            Command::Apply { code, certificate, by, reply } => {
+                let _ = reply.send(self.apply(&code, &certificate, &by));
+            }
+            Command::Proxy { body, by, reply } => {
+                let _ = reply.send(self.set_proxy(body, &by));
+            }
+            Command::Reserve { session, seconds, seq, reply } => {
+                let _ = reply.send(self.reserve(&session, seconds, seq));
+            }
+            Command::Settle { session, used, reply } => {
+                let _ = reply.send(self.charge(&session, used));
+            }
+            Command::Refresh => self.schedule.sync_now(),
+            Command::Probe(told) => self.probe(told),
+        }
+    }
+
+    /// Writes the state down and takes it over. After a failed write the disk decides what holds.
+    fn commit(&mut self, mut next: State) -> Result<(), Fault> {
+        next.generation = self.state.generation + 1;
+        let saved = record::save(&self.folder, &self.device, &next);
+        if saved.is_ok() || record::is_on_disk(&self.folder, &self.device, &next) {
+            self.state = next;
+            self.publish();
+        }
+        saved.map_err(|error| {
+            self.log.error(format_args!("the license could not be saved: {error}"));
+            Fault::disk(&error)
+        })
+    }
+
+    /// Lets readers see the state as it stands.
+    fn publish(&self) {
+        let contact = Contact {
+            heard: self.heard,
+            asking_since: self.asking_since,
+            error: self.error.clone(),
+            has_trust: self.trust.is_ok(),
+        };
+        let reading = Reading::now();
+        let awaits = self.awaited(&reading).is_some();
+        let id = &self.device.computer_id;
+        let snapshot = Snapshot::new(&self.settings, id, &self.state, awaits, contact);
+        let standing = snapshot.standing(&reading);
+        self.snapshot.publish(snapshot);
+        let before = self.standing.snapshot();
+        if *before != standing {
+            if before.may_transcribe != standing.may_transcribe {
+                let word = if standing.may_transcribe { "allowed" } else { "refused" };
+                self.log.info(format_args!("transcription is {word}: {}", standing.status));
+            }
+            self.standing.publish(standing);
+        }
+    }
+
+    fn document(&self) -> Value {
+        self.snapshot.snapshot().document(&Reading::now())
+    }
+
+    fn set_proxy(&mut self, body: Value, by: &Actor) -> Result<Value, Fault> {
+        let snapshot = self.proxy.snapshot();
+        let present = snapshot.as_ref().as_ref().ok().and_then(Option::as_ref);
+        let proxy = Proxy::from_body(body, present).map_err(|why| {
+            let hint = format!("nothing was changed; send {}", super::network::EXAMPLE);
+            Fault::input("bad_request", why, hint)
+        })?;
+        let contents = Proxy::to_file(proxy.as_ref());
+        self.folder.replace(PROXY_FILE, &contents).map_err(|error| self.not_saved(&error))?;
+        match &proxy {
+            Some(proxy) => self.log.security(format_args!(
+                "proxy for the license service set to {} by {by}",
+                proxy.shown()
+            )),
+            None => {
+                self.log.security(format_args!("proxy for the license service cleared by {by}"));
+            }
+        }
+        let answer = Proxy::to_body(proxy.as_ref());
+        self.proxy.publish(Ok(proxy));
+        self.schedule.sync_now();
+        Ok(answer)
+    }
+
+    fn not_saved(&self, error: &store::Error) -> Fault {
+        self.log.error(format_args!("a license setting could not be saved: {error}"));
+        Fault::disk(error)
+    }
+
+    /// Effective time.
+    fn now(&self) -> i64 {
+        self.state.clock.at(&Reading::now())
+    }
+}
+
+impl Command {
+    fn refuse(self, fault: Fault) {
+        match self {
+            Command::Activate { reply, .. }
+            | Command::Apply { reply, .. }
+            | Command::Offline { reply, .. }
+            | Command::Proxy { reply, .. } => drop(reply.send(Err(fault))),
+            Command::Certificate { reply, .. } => drop(reply.send(Err(fault))),
+            Command::Remove { reply, .. } | Command::Settle { reply, .. } => {
+                drop(reply.send(Err(fault)));
+            }
+            Command::Reserve { reply, .. } => drop(reply.send(Err(fault))),
+            Command::Refresh | Command::Probe(_) => {}
+        }
+    }
+}
+
+/// The last digits of a code: enough to tell two licenses apart in a log.
+fn tail(code: &str) -> String {
+    let digits: Vec<char> = code.chars().collect();
+    digits.iter().skip(digits.len().saturating_sub(4)).collect()
+}

@@ -1,0 +1,97 @@
+//! Counting seconds for the speech engine.
+
+use super::super::clock::Reading;
+use super::super::fault::Fault;
+use super::super::handle::Reserved;
+use super::super::lease::{Refusal, Reserve, Totals};
+use super::super::record::State;
+use super::super::standing::Phase;
+use super::super::usage_log::{self, Entry};
+use super::Worker;
+
+impl Worker {
+    /// Holds seconds; they are on disk as held before anybody may use them.
+    pub(super) fn reserve(
+        &mut self,
+        session: &str,
+        seconds: u64,
+        seq: Option<u64>,
+    ) -> Result<Reserved, Fault> {
+        let reading = Reading::now();
+        let standing = self.snapshot.snapshot().standing(&reading);
+        let request = Reserve { session, seconds, seq };
+        let next = match self.sessions.reserve(self.state.totals, self.epoch(), request) {
+            Ok(next) if next.totals == self.state.totals => {
+                return Ok(Reserved::Granted(next.seconds));
+            }
+            _ if !standing.licensed => return Ok(Reserved::Refused(standing.status.to_owned())),
+            Ok(next) => next,
+            Err(Refusal::Exhausted) => {
+                self.refill();
+                return Ok(Reserved::Refused("no seconds left".to_owned()));
+            }
+            Err(Refusal::TooManySessions) => {
+                return Ok(Reserved::Refused("too many open sessions".to_owned()));
+            }
+        };
+        self.write_totals(next.totals, self.state.log)?;
+        self.sessions.take_in(&next, reading.boot);
+        self.refill();
+        Ok(Reserved::Granted(next.seconds))
+    }
+
+    /// Ends a session and charges what it used.
+    pub(super) fn charge(&mut self, session: &str, used: u64) -> Result<u64, Fault> {
+        let reading = Reading::now();
+        let next = self.sessions.settle(self.state.totals, self.epoch(), session, used);
+        if next.totals != self.state.totals {
+            let entry = Entry {
+                delta: next.seconds,
+                total: next.totals.consumed,
+                epoch: self.epoch(),
+                boot: reading.boot,
+            };
+            let log = usage_log::append(&self.folder, self.state.log, entry).map_err(|error| {
+                self.log.error(format_args!("the usage log could not be written: {error}"));
+                Fault::disk(&error)
+            })?;
+            self.write_totals(next.totals, log)?;
+        }
+        self.sessions.take_in(&next, reading.boot);
+        self.refill();
+        Ok(next.seconds)
+    }
+
+    fn write_totals(&mut self, totals: Totals, log: usage_log::Head) -> Result<(), Fault> {
+        self.commit(State { totals, log, ..self.state.clone() })
+    }
+
+    fn epoch(&self) -> u64 {
+        self.state.epoch.unsigned_abs()
+    }
+
+    /// Asks for more before it runs out, unless there is no more, nobody answers, or the authority has
+    /// heard already of all that was used.
+    pub(super) fn refill(&mut self) {
+        let Some(grant) = &self.state.grant else { return };
+        let cache = grant.lease.cache.unsigned_abs();
+        let wanted = self.state.totals.allowed() < cache / 2
+            && grant.lease.pool_left > 0
+            && self.state.phase == Phase::Online
+            && self.flight.is_none()
+            && !self.schedule.is_waiting();
+        if !wanted {
+            return;
+        }
+        let ripe = self.sessions.ripen(self.state.totals, self.epoch());
+        if ripe.totals != self.state.totals {
+            if self.write_totals(ripe.totals, self.state.log).is_err() {
+                return;
+            }
+            self.sessions.take_in(&ripe, Reading::now().boot);
+        }
+        if self.told != self.state.totals.consumed {
+            self.schedule.sync_now();
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The vendor's desk: making licenses, looking at them, changing them.
+
+use serde_json::{Value, json};
+
+use crate::vendor::Vendor;
+
+#[test]
+fn a_license_is_made_listed_shown_and_reported() {
+    let vendor = Vendor::new();
+    let expires = "2099-10-16T12:26:37Z";
+    #[rustfmt::skip]
+    let code = vendor.ok(&["create", "--secs", "1800000", "--cache", "3600", "--expires", expires]);
+    assert!(code.len() == 18 && code.starts_with("4949"), "{code}");
+    assert!(code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
+    let other =
+        vendor.sell(&["--trial", "--activations", "3", "--product", "100", "--offline-mode"]);
+    assert_ne!(code, other);
+
+    let listed: Value = serde_json::from_str(&vendor.ok(&["list", "--json"])).unwrap();
+    let codes: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|l| l["license"].as_str().unwrap()).collect();
+    let mut wanted = vec![code.as_str(), other.as_str()];
+    wanted.sort_unstable();
+    assert_eq!(codes, wanted);
+    assert!(vendor.ok(&["list"]).contains(&code));
+
+    let shown = vendor.show(&code);
+    for (name, value) in [
+        ("license", json!(code)),
+        ("status", json!("active")),
+        ("product", json!("103")),
+        ("expires", json!(expires)),
+        ("secs_allocated", json!(1_800_000)),
+        ("secs_left", json!(1_800_000)),
+        ("cache", json!(3_600)),
+        ("activations", json!(1)),
+        ("offline_mode", json!(false)),
+        ("trial", json!(false)),
+        ("audit", json!("1 entries, whole")),
+    ] {
+        assert_eq!(shown[name], value, "{name}");
+    }
+    let report: Value = serde_json::from_str(&vendor.ok(&["report", "--json"])).unwrap();
+    assert_eq!(report["total"]["licenses"], 2);
+    assert_eq!(report["total"]["secs_allocated"], 1_801_000);
+    assert!(vendor.ok(&["report"]).contains("issuer_days_left"));
+}
+
+#[test]
+fn a_license_is_extended_suspended_resumed_and_revoked() {
+    let vendor = Vendor::new();
+    let code = vendor.sell(&[]);
+    vendor.ok(&["extend", &code, "--secs", "500", "--expires", "2098-01-01T00:00:00Z"]);
+    let shown = vendor.show(&code);
+    assert_eq!(
+        (&shown["secs_left"], &shown["expires"]),
+        (&json!(1_500), &json!("2098-01-01T00:00:00Z"))
+    );
+    vendor.ok(&["suspend", &code]);
+    assert_eq!(vendor.show(&code)["status"], "suspended");
+    assert_eq!(vendor.run(&["suspend", &code]).code, 1);
+    vendor.ok(&["resume", &code]);
+    vendor.ok(&["revoke", &code]);
+    let output = vendor.run(&["resume", &code]);
+    assert!(output.code == 1 && output.err.contains("for good"), "{output:?}");
+    assert_eq!(vendor.show(&code)["audit"], "5 entries, whole");
+}
+
+#[test]
+fn a_wrong_use_is_told_apart_from_a_failure_and_changes_nothing() {
+    let vendor = Vendor::new();
+    let code = vendor.sell(&[]);
+    let absent = "494900000000000000";
+    for (words, exit, said) in [
+        (vec!["create", "--secs", "1"], 2, "--expires is missing"),
+        (
+            vec!["create", "--secs", "0", "--cache", "1", "--expires", "2099-01-01T00:00:00Z"],
+            2,
+            "--secs",
+        ),
+        (
+            vec!["create", "--secs", "1", "--cache", "1", "--expires", "2099-02-30T00:00:00Z"],
+            2,
+            "--expires",
+        ),
+        (
+            vec!["create", "--secs", "1", "--cache", "1", "--expires", "2001-01-01T00:00:00Z"],
+            2,
+            "past",
+        ),
+        (vec!["show", "12"], 2, "18 digits"),
+        (vec!["show", absent], 1, "there is no license 4949…0000"),
+        (vec!["credit", &code, "--secs", "1"], 1, "only 0 seconds were charged"),
+        (vec!["release", &code], 1, "no such seat"),
+        (vec!["extend", &code], 2, "--expires, --secs"),
+        (vec!["rotate", "everything"], 2, "issuer or request-key"),
+        (vec!["shwo", &code], 2, "did you mean \"show\""),
+        (vec!["init", "--customer", "4949"], 1, "holds a license authority already"),
+        (vec!["serve", "--listen", "nowhere"], 2, "--listen"),
+    ] {
+        let output = vendor.run(&words);
+        assert!(output.code == exit && output.err.contains(said), "{words:?}: {output:?}");
+        assert!(output.out.is_empty() && output.err.lines().count() == 1, "{words:?}: {output:?}");
+    }
+    assert_eq!(vendor.show(&code)["audit"], "1 entries, whole");
+    let nowhere = std::process::Command::new(crate::vendor::PROGRAM)
+        .args(["list", "--dir", "/nowhere"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&nowhere.stderr);
+    assert!(nowhere.status.code() == Some(1) && said.contains("init"), "{said}");
+}
+
+#[test]
+fn an_edited_license_is_refused_and_an_edited_log_is_found_out() {
+    let vendor = Vendor::new();
+    let code = vendor.sell(&[]);
+    vendor.ok(&["extend", &code, "--secs", "1"]);
+    let path =
+        |suffix: &str| vendor.dir().join(format!("licenses/{}/{code}.{suffix}", &code[15..]));
+    let log = std::fs::read_to_string(path("log")).unwrap();
+    std::fs::write(path("log"), log.replace("\"secs\":1000", "\"secs\":9000")).unwrap();
+    assert!(vendor.show(&code)["audit"].as_str().unwrap().starts_with("NOT WHOLE"));
+
+    let state = std::fs::read_to_string(path("json")).unwrap();
+    std::fs::write(path("json"), state.replace("\"left\":1001", "\"left\":9001")).unwrap();
+    let output = vendor.run(&["suspend", &code]);
+    assert!(output.code == 1 && output.err.contains("do not add up"), "{output:?}");
+    assert!(!output.err.contains(&code), "{output:?}");
+
+    let other = vendor.sell(&[]);
+    let listed = vendor.run(&["list", "--json"]);
+    assert!(listed.code == 1 && listed.err.contains("do not add up"), "{listed:?}");
+    assert_eq!(listed.json()[0]["license"], other.as_str(), "the others are still listed");
+}

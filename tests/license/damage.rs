@@ -1,0 +1,117 @@
+//! State files lost, cut short or edited: the appliance starts, says so, and the same code heals it.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::support::appliance::Appliance;
+use crate::support::settings::free_port;
+use crate::vendor::{Licensed, Vendor};
+
+fn licensed(vendor: &Vendor) -> (String, Appliance) {
+    let code = vendor.sell(&[]);
+    let appliance = vendor.appliance();
+    appliance.apply(&code).ok();
+    (code, appliance)
+}
+
+fn kept_aside(appliance: &Appliance, file: &str) -> usize {
+    let start = format!("{file}.damaged-");
+    let entries = fs::read_dir(appliance.state("")).unwrap().flatten();
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&start)).count()
+}
+
+#[test]
+fn a_damaged_license_is_kept_aside_and_the_same_code_heals_it_without_a_second_seat() {
+    let vendor = Vendor::new();
+    let (code, mut appliance) = licensed(&vendor);
+    let path = appliance.state("license.json");
+    for (number, damage) in ["", "{}", "\0\0\0\0"].into_iter().enumerate() {
+        appliance.stop();
+        fs::write(&path, damage).unwrap();
+        appliance.launch();
+        assert_eq!(appliance.license()["status"], "-5 License status license does not verify");
+        assert_eq!(kept_aside(&appliance, "license.json"), number + 1);
+        assert!(appliance.log().contains("license.json does not verify"), "{}", appliance.log());
+        assert_eq!(appliance.apply(&code).ok().json()["licensed"], true);
+        assert_eq!(vendor.show(&code)["activated"], 1);
+    }
+}
+
+#[test]
+fn an_edited_license_counts_for_nothing() {
+    let vendor = Vendor::new();
+    let (_, mut appliance) = licensed(&vendor);
+    appliance.stop();
+    let path = appliance.state("license.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let edited = text.replace("consumed\\\":0", "consumed\\\":-9");
+    assert_ne!(text, edited);
+    fs::write(&path, edited).unwrap();
+    appliance.launch();
+    assert_eq!(appliance.license()["status"], "-5 License status license does not verify");
+}
+
+#[test]
+fn without_its_license_file_the_appliance_is_unlicensed_and_takes_its_seat_again() {
+    let vendor = Vendor::new();
+    let (code, mut appliance) = licensed(&vendor);
+    for file in ["license.json", "device.key"] {
+        appliance.stop();
+        fs::remove_file(appliance.state(file)).unwrap();
+        appliance.launch();
+        assert_eq!(appliance.license()["licensed"], false, "{file}");
+        assert_eq!(appliance.apply(&code).ok().json()["licensed"], true, "{file}");
+        assert_eq!(vendor.show(&code)["activated"], 1, "{file}");
+    }
+}
+
+#[test]
+fn without_a_trust_file_the_appliance_runs_and_says_what_is_missing() {
+    let vendor = Vendor::new();
+    let mut settings = vendor.license_settings("http://127.0.0.1:1/");
+    settings["trust_file"] = json!("/nonexistent/trust.json");
+    let settings = crate::support::settings::Settings::both().with("license", settings);
+    let appliance = Appliance::start(&settings);
+    assert_eq!(appliance.license()["connected"], false);
+    let refused = appliance.apply("494900000000000000");
+    assert_eq!((refused.status, &refused.json()["reason"]), (500, &json!("trust_file")));
+    assert!(appliance.log().contains("/nonexistent/trust.json"), "{}", appliance.log());
+    let checked = appliance.program("check", &[]);
+    assert!(checked.err.contains("no license can be checked"), "{checked:?}");
+}
+
+#[test]
+fn a_broken_trust_file_is_found_by_check() {
+    let vendor = Vendor::new();
+    let appliance = Appliance::prepare(&vendor.settings(free_port()));
+    assert_eq!(appliance.program("check", &[]).code, 0);
+    let whole = fs::read_to_string(vendor.trust_file()).unwrap();
+    for broken in
+        ["{", "{}", &whole.replacen("\"pub\":\"", "\"pub\":\"A", 1), &whole[..whole.len() / 2]]
+    {
+        fs::write(vendor.trust_file(), broken).unwrap();
+        let checked = appliance.program("check", &[]);
+        assert_eq!(checked.code, 1, "{broken}");
+        assert!(checked.err.contains("trust.json"), "{checked:?}");
+    }
+}
+
+#[test]
+fn status_tells_the_license_with_and_without_a_daemon() {
+    let vendor = Vendor::new();
+    let (_, mut appliance) = licensed(&vendor);
+    let shown = appliance.program("status", &[]).out;
+    assert!(
+        shown.contains("License      licensed: 3 License status concurrent license"),
+        "{shown}"
+    );
+    appliance.stop();
+    let shown = appliance.program("status", &["--json"]).json();
+    assert_eq!(shown["license"]["licensed"], true, "{shown}");
+    fs::write(appliance.state("license.json"), "half").unwrap();
+    let shown = appliance.program("status", &["--json"]).json();
+    assert_eq!(shown["license"]["licensed"], false, "{shown}");
+    assert!(shown["faults"][0].as_str().unwrap().contains("license.json"), "{shown}");
+    assert!(appliance.state("license.json").exists(), "looking changes nothing");
+}

@@ -1,0 +1,109 @@
+//! The network between an appliance and its authority: passes, hangs, loses answers, and remembers.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What the network does with a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Weather {
+    /// Passes it and its answer.
+    Fair,
+    /// Takes the connection and says nothing until the weather changes.
+    Hanging,
+    /// Passes the question and loses the answer.
+    LosingAnswers,
+    /// Answers in place of the authority.
+    Saying(String),
+}
+
+/// One way to one authority.
+pub(crate) struct Wire {
+    pub(crate) port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    weather: Mutex<Weather>,
+    /// Every question, as it went over the network.
+    questions: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Wire {
+    pub(crate) fn to(authority: u16) -> Wire {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            weather: Mutex::new(Weather::Fair),
+            questions: Mutex::new(Vec::new()),
+        });
+        let everybody = Arc::clone(&shared);
+        thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let shared = Arc::clone(&everybody);
+                thread::spawn(move || carry(connection, authority, &shared));
+            }
+        });
+        Wire { port, shared }
+    }
+
+    pub(crate) fn turn(&self, weather: Weather) {
+        *self.shared.weather.lock().unwrap() = weather;
+    }
+
+    /// Questions that came so far.
+    pub(crate) fn questions(&self) -> Vec<Vec<u8>> {
+        self.shared.questions.lock().unwrap().clone()
+    }
+}
+
+/// One question and its answer; the appliance makes a connection for each.
+fn carry(mut client: TcpStream, authority: u16, shared: &Shared) {
+    let Some(question) = read_message(&mut client) else { return };
+    shared.questions.lock().unwrap().push(question.clone());
+    let weather = shared.weather.lock().unwrap().clone();
+    match weather {
+        Weather::Fair => {}
+        Weather::Hanging => {
+            // Until the other end gives up.
+            let _ = client.read(&mut [0]);
+            return;
+        }
+        Weather::Saying(text) => {
+            let _ = client.write_all(text.as_bytes());
+            return;
+        }
+        Weather::LosingAnswers => {}
+    }
+    let Ok(mut service) = TcpStream::connect((Ipv4Addr::LOCALHOST, authority)) else { return };
+    if service.write_all(&question).is_err() {
+        return;
+    }
+    let Some(answer) = read_message(&mut service) else { return };
+    if weather == Weather::Fair {
+        let _ = client.write_all(&answer);
+        let _ = client.shutdown(Shutdown::Write);
+    }
+}
+
+/// Head and body, by `Content-Length`.
+pub(crate) fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut message = Vec::new();
+    let mut bytes = [0; 4096];
+    loop {
+        if let Some(at) = message.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&message[..at]).to_ascii_lowercase();
+            let length = head.lines().find_map(|line| {
+                line.strip_prefix("content-length:")?.trim().parse::<usize>().ok()
+            });
+            if message.len() >= at + 4 + length.unwrap_or(0) {
+                return Some(message);
+            }
+        }
+        match stream.read(&mut bytes) {
+            Ok(0) | Err(_) => return None,
+            Ok(n) => message.extend_from_slice(&bytes[..n]),
+        }
+    }
+}
