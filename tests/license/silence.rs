@@ -156,6 +156,22 @@ fn whatever_else_answers_is_named_and_activates_nothing() {
 }
 
 #[test]
+fn offline_mode_without_a_route_keeps_what_is_cached_and_says_so() {
+    let mut vendor = Vendor::new();
+    let code = vendor.sell(&["--offline-mode"]);
+    let mut appliance = vendor.appliance();
+    appliance.apply(&code).ok();
+    appliance.uses(100);
+    vendor.stop();
+    let mode = "/v1/management/license/offlinemode";
+    let answer = appliance.call("POST", mode, r#"{"offline": true}"#).ok().json();
+    assert_eq!((&answer["offline"], &answer["licensed"]), (&json!(true), &json!(true)));
+    assert!(answer["message"].as_str().unwrap().contains("3500 seconds are cached"), "{answer}");
+    appliance.restart();
+    assert_eq!(appliance.license()["transcription_secs_allowed"], 3_500);
+}
+
+#[test]
 fn nothing_of_the_question_can_be_read_on_the_way() {
     let vendor = Vendor::new();
     let (wire, code) = (vendor.wire(), vendor.sell(&[]));
@@ -174,11 +190,10 @@ fn nothing_of_the_question_can_be_read_on_the_way() {
 }
 
 #[test]
-fn no_byte_of_an_answer_can_be_changed() {
+fn an_answer_to_another_question_is_refused_however_genuine() {
     let vendor = Vendor::new();
     let (wire, code) = (vendor.wire(), vendor.sell(&[]));
     let appliance = Appliance::start(&vendor.settings_of(&wire));
-    // A replay of yesterday's answer is the same to the appliance: an answer to another question.
     appliance.apply(&code).ok();
     let yesterday = recorded(&vendor, wire.questions().last().unwrap());
     let before = appliance.license()["transcription_secs_allowed"].clone();
