@@ -30,7 +30,7 @@ fn typed(appliance: &Appliance, command: &str, code: &str) -> Output {
     appliance.page(&command.replace("494953679762904933", code).replace("494853989762904933", code))
 }
 
-fn same_but_for(document: &Value, wanted: Value, others: &[&str]) {
+fn same_but_for(document: &Value, wanted: &Value, others: &[&str]) {
     let keys: Vec<&String> = document.as_object().unwrap().keys().collect();
     assert_eq!(keys, FIELDS, "fields and their order");
     for (key, value) in wanted.as_object().unwrap() {
@@ -54,7 +54,7 @@ fn the_page_on_licensing_works_from_top_to_bottom() {
     let unlicensed = typed(&appliance, CHECK, &code).ok().json();
     same_but_for(
         &unlicensed,
-        json!({
+        &json!({
             "licensed": false, "product": "103", "subscription_expiry": "1970-01-01T00:00:00Z",
             "status": "-113 License status server trial expired", "message": "",
             "transcription_minutes_allowed": "0", "license_type": "", "activation_type": "",
@@ -89,8 +89,8 @@ fn the_page_on_licensing_works_from_top_to_bottom() {
         "transcription_secs_allowed": 3_600, "transcription_secs_allocated": 1_800_000,
         "connected": true, "customer_id": 4949, "license_code": code, "error_message": "",
     });
-    same_but_for(&applied, licensed.clone(), &["computer_id"]);
-    same_but_for(&typed(&appliance, CHECK, &code).ok().json(), licensed, &["computer_id"]);
+    same_but_for(&applied, &licensed, &["computer_id"]);
+    same_but_for(&typed(&appliance, CHECK, &code).ok().json(), &licensed, &["computer_id"]);
 
     // "Removing a License"
     let removed = typed(
@@ -165,7 +165,7 @@ fn the_page_on_offline_activation_works_from_top_to_bottom() {
     let applied = typed(&appliance, &command, &code).ok().json();
     same_but_for(
         &applied,
-        json!({
+        &json!({
             "licensed": true, "product": "103", "subscription_expiry": EXPIRES,
             "status": "3 License status concurrent license", "message": "",
             "license_type": "6 License is concurrent subscription",

@@ -1,7 +1,10 @@
 //! Bodies, interim answers and framing on their way through, at plain and TLS doors.
 
+use serde_json::json;
+
 use crate::support::appliance::Appliance;
 use crate::support::client::{Answer, Client, Door};
+use crate::support::folder::Folder;
 use crate::support::settings::Settings;
 use crate::support::stub::{Stub, Visit, field, ok};
 use crate::support::wait::{SOON, until};
@@ -289,19 +292,16 @@ fn requests_in_one_packet_are_answered_in_order() {
 
 #[test]
 fn a_service_on_a_unix_socket_is_served_as_one_on_a_port() {
-    let mut appliance = Appliance::prepare(&Settings::both());
-    let path = appliance.folder().join("speech.sock");
+    let folder = Folder::new();
+    let path = folder.path().join("speech.sock");
     let stub = Stub::start_unix(&path, |visit| {
         while let Some((_, body)) = visit.request() {
             visit.say(ok("").replace("Length: 0", &format!("Length: {}", body.len())).as_bytes());
             visit.say(&body);
         }
     });
-    let config = std::fs::read_to_string(appliance.config()).unwrap();
-    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
-    config["services"]["speech"]["address"] = format!("unix:{}", path.display()).into();
-    std::fs::write(appliance.config(), config.to_string()).unwrap();
-    appliance.launch();
+    let speech = json!({"address": format!("unix:{}", path.display())});
+    let appliance = Appliance::start(&Settings::both().service("speech", speech));
     for door in doors(&appliance) {
         let mut client = Client::at(door);
         client.send("POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello");

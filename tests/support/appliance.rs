@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 
 use super::command::{Output, furnish, run};
 use super::folder::Folder;
+use super::license::Desk;
 use super::settings::{Ports, Settings};
 use super::wait::{SOON, until, within};
 
@@ -32,6 +34,8 @@ pub(crate) struct Appliance {
     folder: Folder,
     /// The root certificate that the user's machine trusts, once the user has made it so.
     trusted: Option<PathBuf>,
+    /// Who sold its license.
+    desk: Option<Desk>,
     daemon: Option<Daemon>,
 }
 
@@ -46,6 +50,9 @@ impl Appliance {
     pub(crate) fn start(settings: &Settings) -> Appliance {
         let mut appliance = Appliance::prepare(settings);
         appliance.launch();
+        if let Some(desk) = &appliance.desk {
+            desk.license(&appliance);
+        }
         appliance
     }
 
@@ -53,9 +60,17 @@ impl Appliance {
     pub(crate) fn prepare(settings: &Settings) -> Appliance {
         let folder = Folder::new();
         let ports = Ports::free();
+        // An engine is of no use without a license, so an appliance that has one gets the other too.
+        let desk = settings.has_engine().then(|| Desk::open(folder.path()));
+        let settings = match &desk {
+            Some(desk) => {
+                &settings.clone().with("license", json!({"trust_file": desk.trust_file()}))
+            }
+            None => settings,
+        };
         settings.write(&folder.path().join("config.json"), folder.path(), &ports);
         furnish(&folder.path().join("home"));
-        Appliance { ports, folder, trusted: None, daemon: None }
+        Appliance { ports, folder, trusted: None, desk, daemon: None }
     }
 
     /// Starts the daemon on the state that is there and waits until it says `ready`.

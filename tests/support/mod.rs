@@ -12,6 +12,7 @@ pub(crate) mod command;
 pub(crate) mod engine;
 pub(crate) mod folder;
 pub(crate) mod handshake;
+pub(crate) mod license;
 pub(crate) mod settings;
 pub(crate) mod stub;
 pub(crate) mod wait;

@@ -48,6 +48,12 @@ impl Settings {
         self
     }
 
+    /// True if a speech engine stands behind the gate and the test leaves the license to us.
+    pub(crate) fn has_engine(&self) -> bool {
+        let engine = ["speech", "realtime"].iter().any(|name| self.services.contains_key(*name));
+        engine && !self.others.contains_key("license")
+    }
+
     /// Sets or overrides one key of the settings file.
     pub(crate) fn with(mut self, key: &str, value: Value) -> Settings {
         self.others.insert(key.into(), value);
