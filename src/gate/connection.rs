@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::head::HeadBuffer;
 use super::reply::Reply;
 use super::stream::{ClientStream, Duplex};
-use super::{limits, now};
+use super::{limits, now, refusal};
 
 /// Waits without a thread, and without a buffer unless a head has begun to arrive.
 pub(super) struct Connection {
@@ -23,6 +23,9 @@ pub(super) enum Phase {
     Handshake,
     /// Waits for a request, or for the rest of its head.
     Head,
+    /// A WebSocket that is accepted and will be refused, once its client has said something and so
+    /// listens: client libraries show what comes as an answer, and not what comes before.
+    Refused,
     /// Has had its last answer; until then more may come and go unread.
     Linger(Instant),
 }
@@ -66,6 +69,29 @@ impl Connection {
         }
     }
 
+    /// A WebSocket is about to be refused; unless it was hung up on in the meantime.
+    pub(super) fn expect_first_words(&mut self) {
+        if self.phase == Phase::Head {
+            self.phase = Phase::Refused;
+            self.deadline = Instant::now() + limits::FIRST_WORDS;
+        }
+    }
+
+    /// Refuses the WebSocket, if its client has said something; false while it has not.
+    pub(super) fn refuse_stream(&mut self) -> io::Result<bool> {
+        if self.head.is_empty() {
+            match self.stream.try_read(&mut [0; 4 << 10]) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(e) => return Err(e),
+                Ok(_) => {}
+            }
+        }
+        self.stream.try_write(&refusal::last_words())?;
+        self.hang_up();
+        Ok(true)
+    }
+
     /// Says that nothing more will come from us, and goes on to hear the client out.
     pub(super) fn hang_up(&mut self) {
         self.stream.say_goodbye();
@@ -93,6 +119,10 @@ impl Connection {
 
     /// Its time is up.
     pub(super) fn expire(mut self) {
+        if self.phase == Phase::Refused {
+            let _ = self.stream.try_write(&refusal::last_words());
+            self.stream.say_goodbye();
+        }
         if self.phase == Phase::Head {
             if !self.head.is_empty() {
                 let late = Reply::error(None, 408, "the request head took too long to arrive");

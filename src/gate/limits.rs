@@ -8,6 +8,9 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// From the first byte of a request head to its last; a person typing into `openssl s_client` manages.
 pub(crate) const HEAD: Duration = Duration::from_secs(20);
 
+/// Until a WebSocket that will be refused has said something, and so listens.
+pub(crate) const FIRST_WORDS: Duration = Duration::from_secs(1);
+
 /// Between two requests on one connection, and from accept to the first byte.
 pub(crate) const IDLE: Duration = Duration::from_secs(75);
 

@@ -163,6 +163,11 @@ impl Gate {
                     },
                     Err(malformed) => self.refuse_malformed(connection, listen, malformed),
                 },
+                Phase::Refused => match connection.refuse_stream() {
+                    Ok(true) => {}
+                    Ok(false) => return Next::Park,
+                    Err(_) => return Next::Gone,
+                },
                 Phase::Linger(end) => return connection.hear_out(end),
             }
         }

@@ -34,30 +34,33 @@ pub(crate) fn of_job() -> Reply {
     )
 }
 
-/// Everything a WebSocket client gets: 101, one text frame, a close frame. `None` for a handshake
+/// The acceptance of a WebSocket that is about to be refused by [`last_words`]. `None` for a handshake
 /// that can't be accepted, which gets [`of_job`] instead.
-pub(crate) fn of_stream(head: &RequestHead, date: &str) -> Option<Vec<u8>> {
+pub(crate) fn acceptance(head: &RequestHead, date: &str) -> Option<Vec<u8>> {
     let key = head.fields.first("sec-websocket-key")?;
     let sixteen_bytes = STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16);
     if !sixteen_bytes || head.fields.first("sec-websocket-version") != Some(b"13") {
         return None;
     }
-    let mut bytes = format!(
+    let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nDate: {date}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Accept: {}\r\n\r\n",
         accept(key)
-    )
-    .into_bytes();
+    );
+    Some(answer.into_bytes())
+}
+
+/// One text frame and a close frame. The reason stands in both: a client that is still sending when
+/// they arrive shows its user the second.
+pub(crate) fn last_words() -> Vec<u8> {
+    let mut bytes = Vec::new();
     let error = format!(
         "{{\"message\": \"Error\", \"type\": \"not_authorised\", \"reason\": \"{REASON}\"}}"
     );
     frame(&mut bytes, 0x81, error.as_bytes());
-    frame(
-        &mut bytes,
-        0x88,
-        &[&NOT_AUTHORISED.to_be_bytes(), b"not_authorised".as_slice()].concat(),
-    );
-    Some(bytes)
+    let close = [&NOT_AUTHORISED.to_be_bytes(), REASON.as_bytes()].concat();
+    frame(&mut bytes, 0x88, &close);
+    bytes
 }
 
 fn accept(key: &[u8]) -> String {
@@ -82,7 +85,7 @@ fn frame(out: &mut Vec<u8>, first: u8, payload: &[u8]) {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{accept, frame, of_job, of_stream};
+    use super::{accept, acceptance, frame, last_words, of_job};
     use crate::gate::fields::Fields;
     use crate::gate::head::RequestHead;
 
@@ -100,9 +103,9 @@ mod tests {
 
     #[test]
     fn a_stream_gets_one_text_frame_and_is_closed_with_4001() {
-        let bytes = of_stream(&upgrade("dGhlIHNhbXBsZSBub25jZQ==", "13"), "now").unwrap();
-        let head_end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
-        let frames = &bytes[head_end..];
+        let head = acceptance(&upgrade("dGhlIHNhbXBsZSBub25jZQ==", "13"), "now").unwrap();
+        assert!(head.ends_with(b"\r\n\r\n"));
+        let frames = last_words();
         assert_eq!((frames[0], frames[1]), (0x81, 125));
         let text: serde_json::Value = serde_json::from_slice(&frames[2..127]).unwrap();
         assert_eq!(text["type"], "not_authorised");
@@ -121,7 +124,7 @@ mod tests {
     #[test]
     fn what_is_no_handshake_is_not_accepted() {
         for (key, version) in [("", "13"), ("short", "13"), ("dGhlIHNhbXBsZSBub25jZQ==", "8")] {
-            assert!(of_stream(&upgrade(key, version), "now").is_none(), "{key} {version}");
+            assert!(acceptance(&upgrade(key, version), "now").is_none(), "{key} {version}");
         }
         assert_eq!(of_job().status, 403);
     }

@@ -29,7 +29,9 @@ enum Decision {
         reply: Reply,
         close: bool,
     },
-    /// The upgrade is accepted to say in the stream that it is refused.
+    /// There is no license for it.
+    RefuseJob,
+    /// The same, said in a stream that is accepted for that, with these bytes.
     RefuseStream(Vec<u8>),
     Forward(Admitted),
 }
@@ -107,16 +109,22 @@ impl Gate {
             }
             Decision::Answer { reply, close } => {
                 (record.status, record.sent) = (reply.status, reply.length());
-                if reply.status == 403 {
-                    refusal::REMARK.clone_into(&mut record.remark);
-                }
                 self.reply(connection, &asked.head, &reply, close);
                 return Next::Park;
             }
-            Decision::RefuseStream(bytes) => {
+            Decision::RefuseJob => {
+                let reply = refusal::of_job();
+                (record.status, record.sent) = (reply.status, reply.length());
+                refusal::REMARK.clone_into(&mut record.remark);
+                let close = asked.close || asked.length != Length::Exact(0);
+                self.reply(connection, &asked.head, &reply, close);
+                return Next::Park;
+            }
+            Decision::RefuseStream(acceptance) => {
                 record.status = 101;
                 refusal::REMARK.clone_into(&mut record.remark);
-                self.send(connection, &bytes, true);
+                self.send(connection, &acceptance, false);
+                connection.expect_first_words();
                 return Next::Park;
             }
         };
@@ -198,10 +206,11 @@ impl Gate {
                     Ok(admitted) if self.is_entitled(asked, route) => {
                         return Decision::Forward(admitted);
                     }
-                    Ok(_) => match refusal::of_stream(&asked.head, &now()) {
-                        Some(bytes) if asked.websocket => return Decision::RefuseStream(bytes),
-                        _ => refusal::of_job(),
-                    },
+                    Ok(_) if asked.websocket => {
+                        return refusal::acceptance(&asked.head, &now())
+                            .map_or(Decision::RefuseJob, Decision::RefuseStream);
+                    }
+                    Ok(_) => return Decision::RefuseJob,
                     Err(refusal) => refusal,
                 }
             }

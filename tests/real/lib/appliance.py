@@ -109,11 +109,12 @@ class Appliance:
             self.license()
             (self.folder / "licensed").touch()
 
-    def license(self):
+    def license(self, *terms):
         """A license got the offline way, for an engine is of no use without one."""
         code = self.authority(
-            "create", "--offline-mode", "--secs", "1800000", "--cache", "3600", "--expires", "2097-10-16T12:26:37Z"
-        )
+            "create", "--offline-mode", "--secs", "1800000", "--cache", "3600",
+            "--expires", "2097-10-16T12:26:37Z", *terms,
+        )  # fmt: skip
         asked = self.local("POST", {"license": code})
         request = self.folder / "request.txt"
         request.write_text(asked["certificate"])
