@@ -99,18 +99,19 @@ impl Failure {
         Failure { hop, sentence: what, in_doubt: connected }
     }
 
-    pub(super) fn proxy_password(way: &Way) -> Failure {
+    pub(super) fn proxy_password(way: &Way, status: u16) -> Failure {
         let sentence = match &way.proxy {
             Some(proxy) if proxy.user.is_some() => format!(
-                "the proxy {} refused the user name or password (407); set them with POST license/network",
+                "the proxy {} refused the user name or password ({status}); set them with POST license/network",
                 proxy.shown()
             ),
             Some(proxy) => format!(
-                "the proxy {} wants a user name and password (407); set them with POST license/network",
+                "the proxy {} wants a user name and password ({status}); set them with POST license/network",
                 proxy.shown()
             ),
-            None => "a proxy on the way wants a password (407); set it with POST license/network"
-                .to_owned(),
+            None => format!(
+                "a proxy on the way wants a password ({status}); set it with POST license/network"
+            ),
         };
         Failure { hop: Hop::ProxyPassword, sentence, in_doubt: false }
     }

@@ -107,7 +107,9 @@ impl Way {
         let is_json = serde_json::from_slice::<serde_json::Value>(&body)
             .is_ok_and(|value| value.get("v").is_some());
         match status {
-            407 => Err(Failure::proxy_password(self)),
+            407 => Err(Failure::proxy_password(self, status)),
+            // What tinyproxy says to a wrong password; our service never does.
+            401 if self.proxy.is_some() => Err(Failure::proxy_password(self, status)),
             200 | 422 if is_json => Ok(Reply { status, body }),
             _ => Err(Failure::not_ours(self, status, &body)),
         }
