@@ -45,9 +45,12 @@ class Answer:
 
 
 class Appliance:
-    """`with Appliance(binary, api=["v2"], services={"speech": port}) as appliance: …`"""
+    """`with Appliance(binary, api=["v2"], services={"speech": port}) as appliance: …`
 
-    def __init__(self, binary, api=("v1", "v2"), services=None):
+    With `license`, its settings of that name, it starts without a license; `environment` is added to ours.
+    """
+
+    def __init__(self, binary, api=("v1", "v2"), services=None, license=None, environment=None):
         self.binary = os.path.abspath(binary)
         self.temporary = temporary_folder()
         self.folder = self.temporary.__enter__()
@@ -62,6 +65,10 @@ class Appliance:
             ],
             "services": {name: {"address": f"127.0.0.1:{port}"} for name, port in (services or {}).items()},
         }
+        self.licenses_itself = license is None and bool(services)
+        if license is not None:
+            self.settings["license"] = license
+        self.environment = {**os.environ, **(environment or {})}
         self.process = None
 
     def __enter__(self):
@@ -83,17 +90,18 @@ class Appliance:
             self.temporary.__exit__(None, None, None)
 
     def start(self):
-        if self.settings["services"] and not (self.folder / "vendor").exists():
+        if self.licenses_itself and not (self.folder / "vendor").exists():
             self.authority("init", "--customer", "4949")
             self.settings["license"] = {"trust_file": str(self.folder / "vendor/trust.json")}
         config = self.folder / "config.json"
         config.write_text(json.dumps(self.settings, indent=2))
-        self.log = open(self.folder / "log", "wb")
+        self.log = open(self.folder / "log", "ab")
         self.process = subprocess.Popen(
             [self.binary, "serve", "--config", str(config)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.log,
+            env=self.environment,
         )
         ready = threading.Event()
 
@@ -105,7 +113,7 @@ class Appliance:
         threading.Thread(target=read, daemon=True).start()
         if not ready.wait(START_SECONDS):
             raise RuntimeError(f"the appliance did not say ready within {START_SECONDS} s")
-        if self.settings["services"] and not (self.folder / "licensed").exists():
+        if self.licenses_itself and not (self.folder / "licensed").exists():
             self.license()
             (self.folder / "licensed").touch()
 

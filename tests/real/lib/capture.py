@@ -1,0 +1,106 @@
+"""What goes over loopback at given ports, as tcpdump sees it."""
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+
+from lib.proxies import SECONDS, until
+
+
+class Capture:
+    """`with Capture(folder / "name.pcap", ports) as capture: …`; then `flows` and `packets`."""
+
+    def __init__(self, file, ports):
+        self.file = file
+        self.ports = list(ports)
+        self.packets = []
+
+    def __enter__(self):
+        wanted = " or ".join(f"port {port}" for port in self.ports)
+        sudo = [] if os.getuid() == 0 else ["sudo", "-n"]
+        # Its stdout is the file, because it gives up root before it would open one.
+        command = [*sudo, "tcpdump", "-i", "lo", "-n", "-s", "0", "-U", "--immediate-mode", "-w", "-", wanted]
+        said = self.file.with_suffix(".said")
+        with open(self.file, "wb") as output, open(said, "wb") as errors:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
+                env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/usr/bin"},
+            )  # fmt: skip
+
+        def ready():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"tcpdump did not start: {said.read_text()}")
+            return "listening on" in said.read_text()
+
+        try:
+            until(ready, "tcpdump listens")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        """Knocks at each port itself and waits to see that: then all before it has been seen too."""
+        try:
+            if kind is None:
+                knocks = {self.knock(port) for port in self.ports}
+                import sys
+                import shutil
+                try:
+                    until(lambda: knocks <= ends(self.read()), "tcpdump sees our own packets", 3)
+                except AssertionError:
+                    print(knocks, self.process.poll(), self.file.stat().st_size, self.ports, len(self.read()), self.read()[-20:], file=sys.stderr)
+                    shutil.copy(self.file, "/tmp/tpt/z.pcap")
+                    raise
+                self.packets = [one for one in self.read() if not knocks & {one[:2], one[1::-1]}]
+        finally:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(SECONDS)
+
+    def knock(self, port):
+        """A connection of our own, as (our port, its port); whether anybody listens does not matter."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            own = probe.getsockname()[1]
+            probe.connect_ex(("127.0.0.1", port))
+        return own, port
+
+    def read(self):
+        """Every packet so far: source port, target port, the TCP payload."""
+        data = self.file.read_bytes()
+        packets, at = [], 24
+        while at + 16 <= len(data):
+            length = struct.unpack_from("<I", data, at + 8)[0]
+            frame = data[at + 16 : at + 16 + length]
+            if len(frame) < length:
+                break
+            packets.append(segment(frame))
+            at += 16 + length
+        return packets
+
+    def flows(self):
+        """The bytes of each direction of each connection."""
+        flows = {}
+        for source, target, payload in self.packets:
+            flows[source, target] = flows.get((source, target), b"") + payload
+        return flows
+
+
+def ends(packets):
+    return {one[:2] for one in packets}
+
+
+def segment(frame):
+    """Ports and payload of an Ethernet frame; what is not TCP or UDP can't pass the filter."""
+    kind = struct.unpack_from(">H", frame, 12)[0]
+    if kind == 0x86DD:
+        start, end, protocol = 54, len(frame), frame[20]
+    else:
+        start = 14 + (frame[14] & 15) * 4
+        end, protocol = 14 + struct.unpack_from(">H", frame, 16)[0], frame[23]
+    source, target = struct.unpack_from(">HH", frame, start)
+    header = (frame[start + 12] >> 4) * 4 if protocol == 6 else 8
+    return source, target, frame[start + header : end]
