@@ -123,6 +123,17 @@ fn credentials_of_any_characters_reach_the_proxy_and_no_error() {
 }
 
 #[test]
+fn a_401_is_of_the_proxy_where_there_is_one() {
+    let refusing = Scripted::saying(http("401 Unauthorized", "text/html", "<html>"));
+    let failure = refusing.as_proxy().ask(b"{}").unwrap_err();
+    assert_eq!((failure.hop, failure.in_doubt), (Hop::ProxyPassword, false));
+    assert!(failure.sentence.contains("(401)"), "{failure:?}");
+    let url = format!("http://127.0.0.1:{}/", refusing.port);
+    let failure = Way { authority_url: url, proxy: None }.ask(b"{}").unwrap_err();
+    assert_eq!(failure.hop, Hop::NotOurs);
+}
+
+#[test]
 fn whatever_is_not_the_service_is_named_and_nothing_is_followed() {
     let page = "<!DOCTYPE html><html>Sign in to the guest network</html>";
     for (answer, words) in [

@@ -1,7 +1,7 @@
 """What goes over loopback at given ports, as tcpdump sees it."""
 
 import os
-import signal
+import re
 import socket
 import struct
 import subprocess
@@ -14,31 +14,31 @@ class Capture:
 
     def __init__(self, file, ports):
         self.file = file
+        self.said = file.with_suffix(".said")
         self.ports = list(ports)
         self.packets = []
 
     def __enter__(self):
         wanted = " or ".join(f"port {port}" for port in self.ports)
-        sudo = [] if os.getuid() == 0 else ["sudo", "-n"]
+        self.sudo = [] if os.getuid() == 0 else ["sudo", "-n"]
         # Its stdout is the file, because it gives up root before it would open one.
-        command = [*sudo, "tcpdump", "-i", "lo", "-n", "-s", "0", "-U", "--immediate-mode", "-w", "-", wanted]
-        said = self.file.with_suffix(".said")
-        with open(self.file, "wb") as output, open(said, "wb") as errors:
+        command = [*self.sudo, "tcpdump", "-i", "lo", "-n", "-s", "0", "-B", "16384", "-U", "-w", "-", wanted]
+        with open(self.file, "wb") as output, open(self.said, "wb") as errors:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
                 env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/usr/bin"},
+                start_new_session=True,  # sudo passes on no signal of its own process group
             )  # fmt: skip
 
         def ready():
             if self.process.poll() is not None:
-                raise RuntimeError(f"tcpdump did not start: {said.read_text()}")
-            return "listening on" in said.read_text()
+                raise RuntimeError(f"tcpdump did not start: {self.said.read_text()}")
+            return "listening on" in self.said.read_text()
 
         try:
             until(ready, "tcpdump listens")
         except BaseException:
-            self.process.kill()
-            self.process.wait()
+            self.end()
             raise
         return self
 
@@ -47,17 +47,18 @@ class Capture:
         try:
             if kind is None:
                 knocks = {self.knock(port) for port in self.ports}
-                import sys
-                import shutil
-                try:
-                    until(lambda: knocks <= ends(self.read()), "tcpdump sees our own packets", 3)
-                except AssertionError:
-                    print(knocks, self.process.poll(), self.file.stat().st_size, self.ports, len(self.read()), self.read()[-20:], file=sys.stderr)
-                    shutil.copy(self.file, "/tmp/tpt/z.pcap")
-                    raise
+                until(lambda: knocks <= ends(self.read()), "tcpdump sees our own packets")
                 self.packets = [one for one in self.read() if not knocks & {one[:2], one[1::-1]}]
         finally:
-            self.process.send_signal(signal.SIGINT)
+            self.end()
+        if kind is None:
+            said = self.said.read_text()
+            if not re.search(r"^0 packets dropped by kernel", said, re.M):
+                raise RuntimeError(f"tcpdump did not see everything: {said}")
+
+    def end(self):
+        if self.process.poll() is None:
+            subprocess.run([*self.sudo, "kill", "-INT", str(self.process.pid)], check=False)
             self.process.wait(SECONDS)
 
     def knock(self, port):
