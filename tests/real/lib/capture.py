@@ -90,6 +90,20 @@ class Capture:
         return flows
 
 
+def connections(ports):
+    """How many TCP connections there are at these ports, whose end could still send a packet."""
+    listening, over = "0A", "06"  # TCP_LISTEN, TCP_TIME_WAIT
+    count = 0
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        if not os.path.exists(table):
+            continue
+        for line in open(table).readlines()[1:]:
+            _, local, remote, state = line.split()[:4]
+            at = {int(end.rpartition(":")[2], 16) for end in (local, remote)}
+            count += bool(at & set(ports)) and state not in (listening, over)
+    return count
+
+
 def ends(packets):
     return {one[:2] for one in packets}
 
