@@ -3,11 +3,12 @@
 CARGO  ?= cargo
 PREFIX ?= /usr/local
 TARGET := x86_64-unknown-linux-musl
-BINARY := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release/applianced
+BUILT  := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release
+BINARIES := $(BUILT)/applianced $(BUILT)/license-authority
 
 .PHONY: all run test test-real check audit install dist clean help
 
-all: ## build the release binary (the default)
+all: ## build the release binaries (the default)
 	@scripts/prepare build
 	$(CARGO) build --locked --release
 
@@ -20,18 +21,20 @@ test: ## install what the tests need, then run them all
 test-real: ## run what is in tests/real, and the manual's pages against the release binary
 	@scripts/test-real
 
-check: ## format, lints, documentation, file sizes; the release binary is static and small
+check: ## format, lints, documentation, file sizes; the release binaries are static, and small
 	@scripts/check
 
 audit: ## known vulnerabilities, licenses and origins of all dependencies (needs cargo-deny)
 	@scripts/audit
 
-install: ## copy the release binary, if built, to $(DESTDIR)$(PREFIX)/bin
-	@test -f $(BINARY) || { echo "make install: no $(BINARY); run make first" >&2; exit 1; }
-	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/applianced
+install: ## copy the release binaries, if built, to $(DESTDIR)$(PREFIX)/bin
+	@for binary in $(BINARIES); do \
+		test -f $$binary || { echo "make install: no $$binary; run make first" >&2; exit 1; }; done
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin
 
-dist: all ## pack the release binary into target/dist, with its checksum
-	@scripts/dist $(BINARY)
+dist: all ## pack the release binaries into target/dist, with its checksum
+	@scripts/dist $(BINARIES)
 
 clean: ## remove everything that was built
 	$(CARGO) clean
