@@ -124,7 +124,7 @@ fn anybody_may_look_into_a_certificate() {
         std::fs::write(&file, text).unwrap();
         let words = ["inspect", file.to_str().unwrap(), "--json", "--dir", dir];
         let output =
-            std::process::Command::new(crate::vendor::PROGRAM).args(words).output().unwrap();
+            std::process::Command::new(crate::vendor::program()).args(words).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         serde_json::from_slice(&output.stdout).unwrap()
     };

@@ -11,6 +11,7 @@ mod trace;
 mod answering;
 mod by_mail;
 mod hostile;
+mod load;
 mod machine;
 mod power_cut;
 mod selling;

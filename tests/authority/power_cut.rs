@@ -15,7 +15,7 @@ use applianced::license::message::{Answer, Denial, Kind, Op, Request};
 use crate::machine::Machine;
 use crate::support::command::run;
 use crate::trace::{CHANGING, Call, SENDING, assert_durable, calls};
-use crate::vendor::{PROGRAM, Vendor};
+use crate::vendor::{Vendor, program};
 
 /// More calls of one kind than any answer should need.
 const MOST_CALLS: usize = 100;
@@ -201,7 +201,7 @@ impl Scene {
     fn strace(&self, trace: &Path, options: &[String]) -> Command {
         let _ = std::fs::remove_file(trace);
         let mut command = Command::new("strace");
-        command.args(["-D", "-f", "-y", "-qq", "-o"]).arg(trace).args(options).arg(PROGRAM);
+        command.args(["-D", "-f", "-y", "-qq", "-o"]).arg(trace).args(options).arg(program());
         command.args(["serve", "--listen", "127.0.0.1:0", "--dir"]).arg(self.vendor.dir());
         command
     }

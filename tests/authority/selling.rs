@@ -47,6 +47,25 @@ fn a_license_is_made_listed_shown_and_reported() {
 }
 
 #[test]
+fn many_licenses_are_made_at_once_one_code_a_line() {
+    let vendor = Vendor::new();
+    let codes = vendor.sell(&["--count", "3", "--activations", "2"]);
+    let mut codes: Vec<&str> = codes.lines().collect();
+    codes.sort_unstable();
+    codes.dedup();
+    assert_eq!(codes.len(), 3);
+    let listed: Value = serde_json::from_str(&vendor.ok(&["list", "--json"])).unwrap();
+    let listed = listed.as_array().unwrap();
+    assert_eq!(listed.iter().map(|l| l["license"].as_str().unwrap()).collect::<Vec<_>>(), codes);
+    assert!(listed.iter().all(|license| license["activations"] == 2), "{listed:?}");
+
+    let one: Value = serde_json::from_str(&vendor.sell(&["--json"])).unwrap();
+    assert_eq!(one["license"].as_str().unwrap().len(), 18);
+    let array: Value = serde_json::from_str(&vendor.sell(&["--json", "--count", "1"])).unwrap();
+    assert_eq!(array[0]["license"].as_str().unwrap().len(), 18);
+}
+
+#[test]
 fn a_license_is_extended_suspended_resumed_and_revoked() {
     let vendor = Vendor::new();
     let code = vendor.sell(&[]);
@@ -103,7 +122,7 @@ fn a_wrong_use_is_told_apart_from_a_failure_and_changes_nothing() {
         assert!(output.out.is_empty() && output.err.lines().count() == 1, "{words:?}: {output:?}");
     }
     assert_eq!(vendor.show(&code)["audit"], "1 entries, whole");
-    let nowhere = std::process::Command::new(crate::vendor::PROGRAM)
+    let nowhere = std::process::Command::new(crate::vendor::program())
         .args(["list", "--dir", "/nowhere"])
         .output()
         .unwrap();

@@ -1,5 +1,6 @@
 //! An authority in a folder of its own, and its running `serve`.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,7 +15,12 @@ use crate::support::command::{Output, finished, run};
 use crate::support::folder::Folder;
 use crate::support::wait::{SOON, until};
 
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_license-authority");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_license-authority");
+
+/// The program under test: the one built beside the tests, or `LICENSE_AUTHORITY_BIN`.
+pub(crate) fn program() -> OsString {
+    std::env::var_os("LICENSE_AUTHORITY_BIN").unwrap_or_else(|| PROGRAM.into())
+}
 
 pub(crate) struct Vendor {
     folder: Folder,
@@ -46,7 +52,7 @@ impl Vendor {
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program());
         command.args(words).arg("--dir").arg(self.dir());
         command
     }

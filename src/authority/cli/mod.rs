@@ -53,7 +53,7 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command { word: "init", argument: None, flags: &["customer"], run: keys::init,
         sentence: "Makes keys and trust.json, the file for the appliance's image." },
-    Command { word: "create", argument: None, flags: &["secs", "cache", "expires", "product", "activations", "offline-mode", "offline-secs", "trial", "grace-days", "lease-days", "json"], run: terms::create,
+    Command { word: "create", argument: None, flags: &["secs", "cache", "expires", "product", "activations", "offline-mode", "offline-secs", "trial", "grace-days", "lease-days", "count", "json"], run: terms::create,
         sentence: "Makes a license and prints its 18-digit code." },
     Command { word: "list", argument: None, flags: &["json"], run: listings::list,
         sentence: "Lists all licenses." },

@@ -35,6 +35,7 @@ const FLAGS: &[Flag] = &[
     Flag { name: "trial", value: None, sentence: "a trial license" },
     Flag { name: "grace-days", value: Some("N"), sentence: "days of work with a warning after the end; default 7" },
     Flag { name: "lease-days", value: Some("N"), sentence: "days of work without contact; default 30" },
+    Flag { name: "count", value: Some("N"), sentence: "so many licenses alike, one code a line" },
     Flag { name: "computer", value: Some("ID"), sentence: "computer id of the seat; needed where there are several" },
     Flag { name: "listen", value: Some("ADDRESS"), sentence: "IP:port" },
     Flag { name: "revoke", value: None, sentence: "withdraws all older keys of the kind: they were stolen" },

@@ -14,6 +14,9 @@ use crate::utc;
 /// Largest number of seats.
 const MOST_SEATS: i64 = 1_000_000;
 
+/// Licenses one `create` makes at most.
+const MOST_AT_ONCE: i64 = 1_000_000;
+
 /// Largest number of days anything may last.
 const MOST_DAYS: i64 = 36_500;
 
@@ -47,14 +50,38 @@ pub(super) fn create(options: &Options) -> Result<String, Fault> {
         offline_secs: offline_secs.unwrap_or((seconds / seats).max(1)),
         created: now,
     };
+    let count = options.number("count", 1, MOST_AT_ONCE)?;
     let book = Book::new(&options.dir);
-    loop {
-        terms.code = new_code(keys.customer)?;
-        let event = event("created", &[("secs", seconds.into()), ("exp", exp.into())]);
-        if book.create(&License::new(terms.clone(), seconds), now, event)? {
-            let code = terms.code;
-            return Ok(if options.json() { json!({"license": code}).to_string() } else { code });
+    let mut codes = Vec::new();
+    let mut make = || -> Result<String, Fault> {
+        loop {
+            terms.code = new_code(keys.customer)?;
+            let event = event("created", &[("secs", seconds.into()), ("exp", exp.into())]);
+            if book.create(&License::new(terms.clone(), seconds), now, event)? {
+                return Ok(terms.code.clone());
+            }
         }
+    };
+    for _ in 0..count.unwrap_or(1) {
+        match make() {
+            Ok(code) => codes.push(code),
+            // What was made is in the books, so its code has to be told.
+            Err(Fault::Failed(fault)) if !codes.is_empty() => {
+                return Err(Fault::Partly(written(&codes, options), vec![fault]));
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(written(&codes, options))
+}
+
+/// New codes as they are printed: an array only where several may have been asked for.
+fn written(codes: &[String], options: &Options) -> String {
+    let object = |code: &String| json!({"license": code});
+    match codes {
+        codes if !options.json() => codes.join("\n"),
+        [code] if !options.given("count") => object(code).to_string(),
+        codes => Value::Array(codes.iter().map(object).collect()).to_string(),
     }
 }
 
