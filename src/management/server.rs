@@ -110,7 +110,8 @@ fn serve(
         .map_err(|fault| format!("can't serve {}: {fault}", place.path.display()))?;
     let (events, inbox) = mpsc::channel();
     let (alive, ended) = mpsc::channel();
-    let watcher = Watcher { place, handler, log, events: events.clone(), inbox };
+    let seats = Seats::default();
+    let watcher = Watcher { place, handler, log, seats, events: events.clone(), inbox };
     thread::Builder::new()
         .name("management".to_owned())
         .stack_size(STACK)
@@ -126,6 +127,7 @@ struct Watcher {
     place: Place,
     handler: Handler,
     log: Log,
+    seats: Seats,
     events: Sender<Event>,
     inbox: Receiver<Event>,
 }
@@ -160,6 +162,7 @@ impl Watcher {
             path: self.place.path.clone(),
             handler: Arc::clone(&self.handler),
             log: self.log.clone(),
+            seats: self.seats.clone(),
             events: self.events.clone(),
         };
         let started = thread::Builder::new()
@@ -239,6 +242,7 @@ struct Worker {
     path: PathBuf,
     handler: Handler,
     log: Log,
+    seats: Seats,
     events: Sender<Event>,
 }
 
@@ -266,7 +270,7 @@ impl Worker {
         // one may be queued behind connections that stay. A connection that ends at once brings a
         // thread that looks into the queue.
         drop(socket::connect(&self.path));
-        let Some(seat) = Seat::take() else { return request.answer(&self.handler, &self.log) };
+        let Some(seat) = self.seats.take() else { return request.answer(&self.handler, &self.log) };
         let (handler, log) = (Arc::clone(&self.handler), self.log.clone());
         let started = thread::Builder::new()
             .name("management-body".to_owned())
@@ -281,21 +285,25 @@ impl Worker {
     }
 }
 
+/// How many threads read long bodies of one server, whichever of its sockets they came by: who is slow
+/// on one server takes nothing from the other.
+#[derive(Clone, Default)]
+struct Seats(Arc<AtomicUsize>);
+
 /// The right to read a long body on a thread of its own; dropping it gives it back.
-struct Seat;
+struct Seat(Seats);
 
-static SEATS_TAKEN: AtomicUsize = AtomicUsize::new(0);
-
-impl Seat {
-    fn take() -> Option<Seat> {
+impl Seats {
+    fn take(&self) -> Option<Seat> {
         let next = |taken| (taken < LONG_BODIES).then_some(taken + 1);
-        SEATS_TAKEN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok().map(|_| Seat)
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        taken.ok().map(|_| Seat(self.clone()))
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        SEATS_TAKEN.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

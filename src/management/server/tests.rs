@@ -11,7 +11,7 @@ use super::super::answer::Answer;
 use super::super::client;
 use super::super::request::Request;
 use super::super::socket;
-use super::{Handle, Place, serve};
+use super::{Handle, LONG_BODIES, Place, Seat, Seats, serve};
 use crate::log::Log;
 
 /// A server of its own in a folder of its own.
@@ -170,6 +170,16 @@ fn slow_senders_hold_nobody_up() {
         .collect();
     assert!(world.answers());
     drop(slow);
+}
+
+#[test]
+fn the_seats_of_one_server_are_not_the_others() {
+    let (one, other) = (Seats::default(), Seats::default());
+    let mut taken: Vec<Seat> = (0..LONG_BODIES).map_while(|_| one.take()).collect();
+    assert_eq!(taken.len(), LONG_BODIES);
+    assert!(one.clone().take().is_none() && other.take().is_some());
+    taken.pop();
+    assert!(one.take().is_some(), "a seat is given back");
 }
 
 #[test]
