@@ -28,7 +28,7 @@ const FLAGS: &[Flag] = &[
     Flag { name: "secs", value: Some("N"), sentence: "seconds; for create also `unlimited`" },
     Flag { name: "cache", value: Some("N"), sentence: "seconds an appliance that is online holds at most" },
     Flag { name: "expires", value: Some("DATE"), sentence: "end of the subscription, as in 2027-10-16T12:26:37Z" },
-    Flag { name: "product", value: Some("DIGITS"), sentence: "product number; default 103" },
+    Flag { name: "product", value: Some("DIGITS"), sentence: "product number, up to 5 digits; default 103" },
     Flag { name: "activations", value: Some("N"), sentence: "appliances at a time; default 1" },
     Flag { name: "offline-mode", value: None, sentence: "allows offline mode and activation without a network" },
     Flag { name: "offline-secs", value: Some("N"), sentence: "seconds an appliance that is offline holds at most; default an equal share of --secs" },

@@ -39,7 +39,7 @@ pub(super) fn create(options: &Options) -> Result<String, Fault> {
     }
     let mut terms = Terms {
         code: String::new(),
-        product: options.digits("product", 16)?.unwrap_or("103").to_owned(),
+        product: options.digits("product", 5)?.unwrap_or("103").to_owned(),
         kind: if options.given("trial") { 2 } else { 6 },
         seats,
         cache: needed("cache", options.number("cache", 1, UNLIMITED)?)?,
