@@ -7,8 +7,8 @@ use super::license::{network, offline, online};
 use super::request::{Method, Request};
 use super::security::{admin_password, certificate, insecure_ports, reset};
 use super::{
-    Context, cpu_info, free_storage, health, host, logs, mem_info, monitoring, ping, power,
-    resource, restart, services,
+    Context, cpu_info, docs, free_storage, health, host, logs, mem_info, monitoring, page, ping,
+    power, resource, restart, services,
 };
 
 type Handler = fn(&Context, &mut Request<'_>) -> Answer;
@@ -20,6 +20,8 @@ enum In {
     V1,
     V2,
     Both,
+    /// Under none: for people with a browser.
+    Neither,
 }
 
 #[rustfmt::skip]
@@ -55,6 +57,10 @@ const TABLE: &[(In, &str, Method, Handler)] = &[
     (In::Both, "/security/adminpassword",     Method::Post,   admin_password::set),
     (In::Both, "/security/adminpassword",     Method::Delete, admin_password::unset),
     (In::Both, "/security/reset",             Method::Delete, reset::all),
+    (In::Neither, "/",                        Method::Get,    page::show),
+    (In::Neither, "/docs",                    Method::Get,    docs::show),
+    (In::Neither, "/docs/",                   Method::Get,    docs::show),
+    (In::Neither, "/docs/openapi.json",       Method::Get,    docs::description),
 ];
 
 /// Finds the handler and lets it answer.
@@ -62,13 +68,13 @@ pub(super) fn answer(context: &Context, request: &mut Request<'_>) -> Answer {
     if let Some(path) = request.path.strip_prefix("/monitor/") {
         return monitoring::answer(&context.monitor, request.method, &format!("/{path}"));
     }
-    let rows: Vec<&(In, &str, Method, Handler)> = match mounted(context.config.api, &request.path) {
-        Some((generation, path)) => TABLE
-            .iter()
-            .filter(|row| fits(row.1, path) && (row.0 == generation || row.0 == In::Both))
-            .collect(),
-        None => Vec::new(),
-    };
+    let (generation, path) = mounted(context.config.api, &request.path);
+    let shared = matches!(generation, In::V1 | In::V2);
+    let rows: Vec<&(In, &str, Method, Handler)> = TABLE
+        .iter()
+        .filter(|row| row.0 == generation || (row.0 == In::Both && shared))
+        .filter(|row| fits(row.1, path))
+        .collect();
     if rows.is_empty() {
         return Answer::error(Code::NotFound, "there is nothing at this path");
     }
@@ -80,11 +86,11 @@ pub(super) fn answer(context: &Context, request: &mut Request<'_>) -> Answer {
 }
 
 /// Splits `/v1/x` into its generation and `/x`, if that generation is mounted.
-fn mounted(api: Api, path: &str) -> Option<(In, &str)> {
+fn mounted(api: Api, path: &str) -> (In, &str) {
     match (path.strip_prefix("/v1"), path.strip_prefix("/v2")) {
-        (Some(rest), _) if api.v1 => Some((In::V1, rest)),
-        (_, Some(rest)) if api.v2 => Some((In::V2, rest)),
-        _ => None,
+        (Some(rest), _) if api.v1 => (In::V1, rest),
+        (_, Some(rest)) if api.v2 => (In::V2, rest),
+        _ => (In::Neither, path),
     }
 }
 

@@ -111,7 +111,7 @@ fn a_generation_that_is_not_mounted_is_not_there() {
 fn unknown_paths_are_404_and_other_methods_405_with_allow() {
     let world = World::new("{}");
     for path in [
-        "/",
+        "/page",
         "/v1",
         "/v1/",
         "/v3/management/ping",
