@@ -4,9 +4,12 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::head::HeadBuffer;
+use super::client_stream::ClientStream;
+use super::forward::Exchange;
+use super::head::{HeadBuffer, RequestHead};
+use super::relay::Relay;
 use super::reply::Reply;
-use super::stream::{ClientStream, Duplex};
+use super::stream::Duplex as _;
 use super::{limits, now, refusal};
 
 /// Waits without a thread, and without a buffer unless a head has begun to arrive.
@@ -16,13 +19,20 @@ pub(super) struct Connection {
     pub(super) phase: Phase,
     pub(super) head: HeadBuffer,
     pub(super) deadline: Instant,
+    /// The client has hung up altogether.
+    pub(super) gone: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Handshake,
     /// Waits for a request, or for the rest of its head.
     Head,
+    /// Has asked for something that is to be judged.
+    Asked(RequestHead),
+    /// Is let in, to a service that is to be reached.
+    Admitted(Box<Exchange>),
+    /// Waits for its service, or for more of itself.
+    Relay(Box<Relay>),
     /// A WebSocket that is accepted and will be refused, once its client has said something and so
     /// listens: client libraries show what comes as an answer, and not what comes before.
     Refused,
@@ -34,8 +44,12 @@ pub(super) enum Phase {
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Wait for the client.
+    /// Nothing can be done before one of its sockets does something.
     Park,
+    /// There is more to do, once others have had their turn.
+    Pause,
+    /// What is next takes waiting, which whoever watches a port must not.
+    Detach,
     /// Close it.
     Gone,
 }
@@ -47,9 +61,17 @@ impl Connection {
             Instant::now() + if self.head.is_empty() { limits::IDLE } else { limits::HEAD };
     }
 
-    /// True if nothing can be done before the client sends more.
-    pub(super) fn is_waiting(&mut self) -> bool {
-        self.phase == Phase::Head && self.head.is_empty() && !self.stream.holds_input()
+    /// True while somebody works for this client.
+    pub(super) fn is_served(&self) -> bool {
+        matches!(self.phase, Phase::Asked(_) | Phase::Admitted(_) | Phase::Relay(_))
+    }
+
+    /// Bytes of ours wait for the client to take them.
+    pub(super) fn waits_to_write(&self) -> bool {
+        match &self.phase {
+            Phase::Relay(relay) => relay.waits_to_write_to_client(),
+            _ => self.stream.wants_write(),
+        }
     }
 
     /// Takes what has arrived of a head; false if that is nothing.
@@ -71,7 +93,7 @@ impl Connection {
 
     /// A WebSocket is about to be refused; unless it was hung up on in the meantime.
     pub(super) fn expect_first_words(&mut self) {
-        if self.phase == Phase::Head {
+        if matches!(self.phase, Phase::Head) {
             self.phase = Phase::Refused;
             self.deadline = Instant::now() + limits::FIRST_WORDS;
         }
@@ -114,21 +136,28 @@ impl Connection {
         if left < limits::LINGER_BYTES {
             self.deadline = end.min(Instant::now() + limits::LINGER);
         }
-        if Instant::now() < end { Next::Park } else { Next::Gone }
+        match left {
+            _ if Instant::now() >= end => Next::Gone,
+            0 => Next::Pause,
+            _ => Next::Park,
+        }
     }
 
-    /// Its time is up.
-    pub(super) fn expire(mut self) {
-        if self.phase == Phase::Refused {
-            let _ = self.stream.try_write(&refusal::last_words());
-            self.stream.say_goodbye();
-        }
-        if self.phase == Phase::Head {
-            if !self.head.is_empty() {
-                let late = Reply::error(None, 408, "the request head took too long to arrive");
-                let _ = self.stream.try_write(&late.to_bytes(false, true, &now()));
+    /// The time of a client for which nobody works is up.
+    pub(super) fn dismiss(&mut self) {
+        match self.phase {
+            Phase::Refused => {
+                let _ = self.stream.try_write(&refusal::last_words());
+                self.stream.say_goodbye();
             }
-            self.stream.say_goodbye();
+            Phase::Head => {
+                if !self.head.is_empty() {
+                    let late = Reply::error(None, 408, "the request head took too long to arrive");
+                    let _ = self.stream.try_write(&late.to_bytes(false, true, &now()));
+                }
+                self.stream.say_goodbye();
+            }
+            _ => {}
         }
     }
 }

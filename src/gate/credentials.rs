@@ -37,6 +37,8 @@ pub(crate) enum Outcome {
     Wait(u64),
     /// Too many are being hashed right now.
     Busy,
+    /// They have to be hashed, for which the caller has no time.
+    MustHash,
 }
 
 /// What credentials are compared with.
@@ -72,13 +74,15 @@ impl Guard {
         })
     }
 
-    /// Checks the value of an `Authorization` field sent from `peer`.
+    /// Checks the value of an `Authorization` field sent from `peer`. Hashing takes a good part of a
+    /// second, and others' turns before.
     pub(crate) fn check(
         &self,
         header: Option<&[u8]>,
         expected: &Expected<'_>,
         peer: IpAddr,
         now: Instant,
+        may_hash: bool,
     ) -> Outcome {
         let Some(header) = header else { return Outcome::Refused };
         let source = source(peer);
@@ -89,7 +93,7 @@ impl Guard {
         let outcome = match expected {
             Expected::Default if pair.fits(DEFAULT_PASSWORD) => Outcome::Fit { first: false },
             Expected::Default | Expected::Nobody => Outcome::Refused,
-            Expected::Stored(hash) => self.check_stored(&pair, hash, source, now),
+            Expected::Stored(hash) => self.check_stored(&pair, hash, source, now, may_hash),
         };
         if outcome == Outcome::Refused {
             self.note_failure(source, now);
@@ -103,11 +107,15 @@ impl Guard {
         hash: &PasswordHash,
         source: IpAddr,
         now: Instant,
+        may_hash: bool,
     ) -> Outcome {
         let digest = self.digest(pair, hash);
         let known = *lock(&self.fitted);
         if pair.well_formed && known.is_some_and(|k| verify_slices_are_equal(&k, &digest).is_ok()) {
             return Outcome::Fit { first: false };
+        }
+        if !may_hash {
+            return Outcome::MustHash;
         }
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= limits::HASHES_WAITING {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -233,7 +241,7 @@ mod tests {
     }
 
     fn check(guard: &Guard, header: &[u8], peer: IpAddr, now: Instant) -> Outcome {
-        guard.check(Some(header), &Expected::Default, peer, now)
+        guard.check(Some(header), &Expected::Default, peer, now, true)
     }
 
     #[test]
@@ -265,6 +273,7 @@ mod tests {
             &Expected::Nobody,
             HERE,
             Instant::now(),
+            true,
         );
         assert_eq!(outcome, Outcome::Refused);
     }
@@ -292,7 +301,7 @@ mod tests {
     fn requests_without_credentials_are_no_guesses() {
         let (guard, now) = (Guard::new().unwrap(), Instant::now());
         for _ in 0..100 {
-            assert_eq!(guard.check(None, &Expected::Default, HERE, now), Outcome::Refused);
+            assert_eq!(guard.check(None, &Expected::Default, HERE, now, true), Outcome::Refused);
         }
         assert_eq!(check(&guard, &basic("admin:admin"), HERE, now), Outcome::Fit { first: false });
     }

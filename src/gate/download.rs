@@ -2,11 +2,12 @@
 
 use std::io::{self, ErrorKind};
 
+use super::client_stream::ClientStream;
 use super::fields::Fields;
 use super::framing::{self, Decoder, Encoder, Length};
 use super::head::{AnswerHead, HeadBuffer, RequestHead};
 use super::outbox::Outbox;
-use super::stream::{ClientStream, Duplex};
+use super::stream::Duplex as _;
 
 /// Taken from the service's framing and put into the client's.
 pub(super) struct Download {
@@ -139,8 +140,8 @@ impl Download {
     }
 
     /// What a tunnel's client gets first: the 101, and what the service has said behind it.
-    pub(super) fn into_tunnel(mut self) -> Vec<u8> {
-        let mut bytes = self.outbox.into_rest();
+    pub(super) fn take_unsent(&mut self) -> Vec<u8> {
+        let mut bytes = self.outbox.take_rest();
         bytes.extend(self.head.take_rest());
         bytes
     }

@@ -1,13 +1,16 @@
 //! One admitted request on its way: which connection to the service, and the head it gets.
 
+use std::io;
 use std::net::IpAddr;
 
+use super::client_stream::ClientStream;
+use super::connection::Connection;
 use super::framing::Length;
 use super::head::{HeadBuffer, RequestHead};
 use super::record::Record;
 use super::relay::Relay;
 use super::route::Route;
-use super::stream::ClientStream;
+use super::tally::Place;
 use super::target::Target;
 
 /// Proof that policy let a request in; nothing is forwarded without it.
@@ -18,24 +21,38 @@ pub(crate) struct Admitted {
 }
 
 /// A request on its way.
-pub(crate) struct Exchange<'a> {
-    pub(crate) client: &'a mut ClientStream,
-    /// What arrived behind the head: the beginning of the body, or the next request.
-    pub(crate) arrived: &'a mut HeadBuffer,
-    pub(crate) head: &'a RequestHead,
-    pub(crate) target: &'a Target,
-    pub(crate) route: &'a Route,
+pub(crate) struct Exchange {
+    pub(crate) head: RequestHead,
+    pub(crate) target: Target,
+    pub(crate) route: Route,
     pub(crate) length: Length,
-    pub(crate) websocket: bool,
     pub(crate) peer: IpAddr,
     pub(crate) tls: bool,
     /// The connection ends after this answer, whatever happens.
     pub(crate) close: bool,
-    pub(crate) buffers: &'a mut Buffers,
-    pub(crate) record: &'a mut Record,
+    pub(crate) record: Record,
+    pub(crate) admitted: Admitted,
+    /// A kept connection to the service died under it.
+    pub(crate) needs_fresh: bool,
+    /// Given back when the exchange is over.
+    pub(crate) _place: Place,
 }
 
-/// Memory that a worker keeps from one exchange to the next.
+/// What an exchange needs of its client's connection, and memory that a thread lends it meanwhile.
+pub(crate) struct Side<'a> {
+    pub(crate) client: &'a mut ClientStream,
+    /// What arrived behind the head: the beginning of the body, or the next request.
+    pub(crate) arrived: &'a mut HeadBuffer,
+    pub(crate) buffers: &'a mut Buffers,
+}
+
+impl<'a> Side<'a> {
+    pub(super) fn of(connection: &'a mut Connection, buffers: &'a mut Buffers) -> Side<'a> {
+        Side { client: &mut connection.stream, arrived: &mut connection.head, buffers }
+    }
+}
+
+/// Memory that a thread keeps from one exchange to the next.
 #[derive(Default)]
 pub(crate) struct Buffers {
     pub(super) raw: Vec<u8>,
@@ -56,63 +73,76 @@ pub(crate) enum Ending {
     Failed(u16, String),
 }
 
-/// Forwards one request.
-pub(crate) fn forward(mut exchange: Exchange<'_>, admitted: &Admitted) -> Ending {
-    let route = exchange.route;
-    let service = &route.service;
-    let head = request_head(&exchange, admitted);
-    // A kept connection may die under a request; only one that may be sent twice is risked on it.
-    if may_repeat(&exchange)
-        && let Some(stream) = service.reuse()
-    {
-        match Relay::new(&mut exchange, stream, &head).run() {
-            Ending::Failed(502, _) => {}
-            ending => return ending,
+/// What becomes of an exchange that is about to begin.
+pub(crate) enum Start {
+    Relay(Box<Relay>),
+    /// It takes waiting to reach the service.
+    Later(Box<Exchange>),
+    Failed(Box<Exchange>, Ending),
+}
+
+impl Exchange {
+    /// Finds a connection to the service.
+    pub(crate) fn start(self: Box<Exchange>, may_wait: bool) -> Start {
+        // A kept connection may die under a request; only one that may be sent twice is risked on it.
+        if self.may_repeat()
+            && !self.needs_fresh
+            && let Some(stream) = self.route.service.reuse()
+        {
+            return Start::Relay(Box::new(Relay::new(self, stream, true)));
+        }
+        match self.route.service.connect(may_wait) {
+            Ok(Some(stream)) => Start::Relay(Box::new(Relay::new(self, stream, false))),
+            Ok(None) => Start::Later(self),
+            Err(e) => {
+                let ending = self.unreachable(&e);
+                Start::Failed(self, ending)
+            }
         }
     }
-    match service.connect() {
-        Ok(stream) => Relay::new(&mut exchange, stream, &head).run(),
-        Err(e) => Ending::Failed(502, format!("{} can't be reached: {e}", service.name)),
-    }
-}
 
-/// Idempotent (RFC 9110 section 9.2.2) and without a body that would be gone.
-fn may_repeat(exchange: &Exchange<'_>) -> bool {
-    matches!(exchange.head.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
-        && exchange.length == Length::Exact(0)
-        && !exchange.websocket
-}
+    fn unreachable(&self, error: &io::Error) -> Ending {
+        Ending::Failed(502, format!("{} can't be reached: {error}", self.route.service.name))
+    }
 
-/// The request as the service gets it: rebuilt from what was judged, never copied as bytes.
-fn request_head(exchange: &Exchange<'_>, admitted: &Admitted) -> Vec<u8> {
-    let mut fields = exchange.head.fields.clone();
-    fields.remove_hop_by_hop();
-    if admitted.by_password {
-        fields.remove("authorization");
+    /// Idempotent (RFC 9110 section 9.2.2) and without a body that would be gone.
+    fn may_repeat(&self) -> bool {
+        matches!(self.head.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
+            && self.length == Length::Exact(0)
+            && !self.route.websocket
     }
-    // A client's own claims about where it comes from are worth nothing: this is the first hop.
-    fields.remove_claims();
-    fields.push("X-Forwarded-For", exchange.peer.to_string());
-    fields.push("X-Forwarded-Proto", if exchange.tls { "https" } else { "http" });
-    match &exchange.target.authority {
-        Some(authority) => fields.push("X-Forwarded-Host", authority.as_str()),
-        None => fields.push("Host", "appliance"), // HTTP/1.0 without Host; HTTP/1.1 needs one
+
+    /// The request as the service gets it: rebuilt from what was judged, never copied as bytes.
+    pub(super) fn request_head(&self) -> Vec<u8> {
+        let mut fields = self.head.fields.clone();
+        fields.remove_hop_by_hop();
+        if self.admitted.by_password {
+            fields.remove("authorization");
+        }
+        // A client's own claims about where it comes from are worth nothing: this is the first hop.
+        fields.remove_claims();
+        fields.push("X-Forwarded-For", self.peer.to_string());
+        fields.push("X-Forwarded-Proto", if self.tls { "https" } else { "http" });
+        match &self.target.authority {
+            Some(authority) => fields.push("X-Forwarded-Host", authority.as_str()),
+            None => fields.push("Host", "appliance"), // HTTP/1.0 without Host; HTTP/1.1 needs one
+        }
+        // Framing is said anew, as it was understood.
+        let said = fields.first("content-length").is_some();
+        fields.remove("content-length");
+        match self.length {
+            Length::Exact(length) if said => fields.push("Content-Length", length.to_string()),
+            Length::Chunked => fields.push("Transfer-Encoding", "chunked"),
+            _ => {}
+        }
+        if self.route.websocket {
+            fields.push("Connection", "Upgrade");
+            fields.push("Upgrade", "websocket");
+        }
+        let query = self.target.query.as_ref().map(|q| format!("?{q}")).unwrap_or_default();
+        let mut head =
+            format!("{} {}{query} HTTP/1.1\r\n", self.head.method, self.route.path).into_bytes();
+        fields.write_to(&mut head);
+        head
     }
-    // Framing is said anew, as it was understood.
-    let said = fields.first("content-length").is_some();
-    fields.remove("content-length");
-    match exchange.length {
-        Length::Exact(length) if said => fields.push("Content-Length", length.to_string()),
-        Length::Chunked => fields.push("Transfer-Encoding", "chunked"),
-        _ => {}
-    }
-    if exchange.websocket {
-        fields.push("Connection", "Upgrade");
-        fields.push("Upgrade", "websocket");
-    }
-    let query = exchange.target.query.as_ref().map(|q| format!("?{q}")).unwrap_or_default();
-    let mut head = format!("{} {}{query} HTTP/1.1\r\n", exchange.head.method, exchange.route.path)
-        .into_bytes();
-    fields.write_to(&mut head);
-    head
 }

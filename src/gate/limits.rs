@@ -40,7 +40,7 @@ pub(crate) const LINGER_BYTES: usize = 1 << 20;
 pub(crate) const SERVICE_IDLE: Duration = Duration::from_secs(30);
 
 /// How many of those there are for each service.
-pub(crate) const SERVICE_IDLE_COUNT: usize = 64;
+pub(crate) const SERVICE_IDLE_COUNT: usize = 512;
 
 /// On SIGTERM, requests in flight get so long to finish.
 pub(crate) const DRAIN: Duration = Duration::from_secs(9);
@@ -66,14 +66,23 @@ pub(crate) const OWN_BODY_BYTES: u64 = 1 << 20;
 /// The same for a tunnel, whose frames are small and whose number is large.
 pub(crate) const TUNNEL_BYTES: usize = 8 << 10;
 
-/// Stack of a worker: a TLS handshake with a hybrid key exchange and its parsing stay under half of it.
+/// Steps of an exchange, each of [`RELAY_BYTES`] at most, before others have their turn.
+pub(crate) const RELAY_STEPS: usize = 16;
+
+/// Stack of a thread: a TLS handshake with a hybrid key exchange and its parsing stay under half of it.
 pub(crate) const STACK_BYTES: usize = 256 << 10;
 
-/// Workers on all ports together: each holds one exchange in flight. Beyond, requests get 503.
-pub(crate) const WORKERS: usize = 2_048;
+/// Threads that wait for something: each carries a WebSocket, hashes a password or looks for a service.
+/// Beyond, requests that need one get 503.
+pub(crate) const THREADS: usize = 2_048;
 
-/// Workers that wait for the next event on one port before the surplus goes home.
-pub(crate) const SPARE_WORKERS: usize = 4;
+/// Requests on their way at once; beyond, they get 503. Each may hold a hundred kilobytes if its client
+/// reads nothing, and all together have an eighth of the machine's memory.
+pub(crate) fn exchanges() -> usize {
+    let info = rustix::system::sysinfo();
+    let memory = info.totalram.saturating_mul(info.mem_unit.into());
+    usize::try_from(memory / 8 / (100 << 10)).unwrap_or(usize::MAX).clamp(64, 16_384)
+}
 
 /// Connections accepted before whoever is inside gets a turn.
 pub(crate) const ACCEPTED_AT_ONCE: usize = 64;

@@ -6,6 +6,7 @@
 //! tells a connection's life on a page.
 
 mod bind;
+mod client_stream;
 mod connection;
 mod credentials;
 mod download;
@@ -18,6 +19,7 @@ mod listen;
 mod outbox;
 mod parked;
 mod policy;
+mod port;
 mod record;
 mod refusal;
 mod relay;
@@ -25,11 +27,14 @@ mod reply;
 mod route;
 mod serve;
 mod service;
+mod service_stream;
 mod stream;
+mod tally;
 mod target;
 mod tls;
 mod tunnel;
 mod upload;
+mod watched;
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
@@ -43,14 +48,17 @@ use rustls::{ServerConfig, ServerConnection};
 pub use bind::Bound;
 pub use listen::Open;
 
+use self::client_stream::ClientStream;
 use self::connection::{Connection, Next, Phase};
 use self::credentials::Guard;
-use self::forward::Buffers;
+use self::forward::{Buffers, Exchange, Side, Start};
 use self::head::{HeadBuffer, Malformed, RequestHead};
+use self::relay::{Progress, Relay};
 use self::reply::Reply;
 use self::route::Routes;
 use self::service::Service;
-use self::stream::{ClientStream, write_all};
+use self::stream::write_all;
+use self::tally::Tally;
 use crate::config::{Config, Listen, ServiceAddress};
 use crate::license::Standing;
 use crate::live::Live;
@@ -67,6 +75,8 @@ pub struct Gate {
     routes: Routes,
     guard: Guard,
     log: Log,
+    /// Requests that have been let in and are not answered yet.
+    exchanges: Arc<Tally>,
     /// Set on the way down: every answer is the last of its connection.
     draining: AtomicBool,
 }
@@ -89,6 +99,7 @@ impl Gate {
                 .map_err(|e| format!("cannot set up TLS: {e}"))?,
             routes: Routes::new(&config, Arc::new(own)),
             guard: Guard::new()?,
+            exchanges: Tally::new(limits::exchanges()),
             draining: AtomicBool::new(false),
             config,
             rules,
@@ -118,58 +129,166 @@ impl Gate {
         } else {
             (ClientStream::plain(tcp), Phase::Head, now + limits::IDLE)
         };
-        Ok(Connection { stream, peer, phase, head: HeadBuffer::default(), deadline })
+        Ok(Connection { stream, peer, phase, head: HeadBuffer::default(), deadline, gone: false })
     }
 
     /// One connection's life: handshake, then request after request, each judged and answered, until
-    /// one side has had enough. Returns whenever it is the client's turn.
-    ///
-    /// `has_place` is false when every worker is taken: then nothing may be started that waits.
+    /// one side has had enough. Returns whenever nothing can be done before somebody else does
+    /// something; only with `may_wait` does it wait itself, for a password to be hashed or a service to
+    /// be found, and it carries a WebSocket to its end.
     fn advance(
         &self,
         connection: &mut Connection,
         listen: &Listen,
         buffers: &mut Buffers,
-        has_place: bool,
+        may_wait: bool,
     ) -> Next {
         loop {
-            match connection.phase {
-                Phase::Handshake => match connection.stream.try_handshake() {
-                    Ok(()) => connection.expect_request(),
-                    Err(e) if e.kind() == ErrorKind::WouldBlock => return Next::Park,
-                    Err(e) if e.kind() == ErrorKind::Unsupported => {
-                        self.answer_plain_http(connection, listen);
+            // Taken out, for most of what happens leads to another phase.
+            let next = match std::mem::replace(&mut connection.phase, Phase::Head) {
+                Phase::Handshake => self.shake_hands(connection, listen),
+                Phase::Head => self.hear_request(connection, listen),
+                Phase::Asked(head) => self.serve(connection, listen, head, may_wait),
+                Phase::Admitted(exchange) => self.start(connection, exchange, may_wait),
+                Phase::Relay(relay) => self.relay(connection, relay, buffers, may_wait),
+                Phase::Refused => {
+                    connection.phase = Phase::Refused;
+                    match connection.refuse_stream() {
+                        Ok(true) => None,
+                        Ok(false) => Some(Next::Park),
+                        Err(_) => Some(Next::Gone),
                     }
-                    Err(_) => return Next::Gone,
-                },
-                Phase::Head => match connection.head.request() {
-                    Ok(Some(head)) => {
-                        if !has_place {
-                            let busy =
-                                Reply::error(None, 503, "every worker is busy, try again soon");
-                            self.reply(connection, &head, &busy.with("Retry-After", "1"), true);
-                            continue;
-                        }
-                        match self.serve(connection, listen, head, buffers) {
-                            Next::Gone => return Next::Gone,
-                            Next::Park if connection.is_waiting() => return Next::Park,
-                            Next::Park => {}
-                        }
-                    }
-                    Ok(None) => match connection.read_head() {
-                        Ok(true) => {}
-                        Ok(false) => return Next::Park,
-                        Err(_) => return Next::Gone,
-                    },
-                    Err(malformed) => self.refuse_malformed(connection, listen, malformed),
-                },
-                Phase::Refused => match connection.refuse_stream() {
-                    Ok(true) => {}
-                    Ok(false) => return Next::Park,
-                    Err(_) => return Next::Gone,
-                },
-                Phase::Linger(end) => return connection.hear_out(end),
+                }
+                Phase::Linger(end) => {
+                    connection.phase = Phase::Linger(end);
+                    Some(connection.hear_out(end))
+                }
+            };
+            if let Some(next) = next {
+                return next;
             }
+        }
+    }
+
+    // Each of these does what a phase is for, and sets the next one; `None` to go on with it.
+
+    fn shake_hands(&self, connection: &mut Connection, listen: &Listen) -> Option<Next> {
+        match connection.stream.try_handshake() {
+            Ok(()) => connection.expect_request(),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                connection.phase = Phase::Handshake;
+                return Some(Next::Park);
+            }
+            Err(e) if e.kind() == ErrorKind::Unsupported => {
+                self.answer_plain_http(connection, listen);
+            }
+            Err(_) => return Some(Next::Gone),
+        }
+        None
+    }
+
+    fn hear_request(&self, connection: &mut Connection, listen: &Listen) -> Option<Next> {
+        match connection.head.request() {
+            Ok(Some(head)) => connection.phase = Phase::Asked(head),
+            Ok(None) => match connection.read_head() {
+                Ok(true) => {}
+                Ok(false) => return Some(Next::Park),
+                Err(_) => return Some(Next::Gone),
+            },
+            Err(malformed) => self.refuse_malformed(connection, listen, malformed),
+        }
+        None
+    }
+
+    fn start(
+        &self,
+        connection: &mut Connection,
+        exchange: Box<Exchange>,
+        may_wait: bool,
+    ) -> Option<Next> {
+        match exchange.start(may_wait) {
+            Start::Relay(relay) => {
+                connection.deadline = Instant::now() + relay.patience();
+                connection.phase = Phase::Relay(relay);
+                None
+            }
+            Start::Later(exchange) => {
+                connection.phase = Phase::Admitted(exchange);
+                Some(Next::Detach)
+            }
+            Start::Failed(exchange, ending) => self.settle(connection, *exchange, ending),
+        }
+    }
+
+    fn relay(
+        &self,
+        connection: &mut Connection,
+        mut relay: Box<Relay>,
+        buffers: &mut Buffers,
+        may_wait: bool,
+    ) -> Option<Next> {
+        if connection.gone {
+            let ending = forward::Ending::Cut("the client went away".to_owned());
+            return self.settle(connection, *relay.into_exchange(), ending);
+        }
+        let mut side = Side::of(connection, buffers);
+        let progress = if may_wait && relay.is_websocket() {
+            Progress::Ended(relay.run(&mut side))
+        } else {
+            relay.advance(&mut side)
+        };
+        let next = match progress {
+            Progress::Ended(ending) if relay.deserves_another(&ending) => {
+                let mut exchange = relay.into_exchange();
+                exchange.needs_fresh = true;
+                connection.phase = Phase::Admitted(exchange);
+                return None;
+            }
+            Progress::Ended(ending) => {
+                return self.settle(connection, *relay.into_exchange(), ending);
+            }
+            Progress::Waits(false) => Next::Park,
+            Progress::Waits(true) => {
+                connection.deadline = Instant::now() + relay.patience();
+                Next::Park
+            }
+            Progress::Pauses => {
+                connection.deadline = Instant::now() + relay.patience();
+                Next::Pause
+            }
+            // A WebSocket is asked for on a thread that may wait.
+            Progress::Tunnel => Next::Gone,
+        };
+        connection.phase = Phase::Relay(relay);
+        Some(next)
+    }
+
+    /// Nothing has happened on `connection` for too long.
+    fn expire(&self, connection: &mut Connection) -> Next {
+        match std::mem::replace(&mut connection.phase, Phase::Head) {
+            Phase::Relay(relay) => {
+                let ending = relay.out_of_patience();
+                self.settle(connection, *relay.into_exchange(), ending).unwrap_or(Next::Park)
+            }
+            phase => {
+                connection.phase = phase;
+                connection.dismiss();
+                Next::Gone
+            }
+        }
+    }
+
+    /// There is no thread left that could wait for what `connection` asks.
+    fn turn_away(&self, connection: &mut Connection) {
+        let busy = "every worker is busy, try again soon";
+        match std::mem::replace(&mut connection.phase, Phase::Head) {
+            Phase::Asked(head) => self.reply(connection, &head, &Reply::busy(busy), true),
+            Phase::Admitted(exchange) => {
+                let ending = forward::Ending::Failed(503, busy.to_owned());
+                // What follows is said by the connection itself.
+                let _ = self.settle(connection, *exchange, ending);
+            }
+            phase => connection.phase = phase,
         }
     }
 

@@ -44,7 +44,9 @@ impl Outbox {
     }
 
     /// What has not been sent.
-    pub(super) fn into_rest(mut self) -> Vec<u8> {
-        self.bytes.split_off(self.sent)
+    pub(super) fn take_rest(&mut self) -> Vec<u8> {
+        let rest = self.bytes.split_off(self.sent);
+        self.clear();
+        rest
     }
 }

@@ -1,46 +1,153 @@
-//! Connections that wait for their client: no thread, no buffer, a deadline each.
+//! Connections that wait for an event: no thread, no buffer, a deadline each.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Instant;
 
-use super::connection::Connection;
+use super::connection::{Connection, Phase};
+use super::stream::Duplex as _;
 
-/// The waiting connections of one port, by the token that epoll reports.
+/// What an event says.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Event {
+    /// The client's socket has changed…
+    pub(super) client: bool,
+    /// …and will bring no more…
+    pub(super) client_ending: bool,
+    /// …and takes no more either.
+    pub(super) client_gone: bool,
+    pub(super) service: bool,
+    pub(super) service_ending: bool,
+}
+
+/// The connections of one port, by the token that epoll reports.
 #[derive(Default)]
 pub(super) struct Parked {
-    connections: HashMap<u64, Connection>,
+    slots: HashMap<u64, Slot>,
     last: u64,
 }
 
+enum Slot {
+    Here(Box<Connection>),
+    /// Somebody works on it; what has happened meanwhile, if anything.
+    Out(Option<Event>),
+}
+
 impl Parked {
-    /// A token never given out before.
+    /// A token never given out before, for a connection that is being worked on.
     pub(super) fn token(&mut self) -> u64 {
         self.last += 1;
+        self.slots.insert(self.last, Slot::Out(None));
         self.last
     }
 
-    pub(super) fn put(&mut self, token: u64, connection: Connection) {
-        self.connections.insert(token, connection);
+    /// Hands out the connection to which something has happened, or keeps the news for whoever has it.
+    pub(super) fn take(&mut self, token: u64, event: Event) -> Option<Box<Connection>> {
+        let slot = self.slots.get_mut(&token)?;
+        match std::mem::replace(slot, Slot::Out(None)) {
+            Slot::Here(mut connection) => {
+                connection.hear(event);
+                Some(connection)
+            }
+            Slot::Out(news) => {
+                *slot = Slot::Out(Some(news.unwrap_or_default().and(event)));
+                None
+            }
+        }
     }
 
-    pub(super) fn take(&mut self, token: u64) -> Option<Connection> {
-        self.connections.remove(&token)
+    /// Puts a connection back, or returns it if something has happened to it meanwhile.
+    pub(super) fn put(
+        &mut self,
+        token: u64,
+        mut connection: Box<Connection>,
+    ) -> Option<Box<Connection>> {
+        match self.slots.entry(token) {
+            Entry::Occupied(mut slot) => match slot.get() {
+                Slot::Out(Some(event)) => {
+                    connection.hear(*event);
+                    slot.insert(Slot::Out(None));
+                    Some(connection)
+                }
+                _ => {
+                    slot.insert(Slot::Here(connection));
+                    None
+                }
+            },
+            Entry::Vacant(_) => None,
+        }
     }
 
-    pub(super) fn take_all(&mut self) -> Vec<Connection> {
-        self.connections.drain().map(|(_, connection)| connection).collect()
+    /// It is closed.
+    pub(super) fn forget(&mut self, token: u64) {
+        self.slots.remove(&token);
     }
 
-    /// Those whose time is up.
-    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<Connection> {
-        self.connections.extract_if(|_, c| c.deadline <= now).map(|(_, c)| c).collect()
+    /// Hands out all for whom nobody works.
+    pub(super) fn take_unserved(&mut self) -> Vec<(u64, Box<Connection>)> {
+        self.take_those(|connection| !connection.is_served())
     }
 
-    /// The `count` whose time would be up first, to make room.
-    pub(super) fn take_oldest(&mut self, count: usize) -> Vec<Connection> {
-        let mut by_deadline: Vec<(Instant, u64)> =
-            self.connections.iter().map(|(token, c)| (c.deadline, *token)).collect();
-        by_deadline.sort_unstable();
-        by_deadline.iter().take(count).filter_map(|(_, token)| self.take(*token)).collect()
+    /// Hands out those whose time is up.
+    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<(u64, Box<Connection>)> {
+        self.take_those(|connection| connection.deadline <= now)
+    }
+
+    /// Hands out the `count` unserved whose time would be up first, to make room.
+    pub(super) fn take_oldest(&mut self, count: usize) -> Vec<(u64, Box<Connection>)> {
+        let mut deadlines: Vec<(Instant, u64)> = self
+            .slots
+            .iter()
+            .filter_map(|(token, slot)| match slot {
+                Slot::Here(c) if !c.is_served() => Some((c.deadline, *token)),
+                _ => None,
+            })
+            .collect();
+        deadlines.sort_unstable();
+        deadlines
+            .iter()
+            .take(count)
+            .filter_map(|(_, token)| Some((*token, self.take(*token, Event::default())?)))
+            .collect()
+    }
+
+    fn take_those(&mut self, fits: impl Fn(&Connection) -> bool) -> Vec<(u64, Box<Connection>)> {
+        let fitting: Vec<u64> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| matches!(slot, Slot::Here(c) if fits(c)))
+            .map(|(token, _)| *token)
+            .collect();
+        fitting
+            .into_iter()
+            .filter_map(|token| Some((token, self.take(token, Event::default())?)))
+            .collect()
+    }
+}
+
+impl Event {
+    fn and(self, later: Event) -> Event {
+        Event {
+            client: self.client | later.client,
+            client_ending: self.client_ending | later.client_ending,
+            client_gone: self.client_gone | later.client_gone,
+            service: self.service | later.service,
+            service_ending: self.service_ending | later.service_ending,
+        }
+    }
+}
+
+impl Connection {
+    /// Takes note of what has happened.
+    fn hear(&mut self, event: Event) {
+        if event.client {
+            self.stream.note_readable(event.client_ending);
+        }
+        self.gone |= event.client_gone;
+        if event.service
+            && let Phase::Relay(relay) = &mut self.phase
+        {
+            relay.note_service(event.service_ending);
+        }
     }
 }

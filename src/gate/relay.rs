@@ -1,34 +1,50 @@
 //! Both directions of one exchange, streamed through bounded buffers.
 //!
-//! One thread serves both, so an answer that comes while the upload still runs reaches the client, and
-//! neither side can make the other wait for ever.
+//! Whoever has the connection moves both, so an answer that comes while the upload still runs reaches
+//! the client, and neither side can make the other wait for ever. Nothing here waits, except for
+//! WebSockets, which have a thread of their own.
 
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
 use super::download::{Asked, Download, Taken};
-use super::forward::{Buffers, Ending, Exchange};
+use super::forward::{Buffers, Ending, Exchange, Side};
 use super::limits;
-use super::stream::{Duplex, ServiceStream, wait};
+use super::service_stream::ServiceStream;
+use super::stream::{Duplex as _, wait};
 use super::tunnel;
 use super::upload::Upload;
 
-/// The state of an exchange.
-pub(super) struct Relay<'a, 'b> {
-    exchange: &'a mut Exchange<'b>,
+/// An exchange and how far it is.
+pub(crate) struct Relay {
+    exchange: Box<Exchange>,
     service: ServiceStream,
+    /// The connection to the service has served others before.
+    reused: bool,
+    /// It can serve others afterwards.
+    reusable: bool,
     upload: Upload,
     download: Download,
-    /// What the last poll said; cleared when a read would block.
-    client_readable: bool,
-    service_readable: bool,
+}
+
+/// What came of moving what could be moved.
+#[must_use]
+pub(super) enum Progress {
+    /// Nothing more moves before one of the sides does; true if something did.
+    Waits(bool),
+    /// There is more, and others have waited long enough.
+    Pauses,
+    /// Both sides have agreed on a WebSocket.
+    Tunnel,
+    Ended(Ending),
 }
 
 /// Why a relay stops.
 enum Stop {
-    /// Both sides have agreed on a WebSocket.
     Tunnel,
     End(Ending),
 }
@@ -39,89 +55,134 @@ impl From<Ending> for Stop {
     }
 }
 
-impl<'a, 'b> Relay<'a, 'b> {
-    /// `head` is the request head as the service gets it.
-    pub(super) fn new(
-        exchange: &'a mut Exchange<'b>,
-        service: ServiceStream,
-        head: &[u8],
-    ) -> Relay<'a, 'b> {
+impl Relay {
+    pub(super) fn new(exchange: Box<Exchange>, service: ServiceStream, reused: bool) -> Relay {
         Relay {
-            service,
-            upload: Upload::new(head, exchange.length),
+            upload: Upload::new(&exchange.request_head(), exchange.length),
             download: Download::new(exchange.close),
-            client_readable: true,
-            service_readable: false,
             exchange,
+            service,
+            reused,
+            reusable: false,
         }
     }
 
-    /// Relays until the answer is out, or until it can't be.
-    pub(super) fn run(mut self) -> Ending {
-        if let Err(ending) = self.take_arrived() {
-            return ending;
+    /// Moves what can be moved without waiting.
+    pub(super) fn advance(&mut self, side: &mut Side<'_>) -> Progress {
+        if let Err(ending) = self.take_arrived(side) {
+            return Progress::Ended(ending);
         }
+        let mut moved = false;
+        for _ in 0..limits::RELAY_STEPS {
+            match self.step(side) {
+                Ok(true) if !self.download.wants_more() && !self.download.is_waiting() => {
+                    return Progress::Ended(self.finish());
+                }
+                Ok(true) => moved = true,
+                Ok(false) => return Progress::Waits(moved),
+                Err(Stop::Tunnel) => return Progress::Tunnel,
+                Err(Stop::End(ending)) => return Progress::Ended(ending),
+            }
+        }
+        Progress::Pauses
+    }
+
+    /// Relays until the end, waiting on this thread.
+    pub(super) fn run(&mut self, side: &mut Side<'_>) -> Ending {
         let mut deadline = Instant::now() + self.patience();
         loop {
-            match self.step() {
-                Ok(true) if !self.download.wants_more() && !self.download.is_waiting() => {
-                    return self.finish();
+            match self.advance(side) {
+                Progress::Waits(moved) => {
+                    if moved {
+                        deadline = Instant::now() + self.patience();
+                    }
+                    match self.wait(side, deadline) {
+                        Ok(true) => {}
+                        Ok(false) => return self.out_of_patience(),
+                        Err(e) => return client_gone(&e),
+                    }
                 }
-                Ok(true) => deadline = Instant::now() + self.patience(),
-                Ok(false) => match self.wait(deadline) {
-                    Ok(true) => {}
-                    Ok(false) => return self.out_of_patience(),
-                    Err(e) => return Ending::Cut(format!("the client went away: {e}")),
-                },
-                Err(Stop::Tunnel) => return self.into_tunnel(),
-                Err(Stop::End(ending)) => return ending,
+                Progress::Pauses => deadline = Instant::now() + self.patience(),
+                Progress::Tunnel => return self.tunnel(side),
+                Progress::Ended(ending) => return ending,
             }
         }
     }
 
-    /// Moves what can be moved without waiting; true if anything did.
-    fn step(&mut self) -> Result<bool, Stop> {
+    /// The exchange, to be tried once more with a fresh connection or to be put on record. The
+    /// connection to the service is kept, if it can be.
+    pub(super) fn into_exchange(self) -> Box<Exchange> {
+        if self.reusable {
+            self.exchange.route.service.keep(self.service);
+        }
+        self.exchange
+    }
+
+    /// True if `ending` may be the fault of a connection that was kept too long.
+    pub(super) fn deserves_another(&self, ending: &Ending) -> bool {
+        self.reused && matches!(ending, Ending::Failed(502, _))
+    }
+
+    /// Has `epoll` tell of the service under `token`.
+    pub(super) fn report_service(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
+        self.service.report(epoll, token, self.upload.is_waiting())
+    }
+
+    /// The service can be read; `ending` if it will say no more.
+    pub(super) fn note_service(&mut self, ending: bool) {
+        self.service.note_readable(ending);
+    }
+
+    /// It will be a tunnel, if both sides agree.
+    pub(super) fn is_websocket(&self) -> bool {
+        self.exchange.route.websocket
+    }
+
+    /// Bytes wait for the client to take them.
+    pub(super) fn waits_to_write_to_client(&self) -> bool {
+        self.download.is_waiting()
+    }
+
+    /// Moves once in each direction; true if anything did.
+    fn step(&mut self, side: &mut Side<'_>) -> Result<bool, Stop> {
         let mut moved = false;
         if self.download.is_waiting() {
-            moved |= self.download.send(self.exchange.client).map_err(|e| client_gone(&e))?;
-        } else if self.service_readable && self.download.wants_more() {
-            moved |= self.read_service()?;
+            moved |= self.download.send(side.client).map_err(|e| client_gone(&e))?;
+        } else if self.download.wants_more() {
+            moved |= self.read_service(side)?;
         }
         if self.upload.is_waiting() {
             moved |= self.upload.send(&mut self.service);
-        } else if self.client_readable && self.upload.wants_more() {
-            moved |= self.read_client()?;
+        } else if self.upload.wants_more() {
+            moved |= self.read_client(side)?;
         }
         Ok(moved)
     }
 
     /// The bytes that came with the head; what is not body stays for the next request.
-    fn take_arrived(&mut self) -> Result<(), Ending> {
-        if self.upload.is_complete() || self.exchange.arrived.is_empty() {
+    fn take_arrived(&mut self, side: &mut Side<'_>) -> Result<(), Ending> {
+        if self.upload.is_complete() || side.arrived.is_empty() {
             return Ok(());
         }
-        let arrived = self.exchange.arrived.take_rest();
-        self.take_upload(&arrived)
+        let arrived = side.arrived.take_rest();
+        self.take_upload(&arrived, side)
     }
 
-    fn read_client(&mut self) -> Result<bool, Stop> {
-        let mut raw = std::mem::take(&mut self.exchange.buffers.raw);
+    fn read_client(&mut self, side: &mut Side<'_>) -> Result<bool, Stop> {
+        let mut raw = std::mem::take(&mut side.buffers.raw);
         raw.resize(limits::RELAY_BYTES, 0);
-        let moved = match self.exchange.client.try_read(&mut raw) {
+        let moved = match side.client.try_read(&mut raw) {
             Ok(0) => Err(client_gone(&ErrorKind::UnexpectedEof.into())),
-            Ok(n) => self.take_upload(raw.get(..n).unwrap_or_default()).map(|()| true),
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                self.client_readable = false;
-                Ok(false)
-            }
+            Ok(n) => self.take_upload(raw.get(..n).unwrap_or_default(), side).map(|()| true),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(false),
             Err(e) => Err(client_gone(&e)),
         };
-        self.exchange.buffers.raw = raw;
+        side.buffers.raw = raw;
         Ok(moved?)
     }
 
-    fn take_upload(&mut self, arrived: &[u8]) -> Result<(), Ending> {
-        let taken = self.upload.take(arrived, &mut self.exchange.buffers.content);
+    fn take_upload(&mut self, arrived: &[u8], side: &mut Side<'_>) -> Result<(), Ending> {
+        let taken = self.upload.take(arrived, &mut side.buffers.content);
         let taken = taken.map_err(|reason| {
             if self.download.has_begun() {
                 Ending::Cut(reason.to_owned())
@@ -129,38 +190,35 @@ impl<'a, 'b> Relay<'a, 'b> {
                 Ending::Failed(400, reason.to_owned())
             }
         })?;
-        self.exchange.record.received += self.exchange.buffers.content.len() as u64;
-        self.exchange.arrived.extend(arrived.get(taken..).unwrap_or_default());
+        self.exchange.record.received += side.buffers.content.len() as u64;
+        side.arrived.extend(arrived.get(taken..).unwrap_or_default());
         Ok(())
     }
 
-    fn read_service(&mut self) -> Result<bool, Stop> {
-        let mut raw = std::mem::take(&mut self.exchange.buffers.raw);
+    fn read_service(&mut self, side: &mut Side<'_>) -> Result<bool, Stop> {
+        let mut raw = std::mem::take(&mut side.buffers.raw);
         raw.resize(limits::RELAY_BYTES, 0);
         let moved = match self.service.try_read(&mut raw) {
             Ok(0) => self.service_ended("it hung up").map_err(Stop::from),
-            Ok(n) => self.take_download(raw.get(..n).unwrap_or_default()),
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                self.service_readable = false;
-                Ok(false)
-            }
+            Ok(n) => self.take_download(raw.get(..n).unwrap_or_default(), side),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(false),
             Err(e) => Err(self.service_failed(&e.to_string()).into()),
         };
-        self.exchange.buffers.raw = raw;
+        side.buffers.raw = raw;
         moved
     }
 
-    fn take_download(&mut self, arrived: &[u8]) -> Result<bool, Stop> {
+    fn take_download(&mut self, arrived: &[u8], side: &mut Side<'_>) -> Result<bool, Stop> {
         let asked = Asked {
-            head: self.exchange.head,
-            websocket: self.exchange.websocket,
+            head: &self.exchange.head,
+            websocket: self.exchange.route.websocket,
             complete: self.upload.is_complete(),
         };
-        match self.download.take(arrived, asked, &mut self.exchange.buffers.content) {
+        match self.download.take(arrived, asked, &mut side.buffers.content) {
             Ok(Taken::Interim) => Ok(true),
             Ok(Taken::Answer(status)) => {
                 self.exchange.record.status = status;
-                self.exchange.record.sent += self.exchange.buffers.content.len() as u64;
+                self.exchange.record.sent += side.buffers.content.len() as u64;
                 Ok(true)
             }
             Ok(Taken::Switched) => {
@@ -185,7 +243,7 @@ impl<'a, 'b> Relay<'a, 'b> {
     }
 
     /// Waits for whatever the next step needs; false when `deadline` has passed.
-    fn wait(&mut self, deadline: Instant) -> io::Result<bool> {
+    fn wait(&mut self, side: &mut Side<'_>, deadline: Instant) -> io::Result<bool> {
         // The client is always asked for something (urgent data, which it never sends), so that the
         // kernel tells when it has hung up altogether.
         let (mut client, mut service) = (PollFlags::PRI, PollFlags::empty());
@@ -199,15 +257,18 @@ impl<'a, 'b> Relay<'a, 'b> {
         } else if self.upload.wants_more() {
             client |= PollFlags::IN;
         }
-        let interests =
-            [(self.exchange.client.descriptor(), client), (self.service.descriptor(), service)];
+        let interests = [(side.client.descriptor(), client), (self.service.descriptor(), service)];
         let Some([client, service]) = wait(interests, deadline)? else { return Ok(false) };
         let ended = PollFlags::ERR | PollFlags::HUP;
         if client.intersects(ended) && !client.intersects(PollFlags::IN | PollFlags::OUT) {
             return Err(ErrorKind::ConnectionAborted.into());
         }
-        self.client_readable |= client.intersects(PollFlags::IN);
-        self.service_readable |= service.intersects(PollFlags::IN | ended);
+        if client.intersects(PollFlags::IN) {
+            side.client.note_readable(false);
+        }
+        if service.intersects(PollFlags::IN | ended) {
+            self.service.note_readable(false);
+        }
         Ok(true)
     }
 
@@ -216,7 +277,7 @@ impl<'a, 'b> Relay<'a, 'b> {
     }
 
     /// How long nothing may move, by whose turn it is.
-    fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         if self.download.is_waiting() || self.waits_for_client() {
             limits::BODY_PROGRESS
         } else {
@@ -224,7 +285,8 @@ impl<'a, 'b> Relay<'a, 'b> {
         }
     }
 
-    fn out_of_patience(self) -> Ending {
+    /// What it ends with if nothing has moved for so long.
+    pub(super) fn out_of_patience(&self) -> Ending {
         let name = &self.exchange.route.service.name;
         if self.download.has_begun() {
             Ending::Cut("nothing moved for too long".to_owned())
@@ -235,21 +297,20 @@ impl<'a, 'b> Relay<'a, 'b> {
         }
     }
 
-    fn finish(self) -> Ending {
+    /// The answer is out.
+    fn finish(&mut self) -> Ending {
         let delivered = self.upload.is_delivered();
-        if self.download.reusable && delivered {
-            self.exchange.route.service.keep(self.service);
-        }
+        self.reusable = self.download.reusable && delivered;
         if self.download.close || !delivered { Ending::Close } else { Ending::KeepAlive }
     }
 
-    fn into_tunnel(mut self) -> Ending {
-        let to_client = self.download.into_tunnel();
-        let to_service = self.exchange.arrived.take_rest();
+    fn tunnel(&mut self, side: &mut Side<'_>) -> Ending {
+        let to_client = self.download.take_unsent();
+        let to_service = side.arrived.take_rest();
         // A tunnel lives long and has buffers of its own.
-        *self.exchange.buffers = Buffers::default();
-        let record = &mut *self.exchange.record;
-        tunnel::run(self.exchange.client, &mut self.service, to_service, to_client, record)
+        *side.buffers = Buffers::default();
+        let record = &mut self.exchange.record;
+        tunnel::run(side.client, &mut self.service, to_service, to_client, record)
     }
 }
 

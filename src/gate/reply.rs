@@ -31,6 +31,11 @@ impl Reply {
         Reply { status, content_type: "application/json", body, fields: Vec::new() }
     }
 
+    /// Too much is being asked at this moment.
+    pub(crate) fn busy(reason: &str) -> Reply {
+        Reply::error(None, 503, reason).with("Retry-After", "1")
+    }
+
     /// An answer whose JSON is written elsewhere.
     pub(crate) fn json(status: u16, body: String) -> Reply {
         Reply { status, content_type: "application/json", body, fields: Vec::new() }

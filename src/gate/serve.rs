@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 
-use super::connection::{Connection, Next};
+use super::connection::{Connection, Next, Phase};
 use super::credentials::{Expected, Outcome};
-use super::forward::{self, Admitted, Buffers, Ending, Exchange};
+use super::forward::{Admitted, Ending, Exchange};
 use super::framing::{self, Length};
 use super::head::{Malformed, RequestHead};
 use super::policy::{self, Against, Area, Judgement, PasswordKind, Situation};
@@ -34,6 +34,8 @@ enum Decision {
     /// The same, said in a stream that is accepted for that, with these bytes.
     RefuseStream(Vec<u8>),
     Forward(Admitted),
+    /// To know takes waiting: the password has to be hashed.
+    Detach,
 }
 
 /// What is known of a request that could be read.
@@ -46,34 +48,128 @@ struct Asked {
 }
 
 impl Gate {
-    /// One request: judged, then refused, redirected or forwarded; one line in the log.
+    /// One request: judged, then refused, redirected or let in.
     pub(super) fn serve(
         &self,
         connection: &mut Connection,
         listen: &Listen,
         head: RequestHead,
-        buffers: &mut Buffers,
-    ) -> Next {
+        may_wait: bool,
+    ) -> Option<Next> {
         let mut record = Record::new(connection.peer.ip(), listen.tls, &head);
-        let next = match self.understand(head) {
-            Ok(asked) => {
-                record.path.clone_from(&asked.target.path);
-                self.answer(connection, listen, &asked, buffers, &mut record)
-            }
-            Err((head, malformed)) if !self.is_silent(listen) => {
-                record.status = malformed.status;
-                self.reply(connection, &head, &Reply::malformed(malformed), true);
-                Next::Park
-            }
-            Err(_) => {
-                connection.hang_up();
-                Next::Park
+        let asked = match self.understand(head) {
+            Ok(asked) => asked,
+            Err((head, malformed)) => {
+                if self.is_silent(listen) {
+                    connection.hang_up();
+                } else {
+                    record.status = malformed.status;
+                    self.reply(connection, &head, &Reply::malformed(malformed), true);
+                }
+                self.put_on_record(&record);
+                return None;
             }
         };
-        if self.config.access_log {
-            self.log.access(&record);
+        record.path.clone_from(&asked.target.path);
+        let route = self.routes.find(listen.serves, &asked.target, asked.websocket);
+        match self.decide(connection, listen, &asked, route.as_ref(), may_wait) {
+            Decision::Detach => {
+                connection.phase = Phase::Asked(asked.head);
+                return Some(Next::Detach);
+            }
+            Decision::Forward(admitted) => {
+                let Some(route) = route else { return Some(Next::Gone) }; // forwards nothing without
+                if route.websocket && !may_wait {
+                    connection.phase = Phase::Asked(asked.head); // it will have a thread of its own
+                    return Some(Next::Detach);
+                }
+                let Some(place) = self.exchanges.take() else {
+                    record.status = 503;
+                    let busy = Reply::busy("too many requests are on their way, try again soon");
+                    self.reply(connection, &asked.head, &busy, true);
+                    self.put_on_record(&record);
+                    return None;
+                };
+                record.service.clone_from(&route.service.name);
+                connection.phase = Phase::Admitted(Box::new(Exchange {
+                    head: asked.head,
+                    target: asked.target,
+                    route,
+                    length: asked.length,
+                    peer: connection.peer.ip().to_canonical(),
+                    tls: listen.tls,
+                    close: asked.close,
+                    record,
+                    admitted,
+                    needs_fresh: false,
+                    _place: place,
+                }));
+                return None;
+            }
+            Decision::Silence => connection.hang_up(),
+            Decision::Answer { reply, close } => {
+                (record.status, record.sent) = (reply.status, reply.length());
+                self.reply(connection, &asked.head, &reply, close);
+            }
+            Decision::RefuseJob => {
+                let reply = refusal::of_job();
+                (record.status, record.sent) = (reply.status, reply.length());
+                refusal::REMARK.clone_into(&mut record.remark);
+                let close = asked.close || asked.length != Length::Exact(0);
+                self.reply(connection, &asked.head, &reply, close);
+            }
+            Decision::RefuseStream(acceptance) => {
+                record.status = 101;
+                refusal::REMARK.clone_into(&mut record.remark);
+                self.send(connection, &acceptance, false);
+                connection.expect_first_words();
+            }
         }
+        self.put_on_record(&record);
+        None
+    }
+
+    /// An exchange has ended: what its client gets to know, and the log.
+    pub(super) fn settle(
+        &self,
+        connection: &mut Connection,
+        exchange: Exchange,
+        ending: Ending,
+    ) -> Option<Next> {
+        let Exchange { head, target, route, length, mut record, .. } = exchange;
+        let mut next = None;
+        match ending {
+            Ending::KeepAlive => connection.expect_request(),
+            Ending::Close => connection.hang_up(),
+            Ending::Cut(why) => {
+                record.remark = why;
+                // Without an orderly end, so that half an answer is not taken for a whole one.
+                let _ = set_socket_linger(connection.stream.descriptor(), Some(Duration::ZERO));
+                next = Some(Next::Gone);
+            }
+            Ending::Failed(status, why) => {
+                record.status = status;
+                let mut refusal = Reply::error(Some(route.area), status, &why);
+                if status == 503 {
+                    refusal = refusal.with("Retry-After", "1");
+                }
+                if !self.config.access_log {
+                    self.log.warn(format_args!("{}: {why}", target.path));
+                }
+                record.remark = why;
+                // Whether its body was read to the end is not known, so nothing may follow it.
+                self.reply(connection, &head, &refusal, length != Length::Exact(0));
+            }
+        }
+        self.put_on_record(&record);
         next
+    }
+
+    /// One line in the log for one request.
+    fn put_on_record(&self, record: &Record) {
+        if self.config.access_log {
+            self.log.access(record);
+        }
     }
 
     /// Reads what the head says beyond its fields.
@@ -92,81 +188,6 @@ impl Gate {
         }
     }
 
-    fn answer(
-        &self,
-        connection: &mut Connection,
-        listen: &Listen,
-        asked: &Asked,
-        buffers: &mut Buffers,
-        record: &mut Record,
-    ) -> Next {
-        let route = self.routes.find(listen.serves, &asked.target, asked.websocket);
-        let admitted = match self.decide(connection, listen, asked, route.as_ref()) {
-            Decision::Forward(admitted) => admitted,
-            Decision::Silence => {
-                connection.hang_up();
-                return Next::Park;
-            }
-            Decision::Answer { reply, close } => {
-                (record.status, record.sent) = (reply.status, reply.length());
-                self.reply(connection, &asked.head, &reply, close);
-                return Next::Park;
-            }
-            Decision::RefuseJob => {
-                let reply = refusal::of_job();
-                (record.status, record.sent) = (reply.status, reply.length());
-                refusal::REMARK.clone_into(&mut record.remark);
-                let close = asked.close || asked.length != Length::Exact(0);
-                self.reply(connection, &asked.head, &reply, close);
-                return Next::Park;
-            }
-            Decision::RefuseStream(acceptance) => {
-                record.status = 101;
-                refusal::REMARK.clone_into(&mut record.remark);
-                self.send(connection, &acceptance, false);
-                connection.expect_first_words();
-                return Next::Park;
-            }
-        };
-        let Some(route) = route else { return Next::Gone }; // decide forwards nothing without one
-        record.service.clone_from(&route.service.name);
-        let exchange = Exchange {
-            client: &mut connection.stream,
-            arrived: &mut connection.head,
-            head: &asked.head,
-            target: &asked.target,
-            route: &route,
-            length: asked.length,
-            websocket: route.websocket,
-            peer: connection.peer.ip().to_canonical(),
-            tls: listen.tls,
-            close: asked.close,
-            buffers,
-            record,
-        };
-        match forward::forward(exchange, &admitted) {
-            Ending::KeepAlive => connection.expect_request(),
-            Ending::Close => connection.hang_up(),
-            Ending::Cut(why) => {
-                record.remark = why;
-                // Without an orderly end, so that half an answer is not taken for a whole one.
-                let _ = set_socket_linger(connection.stream.descriptor(), Some(Duration::ZERO));
-                return Next::Gone;
-            }
-            Ending::Failed(status, why) => {
-                record.status = status;
-                let refusal = Reply::error(Some(route.area), status, &why);
-                if !self.config.access_log {
-                    self.log.warn(format_args!("{}: {why}", asked.target.path));
-                }
-                record.remark = why;
-                // Whether its body was read to the end is not known, so nothing may follow it.
-                self.reply(connection, &asked.head, &refusal, asked.length != Length::Exact(0));
-            }
-        }
-        Next::Park
-    }
-
     /// The order of the rules: door, path, credentials, license.
     fn decide(
         &self,
@@ -174,6 +195,7 @@ impl Gate {
         listen: &Listen,
         asked: &Asked,
         route: Option<&Route>,
+        may_wait: bool,
     ) -> Decision {
         let rules = self.rules.snapshot();
         let situation = self.situation(listen, &rules);
@@ -202,7 +224,9 @@ impl Gate {
             }
             (None, Some(route)) => {
                 let peer = connection.peer.ip().to_canonical();
-                match self.admit(&situation, &rules, route.area, &asked.head, peer) {
+                let admitted =
+                    self.admit(&situation, &rules, route.area, &asked.head, peer, may_wait);
+                match admitted {
                     Ok(admitted) if self.is_entitled(asked, route) => {
                         return Decision::Forward(admitted);
                     }
@@ -211,7 +235,8 @@ impl Gate {
                             .map_or(Decision::RefuseJob, Decision::RefuseStream);
                     }
                     Ok(_) => return Decision::RefuseJob,
-                    Err(refusal) => refusal,
+                    Err(Some(refusal)) => refusal,
+                    Err(None) => return Decision::Detach,
                 }
             }
         };
@@ -247,7 +272,7 @@ impl Gate {
         }
     }
 
-    /// Policy, then credentials where it asks for them.
+    /// Policy, then credentials where it asks for them; an error without an answer if it takes waiting.
     fn admit(
         &self,
         situation: &Situation,
@@ -255,7 +280,8 @@ impl Gate {
         area: Area,
         head: &RequestHead,
         peer: IpAddr,
-    ) -> Result<Admitted, Reply> {
+        may_wait: bool,
+    ) -> Result<Admitted, Option<Reply>> {
         let expected = match (policy::judge(situation, area), &rules.password) {
             (Judgement::Open, _) => return Ok(Admitted { by_password: false }),
             (Judgement::Basic(Against::Default), _) => Expected::Default,
@@ -263,7 +289,8 @@ impl Gate {
             (Judgement::Basic(_), _) => Expected::Nobody,
         };
         let header = head.fields.first("authorization"); // there is one at most, see `read`
-        match self.guard.check(header, &expected, peer, Instant::now()) {
+        match self.guard.check(header, &expected, peer, Instant::now(), may_wait) {
+            Outcome::MustHash => Err(None),
             Outcome::Fit { first } => {
                 if first {
                     self.log.security(format_args!("{peer}: admin let in"));
@@ -275,15 +302,15 @@ impl Gate {
                     self.log.security(format_args!("{peer}: credentials refused"));
                 }
                 let v2_alone = situation.api.v2 && !situation.api.v1;
-                Err(Reply::challenge(area, v2_alone))
+                Err(Some(Reply::challenge(area, v2_alone)))
             }
             Outcome::Wait(seconds) => {
                 let reason = "too many wrong passwords from this address, wait before the next";
-                Err(Reply::error(None, 429, reason).with("Retry-After", seconds.to_string()))
+                let reply = Reply::error(None, 429, reason);
+                Err(Some(reply.with("Retry-After", seconds.to_string())))
             }
             Outcome::Busy => {
-                let reason = "too many passwords are being checked, try again soon";
-                Err(Reply::error(None, 503, reason).with("Retry-After", "1"))
+                Err(Some(Reply::busy("too many passwords are being checked, try again soon")))
             }
         }
     }

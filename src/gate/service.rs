@@ -1,17 +1,21 @@
 //! A service behind the gate: how to reach it, and the connections kept to it.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
 use super::limits;
-use super::stream::{Duplex, ServiceStream};
+use super::service_stream::ServiceStream;
+use super::stream::{Duplex, wait};
 use crate::config::ServiceAddress;
 
 /// A service and its idle connections.
@@ -22,7 +26,8 @@ pub(crate) struct Service {
     address: ServiceAddress,
     /// How long it may take to begin its answer, and be silent in the middle of it.
     pub(crate) patience: Duration,
-    idle: Mutex<Vec<(Instant, ServiceStream)>>,
+    /// The one used last is the last.
+    idle: Mutex<VecDeque<(Instant, ServiceStream)>>,
 }
 
 impl Service {
@@ -32,15 +37,16 @@ impl Service {
             licensed: Vec::new(),
             address,
             patience: Duration::from_secs(timeout.into()),
-            idle: Mutex::new(Vec::new()),
+            idle: Mutex::default(),
         }
     }
 
     /// A connection that has served before and has not been closed since, if there is one.
     pub(crate) fn reuse(&self) -> Option<ServiceStream> {
         loop {
-            let (since, mut stream) = self.idle().pop()?;
+            let (since, mut stream) = self.idle().pop_back()?;
             // The service may have hung up in the meantime, or said something nobody asked for.
+            stream.note_readable(false);
             let silent =
                 matches!(stream.try_read(&mut [0]), Err(e) if e.kind() == ErrorKind::WouldBlock);
             if silent && since.elapsed() < limits::SERVICE_IDLE {
@@ -52,62 +58,92 @@ impl Service {
     /// Keeps a connection for the next request.
     pub(crate) fn keep(&self, stream: ServiceStream) {
         let mut idle = self.idle();
-        idle.retain(|(since, _)| since.elapsed() < limits::SERVICE_IDLE);
+        while idle.front().is_some_and(|(since, _)| since.elapsed() >= limits::SERVICE_IDLE) {
+            idle.pop_front();
+        }
         if idle.len() < limits::SERVICE_IDLE_COUNT {
-            idle.push((Instant::now(), stream));
+            idle.push_back((Instant::now(), stream));
         }
     }
 
-    /// A new connection.
+    /// A new connection; `None` if it takes waiting and the caller may not.
     ///
     /// # Errors
     /// Whatever the last of its addresses answered; `TimedOut` after [`limits::CONNECT`].
-    pub(crate) fn connect(&self) -> io::Result<ServiceStream> {
+    pub(crate) fn connect(&self, may_wait: bool) -> io::Result<Option<ServiceStream>> {
+        let patience = if may_wait { limits::CONNECT } else { Duration::ZERO };
         match &self.address {
-            ServiceAddress::Tcp { host, port } => connect_tcp(host, *port).map(ServiceStream::Tcp),
-            ServiceAddress::Unix(path) => connect_unix(path).map(ServiceStream::Unix),
+            ServiceAddress::Unix(path) => {
+                Ok(connect_unix(path, patience)?.map(ServiceStream::unix))
+            }
+            ServiceAddress::Tcp { host, port } => {
+                let host = host.trim_matches(['[', ']']);
+                let tcp = match host.parse::<IpAddr>() {
+                    Ok(ip) => connect_tcp(SocketAddr::new(ip, *port), patience)?,
+                    Err(_) if may_wait => Some(connect_by_name(host, *port)?),
+                    Err(_) => None,
+                };
+                Ok(tcp.map(ServiceStream::tcp))
+            }
         }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Instant, ServiceStream)>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, VecDeque<(Instant, ServiceStream)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+fn connect_by_name(host: &str, port: u16) -> io::Result<TcpStream> {
     let deadline = Instant::now() + limits::CONNECT;
     let mut failure = io::Error::from(ErrorKind::NotFound);
-    for address in (host.trim_matches(['[', ']']), port).to_socket_addrs()? {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        match TcpStream::connect_timeout(&address, left) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                stream.set_nonblocking(true)?;
-                return Ok(stream);
-            }
+    for address in (host, port).to_socket_addrs()? {
+        match connect_tcp(address, deadline.saturating_duration_since(Instant::now())) {
+            Ok(Some(stream)) => return Ok(stream),
+            Ok(None) => return Err(ErrorKind::TimedOut.into()),
             Err(e) => failure = e,
         }
     }
     Err(failure)
 }
 
+/// `None`, or an error after a real wait, if `patience` did not last.
+fn connect_tcp(address: SocketAddr, patience: Duration) -> io::Result<Option<TcpStream>> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = TcpStream::from(socket_with(family, SocketType::STREAM, flags, None)?);
+    socket.set_nodelay(true)?;
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) => return Ok(Some(socket)),
+        Err(Errno::INPROGRESS) => {}
+        Err(e) => return Err(e.into()),
+    }
+    // On this machine that is settled by now, one way or the other.
+    let descriptor = std::os::fd::AsFd::as_fd(&socket);
+    match wait([(descriptor, PollFlags::OUT)], Instant::now() + patience)? {
+        Some(_) => match socket.take_error()? {
+            None => Ok(Some(socket)),
+            Some(e) => Err(e),
+        },
+        None if patience.is_zero() => Ok(None),
+        None => Err(ErrorKind::TimedOut.into()),
+    }
+}
+
 /// Without blocking: a Unix socket whose queue is full would hold the worker for as long as it likes.
-fn connect_unix(path: &Path) -> io::Result<UnixStream> {
-    let deadline = Instant::now() + limits::CONNECT;
+/// `None`, or an error after a real wait, if `patience` did not last.
+fn connect_unix(path: &Path, patience: Duration) -> io::Result<Option<UnixStream>> {
+    let deadline = Instant::now() + patience;
     let address = SocketAddrUnix::new(path)?;
     loop {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket: OwnedFd =
-            rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        let socket: OwnedFd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         match rustix::net::connect(&socket, &address) {
-            Ok(()) => return Ok(UnixStream::from(socket)),
-            Err(rustix::io::Errno::AGAIN) if Instant::now() < deadline => {
+            Ok(()) => return Ok(Some(UnixStream::from(socket))),
+            Err(Errno::AGAIN) if patience.is_zero() => return Ok(None),
+            Err(Errno::AGAIN) if Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(5)); // nothing to wait on: it is not in the queue
             }
-            Err(rustix::io::Errno::AGAIN) => return Err(ErrorKind::TimedOut.into()),
+            Err(Errno::AGAIN) => return Err(ErrorKind::TimedOut.into()),
             Err(e) => return Err(e.into()),
         }
     }

@@ -7,10 +7,12 @@ use std::time::Instant;
 
 use rustix::event::PollFlags;
 
+use super::client_stream::ClientStream;
 use super::forward::Ending;
 use super::limits;
 use super::record::Record;
-use super::stream::{ClientStream, Duplex, ServiceStream, wait};
+use super::service_stream::ServiceStream;
+use super::stream::{Duplex, wait};
 
 /// Passes bytes until both directions have ended, or nothing was said for [`limits::TUNNEL_IDLE`].
 ///
@@ -50,10 +52,14 @@ pub(crate) fn run(
             (service.descriptor(), down.reads() | up.writes()),
         ];
         match wait(interests, deadline) {
-            Ok(Some([client, service])) => {
+            Ok(Some([from_client, from_service])) => {
                 let readable = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
-                up.readable |= client.intersects(readable);
-                down.readable |= service.intersects(readable);
+                if from_client.intersects(readable) {
+                    client.note_readable(false);
+                }
+                if from_service.intersects(readable) {
+                    service.note_readable(false);
+                }
             }
             Ok(None) => break Ending::Cut("the tunnel was silent for too long".to_owned()),
             Err(e) => break Ending::Cut(format!("the tunnel broke: {e}")),
@@ -73,8 +79,6 @@ struct Direction {
     bytes: Vec<u8>,
     sent: usize,
     length: usize,
-    /// What the last poll said of the side that is read.
-    readable: bool,
     /// The side that is read has nothing more to say.
     finished: bool,
     /// And the other side has been told.
@@ -92,7 +96,6 @@ impl Direction {
             bytes,
             sent: 0,
             length,
-            readable: true,
             finished: false,
             ended: false,
             unflushed: false,
@@ -130,7 +133,7 @@ impl Direction {
     /// Moves what can be moved without waiting; true if anything did.
     fn step(&mut self, from: &mut dyn Duplex, to: &mut dyn Duplex) -> Result<bool, Broken> {
         let mut moved = false;
-        if self.is_empty() && self.readable && !self.finished {
+        if self.is_empty() && !self.finished {
             self.bytes.resize(limits::TUNNEL_BYTES, 0);
             match from.try_read(&mut self.bytes) {
                 Ok(0) => moved = self.finish(),
@@ -138,7 +141,7 @@ impl Direction {
                     (self.sent, self.length) = (0, n);
                     moved = true;
                 }
-                Err(e) if e.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
                 Err(e) => return Err(Broken::From(e)),
             }
         }

@@ -2,7 +2,7 @@
 
 use super::framing::{Decoder, Encoder, Length};
 use super::outbox::Outbox;
-use super::stream::ServiceStream;
+use super::service_stream::ServiceStream;
 
 /// Head and body, taken from the client's framing and put into the service's.
 pub(super) struct Upload {

@@ -1,0 +1,393 @@
+//! One port: accept, park, and the threads that watch it.
+//!
+//! A thread per port waits for events and does at once what can be done without waiting, so a request
+//! costs no change of threads, and a connection that waits costs no thread at all. Where there are more
+//! processors, others help when there is much to do. What takes waiting goes to a thread of its own.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+
+use super::connection::{Connection, Next, Phase};
+use super::forward::Buffers;
+use super::listen::House;
+use super::parked::{Event, Parked};
+use super::stream::timespec;
+use super::tally::Place;
+use super::{Gate, limits};
+use crate::config::Listen;
+
+const LISTENER: u64 = u64::MAX;
+
+/// Set in the token under which a connection's service reports.
+const SERVICE: u64 = 1 << 63;
+
+/// How often deadlines are looked at, and how long accepting pauses when descriptors run out.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Events taken at once by the only thread there is; several take few, and leave others theirs.
+const EVENTS: usize = 64;
+const SHARED_EVENTS: usize = 4;
+
+/// One port and the connections that came through it.
+pub(super) struct Port {
+    gate: Arc<Gate>,
+    house: Arc<House>,
+    listener: TcpListener,
+    listen: Listen,
+    epoll: Arc<OwnedFd>,
+    parked: Mutex<Parked>,
+    /// Threads that watch, and those of them that wait for an event right now.
+    watchers: AtomicUsize,
+    waiting: AtomicUsize,
+    next_tick: Mutex<Tick>,
+}
+
+struct Tick {
+    at: Instant,
+    /// Accepting stopped for want of descriptors.
+    accepting_paused: bool,
+}
+
+/// What a thread keeps while it watches.
+#[derive(Default)]
+struct Shift {
+    buffers: Buffers,
+    /// Connections with more to do, after the others.
+    paused: Vec<u64>,
+}
+
+impl Port {
+    pub(super) fn new(
+        gate: Arc<Gate>,
+        house: Arc<House>,
+        listener: TcpListener,
+        listen: Listen,
+    ) -> io::Result<Port> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let once = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
+        epoll::add(&epoll, &listener, epoll::EventData::new_u64(LISTENER), once)?;
+        Ok(Port {
+            gate,
+            house,
+            listener,
+            listen,
+            epoll: Arc::new(epoll),
+            parked: Mutex::default(),
+            watchers: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            next_tick: Mutex::new(Tick { at: Instant::now() + TICK, accepting_paused: false }),
+        })
+    }
+
+    /// Takes nobody new in and sends those home for whom nobody works.
+    pub(super) fn shut(&self) {
+        // On a listening socket this refuses new clients at once, while other threads hold it.
+        let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
+        let unserved = self.parked().take_unserved();
+        for (token, mut connection) in unserved {
+            connection.stream.say_goodbye();
+            self.close(token, connection);
+        }
+    }
+
+    /// Starts a thread that watches this port; false if the kernel has none for us.
+    pub(super) fn hire(self: &Arc<Port>) -> bool {
+        self.watchers.fetch_add(1, Ordering::SeqCst);
+        let port = Arc::clone(self);
+        let started = self.thread().spawn(move || port.watch());
+        if started.is_err() {
+            self.watchers.fetch_sub(1, Ordering::SeqCst);
+        }
+        started.is_ok()
+    }
+
+    fn thread(&self) -> thread::Builder {
+        thread::Builder::new()
+            .name(format!("port-{}", self.listen.address.port()))
+            .stack_size(limits::STACK_BYTES)
+    }
+
+    fn parked(&self) -> MutexGuard<'_, Parked> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for events and handles them. Ends when it is quiet and another watches.
+    fn watch(self: &Arc<Port>) {
+        let alone = self.house.processors == 1;
+        let mut events = Vec::with_capacity(if alone { EVENTS } else { SHARED_EVENTS });
+        let mut shift = Shift::default();
+        loop {
+            events.clear();
+            let patience =
+                if shift.paused.is_empty() { timespec(TICK) } else { Timespec::default() };
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            let waited = epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&patience));
+            let others = self.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
+            match waited {
+                Ok(0) if shift.paused.is_empty() && self.leave_if_spare() => return,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(e) => {
+                    let why = io::Error::from(e);
+                    self.gate.log.error(format_args!("waiting on a port failed: {why}"));
+                    thread::sleep(TICK);
+                }
+            }
+            self.tick(&mut shift);
+            if !events.is_empty() && others == 0 {
+                self.call_for_help();
+            }
+            for event in events.drain(..) {
+                match event.data.u64() {
+                    LISTENER => self.accept(),
+                    token => self.attend(token & !SERVICE, read(&event), &mut shift),
+                }
+            }
+            for token in std::mem::take(&mut shift.paused) {
+                self.attend(token, Event::default(), &mut shift);
+            }
+        }
+    }
+
+    /// Everybody who watches is busy: another thread, if there is a processor for it.
+    fn call_for_help(self: &Arc<Port>) {
+        if self.watchers.load(Ordering::SeqCst) < self.house.processors {
+            self.hire(); // without help it goes on as it is
+        }
+    }
+
+    /// Stops watching if another does.
+    fn leave_if_spare(&self) -> bool {
+        let leave = |watchers: usize| (watchers > 1).then(|| watchers - 1);
+        self.watchers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, leave).is_ok()
+    }
+
+    /// Something has happened to a connection.
+    fn attend(self: &Arc<Port>, token: u64, event: Event, shift: &mut Shift) {
+        let taken = self.parked().take(token, event);
+        if let Some(connection) = taken {
+            self.advance(token, connection, shift);
+        }
+    }
+
+    /// Does for a connection what can be done at once.
+    fn advance(self: &Arc<Port>, token: u64, connection: Box<Connection>, shift: &mut Shift) {
+        let mut moving = Some(connection);
+        while let Some(mut connection) = moving.take() {
+            let next = self.guarded(&mut connection, |gate, connection| {
+                gate.advance(connection, &self.listen, &mut shift.buffers, false)
+            });
+            match next {
+                Next::Park => moving = self.park(token, connection),
+                Next::Pause => match self.park(token, connection) {
+                    None => shift.paused.push(token),
+                    busy => moving = busy,
+                },
+                Next::Gone => self.close(token, connection),
+                Next::Detach => match self.house.threads.take() {
+                    Some(place) => moving = self.detach(token, connection, place),
+                    None => {
+                        self.gate.turn_away(&mut connection);
+                        moving = Some(connection);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Goes on with a connection on a thread that may wait; returns it if there is none to be had.
+    fn detach(
+        self: &Arc<Port>,
+        token: u64,
+        connection: Box<Connection>,
+        place: Place,
+    ) -> Option<Box<Connection>> {
+        // Kept here until the thread has taken it, so that it isn't lost if there is no thread.
+        let handed = Arc::new(Mutex::new(Some(connection)));
+        let (port, taken) = (Arc::clone(self), Arc::clone(&handed));
+        let started = self.thread().spawn(move || {
+            let _place = place;
+            let connection = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(connection) = connection {
+                port.carry(token, connection);
+            }
+        });
+        if started.is_ok() {
+            return None;
+        }
+        let mut connection = handed.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        self.gate.turn_away(&mut connection);
+        Some(connection)
+    }
+
+    /// Does for a connection what takes waiting, until it can be watched again.
+    fn carry(self: &Arc<Port>, token: u64, connection: Box<Connection>) {
+        let mut buffers = Buffers::default();
+        let mut moving = Some(connection);
+        while let Some(mut connection) = moving.take() {
+            let next = self.guarded(&mut connection, |gate, connection| {
+                gate.advance(connection, &self.listen, &mut buffers, true)
+            });
+            match next {
+                Next::Park => moving = self.park(token, connection),
+                Next::Pause | Next::Detach => moving = Some(connection),
+                Next::Gone => self.close(token, connection),
+            }
+        }
+    }
+
+    /// A panic costs one connection.
+    fn guarded(
+        &self,
+        connection: &mut Connection,
+        act: impl FnOnce(&Gate, &mut Connection) -> Next,
+    ) -> Next {
+        catch_unwind(AssertUnwindSafe(|| act(&self.gate, connection))).unwrap_or_else(|_| {
+            let peer = connection.peer;
+            self.gate.log.error(format_args!("{peer}: a request made us panic"));
+            Next::Gone
+        })
+    }
+
+    /// Puts a connection back, so that from here on another thread may have it; returns it if
+    /// something has happened meanwhile.
+    fn park(&self, token: u64, mut connection: Box<Connection>) -> Option<Box<Connection>> {
+        let leaving = self.gate.is_draining() && !connection.is_served();
+        let writing = connection.waits_to_write();
+        let mut reported = connection.stream.report(&self.epoll, token, writing);
+        if let (Ok(()), Phase::Relay(relay)) = (&reported, &mut connection.phase) {
+            reported = relay.report_service(&self.epoll, token | SERVICE);
+        }
+        if leaving || reported.is_err() {
+            self.close(token, connection);
+            return None;
+        }
+        self.parked().put(token, connection)
+    }
+
+    fn close(&self, token: u64, connection: Box<Connection>) {
+        self.parked().forget(token);
+        drop(connection);
+        self.house.connections_gone(1);
+    }
+
+    /// Takes in who waits at the door; a crowd in portions, so that those inside are served meanwhile.
+    fn accept(&self) {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        for _ in 0..limits::ACCEPTED_AT_ONCE {
+            match rustix::net::acceptfrom_with(&self.listener, flags) {
+                Ok((socket, address)) => {
+                    let peer = address.and_then(|a| SocketAddr::try_from(a).ok());
+                    self.welcome(TcpStream::from(socket), peer);
+                }
+                Err(Errno::AGAIN) => break,
+                // Ours to mend: make room, and come back in a moment.
+                Err(e @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                    self.make_room(32);
+                    let mut tick = self.next_tick.lock().unwrap_or_else(PoisonError::into_inner);
+                    if !tick.accepting_paused {
+                        let why = io::Error::from(e);
+                        self.gate.log.error(format_args!(
+                            "cannot accept connections on {}: {why}; closing idle ones",
+                            self.listen.address
+                        ));
+                    }
+                    tick.accepting_paused = true;
+                    return;
+                }
+                // The listener is shut down.
+                Err(Errno::INVAL | Errno::BADF) => return,
+                // That one client's fault (RFC 1122's transient errors, as accept(2) lists them).
+                Err(_) => {}
+            }
+        }
+        self.watch_listener();
+    }
+
+    fn watch_listener(&self) {
+        let once = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
+        let data = epoll::EventData::new_u64(LISTENER);
+        if let Err(e) = epoll::modify(&self.epoll, &self.listener, data, once) {
+            let why = io::Error::from(e);
+            self.gate.log.error(format_args!("{} accepts no more: {why}", self.listen.address));
+        }
+    }
+
+    fn welcome(&self, tcp: TcpStream, peer: Option<SocketAddr>) {
+        let Some(peer) = peer else { return };
+        if !self.house.connection_came() {
+            self.make_room(32);
+        }
+        let _ = tcp.set_nodelay(true);
+        let Ok(connection) = self.gate.greet(tcp, peer, &self.listen) else {
+            self.house.connections_gone(1);
+            return;
+        };
+        let mut connection = Box::new(connection);
+        let mut parked = self.parked();
+        let token = parked.token();
+        if connection.stream.report(&self.epoll, token, false).is_err() {
+            parked.forget(token);
+            self.house.connections_gone(1);
+            return;
+        }
+        // Nobody else has been told yet: whoever is has to wait for the lock.
+        let _ = parked.put(token, connection);
+    }
+
+    /// Closes connections for which nobody works, those first that have waited longest.
+    fn make_room(&self, count: usize) {
+        let oldest = self.parked().take_oldest(count);
+        for (token, connection) in oldest {
+            self.close(token, connection);
+        }
+    }
+
+    /// Looks after deadlines, whoever comes by.
+    fn tick(self: &Arc<Port>, shift: &mut Shift) {
+        let now = Instant::now();
+        let Ok(mut tick) = self.next_tick.try_lock() else { return };
+        if now < tick.at {
+            return;
+        }
+        tick.at = now + TICK;
+        let resume = std::mem::take(&mut tick.accepting_paused);
+        drop(tick);
+        let expired = self.parked().take_expired(now);
+        for (token, mut connection) in expired {
+            let next = self.guarded(&mut connection, |gate, connection| gate.expire(connection));
+            match next {
+                Next::Gone => self.close(token, connection),
+                _ => self.advance(token, connection, shift),
+            }
+        }
+        if resume {
+            self.watch_listener();
+        }
+    }
+}
+
+fn read(event: &epoll::Event) -> Event {
+    use epoll::EventFlags as Flags;
+    let (token, flags) = (event.data.u64(), event.flags);
+    let ending = flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR);
+    if token & SERVICE != 0 {
+        return Event { service: true, service_ending: ending, ..Event::default() };
+    }
+    Event {
+        client: true,
+        client_ending: ending,
+        client_gone: flags.intersects(Flags::HUP | Flags::ERR),
+        ..Event::default()
+    }
+}
