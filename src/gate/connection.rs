@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::client_stream::ClientStream;
-use super::forward::Exchange;
+use super::forward::{Buffers, Exchange};
 use super::head::{HeadBuffer, RequestHead};
 use super::relay::Relay;
 use super::reply::Reply;
@@ -75,9 +75,9 @@ impl Connection {
     }
 
     /// Takes what has arrived of a head; false if that is nothing.
-    pub(super) fn read_head(&mut self) -> io::Result<bool> {
-        let mut arrived = [0; 4 << 10];
-        match self.stream.try_read(&mut arrived) {
+    pub(super) fn read_head(&mut self, buffers: &mut Buffers) -> io::Result<bool> {
+        let arrived = buffers.raw();
+        match self.stream.try_read(arrived) {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
             Ok(n) => {
                 if self.head.is_empty() {

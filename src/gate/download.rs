@@ -1,6 +1,6 @@
 //! The answer on its way to the client: interim heads, the final head, its body.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 
 use super::client_stream::ClientStream;
 use super::fields::Fields;
@@ -108,6 +108,25 @@ impl Download {
             }
         }
         Ok(Taken::Interim)
+    }
+
+    /// Hands body bytes straight on, where neither side frames them, and says how many of `arrived`
+    /// those are; `None` where that is not so.
+    pub(super) fn pass(
+        &mut self,
+        arrived: &[u8],
+        client: &mut ClientStream,
+    ) -> Option<io::Result<usize>> {
+        if self.encoder != Encoder::Bare || self.is_waiting() || self.is_complete {
+            return None;
+        }
+        let body = self.body.as_mut()?;
+        let taken = body.pass(arrived)?;
+        self.is_complete = body.is_complete();
+        self.reusable &= taken == arrived.len(); // or it says more than it was asked
+        self.unflushed = true;
+        let passed = self.outbox.pass(arrived.get(..taken).unwrap_or_default(), client);
+        Some(passed.map(|()| taken))
     }
 
     /// The service has hung up; true if that is how its answer ends.
@@ -218,8 +237,9 @@ impl Download {
     }
 
     fn write_head(&mut self, head: &AnswerHead) {
-        let line = format!("HTTP/1.1 {} {}\r\n", head.status, head.reason);
-        self.outbox.end().extend_from_slice(line.as_bytes());
-        head.fields.write_to(self.outbox.end());
+        let out = self.outbox.end();
+        // Into memory, which takes all.
+        let _ = write!(out, "HTTP/1.1 {} {}\r\n", head.status, head.reason);
+        head.fields.write_to(out);
     }
 }

@@ -1,15 +1,23 @@
 //! Header fields as they came: order and spelling kept, names compared without regard to case.
 
-/// One field line. The value has no surrounding white space and no control character but tab.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Field {
-    pub(crate) name: String,
-    pub(crate) value: Vec<u8>,
+use std::fmt;
+
+/// All field lines of one head, in one piece of memory. A value has no surrounding white space and no
+/// control character but tab.
+#[derive(Clone, Default)]
+pub(crate) struct Fields {
+    /// Names and values one after the other; those of removed lines stay.
+    text: Vec<u8>,
+    lines: Vec<Line>,
 }
 
-/// All field lines of one head.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Fields(Vec<Field>);
+/// Where a line's name begins in the text, where its value does, and where that ends.
+#[derive(Clone, Copy)]
+struct Line {
+    name: usize,
+    value: usize,
+    end: usize,
+}
 
 /// Fields that belong to one connection and never cross a proxy (RFC 9110 section 7.6.1), beside those
 /// that `Connection` names. `Trailer` may cross, `Transfer-Encoding` is set anew by the side that sends.
@@ -30,21 +38,34 @@ const END_TO_END: [&str; 4] = ["content-length", "host", "authorization", "expec
 impl Fields {
     /// Takes what httparse found; its values have no surrounding white space.
     pub(crate) fn from_parsed(parsed: &[httparse::Header<'_>]) -> Fields {
-        let field = |header: &httparse::Header<'_>| Field {
-            name: header.name.to_owned(),
-            value: header.value.trim_ascii().to_vec(),
-        };
-        Fields(parsed.iter().map(field).collect())
+        let bytes = parsed.iter().map(|header| header.name.len() + header.value.len()).sum();
+        let mut fields =
+            Fields { text: Vec::with_capacity(bytes), lines: Vec::with_capacity(parsed.len()) };
+        for header in parsed {
+            fields.push(header.name, header.value.trim_ascii());
+        }
+        fields
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.lines.len()
+    }
+
+    fn name(&self, line: &Line) -> &[u8] {
+        self.text.get(line.name..line.value).unwrap_or_default()
+    }
+
+    fn value(&self, line: &Line) -> &[u8] {
+        self.text.get(line.value..line.end).unwrap_or_default()
     }
 
     /// Every value of `name`, in order.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.iter().filter(move |f| f.name.eq_ignore_ascii_case(name)).map(|f| f.value.as_slice())
+        self.lines
+            .iter()
+            .filter(move |line| self.name(line).eq_ignore_ascii_case(name.as_bytes()))
+            .map(|line| self.value(line))
     }
 
     /// The first value of `name`.
@@ -66,46 +87,82 @@ impl Fields {
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
-        self.0.retain(|f| !f.name.eq_ignore_ascii_case(name));
+        self.retain(|field| !field.eq_ignore_ascii_case(name.as_bytes()));
     }
 
-    pub(crate) fn push(&mut self, name: &str, value: impl Into<Vec<u8>>) {
-        self.0.push(Field { name: name.to_owned(), value: value.into() });
+    /// `name` and `value` are fit to be sent: no line break in them.
+    pub(crate) fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        let start = self.text.len();
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(value.as_ref());
+        self.lines.push(Line { name: start, value: start + name.len(), end: self.text.len() });
     }
 
     /// Takes off what only the first proxy may say. CGI and its heirs take `_` for `-`, so a name is
     /// looked at as they see it; so are names that frame a message and would be spelt wrongly here.
     pub(crate) fn remove_claims(&mut self) {
-        self.0.retain(|field| {
-            let seen = field.name.to_ascii_lowercase().replace('_', "-");
-            let misspelt = field.name.contains('_')
-                && matches!(seen.as_str(), "content-length" | "transfer-encoding");
-            let claim = matches!(seen.as_str(), "forwarded" | "x-real-ip")
-                || seen.starts_with("x-forwarded-");
+        self.retain(|field| {
+            let misspelt = field.contains(&b'_')
+                && (seen_by_cgi(field, b"content-length")
+                    || seen_by_cgi(field, b"transfer-encoding"));
+            let claim = seen_by_cgi(field, b"forwarded")
+                || seen_by_cgi(field, b"x-real-ip")
+                || field.get(..12).is_some_and(|start| seen_by_cgi(start, b"x-forwarded-"));
             !misspelt && !claim
         });
     }
 
     /// Takes off what belongs to the connection it came on.
     pub(crate) fn remove_hop_by_hop(&mut self) {
-        let named: Vec<Vec<u8>> = self.list("connection").map(<[u8]>::to_ascii_lowercase).collect();
-        self.0.retain(|field| {
-            let name = field.name.to_ascii_lowercase();
-            let named = named.iter().any(|n| n == name.as_bytes());
-            !HOP_BY_HOP.contains(&name.as_str()) && (!named || END_TO_END.contains(&name.as_str()))
+        let named: Vec<Vec<u8>> = self.list("connection").map(<[u8]>::to_vec).collect();
+        self.retain(|field| {
+            let among = |names: &[&str]| {
+                names.iter().any(|name| field.eq_ignore_ascii_case(name.as_bytes()))
+            };
+            let named = named.iter().any(|name| field.eq_ignore_ascii_case(name));
+            !among(&HOP_BY_HOP) && (!named || among(&END_TO_END))
         });
+    }
+
+    /// Keeps the lines whose name `keeps` wants.
+    fn retain(&mut self, keeps: impl Fn(&[u8]) -> bool) {
+        let Fields { text, lines } = self;
+        lines.retain(|line| keeps(text.get(line.name..line.value).unwrap_or_default()));
     }
 
     /// Appends the lines and the empty line that ends a head.
     pub(crate) fn write_to(&self, head: &mut Vec<u8>) {
-        for field in &self.0 {
-            head.extend_from_slice(field.name.as_bytes());
+        head.reserve(self.text.len() + 4 * self.lines.len() + 2);
+        for line in &self.lines {
+            head.extend_from_slice(self.name(line));
             head.extend_from_slice(b": ");
-            head.extend_from_slice(&field.value);
+            head.extend_from_slice(self.value(line));
             head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
     }
+}
+
+impl PartialEq for Fields {
+    fn eq(&self, other: &Fields) -> bool {
+        let own = self.lines.iter().map(|line| (self.name(line), self.value(line)));
+        own.eq(other.lines.iter().map(|line| (other.name(line), other.value(line))))
+    }
+}
+
+impl fmt::Debug for Fields {
+    /// The names alone: values may be credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.lines.iter().map(|line| String::from_utf8_lossy(self.name(line))))
+            .finish()
+    }
+}
+
+/// `field` is `name`, in any case and with `_` for `-`.
+fn seen_by_cgi(field: &[u8], name: &[u8]) -> bool {
+    let same = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a == b'_' && *b == b'-');
+    field.len() == name.len() && field.iter().zip(name).all(same)
 }
 
 #[cfg(test)]

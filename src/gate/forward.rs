@@ -7,6 +7,7 @@ use super::client_stream::ClientStream;
 use super::connection::Connection;
 use super::framing::Length;
 use super::head::{HeadBuffer, RequestHead};
+use super::limits;
 use super::record::Record;
 use super::relay::Relay;
 use super::route::Route;
@@ -57,6 +58,14 @@ impl<'a> Side<'a> {
 pub(crate) struct Buffers {
     pub(super) raw: Vec<u8>,
     pub(super) content: Vec<u8>,
+}
+
+impl Buffers {
+    /// Where bytes arrive.
+    pub(super) fn raw(&mut self) -> &mut [u8] {
+        self.raw.resize(limits::RELAY_BYTES, 0);
+        &mut self.raw
+    }
 }
 
 /// How an exchange ended.
@@ -139,9 +148,11 @@ impl Exchange {
             fields.push("Connection", "Upgrade");
             fields.push("Upgrade", "websocket");
         }
-        let query = self.target.query.as_ref().map(|q| format!("?{q}")).unwrap_or_default();
-        let mut head =
-            format!("{} {}{query} HTTP/1.1\r\n", self.head.method, self.route.path).into_bytes();
+        let mut head = Vec::with_capacity(512);
+        let (mark, query) = self.target.query.as_ref().map_or(("", ""), |query| ("?", query));
+        for part in [&self.head.method, " ", &self.route.path, mark, query, " HTTP/1.1\r\n"] {
+            head.extend_from_slice(part.as_bytes());
+        }
         fields.write_to(&mut head);
         head
     }

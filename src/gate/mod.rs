@@ -147,7 +147,7 @@ impl Gate {
             // Taken out, for most of what happens leads to another phase.
             let next = match std::mem::replace(&mut connection.phase, Phase::Head) {
                 Phase::Handshake => self.shake_hands(connection, listen),
-                Phase::Head => self.hear_request(connection, listen),
+                Phase::Head => self.hear_request(connection, listen, buffers),
                 Phase::Asked(head) => self.serve(connection, listen, head, may_wait),
                 Phase::Admitted(exchange) => self.start(connection, exchange, may_wait),
                 Phase::Relay(relay) => self.relay(connection, relay, buffers, may_wait),
@@ -187,10 +187,15 @@ impl Gate {
         None
     }
 
-    fn hear_request(&self, connection: &mut Connection, listen: &Listen) -> Option<Next> {
+    fn hear_request(
+        &self,
+        connection: &mut Connection,
+        listen: &Listen,
+        buffers: &mut Buffers,
+    ) -> Option<Next> {
         match connection.head.request() {
             Ok(Some(head)) => connection.phase = Phase::Asked(head),
-            Ok(None) => match connection.read_head() {
+            Ok(None) => match connection.read_head(buffers) {
                 Ok(true) => {}
                 Ok(false) => return Some(Next::Park),
                 Err(_) => return Some(Next::Gone),

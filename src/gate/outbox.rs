@@ -12,6 +12,10 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    pub(super) fn of(bytes: Vec<u8>) -> Outbox {
+        Outbox { bytes, sent: 0 }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.sent == self.bytes.len()
     }
@@ -24,6 +28,16 @@ impl Outbox {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.sent = 0;
+    }
+
+    /// Hands `bytes` on at once as far as the stream takes them, and keeps the rest. Only while empty.
+    pub(super) fn pass(&mut self, bytes: &[u8], stream: &mut dyn Duplex) -> io::Result<()> {
+        let sent = match stream.try_write(bytes) {
+            Err(e) if e.kind() == ErrorKind::WouldBlock => 0,
+            sent => sent?,
+        };
+        self.bytes.extend_from_slice(bytes.get(sent..).unwrap_or_default());
+        Ok(())
     }
 
     /// Hands on what the stream takes; true if something moved.

@@ -58,7 +58,7 @@ impl From<Ending> for Stop {
 impl Relay {
     pub(super) fn new(exchange: Box<Exchange>, service: ServiceStream, reused: bool) -> Relay {
         Relay {
-            upload: Upload::new(&exchange.request_head(), exchange.length),
+            upload: Upload::new(exchange.request_head(), exchange.length),
             download: Download::new(exchange.close),
             exchange,
             service,
@@ -182,6 +182,11 @@ impl Relay {
     }
 
     fn take_upload(&mut self, arrived: &[u8], side: &mut Side<'_>) -> Result<(), Ending> {
+        if let Some(taken) = self.upload.pass(arrived, &mut self.service) {
+            self.exchange.record.received += taken as u64;
+            side.arrived.extend(arrived.get(taken..).unwrap_or_default());
+            return Ok(());
+        }
         let taken = self.upload.take(arrived, &mut side.buffers.content);
         let taken = taken.map_err(|reason| {
             if self.download.has_begun() {
@@ -209,6 +214,14 @@ impl Relay {
     }
 
     fn take_download(&mut self, arrived: &[u8], side: &mut Side<'_>) -> Result<bool, Stop> {
+        match self.download.pass(arrived, side.client) {
+            Some(Ok(taken)) => {
+                self.exchange.record.sent += taken as u64;
+                return Ok(true);
+            }
+            Some(Err(e)) => return Err(client_gone(&e).into()),
+            None => {}
+        }
         let asked = Asked {
             head: &self.exchange.head,
             websocket: self.exchange.route.websocket,

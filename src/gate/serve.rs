@@ -57,9 +57,9 @@ impl Gate {
         may_wait: bool,
     ) -> Option<Next> {
         let mut record = Record::new(connection.peer.ip(), listen.tls, &head);
-        let asked = match self.understand(head) {
-            Ok(asked) => asked,
-            Err((head, malformed)) => {
+        let asked = match read(&head) {
+            Ok((target, length)) => self.understand(head, target, length),
+            Err(malformed) => {
                 if self.is_silent(listen) {
                     connection.hang_up();
                 } else {
@@ -172,19 +172,16 @@ impl Gate {
         }
     }
 
-    /// Reads what the head says beyond its fields.
-    fn understand(&self, head: RequestHead) -> Result<Asked, (RequestHead, Malformed)> {
-        match read(&head) {
-            Ok((target, length)) => Ok(Asked {
-                websocket: is_websocket(&head, length),
-                close: self.is_draining()
-                    || head.minor == 0
-                    || head.fields.lists("connection", "close"),
-                target,
-                length,
-                head,
-            }),
-            Err(malformed) => Err((head, malformed)),
+    /// What the head says of the connection.
+    fn understand(&self, head: RequestHead, target: Target, length: Length) -> Asked {
+        Asked {
+            websocket: is_websocket(&head, length),
+            close: self.is_draining()
+                || head.minor == 0
+                || head.fields.lists("connection", "close"),
+            target,
+            length,
+            head,
         }
     }
 

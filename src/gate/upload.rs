@@ -14,9 +14,8 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn new(head: &[u8], length: Length) -> Upload {
-        let mut outbox = Outbox::default();
-        outbox.end().extend_from_slice(head);
+    pub(super) fn new(head: Vec<u8>, length: Length) -> Upload {
+        let outbox = Outbox::of(head);
         let encoder = if length == Length::Chunked { Encoder::Chunked } else { Encoder::Bare };
         Upload { outbox, body: Decoder::new(length), encoder, deaf: false }
     }
@@ -57,6 +56,19 @@ impl Upload {
             self.encoder.end(&self.body.trailers, self.outbox.end());
         }
         Ok(taken)
+    }
+
+    /// Hands body bytes straight on, where neither side frames them, and says how many of `arrived`
+    /// those are; `None` where that is not so.
+    pub(super) fn pass(&mut self, arrived: &[u8], service: &mut ServiceStream) -> Option<usize> {
+        if self.encoder != Encoder::Bare || !self.outbox.is_empty() {
+            return None;
+        }
+        let taken = self.body.pass(arrived)?;
+        if self.outbox.pass(arrived.get(..taken).unwrap_or_default(), service).is_err() {
+            self.deaf = true;
+        }
+        Some(taken)
     }
 
     /// Sends what the service takes; true if something moved. A service that hangs up here may have
