@@ -32,14 +32,18 @@ pub struct Reading {
 impl Reading {
     /// Looks at the clocks.
     pub fn now() -> Reading {
-        let boot = clock_gettime(ClockId::Boottime).tv_sec;
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
         Reading {
             wall: utc::unix_seconds(SystemTime::now()),
-            boot: u64::try_from(boot).unwrap_or_default(),
+            boot: boottime(),
             boot_id: boot_id.unwrap_or_default().trim().to_owned(),
         }
     }
+}
+
+/// Seconds since the machine started, the time it slept included (`CLOCK_BOOTTIME`, clock_gettime(2)).
+pub fn boottime() -> u64 {
+    u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or_default()
 }
 
 /// What is known about time, kept with the license.

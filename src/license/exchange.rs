@@ -2,17 +2,19 @@
 //! worker's affair.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::clock;
 use super::device::Device;
 use super::message::{Answer, Request};
-use super::online::{Failure, Way};
+use super::online::{Failure, TOTAL, Way};
 use super::trust::Trust;
 use super::wire::{self, OpenError, SealError, SealedRequest};
 
-/// An answer that took longer is not believed, whatever it says: its time would be wrong, and somebody
-/// may have held it back. The budgets of the call are far below; a machine may sleep in between.
-const OLDEST: Duration = Duration::from_secs(120);
+/// An answer that took more seconds is not believed, whatever it says: its time would be wrong, and
+/// somebody may have held it back. The budget of the call is far below, but does not run while the
+/// machine sleeps, so this is measured by a clock that does.
+const OLDEST: u64 = 120;
 
 /// All that a question needs on its way.
 pub(super) struct Errand {
@@ -25,16 +27,23 @@ pub(super) struct Errand {
 }
 
 impl Errand {
-    /// Asks, and waits for as long as [`Way::ask`] may take (twice, where keys have changed).
+    /// Asks, and waits at most 30 s, however many keys have to be tried.
     pub(super) fn run(&self) -> Result<Answer, Failure> {
-        let keys = self.trust.request_keys(self.now);
-        let mut last =
-            self.attempt(wire::seal(&self.request, &self.trust, self.now, &self.device.key));
-        for key in keys.into_iter().skip(1) {
+        self.run_by(&clock::boottime)
+    }
+
+    /// The same by another clock, in seconds.
+    fn run_by(&self, clock: &impl Fn() -> u64) -> Result<Answer, Failure> {
+        let end = Instant::now() + TOTAL;
+        let first = wire::seal(&self.request, &self.trust, self.now, &self.device.key);
+        let mut last = self.attempt(first, end, clock);
+        for key in self.trust.request_keys(self.now).into_iter().skip(1) {
             if !matches!(&last, Err(Stuck::UnknownKey)) {
                 break;
             }
-            last = self.attempt(wire::seal_to(&self.request, key, &self.device.key));
+            let next = wire::seal_to(&self.request, key, &self.device.key);
+            // Anybody may have said that the key is unknown, after he passed the question on.
+            last = self.attempt(next, end, clock).map_err(Stuck::in_doubt);
         }
         last.map_err(|stuck| match stuck {
             Stuck::Failure(failure) => failure,
@@ -42,13 +51,19 @@ impl Errand {
         })
     }
 
-    fn attempt(&self, sealed: Result<SealedRequest, SealError>) -> Result<Answer, Stuck> {
+    fn attempt(
+        &self,
+        sealed: Result<SealedRequest, SealError>,
+        end: Instant,
+        clock: &impl Fn() -> u64,
+    ) -> Result<Answer, Stuck> {
         let SealedRequest { body, opener, .. } = sealed.map_err(|error| {
             Stuck::Failure(Failure { in_doubt: false, ..Failure::answer(&error.to_string()) })
         })?;
-        let sent = Instant::now();
-        let reply = self.way.ask(&body).map_err(Stuck::Failure)?;
-        if sent.elapsed() > OLDEST {
+        let sent = clock();
+        let budget = end.saturating_duration_since(Instant::now());
+        let reply = self.way.ask(&body, budget).map_err(Stuck::Failure)?;
+        if clock().saturating_sub(sent) > OLDEST {
             return Err(Stuck::Failure(Failure::answer("it came too late")));
         }
         opener.open(&reply.body).map_err(|error| match error {
@@ -63,3 +78,15 @@ enum Stuck {
     Failure(Failure),
     UnknownKey,
 }
+
+impl Stuck {
+    fn in_doubt(self) -> Stuck {
+        match self {
+            Stuck::Failure(failure) => Stuck::Failure(Failure { in_doubt: true, ..failure }),
+            Stuck::UnknownKey => Stuck::UnknownKey,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,24 +3,22 @@
 
 #![allow(clippy::unwrap_used)]
 
-use serde_json::Value;
+mod vendor;
+
+pub(super) use vendor::Vendor;
 
 use super::clock::Reading;
 use super::hex::{Digest, RequestId};
-use super::key::{KeyId, RequestKey, SigningKey};
 use super::lease::{Next, Reserve, Sessions};
 use super::message::{Answer, Mode, Op, Request};
 use super::question::Asker;
 use super::record::State;
 use super::standing::Phase;
-use super::token::{self, Type};
 use super::transition::{Identity, heard};
-use super::trust::{Bundle, Dated, Trust, trust_file};
-use crate::authority::handle::{Asked, handle};
-use crate::authority::license::{License, Terms};
+use super::trust::Trust;
 
-const NOW: i64 = 1_763_726_400;
-const CODE: &str = "494953679762904933";
+pub(super) const NOW: i64 = 1_763_726_400;
+pub(super) const CODE: &str = "494953679762904933";
 const ALLOCATED: i64 = 2_000;
 const CACHE: i64 = 120;
 const SEATS: usize = 2;
@@ -43,71 +41,6 @@ impl Chance {
         let mut id = [0; 16];
         id.fill_with(|| u8::try_from(self.below(256)).unwrap());
         RequestId(id)
-    }
-}
-
-/// The vendor's keys and accounts.
-struct Vendor {
-    issuer: SigningKey,
-    trust: Trust,
-    license: License,
-}
-
-impl Vendor {
-    fn new() -> Vendor {
-        let kid = |name| KeyId::parse(name).unwrap();
-        let (root, issuer) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
-        let requests = RequestKey::generate(kid("k1")).unwrap().public().unwrap();
-        let (nbf, exp) = (0, NOW * 2);
-        let bundle = Bundle {
-            seq: 1,
-            exp,
-            issuers: vec![(kid("i1"), Dated { key: issuer.public(), nbf, exp })],
-            request_keys: vec![Dated { key: requests, nbf, exp }],
-            revoked: Vec::new(),
-        };
-        let file = trust_file(&[(kid("r1"), root.public())], &bundle.sign(&kid("r1"), &root));
-        let trust = Trust::parse(file.as_bytes()).unwrap();
-        let mut vendor = Vendor { issuer, trust, license: License::new(terms(), ALLOCATED) };
-        vendor.reset();
-        vendor
-    }
-
-    fn reset(&mut self) {
-        self.license = License::new(terms(), ALLOCATED);
-    }
-
-    fn answer(&mut self, device: Digest, request: &Request) -> Answer {
-        let kid = KeyId::parse("i1").unwrap();
-        let sign = |kind: Type, payload: &Value| token::sign(kind, &kid, payload, &self.issuer);
-        let asked = Asked {
-            request,
-            device,
-            by_mail: false,
-            limited: false,
-            now: NOW,
-            bundle: None,
-            revoked: &[],
-        };
-        let answer = handle(&mut self.license, &asked, &sign).answer;
-        assert!(self.license.balances(), "the accounts don't add up");
-        answer
-    }
-}
-
-fn terms() -> Terms {
-    Terms {
-        code: CODE.to_owned(),
-        product: "103".to_owned(),
-        kind: 6,
-        seats: i64::try_from(SEATS).unwrap(),
-        cache: CACHE,
-        exp: NOW * 2,
-        grace: 0,
-        lease: 1_000_000,
-        offline: true,
-        offline_secs: 500,
-        created: 0,
     }
 }
 

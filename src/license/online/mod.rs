@@ -24,8 +24,8 @@ use super::wire;
 /// Until a connection stands, its name looked up.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Until the whole answer is there.
-const TOTAL: Duration = Duration::from_secs(30);
+/// Until the whole answer is there, however many times a question has to be put.
+pub(super) const TOTAL: Duration = Duration::from_secs(30);
 
 /// Largest answer in bytes.
 const LARGEST: u64 = 64 << 10;
@@ -55,13 +55,13 @@ pub struct Reply {
 }
 
 impl Way {
-    /// Sends `body` and waits at most 30 s.
+    /// Sends `body` and waits no longer than `budget` in all, however slowly the answer drips in.
     ///
     /// # Errors
     /// Which hop failed, and whether the service may have heard the question all the same.
-    pub fn ask(&self, body: &[u8]) -> Result<Reply, Failure> {
+    pub fn ask(&self, body: &[u8], budget: Duration) -> Result<Reply, Failure> {
         let connected = Arc::new(AtomicBool::new(false));
-        let agent = self.agent(&connected);
+        let agent = self.agent(&connected, budget);
         let mut request = agent
             .post(format!("{}{}", self.authority_url.trim_end_matches('/'), wire::PATH))
             .header("Content-Type", "application/json")
@@ -83,7 +83,7 @@ impl Way {
         Failure::not_ours(self, reply.status, &reply.body)
     }
 
-    fn agent(&self, connected: &Arc<AtomicBool>) -> Agent {
+    fn agent(&self, connected: &Arc<AtomicBool>, budget: Duration) -> Agent {
         let config = Agent::config_builder()
             .proxy(None) // the default would look into the environment
             .max_redirects(0)
@@ -94,7 +94,7 @@ impl Way {
             .output_buffer_size(REQUEST_HEAD)
             .timeout_resolve(Some(CONNECT))
             .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(TOTAL))
+            .timeout_global(Some(budget))
             .build();
         let line = Line { absolute: self.proxy.is_some(), connected: Arc::clone(connected) };
         let connector = ().chain(TcpConnector::default()).chain(line);
@@ -132,4 +132,4 @@ fn budget(timeout: Timeout) -> (&'static str, u64) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

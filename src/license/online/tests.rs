@@ -4,10 +4,11 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Hop, LARGEST, Way};
+use super::{Hop, LARGEST, TOTAL, Way};
 use crate::license::network::Proxy;
 
 /// A proxy or service that answers each connection with what it is told, and tells what it was asked.
@@ -51,7 +52,7 @@ fn way(proxy: Option<Proxy>) -> Way {
 }
 
 /// Head and body of one request.
-fn read(connection: &mut TcpStream) -> String {
+pub(in crate::license) fn read(connection: &mut TcpStream) -> String {
     let mut request = Vec::new();
     let mut bytes = [0; 4096];
     loop {
@@ -93,7 +94,7 @@ fn a_proxy_is_asked_with_the_whole_url_and_never_to_connect() {
         };
         let _ = connection.write_all(answer.as_bytes());
     });
-    let reply = proxy.as_proxy().ask(b"{\"v\":1}").unwrap();
+    let reply = proxy.as_proxy().ask(b"{\"v\":1}", TOTAL).unwrap();
     assert_eq!((reply.status, reply.body.as_slice()), (200, br#"{"v":1,"ct":"x"}"#.as_slice()));
     let asked = proxy.asked.recv().unwrap();
     assert!(asked.starts_with("POST http://license.invalid/v1/license HTTP/1.1\r\n"), "{asked}");
@@ -111,25 +112,25 @@ fn credentials_of_any_characters_reach_the_proxy_and_no_error() {
     });
     let settings = |password: &str| json!({"http_configuration": {"ip": "127.0.0.1", "port": proxy.port.to_string(), "user": "a user", "password": password}});
     let with = |password| way(Proxy::from_body(settings(password), None).unwrap());
-    assert_eq!(with("p@ss:w%rd").ask(b"{}").unwrap().status, 200);
-    let failure = with("geheim").ask(b"{}").unwrap_err();
+    assert_eq!(with("p@ss:w%rd").ask(b"{}", TOTAL).unwrap().status, 200);
+    let failure = with("geheim").ask(b"{}", TOTAL).unwrap_err();
     assert_eq!((failure.hop, failure.in_doubt), (Hop::ProxyPassword, false));
     assert!(
         failure.sentence.contains("407") && !failure.sentence.contains("geheim"),
         "{failure:?}"
     );
-    let failure = proxy.as_proxy().ask(b"{}").unwrap_err();
+    let failure = proxy.as_proxy().ask(b"{}", TOTAL).unwrap_err();
     assert!(failure.sentence.contains("wants a user name and password (407)"), "{failure:?}");
 }
 
 #[test]
 fn a_401_is_of_the_proxy_where_there_is_one() {
     let refusing = Scripted::saying(http("401 Unauthorized", "text/html", "<html>"));
-    let failure = refusing.as_proxy().ask(b"{}").unwrap_err();
+    let failure = refusing.as_proxy().ask(b"{}", TOTAL).unwrap_err();
     assert_eq!((failure.hop, failure.in_doubt), (Hop::ProxyPassword, false));
     assert!(failure.sentence.contains("(401)"), "{failure:?}");
     let url = format!("http://127.0.0.1:{}/", refusing.port);
-    let failure = Way { authority_url: url, proxy: None }.ask(b"{}").unwrap_err();
+    let failure = Way { authority_url: url, proxy: None }.ask(b"{}", TOTAL).unwrap_err();
     assert_eq!(failure.hop, Hop::NotOurs);
 }
 
@@ -150,7 +151,7 @@ fn whatever_is_not_the_service_is_named_and_nothing_is_followed() {
         (format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(64 << 10)), "does not speak HTTP"),
     ] {
         let proxy = Scripted::saying(answer);
-        let failure = proxy.as_proxy().ask(b"{}").unwrap_err();
+        let failure = proxy.as_proxy().ask(b"{}", TOTAL).unwrap_err();
         assert_eq!(failure.hop, Hop::NotOurs, "{failure:?}");
         assert!(failure.sentence.contains(words), "{words}: {failure:?}");
         assert!(failure.in_doubt, "{failure:?}");
@@ -161,17 +162,17 @@ fn whatever_is_not_the_service_is_named_and_nothing_is_followed() {
 #[test]
 fn a_connection_that_breaks_leaves_doubt_and_one_that_never_stood_does_not() {
     let hanging_up = Scripted::saying("");
-    let failure = hanging_up.as_proxy().ask(b"{}").unwrap_err();
+    let failure = hanging_up.as_proxy().ask(b"{}", TOTAL).unwrap_err();
     assert!(failure.in_doubt, "{failure:?}");
 
     let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let body = json!({"http_configuration": {"ip": "127.0.0.1", "port": gone.port()}});
-    let failure = way(Proxy::from_body(body, None).unwrap()).ask(b"{}").unwrap_err();
+    let failure = way(Proxy::from_body(body, None).unwrap()).ask(b"{}", TOTAL).unwrap_err();
     assert_eq!((failure.hop, failure.in_doubt), (Hop::Connect, false));
     let shown = format!("the proxy 127.0.0.1:{} can't be reached", gone.port());
     assert!(failure.sentence.contains(&shown), "{failure:?}");
 
-    let failure = way(None).ask(b"{}").unwrap_err();
+    let failure = way(None).ask(b"{}", TOTAL).unwrap_err();
     assert_eq!((failure.hop, failure.in_doubt), (Hop::Resolve, false));
     assert!(failure.sentence.contains("license.invalid"), "{failure:?}");
 }
@@ -180,6 +181,26 @@ fn a_connection_that_breaks_leaves_doubt_and_one_that_never_stood_does_not() {
 fn without_a_proxy_the_service_is_asked_for_its_path() {
     let service = Scripted::saying(ours());
     let url = format!("http://127.0.0.1:{}/below/", service.port);
-    Way { authority_url: url, proxy: None }.ask(b"{}").unwrap();
+    Way { authority_url: url, proxy: None }.ask(b"{}", TOTAL).unwrap();
     assert!(service.asked.recv().unwrap().starts_with("POST /below/v1/license HTTP/1.1\r\n"));
+}
+
+#[test]
+fn who_answers_a_byte_at_a_time_or_never_is_not_waited_for_longer_than_the_budget() {
+    let budget = Duration::from_millis(300);
+    let limit = Duration::from_secs(20); // each of them would go on for far longer
+    for drips in ["", "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", "HTTP/1.1 200 OK\r\nX: "]
+    {
+        let dripping = Scripted::new(move |_, connection| {
+            let _ = connection.write_all(drips.as_bytes());
+            while drips.is_empty() || connection.write_all(b" ").is_ok() {
+                thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let begin = Instant::now();
+        let failure = dripping.as_proxy().ask(b"{}", budget).unwrap_err();
+        assert!(begin.elapsed() < limit, "{drips:?}");
+        assert_eq!((failure.hop, failure.in_doubt), (Hop::Broken, true), "{failure:?}");
+        assert!(failure.sentence.contains("took too long"), "{failure:?}");
+    }
 }

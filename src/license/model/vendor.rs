@@ -1,0 +1,90 @@
+//! The vendor's side of a trace: keys, one license, and the authority's own accounting.
+
+use serde_json::Value;
+
+use super::{ALLOCATED, CACHE, CODE, NOW, SEATS};
+use crate::authority::handle::{Asked, handle};
+use crate::authority::license::{License, Terms};
+use crate::license::hex::Digest;
+use crate::license::key::{KeyId, RequestKey, SigningKey};
+use crate::license::message::{Answer, Request};
+use crate::license::token::{self, Type};
+use crate::license::trust::{Bundle, Dated, Trust, trust_file};
+use crate::license::wire;
+
+/// The vendor's keys and accounts.
+pub(in crate::license) struct Vendor {
+    issuer: SigningKey,
+    /// The younger one first.
+    requests: Vec<RequestKey>,
+    pub(in crate::license) trust: Trust,
+    pub(in crate::license) license: License,
+}
+
+impl Vendor {
+    pub(in crate::license) fn new() -> Vendor {
+        let (nbf, exp) = (0, NOW * 2);
+        let kid = |name| KeyId::parse(name).unwrap();
+        let (root, issuer) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        let requests: Vec<RequestKey> =
+            ["k2", "k1"].map(|name| RequestKey::generate(kid(name)).unwrap()).into();
+        let public = |key: &RequestKey| Dated { key: key.public().unwrap(), nbf, exp };
+        let bundle = Bundle {
+            seq: 1,
+            exp,
+            issuers: vec![(kid("i1"), Dated { key: issuer.public(), nbf, exp })],
+            request_keys: requests.iter().rev().map(public).collect(),
+            revoked: Vec::new(),
+        };
+        let file = trust_file(&[(kid("r1"), root.public())], &bundle.sign(&kid("r1"), &root));
+        let trust = Trust::parse(file.as_bytes()).unwrap();
+        let license = License::new(terms(), ALLOCATED);
+        Vendor { issuer, requests, trust, license }
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.license = License::new(terms(), ALLOCATED);
+    }
+
+    pub(super) fn answer(&mut self, device: Digest, request: &Request) -> Answer {
+        let kid = KeyId::parse("i1").unwrap();
+        let sign = |kind: Type, payload: &Value| token::sign(kind, &kid, payload, &self.issuer);
+        let asked = Asked {
+            request,
+            device,
+            by_mail: false,
+            limited: false,
+            now: NOW,
+            bundle: None,
+            revoked: &[],
+        };
+        let answer = handle(&mut self.license, &asked, &sign).answer;
+        assert!(self.license.balances(), "the accounts don't add up");
+        answer
+    }
+}
+
+impl Vendor {
+    /// The sealed answer to a posted question.
+    pub(in crate::license) fn posted(&mut self, body: &[u8]) -> Vec<u8> {
+        let opened = wire::open(body, &self.requests).unwrap();
+        let answer = self.answer(opened.device.fingerprint(), &opened.request);
+        opened.reply.seal(&answer).unwrap()
+    }
+}
+
+fn terms() -> Terms {
+    Terms {
+        code: CODE.to_owned(),
+        product: "103".to_owned(),
+        kind: 6,
+        seats: i64::try_from(SEATS).unwrap(),
+        cache: CACHE,
+        exp: NOW * 2,
+        grace: 0,
+        lease: 1_000_000,
+        offline: true,
+        offline_secs: 500,
+        created: 0,
+    }
+}
