@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// What the network does with a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Weather {
@@ -16,6 +18,9 @@ pub(crate) enum Weather {
     LosingAnswers,
     /// Answers in place of the authority.
     Saying(String),
+    /// The daemon dies: before its question is passed on (`None`), or when the authority has answered
+    /// and so many bytes of that have arrived.
+    Killing { daemon: Pid, bytes: Option<usize> },
 }
 
 /// One way to one authority.
@@ -74,16 +79,26 @@ fn carry(mut client: TcpStream, authority: u16, shared: &Shared) {
             let _ = client.write_all(text.as_bytes());
             return;
         }
-        Weather::LosingAnswers => {}
+        Weather::Killing { daemon, bytes: None } => {
+            return kill_process(daemon, Signal::KILL).unwrap();
+        }
+        Weather::LosingAnswers | Weather::Killing { .. } => {}
     }
     let Ok(mut service) = TcpStream::connect((Ipv4Addr::LOCALHOST, authority)) else { return };
     if service.write_all(&question).is_err() {
         return;
     }
     let Some(answer) = read_message(&mut service) else { return };
-    if weather == Weather::Fair {
-        let _ = client.write_all(&answer);
-        let _ = client.shutdown(Shutdown::Write);
+    match weather {
+        Weather::Fair => {
+            let _ = client.write_all(&answer);
+            let _ = client.shutdown(Shutdown::Write);
+        }
+        Weather::Killing { daemon, bytes: Some(bytes) } => {
+            let _ = client.write_all(&answer[..bytes.min(answer.len())]);
+            kill_process(daemon, Signal::KILL).unwrap();
+        }
+        _ => {}
     }
 }
 

@@ -132,7 +132,7 @@ impl Appliance {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.daemon.as_ref().expect("the daemon doesn't run").child)
     }
 

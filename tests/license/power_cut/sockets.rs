@@ -1,0 +1,85 @@
+//! Cuts on the network: at the calls that touch a socket, and while an answer comes in.
+//!
+//! strace counts the calls of each thread by itself. So it is attached when the daemon has started, and
+//! the call comes over the daemon's own socket: then the thread that carries the question is the only
+//! one that connects, and the first that sends.
+
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, Stdio};
+
+use super::scene::Scene;
+use super::{MOST_CALLS, Play};
+use crate::support::wait::{SOON, until};
+use crate::wire::Weather;
+
+/// What a question is carried with, in the order of the calls: a connection, its limits, the question
+/// and the answer.
+const KINDS: [&str; 6] = ["socket", "connect", "poll", "setsockopt", "sendto", "recvfrom"];
+
+/// `least`: points that the call has at least.
+pub(super) fn survives(name: &str, play: &Play, least: usize) {
+    let mut scene = Scene::new(play);
+    let tried: Vec<(&str, usize)> =
+        KINDS.into_iter().map(|kind| (kind, scene.cut_at_each_socket_call(kind, play))).collect();
+    let _ = writeln!(std::io::stderr(), "cut at sockets, {name}: {tried:?}");
+    let points: usize = tried.iter().map(|(_, points)| points).sum();
+    assert!(points >= least, "{name}: only {tried:?}");
+}
+
+/// The daemon dies when it has been given so many bytes of the answer.
+pub(super) fn survives_every_part_of_the_answer(play: &Play) {
+    let mut scene = Scene::new(play);
+    let most = 64 << 10; // more than any answer has
+    for bytes in [None, Some(0), Some(1), Some(200), Some(900), Some(most)] {
+        scene.rewind();
+        scene.appliance.launch();
+        scene.settle();
+        scene.wire.turn(Weather::Killing { daemon: scene.appliance.pid(), bytes });
+        (play.change)(&scene);
+        assert_eq!(scene.appliance.ended(SOON).signal(), Some(9), "{bytes:?}");
+        scene.wire.turn(Weather::Fair);
+        scene.appliance.launch();
+        (play.after)(&scene);
+        scene.appliance.stop();
+    }
+}
+
+impl Scene {
+    fn cut_at_each_socket_call(&mut self, kind: &str, play: &Play) -> usize {
+        for number in 1..=MOST_CALLS {
+            self.rewind();
+            self.appliance.launch();
+            self.settle();
+            let mut strace = self.attach(&format!("inject={kind}:signal=KILL:when={number}"));
+            let answered = (play.change)(self).status == 200;
+            let status = if answered { self.appliance.stop() } else { self.appliance.ended(SOON) };
+            until(SOON, "strace has ended", || strace.try_wait().unwrap());
+            if status.signal() != Some(9) {
+                assert!(answered, "{kind} {number}: neither killed nor answered");
+                return number - 1;
+            }
+            self.appliance.launch();
+            (play.after)(self);
+            self.appliance.stop();
+        }
+        panic!("{kind} is called more than {MOST_CALLS} times");
+    }
+
+    /// strace at every thread of the running daemon.
+    fn attach(&self, inject: &str) -> Child {
+        let pid = self.appliance.pid().as_raw_nonzero();
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", inject, "-p", &pid.to_string()]);
+        let strace = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        until(SOON, "strace is attached to every thread", || {
+            let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+            let traced = |path: &std::path::Path| {
+                let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
+                !status.contains("TracerPid:\t0\n")
+            };
+            threads.flatten().all(|thread| traced(&thread.path())).then_some(())
+        });
+        strace
+    }
+}
