@@ -1,8 +1,8 @@
 //! The authority is killed at any point of an answer: the appliance asks again and gets one answer, and
 //! the books have every second once.
 //!
-//! strace kills it at the N-th of each system call that touches a file of its folder. A recorded run is
-//! also read for the order of writing, syncing and renaming, which a kill can't show.
+//! strace kills it at the N-th of each system call that touches a file of its folder, or a socket. A
+//! recorded run is also read for the order of writing, syncing and renaming, which a kill can't show.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -13,8 +13,11 @@ use std::process::Command;
 use applianced::license::message::{Answer, Denial, Kind, Op, Request};
 
 use crate::machine::Machine;
+use rustix::process::Signal;
+
 use crate::support::command::run;
-use crate::trace::{CHANGING, Call, SENDING, assert_durable, calls};
+use crate::support::wait::{SOON, until};
+use crate::trace::{CHANGING, Call, SENDING, assert_durable, attach, calls};
 use crate::vendor::{Vendor, program};
 
 /// More calls of one kind than any answer should need.
@@ -79,6 +82,16 @@ fn survives(op: Op, figures: [i64; 3]) {
         );
     }
     assert!(tried.values().sum::<usize>() >= LEAST, "{tried:?}");
+    let sockets = ["accept4", "setsockopt", "recvfrom", "sendto", "shutdown"];
+    let tried = sockets.map(|kind| (kind, scene.cut_at_each_socket_call(kind)));
+    let _ = writeln!(std::io::stderr(), "cut at sockets, {}: {tried:?}", op.name());
+    // It takes a connection, receives a question, and sends an answer.
+    assert!(
+        ["accept4", "recvfrom", "sendto"]
+            .iter()
+            .all(|kind| tried.iter().any(|(name, points)| name == kind && *points > 0)),
+        "{tried:?}"
+    );
 }
 
 struct Scene {
@@ -155,6 +168,28 @@ impl Scene {
                 return during_the_answer;
             }
             during_the_answer += 1;
+        }
+        panic!("{kind} is called more than {MOST_CALLS} times");
+    }
+
+    /// The same for the calls on sockets, with strace at the running authority: its start is not cut.
+    /// Each connection has a thread of its own, whose calls strace counts from 1.
+    fn cut_at_each_socket_call(&mut self, kind: &str) -> usize {
+        for number in 1..=MOST_CALLS {
+            copy(&self.base, &self.vendor.dir());
+            let address = self.vendor.serve();
+            let inject = format!("inject={kind}:signal=KILL:when={number}");
+            let mut strace = attach(self.vendor.pid(), &inject);
+            let answer = self.machine.send(address, &self.request).ok();
+            // It may also have died at what it does after an answer.
+            self.vendor.signal(Signal::TERM);
+            let killed = self.vendor.ended().signal() == Some(9);
+            until(SOON, "strace has ended", || strace.try_wait().unwrap());
+            assert!(killed || answer.is_some(), "{kind} {number}: neither killed nor answered");
+            self.settled(answer.as_ref());
+            if !killed {
+                return number - 1;
+            }
         }
         panic!("{kind} is called more than {MOST_CALLS} times");
     }

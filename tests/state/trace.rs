@@ -2,6 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::Pid;
+
+use crate::support::wait::{SOON, until};
 
 /// One system call: its name, what it was called with, and the paths of the folder it names.
 #[derive(Debug, Clone)]
@@ -42,6 +47,25 @@ pub(crate) const CHANGING: [&str; 23] = [
 
 /// The calls by which an answer leaves; `write` and `writev` are in [`CHANGING`].
 pub(crate) const SENDING: [&str; 2] = ["sendto", "sendmsg"];
+
+/// strace with `inject` at every thread of a running daemon, the later ones included; it ends with it.
+#[allow(dead_code)] // for the programs that use it
+pub(crate) fn attach(daemon: Pid, inject: &str) -> Child {
+    let id = daemon.as_raw_nonzero();
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", inject, "-p", &id.to_string()]);
+    let strace = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until(SOON, "strace is attached to every thread", || {
+        // Gone already: it was killed at a call it was waiting in.
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{id}/task")) else { return Some(()) };
+        let untraced = |path: &Path| {
+            let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
+            status.contains("TracerPid:\t0\n") && !status.contains("State:\tZ")
+        };
+        (!threads.flatten().any(|thread| untraced(&thread.path()))).then_some(())
+    });
+    strace
+}
 
 /// The finished or unfinished calls in a trace that touch `folder`, in order.
 pub(crate) fn calls(trace: &str, folder: &Path) -> Vec<Call> {

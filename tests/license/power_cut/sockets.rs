@@ -6,11 +6,11 @@
 
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, Stdio};
 
 use super::scene::Scene;
 use super::{MOST_CALLS, Play};
 use crate::support::wait::{SOON, until};
+use crate::trace::attach;
 use crate::wire::Weather;
 
 /// What a question is carried with, in the order of the calls: a connection, its limits, the question
@@ -51,7 +51,8 @@ impl Scene {
             self.rewind();
             self.appliance.launch();
             self.settle();
-            let mut strace = self.attach(&format!("inject={kind}:signal=KILL:when={number}"));
+            let mut strace =
+                attach(self.appliance.pid(), &format!("inject={kind}:signal=KILL:when={number}"));
             let answered = (play.change)(self).status == 200;
             let status = if answered { self.appliance.stop() } else { self.appliance.ended(SOON) };
             until(SOON, "strace has ended", || strace.try_wait().unwrap());
@@ -64,22 +65,5 @@ impl Scene {
             self.appliance.stop();
         }
         panic!("{kind} is called more than {MOST_CALLS} times");
-    }
-
-    /// strace at every thread of the running daemon.
-    fn attach(&self, inject: &str) -> Child {
-        let pid = self.appliance.pid().as_raw_nonzero();
-        let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-o", "/dev/null", "-e", inject, "-p", &pid.to_string()]);
-        let strace = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        until(SOON, "strace is attached to every thread", || {
-            let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-            let traced = |path: &std::path::Path| {
-                let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
-                !status.contains("TracerPid:\t0\n")
-            };
-            threads.flatten().all(|thread| traced(&thread.path())).then_some(())
-        });
-        strace
     }
 }
