@@ -19,6 +19,7 @@ mod errors;
 mod gate;
 mod manual;
 mod offline;
+mod portal;
 mod power_cut;
 mod proxy;
 mod silence;

@@ -1,0 +1,127 @@
+//! What stands in the way to the license service and answers in its place: login pages, redirects, errors
+//! of its own, floods, a byte at a time, or nothing. None of it activates, and none of it takes anything.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::appliance::Appliance;
+use crate::support::settings::Settings;
+use crate::support::wait::{SOON, until};
+use crate::vendor::{Licensed, Vendor};
+use crate::wire::read_message;
+
+const NETWORK: &str = "/v1/management/license/network";
+const OFFLINE: &str = "Input exception: Not activated - Cannot activate when offline";
+const UNLICENSED: &str = "-113 License status server trial expired";
+
+/// A proxy that answers every call itself.
+fn portal(answer: impl Fn(&mut TcpStream) + Clone + Send + 'static) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let answer = answer.clone();
+            thread::spawn(move || {
+                if read_message(&mut client).is_some() {
+                    answer(&mut client);
+                }
+            });
+        }
+    });
+    port
+}
+
+/// An appliance whose only way to its authority is a proxy on that port.
+fn behind(vendor: &Vendor, port: u16) -> Appliance {
+    let license = vendor.license_settings(&format!("http://127.0.0.1:{}/", vendor.port()));
+    let appliance = Appliance::start(&Settings::both().with("license", license));
+    use_proxy(&appliance, port);
+    appliance
+}
+
+fn use_proxy(appliance: &Appliance, port: u16) {
+    let body = json!({"http_configuration": {"ip": "127.0.0.1", "port": port}}).to_string();
+    appliance.call("POST", NETWORK, &body).ok();
+}
+
+#[test]
+fn whatever_answers_in_place_of_the_service_is_named_and_activates_nothing() {
+    let vendor = Vendor::new();
+    let code = vendor.sell(&[]);
+    let page = "<!DOCTYPE html><html>Sign in to the guest network</html>";
+    let long = "x".repeat(1 << 20);
+    for (answer, words) in [
+        (http("200 OK", page), "answered with a web page (HTTP 200)"),
+        (http("302 Found\r\nLocation: http://127.0.0.1:1/", ""), "answered with HTTP 302"),
+        (http("503 Service Unavailable", "later"), "answered with HTTP 503"),
+        (http("200 OK", &long), "more than 65536 bytes"),
+    ] {
+        let port = portal(move |client| drop(client.write_all(&answer)));
+        let appliance = behind(&vendor, port);
+        let refused = appliance.apply(&code);
+        let body = refused.json();
+        assert_eq!((refused.status, &body["error"]), (400, &json!(OFFLINE)), "{body}");
+        assert_eq!(body["reason"], "not_our_service", "{body}");
+        let hint = body["hint"].as_str().unwrap();
+        assert!(hint.contains(words) && hint.contains(&format!("127.0.0.1:{port}")), "{hint}");
+        let document = appliance.license();
+        assert_eq!(
+            (&document["licensed"], &document["status"]),
+            (&json!(false), &json!(UNLICENSED))
+        );
+        assert!(document["error_message"].as_str().unwrap().contains(words), "{document}");
+    }
+    assert_eq!(vendor.show(&code)["activated"], 0);
+}
+
+fn http(status: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into()
+}
+
+#[test]
+fn who_answers_a_byte_a_second_is_given_up_and_the_license_is_told_meanwhile() {
+    is_given_up(|client| {
+        let _ = client.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n");
+        while client.write_all(b" ").is_ok() {
+            thread::sleep(Duration::from_secs(1));
+        }
+    });
+}
+
+#[test]
+fn who_answers_nothing_is_given_up_and_the_license_is_told_meanwhile() {
+    is_given_up(|client| drop(client.read(&mut [0])));
+}
+
+fn is_given_up(answer: impl Fn(&mut TcpStream) + Clone + Send + 'static) {
+    let vendor = Vendor::new();
+    let code = vendor.sell(&[]);
+    let appliance = behind(&vendor, portal(answer));
+    let waits = AtomicBool::new(true);
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let refused = appliance.apply(&code);
+            waits.store(false, Ordering::SeqCst);
+            refused
+        });
+        until(SOON, "the question is out", || {
+            appliance.state("license.json").exists().then_some(())
+        });
+        let document = appliance.license();
+        assert_eq!((&document["licensed"], &document["connected"]), (&json!(false), &json!(false)));
+        assert!(waits.load(Ordering::SeqCst), "the license was told only after the call");
+        let refused = asking.join().unwrap();
+        let body = refused.json();
+        assert_eq!((refused.status, &body["error"]), (400, &json!(OFFLINE)), "{body}");
+        assert_eq!(body["reason"], "broken_off", "{body}");
+        let hint = body["hint"].as_str().unwrap();
+        assert!(hint.contains("took too long: the whole call may take 30 s"), "{hint}");
+    });
+    assert_eq!(appliance.license()["status"], UNLICENSED);
+    assert_eq!(vendor.show(&code)["activated"], 0);
+}
