@@ -30,8 +30,6 @@ pub(super) struct Device {
     mac: hmac::Key,
     /// Which computer this is.
     pub(super) computer_id: String,
-    /// The id that the authority knows, where the machine has changed since.
-    pub(super) previous_id: Option<String>,
     /// The machine has nothing to derive an id from; this one is random and kept.
     pub(super) soft: bool,
 }
@@ -57,10 +55,9 @@ impl Device {
             (None, Some((id, true))) => (id, true),
             (None, _) => (uuid_from(&random::<16>().map_err(|e| e.to_string())?), true),
         };
-        let moved = known.filter(|known| *known != computer_id);
-        let previous_id = moved.clone().or_else(|| read_previous(folder.view()));
-        let device = Device { mac: mac_key(&key), key, computer_id, previous_id, soft };
-        if moved.is_some() {
+        let moved = known.is_some_and(|known| known != computer_id);
+        let device = Device { mac: mac_key(&key), key, computer_id, soft };
+        if moved {
             log.security(
                 "this appliance runs on another computer than before; the license moves with it",
             );
@@ -79,24 +76,7 @@ impl Device {
         else {
             return Ok(None);
         };
-        let previous_id = read_previous(view);
-        Ok(Some(Device { mac: mac_key(&key), key, computer_id, previous_id, soft }))
-    }
-
-    /// The same device once the authority knows this computer: the id before is forgotten.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub(super) fn settled(&self, folder: &Folder) -> Result<Device, String> {
-        let device = Device {
-            key: SigningKey::from_seed(self.key.seed()).map_err(|e| e.to_string())?,
-            mac: self.mac.clone(),
-            computer_id: self.computer_id.clone(),
-            previous_id: None,
-            soft: self.soft,
-        };
-        device.save(folder)?;
-        Ok(device)
+        Ok(Some(Device { mac: mac_key(&key), key, computer_id, soft }))
     }
 
     /// Proves that `text` was written by this device.
@@ -114,7 +94,6 @@ impl Device {
         let file = json!({
             "version": VERSION,
             "computer_id": self.computer_id,
-            "previous": self.previous_id,
             "soft": self.soft,
         });
         let contents = format!("{file:#}\n");
@@ -179,17 +158,12 @@ fn read_identity(view: &View) -> Option<(String, bool)> {
     Some((id, value["soft"].as_bool()?))
 }
 
-fn read_previous(view: &View) -> Option<String> {
-    let contents = view.read(IDENTITY, LARGEST).ok()??;
-    let value: Value = serde_json::from_slice(&contents).ok()?;
-    super::fields::computer_id(value["previous"].as_str()?)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::fs;
+    use std::sync::{Arc, Mutex};
 
     use super::{Device, Machine};
     use crate::log::Log;
@@ -210,7 +184,7 @@ mod tests {
         let first = open(&scratch, &machine('a'));
         let second = open(&scratch, &machine('a'));
         assert_eq!(first.key.public(), second.key.public());
-        assert_eq!((first.computer_id, second.previous_id), (second.computer_id, None));
+        assert_eq!(first.computer_id, second.computer_id);
         assert!(!first.soft);
     }
 
@@ -229,23 +203,23 @@ mod tests {
         let second = open(&scratch, &Machine::default());
         assert!(first.soft && second.soft);
         assert_eq!(first.computer_id, second.computer_id);
-        assert_eq!(second.previous_id, None);
         let other = Scratch::new();
         assert_ne!(open(&other, &Machine::default()).computer_id, first.computer_id);
     }
 
     #[test]
-    fn another_computer_is_a_move_until_the_authority_knows() {
+    fn another_computer_is_told_and_the_key_stays() {
         let scratch = Scratch::new();
         let first = open(&scratch, &machine('a'));
-        let moved = open(&scratch, &machine('b'));
-        assert_eq!(moved.previous_id.as_ref(), Some(&first.computer_id));
-        let again = open(&scratch, &machine('b'));
-        assert_eq!(again.previous_id.as_ref(), Some(&first.computer_id));
+        let told = Mutex::new(String::new());
+        let told = Arc::new(told);
+        let log = Arc::clone(&told);
+        let log = Log::to(move |line| log.lock().unwrap().push_str(line));
         let folder = Folder::open(&scratch.0.join("state"), &[]).unwrap();
-        assert_eq!(again.settled(&folder).unwrap().previous_id, None);
-        drop(folder);
-        assert_eq!(open(&scratch, &machine('b')).previous_id, None);
+        let moved = Device::open(&folder, &machine('b'), &log).unwrap();
+        assert_eq!(first.key.public(), moved.key.public());
+        assert_ne!(first.computer_id, moved.computer_id);
+        assert!(told.lock().unwrap().contains("another computer"));
     }
 
     #[test]

@@ -129,7 +129,6 @@ impl Machine {
             product: "103",
             version: "1",
             computer_id: &self.computer_id,
-            previous_id: None,
             bundle_seq: 1,
             wall: NOW,
         };

@@ -13,7 +13,6 @@ pub(super) struct Asker<'a> {
     pub(super) product: &'a str,
     pub(super) version: &'a str,
     pub(super) computer_id: &'a str,
-    pub(super) previous_id: Option<&'a str>,
     pub(super) bundle_seq: i64,
     /// The machine's own clock, for the authority to read and nobody to rely on.
     pub(super) wall: i64,
@@ -30,6 +29,9 @@ impl Asker<'_> {
         state: &State,
     ) -> Request {
         let grant = state.grant.as_ref();
+        // Where the machine has changed since, the authority knows the computer it granted to last.
+        let granted_to = grant.map(|grant| &grant.lease.computer_id);
+        let previous = granted_to.filter(|known| *known != self.computer_id);
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         Request {
             op,
@@ -39,7 +41,7 @@ impl Asker<'_> {
             product: self.product.to_owned(),
             version: self.version.to_owned(),
             computer_id: self.computer_id.to_owned(),
-            prev_computer_id: self.previous_id.map(str::to_owned),
+            prev_computer_id: previous.cloned(),
             epoch: state.epoch,
             seq: grant.map_or(0, |grant| grant.lease.seq),
             prev: grant.map_or(Digest::NONE, |grant| grant.digest()),

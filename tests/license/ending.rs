@@ -14,12 +14,12 @@ use crate::support::wait::{SOON, until};
 use crate::usage::Engine as _;
 use crate::vendor::{Licensed, Vendor};
 
-fn has(appliance: &Appliance, status: &str) -> Option<()> {
+pub(crate) fn has(appliance: &Appliance, status: &str) -> Option<()> {
     (appliance.license()["status"] == status).then_some(())
 }
 
 /// The manual's way to have the license looked at again.
-fn restart_services(appliance: &Appliance) {
+pub(crate) fn restart_services(appliance: &Appliance) {
     appliance.curl(&["-X", "DELETE", &appliance.management("/v1/management/services")]).ok();
 }
 
@@ -119,7 +119,7 @@ fn an_older_state_goes_on_and_costs_what_was_cached() {
     assert_eq!(vendor.show(&code)["secs_used"], 3_700);
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let _ = std::fs::remove_dir_all(to);
     let copied = run(Command::new("cp").args(["-a", "-T"]).arg(from).arg(to));
     assert_eq!(copied.code, 0, "{copied:?}");

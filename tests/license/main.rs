@@ -12,6 +12,7 @@ mod support;
 mod trace;
 
 mod bad_input;
+mod copies;
 mod damage;
 mod disk;
 mod ending;

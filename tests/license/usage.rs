@@ -177,3 +177,23 @@ fn a_session_may_be_longer_than_the_cache() {
     appliance.remove().ok();
     assert_eq!(vendor.show(&code)["secs_used"], 1_190);
 }
+
+#[test]
+fn an_unlimited_license_counts_beyond_2_to_the_31_seconds() {
+    const BLOCK: u64 = 1_000_000_000; // the most at once
+    let vendor = Vendor::new();
+    let (code, mut appliance) =
+        licensed(&vendor, &["--secs", "unlimited", "--cache", "2147483647"]);
+    for number in 1..=4 {
+        assert_eq!(appliance.license()["transcription_secs_allocated"], 2_147_483_647);
+        appliance.uses(BLOCK);
+        let document = appliance.apply(&code).ok().json();
+        assert_eq!(document["transcription_secs_allowed"], 2_147_483_647, "block {number}");
+        assert_eq!(document["transcription_minutes_allowed"], "35791394");
+        assert_eq!(vendor.show(&code)["secs_used"], number * BLOCK);
+        appliance.restart();
+    }
+    assert_eq!(appliance.license()["licensed"], true);
+    assert_eq!(appliance.remove().ok().out, r#"{"transcription_secs_returned": 2147483647}"#);
+    assert_eq!(vendor.show(&code)["secs_used"], 4 * BLOCK);
+}

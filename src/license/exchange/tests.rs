@@ -52,7 +52,6 @@ impl World {
             product: "103",
             version: "1",
             computer_id: "00000000-0000-8000-8000-000000000001",
-            previous_id: None,
             bundle_seq: 1,
             wall: NOW,
         };

@@ -5,6 +5,8 @@ use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
 use hpke::{Deserializable, OpModeR, OpModeS, Serializable};
 
+use serde_json::{Value, json};
+
 use super::{OpenError, RequestKey, Sealed, SigningKey, Unopened, info, open, seal_to};
 use crate::license::hex::{Digest, RequestId};
 use crate::license::key::{KeyId, RequestPublicKey};
@@ -134,7 +136,7 @@ fn a_question_signed_by_another_device_is_refused() {
     // The device key inside is the honest one; the signature is not its own.
     let text = request(Op::Return).to_json(&world.device.public(), &"A".repeat(43)).to_string();
     let signature = super::base64url(&stranger.sign(&super::device_bytes(&text)));
-    let plain = serde_json::json!({"b": text, "s": signature}).to_string();
+    let plain = json!({"b": text, "s": signature}).to_string();
     let public = super::HpkePublicKey(world.public.public.to_vec());
     let (enc, ct) =
         super::suite().seal(&info(&world.key.kid), b"", plain.as_bytes(), &public).unwrap();
@@ -182,7 +184,7 @@ fn we_open_the_question_of_a_second_implementation_of_hpke() {
     let world = World::new();
     let text = request(Op::Sync).to_json(&world.device.public(), &"A".repeat(43)).to_string();
     let signature = super::base64url(&world.device.sign(&super::device_bytes(&text)));
-    let plain = serde_json::json!({"b": text, "s": signature}).to_string();
+    let plain = json!({"b": text, "s": signature}).to_string();
     let public =
         <X25519HkdfSha256 as hpke::Kem>::PublicKey::from_bytes(&world.public.public).unwrap();
     let (enc, mut context) = hpke::setup_sender::<AesGcm256, HkdfSha256, X25519HkdfSha256>(
@@ -195,4 +197,45 @@ fn we_open_the_question_of_a_second_implementation_of_hpke() {
     let enc = enc.to_bytes().as_slice().try_into().unwrap();
     let body = Sealed { kid: world.key.kid.clone(), enc, ct }.to_body();
     assert_eq!(open(&body, &[world.key]).unwrap().request, request(Op::Sync));
+}
+
+/// A question as a later release may send it: with members that nobody here knows, at every depth.
+fn of_a_later_release(world: &World, version: i64) -> Vec<u8> {
+    let mut text = request(Op::Sync).to_json(&world.device.public(), &"A".repeat(43));
+    text["later"] = json!({"nested": [1]});
+    text["user"]["later"] = json!(true);
+    text["clock"]["later"] = json!(null);
+    let text = text.to_string();
+    let signature = super::base64url(&world.device.sign(&super::device_bytes(&text)));
+    let plain = json!({"b": text, "s": signature, "later": 1}).to_string();
+    let public = super::HpkePublicKey(world.public.public.to_vec());
+    let (enc, ct) =
+        super::suite().seal(&info(&world.key.kid), b"", plain.as_bytes(), &public).unwrap();
+    let sealed = Sealed { kid: world.key.kid.clone(), enc: enc.0.try_into().unwrap(), ct };
+    let mut body: Value = serde_json::from_slice(&sealed.to_body()).unwrap();
+    (body["v"], body["later"]) = (version.into(), "x".into());
+    body.to_string().into_bytes()
+}
+
+#[test]
+fn what_another_release_adds_is_ignored_and_its_version_is_not() {
+    let world = World::new();
+    let keys = std::slice::from_ref(&world.key);
+    let opened = open(&of_a_later_release(&world, 1), keys).unwrap();
+    assert_eq!(opened.request, request(Op::Sync));
+    let refused = open(&of_a_later_release(&world, 2), keys).err().unwrap();
+    assert_eq!(refused.to_string(), "version 2 is not supported, only 1");
+
+    let sent = seal_to(&request(Op::Sync), &world.public, &world.device).unwrap();
+    let told = OpenError::Unsealed("version 2 is not supported, only 1".to_owned());
+    assert_eq!(sent.opener.open(&refused.to_body()), Err(told));
+    let opened = open(&sent.body, keys).unwrap();
+    let mut inside = answer().to_json();
+    inside["later"] = json!([{"a": 1}]);
+    let sealed = opened.reply.0.seal(inside.to_string().into_bytes()).unwrap();
+    let body = |version: i64| {
+        json!({"v": version, "ct": super::base64url(&sealed), "later": 1}).to_string().into_bytes()
+    };
+    assert_eq!(sent.opener.open(&body(1)), Ok(answer()));
+    assert_eq!(sent.opener.open(&body(2)), Err(OpenError::NotOurs));
 }

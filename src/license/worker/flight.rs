@@ -164,7 +164,6 @@ impl Worker {
             product: &self.settings.product,
             version: &self.version,
             computer_id: &self.device.computer_id,
-            previous_id: self.device.previous_id.as_deref(),
             bundle_seq: trust.bundle().seq,
             wall: utc::unix_seconds(SystemTime::now()),
         };
@@ -273,9 +272,6 @@ impl Worker {
         self.commit(next).map_err(Stuck::Disk)?;
         self.told = if begins { 0 } else { request.consumed.unsigned_abs() };
         self.heard = Some(Instant::now());
-        if outcome == Outcome::Granted && request.prev_computer_id.is_some() {
-            self.forget_previous_computer();
-        }
         Ok(outcome)
     }
 
@@ -292,13 +288,6 @@ impl Worker {
             Err(refusal) => {
                 self.log.warn(format_args!("keys of the license authority refused: {refusal}"));
             }
-        }
-    }
-
-    fn forget_previous_computer(&mut self) {
-        match self.device.settled(&self.folder) {
-            Ok(device) => self.device = std::sync::Arc::new(device),
-            Err(why) => self.log.error(why), // told again with the next question
         }
     }
 

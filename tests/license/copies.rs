@@ -1,0 +1,112 @@
+//! One state folder on two machines: the first mover keeps the seat, and copies of the same machine may
+//! take it from each other three times a month.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::ending::{copy, has, restart_services};
+use crate::support::appliance::{Appliance, program};
+use crate::support::wait::{SOON, until};
+use crate::usage::Engine as _;
+use crate::vendor::{Licensed, Vendor};
+
+const DUPLICATE: &str = "-117 License status duplicate device id";
+const LICENSED: &str = "3 License status concurrent license";
+
+/// Starts the daemon on a machine of that identity: the hypervisor's is hidden, the system's replaced.
+fn launch_on(appliance: &mut Appliance, digit: char) {
+    let id = appliance.folder().join("machine-id");
+    std::fs::write(&id, format!("{}\n", digit.to_string().repeat(32))).unwrap();
+    let script = "mount --bind \"$1\" /etc/machine-id && \
+        { test ! -e \"$2\" || mount --bind \"$1\" \"$2\"; } && shift 2 && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(id);
+    command.arg("/sys/class/dmi/id/product_uuid");
+    command.arg(program()).arg("serve").arg("--config").arg(appliance.config());
+    appliance.launch_as(&mut command).unwrap();
+}
+
+#[test]
+fn a_state_folder_on_another_machine_is_a_move_and_the_one_left_behind_is_refused() {
+    let vendor = Vendor::new();
+    let code = vendor.sell(&[]);
+    let settings = vendor.settings(vendor.port());
+    let (mut first, mut second) = (Appliance::prepare(&settings), Appliance::prepare(&settings));
+    launch_on(&mut first, 'a');
+    first.apply(&code).ok();
+    first.uses(100);
+    let id = first.license()["computer_id"].clone();
+    first.stop();
+    copy(&first.state(""), &second.state(""));
+
+    launch_on(&mut second, 'b');
+    until(SOON, "the move is known", || {
+        let known = vendor.show(&code)["appliances"][0]["computer_id"].clone();
+        (known != id).then_some(())
+    });
+    launch_on(&mut first, 'a');
+    until(SOON, "the one left behind is refused", || has(&first, DUPLICATE));
+    assert!(second.log().contains("runs on another computer than before"), "{}", second.log());
+    second.apply(&code).ok();
+    let known = vendor.show(&code);
+    assert_eq!(known["appliances"][0]["computer_id"], second.license()["computer_id"]);
+    let told = ["activated", "secs_used", "takeovers"].map(|name| known[name].clone());
+    assert_eq!(told, [json!(1), json!(100), json!(0)], "{known}");
+    assert_eq!(has(&second, LICENSED), Some(()));
+    assert_eq!(has(&first, DUPLICATE), Some(()));
+}
+
+#[test]
+fn a_machine_that_moves_twice_before_anybody_hears_of_it_keeps_its_seat() {
+    let mut vendor = Vendor::new();
+    let code = vendor.sell(&[]);
+    let mut appliance = Appliance::prepare(&vendor.settings(vendor.port()));
+    launch_on(&mut appliance, 'a');
+    appliance.apply(&code).ok();
+    vendor.stop();
+    for digit in ['b', 'c'] {
+        appliance.stop();
+        launch_on(&mut appliance, digit);
+        assert_eq!(appliance.license()["licensed"], true);
+    }
+    vendor.serve();
+    assert_eq!(appliance.apply(&code).ok().json()["licensed"], true);
+    let known = vendor.show(&code);
+    assert_eq!((&known["activated"], &known["secs_used"]), (&json!(1), &json!(0)), "{known}");
+}
+
+#[test]
+fn two_copies_may_take_the_seat_from_each_other_three_times_a_month_and_not_four() {
+    let vendor = Vendor::new();
+    let code = vendor.sell(&[]);
+    let settings = vendor.settings(vendor.port());
+    let mut first = Appliance::start(&settings);
+    first.apply(&code).ok();
+    first.stop();
+    let mut second = Appliance::prepare(&settings);
+    copy(&first.state(""), &second.state(""));
+    first.launch();
+    first.apply(&code).ok();
+    second.launch();
+    until(SOON, "the copy has its own account", || {
+        (vendor.show(&code)["appliances"][0]["epoch"] == 2).then_some(())
+    });
+    let (mut holder, mut other) = (&second, &first);
+    for _ in 0..3 {
+        restart_services(other);
+        until(SOON, "the other one is refused", || has(other, DUPLICATE));
+        assert_eq!(other.apply(&code).ok().json()["licensed"], true, "a person may choose");
+        (holder, other) = (other, holder);
+    }
+    restart_services(other);
+    until(SOON, "the other one is refused", || has(other, DUPLICATE));
+    let fourth = other.apply(&code);
+    let reason = fourth.json()["reason"].clone();
+    assert_eq!((fourth.status, reason), (400, json!("duplicate_device")), "{fourth:?}");
+    assert_eq!(has(holder, LICENSED), Some(()));
+    let known = vendor.show(&code);
+    assert_eq!((&known["activated"], &known["takeovers"]), (&json!(1), &json!(3)), "{known}");
+    let sum = ["secs_left", "secs_held", "secs_used"].map(|part| known[part].as_i64().unwrap());
+    assert_eq!(sum.iter().sum::<i64>(), 1_800_000, "{known}");
+}
