@@ -5,7 +5,7 @@
 
 use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -197,15 +197,17 @@ impl Keyring {
         Trust::parse(self.trust_file().as_bytes())
     }
 
-    /// Writes `trust.json`, which follows from the keys, unless it is right already.
+    /// Writes `trust.json`, which follows from the keys, unless it is right already. It holds no
+    /// secret and everybody may read it.
     ///
     /// # Errors
     /// When the system refuses.
     pub(crate) fn write_trust(&self, dir: &Path) -> Result<(), Error> {
         let (path, wanted) = (dir.join("trust.json"), self.trust_file());
+        let readable = |path| std::fs::metadata(path).is_ok_and(|m| m.mode() & 0o444 == 0o444);
         match std::fs::read(&path) {
-            Ok(found) if found == wanted.as_bytes() => Ok(()),
-            _ => store::replace(&path, wanted.as_bytes()),
+            Ok(found) if found == wanted.as_bytes() && readable(&path) => Ok(()),
+            _ => store::publish(&path, wanted.as_bytes()),
         }
     }
 

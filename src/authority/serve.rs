@@ -8,8 +8,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -59,7 +58,7 @@ pub(crate) fn serve(
         .map_err(|error| failed(&format!("listen on {address}"), &error))?;
     let bound = listener.local_addr().map_err(|error| failed("listen", &error))?;
     let mut wishes = Wishes::listen(&[]).map_err(|error| failed("catch signals", &error))?;
-    let open = Arc::new(AtomicUsize::new(0));
+    let open = Arc::new(Open::default());
     let (accepting, counted) = (log.clone(), Arc::clone(&open));
     let spawned = thread::Builder::new()
         .name("accept".to_owned())
@@ -70,10 +69,7 @@ pub(crate) fn serve(
     while wishes.wait().map_err(|error| failed("wait for signals", &error))? != Wish::Stop {}
     log.info("stopping");
     // A question that is cut off here is asked again and gets the same answer.
-    let end = Instant::now() + DRAIN;
-    while open.load(Ordering::Acquire) > 0 && Instant::now() < end {
-        thread::sleep(Duration::from_millis(5));
-    }
+    open.drain(DRAIN);
     Ok(())
 }
 
@@ -91,16 +87,50 @@ fn only_one(dir: &Path) -> Result<std::fs::File, Error> {
     }
 }
 
-/// Counts an open connection for as long as it lives.
-struct Slot(Arc<AtomicUsize>);
+/// Open connections.
+#[derive(Default)]
+struct Open {
+    count: Mutex<usize>,
+    none: Condvar,
+}
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+impl Open {
+    fn count(&self) -> MutexGuard<'_, usize> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there is none, at most so long.
+    fn drain(&self, limit: Duration) {
+        drop(self.none.wait_timeout_while(self.count(), limit, |count| *count > 0));
     }
 }
 
-fn accept(listener: &TcpListener, desk: &Arc<Desk>, open: &Arc<AtomicUsize>, log: &Log) {
+/// Counts an open connection for as long as it lives.
+struct Slot(Arc<Open>);
+
+impl Slot {
+    /// `None` when there are too many.
+    fn take(open: &Arc<Open>) -> Option<Slot> {
+        let mut count = open.count();
+        if *count >= MOST_CONNECTIONS {
+            return None;
+        }
+        *count += 1;
+        Some(Slot(Arc::clone(open)))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut count = self.0.count();
+        *count -= 1;
+        if *count == 0 {
+            self.0.none.notify_all();
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, desk: &Arc<Desk>, open: &Arc<Open>, log: &Log) {
     loop {
         let (stream, peer) = match listener.accept() {
             Ok(accepted) => accepted,
@@ -112,12 +142,7 @@ fn accept(listener: &TcpListener, desk: &Arc<Desk>, open: &Arc<AtomicUsize>, log
                 continue;
             }
         };
-        open.fetch_add(1, Ordering::AcqRel);
-        let slot = Slot(Arc::clone(open));
-        if open.load(Ordering::Acquire) > MOST_CONNECTIONS {
-            drop((stream, slot));
-            continue;
-        }
+        let Some(slot) = Slot::take(open) else { continue };
         let desk = Arc::clone(desk);
         let spawned = thread::Builder::new().stack_size(STACK).spawn(move || {
             let _slot = slot;
@@ -285,7 +310,26 @@ fn reason(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Head, Rejected, understand};
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{Head, Open, Rejected, Slot, understand};
+
+    #[test]
+    fn a_stop_waits_for_the_last_connection() {
+        let open = Arc::new(Open::default());
+        open.drain(Duration::MAX); // nobody is there
+        let (slot, counted) = (Slot::take(&open), Arc::clone(&open));
+        let last = std::thread::spawn(move || drop(slot));
+        open.drain(Duration::MAX);
+        assert_eq!(*counted.count(), 0);
+        last.join().unwrap();
+        let _still_here = Slot::take(&open);
+        open.drain(Duration::from_millis(10));
+        assert_eq!(*counted.count(), 1);
+    }
 
     fn status(head: &str) -> u16 {
         match understand(head.as_bytes()) {

@@ -24,7 +24,7 @@ use std::io;
 use std::path::Path;
 
 pub use folder::{Folder, View};
-pub(crate) use replace::{replace, sync_folder_of};
+pub(crate) use replace::{publish, replace, sync_folder_of};
 #[cfg(test)]
 pub(crate) use scratch::Scratch;
 pub(crate) use trust::read;

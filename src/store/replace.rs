@@ -13,14 +13,29 @@ use super::Error;
 /// State files are for their owner alone: they hold keys and password hashes.
 const FILE_MODE: u32 = 0o600;
 
+/// What everybody may read.
+const PUBLIC_MODE: u32 = 0o644;
+
 /// Puts `contents` in the place of whatever `path` held.
 ///
 /// # Errors
 /// When the old file still stands, and also when the new one stands but could not be made durable;
 /// who needs to know which reads the file again.
 pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
+    replace_as(path, contents, FILE_MODE)
+}
+
+/// The same for a file without secrets, which everybody may read.
+///
+/// # Errors
+/// As [`replace`].
+pub(crate) fn publish(path: &Path, contents: &[u8]) -> Result<(), Error> {
+    replace_as(path, contents, PUBLIC_MODE)
+}
+
+fn replace_as(path: &Path, contents: &[u8], mode: u32) -> Result<(), Error> {
     let temporary = temporary(path);
-    let written = write_new(&temporary, contents).and_then(|()| fs::rename(&temporary, path));
+    let written = write_new(&temporary, contents, mode).and_then(|()| fs::rename(&temporary, path));
     if let Err(error) = written {
         let _ = fs::remove_file(&temporary);
         return Err(Error::system("write", path, &error));
@@ -70,15 +85,14 @@ fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}{SUFFIX}"))
 }
 
-fn write_new(temporary: &Path, contents: &[u8]) -> io::Result<()> {
+fn write_new(temporary: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     match fs::remove_file(temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     // `create_new` follows no link; the umask can only narrow the mode, the explicit one mends that.
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(temporary)?;
-    file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(contents)?;
     file.sync_all()
 }

@@ -1,5 +1,8 @@
 //! The vendor's desk: making licenses, looking at them, changing them.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::{Value, json};
 
 use crate::vendor::Vendor;
@@ -151,4 +154,31 @@ fn an_edited_license_is_refused_and_an_edited_log_is_found_out() {
     let listed = vendor.run(&["list", "--json"]);
     assert!(listed.code == 1 && listed.err.contains("do not add up"), "{listed:?}");
     assert_eq!(listed.json()[0]["license"], other.as_str(), "the others are still listed");
+}
+
+#[test]
+fn only_the_trust_file_is_for_everybody_to_read() {
+    let mut vendor = Vendor::new();
+    let code = vendor.sell(&[]);
+    vendor.serve();
+    let mode = |name: &str| {
+        std::fs::metadata(vendor.dir().join(name)).unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!((mode(""), mode("trust.json")), (0o700, 0o644));
+    vendor.ok(&["rotate", "issuer"]);
+    assert_eq!(mode("trust.json"), 0o644);
+    let folder = format!("licenses/{}", &code[15..]);
+    let (state, log) = (format!("{folder}/{code}.json"), format!("{folder}/{code}.log"));
+    for secret in ["keys.json", "root.key", "audit.log", "serve.lock", &state, &log] {
+        assert_eq!(mode(secret), 0o600, "{secret}");
+    }
+}
+
+#[test]
+fn a_trust_file_of_an_earlier_release_is_opened_to_everybody_by_serve() {
+    let mut vendor = Vendor::new();
+    let path = vendor.dir().join("trust.json");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    vendor.serve();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
 }
