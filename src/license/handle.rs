@@ -73,6 +73,11 @@ impl Handle {
         self.snapshot.snapshot().document(&Reading::now())
     }
 
+    /// What keeps work from being done, in words; nothing if all is well. Asks nobody.
+    pub fn errors(&self) -> Vec<String> {
+        self.snapshot.snapshot().errors(&Reading::now())
+    }
+
     /// `{"offline": …}` and the status document.
     pub fn offline_status(&self) -> Value {
         let document = self.status();

@@ -44,8 +44,12 @@ pub fn inspect(config: &Config) -> Inspection {
             (State::default(), String::new())
         }
     };
-    let contact =
-        Contact { heard: None, asking_since: None, error: String::new(), has_trust: false };
+    let contact = Contact {
+        heard: None,
+        asking_since: None,
+        error: String::new(),
+        no_trust: Some(String::new()),
+    };
     let awaits = state.awaited.is_some();
     let snapshot = Snapshot::new(&config.license, &computer_id, &state, awaits, contact);
     Inspection { document: snapshot.document(&Reading::now()), faults }

@@ -31,6 +31,8 @@ pub(super) struct Snapshot {
     pub(super) heard: Option<Instant>,
     /// The latest try that has not come to its end.
     pub(super) asking_since: Option<Instant>,
+    /// Why nobody can be believed, if the authority's keys are not here.
+    no_trust: Option<String>,
     /// Nothing could be asked: there are no keys to believe, or the appliance is offline.
     pub(super) is_silent: bool,
 }
@@ -40,7 +42,7 @@ pub(super) struct Contact {
     pub(super) heard: Option<Instant>,
     pub(super) asking_since: Option<Instant>,
     pub(super) error: String,
-    pub(super) has_trust: bool,
+    pub(super) no_trust: Option<String>,
 }
 
 impl Snapshot {
@@ -63,7 +65,8 @@ impl Snapshot {
             error: contact.error,
             heard: contact.heard,
             asking_since: contact.asking_since,
-            is_silent: state.phase.is_offline() || !contact.has_trust,
+            is_silent: state.phase.is_offline() || contact.no_trust.is_some(),
+            no_trust: contact.no_trust,
         }
     }
 
@@ -86,6 +89,18 @@ impl Snapshot {
             silent_since: (!self.is_connected() && self.last_contact > 0)
                 .then_some(self.last_contact),
         })
+    }
+
+    /// What keeps work from being done, in words; nothing if all is well.
+    pub(super) fn errors(&self, reading: &Reading) -> Vec<String> {
+        let Standing { may_transcribe, status, message, .. } = self.standing(reading);
+        let why = match message.as_str() {
+            "" if self.awaits_certificate => "a license certificate is awaited",
+            "" => "there is no license; apply one",
+            message => message,
+        };
+        let refused = (!may_transcribe).then(|| format!("{why} ({status})"));
+        refused.into_iter().chain(self.no_trust.clone()).collect()
     }
 
     /// The document, in the order and with the types of the manual.

@@ -24,6 +24,7 @@ pub(super) fn show(context: &Context, _: &mut Request<'_>) -> Answer {
     let seen = context.monitor.stats("mem").map(drop);
     parts.insert("monitoring".to_owned(), part(seen.err()));
     parts.insert("storage".to_owned(), part(storage(config)));
+    parts.insert("license".to_owned(), license(context));
     let services: Vec<&Service> = config.services.iter().collect();
     let running = services::look(&services);
     for (index, service) in services.iter().enumerate() {
@@ -71,6 +72,22 @@ fn storage(config: &Config) -> Option<String> {
             Some(format!("less than 1 MiB is free in {shown}"))
         }
         Ok(_) => None,
+    }
+}
+
+/// Disabled where nothing that a port serves asks for a license.
+fn license(context: &Context) -> Value {
+    let asks = |service: &&Service| {
+        matches!(service.name.as_str(), "speech" | "realtime") || !service.licensed.is_empty()
+    };
+    let config = &context.config;
+    if !config.services.iter().filter(asks).any(|service| is_served(config, service)) {
+        return json!({"status": "disabled"});
+    }
+    let errors = context.license.errors();
+    match errors.is_empty() {
+        true => json!({"status": "healthy"}),
+        false => json!({"status": "unhealthy", "errors": errors}),
     }
 }
 

@@ -82,9 +82,8 @@ fn health_names_what_is_ill_and_answers_200_all_the_same() {
 #[test]
 fn all_is_well_where_every_service_answers() {
     let engine = Engine::start();
-    let address = engine.address.to_string();
-    let services = json!({"speech": {"address": address}, "realtime": {"address": address}});
-    let appliance = Appliance::start(&Settings::v2().with("services", services));
+    let appliance =
+        Appliance::start(&Settings::v2().speech(engine.address).realtime(engine.address));
     let told = ask(&appliance, Way::Https, &[], "/v2/management/health").ok().json();
     assert_eq!(told["status"], "healthy", "{told}");
 }

@@ -115,8 +115,12 @@ pub(super) fn start(
     state.totals = state.totals.charge_held();
     let proxy = read_proxy(folder, log);
     let (events, inbox) = mpsc::channel();
-    let contact =
-        Contact { heard: None, asking_since: None, error: String::new(), has_trust: trust.is_ok() };
+    let contact = Contact {
+        heard: None,
+        asking_since: None,
+        error: String::new(),
+        no_trust: trust.as_ref().err().cloned(),
+    };
     let snapshot = Snapshot::new(&config.license, &device.computer_id, &state, false, contact);
     let worker = Worker {
         settings: config.license.clone(),
@@ -274,7 +278,7 @@ impl Worker {
             heard: self.heard,
             asking_since: self.asking_since,
             error: self.error.clone(),
-            has_trust: self.trust.is_ok(),
+            no_trust: self.trust.as_ref().err().cloned(),
         };
         let reading = Reading::now();
         let awaits = self.awaited(&reading).is_some();
