@@ -111,8 +111,10 @@ pub(super) fn append(folder: &Folder, head: Head, entry: Entry) -> io::Result<He
 /// At the start: whether the log on disk is the one that `head` ends. One that is not is kept aside,
 /// and the next one begins where the chain stood.
 pub(super) fn check(folder: &Folder, head: Head, log: &Log) -> Head {
-    match last_line(folder, head) {
+    match last_line(folder, NAME, head) {
         Ok(true) => head,
+        // The power was cut between the two files: what the newer one holds was never committed.
+        _ if last_line(folder, OLDER, head).unwrap_or(false) => Head { bytes: 0, ..head },
         found => {
             let why = found.err().map_or_else(|| "it does not fit".to_owned(), |e| e.to_string());
             match folder.set_aside(NAME, SystemTime::now()) {
@@ -129,11 +131,11 @@ pub(super) fn check(folder: &Folder, head: Head, log: &Log) -> Head {
     }
 }
 
-fn last_line(folder: &Folder, head: Head) -> io::Result<bool> {
+fn last_line(folder: &Folder, name: &str, head: Head) -> io::Result<bool> {
     if head.bytes == 0 {
         return Ok(true);
     }
-    let mut file = fs::File::open(folder.view().path(NAME))?;
+    let mut file = fs::File::open(folder.view().path(name))?;
     let start = head.bytes.saturating_sub(LONGEST);
     file.seek(SeekFrom::Start(start))?;
     let mut tail = Vec::new();
@@ -200,6 +202,22 @@ mod tests {
             assert_eq!(after, Head { bytes: 0, ..head });
             assert_eq!(append(&folder, after, ENTRY).unwrap().seq, 2);
         }
+    }
+
+    #[test]
+    fn a_power_cut_between_two_logs_is_nobodys_fault() {
+        let scratch = Scratch::new();
+        let folder = folder(&scratch);
+        let padding = vec![b'\n'; usize::try_from(LARGEST).unwrap()];
+        fs::write(folder.view().path(NAME), padding).unwrap();
+        let nearly = Head { bytes: LARGEST - 1, ..Head::default() };
+        let head = append(&folder, nearly, ENTRY).unwrap();
+        assert!(head.bytes > LARGEST);
+        append(&folder, head, ENTRY).unwrap(); // and the state that says so is not written
+        let suspicion = Log::to(|line| assert!(!line.contains("somebody else"), "{line}"));
+        let after = check(&folder, head, &suspicion);
+        assert_eq!(after, Head { bytes: 0, ..head });
+        assert_eq!(append(&folder, after, ENTRY).unwrap().seq, head.seq + 1);
     }
 
     #[test]
