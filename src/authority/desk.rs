@@ -108,31 +108,34 @@ impl Desk {
             Ok(other) => return Err(format!("this is {}", other.kind())),
             Err(fault) => return Err(fault.to_string()),
         };
-        let answer = self.by_mail(&sealed, &[Op::Activate, Op::Sync], now)?;
+        let (answer, _) = self.by_mail(&sealed, &[Op::Activate, Op::Sync], now)?;
         let token = answer.token.ok_or("the answer holds no token")?;
         Certificate::License(token)
             .write()
             .ok_or_else(|| "the license certificate would be longer than 65535 bytes".to_owned())
     }
 
-    /// Credits what a return certificate gives back, once; how many seconds that are.
+    /// Credits what a return certificate gives back, once; how many seconds that are, and whether they
+    /// came back only now.
     ///
     /// # Errors
     /// Why it is refused.
-    pub(crate) fn redeem(&self, text: &str, now: i64) -> Result<i64, String> {
+    pub(crate) fn redeem(&self, text: &str, now: i64) -> Result<(i64, bool), String> {
         let sealed = match Certificate::read(text) {
             Ok(Certificate::Return(sealed)) => sealed,
             Ok(other) => return Err(format!("this is {}", other.kind())),
             Err(fault) => return Err(fault.to_string()),
         };
-        let answer = self.by_mail(&sealed, &[Op::Return], now)?;
+        let (answer, moved) = self.by_mail(&sealed, &[Op::Return], now)?;
         match answer.kind {
-            Kind::Returned => Ok(answer.returned),
-            _ => Err("its accounts do not fit those known here: all it held was charged; `credit` gives back what is right".to_owned()),
+            Kind::Returned => Ok((answer.returned, moved)),
+            _ => Err("its accounts do not fit those known here, so all it held was charged; `credit` gives back \
+                what is right, and `release` frees its seat".to_owned()),
         }
     }
 
-    fn by_mail(&self, sealed: &Sealed, ops: &[Op], now: i64) -> Result<Answer, String> {
+    /// The answer, and whether it moved seconds only now.
+    fn by_mail(&self, sealed: &Sealed, ops: &[Op], now: i64) -> Result<(Answer, bool), String> {
         let keys = self.keys();
         let opened = wire::open_certificate(sealed, keys.request_keys())
             .map_err(|unopened| format!("the certificate is not genuine: {unopened}"))?;
@@ -143,14 +146,21 @@ impl Desk {
             ));
         }
         let answer = self.move_seconds(&keys, &opened.request, &opened.device, Via::Mail, now);
-        let answer = answer.map_err(|error| error.to_string())?;
+        let (answer, moved) = answer.map_err(|error| error.to_string())?;
         match answer.kind {
+            Kind::Denied
+                if opened.request.op == Op::Return && answer.denial == Some(Denial::Duplicate) =>
+            {
+                Err("nothing is held here by that activation: it was given back before, released, or taken \
+                    over by a later one"
+                    .to_owned())
+            }
             Kind::Denied => Err(answer.message),
             Kind::Stale => {
                 Err("it was answered before, and the appliance has asked something else since"
                     .to_owned())
             }
-            _ => Ok(answer),
+            _ => Ok((answer, moved)),
         }
     }
 
@@ -169,7 +179,8 @@ impl Desk {
         let code = request.license.as_str();
         let limited = self.guesses.exhausted(source, code, now);
         let via = Via::Network { source, limited };
-        let answer = self.move_seconds(keys, request, device, via, now).unwrap_or_else(|error| {
+        let moved = self.move_seconds(keys, request, device, via, now);
+        let answer = moved.map(|(answer, _)| answer).unwrap_or_else(|error| {
             self.log.error(error);
             Answer::denied(request.req_id, now, Denial::Unavailable)
         });
@@ -189,7 +200,7 @@ impl Desk {
         device: &PublicKey,
         via: Via,
         now: i64,
-    ) -> Result<Answer, Error> {
+    ) -> Result<(Answer, bool), Error> {
         let limited = matches!(via, Via::Network { limited: true, .. });
         let Some((kid, issuer)) = keys.issuer(now) else {
             let next =
@@ -208,11 +219,12 @@ impl Desk {
         };
         let answered = self.book.change(&request.license, now, |license| {
             let outcome = handle(license, &asked, &sign);
+            let moved = !outcome.repeated && outcome.event.is_some();
             let event = outcome.event.map(|word| event(word, &asked, &outcome.answer, via));
-            Change { result: outcome.answer, event }
+            Change { result: (outcome.answer, moved), event }
         })?;
         let unknown = if limited { Denial::TooManyTries } else { Denial::UnknownLicense };
-        Ok(answered.unwrap_or_else(|| Answer::denied(request.req_id, now, unknown)))
+        Ok(answered.unwrap_or_else(|| (Answer::denied(request.req_id, now, unknown), false)))
     }
 }
 

@@ -57,6 +57,8 @@ pub(crate) struct Outcome {
     pub(crate) answer: Answer,
     /// What has happened to the license, in a word for its audit log; `None` if nothing has.
     pub(crate) event: Option<&'static str>,
+    /// Whether the question came before, so that no seconds were moved by it now.
+    pub(crate) repeated: bool,
 }
 
 /// Signs a payload as a token of that type.
@@ -68,7 +70,8 @@ pub(crate) fn handle(license: &mut License, asked: &Asked<'_>, sign: Sign<'_>) -
         let renewed = renew(license, asked, sign, &answer);
         let event = renewed.is_some().then_some("signed again");
         let answer = renewed.unwrap_or(answer);
-        return Outcome { answer: Answer { server_time: asked.now, ..answer }, event };
+        let answer = Answer { server_time: asked.now, ..answer };
+        return Outcome { answer, event, repeated: true };
     }
     let outcome = match asked.request.op {
         _ if asked.limited && stranger(license, asked) => {
@@ -79,12 +82,13 @@ pub(crate) fn handle(license: &mut License, asked: &Asked<'_>, sign: Sign<'_>) -
         Op::Sync | Op::Return => go_on(license, asked, sign),
         Op::Probe => {
             let answer = Answer::plain(asked.request.req_id, asked.now, Kind::Probe);
-            return Outcome { answer, event: None };
+            return Outcome { answer, event: None, repeated: false };
         }
     };
     outcome.unwrap_or_else(|Refused { denial, remember }| {
         let event = remember.then(|| refuse(license, asked, denial));
-        Outcome { answer: Answer::denied(asked.request.req_id, asked.now, denial), event }
+        let answer = Answer::denied(asked.request.req_id, asked.now, denial);
+        Outcome { answer, event, repeated: false }
     })
 }
 
@@ -379,7 +383,7 @@ fn keep(
     if request.op == Op::Activate {
         activation.user = request.user.clone();
     }
-    Outcome { answer, event: Some(event) }
+    Outcome { answer, event: Some(event), repeated: false }
 }
 
 #[cfg(test)]

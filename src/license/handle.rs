@@ -136,6 +136,15 @@ impl Handle {
         self.ask(|reply| Command::Certificate { code, user, by, reply })
     }
 
+    /// Gives a license that was activated with a certificate back with one: that and the seconds it
+    /// gives back, the same again until the next activation.
+    ///
+    /// # Errors
+    /// When there is none, or its renewal is awaited.
+    pub fn return_certificate(&self, by: Actor) -> Result<Value, Fault> {
+        self.ask(|reply| Command::GiveBack { by, reply })
+    }
+
     /// Applies a license certificate.
     ///
     /// # Errors

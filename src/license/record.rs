@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) pending: Option<Request>,
     /// An activation certificate whose answer is awaited.
     pub(super) awaited: Option<Awaited>,
+    /// The certificate that the last license was given back with.
+    pub(super) returned: Option<Returned>,
     pub(super) clock: Clock,
     /// When the authority was last heard from, seconds since 1970; 0 if never.
     pub(super) last_contact: i64,
@@ -68,6 +70,13 @@ impl Grant {
 pub(super) struct Awaited {
     pub(super) request: Request,
     pub(super) certificate: String,
+}
+
+/// A return certificate and what it gives back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Returned {
+    pub(super) certificate: String,
+    pub(super) seconds: u64,
 }
 
 /// Reads the state; a file that is not ours, or not whole, is kept aside.
@@ -154,6 +163,9 @@ impl State {
         let awaited = self.awaited.as_ref().map(|awaited| {
             json!({"request": request(&awaited.request), "certificate": awaited.certificate})
         });
+        let returned = self.returned.as_ref().map(
+            |returned| json!({"certificate": returned.certificate, "seconds": returned.seconds}),
+        );
         json!({
             "phase": phase_word(&self.phase),
             "epoch": self.epoch,
@@ -163,6 +175,7 @@ impl State {
             "held": self.totals.held,
             "pending": self.pending.as_ref().map(request),
             "awaited": awaited,
+            "returned": returned,
             "clock": self.clock.to_json(),
             "last_contact": self.last_contact,
             "log": self.log.to_json(),
@@ -194,6 +207,13 @@ impl State {
                 certificate: value["certificate"].as_str().ok_or("`certificate`")?.to_owned(),
             }),
         };
+        let returned = match &body["returned"] {
+            Value::Null => None,
+            value => Some(Returned {
+                certificate: value["certificate"].as_str().ok_or("`certificate`")?.to_owned(),
+                seconds: value["seconds"].as_u64().ok_or("`seconds`")?,
+            }),
+        };
         Ok(State {
             phase,
             generation,
@@ -206,6 +226,7 @@ impl State {
             },
             pending,
             awaited,
+            returned,
             clock: Clock::from_json(&body["clock"]).ok_or("`clock`")?,
             last_contact: fields.number("last_contact")?,
             log: Head::from_json(&body["log"]).ok_or("`log`")?,

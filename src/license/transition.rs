@@ -85,6 +85,8 @@ pub(super) fn heard(
                     forget(&mut next);
                     Phase::Unlicensed
                 }
+                // A machine that was set back to an earlier state: the next question mends that.
+                Phase::Online => Phase::Online,
                 _ => Phase::Refused(-117),
             };
             Outcome::Stale
@@ -112,6 +114,7 @@ fn grant_in(next: &mut State, grant: Grant, begins: bool) {
     let kept = if begins { Totals::default() } else { next.totals };
     next.totals = Totals { granted, ..kept };
     next.epoch = grant.lease.epoch;
+    next.returned = None; // of the license before this one
     next.grant = Some(grant);
 }
 

@@ -37,6 +37,7 @@ const TABLE: &[(In, &str, Method, Handler)] = &[
     (In::Both, "/management/license/network", Method::Post,   network::set),
     (In::Both, "/management/license/offlineactivation", Method::Post, offline::request),
     (In::Both, "/management/license/offlineactivation", Method::Put,  offline::apply),
+    (In::Both, "/management/license/offlineactivation", Method::Delete, offline::give_back),
     (In::Both, "/management/license/offlinemode", Method::Get,  offline::show_mode),
     (In::Both, "/management/license/offlinemode", Method::Post, offline::set_mode),
     (In::V1,   "/management/services",        Method::Get,    services::list),

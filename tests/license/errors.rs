@@ -15,7 +15,7 @@ const OFFLINE: &str = "/v1/management/license/offlineactivation";
 const MODE: &str = "/v1/management/license/offlinemode";
 
 /// A text as v1 writes what its own services said.
-fn rpc(word: &str, details: &str) -> String {
+pub(crate) fn rpc(word: &str, details: &str) -> String {
     format!(
         "Error happened in the license_management service: ModelException: Unknown Rpc Error. Status \
          code=StatusCode.{word}: <_Rendezvous of RPC that terminated with:\n\tstatus = \
@@ -24,7 +24,7 @@ fn rpc(word: &str, details: &str) -> String {
 }
 
 #[track_caller]
-fn fails(output: &Output, status: u16, error: &str, reason: &str) -> Value {
+pub(crate) fn fails(output: &Output, status: u16, error: &str, reason: &str) -> Value {
     let code = if status == 400 { 3 } else { 13 };
     let body = output.json();
     assert_eq!(output.status, status, "{output:?}");

@@ -18,6 +18,7 @@ mod disk;
 mod ending;
 mod errors;
 mod gate;
+mod give_back;
 mod health;
 mod manual;
 mod offline;

@@ -8,20 +8,20 @@ use crate::support::settings::free_port;
 use crate::usage::Engine as _;
 use crate::vendor::{Licensed, Vendor};
 
-const PATH: &str = "/v1/management/license/offlineactivation";
+pub(crate) const PATH: &str = "/v1/management/license/offlineactivation";
 
 /// An appliance without any route to its authority.
-fn island(vendor: &Vendor) -> Appliance {
+pub(crate) fn island(vendor: &Vendor) -> Appliance {
     Appliance::start(&vendor.settings(free_port()))
 }
 
-fn request(appliance: &Appliance, code: &str) -> String {
+pub(crate) fn request(appliance: &Appliance, code: &str) -> String {
     let body = json!({"license": code, "username": "Fiona Kelly"}).to_string();
     let answer = appliance.call("POST", PATH, &body).ok().json();
     answer["certificate"].as_str().unwrap().to_owned()
 }
 
-fn put(appliance: &Appliance, code: &str, certificate: &str) -> Output {
+pub(crate) fn put(appliance: &Appliance, code: &str, certificate: &str) -> Output {
     appliance.call("PUT", PATH, &json!({"license": code, "certificate": certificate}).to_string())
 }
 
@@ -63,7 +63,7 @@ fn the_same_certificate_twice_adds_nothing() {
     assert_eq!(seconds(&put(&appliance, &code, &license).ok().json()), granted - 100);
 }
 
-fn seconds(document: &Value) -> u64 {
+pub(crate) fn seconds(document: &Value) -> u64 {
     document["transcription_secs_allowed"].as_u64().unwrap()
 }
 

@@ -89,6 +89,22 @@ const GO_OFFLINE: Play = Play {
     },
 };
 
+const GIVE_BACK: Play = Play {
+    prepare: |scene| {
+        (PUT.prepare)(scene);
+        put(scene).ok();
+        scene.appliance.uses(7);
+    },
+    change: |scene| scene.call("DELETE", OFFLINE, ""),
+    after: |scene| {
+        let told = scene.call("DELETE", OFFLINE, "").ok().json();
+        assert_eq!(scene.appliance.license()["licensed"], false);
+        assert_eq!(scene.call("DELETE", OFFLINE, "").ok().json(), told);
+        scene.vendor.redeem(told["certificate"].as_str().unwrap());
+        scene.accounts(0, 0, 7);
+    },
+};
+
 fn put(scene: &Scene) -> Output {
     let certificate = std::fs::read_to_string(scene.mail()).unwrap();
     let body = json!({"license": scene.code, "certificate": certificate});
@@ -135,6 +151,11 @@ fn a_power_cut_on_the_way_offline_loses_nothing() {
 #[test]
 fn a_power_cut_while_a_certificate_is_applied_leaves_it_applied_or_not() {
     files::survives("PUT", &PUT);
+}
+
+#[test]
+fn a_power_cut_while_a_license_is_given_back_with_a_certificate_loses_nothing() {
+    files::survives("DELETE offlineactivation", &GIVE_BACK);
 }
 
 #[test]

@@ -104,6 +104,13 @@ impl Vendor {
         self.say(&["sign", file.to_str().unwrap()])
     }
 
+    /// Credits what a return certificate gives back; what it said.
+    pub(crate) fn redeem(&self, certificate: &str) -> String {
+        let file = self.folder.path().join("return.txt");
+        std::fs::write(&file, certificate).unwrap();
+        self.say(&["redeem", file.to_str().unwrap()])
+    }
+
     /// What the authority knows of a license.
     pub(crate) fn show(&self, code: &str) -> Value {
         serde_json::from_str(&self.say(&["show", code, "--json"])).unwrap()

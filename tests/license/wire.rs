@@ -18,6 +18,8 @@ pub(crate) enum Weather {
     LosingAnswers,
     /// Answers in place of the authority.
     Saying(String),
+    /// Passes the question and answers itself.
+    Forging(String),
     /// The daemon dies: before its question is passed on (`None`), or when the authority has answered
     /// and so many bytes of that have arrived.
     Killing { daemon: Pid, bytes: Option<usize> },
@@ -82,7 +84,7 @@ fn carry(mut client: TcpStream, authority: u16, shared: &Shared) {
         Weather::Killing { daemon, bytes: None } => {
             return kill_process(daemon, Signal::KILL).unwrap();
         }
-        Weather::LosingAnswers | Weather::Killing { .. } => {}
+        Weather::LosingAnswers | Weather::Forging(_) | Weather::Killing { .. } => {}
     }
     let Ok(mut service) = TcpStream::connect((Ipv4Addr::LOCALHOST, authority)) else { return };
     if service.write_all(&question).is_err() {
@@ -94,6 +96,7 @@ fn carry(mut client: TcpStream, authority: u16, shared: &Shared) {
             let _ = client.write_all(&answer);
             let _ = client.shutdown(Shutdown::Write);
         }
+        Weather::Forging(text) => drop(client.write_all(text.as_bytes())),
         Weather::Killing { daemon, bytes: Some(bytes) } => {
             let _ = client.write_all(&answer[..bytes.min(answer.len())]);
             kill_process(daemon, Signal::KILL).unwrap();

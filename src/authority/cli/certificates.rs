@@ -35,8 +35,14 @@ pub(super) fn sign(options: &Options) -> Result<String, Fault> {
 }
 
 pub(super) fn redeem(options: &Options) -> Result<String, Fault> {
-    let seconds = desk(options)?.redeem(&text(options)?, now()).map_err(Fault::Failed)?;
-    Ok(format!("{seconds} seconds are back in the license"))
+    let (seconds, moved) = desk(options)?.redeem(&text(options)?, now()).map_err(Fault::Failed)?;
+    Ok(if moved {
+        format!("{seconds} seconds are back in the license")
+    } else {
+        format!(
+            "{seconds} seconds came back with this certificate before; nothing was credited now"
+        )
+    })
 }
 
 pub(super) fn inspect(options: &Options) -> Result<String, Fault> {

@@ -113,7 +113,8 @@ impl Failure {
                 "a proxy on the way wants a password ({status}); set it with POST license/network"
             ),
         };
-        Failure { hop: Hop::ProxyPassword, sentence, in_doubt: false }
+        // Nobody has signed that answer, so it proves nothing about who heard the question.
+        Failure { hop: Hop::ProxyPassword, sentence, in_doubt: true }
     }
 
     pub(super) fn not_ours(way: &Way, status: u16, body: &[u8]) -> Failure {

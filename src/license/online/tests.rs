@@ -114,7 +114,7 @@ fn credentials_of_any_characters_reach_the_proxy_and_no_error() {
     let with = |password| way(Proxy::from_body(settings(password), None).unwrap());
     assert_eq!(with("p@ss:w%rd").ask(b"{}", TOTAL).unwrap().status, 200);
     let failure = with("geheim").ask(b"{}", TOTAL).unwrap_err();
-    assert_eq!((failure.hop, failure.in_doubt), (Hop::ProxyPassword, false));
+    assert_eq!((failure.hop, failure.in_doubt), (Hop::ProxyPassword, true));
     assert!(
         failure.sentence.contains("407") && !failure.sentence.contains("geheim"),
         "{failure:?}"
@@ -127,7 +127,7 @@ fn credentials_of_any_characters_reach_the_proxy_and_no_error() {
 fn a_401_is_of_the_proxy_where_there_is_one() {
     let refusing = Scripted::saying(http("401 Unauthorized", "text/html", "<html>"));
     let failure = refusing.as_proxy().ask(b"{}", TOTAL).unwrap_err();
-    assert_eq!((failure.hop, failure.in_doubt), (Hop::ProxyPassword, false));
+    assert_eq!((failure.hop, failure.in_doubt), (Hop::ProxyPassword, true));
     assert!(failure.sentence.contains("(401)"), "{failure:?}");
     let url = format!("http://127.0.0.1:{}/", refusing.port);
     let failure = Way { authority_url: url, proxy: None }.ask(b"{}", TOTAL).unwrap_err();

@@ -282,3 +282,20 @@ fn a_renewed_certificate_keeps_what_was_used_in_its_epoch() {
     let anew = certified(&used, grant(50, 2), &reading());
     assert_eq!(anew.totals, Totals { granted: 50, consumed: 0, held: 0 });
 }
+
+#[test]
+fn a_machine_set_back_to_an_open_question_drops_it_and_asks_anew() {
+    let world = World::new();
+    let stale = world.answer(Kind::Stale, None);
+    for (before, after) in [
+        (Phase::Online, Phase::Online),
+        (Phase::Activating, Phase::Unlicensed),
+        (Phase::Returning, Phase::Unlicensed),
+        (Phase::Refused(-114), Phase::Refused(-117)),
+    ] {
+        let pending = Some(request(Op::Sync));
+        let state = State { phase: before, pending, ..world.online() };
+        let (next, outcome) = world.hear(&state, Op::Sync, &stale).unwrap();
+        assert_eq!((outcome, next.phase, next.pending), (Outcome::Stale, after, None));
+    }
+}

@@ -63,8 +63,12 @@ impl Worker {
     pub(super) fn remove(&mut self, by: Actor, reply: Reply<u64>) {
         let phase = self.state.phase.clone();
         if phase.is_offline() {
-            let hint = "leave offline mode with POST license/offlinemode {\"offline\": false} and make \
-                        sure that the license service can be reached";
+            let hint = if phase == Phase::OfflineCertificate {
+                "it was activated with a certificate: give it back with DELETE license/offlineactivation"
+            } else {
+                "leave offline mode with POST license/offlinemode {\"offline\": false} and make sure that \
+                 the license service can be reached"
+            };
             let fault =
                 Fault::internal("offline_mode", "Cannot remove license in offline mode", hint);
             let _ = reply.send(Err(fault));
@@ -138,6 +142,13 @@ impl Worker {
                     command.refuse(fault(stuck, activates));
                 }
             },
+            Purpose::ThenOffline(reply) => {
+                if landed.is_ok() && self.state.phase == Phase::Online {
+                    return self.go_offline(reply);
+                }
+                let done = self.went_offline(landed);
+                let _ = reply.send(done);
+            }
             Purpose::Activate(reply) => {
                 let _ = reply.send(self.activated(landed));
             }

@@ -47,6 +47,8 @@ pub(super) enum Purpose {
     Sync(Reply<Value>),
     /// First things first: an older question, and then this.
     Then(Command),
+    /// The same, and offline also if nobody answers.
+    ThenOffline(Reply<Value>),
     Nobody,
 }
 
@@ -227,9 +229,13 @@ impl Worker {
             Err(failure) => Err(Stuck::Network(failure)),
         };
         match &landed {
-            Ok(_) => {
-                self.schedule.succeeded();
+            Ok(outcome) => {
                 self.error.clear();
+                match outcome {
+                    // The question was dropped; what it was for is still to be asked.
+                    Outcome::Stale => self.schedule.sync_now(),
+                    _ => self.schedule.succeeded(),
+                }
             }
             Err(Stuck::Network(failure)) => {
                 self.log.warn(format_args!("license service: {}", failure.sentence));

@@ -6,6 +6,7 @@
 
 mod calls;
 mod flight;
+mod give_back;
 mod offline;
 mod usage;
 
@@ -65,6 +66,7 @@ pub(super) enum Command {
     Remove { by: Actor, reply: Reply<u64> },
     Certificate { code: String, user: User, by: Actor, reply: Reply<String> },
     Apply { code: String, certificate: String, by: Actor, reply: Reply<Value> },
+    GiveBack { by: Actor, reply: Reply<Value> },
     Offline { offline: bool, by: Actor, reply: Reply<Value> },
     Proxy { body: Value, by: Actor, reply: Reply<Value> },
     Reserve { session: String, seconds: u64, seq: Option<u64>, reply: Reply<Reserved> },
@@ -223,7 +225,7 @@ impl Worker {
         let asks = match &command {
             Command::Activate { .. } | Command::Remove { .. } | Command::Offline { .. } => true,
             // These change what the question in flight relies on.
-            Command::Certificate { .. } | Command::Apply { .. } => true,
+            Command::Certificate { .. } | Command::Apply { .. } | Command::GiveBack { .. } => true,
             _ => false,
         };
         if asks && self.flight.is_some() {
@@ -243,6 +245,9 @@ impl Worker {
             }
             Command::Apply { code, certificate, by, reply } => {
                 let _ = reply.send(self.apply(&code, &certificate, &by));
+            }
+            Command::GiveBack { by, reply } => {
+                let _ = reply.send(self.give_back(&by));
             }
             Command::Proxy { body, by, reply } => {
                 let _ = reply.send(self.set_proxy(body, &by));
@@ -340,6 +345,7 @@ impl Command {
         match self {
             Command::Activate { reply, .. }
             | Command::Apply { reply, .. }
+            | Command::GiveBack { reply, .. }
             | Command::Offline { reply, .. }
             | Command::Proxy { reply, .. } => drop(reply.send(Err(fault))),
             Command::Certificate { reply, .. } => drop(reply.send(Err(fault))),

@@ -235,11 +235,18 @@ impl Worker {
 
     /// One last question, for all the seconds that may be held offline; if it finds nobody, what is
     /// held already has to do.
-    fn go_offline(&mut self, reply: Reply<Value>) {
-        self.ask_first_pending(Mode::Offline, Purpose::GoOffline(reply));
+    pub(super) fn go_offline(&mut self, reply: Reply<Value>) {
+        match self.state.pending.clone() {
+            // It asks for as many seconds as it did, so it has to be out of the way.
+            Some(pending) if pending.mode == Mode::Online => {
+                self.send(pending, None, Purpose::ThenOffline(reply));
+            }
+            _ => self.ask_first_pending(Mode::Offline, Purpose::GoOffline(reply)),
+        }
     }
 
     pub(super) fn went_offline(&mut self, landed: Result<Outcome, Stuck>) -> Result<Value, Fault> {
+        let stale = matches!(landed, Ok(Outcome::Stale));
         match landed {
             Ok(Outcome::Denied { reason: "offline_not_allowed", .. }) => {
                 return Err(offline_not_enabled());
@@ -253,6 +260,14 @@ impl Worker {
             }
             Err(Stuck::Disk(fault)) => return Err(fault),
             Ok(_) if !self.allows_offline() => return Err(offline_not_enabled()),
+            // Whatever else came of it, only a license in force can be taken along.
+            _ if stale || self.state.phase != Phase::Online => {
+                return Err(Fault::internal(
+                    "stale",
+                    "Unable to go offline: 0",
+                    "the license service has moved on since; try again",
+                ));
+            }
             Ok(_) | Err(Stuck::Network(_)) => {}
         }
         let unheard = landed.is_err();

@@ -54,6 +54,12 @@ pub(in super::super) fn apply(context: &Context, request: &mut Request<'_>) -> A
     answer(request, done)
 }
 
+/// The return certificate, and how many seconds it gives back.
+pub(in super::super) fn give_back(context: &Context, request: &mut Request<'_>) -> Answer {
+    let done = context.license.return_certificate(request.actor());
+    answer(request, done)
+}
+
 pub(in super::super) fn show_mode(context: &Context, _: &mut Request<'_>) -> Answer {
     Answer::json(&context.license.offline_status())
 }
