@@ -10,13 +10,14 @@ use sha2::{Digest as _, Sha256};
 use super::answer::Answer;
 
 /// 200 with `text`, whose `<style>` and `<script>` elements have no attributes.
-pub(super) fn page(text: &'static str) -> Answer {
+pub(super) fn page(text: impl Into<String>) -> Answer {
+    let text = text.into();
     Answer {
         status: 200,
         content_type: "text/html; charset=utf-8",
         headers: vec![
             ("Cache-Control", "no-cache".to_owned()),
-            ("Content-Security-Policy", policy(text)),
+            ("Content-Security-Policy", policy(&text)),
             ("Referrer-Policy", "no-referrer".to_owned()),
             ("X-Content-Type-Options", "nosniff".to_owned()),
             ("X-Frame-Options", "DENY".to_owned()),

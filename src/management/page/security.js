@@ -1,0 +1,222 @@
+
+// Certificate, plain HTTP, password, reset; and what is not secure about them.
+
+const state = {};
+
+// --- what is not secure ----------------------------------------------------------------------------
+
+function dangers() {
+  const found = [];
+  const {certificate, http, password} = state;
+  const tell = (words, label, act) => found.push({words, label, act});
+  if (overClear) {
+    tell('This page came over plain HTTP: whoever is on the way can read and change what you do here.',
+      secureUrl && 'Open over HTTPS', secureUrl);
+  }
+  if (http) {
+    tell('Plain HTTP is on: audio, results and passwords can be read on the way.',
+      'Switch plain HTTP off…', () => at('http-switch').click());
+  }
+  const set = () => unfold('password');
+  if (password === 'off') {
+    tell('Nobody is asked for a password: who reaches this appliance can manage it.', 'Set a password', set);
+  } else if (password === 'unset' && hasV2) {
+    tell(`The password is the default, admin:admin${hasV1 ? ', and calls of version 1 ask for none' : ''}.`,
+      'Set a password', set);
+  } else if (password === 'unset') {
+    tell('There is no password: who reaches this appliance can manage it.', 'Set a password', set);
+  } else if (password === 'set' && http && !hasV2) {
+    tell('Plain HTTP does not ask for the password, so anybody can replace it.',
+      'Switch plain HTTP off…', () => at('http-switch').click());
+  }
+  if (certificate?.source === 'default') {
+    tell('The certificate is the self-signed default: browsers warn, and clients can’t tell this appliance from an impostor.',
+      'Upload a certificate', () => unfold('upload'));
+  }
+  if (certificate && Date.parse(certificate.not_after) < now()) {
+    tell('The certificate has expired: clients refuse it.', 'Upload a certificate', () => unfold('upload'));
+  }
+  return found;
+}
+
+let listed = '';
+
+function showDangers() {
+  const found = dangers();
+  const known = state.certificate && state.password && state.http !== undefined;
+  show('todo', found.length > 0);
+  show('secure', Boolean(known) && !found.length);
+  const key = JSON.stringify(found);
+  if (key === listed) return;
+  listed = key;
+  at('todo-list').replaceChildren(...found.map(({words, label, act}) => {
+    const row = element('li');
+    row.append(element('span', words));
+    if (!label) return row;
+    const way = element(typeof act === 'string' ? 'a' : 'button', label);
+    if (typeof act === 'string') {
+      way.href = act;
+      way.className = 'button';
+    } else {
+      way.type = 'button';
+      way.onclick = act;
+    }
+    row.append(way);
+    return row;
+  }));
+}
+
+// --- certificate -----------------------------------------------------------------------------------
+
+function showCertificate(certificate) {
+  state.certificate = certificate;
+  const own = certificate.source === 'uploaded';
+  const starts = new Date(certificate.not_before), ends = new Date(certificate.not_after);
+  const {mood, words} = starts > now()
+    ? {mood: 'bad', words: `Not valid before ${day(starts)}, says this appliance’s clock.`} : ending(ends);
+  mark('certificate-words', mood, 'lead');
+  say('certificate-words', words);
+  pill('certificate-pill', own ? 'good' : 'warn', own ? 'Yours' : 'Default');
+  say('certificate-source', own ? 'uploaded' : 'made by this appliance, self-signed');
+  say('certificate-subject', certificate.subject);
+  say('certificate-names', certificate.names.join(', '));
+  say('certificate-issuer', certificate.issuer === certificate.subject ? 'itself' : certificate.issuer);
+  say('certificate-dates', `${day(starts)} to ${day(ends)}`);
+  say('certificate-key', `${certificate.key_type}, ${count(certificate.chain_length, 'certificate')} in the chain`);
+  say('certificate-sha256', certificate.sha256);
+  showDangers();
+}
+
+show('upload-form', !overClear);
+show('upload-clear', overClear);
+if (secureUrl) at('upload-https').href = secureUrl;
+else at('upload-https').hidden = true;
+
+onSubmit('upload-form', 'upload-result', 'Uploading…', async form => {
+  const answer = await call('POST', `${best}/security/sslcertificate`, new FormData(form));
+  form.reset();
+  return `${answer.message}.\nNew connections use it at once; reload the page to see whether your browser trusts it.`;
+});
+
+// Each file goes where its content belongs, whatever its name.
+onDrop('upload-form', async files => {
+  const form = at('upload-form');
+  let taken = 0;
+  for (const file of files) {
+    const text = file.size > 1 << 20 ? '' : await file.text();
+    for (const [name, word] of [['keyfile', 'PRIVATE KEY-----'], ['certfile', 'BEGIN CERTIFICATE']]) {
+      if (!text.includes(word)) continue;
+      const list = new DataTransfer();
+      list.items.add(file);
+      form.elements[name].files = list.files;
+      taken += 1;
+    }
+  }
+  if (!taken) result('upload-result', 'bad', 'What was dropped holds neither a certificate nor a private key in PEM form.');
+  else result('upload-result', '', '');
+  form.querySelector('button.main').focus();
+});
+
+// --- plain HTTP ------------------------------------------------------------------------------------
+
+function showHttp({enable_insecure_ports: on}) {
+  state.http = on;
+  pill('http-pill', on ? 'bad' : 'good', on ? 'On' : 'Off');
+  say('http-words', on ? 'Connections without encryption are taken.' : 'Only HTTPS is answered.');
+  say('http-switch', on ? 'Switch plain HTTP off…' : 'Switch plain HTTP on…');
+  show('http-switch', true);
+  showDangers();
+}
+
+const httpQuestion = () => state.http ? {
+  title: 'Switch plain HTTP off?',
+  points: [
+    'Everything that uses http:// or ws:// is closed or sent to HTTPS from now on, clients of the speech APIs too.',
+    !secureUrl && 'This appliance serves no HTTPS page: only its console reaches it then.',
+    overClear && secureUrl && `You came over plain HTTP and will be taken to ${secureUrl}`,
+    overClear && state.certificate?.source === 'default' &&
+      'Your browser will warn there, because the certificate is still the self-signed default.',
+  ],
+  yes: 'Switch off', danger: !secureUrl,
+} : {
+  title: 'Switch plain HTTP on?',
+  points: [
+    'Audio, results and passwords that clients send over http:// can be read on the way.',
+    !hasV2 && 'Plain HTTP asks for no password: anybody who reaches it can manage this appliance.',
+  ],
+  yes: 'Switch on',
+};
+
+onClick('http-switch', 'http-result', 'Switching…', httpQuestion, async () => {
+  const wanted = !state.http;
+  const answer = await call('POST', `${best}/security/insecureports`, {enable_insecure_ports: wanted});
+  if (!wanted && overClear && secureUrl) {
+    halt();
+    goSecure();
+    return `${answer.message}. Going to ${secureUrl}`;
+  }
+  return `${answer.message}.`;
+});
+
+// --- password --------------------------------------------------------------------------------------
+
+function showPassword({admin_password: kind}) {
+  state.password = kind;
+  const [mood, word, words] = {
+    set: ['good', 'Set', 'The user is admin.'],
+    unset: hasV2 ? ['bad', 'Default', 'User admin, password admin.'] : ['bad', 'None', 'Nobody is asked.'],
+    off: ['bad', 'Off', 'Nobody is asked.'],
+    locked: ['bad', 'Damaged', 'The password file is damaged: nobody gets in over the network. Set a password, or reset.'],
+  }[kind];
+  pill('password-pill', mood, word);
+  say('password-words', words);
+  say('password-remove', hasV1 ? 'Remove password…' : 'Ask nobody for a password…');
+  show('password-remove', kind === 'set' || kind === 'locked' || (kind === 'unset' && !hasV1));
+  showDangers();
+}
+
+// After the rules have changed: whether this page goes on by itself.
+async function goOn(password, words) {
+  const asked = hasV2 || !overClear;
+  if (!asked || password === null || await logIn(password)) return words;
+  locked();
+  return words;
+}
+
+onSubmit('password-form', 'password-result', 'Setting…', async form => {
+  const {password, again} = form.elements;
+  if (password.value !== again.value) {
+    again.focus();
+    throw new Refusal(0, '{"message": "The two passwords differ; nothing was changed."}');
+  }
+  const chosen = password.value;
+  const answer = await call('POST', `${best}/security/adminpassword`, {password: chosen});
+  form.reset();
+  at('password').open = false;
+  return goOn(chosen, `${answer.message}.\nThis browser is logged in; others are asked: user admin.`);
+});
+
+const withoutPassword = () => hasV1 && hasV2
+  ? 'The password is admin:admin again, and calls of version 1 ask for none.'
+  : 'Nobody is asked for a password: who reaches this appliance can manage it.';
+
+onClick('password-remove', 'password-result', 'Removing…', () => ({
+  title: 'Remove the password?', points: [withoutPassword()], yes: 'Remove password',
+}), async () => {
+  const answer = await call('DELETE', `${best}/security/adminpassword`);
+  return goOn(hasV1 && hasV2 ? 'admin' : null, `${answer.message}.`);
+});
+
+onClick('reset', 'reset-result', 'Resetting…', () => ({
+  title: 'Reset security settings?',
+  points: [
+    hasV2 ? 'The admin password will be unset: it is admin:admin again.' : 'The admin password will be unset.',
+    'Plain HTTP will be re-enabled.',
+    'Uploaded certificates will be removed, with their keys; the default one comes back.',
+  ],
+  yes: 'Reset security',
+}), async () => {
+  await call('DELETE', `${best}/security/reset`);
+  return goOn(hasV2 ? 'admin' : null,
+    'Security is reset. If your browser does not go on, reload the page: the certificate has changed.');
+});
