@@ -131,7 +131,7 @@ function showHttp({enable_insecure_ports: on}) {
 const httpQuestion = () => state.http ? {
   title: 'Switch plain HTTP off?',
   points: [
-    'Everything that uses http:// or ws:// is closed or sent to HTTPS from now on, clients of the speech APIs too.',
+    'Clients that come over plain HTTP or plain WebSockets are closed or sent to HTTPS from now on, those of the speech APIs too.',
     !secureUrl && 'This appliance serves no HTTPS page: only its console reaches it then.',
     overClear && secureUrl && `You came over plain HTTP and will be taken to ${secureUrl}`,
     overClear && state.certificate?.source === 'default' &&
@@ -141,7 +141,7 @@ const httpQuestion = () => state.http ? {
 } : {
   title: 'Switch plain HTTP on?',
   points: [
-    'Audio, results and passwords that clients send over http:// can be read on the way.',
+    'Audio, results and passwords that clients send over plain HTTP can be read on the way.',
     !hasV2 && 'Plain HTTP asks for no password: anybody who reaches it can manage this appliance.',
   ],
   yes: 'Switch on',

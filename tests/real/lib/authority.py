@@ -24,7 +24,7 @@ class Authority:
             "-addext", "keyUsage=critical,keyCertSign,cRLSign",
         )  # fmt: skip
 
-    def certify(self, name):
+    def certify(self, name, days=30):
         """A key and a certificate for this machine, called `name`."""
         pair = Pair(self.folder / f"{name}.key", self.folder / f"{name}.crt")
         request, extensions = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
@@ -38,7 +38,7 @@ class Authority:
         )  # fmt: skip
         self._openssl(
             "x509", "-req", "-in", request, "-CA", self.root, "-CAkey", self.root_key,
-            "-CAcreateserial", "-days", "30", "-extfile", extensions, "-out", pair.cert,
+            "-CAcreateserial", "-days", str(days), "-extfile", extensions, "-out", pair.cert,
         )  # fmt: skip
         return pair
 

@@ -174,7 +174,9 @@ class Page:
 
     def text(self, selector):
         """What is shown there; nothing while it is hidden."""
-        return self.run(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
+        return self.run(
+            f"(e => e?.checkVisibility() ? e.innerText : '')(document.querySelector({json.dumps(selector)}))"
+        )
 
     def shows(self, selector, words):
         def is_there():
@@ -205,10 +207,11 @@ class Page:
         self.run(f"(e => {{ e.focus(); e.select(); }})(document.querySelector({field}))")
         self.call("Input.insertText", text=text)
 
-    def press(self, key, code=None, modifiers=0):
-        text = {"Enter": "\r", "Space": " "}.get(key)
-        number = {"Enter": 13, "Tab": 9, "Escape": 27, "Space": 32}[key]
-        common = {"key": " " if key == "Space" else key, "code": key, "windowsVirtualKeyCode": number, "modifiers": modifiers}
+    def press(self, key, modifiers=0):
+        """Enter, Tab or Escape; 8 is Shift."""
+        text = {"Enter": "\r"}.get(key)
+        number = {"Enter": 13, "Tab": 9, "Escape": 27}[key]
+        common = {"key": key, "code": key, "windowsVirtualKeyCode": number, "modifiers": modifiers}
         self.call("Input.dispatchKeyEvent", type="keyDown", **common, **({"text": text} if text else {}))
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)
 
