@@ -142,7 +142,7 @@ class Access(Part):
     def goes_on(self, prompts):
         """The page asks the API again, and nobody was asked for a password."""
         count = len(self.page.requests)
-        until(lambda: len(self.page.requests) > count + 2, "the page refreshes itself")
+        until(lambda: len(self.page.requests) > count, "the page refreshes itself")
         self.page.shows("#live", "Up to date")
         expect(self.page.prompts == prompts, "the browser asked")
 
