@@ -31,17 +31,18 @@ function showLicense(license) {
     mood = empty ? 'bad' : end.mood === 'bad' ? 'warn' : end.mood;
     word = empty ? 'Used up' : mood === 'good' ? 'Valid' : 'Valid, ending';
   }
+  if (number === '-116') words = `${ending(ends).words} ${words}`;
   pill('license-pill', mood, word);
   mark('license-words', mood, 'lead');
   say('license-words', words);
-  say('license-message', license.message && `${license.message}.`);
+  say('license-message', license.message);
   show('license-message', Boolean(license.message));
   say('license-error', license.error_message);
   show('license-error', Boolean(license.error_message));
   showSeconds(license, byCertificate);
   say('license-status', license.status);
   say('license-code', license.license_code ? `ends in ${license.license_code.slice(-4)}` : 'none');
-  say('license-kind', [license.license_type, license.activation_type].filter(Boolean).join('; ') || 'none');
+  say('license-kind', [license.license_type, license.activation_type].map(kind => kind.replace(/^\d+ License (is|was) /, '')).filter(Boolean).join(', ') || 'none');
   say('license-product', license.product);
   say('license-customer', String(license.customer_id));
   say('license-contact', license.offline ? 'offline: nothing is sent'
@@ -78,7 +79,7 @@ function showWays(license, number, byCertificate) {
   first = false;
 }
 
-for (const place of document.querySelectorAll('.who')) place.append(at('who').content.cloneNode(true));
+for (const place of document.querySelectorAll('fieldset')) place.append(at('who').content.cloneNode(true));
 
 // The filled fields of a form.
 function filled(form) {

@@ -40,7 +40,7 @@ function showShare(id, percentage) {
 
 function showAbout(about) {
   const {version, appliance_version: second, appliance_variant: variant, languages} = about;
-  say('which', [location.hostname, `version ${version ?? second}`, variant, languages?.join(', ')].filter(Boolean).join(' · '));
+  say('which', [location.hostname, `version ${version ?? second}`, variant, languages && `${count(languages.length, 'language').slice(2)} ${languages.join(', ')}`].filter(Boolean).join(' · '));
   document.title = `${location.hostname} – Appliance management`;
 }
 

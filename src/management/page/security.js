@@ -131,7 +131,7 @@ function showHttp({enable_insecure_ports: on}) {
 const httpQuestion = () => state.http ? {
   title: 'Switch plain HTTP off?',
   points: [
-    'Clients that come over plain HTTP or plain WebSockets are closed or sent to HTTPS from now on, those of the speech APIs too.',
+    'Clients that come over plain HTTP or plain WebSockets are turned away or sent to HTTPS from now on, speech clients too.',
     !secureUrl && 'This appliance serves no HTTPS page: only its console reaches it then.',
     overClear && secureUrl && `You came over plain HTTP and will be taken to ${secureUrl}`,
     overClear && state.certificate?.source === 'default' &&
@@ -160,6 +160,8 @@ onClick('http-switch', 'http-result', 'Switching…', httpQuestion, async () => 
 
 // --- password --------------------------------------------------------------------------------------
 
+show('password-clear', overClear);
+
 function showPassword({admin_password: kind}) {
   state.password = kind;
   const [mood, word, words] = {
@@ -178,7 +180,8 @@ function showPassword({admin_password: kind}) {
 // After the rules have changed: whether this page goes on by itself.
 async function goOn(password, words) {
   const asked = hasV2 || !overClear;
-  if (!asked || password === null || await logIn(password)) return words;
+  if (!asked || password === null) return words;
+  if (await logIn(password)) return `${words}\nThis browser is logged in already; others are asked.`;
   locked();
   return words;
 }
@@ -193,7 +196,7 @@ onSubmit('password-form', 'password-result', 'Setting…', async form => {
   const answer = await call('POST', `${best}/security/adminpassword`, {password: chosen});
   form.reset();
   at('password').open = false;
-  return goOn(chosen, `${answer.message}.\nThis browser is logged in; others are asked: user admin.`);
+  return goOn(chosen, `${answer.message}.`);
 });
 
 const withoutPassword = () => hasV1 && hasV2

@@ -14,6 +14,7 @@ import os
 import queue
 import subprocess
 import threading
+import time
 
 from websockets.sync.client import connect
 
@@ -27,6 +28,18 @@ SWITCHES = [
     # Nothing outside loopback, whatever the browser itself would like to ask.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 ]  # fmt: skip
+
+# Where to click on an element, if it can be; whether it was hit is in `struck` then.
+AIM = """selector => {
+    const e = document.querySelector(selector);
+    if (!e?.checkVisibility()) return null;
+    e.scrollIntoView({block: 'center', behavior: 'instant'});
+    const b = e.getBoundingClientRect(), x = b.x + b.width / 2, y = b.y + b.height / 2;
+    if (!e.contains(document.elementFromPoint(x, y))) return null;
+    window.struck = false;
+    e.addEventListener('click', () => { window.struck = true; }, {once: true, capture: true});
+    return [x, y];
+}"""
 
 
 class Chromium:
@@ -188,18 +201,19 @@ class Page:
             raise AssertionError(f"{selector} shows {self.text(selector)!r}, not {words!r}") from error
 
     def click(self, selector):
-        """With the mouse, in the middle of it."""
-        def place():
-            return self.run(
-                f"(() => {{ const e = document.querySelector({json.dumps(selector)}); if (!e) return null;"
-                "e.scrollIntoView({block: 'center', behavior: 'instant'}); const b = e.getBoundingClientRect();"
-                "return b.width ? [b.x + b.width / 2, b.y + b.height / 2] : null; })()"
-            )
-
-        until(place, f"{selector} is visible")
-        x, y = place()
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        """With the mouse, in the middle of it, once it stands still and nothing covers it."""
+        before = None
+        for _ in range(int(SECONDS / 0.05)):
+            place = self.run(f"({AIM})({json.dumps(selector)})")
+            if place and place == before:
+                x, y = place
+                for kind in ("mousePressed", "mouseReleased"):
+                    self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+                if self.run("window.struck !== false"):  # gone with its page, if it led away
+                    return
+            before = place
+            time.sleep(0.05)
+        raise AssertionError(f"{selector} can't be clicked")
 
     def type(self, selector, text):
         """Instead of what stands in the field."""

@@ -5,6 +5,30 @@ from lib.proxies import until
 from lib.report import expect
 
 
+# Each text that is shown and too faint, with its ratio.
+CONTRAST = """(() => {
+    const rgb = color => color.match(/[\\d.]+/g).map(Number);
+    const light = color => {
+        const [r, g, b] = rgb(color).map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+        return .2126 * r + .7152 * g + .0722 * b;
+    };
+    const behind = e => {
+        for (; e; e = e.parentElement) {
+            const color = getComputedStyle(e).backgroundColor;
+            if ((rgb(color)[3] ?? 1) === 1) return color;
+        }
+        return 'rgb(255, 255, 255)';
+    };
+    return [...document.querySelectorAll('body *')].flatMap(e => {
+        const own = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) || /^(INPUT|TEXTAREA|SELECT)$/.test(e.tagName);
+        if (!own || !e.checkVisibility() || e.tagName === 'SCRIPT') return [];
+        const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
+        const ratio = (a + .05) / (b + .05);
+        return ratio < 4.5 ? [`${e.id || e.className || e.tagName} ${ratio.toFixed(2)}`] : [];
+    });
+})()"""
+
+
 class Life(Part):
     def prove(self):
         self.desk.open()
@@ -12,9 +36,11 @@ class Life(Part):
             self.proves("follows what others change, and leaves alone what is being typed", self.follows)
             self.proves("asks one thing at a time", self.one_at_a_time)
         self.proves("tells services, load and version", self.machine)
+        self.proves("shuts down and restarts services", self.power)
         if "v1" in self.api:
             self.proves("shows the log", self.log)
         self.proves("every field has a label, and every control a name", self.labels)
+        self.proves("text stands out from what is behind it, in light and dark", self.contrast)
         self.proves("nothing is wider than a phone", self.phone)
         self.proves("says that the appliance is gone, and that it is back", self.gone)
         self.end("ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET", "ERR_CONNECTION_CLOSED")
@@ -47,7 +73,30 @@ class Life(Part):
         expected = "monitoring" in words and ("running" in words or "healthy" in words)
         expect(expected, words)
         self.page.shows("#cpu-words", "%")
-        self.page.shows("#power-none", "not set up")
+        self.page.shows("#power-none", "Reboot is not set up")
+
+    def power(self):
+        """What would happen is said first; the commands of the settings leave a file each."""
+        folder = self.desk.appliance.folder
+        self.page.click("#shutdown")
+        self.page.shows("#ask-words", "The machine stops at once")
+        self.desk.agree("Shut the appliance down?")
+        self.page.shows("#machine-result", "the system shuts down now")
+        until((folder / "shutdown").exists, "the command runs")
+        if "v1" in self.api:
+            self.page.click("#restart")
+            self.desk.agree("Restart the services?")
+            self.page.shows("#machine-result", "Restarted")
+            until((folder / "restart").exists, "the command runs")
+
+    def contrast(self):
+        """WCAG 2.2, 1.4.3: 4.5 to 1 for every text that is shown, whatever stands behind it."""
+        self.page.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+        for dark in (False, True):
+            self.page.look_like(1280, 1000, dark)
+            faint = self.page.run(CONTRAST)
+            expect(faint == [], f"dark: {dark}, {faint}")
+        self.page.look_like(1280, 1000, dark=False)
 
     def log(self):
         self.desk.unfold("logs")
