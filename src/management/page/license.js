@@ -35,8 +35,10 @@ function showLicense(license) {
   pill('license-pill', mood, word);
   mark('license-words', mood, 'lead');
   say('license-words', words);
-  say('license-message', license.message);
-  show('license-message', Boolean(license.message));
+  // The end stands above already.
+  const message = license.message.split('; ').filter(part => !/^expire[sd] on [^,]+$/.test(part)).join('; ');
+  say('license-message', message);
+  show('license-message', Boolean(message));
   say('license-error', license.error_message);
   show('license-error', Boolean(license.error_message));
   showSeconds(license, byCertificate);

@@ -196,7 +196,8 @@ onSubmit('password-form', 'password-result', 'Setting…', async form => {
   const answer = await call('POST', `${best}/security/adminpassword`, {password: chosen});
   form.reset();
   at('password').open = false;
-  return goOn(chosen, `${answer.message}.`);
+  // With plain HTTP on, the message says what the password is worth.
+  return {mood: state.http ? 'warn' : 'good', words: await goOn(chosen, `${answer.message}.`)};
 });
 
 const withoutPassword = () => hasV1 && hasV2

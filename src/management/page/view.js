@@ -90,15 +90,17 @@ function failed(id, error) {
 
 let working = 0;
 
-// One change: the button waits, the result stands in its place, and what the page shows is looked at anew.
+// One change, which tells its result as words or {mood, words}: the button waits, the result stands in its place, and what the page shows is looked at anew.
 async function act(button, place, doing, change) {
   if (button.ariaDisabled === 'true') return;
   button.ariaDisabled = 'true';
   working += 1;
+  // What was said before may be true no more.
+  for (const old of document.querySelectorAll('.result')) old.replaceChildren();
   result(place, '', doing);
   try {
-    const words = await change();
-    result(place, 'good', words);
+    const said = await change();
+    result(place, said.mood ?? 'good', said.words ?? said);
   } catch (error) {
     if (error.status === 401) locked();
     failed(place, error);

@@ -87,7 +87,7 @@ class Life(Part):
             self.page.click("#restart")
             self.desk.agree("Restart the services?")
             self.page.shows("#machine-result", "Restarted")
-            until((folder / "restart").exists, "the command runs")
+            until((folder / "restart_services").exists, "the command runs")
 
     def contrast(self):
         """WCAG 2.2, 1.4.3: 4.5 to 1 for every text that is shown, whatever stands behind it."""
