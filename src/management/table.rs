@@ -95,6 +95,24 @@ fn mounted(api: Api, path: &str) -> (In, &str) {
     }
 }
 
+/// Paths and methods that are mounted, `*` and all, to compare the description with.
+#[cfg(test)]
+pub(super) fn routes(api: Api) -> Vec<(String, Method)> {
+    let generations = [(In::V1, "/v1", api.v1), (In::V2, "/v2", api.v2)];
+    let mut routes = Vec::new();
+    for (mount, path, method, _) in TABLE {
+        if *mount == In::Neither {
+            routes.push(((*path).to_owned(), *method));
+        }
+        for (generation, prefix, _) in generations.iter().filter(|generation| generation.2) {
+            if *mount == *generation || *mount == In::Both {
+                routes.push((format!("{prefix}{path}"), *method));
+            }
+        }
+    }
+    routes
+}
+
 fn fits(row: &str, path: &str) -> bool {
     match row.strip_suffix('*').map(|folder| path.strip_prefix(folder)) {
         None => row == path,
