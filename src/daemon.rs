@@ -1,4 +1,4 @@
-//! Start-up and shut-down, told once: bind, drop privileges, open the state, serve, drain.
+//! Start-up and shut-down, told once: bind, confine, open the state, serve, drain.
 //!
 //! The composition root: it alone knows every room.
 
@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::attendant::{self, Attendant};
 use crate::config::Config;
+use crate::confinement;
 use crate::gate::{Bound, Gate, Open};
 use crate::license;
 use crate::log::Log;
 use crate::management::{self, Context};
-use crate::privileges::User;
 use crate::security::Keeper;
 use crate::wishes::{Wish, Wishes};
 
@@ -26,9 +27,11 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
     raise_descriptor_limit();
     let config = Arc::new(config);
 
-    let bound = config.listen.iter().map(Bound::new).collect::<Result<Vec<_>, _>>()?;
+    let bound = Bound::all(&config.listen)?;
     let machine = license::Machine::look(); // root alone may read all of it
-    drop_privileges(&config, log)?;
+    let manager = ServiceManager::look();
+    let attendant = attendant::start(&config.commands)?;
+    confinement::confine(&config, log)?;
 
     let keeper = Arc::new(Keeper::open(&config.state_dir, config.api, log.clone())?);
     let license = license::start(&config, keeper.folder(), &machine, log)?;
@@ -41,6 +44,7 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
         license: license.clone(),
         log: log.clone(),
         monitor: Arc::default(),
+        attendant: Arc::new(Attendant::new(attendant, log)?),
         turns: Arc::default(),
     };
     let management = management::start(&config.run_dir, context)?;
@@ -56,12 +60,13 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
     let listeners: Vec<String> = bound.iter().map(Bound::describe).collect();
     let open = Open::start(Arc::new(gate), bound).map_err(|e| format!("cannot serve: {e}"))?;
     announce(&listeners);
+    manager.tell("READY=1");
 
     while wishes.wait().map_err(|e| format!("cannot wait for signals: {e}"))? == Wish::Reload {
         keeper.reload();
     }
 
-    tell_service_manager("STOPPING=1");
+    manager.tell("STOPPING=1");
     log.info("stopping: requests in flight may finish");
     let cut = open.drain();
     if cut > 0 {
@@ -79,18 +84,30 @@ fn announce(listeners: &[String]) {
     // Nobody may be there to read it.
     let _ = io::stdout().lock().write_all(lines.as_bytes());
     let _ = io::stdout().lock().flush();
-    tell_service_manager("READY=1");
 }
 
 /// `sd_notify(3)`, for managers that ask for it through `NOTIFY_SOCKET`.
-fn tell_service_manager(state: &str) {
-    let Ok(name) = std::env::var("NOTIFY_SOCKET") else { return };
-    let address = match name.strip_prefix('@') {
-        Some(abstract_name) => SocketAddr::from_abstract_name(abstract_name),
-        None => SocketAddr::from_pathname(&name),
-    };
-    if let (Ok(socket), Ok(address)) = (UnixDatagram::unbound(), address) {
-        let _ = socket.send_to_addr(state.as_bytes(), &address);
+struct ServiceManager(Option<UnixDatagram>);
+
+impl ServiceManager {
+    /// Connects while every socket can be reached: afterwards those without a path can't.
+    fn look() -> ServiceManager {
+        let connect = |name: &str| {
+            let address = match name.strip_prefix('@') {
+                Some(abstract_name) => SocketAddr::from_abstract_name(abstract_name)?,
+                None => SocketAddr::from_pathname(name)?,
+            };
+            let socket = UnixDatagram::unbound()?;
+            socket.connect_addr(&address).map(|()| socket)
+        };
+        let name = std::env::var("NOTIFY_SOCKET").ok();
+        ServiceManager(name.and_then(|name| io::Result::ok(connect(&name))))
+    }
+
+    fn tell(&self, state: &str) {
+        if let Some(socket) = &self.0 {
+            let _ = socket.send(state.as_bytes());
+        }
     }
 }
 
@@ -98,19 +115,4 @@ fn tell_service_manager(state: &str) {
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-}
-
-fn drop_privileges(config: &Config, log: &Log) -> Result<(), String> {
-    match &config.user {
-        Some(name) => User::find(name)?
-            .become_for_good(&[(&config.state_dir, 0o700), (&config.run_dir, 0o755)]),
-        None => {
-            if rustix::process::geteuid().is_root() {
-                log.warn(
-                    "running as root: set \"user\" in the settings to give that up after binding",
-                );
-            }
-            Ok(())
-        }
-    }
 }

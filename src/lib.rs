@@ -31,7 +31,9 @@ pub mod monitor;
 
 pub mod gate;
 
-pub mod privileges;
+pub mod confinement;
+
+pub mod attendant;
 
 pub mod wishes;
 

@@ -16,8 +16,9 @@ use std::process::ExitCode;
 
 use lexopt::Arg;
 
+use crate::attendant;
 use crate::config::{Config, DEFAULT_FILE};
-use crate::privileges::User;
+use crate::confinement::User;
 
 const PROGRAM: &str = "applianced";
 
@@ -74,6 +75,9 @@ enum Exit {
 
 /// Runs the command that `args`, without the program's name, ask for.
 pub fn run(args: Vec<OsString>) -> ExitCode {
+    if args.first().is_some_and(|word| word == attendant::WORD) {
+        return ExitCode::from(attend() as u8);
+    }
     let exit = match understand(args) {
         Ok(Asked::Command(command, options)) => (command.run)(&options),
         Ok(Asked::Text(text)) => print(text.trim_end()),
@@ -83,6 +87,17 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         }
     };
     ExitCode::from(exit as u8)
+}
+
+/// Part of the daemon and no command, so no help names it.
+fn attend() -> Exit {
+    match attendant::serve() {
+        Ok(()) => Exit::Fine,
+        Err(fault) => {
+            complain(fault);
+            Exit::Usage
+        }
+    }
 }
 
 /// What the words ask for.

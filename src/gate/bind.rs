@@ -1,4 +1,6 @@
 //! Addresses to sockets, before anything else is touched: privileges are dropped in between.
+//!
+//! A socket that the service manager has bound already (`LISTEN_FDS`) is taken in place of a bind.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -6,10 +8,11 @@ use std::net::{SocketAddr, TcpListener};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
+use super::passed::Passed;
 use crate::config::{Listen, Serves};
 
 /// Connections the kernel may hold for us until we accept them.
-const BACKLOG: i32 = 4_096;
+pub(super) const BACKLOG: i32 = 4_096;
 
 /// A port that is bound and not served yet, so that privileges can be dropped in between.
 pub struct Bound {
@@ -18,11 +21,26 @@ pub struct Bound {
 }
 
 impl Bound {
+    /// All of them: those that the service manager passed (`sd_listen_fds(3)`) and, bound here, the
+    /// others. A socket that no listener wants is an error: whoever connected to it would wait for ever.
+    ///
+    /// # Errors
+    /// One line that names the address, the reason and what to look at.
+    pub fn all(listen: &[Listen]) -> Result<Vec<Bound>, String> {
+        let mut passed = Passed::take()?;
+        let bound = listen
+            .iter()
+            .map(|listen| passed.bound(listen).map_or_else(|| Bound::new(listen), Ok))
+            .collect::<Result<_, _>>()?;
+        passed.none_left()?;
+        Ok(bound)
+    }
+
     /// Binds the address of `listen`. `[::]` takes IPv4 too, and is `0.0.0.0` where there is no IPv6.
     ///
     /// # Errors
     /// One line that names the address, the reason and what to look at.
-    pub fn new(listen: &Listen) -> Result<Bound, String> {
+    fn new(listen: &Listen) -> Result<Bound, String> {
         let mut address = listen.address;
         let bound = match bind(address) {
             Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)

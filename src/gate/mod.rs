@@ -18,6 +18,7 @@ mod limits;
 mod listen;
 mod outbox;
 mod parked;
+mod passed;
 mod policy;
 mod port;
 mod record;

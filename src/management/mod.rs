@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use crate::attendant::Attendant;
 use crate::config::Config;
 use crate::log::Log;
 use crate::monitor::Monitor;
@@ -63,6 +64,8 @@ pub struct Context {
     pub log: Log,
     /// What the machine does at the moment.
     pub monitor: Arc<Monitor>,
-    /// Which of the configured commands are under way.
+    /// Who runs the configured commands.
+    pub attendant: Arc<Attendant>,
+    /// Which of them are under way.
     pub turns: Arc<Turns>,
 }

@@ -1,5 +1,6 @@
 //! `reboot` and `shutdown`: the commands of the settings, after the answer is out.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use serde_json::json;
 
 use super::Context;
 use super::answer::{Answer, Code};
-use super::commands::{STACK, Which};
 use super::request::Request;
+use crate::attendant::{STACK, Which};
 
 /// Time for everybody to finish, as the original gives it.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -17,25 +18,22 @@ const MINUTE: Duration = Duration::from_secs(60);
 const ANSWER_IS_OUT: Duration = Duration::from_secs(1);
 
 pub(super) fn reboot(context: &Context, request: &mut Request<'_>) -> Answer {
-    let words = &context.config.commands.reboot;
-    order(context, request, Which::Reboot, words, MINUTE, "the system restarts in 1 minute")
+    order(context, request, Which::Reboot, MINUTE, "the system restarts in 1 minute")
 }
 
 pub(super) fn shutdown(context: &Context, request: &mut Request<'_>) -> Answer {
-    let words = &context.config.commands.shutdown;
-    order(context, request, Which::Shutdown, words, ANSWER_IS_OUT, "the system shuts down now")
+    order(context, request, Which::Shutdown, ANSWER_IS_OUT, "the system shuts down now")
 }
 
 fn order(
     context: &Context,
     request: &Request<'_>,
     which: Which,
-    words: &[String],
     delay: Duration,
     confirmation: &str,
 ) -> Answer {
     let name = which.word();
-    if words.is_empty() {
+    if which.words(&context.config.commands).is_empty() {
         let text = format!(
             "this appliance has no command for that; its settings have no \"commands.{name}\""
         );
@@ -46,11 +44,11 @@ fn order(
     };
     let seconds = delay.as_secs();
     context.log.security(format_args!("{} ordered a {name}, in {seconds} s", request.actor()));
-    let (words, log) = (words.to_vec(), context.log.clone());
+    let (attendant, log) = (Arc::clone(&context.attendant), context.log.clone());
     let started = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || {
         thread::sleep(delay);
         // It is in the log, and nobody else waits for it.
-        let _ = turn.run(&words, &log);
+        let _ = turn.run(&attendant, &log);
     });
     match started {
         Ok(_) => confirmed(confirmation),

@@ -1,15 +1,15 @@
 //! `DELETE services`: restarts the services by the command of the settings, asks the authority for
 //! changes of the license (the manual's way to receive them), and tells how they are.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use super::Context;
 use super::answer::{Answer, Code};
-use super::commands::{STACK, Which};
 use super::request::Request;
 use super::services::list;
+use crate::attendant::{STACK, Which};
 
 /// How long the answer waits for the command; a slower one goes on behind it. Less than the console
 /// waits for an answer.
@@ -27,18 +27,17 @@ pub(super) fn services(context: &Context, request: &mut Request<'_>) -> Answer {
 
 /// Nothing to do where no command is configured, or while it runs already.
 fn restart(context: &Context, request: &Request<'_>) -> Result<(), String> {
-    let words = context.config.commands.restart_services.clone();
-    if words.is_empty() {
+    if Which::RestartServices.words(&context.config.commands).is_empty() {
         return Ok(());
     }
     let Some(turn) = context.turns.take(Which::RestartServices) else { return Ok(()) };
     context.log.security(format_args!("{} restarts the services", request.actor()));
     let (ended, end) = mpsc::channel();
-    let log = context.log.clone();
+    let (attendant, log) = (Arc::clone(&context.attendant), context.log.clone());
     thread::Builder::new()
         .name("restart-services".to_owned())
         .stack_size(STACK)
-        .spawn(move || ended.send(turn.run(&words, &log)))
+        .spawn(move || ended.send(turn.run(&attendant, &log)))
         .map_err(|fault| format!("no thread to restart the services: {fault}; try again"))?;
     end.recv_timeout(PATIENCE).unwrap_or(Ok(()))
 }

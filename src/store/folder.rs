@@ -129,7 +129,8 @@ impl Folder {
     }
 }
 
-fn make(folder: &Path) -> Result<(), Error> {
+/// Makes `folder` with mode 0700 where there is nothing of that name.
+pub(crate) fn make(folder: &Path) -> Result<(), Error> {
     match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
         Ok(()) => {
             let made = fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE));

@@ -23,6 +23,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+pub(crate) use folder::make as make_folder;
 pub use folder::{Folder, View};
 pub(crate) use replace::{publish, replace, sync_folder_of};
 #[cfg(test)]

@@ -83,9 +83,18 @@ impl Appliance {
 
     /// The same by another command line that ends in the daemon; the status if it ends before it is ready.
     pub(crate) fn launch_as(&mut self, command: &mut Command) -> Result<(), ExitStatus> {
+        self.launch_with_input(command, Stdio::null())
+    }
+
+    /// The same with something on standard input.
+    pub(crate) fn launch_with_input(
+        &mut self,
+        command: &mut Command,
+        input: impl Into<Stdio>,
+    ) -> Result<(), ExitStatus> {
         assert!(self.daemon.is_none(), "the daemon runs already");
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -41,6 +41,7 @@ impl World {
                 license,
                 log,
                 monitor: Arc::default(),
+                attendant: Arc::default(),
                 turns: Arc::default(),
             },
         }

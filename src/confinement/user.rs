@@ -1,7 +1,4 @@
-//! Become the service user after binding, or refuse to go on.
-//!
-//! The kernel changes one thread at a time, so this runs before any other thread is started; those
-//! inherit it.
+//! Become the service user, or refuse to go on.
 
 use std::fs::DirBuilder;
 use std::io;
