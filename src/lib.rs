@@ -11,6 +11,8 @@
 
 pub mod cli;
 
+pub mod console;
+
 pub mod config;
 
 pub mod log;

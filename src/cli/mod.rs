@@ -4,9 +4,10 @@
 //! sysexits(3)). Errors are lines on standard error that begin with the program's name.
 
 mod check;
-mod reset;
+mod console;
+pub(crate) mod reset;
 mod serve;
-mod status;
+pub(crate) mod status;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -42,6 +43,12 @@ const COMMANDS: &[Command] = &[
         json: false,
         sentence: "Prints the settings as understood and names every fault in settings and state.",
         run: check::run,
+    },
+    Command {
+        word: "console",
+        json: false,
+        sentence: "A menu for the machine's own screen or serial line.",
+        run: console::run,
     },
     Command {
         word: "reset",
@@ -285,7 +292,7 @@ mod tests {
         fault("statsu", "unknown command \"statsu\", did you mean \"status\"?");
         fault(
             "frobnicate",
-            "unknown command \"frobnicate\"; known are serve, check, reset, status",
+            "unknown command \"frobnicate\"; known are serve, check, console, reset, status",
         );
         fault("serve --confg x", "unknown flag --confg, did you mean --config?");
         fault("serve --json", "unknown flag --json; known here are --help, --version, --config");
@@ -295,7 +302,10 @@ mod tests {
             "unknown flag --config before a command; known here are --help, --version",
         );
         fault("serve now", "unexpected argument \"now\"; see applianced --help");
-        fault("", "no command; one of serve, check, reset, status, or see applianced --help");
+        fault(
+            "",
+            "no command; one of serve, check, console, reset, status, or see applianced --help",
+        );
         assert!(asked("serve --config").is_err());
         assert!(asked("status --json=yes").is_err());
     }

@@ -8,18 +8,25 @@ use crate::security::{Actor, Fault, Keeper};
 
 pub(super) fn run(options: &Options) -> Exit {
     let Some(config) = settings_as_user(options) else { return Exit::Settings };
-    let certificate = match online(&config) {
-        Err(Failure::NotRunning) => offline(&config),
-        Err(Failure::Broken(fault)) => Err(fault),
-        Ok(certificate) => Ok(certificate),
-    };
-    match certificate {
-        Ok(certificate) => print(&told(config.api, &certificate)),
+    match reset(&config, Log::to_stderr()) {
+        Ok(told) => print(&told),
         Err(fault) => {
-            complain(format_args!("security was not reset: {fault}"));
+            complain(fault);
             Exit::Failed
         }
     }
+}
+
+/// Resets security, for the console too; what was done, or why not, for the person. Without a daemon
+/// `log` gets the record.
+pub(crate) fn reset(config: &Config, log: Log) -> Result<String, String> {
+    match online(config) {
+        Err(Failure::NotRunning) => offline(config, log),
+        Err(Failure::Broken(fault)) => Err(fault),
+        Ok(certificate) => Ok(certificate),
+    }
+    .map(|certificate| told(config.api, &certificate))
+    .map_err(|fault| format!("security was not reset: {fault}"))
 }
 
 /// Lets the daemon do it; returns which certificate serves now.
@@ -36,8 +43,8 @@ fn online(config: &Config) -> Result<String, Failure> {
 }
 
 /// Does it itself; the lock on the state folder keeps a daemon that starts just now away.
-fn offline(config: &Config) -> Result<String, String> {
-    let keeper = Keeper::open(&config.state_dir, config.api, Log::to_stderr())?;
+fn offline(config: &Config, log: Log) -> Result<String, String> {
+    let keeper = Keeper::open(&config.state_dir, config.api, log)?;
     keeper.reset(&Actor::Local).map_err(|fault| match fault {
         Fault::Refused(told) | Fault::Failed(told) => told,
     })?;

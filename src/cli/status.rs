@@ -19,17 +19,32 @@ const DAY: i64 = 86_400;
 
 pub(super) fn run(options: &Options) -> Exit {
     let Some(config) = settings_as_user(options) else { return Exit::Settings };
-    let now = SystemTime::now();
-    let state = match online(&config) {
-        Err(Failure::NotRunning) => offline(&config, now),
-        Err(Failure::Broken(fault)) => {
+    match look(&config) {
+        Ok(whole) if options.json => print(&whole.to_string()),
+        Ok(whole) => print(screen::text(&whole).trim_end()),
+        Err(fault) => {
             complain(fault);
-            return Exit::Failed;
+            Exit::Failed
         }
+    }
+}
+
+/// The screen for the console, or why there is none. The listeners would not fit, and say nothing of
+/// the state.
+pub(crate) fn text(config: &Config) -> Result<String, String> {
+    let mut whole = look(config)?;
+    whole["listeners"] = Value::Null;
+    Ok(screen::text(&whole))
+}
+
+fn look(config: &Config) -> Result<Value, String> {
+    let now = SystemTime::now();
+    let state = match online(config) {
+        Err(Failure::NotRunning) => offline(config, now),
+        Err(Failure::Broken(fault)) => return Err(fault),
         Ok(state) => state,
     };
-    let whole = whole(&config, state, utc::unix_seconds(now));
-    if options.json { print(&whole.to_string()) } else { print(screen::text(&whole).trim_end()) }
+    Ok(whole(config, state, utc::unix_seconds(now)))
 }
 
 /// What differs between a daemon that runs and one that does not.

@@ -25,7 +25,7 @@ const MOST_FIELDS: usize = 32;
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// The body; the management API answers JSON alone.
+    /// The body; the management API answers JSON alone. Null where there is none.
     pub body: Value,
 }
 
@@ -51,7 +51,19 @@ pub enum Failure {
 
 /// Asks the daemon that listens on `path`. Nothing is sent but the method and the target.
 pub fn ask(path: &Path, method: &str, target: &str) -> Result<Reply, Failure> {
-    let asked = socket::connect(path).and_then(|stream| exchange(stream, method, target));
+    tell(path, method, target, b"", DEADLINE)
+}
+
+/// Sends a JSON `body` too; the whole exchange may take `patience`.
+pub fn tell(
+    path: &Path,
+    method: &str,
+    target: &str,
+    body: &[u8],
+    patience: Duration,
+) -> Result<Reply, Failure> {
+    let asked =
+        socket::connect(path).and_then(|stream| exchange(stream, method, target, body, patience));
     asked.map_err(|fault| match fault.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => Failure::NotRunning,
         kind => Failure::Broken(format!(
@@ -62,7 +74,7 @@ pub fn ask(path: &Path, method: &str, target: &str) -> Result<Reply, Failure> {
                     "only the administrator may open it; run this as root".to_owned(),
                 // What a socket timeout is called depends on the system.
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                    format!("the daemon did not answer within {} seconds", DEADLINE.as_secs())
+                    format!("the daemon did not answer within {} seconds", patience.as_secs())
                 }
                 ErrorKind::UnexpectedEof => {
                     "the daemon closed before its answer was complete".to_owned()
@@ -73,15 +85,24 @@ pub fn ask(path: &Path, method: &str, target: &str) -> Result<Reply, Failure> {
     })
 }
 
-fn exchange(mut stream: UnixStream, method: &str, target: &str) -> io::Result<Reply> {
-    let until = Instant::now() + DEADLINE;
+fn exchange(
+    mut stream: UnixStream,
+    method: &str,
+    target: &str,
+    body: &[u8],
+    patience: Duration,
+) -> io::Result<Reply> {
+    let until = Instant::now() + patience;
     stream.set_write_timeout(Some(DEADLINE))?;
     stream.write_all(
         format!(
-            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
         )
         .as_bytes(),
     )?;
+    stream.write_all(body)?;
     let mut answer = Vec::with_capacity(1024);
     loop {
         if let Some(reply) = complete(&answer)? {
@@ -119,7 +140,12 @@ fn complete(answer: &[u8]) -> io::Result<Option<Reply>> {
         .and_then(|field| std::str::from_utf8(field.value).ok()?.parse::<usize>().ok())
         .ok_or_else(|| malformed("the daemon's answer has no length"))?;
     let Some(body) = answer[end..].get(..length) else { return Ok(None) };
-    let body = serde_json::from_slice(body).map_err(malformed)?;
+    // tiny_http's own refusals have none.
+    let body = if body.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(body).map_err(malformed)?
+    };
     Ok(Some(Reply { status: head.code.unwrap_or(0), body }))
 }
 

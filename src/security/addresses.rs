@@ -13,6 +13,13 @@ const LONGEST_LABEL: usize = 63;
 const LONGEST_COMMON_NAME: usize = 64;
 const LONGEST_NAME: usize = 253;
 
+/// The lasting addresses of the interfaces that are up, without loopback.
+pub(crate) fn of_this_machine() -> Vec<IpAddr> {
+    let mut addresses = Host::look().addresses;
+    addresses.retain(|address| !address.is_loopback());
+    addresses
+}
+
 /// The names under which clients may reach the appliance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Host {

@@ -44,6 +44,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub(crate) use addresses::of_this_machine as addresses_of_this_machine;
 pub use inspect::{Inspection, inspect};
 pub use keeper::Keeper;
 pub use password::PasswordHash;

@@ -1,0 +1,295 @@
+//! The license: applying and returning it, with and without a network, and the proxy on the way.
+
+use serde_json::{Value, json};
+
+use super::daemon::{Daemon, Trouble, plain, sentence};
+use super::screen::Screen;
+use super::{Gone, told};
+
+const LICENSE: &str = "management/license";
+const OFFLINE_ACTIVATION: &str = "management/license/offlineactivation";
+const OFFLINE_MODE: &str = "management/license/offlinemode";
+const NETWORK: &str = "management/license/network";
+
+#[derive(Clone, Copy)]
+enum Entry {
+    Apply,
+    Return,
+    Request,
+    Certificate,
+    Offline(bool),
+    Proxy,
+    Back,
+}
+
+pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+    loop {
+        let status = match daemon.read(OFFLINE_MODE) {
+            Ok(status) => status,
+            Err(trouble) => return told(screen, Err(trouble)),
+        };
+        screen.title("License")?;
+        for (title, value) in standing(&status) {
+            screen.row(title, &value)?;
+        }
+        let mode = if status["offline"] == true {
+            ("Go online", Entry::Offline(false))
+        } else {
+            ("Go offline", Entry::Offline(true))
+        };
+        let entries = [
+            ("Apply a license", Entry::Apply),
+            ("Return the license", Entry::Return),
+            ("Make an activation certificate (without a network)", Entry::Request),
+            ("Apply a license certificate (without a network)", Entry::Certificate),
+            mode,
+            ("Proxy", Entry::Proxy),
+        ];
+        match screen.choose(&entries, ("Back", Entry::Back))? {
+            None => {}
+            Some(Entry::Back) => return Ok(()),
+            Some(Entry::Apply) => apply(daemon, screen)?,
+            Some(Entry::Return) => give_back(daemon, screen)?,
+            Some(Entry::Request) => request(daemon, screen)?,
+            Some(Entry::Certificate) => certificate(daemon, screen, &status)?,
+            Some(Entry::Offline(offline)) => set_offline(daemon, screen, offline)?,
+            Some(Entry::Proxy) => proxy(daemon, screen)?,
+        }
+    }
+}
+
+/// The status document in words.
+fn standing(status: &Value) -> Vec<(&'static str, String)> {
+    let text = |name: &str| status[name].as_str().unwrap_or_default();
+    let seconds = |name: &str| status[name].as_u64().unwrap_or_default();
+    // The numbers of the original's library say nothing to a person.
+    let words = |name: &str| {
+        text(name)
+            .trim_start_matches(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', ' '])
+            .to_owned()
+    };
+    let message = plain(text("message"));
+    let mut rows = Vec::new();
+    if status["licensed"] == true {
+        rows.push(("License", format!("valid until {}", text("subscription_expiry"))));
+        rows.extend((!message.is_empty()).then(|| ("", sentence(&message))));
+    } else if !message.is_empty() {
+        rows.push(("License", format!("not valid: {message}")));
+    } else if text("status").starts_with("-9 ") {
+        let waits = "none yet: an activation certificate waits for its answer";
+        rows.push(("License", waits.to_owned()));
+    } else {
+        rows.push(("License", "none: speech is refused until one is applied".to_owned()));
+    }
+    if !text("license_code").is_empty() {
+        rows.push(("Code", text("license_code").to_owned()));
+        rows.push((
+            "Seconds",
+            format!(
+                "{} ready here, {} sold",
+                seconds("transcription_secs_allowed"),
+                seconds("transcription_secs_allocated")
+            ),
+        ));
+        rows.push(("Activation", words("activation_type")));
+    }
+    let error = plain(text("error_message"));
+    let service = match (status["offline"] == true, status["connected"] == true) {
+        (true, _) => "not asked: the appliance is in offline mode".to_owned(),
+        (_, true) => "reached".to_owned(),
+        _ if error.is_empty() => "not reached".to_owned(),
+        _ => format!("not reached: {error}"),
+    };
+    rows.push(("Service", service));
+    rows.push(("Computer id", text("computer_id").to_owned()));
+    rows
+}
+
+fn summary(status: &Value) -> String {
+    let rows = standing(status);
+    rows.iter().map(|(title, value)| format!("  {title:<12} {value}\n")).collect()
+}
+
+/// The code, digits alone; `None` where nothing was typed.
+fn code(screen: &mut Screen, prompt: &str) -> Result<Option<String>, Gone> {
+    let typed = screen.ask(prompt)?;
+    let code: String = typed.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
+    if code.is_empty() {
+        screen.say("Nothing was typed, so nothing was changed.")?;
+        screen.pause()?;
+        return Ok(None);
+    }
+    Ok(Some(code))
+}
+
+/// The body of a call for `code`, with the details that may be left out.
+fn application(screen: &mut Screen, code: &str) -> Result<Value, Gone> {
+    screen.say("Three details for the vendor; Enter leaves one out.")?;
+    let mut body = json!({"license": code});
+    for (name, prompt) in [
+        ("username", "Your name:"),
+        ("email_address", "E-mail address:"),
+        ("company_name", "Company:"),
+    ] {
+        let typed = screen.ask(prompt)?;
+        if !typed.is_empty() {
+            body[name] = json!(typed);
+        }
+    }
+    Ok(body)
+}
+
+fn apply(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+    screen.blank()?;
+    let Some(code) = code(screen, "License code, 18 digits:")? else { return Ok(()) };
+    let body = application(screen, &code)?;
+    screen.say("Asking the license service; this may take a minute...")?;
+    let done = daemon.call_authority("POST", LICENSE, &body);
+    told(screen, done.map(|status| format!("The license was applied.\n{}", summary(&status))))
+}
+
+fn give_back(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+    let sure = screen.confirm(&[
+        "Choose OK to return the license.",
+        "* New speech will be refused.",
+        "* Unused seconds go back to the vendor's account.",
+        "* An activation certificate that waits for its answer will be dropped.",
+    ])?;
+    if !sure {
+        return Ok(());
+    }
+    screen.say("Asking the license service; this may take a minute...")?;
+    let done = daemon.call_authority("DELETE", LICENSE, &Value::Null);
+    told(
+        screen,
+        done.map(|answer| {
+            let seconds = answer["transcription_secs_returned"].as_u64().unwrap_or_default();
+            format!("The license was returned, with {seconds} unused seconds.")
+        }),
+    )
+}
+
+fn request(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+    screen.blank()?;
+    let Some(code) = code(screen, "License code, 18 digits:")? else { return Ok(()) };
+    let body = application(screen, &code)?;
+    match daemon.post(OFFLINE_ACTIVATION, &body) {
+        Ok(answer) => {
+            screen.blank()?;
+            screen.say(
+                "Send what stands between the marks to your vendor, with the license code. Asking \
+                 again gives the same until it is answered, after a reboot too.",
+            )?;
+            screen.blank()?;
+            let hex = answer["certificate"].as_str().unwrap_or_default();
+            screen.certificate("ACTIVATION CERTIFICATE", hex)?;
+            screen.blank()?;
+            screen.pause()
+        }
+        Err(trouble) => told(screen, Err(trouble)),
+    }
+}
+
+fn certificate(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Result<(), Gone> {
+    screen.blank()?;
+    let Some(code) = code(screen, "License code, 18 digits:")? else { return Ok(()) };
+    screen.say("Paste the license certificate; many lines are fine. An empty line ends it.")?;
+    let certificate = match screen.paste()? {
+        Some(certificate) if certificate.is_empty() => {
+            screen.say("Nothing was pasted, so nothing was changed.")?;
+            return screen.pause();
+        }
+        Some(certificate) => certificate,
+        None => {
+            screen.say("That is longer than any certificate. Nothing was changed.")?;
+            return screen.pause();
+        }
+    };
+    let body = json!({"license": code, "certificate": certificate});
+    let done = daemon.call_authority("PUT", OFFLINE_ACTIVATION, &body).map(|mut now| {
+        now["offline"] =
+            if now["licensed"] == true { true.into() } else { status["offline"].clone() };
+        format!("The license certificate was applied.\n{}", summary(&now))
+    });
+    told(screen, done)
+}
+
+fn set_offline(daemon: Daemon<'_>, screen: &mut Screen, offline: bool) -> Result<(), Gone> {
+    screen.say("Asking the license service; this may take a minute...")?;
+    let done = daemon.call_authority("POST", OFFLINE_MODE, &json!({ "offline": offline }));
+    let told_how = if offline {
+        "The appliance is in offline mode."
+    } else {
+        "The appliance is online again."
+    };
+    told(screen, done.map(|status| format!("{told_how}\n{}", summary(&status))))
+}
+
+#[derive(Clone, Copy)]
+enum ProxyEntry {
+    Set,
+    Clear,
+    Back,
+}
+
+fn proxy(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+    loop {
+        let seen = daemon.read(NETWORK);
+        screen.title("Proxy on the way to the license service")?;
+        let shown = match &seen {
+            Ok(network) => in_words(&network["http_configuration"]),
+            Err(Trouble::Refused(sentence)) => sentence.clone(),
+            Err(Trouble::NotRunning) => return told(screen, seen.map(|_| String::new())),
+        };
+        screen.row("Proxy", &shown)?;
+        let entries = [("Set the proxy", ProxyEntry::Set), ("Use no proxy", ProxyEntry::Clear)];
+        match screen.choose(&entries, ("Back", ProxyEntry::Back))? {
+            None => {}
+            Some(ProxyEntry::Back) => return Ok(()),
+            Some(ProxyEntry::Clear) => {
+                let done = daemon.post(NETWORK, &json!({"http_configuration": {}}));
+                told(screen, done.map(|_| "No proxy is used.".to_owned()))?;
+            }
+            Some(ProxyEntry::Set) => set_proxy(daemon, screen)?,
+        }
+    }
+}
+
+fn in_words(proxy: &Value) -> String {
+    let member = |name: &str| proxy[name].as_str().unwrap_or_default();
+    if member("ip").is_empty() {
+        return "none".to_owned();
+    }
+    let login = match (member("user"), member("password")) {
+        ("", _) => "without a user name".to_owned(),
+        (user, "") => format!("as {user}, without a password"),
+        (user, _) => format!("as {user}, with a password"),
+    };
+    format!("{} port {}, {login}", member("ip"), proxy["port"])
+}
+
+fn set_proxy(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+    screen.blank()?;
+    let ip = screen.ask("Host name or address of the proxy:")?;
+    if ip.is_empty() {
+        screen.say("Nothing was typed, so nothing was changed.")?;
+        return screen.pause();
+    }
+    let port = screen.ask("Port:")?;
+    let mut settings = json!({"ip": ip, "port": port});
+    let user = screen.ask("User name (Enter for none):")?;
+    if !user.is_empty() {
+        settings["user"] = json!(user);
+        let Some(password) = screen.password("Password of the proxy")? else {
+            return screen.pause();
+        };
+        settings["password"] = json!(password.as_str());
+    }
+    let done = daemon.post(NETWORK, &json!({ "http_configuration": settings }));
+    told(
+        screen,
+        done.map(|network| {
+            format!("The proxy was set: {}.", in_words(&network["http_configuration"]))
+        }),
+    )
+}

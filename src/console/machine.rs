@@ -1,0 +1,122 @@
+//! The machine: its addresses, its services, reboot and shutdown.
+
+use std::net::IpAddr;
+
+use super::daemon::{Daemon, sentence};
+use super::screen::Screen;
+use super::{Gone, told};
+use crate::config::{Config, HttpDisabled, Listen, Serves};
+use crate::management::service_states;
+use crate::security::addresses_of_this_machine;
+
+/// More would push the rest off a screen of 24 lines.
+const MOST_ADDRESSES: usize = 4;
+
+/// Where a browser should go now: the listeners that serve everything, by the first address.
+pub(super) fn main_urls(config: &Config, plain_http: bool) -> Vec<String> {
+    let addresses = addresses_of_this_machine();
+    let open = |listen: &&Listen| listen.serves == Serves::All && (listen.tls || plain_http);
+    let all = config.listen.iter().filter(open);
+    all.take(MOST_ADDRESSES).map(|listen| url(listen, &addresses)).collect()
+}
+
+pub(super) fn networking(config: &Config, screen: &mut Screen) -> Result<(), Gone> {
+    let addresses = addresses_of_this_machine();
+    screen.title("Networking")?;
+    for (index, address) in addresses.iter().take(MOST_ADDRESSES).enumerate() {
+        screen.row(if index == 0 { "Addresses" } else { "" }, &address.to_string())?;
+    }
+    match addresses.len() {
+        0 => screen.row("Addresses", "none: no network interface has one")?,
+        count if count > MOST_ADDRESSES => {
+            screen.row("", &format!("and {} more", count - MOST_ADDRESSES))?;
+        }
+        _ => {}
+    }
+    screen.blank()?;
+    for listen in &config.listen {
+        let off = match (listen.tls, listen.http_disabled) {
+            (true, _) => "",
+            (false, HttpDisabled::Redirect) => " (to HTTPS while plain HTTP is off)",
+            (false, HttpDisabled::Close) => " (closed while plain HTTP is off)",
+        };
+        let what = match listen.serves {
+            Serves::All => "everything",
+            Serves::Management => "management",
+            Serves::Monitoring => "monitoring",
+            Serves::Speech => "speech",
+            Serves::Realtime => "realtime speech",
+        };
+        screen.say(&format!("  {:<31} {what}{off}", url(listen, &addresses)))?;
+    }
+    screen.blank()?;
+    screen.pause()
+}
+
+fn url(listen: &Listen, addresses: &[IpAddr]) -> String {
+    let (scheme, usual) = match (listen.serves, listen.tls) {
+        (Serves::Realtime, true) => ("wss", 443),
+        (Serves::Realtime, false) => ("ws", 80),
+        (_, true) => ("https", 443),
+        (_, false) => ("http", 80),
+    };
+    let any = listen.address.ip().is_unspecified();
+    let host = match addresses.first() {
+        Some(address) if any => *address,
+        None if any => IpAddr::from([127, 0, 0, 1]),
+        _ => listen.address.ip(),
+    };
+    let host = if host.is_ipv6() { format!("[{host}]") } else { host.to_string() };
+    match listen.address.port() {
+        port if port == usual => format!("{scheme}://{host}/"),
+        port => format!("{scheme}://{host}:{port}/"),
+    }
+}
+
+pub(super) fn services(
+    config: &Config,
+    daemon: Daemon<'_>,
+    screen: &mut Screen,
+) -> Result<(), Gone> {
+    loop {
+        screen.title("Services")?;
+        for state in service_states(config, daemon.runs()) {
+            let member = |name: &str| state[name].as_str().unwrap_or("unknown").to_owned();
+            screen.row(&member("service"), &member("status"))?;
+        }
+        // The first generation alone has a call for it.
+        if !config.api.v1 {
+            screen.blank()?;
+            return screen.pause();
+        }
+        let restart = ("Restart services and ask for license updates", true);
+        match screen.choose(&[restart], ("Back", false))? {
+            None => {}
+            Some(false) => return Ok(()),
+            Some(true) => {
+                let told_how = if config.commands.restart_services.is_empty() {
+                    "This appliance has no command to restart its services; license updates were asked for."
+                } else {
+                    "The services were told to restart, and license updates were asked for."
+                };
+                told(screen, daemon.restart_services().map(|()| told_how.to_owned()))?;
+            }
+        }
+    }
+}
+
+pub(super) fn reboot(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+    order(daemon, screen, "reboot", "Choose OK to reboot the system.")
+}
+
+pub(super) fn shutdown(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+    order(daemon, screen, "shutdown", "Choose OK to shut the system down.")
+}
+
+fn order(daemon: Daemon<'_>, screen: &mut Screen, word: &str, question: &str) -> Result<(), Gone> {
+    if !screen.confirm(&[question, "* What runs now is cut off."])? {
+        return Ok(());
+    }
+    let done = daemon.delete(&format!("management/{word}"));
+    told(screen, done.map(|answer| sentence(answer["confirmation"].as_str().unwrap_or("done"))))
+}

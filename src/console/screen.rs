@@ -1,0 +1,303 @@
+//! Printing and asking on a line that can do nothing but print: no colours, no cursor, 80 columns.
+//!
+//! In: wrapped text, numbered choices, questions, passwords, pasted certificates. Out: what is said.
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::Gone;
+use super::keyboard::{Keyboard, Manner};
+
+/// Some terminals begin a new line in the 80th column, so it stays free.
+const WIDTH: usize = 79;
+
+/// Where the values of titled rows begin.
+const COLUMN: usize = 15;
+
+/// Longest typed line in bytes; more is read and dropped.
+const LONGEST_LINE: usize = 4_096;
+
+/// Longest pasted text in bytes; no certificate comes near it.
+const LONGEST_PASTE: usize = 48 << 10;
+
+/// Bytes of a certificate in each printed line.
+const CERTIFICATE_LINE: usize = 64;
+
+/// A terminal that pastes CR LF makes an empty line after each full one; after one of a person nothing
+/// comes for at least so long.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Keys of a line that is read byte by byte.
+const END_OF_INPUT: u8 = 4;
+const ERASE: [u8; 2] = [8, 127];
+
+/// The two ends of the line.
+pub(super) struct Screen {
+    keyboard: Keyboard,
+}
+
+impl Screen {
+    pub(super) fn new() -> Screen {
+        Screen { keyboard: Keyboard::new() }
+    }
+
+    /// Lines, each wrapped to the width; control characters are escaped, for some of it comes from files.
+    pub(super) fn say(&mut self, text: &str) -> Result<(), Gone> {
+        for line in text.lines() {
+            let indent = line.len() - line.trim_start_matches(' ').len();
+            self.wrapped(line, indent)?;
+        }
+        Ok(())
+    }
+
+    /// A title and its value.
+    pub(super) fn row(&mut self, title: &str, value: &str) -> Result<(), Gone> {
+        self.wrapped(&format!("  {title:<width$}{value}", width = COLUMN - 2), COLUMN)
+    }
+
+    pub(super) fn blank(&mut self) -> Result<(), Gone> {
+        self.print("\n")
+    }
+
+    /// The head of a screen.
+    pub(super) fn title(&mut self, title: &str) -> Result<(), Gone> {
+        self.print(&format!("\n{title}\n{}\n", "-".repeat(title.chars().count())))
+    }
+
+    /// A numbered menu; `last` is what 0 does. `None` after a sentence where it was no number of these.
+    pub(super) fn choose<T: Copy>(
+        &mut self,
+        entries: &[(&str, T)],
+        last: (&str, T),
+    ) -> Result<Option<T>, Gone> {
+        self.blank()?;
+        for (number, (entry, _)) in entries.iter().enumerate() {
+            self.say(&format!("  {}  {entry}", number + 1))?;
+        }
+        self.say(&format!("  0  {}", last.0))?;
+        self.blank()?;
+        let typed = self.ask(&format!("Choose 0 to {}:", entries.len()))?;
+        let chosen = match typed.parse::<usize>() {
+            Ok(0) => Some(last.1),
+            Ok(number) => entries.get(number - 1).map(|entry| entry.1),
+            Err(_) => None,
+        };
+        // Enter alone shows the screen again.
+        if chosen.is_none() && !typed.is_empty() {
+            let most = entries.len();
+            self.say(&format!("Please type one of the numbers 0 to {most}, then Enter."))?;
+        }
+        Ok(chosen)
+    }
+
+    /// Asks before what is hard to undo, in the words of the original: `Choose OK to …`.
+    pub(super) fn confirm(&mut self, question: &[&str]) -> Result<bool, Gone> {
+        loop {
+            self.blank()?;
+            for line in question {
+                self.say(line)?;
+            }
+            if let Some(sure) = self.choose(&[("OK", true)], ("Cancel", false))? {
+                if !sure {
+                    self.say("Cancelled. Nothing was changed.")?;
+                }
+                return Ok(sure);
+            }
+        }
+    }
+
+    /// Gives a person time to read.
+    pub(super) fn pause(&mut self) -> Result<(), Gone> {
+        self.ask("Press Enter to go on:").map(drop)
+    }
+
+    /// One typed line, without the white space around it.
+    pub(super) fn ask(&mut self, prompt: &str) -> Result<String, Gone> {
+        loop {
+            self.print(&format!("{prompt} "))?;
+            let line = self.line()?;
+            match std::str::from_utf8(&line) {
+                Ok(text) => return Ok(text.trim().to_owned()),
+                Err(_) => self.say("That was no text in UTF-8. Please type it again.")?,
+            }
+        }
+    }
+
+    /// A password, typed twice and not shown; `None` where nothing was typed, or two things.
+    pub(super) fn password(&mut self, prompt: &str) -> Result<Option<Zeroizing<String>>, Gone> {
+        let first = self.hidden(&format!("{prompt} (not shown):"))?;
+        if first.is_empty() {
+            self.say("Nothing was typed, so nothing was changed.")?;
+            return Ok(None);
+        }
+        let second = self.hidden("The same again:")?;
+        if first != second {
+            self.say("The two are not the same. Nothing was changed.")?;
+            return Ok(None);
+        }
+        let Ok(text) = std::str::from_utf8(&first) else {
+            self.say("That was no text in UTF-8. Nothing was changed.")?;
+            return Ok(None);
+        };
+        Ok(Some(Zeroizing::new(text.to_owned())))
+    }
+
+    fn hidden(&mut self, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Gone> {
+        self.keyboard.set(Manner::Hidden);
+        let line = self.print(&format!("{prompt} ")).and_then(|()| self.line());
+        self.keyboard.set(Manner::Usual);
+        line
+    }
+
+    /// Many lines, up to an empty one. `None` where it is longer than may be.
+    pub(super) fn paste(&mut self) -> Result<Option<String>, Gone> {
+        self.keyboard.set(Manner::Bytewise);
+        let text = self.pasted();
+        self.keyboard.set(Manner::Usual);
+        text
+    }
+
+    fn pasted(&mut self) -> Result<Option<String>, Gone> {
+        let terminal = self.keyboard.is_terminal();
+        let mut text = String::new();
+        loop {
+            let line = if terminal { self.line_bytewise()? } else { self.line()? };
+            let line = String::from_utf8_lossy(&line);
+            if !line.trim().is_empty() {
+                if text.len() <= LONGEST_PASTE {
+                    text.push_str(line.trim());
+                    text.push('\n');
+                }
+            } else if !(terminal && self.keyboard.has_more(PAUSE)) {
+                return Ok((text.len() <= LONGEST_PASTE).then_some(text));
+            }
+        }
+    }
+
+    /// Prints what is to be copied off the screen: begin and end marks, short lines.
+    pub(super) fn certificate(&mut self, name: &str, hex: &str) -> Result<(), Gone> {
+        self.print(&format!("-----BEGIN {name}-----\n"))?;
+        for line in hex.as_bytes().chunks(CERTIFICATE_LINE) {
+            self.print(&format!("{}\n", String::from_utf8_lossy(line)))?;
+        }
+        self.print(&format!("-----END {name}-----\n"))
+    }
+
+    /// A line without its end.
+    fn line(&mut self) -> Result<Zeroizing<Vec<u8>>, Gone> {
+        let mut line = Zeroizing::new(Vec::with_capacity(LONGEST_LINE));
+        let ended = loop {
+            match self.keyboard.byte() {
+                Ok(b'\n') => break Ok(()),
+                Ok(byte) if line.len() < LONGEST_LINE => line.push(byte),
+                Ok(_) => {}
+                Err(gone) => break Err(gone),
+            }
+        };
+        // Nobody's Enter has moved the line on.
+        if ended.is_err() || !self.keyboard.is_terminal() {
+            self.print("\n")?;
+        }
+        ended?;
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        Ok(line)
+    }
+
+    /// The same from a terminal that neither shows nor edits: CR, LF or both end a line.
+    fn line_bytewise(&mut self) -> Result<Zeroizing<Vec<u8>>, Gone> {
+        let mut line = Zeroizing::new(Vec::new());
+        loop {
+            match self.keyboard.byte()? {
+                b'\r' | b'\n' => break,
+                END_OF_INPUT => return Err(Gone),
+                key if ERASE.contains(&key) => {
+                    let rubbed = if line.pop().is_some() { "\x08 \x08" } else { "" };
+                    self.print(rubbed)?;
+                }
+                byte if line.len() < LONGEST_PASTE && (byte.is_ascii_graphic() || byte == b' ') => {
+                    // Not every line at the other end wraps by itself.
+                    if !line.is_empty() && line.len().is_multiple_of(CERTIFICATE_LINE) {
+                        self.print("\n")?;
+                    }
+                    line.push(byte);
+                    self.print(char::from(byte).encode_utf8(&mut [0; 4]))?;
+                }
+                _ => {}
+            }
+        }
+        self.print("\n")?;
+        Ok(line)
+    }
+
+    fn wrapped(&mut self, line: &str, indent: usize) -> Result<(), Gone> {
+        self.print(&wrap(&escaped(line), indent))
+    }
+
+    fn print(&mut self, text: &str) -> Result<(), Gone> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|_| Gone)
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { safe.extend(c.escape_default()) } else { safe.push(c) }
+    }
+    safe
+}
+
+/// Lines of at most [`WIDTH`] characters, those after the first indented; a longer word is cut.
+fn wrap(line: &str, indent: usize) -> String {
+    let characters: Vec<char> = line.trim_end().chars().collect();
+    let mut text = String::with_capacity(line.len() + 8);
+    let (mut from, mut room) = (0, WIDTH);
+    while characters.len() - from > room {
+        // A fingerprint, which has no spaces, is cut between its bytes.
+        let window = &characters[from..=from + room];
+        // Not in the indentation, where there is no word to move.
+        let begin = window.iter().position(|c| *c != ' ').unwrap_or(0);
+        let space = window.iter().rposition(|c| *c == ' ').filter(|at| *at > begin);
+        let colon = window[..room].iter().rposition(|c| *c == ':').map(|at| at + 1);
+        let cut = space.or(colon).unwrap_or(room);
+        text.extend(window[..cut].iter());
+        text.push('\n');
+        text.extend(std::iter::repeat_n(' ', indent));
+        from += cut + usize::from(space.is_some());
+        room = WIDTH - indent;
+    }
+    text.extend(characters[from..].iter());
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WIDTH, escaped, wrap};
+
+    #[test]
+    fn no_line_is_wider_than_the_screen_and_no_word_is_lost() {
+        for (line, indent) in [
+            ("a word ".repeat(40), 0),
+            (format!("  Title        {}", "x".repeat(300)), 15),
+            (format!("  Title        {} y", "x".repeat(64)), 15),
+            ("x".repeat(WIDTH), 0),
+            (String::new(), 0),
+        ] {
+            let text = wrap(&line, indent);
+            assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+            let solid = |text: &str| text.split_whitespace().collect::<String>();
+            assert_eq!(solid(&text), solid(&line));
+        }
+        assert_eq!(wrap(&"x".repeat(WIDTH), 0).lines().count(), 1);
+    }
+
+    #[test]
+    fn what_could_move_a_cursor_is_shown_and_not_done() {
+        assert_eq!(escaped("a\x1b[2Jb\r"), "a\\u{1b}[2Jb\\r");
+    }
+}

@@ -1,0 +1,126 @@
+//! Security: plain HTTP, the password, and the reset that lets everybody in who is locked out.
+
+use serde_json::{Value, json};
+
+use super::daemon::{Daemon, Trouble, sentence};
+use super::screen::Screen;
+use super::{Gone, reset as command, told};
+use crate::config::Config;
+use crate::log::Log;
+
+/// What is in force.
+pub(super) struct Standing {
+    pub(super) plain_http: bool,
+    password: String,
+}
+
+impl Standing {
+    pub(super) fn look(daemon: Daemon<'_>) -> Result<Standing, Trouble> {
+        let plain_http = daemon.read("security/insecureports")?["enable_insecure_ports"] == true;
+        let password = daemon.read("security/adminpassword")?["admin_password"].clone();
+        Ok(Standing { plain_http, password: password.as_str().unwrap_or_default().to_owned() })
+    }
+
+    pub(super) fn show(&self, config: &Config, screen: &mut Screen) -> Result<(), Gone> {
+        screen
+            .row("Plain HTTP", if self.plain_http { "on" } else { "off: HTTPS alone answers" })?;
+        screen.row(
+            "Password",
+            match (self.password.as_str(), config.api.v1, config.api.v2) {
+                ("set", ..) => "set; the user is admin",
+                ("off", ..) => "authentication is off: nobody is asked for a password",
+                ("locked", ..) => "its file is damaged: nobody gets in until security is reset",
+                (_, true, true) => "not set: v1 asks for none, v2 takes admin:admin",
+                (_, true, false) => "not set: nobody is asked for one",
+                (_, false, _) => "not set: admin:admin is taken",
+            },
+        )
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Entry {
+    Http(bool),
+    Password,
+    Reset,
+    Back,
+}
+
+pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+    loop {
+        let seen = Standing::look(daemon)
+            .and_then(|standing| Ok((standing, daemon.read("security/sslcertificate")?)));
+        let (standing, certificate) = match seen {
+            Ok(seen) => seen,
+            Err(trouble) => return told(screen, Err(trouble)),
+        };
+        screen.title("Security")?;
+        standing.show(config, screen)?;
+        screen.row("Certificate", &describe(&certificate))?;
+        let http = if standing.plain_http {
+            ("Disable plain HTTP", Entry::Http(false))
+        } else {
+            ("Enable plain HTTP", Entry::Http(true))
+        };
+        let entries =
+            [http, ("Set the admin password", Entry::Password), ("Reset security", Entry::Reset)];
+        match screen.choose(&entries, ("Back", Entry::Back))? {
+            None => {}
+            Some(Entry::Back) => return Ok(()),
+            Some(Entry::Http(on)) => {
+                let done =
+                    daemon.post("security/insecureports", &json!({"enable_insecure_ports": on}));
+                told(
+                    screen,
+                    done.map(|answer| sentence(answer["message"].as_str().unwrap_or("done"))),
+                )?;
+            }
+            Some(Entry::Password) => set_password(config, daemon, screen)?,
+            Some(Entry::Reset) => reset(config, screen)?,
+        }
+    }
+}
+
+fn describe(certificate: &Value) -> String {
+    let member = |name: &str| certificate[name].as_str().unwrap_or("unknown");
+    let source = match member("source") {
+        "default" => "the appliance's own",
+        other => other,
+    };
+    format!("{source}, {}, valid until {}", member("subject"), member("not_after"))
+}
+
+fn set_password(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+    screen.blank()?;
+    let Some(password) = screen.password("New password of the user admin")? else {
+        return screen.pause();
+    };
+    let done = daemon.post("security/adminpassword", &json!({"password": password.as_str()}));
+    let plain_http = Standing::look(daemon).is_ok_and(|standing| standing.plain_http);
+    let warning = match (plain_http, config.api.v2) {
+        (false, _) => "",
+        (true, true) => {
+            "\nPlain HTTP is still on and carries the password in clear: disable it next."
+        }
+        (true, false) => {
+            "\nPlain HTTP is still on and asks for no password, so anybody can replace it: disable it next."
+        }
+    };
+    told(screen, done.map(|_| format!("The admin password is set.{warning}")))
+}
+
+/// Works whether or not the daemon runs.
+pub(super) fn reset(config: &Config, screen: &mut Screen) -> Result<(), Gone> {
+    let sure = screen.confirm(&[
+        "Choose OK to reset security settings.",
+        "* The admin password will be unset.",
+        "* Plain HTTP will be re-enabled.",
+        "* Uploaded certificates will be removed.",
+    ])?;
+    if sure {
+        // Without a daemon its log would end up in the middle of the screen, which tells it anyway.
+        let done = command::reset(config, Log::to(|_| {})).unwrap_or_else(|fault| sentence(&fault));
+        told(screen, Ok(done))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Networking, Services, Reboot and Shutdown.
+
+use serde_json::json;
+
+use crate::line::Console;
+use crate::support::appliance::Appliance;
+use crate::support::settings::Settings;
+use crate::support::wait::{SOON, until};
+
+#[test]
+fn networking_tells_every_address_and_port() {
+    let appliance = Appliance::start(&Settings::both());
+    let mut console = Console::terminal(&appliance);
+    let piece = console.choose("Networking");
+    let url = |scheme: &str, port| format!("{scheme}://127.0.0.1:{port}/");
+    assert!(piece.contains(&url("http", appliance.ports.http)), "{piece}");
+    let told = console.go_on();
+    for wanted in [
+        url("http", appliance.ports.http),
+        url("https", appliance.ports.https),
+        url("http", appliance.ports.management),
+        url("wss", appliance.ports.v2_realtime),
+        "everything (to HTTPS while plain HTTP is off)".to_owned(),
+        "speech (closed while plain HTTP is off)".to_owned(),
+        "Addresses".to_owned(),
+    ] {
+        assert!(told.contains(&wanted), "no {wanted} in {told}");
+    }
+    console.leave();
+}
+
+#[test]
+fn reboot_and_shutdown_ask_first_and_run_the_image_s_commands() {
+    let commands = json!({"shutdown": ["/usr/bin/touch", "shut-down"], "reboot": ["/bin/true"]});
+    let appliance = Appliance::prepare(&Settings::both().with("commands", commands));
+    let mut command = appliance.command("serve");
+    command.current_dir(appliance.folder());
+    let mut appliance = appliance;
+    appliance.launch_as(&mut command).unwrap();
+    let mut console = Console::terminal(&appliance);
+    console.choose("Reboot");
+    assert!(console.choose("Cancel").contains("Choose OK to reboot the system."));
+    console.shows("Cancelled. Nothing was changed.");
+    console.choose("Reboot");
+    console.choose("OK");
+    assert!(console.go_on().contains("The system restarts in 1 minute."));
+    console.choose("Shutdown");
+    assert!(console.choose("OK").contains("Choose OK to shut the system down."));
+    assert!(console.go_on().contains("The system shuts down now."));
+    let file = appliance.folder().join("shut-down");
+    until(SOON, "the command has run", || file.exists().then_some(()));
+}
+
+#[test]
+fn an_image_without_commands_says_so() {
+    let appliance = Appliance::start(&Settings::both());
+    let mut console = Console::dumb(&appliance);
+    console.choose("Reboot");
+    console.choose("OK");
+    assert!(console.go_on().contains("This appliance has no command for that"));
+    console.choose("Services");
+    console.choose("Restart services");
+    assert!(console.go_on().contains("no command to restart its services"));
+}
+
+#[test]
+fn services_of_the_second_generation_alone_are_listed() {
+    let appliance = Appliance::start(&Settings::v2());
+    let mut console = Console::terminal(&appliance);
+    console.choose("Services");
+    let piece = console.go_on();
+    assert!(piece.contains("management   running") && !piece.contains("Restart"), "{piece}");
+    console.leave();
+}
