@@ -6,7 +6,7 @@ TARGET := x86_64-unknown-linux-musl
 BUILT  := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release
 BINARIES := $(BUILT)/applianced $(BUILT)/license-authority
 
-.PHONY: all run test test-real check audit install dist clean help
+.PHONY: all run vm test test-real vm-test check audit install dist clean help
 
 all: ## build the release binaries (the default)
 	@scripts/prepare build
@@ -15,11 +15,17 @@ all: ## build the release binaries (the default)
 run: ## start an appliance of your own on ports 10080, 10443, … in the foreground; ^C ends it
 	@scripts/run
 
+vm: ## build a bootable image and start it in QEMU with its console here; Control-A X ends it
+	@scripts/vm/run
+
 test: ## install what the tests need, then run them all
 	@scripts/test
 
 test-real: ## run what is in tests/real, and the manual's pages against the release binary
 	@scripts/test-real
+
+vm-test: ## boot the image, try it over the serial line and the network, cut its power ten times
+	@scripts/vm/test
 
 check: ## format, lints, documentation, file sizes; the release binaries are static, and small
 	@scripts/check
