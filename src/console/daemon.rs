@@ -8,8 +8,12 @@ use zeroize::Zeroizing;
 use crate::config::Config;
 use crate::management::client::{self, Failure, Reply};
 
-/// What a local answer may take: a password hash takes half a second, the license a sign of life 2 s.
-const SOON: Duration = Duration::from_secs(10);
+/// What a look may take; the license waits 2 s for a sign of life of its service.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// What a change may take: a password hash takes a quarter of a second, and many times that on a machine
+/// that is emulated.
+const CHANGE: Duration = Duration::from_secs(40);
 
 /// What a call may take that waits for the license service: the daemon gives up after 75 s itself.
 const LICENSE_SERVICE: Duration = Duration::from_secs(80);
@@ -39,15 +43,15 @@ impl<'a> Daemon<'a> {
     }
 
     pub(super) fn read(self, resource: &str) -> Result<Value, Trouble> {
-        self.call("GET", resource, &Value::Null, SOON)
+        self.call("GET", resource, &Value::Null, LOOK)
     }
 
     pub(super) fn delete(self, resource: &str) -> Result<Value, Trouble> {
-        self.call("DELETE", resource, &Value::Null, SOON)
+        self.call("DELETE", resource, &Value::Null, CHANGE)
     }
 
     pub(super) fn post(self, resource: &str, body: &Value) -> Result<Value, Trouble> {
-        self.call("POST", resource, body, SOON)
+        self.call("POST", resource, body, CHANGE)
     }
 
     /// A call that may wait for the license service.
