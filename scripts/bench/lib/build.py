@@ -1,0 +1,41 @@
+"""Builds what is measured and what measures."""
+
+import os
+import subprocess
+
+from lib import places
+
+
+def cargo(*arguments):
+    subprocess.run(["cargo", *arguments], check=True, cwd=places.REPOSITORY)
+
+
+def prepare():
+    """What Debian has: the other contenders, and what makes and counts."""
+    subprocess.run([places.REPOSITORY / "scripts" / "prepare", "bench"], check=True)
+
+
+def load():
+    """The load generator and the backend, apart from the product's packages."""
+    manifest = places.BENCH / "load" / "Cargo.toml"
+    cargo(
+        *("build", "--release", "--locked", "--quiet", "--manifest-path", str(manifest)),
+        *("--target", places.LOAD_TRIPLE, "--target-dir", str(places.LOAD_TARGET)),
+    )
+
+
+def release():
+    """The release binary, unless another one was named."""
+    if "APPLIANCED_BIN" not in os.environ:
+        cargo("build", "--release", "--locked", "--quiet")
+
+
+def with_names():
+    """The release binary with its symbols; a folder of its own, so that `make` needn't build anew."""
+    target = places.TARGET / "profile"
+    cargo(
+        *("build", "--release", "--locked", "--quiet", "--bin", "applianced"),
+        *("--config", "profile.release.strip=false", "--config", "profile.release.debug=1"),
+        *("--target-dir", str(target)),
+    )
+    return target / places.TRIPLE / "release" / "applianced"

@@ -1,0 +1,148 @@
+"""What every contender is: a program that serves HTTPS on one port, on one core.
+
+It passes `/api/...` on to the backend over kept connections, streams bodies both ways, speaks TLS 1.2
+and 1.3 with X25519 and AES-128-GCM, gives session tickets as it does by default, and writes no access
+log. What else it can do, `can` tells:
+
+  own         answers `own` itself, without the backend
+  password    asks for user and password on `/guarded/...`, by the bcrypt line in `folder/htpasswd`
+  websocket   passes `/api/ws` on as a WebSocket
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from lib.places import LOAD, on_server_core
+
+# The password behind the bcrypt line.
+USER, PASSWORD = "admin", "correct horse"
+
+
+def output(*command):
+    """What a command says, on either stream."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    return (done.stdout + done.stderr).strip()
+
+
+def answers(port, path, *more):
+    """One HTTPS GET: is it answered with 200? Asked by the load generator, because Python's ssl would
+    share the pages of OpenSSL with contenders and make them look smaller."""
+    command = [LOAD, "check", "--port", str(port), "--path", path, *more]
+    return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+
+
+class Contender:
+    can = {"own", "password", "websocket"}
+    own = "/own"
+    program = "?"
+    note = ""
+
+    def __init__(self, name, folder, port, backend, certificate, password=None):
+        self.name, self.folder, self.port, self.backend = name, Path(folder), port, backend
+        self.password = password  # the htpasswd line, or None
+        self.process = None
+        self.use(certificate)
+
+    @classmethod
+    def available(cls):
+        return shutil.which(cls.program) is not None
+
+    @classmethod
+    def version(cls):
+        return output(cls.program, "--version")
+
+    @classmethod
+    def files(cls):
+        """All that must be installed for it to run: the program and its shared libraries."""
+        program = os.path.realpath(shutil.which(cls.program))
+        words = [word for line in output("ldd", program).splitlines() for word in line.split()]
+        return {program} | {os.path.realpath(word) for word in words if word.startswith("/")}
+
+    def configure(self):
+        """Writes the settings."""
+
+    def command(self):
+        """Runs in the foreground."""
+        raise NotImplementedError
+
+    def use(self, certificate):
+        """Puts chain and key of a folder in place; each file is replaced whole."""
+        for name in ("cert.pem", "key.pem", "both.pem"):
+            shutil.copy(certificate / name, self.folder / f".{name}")
+            os.replace(self.folder / f".{name}", self.folder / name)
+
+    def reload(self):
+        """The certificate's files are new."""
+        os.kill(self.process.pid, signal.SIGHUP)
+
+    # What follows is the same for all.
+
+    def path(self):
+        """A path that it answers with as little help as it can."""
+        return self.own if "own" in self.can else "/api/small"
+
+    def start(self, wrap=None, first=lambda: None):
+        """Runs it until it answers; behind the command that `wrap` gives for a folder, if there is one,
+        and with `first` called in its process before."""
+
+        def prepare():
+            on_server_core()
+            first()
+
+        self.configure()
+        self.log = open(self.folder / "log", "ab")
+        self.process = subprocess.Popen(
+            [*(wrap(self.folder) if wrap else ()), *map(str, self.command())],
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            cwd=self.folder,
+            preexec_fn=prepare,
+        )
+        deadline = time.monotonic() + 60
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if answers(self.port, "/api/small"):
+                return self
+            time.sleep(0.01)
+        self.stop()
+        said = (self.folder / "log").read_text(errors="replace")[-1000:]
+        raise RuntimeError(f"{self.name} did not start: {said}")
+
+    def pids(self):
+        """Its process and all that come from it."""
+        found, todo = [], [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            try:
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    children = Path(f"/proc/{pid}/task/{task}/children").read_text()
+                    todo += map(int, children.split())
+                found.append(pid)
+            except OSError:
+                pass
+        return found
+
+    def pss(self):
+        """Memory of all its processes in KiB, shared pages divided among those who share them."""
+        lines = [line for pid in self.pids() for line in open(f"/proc/{pid}/smaps_rollup")]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+    def stop(self, at_once=False):
+        left = self.pids()
+        if not at_once:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                pass
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+        self.log.close()

@@ -1,0 +1,34 @@
+"""Where things are, and on which core what runs."""
+
+import os
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parent.parent
+REPOSITORY = BENCH.parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
+TRIPLE = "x86_64-unknown-linux-musl"
+
+# The load generator is for this machine: glibc's allocator keeps it ahead of the servers.
+LOAD_TRIPLE = "x86_64-unknown-linux-gnu"
+LOAD_TARGET = TARGET / "bench"
+LOAD = LOAD_TARGET / LOAD_TRIPLE / "release" / "load"
+BACKEND = LOAD.with_name("backend")
+ENVOY = LOAD_TARGET / "envoy" / "envoy" / "_bin" / "envoy"
+
+SERVER_CORE, CLIENT_CORE = 0, 1
+
+# Where Debian keeps nginx and hitch, and an ordinary user's PATH does not look.
+os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def binary():
+    """What is measured: the release binary, or the one that APPLIANCED_BIN names."""
+    return Path(os.environ.get("APPLIANCED_BIN", TARGET / TRIPLE / "release" / "applianced"))
+
+
+def on_server_core():
+    os.sched_setaffinity(0, {SERVER_CORE})
+
+
+def on_client_core():
+    os.sched_setaffinity(0, {CLIENT_CORE})
