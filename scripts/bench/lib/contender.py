@@ -41,9 +41,10 @@ class Contender:
     program = "?"
     note = ""
 
-    def __init__(self, name, folder, port, backend, certificate, password=None):
+    def __init__(self, name, folder, port, backend, certificate, connections, password=None):
         self.name, self.folder, self.port, self.backend = name, Path(folder), port, backend
         self.password = password  # the htpasswd line, or None
+        self.connections = connections  # as many, to both sides together, must be possible
         self.process = None
         self.use(certificate)
 

@@ -54,8 +54,9 @@ class World:
                 except OSError:
                     pass
 
-    def make(self, name, certificate="p256", password=False):
-        """A contender with a folder and a port of its own, not started."""
+    def make(self, name, certificate="p256", password=False, connections=30000):
+        """A contender with a folder and a port of its own, not started. What it sets aside for so many
+        connections shows in its memory."""
         self.count += 1
         folder = self.scratch / f"{self.count}.{name}"
         folder.mkdir()
@@ -65,11 +66,12 @@ class World:
             self.free_port(),
             self.backend_port,
             self.certificates[certificate],
+            connections,
             self.password if password else None,
         )
 
-    def start(self, name, certificate="p256", password=False, **how):
-        contender = self.make(name, certificate, password).start(**how)
+    def start(self, name, certificate="p256", password=False, connections=30000, **how):
+        contender = self.make(name, certificate, password, connections).start(**how)
         self.running.append(contender)
         return contender
 

@@ -4,8 +4,8 @@ from lib.contender import Contender, output
 
 SETTINGS = """
 daemon off; worker_processes 1; %(user)s pid nginx.pid; error_log stderr error;
-worker_rlimit_nofile 20000;
-events { worker_connections 19000; }
+worker_rlimit_nofile 60000;
+events { worker_connections %(connections)d; }
 http {
     access_log off; default_type application/json; server_tokens off;
     client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
@@ -55,6 +55,7 @@ class Peer(Contender):
         values = {
             "user": self.user,
             "port": self.port,
+            "connections": self.connections,
             "backend": self.backend,
             "guarded": GUARDED if self.password else "",
         }

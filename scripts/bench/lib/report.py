@@ -1,0 +1,111 @@
+"""The figures of one run as tables that a person can read."""
+
+import statistics
+
+from lib.metrics import METRICS
+
+OURS, BASE = "applianced", "nginx"
+
+HEADING = """# Benchmark
+
+Written by `make bench`. {date}, {minutes} minutes{quick}. {cpu}, {cores} cores; Linux {kernel};
+{openssl}; stolen by the host: {steal} %.
+
+{contenders}
+
+Everybody had the same certificate, one core of his own and one worker; the load came from the other
+core over loopback, and they took turns in each repetition. A cell is the median (lowest to highest) of
+its repetitions. The ratio is applianced's figure to nginx's of the same repetition: median (quartiles).
+*Better* and *worse* stand where both quartiles are on one side of 1; where they aren't, the difference
+is noise. Only ratios of one run tell something; `--peers nginx,nginx-again` shows how noisy a machine is.
+"""
+
+
+def number(value):
+    size = abs(value)
+    if size >= 100:
+        return f"{value:,.0f}"
+    if value == 0:
+        return "0"
+    return f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 0.1 else f"{value:.3f}"
+
+
+class Figures:
+    def __init__(self, run):
+        self.peers = list(run["peers"])
+        self.rows = {}
+        for record in run["records"]:
+            key = (record["metric"], record["peer"])
+            self.rows.setdefault(key, []).append(record)
+
+    def values(self, key, peer):
+        return [record["value"] for record in self.rows.get((key, peer), [])]
+
+    def median(self, key, peer):
+        values = self.values(key, peer)
+        return statistics.median(values) if values else None
+
+    def cell(self, key, peer):
+        records = self.rows.get((key, peer))
+        if not records:
+            return "–"
+        values = [record["value"] for record in records]
+        text = number(statistics.median(values))
+        low, high = number(min(values)), number(max(values))
+        if low != high:
+            text += f" ({low} to {high})"
+        errors = sum(record.get("errors", 0) for record in records)
+        return text + (f", {errors:,} errors" if errors else "")
+
+    def ratio(self, metric):
+        """Ours to nginx's (or of the first two, where one of them isn't there), in words."""
+        ours, base = (OURS, BASE) if {OURS, BASE} <= set(self.peers) else (self.peers * 2)[1::-1]
+        bases = {r["rep"]: r["value"] for r in self.rows.get((metric.key, base), [])}
+        pairs = [
+            record["value"] / bases[record["rep"]]
+            for record in self.rows.get((metric.key, ours), [])
+            if bases.get(record["rep"])
+        ]
+        if not pairs or ours == base:
+            return ""
+        text = number(statistics.median(pairs))
+        if metric.key == "size":
+            low, high = pairs[0], pairs[0]
+        elif len(pairs) < 3:
+            return text
+        else:
+            low, _, high = statistics.quantiles(pairs, n=4, method="inclusive")
+            text += f" ({number(low)} to {number(high)})"
+        if low <= 1 <= high:
+            return text + ", same"
+        return text + (", better" if (low > 1) == metric.more_is_better else ", **worse**")
+
+
+def table(figures, metrics):
+    known = [m for m in metrics if any(figures.values(m.key, peer) for peer in figures.peers)]
+    lines = ["| | " + " | ".join(figures.peers) + " | ratio |"]
+    lines.append("| --- |" + " --- |" * (len(figures.peers) + 1))
+    for metric in known:
+        name = metric.title + (f" [{metric.unit}]" if metric.unit else "")
+        cells = [figures.cell(metric.key, peer) for peer in figures.peers]
+        lines.append("| " + " | ".join([name, *cells, figures.ratio(metric)]) + " |")
+    return "\n".join(lines)
+
+
+def markdown(run):
+    figures = Figures(run)
+    contenders = ["| | version | |", "| --- | --- | --- |"]
+    contenders += [f"| {n} | {p['version']} | {p['note']} |" for n, p in run["peers"].items()]
+    quick = ", --quick: one short repetition, which proves nothing" if run["quick"] else ""
+    heading = {**run, **run["machine"], "quick": quick, "contenders": "\n".join(contenders)}
+    parts = [
+        HEADING.format(**heading),
+        "## In short\n",
+        table(figures, [m for m in METRICS if m.main]),
+        "\n## The rest\n",
+        table(figures, [m for m in METRICS if not m.main]),
+    ]
+    if run["problems"]:
+        parts.append("\n## Problems during the run\n")
+        parts += ["- " + problem.replace("\n", " ") for problem in run["problems"]]
+    return "\n".join(parts) + "\n"

@@ -1,0 +1,56 @@
+"""10,000 idle TLS connections: memory for each, and how others are served meanwhile."""
+
+import time
+from contextlib import ExitStack, contextmanager
+
+
+@contextmanager
+def held(bench, contender, count, kind="idle"):
+    """So many connections that do nothing; says at the end whether they were all still good."""
+    process = bench.begin(
+        contender, "hold", connections=count, kind=kind, path=contender.path()
+    )
+    try:
+        if process.stdout.readline().strip() != "ready":
+            raise RuntimeError(f"{count} {kind} connections: {process.stderr.read()[-300:]}")
+        yield
+        good = process.communicate(timeout=120)[0].strip()
+        if kind == "idle" and good != str(count):
+            raise RuntimeError(f"only {good} of {count} idle connections were still good")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def others(bench, metric, contender, rep, connections=1):
+    """Requests on kept connections and on new ones."""
+    seconds = 1 if bench.quick else 2
+    common = {"path": "/api/small", "secs": seconds, "connections": connections}
+    bench.measure(f"{metric}.kept", contender, rep, "get", **common)
+    bench.measure(f"{metric}.new", contender, rep, "handshake", **common)
+
+
+def run(bench):
+    world = bench.world
+    for rep, name in bench.rounds(world.who(), 3):
+
+        def one():
+            contender = world.start(name)
+            try:
+                others(bench, "rest", contender, rep)
+                time.sleep(1)
+                before = contender.pss()
+                with ExitStack() as stack:
+                    stack.enter_context(held(bench, contender, 1000))
+                    time.sleep(1)
+                    each = (contender.pss() - before) / 1000
+                    bench.record("idle.1000.pss", name, rep, each)
+                    stack.enter_context(held(bench, contender, 9000))
+                    time.sleep(1)
+                    each = (contender.pss() - before) / 10000
+                    bench.record("idle.10000.pss", name, rep, each)
+                    others(bench, "idle", contender, rep)
+            finally:
+                world.stop(contender, at_once=True)
+
+        bench.attempt(f"idle {name}", one)

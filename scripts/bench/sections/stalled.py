@@ -1,0 +1,20 @@
+"""10,000 connections that stopped in the middle of a handshake or of a request head: are others served?"""
+
+from sections.idle import held, others
+
+
+def run(bench):
+    world = bench.world
+    for kind in ("handshake", "head"):
+        for rep, name in bench.rounds(world.who(), 3):
+
+            def one():
+                contender = world.start(name)
+                try:
+                    others(bench, f"unstalled.{kind}", contender, rep)
+                    with held(bench, contender, 10000, kind):
+                        others(bench, f"stalled.{kind}", contender, rep)
+                finally:
+                    world.stop(contender, at_once=True)
+
+            bench.attempt(f"stalled {kind} {name}", one)
