@@ -1,11 +1,11 @@
-"""Charts of how cost grows, as SVG: own fonts and colours of none, readable on light and dark."""
+"""Charts of how cost grows, as SVG: the reader's own font, no background, readable on light and on dark."""
 
 import math
 
 from lib.report import Figures, number
 
-WIDTH, HEIGHT = 720, 300
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 46, 40
+WIDTH, HEIGHT = 720, 310
+LEFT, RIGHT, TOP, BOTTOM = 56, 28, 58, 40
 GAP = 74
 
 # Told apart by shade and by dash, on white as on black.
