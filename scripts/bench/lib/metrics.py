@@ -53,7 +53,7 @@ def all_metrics():
     for where, spelt in (("one", "one address"), ("many", "ever new addresses")):
         name = f"4 connections guess passwords from {spelt}"
         yield from loop(f"unguessed.{where}", f"others' GET before {name}", "p50", "p99")
-        yield from loop(f"guessed.{where}", f"others' GET while {name}", "p50", "p99")
+        yield from loop(f"guessed.{where}", f"others' GET while {name}", "rate", "p50", "p99")
     for mode in ("upload", "download"):
         yield Metric(f"{mode}.cpu", f"{mode}, server's CPU", "s/GiB", LESS, True)
         yield Metric(f"{mode}.rate", f"{mode}, speed", "MiB/s", MORE, True)
@@ -62,6 +62,9 @@ def all_metrics():
     yield Metric("swap.failed", "requests cut by the change, of 1,600", "", LESS, True)
     yield Metric("swap.reopened", "idle connections closed by it, of 10", "", LESS, True)
     for kind, spelt in (("handshake", "stalled handshakes"), ("head", "half-sent heads")):
+        # Whoever hangs up on them sooner has less to bear: no ratio of good and bad.
+        name = f"10,000 {spelt}: still there at the end"
+        yield Metric(f"stalled.{kind}.held", name, "", None, False)
         for what, how in (("kept", "kept connection"), ("new", "new connection")):
             for key, state in (("unstalled", "before"), ("stalled", "during")):
                 name = f"GET on a {how}, {state} 10,000 {spelt}"

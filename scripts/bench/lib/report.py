@@ -76,6 +76,8 @@ class Figures:
         else:
             low, _, high = statistics.quantiles(pairs, n=4, method="inclusive")
             text += f" ({number(low)} to {number(high)})"
+        if metric.more_is_better is None:
+            return text
         if low <= 1 <= high:
             return text + ", same"
         return text + (", better" if (low > 1) == metric.more_is_better else ", **worse**")

@@ -6,17 +6,18 @@ from contextlib import ExitStack, contextmanager
 
 @contextmanager
 def held(bench, contender, count, kind="idle"):
-    """So many connections that do nothing; says at the end whether they were all still good."""
+    """So many connections that do nothing. The list is, at the end, how many were still good."""
     process = bench.begin(
         contender, "hold", connections=count, kind=kind, path=contender.path()
     )
     try:
         if process.stdout.readline().strip() != "ready":
             raise RuntimeError(f"{count} {kind} connections: {process.stderr.read()[-300:]}")
-        yield
-        good = process.communicate(timeout=120)[0].strip()
-        if kind == "idle" and good != str(count):
-            raise RuntimeError(f"only {good} of {count} idle connections were still good")
+        good = []
+        yield good
+        good.append(int(process.communicate(timeout=120)[0]))
+        if kind == "idle" and good != [count]:
+            raise RuntimeError(f"only {good[0]} of {count} idle connections were still good")
     finally:
         process.kill()
         process.communicate()

@@ -2,7 +2,7 @@
 
 import time
 
-from lib.contender import PASSWORD, USER
+from lib.contender import PASSWORD, USER, answers
 
 
 def run(bench):
@@ -12,6 +12,13 @@ def run(bench):
     user = f"{USER}:{PASSWORD}"
     # What is hashed for every request is answered in bursts: 64 after 64 hashes.
     seconds = {"nginx": 30, "nginx-again": 30}
+    for name in who:
+        # As a person does: one request, then many. What remembers has hashed then.
+        if not answers(up[name].port, "/guarded/small", "--user", user):
+            raise RuntimeError(f"{name} refuses the right password")
+        for wrong in (["--status", "401"], ["--status", "401", "--user", f"{USER}:wrong"]):
+            if not answers(up[name].port, "/guarded/small", *wrong):
+                raise RuntimeError(f"{name} lets anybody in")
     for rep, name in bench.rounds(who, 3):
         longer = 3 if bench.quick else seconds.get(name, 2)
         bench.measure(

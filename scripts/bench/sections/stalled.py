@@ -12,8 +12,9 @@ def run(bench):
                 contender = world.start(name)
                 try:
                     others(bench, f"unstalled.{kind}", contender, rep)
-                    with held(bench, contender, 10000, kind):
+                    with held(bench, contender, 10000, kind) as good:
                         others(bench, f"stalled.{kind}", contender, rep)
+                    bench.record(f"stalled.{kind}.held", name, rep, good[0])
                 finally:
                     world.stop(contender, at_once=True)
 
