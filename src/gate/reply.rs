@@ -2,6 +2,7 @@
 
 use super::head::{Malformed, RequestHead};
 use super::policy::Area;
+use crate::config::Api;
 
 /// An answer that the gate gives without asking a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,11 +60,12 @@ impl Reply {
         Reply { status: 413, content_type: "application/json", body, fields: Vec::new() }
     }
 
-    /// Asks for credentials, in the words of the generation whose path it is.
-    pub(crate) fn challenge(area: Area, v2_alone: bool) -> Reply {
+    /// Asks for credentials, in the words of the generation whose path it is; where one generation is
+    /// mounted alone, in its words.
+    pub(crate) fn challenge(area: Area, api: Api) -> Reply {
         let v2_words = match area {
-            Area::ManagementV2 | Area::Page | Area::CustomAdmin => true,
-            _ => v2_alone,
+            Area::ManagementV2 | Area::Page | Area::CustomAdmin => api.v2,
+            _ => !api.v1,
         };
         let (content_type, body) = if v2_words {
             ("text/plain", "401 Unauthorized\n")
@@ -165,7 +167,10 @@ fn reason_phrase(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::Reply;
+    use crate::config::Api;
     use crate::gate::policy::Area;
+
+    const BOTH: Api = Api { v1: true, v2: true };
 
     fn text(reply: &Reply) -> String {
         String::from_utf8(reply.to_bytes(false, true, "now")).unwrap_or_default()
@@ -173,14 +178,24 @@ mod tests {
 
     #[test]
     fn the_two_refusals_are_the_manuals() {
-        let v1 = text(&Reply::challenge(Area::ManagementV1, false));
+        let v1 = text(&Reply::challenge(Area::ManagementV1, BOTH));
         assert!(v1.contains("<head><title>401 Authorization Required</title></head>\r\n"), "{v1}");
         assert!(v1.contains("<center><h1>401 Authorization Required</h1></center>\r\n"), "{v1}");
         assert!(v1.contains("Content-Type: text/html\r\n"), "{v1}");
-        let v2 = text(&Reply::challenge(Area::ManagementV2, false));
+        let v2 = text(&Reply::challenge(Area::ManagementV2, BOTH));
         assert!(v2.ends_with("\r\n\r\n401 Unauthorized\n"), "{v2}");
         assert!(v2.contains("WWW-Authenticate: Basic realm=\"appliance\"\r\n"), "{v2}");
-        assert!(text(&Reply::challenge(Area::Monitoring, true)).ends_with("401 Unauthorized\n"));
+    }
+
+    #[test]
+    fn a_generation_alone_refuses_in_its_own_words_everywhere() {
+        let line =
+            |area, v1, v2| text(&Reply::challenge(area, Api { v1, v2 })).contains("text/plain");
+        for area in [Area::Monitoring, Area::Page, Area::CustomAdmin] {
+            assert!(line(area, false, true), "{area:?}");
+            assert!(!line(area, true, false), "{area:?}");
+        }
+        assert!(line(Area::Page, true, true) && !line(Area::Monitoring, true, true));
     }
 
     #[test]

@@ -298,8 +298,7 @@ impl Gate {
                 if header.is_some() {
                     self.log.security(format_args!("{peer}: credentials refused"));
                 }
-                let v2_alone = situation.api.v2 && !situation.api.v1;
-                Err(Some(Reply::challenge(area, v2_alone)))
+                Err(Some(Reply::challenge(area, situation.api)))
             }
             Outcome::Wait(seconds) => {
                 let reason = "too many wrong passwords from this address, wait before the next";

@@ -3,12 +3,12 @@
 //! For what curl would not send or would not show; where a user would type curl, tests do.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
 
-use super::handshake::{TlsStream, connect};
+use super::handshake::{TlsStream, connect, connect_over};
 use super::stub::field;
 
 /// How long a client waits for bytes; beyond the appliance's own 20 seconds for a head.
@@ -67,6 +67,16 @@ impl Client {
 
     pub(crate) fn at(door: Door) -> Client {
         if door.tls { Client::tls(door.port) } else { Client::plain(door.port) }
+    }
+
+    /// Knocks from another address of this machine, which all of 127.0.0.0/8 are.
+    pub(crate) fn at_from(source: Ipv4Addr, door: Door) -> Client {
+        let tcp = connect_from(source, door.port).unwrap();
+        if door.tls {
+            Client::new(Stream::Tls(Box::new(connect_over(tcp).unwrap().1)))
+        } else {
+            Client::new(Stream::Plain(tcp))
+        }
     }
 
     fn new(stream: Stream) -> Client {
@@ -222,4 +232,12 @@ impl Client {
     pub(crate) fn vanish(self) {
         set_socket_linger(self.tcp(), Some(Duration::ZERO)).unwrap();
     }
+}
+
+fn connect_from(source: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let tcp = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    bind(&tcp, &SocketAddrV4::new(source, 0))?;
+    connect(&tcp, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+    Ok(TcpStream::from(tcp))
 }

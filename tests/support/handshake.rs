@@ -47,8 +47,13 @@ pub(crate) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
 /// A handshake, and the connection for whatever a test wants to send on it.
 pub(crate) fn connect(port: u16) -> Result<(Shown, TlsStream), String> {
-    let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+    let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
         .map_err(|error| format!("connecting: {error}"))?;
+    connect_over(socket)
+}
+
+/// The same over a connection that is there.
+pub(crate) fn connect_over(mut socket: TcpStream) -> Result<(Shown, TlsStream), String> {
     socket.set_read_timeout(Some(Duration::from_secs(20))).map_err(|error| error.to_string())?;
     let name = ServerName::try_from("localhost").map_err(|error| error.to_string())?;
     let mut client =

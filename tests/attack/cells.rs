@@ -1,0 +1,186 @@
+//! One cell of the matrix: a request at a door with credentials, what must come of it, and what did.
+
+use std::io::ErrorKind;
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::asks::Ask;
+use crate::credentials::{Credentials, Worth};
+use crate::rules::{Api, Area, is_asked, refusal_is_a_page};
+use crate::support::client::{self, Answer, Client};
+use crate::world::{Door, HTTPS_PORT, Kind, Serves, State};
+
+/// What must come of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Whoever reads it answers with one of these.
+    Open(&'static [u16]),
+    /// 401, as v1's page or v2's line.
+    Shut {
+        page: bool,
+    },
+    Nowhere,
+    /// 400, before anybody is asked anything.
+    Ambiguous,
+    /// Not a byte.
+    Silence,
+    Elsewhere {
+        status: u16,
+        location: String,
+    },
+}
+
+/// Wrong passwords that one address sends before it is another's turn; the appliance allows ten.
+const GUESSES: u32 = 8;
+
+/// What `ask` is about at this door; `None`: nobody serves it there.
+pub(crate) fn area_at(door: Door, ask: &Ask) -> Option<Area> {
+    let area = ask.area;
+    match door.serves {
+        Serves::All => area,
+        Serves::Management => {
+            area.filter(|a| matches!(a, Area::AdminV1 | Area::AdminV2 | Area::Page))
+        }
+        Serves::Monitoring => Some(Area::Monitoring),
+        Serves::Speech => area.filter(|a| matches!(a, Area::SpeechV1 | Area::Jobs)),
+        Serves::Realtime if ask.websocket && ask.path == "/" => Some(Area::Realtime),
+        Serves::Realtime => area.filter(|a| *a == Area::Realtime),
+    }
+}
+
+/// What is asked for at this door: monitoring has no prefix where it has a door of its own.
+pub(crate) fn path_at(door: Door, ask: &Ask) -> &str {
+    match door.serves {
+        Serves::Monitoring => ask.path.strip_prefix("/monitor").unwrap_or(&ask.path),
+        _ => &ask.path,
+    }
+}
+
+pub(crate) fn verdict(
+    api: Api,
+    state: State,
+    door: Door,
+    ask: &Ask,
+    credentials: &Credentials,
+) -> Verdict {
+    let tls = door.kind == Kind::Tls;
+    if !tls && !state.plain_http && door.kind == Kind::Close {
+        return Verdict::Silence;
+    }
+    if credentials.worth == Worth::Ambiguous {
+        return Verdict::Ambiguous;
+    }
+    if !tls && !state.plain_http {
+        let status = if matches!(ask.method, "GET" | "HEAD") { 301 } else { 308 };
+        let prefix = if door.serves == Serves::Monitoring { "/monitor" } else { "" };
+        let location = format!("https://localhost:{HTTPS_PORT}{prefix}{}", path_at(door, ask));
+        return Verdict::Elsewhere { status, location };
+    }
+    let Some(area) = area_at(door, ask) else { return Verdict::Nowhere };
+    let shut = is_asked(api, tls, state.password, area) && credentials.worth != Worth::Right;
+    if shut {
+        return Verdict::Shut { page: refusal_is_a_page(api, area) };
+    }
+    match (area, ask.area) {
+        (Area::Monitoring, Some(Area::Monitoring)) => Verdict::Open(ask.open),
+        (Area::Monitoring, _) => Verdict::Open(&[404, 405]),
+        (Area::Realtime, _) => Verdict::Open(&[101]),
+        _ => Verdict::Open(ask.open),
+    }
+}
+
+/// Somebody at a door: another address and another connection whenever that is due.
+pub(crate) struct Caller {
+    door: Door,
+    client: Option<Client>,
+    source: Ipv4Addr,
+    guesses: u32,
+}
+
+impl Caller {
+    pub(crate) fn at(door: Door) -> Caller {
+        Caller { door, client: None, source: next_source(), guesses: 0 }
+    }
+
+    /// What came of it does not fit: a sentence.
+    pub(crate) fn fault(
+        &mut self,
+        ask: &Ask,
+        body: &str,
+        credentials: &Credentials,
+        wanted: &Verdict,
+    ) -> Option<String> {
+        let is_guess = credentials.worth == Worth::Wrong || credentials.worth == Worth::Right;
+        if is_guess && self.guesses == GUESSES {
+            *self = Caller::at(self.door);
+        }
+        self.guesses += u32::from(is_guess);
+        let path = path_at(self.door, ask);
+        let upgrade = if ask.websocket {
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        } else {
+            ""
+        };
+        let length = match (body, ask.method) {
+            ("", "GET" | "HEAD" | "DELETE") => String::new(),
+            _ => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
+        };
+        let request = format!(
+            "{} {path} HTTP/1.1\r\nHost: localhost\r\n{upgrade}{}{length}\r\n{body}",
+            ask.method, credentials.lines
+        );
+        let client = self.client.take();
+        let mut client = client.unwrap_or_else(|| {
+            let tls = self.door.kind == Kind::Tls;
+            Client::at_from(self.source, client::Door { name: "", port: self.door.port, tls })
+        });
+        let _ = client.try_send(request.as_bytes()); // it may have heard enough before all is sent
+        if *wanted == Verdict::Silence {
+            return match client.until_end() {
+                Ok(bytes) if bytes.is_empty() => None,
+                Err(e) if e.kind() == ErrorKind::ConnectionReset => None,
+                other => Some(format!("not silent: {other:?}")),
+            };
+        }
+        let answer = match client.try_answer(ask.method) {
+            Ok(answer) => answer,
+            Err(error) => return Some(format!("no answer: {error}")),
+        };
+        let goes_on = answer.status != 101 && answer.field("connection") != Some("close");
+        self.client = goes_on.then_some(client);
+        let fits = fits(&answer, ask.method, wanted);
+        (!fits).then(|| format!("{}{}", answer.head, answer.text()))
+    }
+}
+
+fn fits(answer: &Answer, method: &str, wanted: &Verdict) -> bool {
+    match wanted {
+        Verdict::Open(statuses) => statuses.contains(&answer.status),
+        Verdict::Nowhere => answer.status == 404,
+        Verdict::Ambiguous => answer.status == 400,
+        Verdict::Silence => false,
+        Verdict::Elsewhere { status, location } => {
+            answer.status == *status && answer.field("location") == Some(location)
+        }
+        Verdict::Shut { page } => {
+            let (kind, words) = if *page {
+                ("text/html", "<center><h1>401 Authorization Required</h1></center>")
+            } else {
+                ("text/plain", "401 Unauthorized")
+            };
+            let title = "<head><title>401 Authorization Required</title></head>";
+            answer.status == 401
+                && answer.field("www-authenticate") == Some("Basic realm=\"appliance\"")
+                && answer.field("content-type").is_some_and(|found| found.starts_with(kind))
+                && (method == "HEAD" || answer.text().contains(words))
+                && (method == "HEAD" || answer.text().contains(title) == *page)
+        }
+    }
+}
+
+/// All of 127.0.0.0/8 is this machine, so every test has as many addresses as it likes.
+fn next_source() -> Ipv4Addr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    Ipv4Addr::from_bits(0x7f40_0001 + NEXT.fetch_add(1, Ordering::Relaxed) % 0x3f_fffe)
+}
