@@ -40,6 +40,9 @@
 //! (tls), `[::]:3000` monitoring (close), `[::]:8080` management (close), `[::]:8082` speech (close),
 //! `[::]:9000` realtime (tls), `[::]:9001` monitoring (redirect), `[::]:9004` realtime (tls).
 
+#[cfg(fuzzing)]
+pub mod fuzz;
+
 pub(crate) mod json;
 mod listen;
 mod parse;

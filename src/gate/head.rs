@@ -47,6 +47,8 @@ pub(crate) struct HeadBuffer {
     scanned: usize,
     /// Where the line that is being looked at begins.
     line: usize,
+    /// The one empty line that may stand before a request was there.
+    empty_line: bool,
 }
 
 impl HeadBuffer {
@@ -60,8 +62,7 @@ impl HeadBuffer {
 
     /// Everything that has arrived and was not part of a head.
     pub(crate) fn take_rest(&mut self) -> Vec<u8> {
-        (self.scanned, self.line) = (0, 0);
-        std::mem::take(&mut self.bytes)
+        std::mem::take(self).bytes
     }
 
     /// The next request head, once it is complete.
@@ -71,9 +72,9 @@ impl HeadBuffer {
     pub(crate) fn request(&mut self) -> Result<Option<RequestHead>, Malformed> {
         // One empty line before a request is left over from a client that counted its body wrong
         // (RFC 9112 section 2.2); more are somebody playing.
-        if self.line == 0 && self.scanned < 2 && self.bytes.starts_with(b"\r\n") {
+        if !self.empty_line && self.line == 0 && self.bytes.starts_with(b"\r\n") {
             self.bytes.drain(..2);
-            self.scanned = 0;
+            (self.scanned, self.empty_line) = (0, true);
         }
         let Some(end) = self.end()? else {
             return match self.bytes.len() {
@@ -90,7 +91,7 @@ impl HeadBuffer {
         let head = self.bytes.get(..end).unwrap_or_default();
         let head = parse_request(head)?;
         self.bytes.drain(..end);
-        (self.scanned, self.line) = (0, 0);
+        (self.scanned, self.line, self.empty_line) = (0, 0, false);
         Ok(Some(head))
     }
 
@@ -232,6 +233,22 @@ mod tests {
             buffer.extend(&[byte]);
             assert_eq!(buffer.request().unwrap().is_some(), at + 1 == text.len());
         }
+    }
+
+    /// A client that sends nothing else would never meet a deadline: that runs from the first byte.
+    #[test]
+    fn one_empty_line_is_forgiven_and_a_second_is_not_however_they_arrive() {
+        let mut buffer = HeadBuffer::default();
+        for _ in 0..2 {
+            buffer.extend(b"\r\n");
+            assert!(buffer.request().unwrap().is_none());
+            buffer.extend(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert!(buffer.request().unwrap().is_some());
+        }
+        buffer.extend(b"\r\n");
+        assert!(buffer.request().unwrap().is_none());
+        buffer.extend(b"\r\n");
+        assert_eq!(buffer.request().unwrap_err().status, 400);
     }
 
     #[test]

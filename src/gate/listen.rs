@@ -84,3 +84,6 @@ fn connection_ceiling() -> usize {
     let limit = limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
     limit.saturating_sub(limits::SPARE_DESCRIPTORS).max(16) * 9 / 10
 }
+
+#[cfg(test)]
+mod tests;

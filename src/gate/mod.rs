@@ -13,6 +13,8 @@ mod download;
 mod fields;
 mod forward;
 mod framing;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod head;
 mod limits;
 mod listen;

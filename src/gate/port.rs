@@ -105,7 +105,14 @@ impl Port {
     pub(super) fn hire(self: &Arc<Port>) -> bool {
         self.watchers.fetch_add(1, Ordering::SeqCst);
         let port = Arc::clone(self);
-        let started = self.thread().spawn(move || port.watch());
+        let started = self.thread().spawn(move || {
+            // A panic outside of a connection's own business costs what it was about, not the port.
+            while catch_unwind(AssertUnwindSafe(|| port.watch())).is_err() {
+                let address = port.listen.address;
+                port.gate.log.error(format_args!("watching {address} made us panic"));
+                port.watch_listener();
+            }
+        });
         if started.is_err() {
             self.watchers.fetch_sub(1, Ordering::SeqCst);
         }

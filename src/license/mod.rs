@@ -72,6 +72,9 @@ mod worker;
 
 mod inspect;
 
+#[cfg(fuzzing)]
+pub mod fuzz;
+
 mod handle;
 
 pub use computer_id::Machine;

@@ -182,7 +182,11 @@ impl State {
         })
     }
 
-    fn from_json(body: &Value, generation: u64, trust: Option<&Trust>) -> Result<State, String> {
+    pub(super) fn from_json(
+        body: &Value,
+        generation: u64,
+        trust: Option<&Trust>,
+    ) -> Result<State, String> {
         let fields = Fields::of(body)?;
         let count = |name| fields.count(name).map(i64::unsigned_abs);
         let request = |value: &Value| Request::from_fields(&Fields::of(value)?);

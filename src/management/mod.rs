@@ -45,6 +45,8 @@ mod usage;
 
 pub use commands::Turns;
 pub(crate) use security::certificate::describe as describe_certificate;
+#[cfg(fuzzing)]
+pub use security::fuzz;
 pub use server::{Handle, start, start_usage};
 pub(crate) use services::states as service_states;
 

@@ -26,6 +26,9 @@ mod default_certificate;
 
 mod files;
 
+#[cfg(fuzzing)]
+pub mod fuzz;
+
 mod inspect;
 
 mod keeper;

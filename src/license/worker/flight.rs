@@ -1,5 +1,6 @@
 //! Questions to the authority: written down, sent, and what comes of them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,7 +11,7 @@ use super::super::exchange::Errand;
 use super::super::fault::Fault;
 use super::super::hex::RequestId;
 use super::super::message::{Answer, Mode, Op, Request, User};
-use super::super::online::{Failure, Way};
+use super::super::online::{Failure, Hop, Way};
 use super::super::question::Asker;
 use super::super::record::State;
 use super::super::standing::Phase;
@@ -212,7 +213,9 @@ impl Worker {
         };
         let events = self.events.clone();
         let started = thread::Builder::new().name("license-call".to_owned()).spawn(move || {
-            let _ = events.send(event(errand.run()));
+            // Whoever waits for the outcome would wait for ever if there were none.
+            let outcome = catch_unwind(AssertUnwindSafe(|| errand.run()));
+            let _ = events.send(event(outcome.unwrap_or_else(|_| Err(a_mistake()))));
         });
         started.map(drop).map_err(|fault| {
             self.log.error(format_args!("no thread for a license call: {fault}"));
@@ -359,4 +362,10 @@ pub(super) fn no_trust(why: &str) -> Fault {
         format!("The license authority's keys are not usable: {why}"),
         "the trust file is part of the image; ask its vendor",
     )
+}
+
+/// What a call that panicked came to.
+fn a_mistake() -> Failure {
+    let sentence = "the call broke off by a mistake of this program; it will be tried again";
+    Failure { hop: Hop::Broken, sentence: sentence.to_owned(), in_doubt: true }
 }

@@ -7,12 +7,13 @@
 mod calls;
 mod flight;
 mod give_back;
+mod life;
 mod offline;
 mod usage;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -178,19 +179,6 @@ const PROXY_FILE: &str = "license-network.json";
 const LARGEST_PROXY_FILE: u64 = 64 << 10;
 
 impl Worker {
-    fn run(mut self, inbox: &Receiver<Event>) {
-        loop {
-            self.wake();
-            match inbox.recv_timeout(self.patience()) {
-                Ok(Event::Command(command)) => self.obey(command),
-                Ok(Event::Heard(result)) => self.land(result),
-                Ok(Event::Alive(result)) => self.alive(result),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-        }
-    }
-
     /// How long nothing can happen by itself.
     fn patience(&self) -> Duration {
         let reading = Reading::now();
@@ -363,3 +351,6 @@ fn tail(code: &str) -> String {
     let digits: Vec<char> = code.chars().collect();
     digits.iter().skip(digits.len().saturating_sub(4)).collect()
 }
+
+#[cfg(test)]
+mod tests;

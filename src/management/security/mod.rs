@@ -5,6 +5,8 @@
 
 pub(super) mod admin_password;
 pub(super) mod certificate;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub(super) mod insecure_ports;
 mod multipart;
 pub(super) mod reset;

@@ -1,0 +1,110 @@
+//! What a stranger's bytes meet first, for the fuzzer: each function takes any bytes and panics if a
+//! rule of its own is broken.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
+
+use base64::Engine as _;
+
+use super::credentials::{Expected, Guard, Outcome};
+use super::framing::{self, Decoder, Encoder, Length};
+use super::head::{HeadBuffer, RequestHead};
+use super::target::Target;
+
+/// Request heads: the same however the bytes arrive, and what is forwarded reads as what was judged.
+pub fn request_head(data: &[u8]) {
+    let whole = heads(data, data.len().max(1));
+    assert_eq!(whole, heads(data, 1), "byte by byte");
+    assert_eq!(whole, heads(data, 7), "in sevens");
+    let mut buffer = HeadBuffer::default();
+    buffer.extend(data);
+    while let Ok(Some(head)) = buffer.request() {
+        let length = framing::of_request(&head);
+        let Ok(target) = Target::of(&head) else { continue };
+        assert!(
+            target.path.starts_with('/') && !target.path_and_query().contains([' ', '\r', '\n'])
+        );
+        assert!(!target.path.split('/').any(|segment| segment == ".." || segment == "."));
+        assert_eq!(Target::of(&head).map(|t| t.path_and_query()), Ok(target.path_and_query()));
+
+        let (method, path) = (&head.method, target.path_and_query());
+        let mut text = format!("{method} {path} HTTP/1.{}\r\n", head.minor).into_bytes();
+        head.fields.write_to(&mut text);
+        let mut again = HeadBuffer::default();
+        again.extend(&text);
+        let again = again.request().ok().flatten().filter(|a| a.fields == head.fields);
+        assert!(again.is_some_and(|a| framing::of_request(&a) == length), "read otherwise again");
+    }
+}
+
+/// Heads of a service's answers.
+pub fn answer_head(data: &[u8]) {
+    let mut buffer = HeadBuffer::default();
+    buffer.extend(data);
+    while let Ok(Some(head)) = buffer.answer() {
+        let _ = framing::of_answer("GET", &head);
+        let mut text =
+            format!("HTTP/1.{} {} {}\r\n", head.minor, head.status, head.reason).into_bytes();
+        head.fields.write_to(&mut text);
+        let mut again = HeadBuffer::default();
+        again.extend(&text);
+        let again = again.answer().ok().flatten();
+        assert!(again.is_some_and(|a| a.fields == head.fields && a.status == head.status));
+    }
+}
+
+/// Chunked bodies: the same content however the bytes arrive, and the same again when written anew.
+pub fn chunked(data: &[u8]) {
+    let whole = decoded(data, data.len().max(1));
+    assert_eq!(whole, decoded(data, 1), "byte by byte");
+    let Some((content, taken, true)) = whole else { return };
+    assert!(content.len() < taken && taken <= data.len());
+    let mut decoder = Decoder::new(Length::Chunked);
+    let _ = decoder.decode(data, &mut Vec::new());
+    let mut wire = Vec::new();
+    content.chunks(7).for_each(|piece| Encoder::Chunked.encode(piece, &mut wire));
+    Encoder::Chunked.end(&decoder.trailers, &mut wire);
+    assert_eq!(decoded(&wire, 3), Some((content, wire.len(), true)), "written anew");
+}
+
+/// `Authorization`: only one pair fits, however it is written.
+pub fn credentials(data: &[u8]) {
+    let Ok(guard) = Guard::new() else { return };
+    let outcome = guard.check(
+        Some(data),
+        &Expected::Default,
+        IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Instant::now(),
+    );
+    let encoded = data.get(6..).unwrap_or_default().trim_ascii();
+    let pair = base64::prelude::BASE64_STANDARD.decode(encoded).unwrap_or_default();
+    let scheme = data.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic "));
+    let wanted = scheme && pair == b"admin:admin";
+    assert_eq!(outcome == Outcome::Fit { first: false }, wanted);
+}
+
+fn heads(data: &[u8], step: usize) -> Vec<(String, String, u8)> {
+    let (mut buffer, mut found) = (HeadBuffer::default(), Vec::new());
+    for piece in data.chunks(step) {
+        buffer.extend(piece);
+        loop {
+            match buffer.request() {
+                Ok(Some(RequestHead { method, target, minor, .. })) => {
+                    found.push((method, target, minor))
+                }
+                Ok(None) => break,
+                Err(_) => return found,
+            }
+        }
+    }
+    found
+}
+
+/// Content, bytes taken, and whether the body is complete; `None` if it is malformed.
+fn decoded(data: &[u8], step: usize) -> Option<(Vec<u8>, usize, bool)> {
+    let (mut decoder, mut content, mut taken) = (Decoder::new(Length::Chunked), Vec::new(), 0);
+    for piece in data.chunks(step) {
+        taken += decoder.decode(piece, &mut content).ok()?;
+    }
+    Some((content, taken, decoder.is_complete()))
+}

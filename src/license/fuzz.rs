@@ -1,0 +1,72 @@
+//! What comes to the license room from the network, a person or a disk, for the fuzzer: each function
+//! takes any bytes and panics if a rule of its own is broken.
+
+use serde_json::Value;
+
+use super::certificate::{Certificate, read_license};
+use super::claims::{Lease, Receipt};
+use super::clock::Clock;
+use super::fields::Fields;
+use super::key::{KeyId, PublicKey, RequestKey};
+use super::message::{Answer, Request};
+use super::network::Proxy;
+use super::token::{Type, Unverified};
+use super::trust::Trust;
+use super::usage_log::Head;
+use super::{record::State, wire};
+
+/// A license certificate as people paste it; what is read is written and read the same.
+pub fn certificate(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _ = read_license(&text);
+    if let Ok(certificate) = Certificate::read(&text) {
+        let again = certificate.write().map(|line| Certificate::read(&line));
+        assert_eq!(again, Some(Ok(certificate)));
+    }
+    // With a good checksum, so that the fuzzer gets behind it.
+    let _ = Certificate::License(text.into_owned()).write();
+}
+
+/// Questions and answers, sealed and open.
+pub fn message(data: &[u8]) {
+    let key = KeyId::parse("r1").map(|kid| RequestKey::from_secret(kid, &[7; 32]));
+    let _ = wire::open(data, &key.into_iter().collect::<Vec<_>>()).map(|_| ());
+    let Ok(value) = crate::config::json::parse(data) else { return };
+    if let Ok(answer) = Answer::from_json(&value) {
+        assert!(Answer::from_json(&answer.to_json()).is_ok_and(|again| again == answer));
+    }
+    if let Ok(lease) = Lease::from_json(&value) {
+        assert_eq!(Lease::from_json(&lease.to_json()), Ok(lease));
+    }
+    if let Ok(receipt) = Receipt::from_json(&value) {
+        assert_eq!(Receipt::from_json(&receipt.to_json()), Ok(receipt));
+    }
+    if let Ok(fields) = Fields::of(&value) {
+        let _ = Request::from_fields(&fields).map(|_| ());
+    }
+}
+
+/// Tokens: nothing verifies that nobody signed.
+pub fn token(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Some(token) = Unverified::parse(text) else { return };
+    let _ = token.dangerous_payload();
+    let stranger = PublicKey::parse("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+    for kind in [Type::Lease, Type::LicenseCertificate] {
+        assert!(stranger.as_ref().is_none_or(|key| token.verify(kind, key).is_none()));
+    }
+}
+
+/// `license.json` under its seal, `license-network.json`, the trust file, `trust-bundle.json`.
+pub fn state(data: &[u8]) {
+    let _ =
+        Trust::parse(data).map(|trust| assert!(Trust::parse(trust.to_file().as_bytes()).is_ok()));
+    if let Ok(proxy) = Proxy::from_file(data) {
+        let kept = Proxy::to_file(proxy.as_ref());
+        assert!(Proxy::from_file(&kept).is_ok_and(|again| again == proxy));
+    }
+    let Ok(value) = serde_json::from_slice::<Value>(data) else { return };
+    let _ = State::from_json(&value, 1, None).map(|_| ());
+    let _ = Proxy::from_body(value.clone(), None).map(|_| ());
+    let _ = (Clock::from_json(&value["clock"]), Head::from_json(&value["log"]));
+}

@@ -1,0 +1,69 @@
+//! Turn after turn, and a new start after a panic.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use super::super::fault::Fault;
+use super::super::lease::Sessions;
+use super::super::standing::Standing;
+use super::super::{record, usage_log};
+use super::flight::Schedule;
+use super::{Event, Worker, read_proxy};
+
+/// Between a panic and the next turn, so that one that comes back at once doesn't fill the log.
+const AFTER_A_PANIC: Duration = Duration::from_secs(1);
+
+impl Worker {
+    /// Until nobody can ask any more. A mistake of ours costs the command it was made at; what holds
+    /// then is what the disk says.
+    pub(super) fn run(mut self, inbox: &Receiver<Event>) {
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.turn(inbox))) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(_) => {
+                    // Nothing is allowed until the next turn has published what it found.
+                    self.standing.publish(Standing::NONE);
+                    self.log.error("the license worker panicked; it starts again from its files");
+                    self = self.anew();
+                    thread::sleep(AFTER_A_PANIC);
+                }
+            }
+        }
+    }
+
+    /// What is due, then what comes in; false when nobody can ask any more.
+    fn turn(&mut self, inbox: &Receiver<Event>) -> bool {
+        self.wake();
+        match inbox.recv_timeout(self.patience()) {
+            Ok(Event::Command(command)) => self.obey(command),
+            Ok(Event::Heard(result)) => self.land(result),
+            Ok(Event::Alive(result)) => self.alive(result),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        true
+    }
+
+    /// As after a start: sessions are over, what they held is charged, whoever waits is told.
+    fn anew(mut self) -> Worker {
+        self.waiting.drain(..).for_each(|command| command.refuse(Fault::busy()));
+        let trust = self.trust.as_ref().ok();
+        let mut state = record::load(&self.folder, &self.device, trust, &self.log);
+        state.log = usage_log::check(&self.folder, state.log, &self.log);
+        state.totals = state.totals.charge_held();
+        let proxy = read_proxy(&self.folder, &self.log);
+        self.proxy.publish(proxy);
+        Worker {
+            state,
+            sessions: Sessions::default(),
+            flight: None,
+            probe: None,
+            schedule: Schedule::at_start(),
+            asking_since: None,
+            ..self
+        }
+    }
+}

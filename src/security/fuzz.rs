@@ -1,0 +1,37 @@
+//! Files and uploads of the security room, for the fuzzer: each function takes any bytes and panics if
+//! a rule of its own is broken.
+
+use super::settings::Settings;
+use super::{PasswordHash, Source, certificate};
+
+/// The day the seeds were made: their certificates are valid then.
+const NOW: i64 = 1_795_300_000;
+
+/// What separates the key from the certificate.
+const BETWEEN: &[u8] = b"\n=====\n";
+
+/// Key and certificate as uploaded; what is taken reads back from the file it is kept in.
+pub fn upload(data: &[u8]) {
+    let at = data.windows(BETWEEN.len()).position(|window| window == BETWEEN);
+    let (key, chain) = data.split_at(at.unwrap_or(data.len() / 2));
+    let chain = chain.strip_prefix(BETWEEN).unwrap_or(chain);
+    if let Ok((identity, text)) = certificate::from_upload(key, chain, NOW) {
+        let kept = certificate::from_file(text.as_bytes(), Source::Uploaded);
+        assert!(kept.is_ok_and(|kept| kept.summary.sha256 == identity.summary.sha256));
+    }
+}
+
+/// `admin.htpasswd`: what is believed is written back as one line that is believed.
+pub fn htpasswd(data: &[u8]) {
+    if let Ok(hash) = PasswordHash::from_file(data) {
+        assert_eq!(PasswordHash::from_file(hash.to_line().as_bytes()), Ok(hash));
+    }
+}
+
+/// `security.json` and `tls/*.pem`.
+pub fn state(data: &[u8]) {
+    if let Ok(settings) = Settings::from_file(data) {
+        assert_eq!(Settings::from_file(&settings.to_file()), Ok(settings));
+    }
+    let _ = certificate::from_file(data, Source::Default);
+}

@@ -1,0 +1,4 @@
+//! The password file.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::security::fuzz::htpasswd(data));
