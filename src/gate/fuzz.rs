@@ -75,6 +75,7 @@ pub fn credentials(data: &[u8]) {
         &Expected::Default,
         IpAddr::V4(Ipv4Addr::LOCALHOST),
         Instant::now(),
+        true,
     );
     let encoded = data.get(6..).unwrap_or_default().trim_ascii();
     let pair = base64::prelude::BASE64_STANDARD.decode(encoded).unwrap_or_default();

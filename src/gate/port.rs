@@ -370,6 +370,7 @@ impl Port {
         tick.at = now + TICK;
         let resume = std::mem::take(&mut tick.accepting_paused);
         drop(tick);
+        self.gate.routes.let_go(now);
         let expired = self.parked().take_expired(now);
         for (token, mut connection) in expired {
             let next = self.guarded(&mut connection, |gate, connection| gate.expire(connection));

@@ -1,6 +1,7 @@
 //! Path to service: whose door a request knocks at.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::limits;
 use super::policy::Area;
@@ -91,6 +92,13 @@ impl Routes {
                 .or_else(|| self.monitoring(path))
                 .or_else(|| self.custom(path, websocket)),
         }
+    }
+
+    /// Hangs up on services that are not needed any more.
+    pub(crate) fn let_go(&self, now: Instant) {
+        let custom = self.custom.iter().map(|custom| &custom.service);
+        let all = [&self.own, &self.speech, &self.realtime].into_iter().chain(custom);
+        all.for_each(|service| service.let_go(now));
     }
 
     fn management(&self, path: &str) -> Option<Route> {

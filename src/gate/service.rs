@@ -58,12 +58,15 @@ impl Service {
     /// Keeps a connection for the next request.
     pub(crate) fn keep(&self, stream: ServiceStream) {
         let mut idle = self.idle();
-        while idle.front().is_some_and(|(since, _)| since.elapsed() >= limits::SERVICE_IDLE) {
-            idle.pop_front();
-        }
         if idle.len() < limits::SERVICE_IDLE_COUNT {
             idle.push_back((Instant::now(), stream));
         }
+    }
+
+    /// Hangs up where nothing was asked for too long.
+    pub(crate) fn let_go(&self, now: Instant) {
+        let fresh = |since: Instant| now.saturating_duration_since(since) < limits::SERVICE_IDLE;
+        self.idle().retain(|(since, _)| fresh(*since));
     }
 
     /// A new connection; `None` if it takes waiting and the caller may not.
@@ -146,5 +149,31 @@ fn connect_unix(path: &Path, patience: Duration) -> io::Result<Option<UnixStream
             Err(Errno::AGAIN) => return Err(ErrorKind::TimedOut.into()),
             Err(e) => return Err(e.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::Read as _;
+    use std::os::unix::net::UnixStream;
+    use std::time::Instant;
+
+    use super::{Service, limits};
+    use crate::config::ServiceAddress;
+    use crate::gate::service_stream::ServiceStream;
+
+    #[test]
+    fn a_connection_that_nobody_needs_any_more_is_closed() {
+        let service = Service::new("x", ServiceAddress::Unix("/x".into()), 1);
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        service.keep(ServiceStream::unix(ours));
+        service.let_go(Instant::now());
+        assert_eq!(service.idle().len(), 1);
+        service.let_go(Instant::now() + limits::SERVICE_IDLE);
+        assert_eq!(theirs.read(&mut [0]).unwrap(), 0, "the service sees the end");
+        assert!(service.reuse().is_none());
     }
 }

@@ -1,0 +1,188 @@
+"""What strangers do to the appliance: each function attacks for some seconds and lets go."""
+
+import base64
+import contextlib
+import itertools
+import selectors
+import socket
+import ssl
+import time
+
+from lib.report import expect
+
+# How long an attack that is complete goes on, so that honest clients get their measure of it.
+SECONDS = 6
+
+_sources = itertools.count(1)
+
+
+def source():
+    """All of 127.0.0.0/8 is this machine."""
+    number = next(_sources)
+    return f"127.{100 + number // 62_500 % 100}.{number // 250 % 250}.{1 + number % 250}"
+
+
+def connect(port, timeout=20):
+    """A connection from an address of its own; None if it is refused."""
+    client = socket.socket()
+    client.settimeout(timeout)
+    try:
+        client.bind((source(), 0))
+        client.connect(("127.0.0.1", port))
+    except OSError:
+        client.close()
+        return None
+    return client
+
+
+@contextlib.contextmanager
+def crowd(port, count, words=b""):
+    """So many connections, each with these bytes sent."""
+    clients = []
+    for _ in range(count):
+        client = connect(port)
+        if client:
+            with contextlib.suppress(OSError):
+                client.sendall(words)
+            clients.append(client)
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
+def stalled_handshakes(siege, count):
+    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40)
+    with crowd(siege.appliance.port["https"], count // 2), crowd(siege.appliance.port["https"], count // 2, hello):
+        time.sleep(SECONDS)
+    return f"{count} connections"
+
+
+def half_heads(siege, count):
+    with crowd(siege.appliance.port["http"], count, b"GET / HTTP/1.1\r\nHost: x\r\nX: ") as clients:
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            for client in clients:
+                with contextlib.suppress(OSError):
+                    client.send(b"x")
+    return f"{count} connections"
+
+
+def empty_lines(siege, count):
+    """Nothing but line ends, which no deadline may forgive for ever."""
+    with crowd(siege.appliance.port["http"], count, b"\r\n") as clients:
+        time.sleep(1)
+        for client in clients:
+            client.sendall(b"\r\n")
+        refused = sum(b" 400 " in client.recv(200) for client in clients)
+    expect(refused == count, f"{refused} of {count} were refused")
+
+
+def slow_bodies(siege, count):
+    head = b"POST /v2/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    with crowd(siege.appliance.port["speech"], count, head) as clients:
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            for client in clients:
+                with contextlib.suppress(OSError):
+                    client.send(b"x")
+    return f"{count} uploads"
+
+
+def uploads(siege, count, megabytes=64):
+    """As fast as the appliance takes them."""
+    size, piece = megabytes << 20, bytes(256 << 10)
+    head = f"POST /v2/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
+    with crowd(siege.appliance.port["speech"], count, head) as clients, selectors.DefaultSelector() as ready:
+        for client in clients:
+            client.setblocking(False)
+            ready.register(client, selectors.EVENT_WRITE)
+        end, sent = time.monotonic() + SECONDS, 0
+        while time.monotonic() < end:
+            for key, _ in ready.select(1):
+                with contextlib.suppress(OSError):
+                    sent += key.fileobj.send(piece)
+    return f"{count} uploads, {sent >> 20} MiB in {SECONDS} s"
+
+
+def tunnels(siege, count, port="realtime_plain"):
+    head = (
+        b"GET /v2/en HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with crowd(siege.appliance.port[port], count, head) as clients:
+        got = {}
+        for client in clients:
+            with contextlib.suppress(OSError):
+                status = client.recv(200)[9:12].decode()
+                got[status] = got.get(status, 0) + 1
+        time.sleep(SECONDS)
+    return ", ".join(f"{n} x {status or 'closed'}" for status, n in sorted(got.items()))
+
+
+def guesses(siege, count, clients=100):
+    """Wrong passwords, many at once, each address no more than it may before it is told to wait."""
+    statuses, left = {}, count
+    with selectors.DefaultSelector() as ready:
+
+        def send(client):
+            pair = base64.b64encode(f"admin:guess {left}".encode()).decode()
+            client.sendall(f"GET /v1/management/ping HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {pair}\r\n\r\n".encode())
+
+        def begin():
+            client = connect(siege.appliance.port["http"])
+            if client:
+                ready.register(client, selectors.EVENT_READ, [0])
+                send(client)
+
+        for _ in range(clients):
+            begin()
+        while left > 0:
+            for key, _ in ready.select(5):
+                client, asked = key.fileobj, key.data
+                try:
+                    status = client.recv(4096)[9:12].decode()
+                except OSError:
+                    status = ""
+                statuses[status] = statuses.get(status, 0) + 1
+                left, asked[0] = left - 1, asked[0] + 1
+                if not status or asked[0] == 12:
+                    ready.unregister(client)
+                    client.close()
+                    begin()
+                else:
+                    send(client)
+        for key in list(ready.get_map().values()):
+            key.fileobj.close()
+    expect("200" not in statuses, f"somebody got in: {statuses}")
+    return ", ".join(f"{n} x {status or 'closed'}" for status, n in sorted(statuses.items()))
+
+
+def handshakes(siege, count):
+    """Full handshakes, one after the other, thrown away."""
+    context = ssl._create_unverified_context()
+    made, end = 0, time.monotonic() + SECONDS
+    while made < count and time.monotonic() < end:
+        client = connect(siege.appliance.port["https"])
+        if client:
+            with contextlib.suppress(OSError), client, context.wrap_socket(client):
+                made += 1
+    return f"{made} handshakes"
+
+
+def dying_engine(siege, times):
+    """The service is killed under uploads and comes back; speech may fail meanwhile, nothing else."""
+    head = b"POST /v2/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + bytes(5000)
+    for _ in range(times):
+        with crowd(siege.appliance.port["speech"], 50, head) as clients:
+            siege.engine.__exit__()
+            got = {}
+            for client in clients:
+                with contextlib.suppress(OSError):
+                    status = client.recv(200)[9:12].decode()
+                    got[status] = got.get(status, 0) + 1
+            siege.engine.__enter__()
+        expect(set(got) <= {"502", ""}, f"an upload to a dead engine got {got}")
+    time.sleep(2)
+    return f"killed {times} times under 50 uploads"

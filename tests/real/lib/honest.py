@@ -1,0 +1,93 @@
+"""Honest clients: one request after the other, each answered or counted. A process of its own, so that
+whoever attacks takes nothing from it but what the appliance lets him take.
+
+usage: honest.py NAME=URL…, then a line `measure` or `stop` on standard input; answers with a line of JSON.
+"""
+
+import base64
+import http.client
+import json
+import ssl
+import sys
+import threading
+import time
+from urllib.parse import urlsplit
+
+# Longer than this is no answer.
+PATIENCE_SECONDS = 30
+# About forty requests a second in all: enough for a p99, not enough to be an attack.
+PAUSE_SECONDS = 0.05
+
+
+class Client(threading.Thread):
+    """Every other request on a connection of its own."""
+
+    def __init__(self, url, password):
+        super().__init__(daemon=True)
+        self.parts, self.times, self.faults, self.lock = urlsplit(url), [], [], threading.Lock()
+        pair = base64.b64encode(f"admin:{password}".encode()).decode()
+        self.headers = {"Authorization": f"Basic {pair}"} if password else {}
+        self.context = ssl._create_unverified_context()
+        self.connection = None
+
+    def run(self):
+        for number in range(sys.maxsize):
+            begin = time.monotonic()
+            fault = self.ask(fresh=number % 2 == 0)
+            with self.lock:
+                self.times.append(time.monotonic() - begin)
+                if fault:
+                    self.faults.append(fault)
+            time.sleep(PAUSE_SECONDS)
+
+    def ask(self, fresh):
+        host, port = self.parts.hostname, self.parts.port
+        if fresh or self.connection is None:
+            if self.connection:
+                self.connection.close()
+            if self.parts.scheme == "https":
+                self.connection = http.client.HTTPSConnection(
+                    host, port, timeout=PATIENCE_SECONDS, context=self.context
+                )
+            else:
+                self.connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_SECONDS)
+        try:
+            self.connection.request("GET", self.parts.path, headers=self.headers)
+            answer = self.connection.getresponse()
+            body = answer.read()
+            return None if answer.status == 200 else f"{answer.status} {body[:120]!r}"
+        except (OSError, http.client.HTTPException) as error:
+            self.connection.close()
+            self.connection = None
+            # A connection that has waited idle may be closed at any time; a client asks again.
+            if not fresh and not isinstance(error, TimeoutError):
+                return self.ask(fresh=True)
+            return repr(error)
+
+    def take(self):
+        with self.lock:
+            times, faults = self.times, self.faults
+            self.times, self.faults = [], []
+        return sorted(times), faults
+
+
+def main():
+    clients = {}
+    for word in sys.argv[1:]:
+        name, url = word.split("=", 1)
+        url, _, password = url.partition("#")
+        clients[name] = Client(url, password)
+        clients[name].start()
+    for line in sys.stdin:
+        if line.strip() == "stop":
+            break
+        told = {}
+        for name, client in clients.items():
+            times, faults = client.take()
+            p99 = times[min(len(times) - 1, len(times) * 99 // 100)] if times else 0
+            told[name] = {"count": len(times), "p99": p99, "faults": len(faults), "first": faults[:3]}
+        print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    main()
