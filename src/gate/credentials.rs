@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -55,7 +54,8 @@ pub(crate) struct Guard {
     fitted: Mutex<Option<[u8; 32]>>,
     failures: Mutex<HashMap<IpAddr, Vec<Instant>>>,
     hashing: Mutex<()>,
-    waiting: AtomicUsize,
+    /// Digests of what waits to be hashed.
+    waiting: Mutex<Vec<[u8; 32]>>,
 }
 
 impl Guard {
@@ -70,7 +70,7 @@ impl Guard {
             fitted: Mutex::new(None),
             failures: Mutex::new(HashMap::new()),
             hashing: Mutex::new(()),
-            waiting: AtomicUsize::new(0),
+            waiting: Mutex::default(),
         })
     }
 
@@ -110,31 +110,57 @@ impl Guard {
         may_hash: bool,
     ) -> Outcome {
         let digest = self.digest(pair, hash);
-        let known = *lock(&self.fitted);
-        if pair.well_formed && known.is_some_and(|k| verify_slices_are_equal(&k, &digest).is_ok()) {
+        if pair.well_formed && self.has_fitted(&digest) {
             return Outcome::Fit { first: false };
         }
         if !may_hash {
             return Outcome::MustHash;
         }
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= limits::HASHES_WAITING {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        if !self.queue_up(digest) {
             return Outcome::Busy;
         }
         let turn = lock(&self.hashing);
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.leave_queue(&digest);
+        // Somebody before has asked with the same: a client's many connections after a start.
+        if pair.well_formed && self.has_fitted(&digest) {
+            return Outcome::Fit { first: false };
+        }
         // Guesses sent all at once were let through before the first of them had failed.
         if let Some(seconds) = self.must_wait(source, now) {
             return Outcome::Wait(seconds);
         }
         // Hashed whatever the user name is, so that the time tells nothing.
         let fits = hash.matches(&pair.password) & pair.well_formed & (pair.user.as_slice() == USER);
-        drop(turn);
-        if !fits {
-            return Outcome::Refused;
+        if fits {
+            *lock(&self.fitted) = Some(digest);
         }
-        *lock(&self.fitted) = Some(digest);
-        Outcome::Fit { first: true }
+        drop(turn);
+        if fits { Outcome::Fit { first: true } } else { Outcome::Refused }
+    }
+
+    fn has_fitted(&self, digest: &[u8; 32]) -> bool {
+        lock(&self.fitted).is_some_and(|known| verify_slices_are_equal(&known, digest).is_ok())
+    }
+
+    /// False if too many wait already: few with different credentials, more with the same.
+    fn queue_up(&self, digest: [u8; 32]) -> bool {
+        let mut waiting = lock(&self.waiting);
+        let ceiling = match waiting.contains(&digest) {
+            true => limits::SAME_HASHES_WAITING,
+            false => limits::HASHES_WAITING,
+        };
+        let room = waiting.len() < ceiling;
+        if room {
+            waiting.push(digest);
+        }
+        room
+    }
+
+    fn leave_queue(&self, digest: &[u8; 32]) {
+        let mut waiting = lock(&self.waiting);
+        if let Some(place) = waiting.iter().position(|one| one == digest) {
+            waiting.swap_remove(place);
+        }
     }
 
     fn digest(&self, pair: &Pair, hash: &PasswordHash) -> [u8; 32] {

@@ -102,3 +102,6 @@ pub(crate) const GUESSERS: usize = 10_000;
 /// Requests that may wait for their password to be hashed; one is hashed at a time, so that guessing
 /// never takes more than one core.
 pub(crate) const HASHES_WAITING: usize = 16;
+
+/// The same for requests with credentials that wait already: one hash answers them all.
+pub(crate) const SAME_HASHES_WAITING: usize = 256;

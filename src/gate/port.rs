@@ -1,8 +1,8 @@
 //! One port: accept, park, and the threads that watch it.
 //!
-//! A thread per port waits for events and does at once what can be done without waiting, so a request
-//! costs no change of threads, and a connection that waits costs no thread at all. Where there are more
-//! processors, others help when there is much to do. What takes waiting goes to a thread of its own.
+//! One thread waits for events and does at once what takes no waiting, so a request costs no change of
+//! threads, and a connection that waits costs none. Where there are more processors, others help when
+//! there is much to do. What takes waiting goes to a thread of its own.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -151,8 +151,9 @@ impl Port {
                 }
             }
             self.tick(&mut shift);
-            if !events.is_empty() && others == 0 {
-                self.call_for_help();
+            let crowd = self.watchers.load(Ordering::SeqCst);
+            if !events.is_empty() && others == 0 && crowd < self.house.processors {
+                self.hire(); // without help it goes on as it is
             }
             for event in events.drain(..) {
                 match event.data.u64() {
@@ -163,13 +164,6 @@ impl Port {
             for token in std::mem::take(&mut shift.paused) {
                 self.attend(token, Event::default(), &mut shift);
             }
-        }
-    }
-
-    /// Everybody who watches is busy: another thread, if there is a processor for it.
-    fn call_for_help(self: &Arc<Port>) {
-        if self.watchers.load(Ordering::SeqCst) < self.house.processors {
-            self.hire(); // without help it goes on as it is
         }
     }
 
