@@ -107,9 +107,13 @@ onClick('license-remove', 'license-result', 'Removing…', () => state.license.l
     'To use it here again you need the license code again.',
   ],
   yes: 'Remove license',
+} : state.license.status.startsWith('-9 ') ? {
+  title: 'Drop the request?',
+  points: ['A license certificate that answers the activation certificate you have can’t be applied any more.'],
+  yes: 'Drop the request',
 } : {
   title: 'Remove what is left?',
-  points: ['What this appliance keeps of the license is dropped, a waiting activation certificate too. A license certificate that answers it can’t be applied then.'],
+  points: ['What this appliance still keeps of the license is dropped, a waiting activation certificate too.'],
   yes: 'Remove',
 }, async () => {
   const answer = await call('DELETE', LICENSE);

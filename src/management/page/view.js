@@ -48,10 +48,11 @@ function count(number, unit) {
 }
 
 function distance(milliseconds) {
+  if (milliseconds < 60_000) return 'less than a minute';
   const steps = [['minute', 60_000], ['hour', 3_600_000], ['day', DAY], ['year', 365.25 * DAY]];
   let chosen = steps[0];
   for (const step of steps) if (milliseconds >= 2 * step[1]) chosen = step;
-  return count(Math.max(1, Math.floor(milliseconds / chosen[1])), chosen[0]);
+  return count(Math.floor(milliseconds / chosen[1]), chosen[0]);
 }
 
 const day = date => date.toLocaleDateString('en-GB', {day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC'});

@@ -20,7 +20,9 @@ class License(Part):
         self.proves("a refused offline mode is said in the manual's words", self.no_offline_mode)
         self.proves("makes the activation certificate and downloads it", self.request)
         self.proves("a certificate that is none is refused in the appliance's words", self.nonsense)
-        self.proves("applies the license certificate that was pasted", self.answer)
+        self.proves("a request can be dropped, and is made anew", self.drop_request)
+        pasted = self.api != ["v2"]
+        self.proves(f"applies the license certificate {'that was pasted' if pasted else 'of a file'}", self.answer, pasted)
         self.end()
 
     def none(self):
@@ -129,8 +131,23 @@ class License(Part):
         self.page.click("#answer-form button")
         self.page.shows("#answer-result", "Unable to import certificate")
 
-    def answer(self):
-        self.page.type("#answer-form [name=certificate]", self.service.sign(self.certificate))
+    def drop_request(self):
+        self.page.click("#license-remove")
+        self.desk.agree("Drop the request?")
+        self.page.shows("#license-pill", "No license")
+        before = self.certificate
+        self.request()
+        expect(self.certificate != before, "the same request again")
+
+    def answer(self, pasted):
+        signed = self.service.sign(self.certificate)
+        if pasted:
+            self.page.type("#answer-form [name=certificate]", signed)
+        else:
+            file = self.folder / "license.hex"
+            file.write_text(signed + "\n")
+            self.page.choose("#answer-file", file)
+            until(lambda: self.page.run("document.querySelector('#answer-form textarea').value"), "the file is read")
         self.page.click("#answer-form button")
         self.page.shows("#answer-result", "License active")
         self.page.shows("#license-kind", "activated with a certificate")
