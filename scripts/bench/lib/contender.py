@@ -10,6 +10,7 @@ log. What else it can do, `can` tells:
 """
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,7 @@ class Contender:
     own = "/own"
     program = "?"
     note = ""
+    descriptors = 1  # that an idle connection takes
 
     def __init__(self, name, folder, port, backend, certificate, connections, password=None):
         self.name, self.folder, self.port, self.backend = name, Path(folder), port, backend
@@ -51,6 +53,11 @@ class Contender:
     @classmethod
     def available(cls):
         return shutil.which(cls.program) is not None
+
+    @classmethod
+    def holds(cls, connections):
+        """Whether the limit of open files allows so many, and some for everything else."""
+        return cls.descriptors * connections + 500 <= resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
     @classmethod
     def version(cls):

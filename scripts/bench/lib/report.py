@@ -15,7 +15,7 @@ Written by `make bench`. {date}, {minutes} minutes{quick}. {cpu}, {cores} cores;
 
 Everybody had the same certificate, one core of his own and one worker; the load came from the other
 core over loopback, and they took turns in each repetition. A cell is the median (lowest to highest) of
-its repetitions. The ratio is applianced's figure to nginx's of the same repetition: median (quartiles).
+its repetitions. The ratio is {ours}'s figure to {base}'s of the same repetition: median (quartiles).
 *Better* and *worse* stand where both quartiles are on one side of 1; where they aren't, the difference
 is noise. Only ratios of one run tell something; `--peers nginx,nginx-again` shows how noisy a machine is.
 """
@@ -33,6 +33,8 @@ def number(value):
 class Figures:
     def __init__(self, run):
         self.peers = list(run["peers"])
+        both = {OURS, BASE} <= set(self.peers)
+        self.ours, self.base = (OURS, BASE) if both else (self.peers[-1], self.peers[0])
         self.rows = {}
         for record in run["records"]:
             key = (record["metric"], record["peer"])
@@ -58,15 +60,14 @@ class Figures:
         return text + (f", {errors:,} errors" if errors else "")
 
     def ratio(self, metric):
-        """Ours to nginx's (or of the first two, where one of them isn't there), in words."""
-        ours, base = (OURS, BASE) if {OURS, BASE} <= set(self.peers) else (self.peers * 2)[1::-1]
-        bases = {r["rep"]: r["value"] for r in self.rows.get((metric.key, base), [])}
+        """Ours to nginx's, or the last one's to the first one's if one of those isn't there; in words."""
+        bases = {r["rep"]: r["value"] for r in self.rows.get((metric.key, self.base), [])}
         pairs = [
             record["value"] / bases[record["rep"]]
-            for record in self.rows.get((metric.key, ours), [])
+            for record in self.rows.get((metric.key, self.ours), [])
             if bases.get(record["rep"])
         ]
-        if not pairs or ours == base:
+        if not pairs or self.ours == self.base:
             return ""
         text = number(statistics.median(pairs))
         if metric.key == "size":
@@ -100,6 +101,7 @@ def markdown(run):
     contenders += [f"| {n} | {p['version']} | {p['note']} |" for n, p in run["peers"].items()]
     quick = ", --quick: one short repetition, which proves nothing" if run["quick"] else ""
     heading = {**run, **run["machine"], "quick": quick, "contenders": "\n".join(contenders)}
+    heading |= {"ours": figures.ours, "base": figures.base}
     parts = [
         HEADING.format(**heading),
         "## In short\n",

@@ -20,6 +20,7 @@ log-level = 0
 class Peer(Contender):
     can = {"websocket"}
     program = "hitch"
+    descriptors = 2
     note = "ends TLS only, one worker; each connection has its own to the backend"
 
     @classmethod

@@ -4,7 +4,6 @@ from lib.contender import Contender, output
 
 SETTINGS = """
 daemon off; worker_processes 1; %(user)s pid nginx.pid; error_log stderr error;
-worker_rlimit_nofile 60000;
 events { worker_connections %(connections)d; }
 http {
     access_log off; default_type application/json; server_tokens off;

@@ -1,12 +1,13 @@
 """10,000 connections that stopped in the middle of a handshake or of a request head: are others served?"""
 
-from sections.idle import held, others
+from sections.idle import held, holders, others
 
 
 def run(bench):
     world = bench.world
+    who = holders(bench)
     for kind in ("handshake", "head"):
-        for rep, name in bench.rounds(world.who(), 3):
+        for rep, name in bench.rounds(who, 3):
 
             def one():
                 contender = world.start(name)
