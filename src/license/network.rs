@@ -60,7 +60,8 @@ impl Proxy {
 
     /// Reads `{"http_configuration": {…}}` as the manual has it; `None` where it clears the proxy.
     ///
-    /// A password of eight asterisks is the one of `present`: it is what GET shows for it.
+    /// A password of eight asterisks is the one of `present`, for the same host and user: it is what
+    /// GET shows for it.
     ///
     /// # Errors
     /// What is wrong, without repeating a value.
@@ -138,9 +139,16 @@ fn from_members(
         );
     }
     let kept = password.as_ref().is_some_and(|password| password.as_str() == MASK);
-    let password =
-        if kept { present.and_then(|present| present.password.clone()) } else { password };
-    Ok(Some(Proxy { host: proxy_host(&host)?, port, user, password }))
+    let host = proxy_host(&host)?;
+    let password = if kept {
+        // Only for whom it was given: nobody shall have it sent to a proxy of his own.
+        let same = present.filter(|present| present.host == host && present.user == user);
+        let known = same.and_then(|present| present.password.clone());
+        Some(known.ok_or("password is the mask that GET shows; give the password itself")?)
+    } else {
+        password
+    };
+    Ok(Some(Proxy { host, port, user, password }))
 }
 
 fn proxy_host(host: &str) -> Result<String, String> {
@@ -288,6 +296,15 @@ mod tests {
         assert_eq!(proxy.credentials().unwrap().as_str(), "Basic YSB1c2VyOnBAc3M6dyVyZA==");
         let shown = format!("{} {proxy:?}", Proxy::to_body(Some(&proxy)));
         assert!(shown.contains("********") && !shown.contains("p@ss"), "{shown}");
+        let again = |ip, user| {
+            let settings = json!({"ip": ip, "port": 2, "user": user, "password": "********"});
+            Proxy::from_body(json!({ "http_configuration": settings }), Some(&proxy))
+        };
+        let same = again("a", "a user").unwrap().unwrap();
+        assert_eq!((same.port, &same.password), (2, &proxy.password));
+        for other in [again("b", "a user"), again("a", "another")] {
+            assert!(other.unwrap_err().contains("give the password itself"));
+        }
         let kept = Proxy::from_file(&Proxy::to_file(Some(&proxy))).unwrap().unwrap();
         assert_eq!(kept, proxy);
         // Posting back what GET showed leaves the password as it is.

@@ -17,7 +17,7 @@ use super::lease::Totals;
 use super::message::Request;
 use super::standing::Phase;
 use super::token::Type;
-use super::trust::{Dates, Trust};
+use super::trust::{Dates, Refusal, Trust};
 use super::usage_log::Head;
 use crate::log::Log;
 use crate::store::{self, Folder, View};
@@ -191,9 +191,17 @@ impl State {
         let count = |name| fields.count(name).map(i64::unsigned_abs);
         let request = |value: &Value| Request::from_fields(&Fields::of(value)?);
         let phase = fields.parsed("phase", "a known phase", phase_from)?;
-        let grant = match &body["grant"] {
-            Value::Null => None,
-            value => Some(grant_from(value, trust)?),
+        let (grant, withdrawn) = match &body["grant"] {
+            Value::Null => (None, false),
+            value => grant_from(value, trust).map(|(grant, withdrawn)| (Some(grant), withdrawn))?,
+        };
+        let phase = match phase {
+            Phase::Online if withdrawn => Phase::Refused(-5),
+            // Nobody can be asked for another one.
+            phase if withdrawn && phase.is_offline() => {
+                return Err("it is signed with a key that was withdrawn".to_owned());
+            }
+            phase => phase,
         };
         if grant.is_none()
             && matches!(phase, Phase::Online | Phase::OfflineMode | Phase::OfflineCertificate)
@@ -238,24 +246,30 @@ impl State {
     }
 }
 
-/// The token is verified again where the authority's keys are known: a revoked issuer counts no more.
-/// Without a trust file the device's own seal has to do, so that a lost file stops nobody.
-fn grant_from(value: &Value, trust: Option<&Trust>) -> Result<Grant, String> {
+/// The token is verified again where the authority's keys are known. One of a key that was withdrawn
+/// grants nothing any more, which is told beside it, and still says where the accounts stand. Without a
+/// trust file the device's own seal has to do, so that a lost file stops nobody.
+fn grant_from(value: &Value, trust: Option<&Trust>) -> Result<(Grant, bool), String> {
     let kind = match value["kind"].as_str() {
         Some("lease") => Type::Lease,
         Some("license-cert") => Type::LicenseCertificate,
         _ => return Err("`kind`".to_owned()),
     };
     let token = value["token"].as_str().ok_or("`token`")?;
-    let payload = match trust {
-        Some(trust) => {
-            trust.verify(kind, token, Dates::Kept).map_err(|refusal| refusal.to_string())?
+    let verified = trust.map(|trust| trust.verify(kind, token, Dates::Kept));
+    let (payload, withdrawn) = match verified {
+        Some(Ok(payload)) => (payload, false),
+        Some(Err(refusal)) if !matches!(refusal, Refusal::Revoked(_)) => {
+            return Err(refusal.to_string());
         }
-        None => super::token::Unverified::parse(token)
-            .and_then(|token| token.dangerous_payload())
-            .ok_or("`token`")?,
+        sealed => {
+            let token = super::token::Unverified::parse(token);
+            let payload = token.and_then(|token| token.dangerous_payload());
+            (payload.ok_or("`token`")?, sealed.is_some())
+        }
     };
-    Ok(Grant { kind, token: token.to_owned(), lease: Lease::from_json(&payload)? })
+    let lease = Lease::from_json(&payload)?;
+    Ok((Grant { kind, token: token.to_owned(), lease }, withdrawn))
 }
 
 fn phase_word(phase: &Phase) -> String {

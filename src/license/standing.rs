@@ -12,7 +12,7 @@
 //! | revoked or suspended | no | -114 | no |
 //! | another computer uses it | no | -117 | no |
 //! | return not yet confirmed | no | -6 | no |
-//! | file damaged | no | -5 | no |
+//! | file damaged, or signed with a key that was withdrawn | no | -5 | no |
 //!
 //! Numbers are the original library's; a positive one means valid. The words of 3 and -113 are the
 //! manual's, the others are composed in their pattern.
@@ -38,7 +38,8 @@ pub enum Phase {
     OfflineCertificate,
     /// Given back; the authority has not confirmed it.
     Returning,
-    /// The authority took it away, with its number: -114 or -117.
+    /// The authority took it away, with its number: -114, -116 or -117; or it withdrew the key that
+    /// the license is signed with: -5.
     Refused(i64),
     /// The file was not what we wrote.
     Damaged,
@@ -134,6 +135,15 @@ pub fn judge(facts: &Facts) -> Standing {
         Phase::Refused(-117) => refused(
             "-117 License status duplicate device id",
             "another computer uses this license; post the license code again to use it here",
+        ),
+        Phase::Refused(-116) => refused(
+            "-116 License status subscription expired",
+            "the subscription has expired; it comes back when the vendor extends it",
+        ),
+        Phase::Refused(-5) => refused(
+            "-5 License status license does not verify",
+            "the license authority has withdrawn the key it was signed with; it comes back when the \
+             license service is reached, or when the license code is posted again",
         ),
         Phase::Refused(_) => refused(
             "-114 License status license code inactive",
@@ -256,7 +266,9 @@ mod tests {
             (Facts { now: END + DAY, ..facts(Phase::Online) }, (true, true, "3")),
             (Facts { now: END + 8 * DAY, ..facts(Phase::Online) }, (false, false, "-116")),
             (facts(Phase::Refused(-114)), (false, false, "-114")),
+            (facts(Phase::Refused(-116)), (false, false, "-116")),
             (facts(Phase::Refused(-117)), (false, false, "-117")),
+            (facts(Phase::Refused(-5)), (false, false, "-5")),
             (facts(Phase::Returning), (false, false, "-6")),
             (facts(Phase::Damaged), (false, false, "-5")),
         ];

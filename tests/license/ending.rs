@@ -124,3 +124,29 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     let copied = run(Command::new("cp").args(["-a", "-T"]).arg(from).arg(to));
     assert_eq!(copied.code, 0, "{copied:?}");
 }
+
+/// What the vendor does when a signing key was stolen must not cost honest appliances their license.
+#[test]
+fn a_withdrawn_key_stops_a_license_until_the_service_is_reached_and_costs_nothing() {
+    let mut vendor = Vendor::new();
+    let code = vendor.sell(&[]);
+    let mut appliance = vendor.appliance();
+    appliance.apply(&code).ok();
+    appliance.uses(100);
+    vendor.say(&["rotate", "issuer", "--revoke"]);
+    // A sign of life brings the keys, and no new license yet.
+    until(SOON, "the appliance has the new keys", || {
+        appliance.license();
+        appliance.state("trust-bundle.json").exists().then_some(())
+    });
+    vendor.stop();
+    appliance.restart();
+    assert_eq!(has(&appliance, "-5 License status license does not verify"), Some(()));
+    let message = appliance.license()["message"].clone();
+    assert!(message.as_str().unwrap().contains("withdrawn the key"), "{message}");
+    vendor.serve();
+    until(SOON, "work goes on", || has(&appliance, "3 License status concurrent license"));
+    let known = vendor.show(&code);
+    let told = ["activated", "secs_used", "takeovers"].map(|name| known[name].clone());
+    assert_eq!(told, [json!(1), json!(100), json!(0)], "{known}");
+}

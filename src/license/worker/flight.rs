@@ -107,7 +107,8 @@ impl Worker {
         if self.flight.is_some() || !self.schedule.is_due() {
             return;
         }
-        let refreshes = matches!(self.state.phase, Phase::Online | Phase::Refused(-114 | -116));
+        let refreshes =
+            matches!(self.state.phase, Phase::Online | Phase::Refused(-5 | -114 | -116));
         let asks = !self.state.phase.is_offline()
             && (self.state.pending.is_some() || refreshes)
             && self.trust.is_ok();
