@@ -6,7 +6,7 @@ TARGET := x86_64-unknown-linux-musl
 BUILT  := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release
 BINARIES := $(BUILT)/applianced $(BUILT)/license-authority
 
-.PHONY: all run vm test test-real vm-test bench check audit install dist clean help
+.PHONY: all run vm test test-real vm-test bench check audit aarch64 install dist clean help
 
 all: ## build the release binaries (the default)
 	@scripts/prepare build
@@ -36,14 +36,17 @@ check: ## format, lints, documentation, file sizes; the release binaries are sta
 audit: ## known vulnerabilities, licenses and origins of all dependencies (needs cargo-deny)
 	@scripts/audit
 
+aarch64: ## build the release binaries for 64-bit ARM and try one under QEMU's user emulation
+	@scripts/aarch64
+
 install: ## copy the release binaries, if built, to $(DESTDIR)$(PREFIX)/bin
 	@for binary in $(BINARIES); do \
 		test -f $$binary || { echo "make install: no $$binary; run make first" >&2; exit 1; }; done
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin
 
-dist: all ## pack the release binaries into target/dist, with its checksum
-	@scripts/dist $(BINARIES)
+dist: ## build and pack the release binaries, init scripts and papers into target/dist; reproducible
+	@scripts/dist
 
 clean: ## remove everything that was built
 	$(CARGO) clean

@@ -9,6 +9,7 @@
 mod support;
 
 mod attendant;
+mod image;
 mod passed_sockets;
 mod process;
 mod rights;
