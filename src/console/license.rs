@@ -62,12 +62,6 @@ pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> 
 fn standing(status: &Value) -> Vec<(&'static str, String)> {
     let text = |name: &str| status[name].as_str().unwrap_or_default();
     let seconds = |name: &str| status[name].as_u64().unwrap_or_default();
-    // The numbers of the original's library say nothing to a person.
-    let words = |name: &str| {
-        text(name)
-            .trim_start_matches(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', ' '])
-            .to_owned()
-    };
     let message = plain(text("message"));
     let mut rows = Vec::new();
     if status["licensed"] == true {
@@ -91,7 +85,10 @@ fn standing(status: &Value) -> Vec<(&'static str, String)> {
                 seconds("transcription_secs_allocated")
             ),
         ));
-        rows.push(("Activation", words("activation_type")));
+        // "1 License was activated online": the number says nothing to a person, the row the rest.
+        let how = text("activation_type").trim_start_matches(|c: char| c.is_ascii_digit());
+        let how = how.trim_start_matches(" License was activated ");
+        rows.push(("Activation", how.to_owned()));
     }
     let error = plain(text("error_message"));
     let service = match (status["offline"] == true, status["connected"] == true) {

@@ -45,6 +45,7 @@ fn a_license_is_applied_taken_offline_and_returned() {
     assert_eq!(appliance.license()["licensed"], true);
 
     let piece = console.choose("Return the license");
+    assert!(piece.contains("  Activation   online\n"), "{piece}");
     assert!(piece.contains("valid until 2097-10-16T12:26:37Z") && piece.contains(&code), "{piece}");
     assert!(console.choose("Cancel").contains("Choose OK to return the license."));
     console.choose("Go offline");
