@@ -27,7 +27,7 @@ const CERTIFICATE_LINE: usize = 64;
 
 /// A terminal that pastes CR LF makes an empty line after each full one; after one of a person nothing
 /// comes for at least so long.
-const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Keys of a line that is read byte by byte.
 const END_OF_INPUT: u8 = 4;
