@@ -9,6 +9,7 @@ mod support;
 mod asks;
 mod cells;
 mod credentials;
+mod known_failures;
 mod nobody_gets_in;
 mod rules;
 mod world;
