@@ -1,16 +1,15 @@
 //! The disk refuses: nothing is sent that is not written down, and the old state stays in force.
 
-use std::process::Command;
-
 use serde_json::json;
 
 use crate::support::appliance::{Appliance, program};
+use crate::support::command::strace;
 use crate::vendor::{Licensed, Vendor};
 
 /// A daemon whose disk fails at some calls on the files that the license is written to.
 fn failing(appliance: &mut Appliance, fault: &str) {
     let state = appliance.folder().join("state");
-    let mut command = Command::new("strace");
+    let mut command = strace();
     command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("inject={fault}"));
     for file in [".license.json.tmp", "license.json"] {
         command.arg("-P").arg(state.join(file));

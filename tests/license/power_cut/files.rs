@@ -9,6 +9,7 @@ use std::process::Command;
 use super::scene::Scene;
 use super::{MOST_CALLS, Play};
 use crate::support::appliance::program;
+use crate::support::command::strace;
 use crate::support::wait::SOON;
 use crate::trace::{CHANGING, SENDING, assert_durable, calls};
 
@@ -85,7 +86,7 @@ impl Scene {
     /// The daemon under strace, which is made its grandchild so that the daemon stays this test's child.
     fn strace(&self, trace: &Path, options: &[String]) -> Command {
         let _ = std::fs::remove_file(trace);
-        let mut command = Command::new("strace");
+        let mut command = strace();
         command.args(["-D", "-f", "-y", "-qq", "-o"]).arg(trace).args(options);
         command.arg(program()).arg("serve").arg("--config").arg(self.appliance.config());
         command
