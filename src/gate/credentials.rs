@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::limits;
+use super::turns::Turns;
 use crate::security::PasswordHash;
 
 /// The only user there is (both manuals: "the username for basic auth is always admin").
@@ -53,9 +54,7 @@ pub(crate) struct Guard {
     key: [u8; 32],
     fitted: Mutex<Option<[u8; 32]>>,
     failures: Mutex<HashMap<IpAddr, Vec<Instant>>>,
-    hashing: Mutex<()>,
-    /// Digests of what waits to be hashed.
-    waiting: Mutex<Vec<[u8; 32]>>,
+    turns: Turns,
 }
 
 impl Guard {
@@ -69,8 +68,7 @@ impl Guard {
             key,
             fitted: Mutex::new(None),
             failures: Mutex::new(HashMap::new()),
-            hashing: Mutex::new(()),
-            waiting: Mutex::default(),
+            turns: Turns::default(),
         })
     }
 
@@ -116,11 +114,8 @@ impl Guard {
         if !may_hash {
             return Outcome::MustHash;
         }
-        if !self.queue_up(digest) {
-            return Outcome::Busy;
-        }
-        let turn = lock(&self.hashing);
-        self.leave_queue(&digest);
+        let clean = lock(&self.failures).get(&source).is_none_or(Vec::is_empty);
+        let Some(turn) = self.turns.wait(digest, source, clean) else { return Outcome::Busy };
         // Somebody before has asked with the same: a client's many connections after a start.
         if pair.well_formed && self.has_fitted(&digest) {
             return Outcome::Fit { first: false };
@@ -140,27 +135,6 @@ impl Guard {
 
     fn has_fitted(&self, digest: &[u8; 32]) -> bool {
         lock(&self.fitted).is_some_and(|known| verify_slices_are_equal(&known, digest).is_ok())
-    }
-
-    /// False if too many wait already: few with different credentials, more with the same.
-    fn queue_up(&self, digest: [u8; 32]) -> bool {
-        let mut waiting = lock(&self.waiting);
-        let ceiling = match waiting.contains(&digest) {
-            true => limits::SAME_HASHES_WAITING,
-            false => limits::HASHES_WAITING,
-        };
-        let room = waiting.len() < ceiling;
-        if room {
-            waiting.push(digest);
-        }
-        room
-    }
-
-    fn leave_queue(&self, digest: &[u8; 32]) {
-        let mut waiting = lock(&self.waiting);
-        if let Some(place) = waiting.iter().position(|one| one == digest) {
-            waiting.swap_remove(place);
-        }
     }
 
     fn digest(&self, pair: &Pair, hash: &PasswordHash) -> [u8; 32] {

@@ -40,7 +40,7 @@ pub(crate) const LINGER_BYTES: usize = 1 << 20;
 pub(crate) const SERVICE_IDLE: Duration = Duration::from_secs(30);
 
 /// How many of those there are for each service.
-pub(crate) const SERVICE_IDLE_COUNT: usize = 512;
+pub(crate) const SERVICE_IDLE_COUNT: usize = 2_048;
 
 /// On SIGTERM, requests in flight get so long to finish.
 pub(crate) const DRAIN: Duration = Duration::from_secs(9);
@@ -99,9 +99,12 @@ pub(crate) const GUESS_WINDOW: Duration = Duration::from_secs(60);
 /// Addresses whose guesses are remembered, about 200 bytes each.
 pub(crate) const GUESSERS: usize = 10_000;
 
-/// Requests that may wait for their password to be hashed; one is hashed at a time, so that guessing
-/// never takes more than one core.
+/// Requests that may wait for their password to be hashed, and as many from addresses that have guessed
+/// wrong lately. One is hashed at a time, so that guessing never takes more than one core.
 pub(crate) const HASHES_WAITING: usize = 16;
 
-/// The same for requests with credentials that wait already: one hash answers them all.
+/// Of these, with different credentials from one address.
+pub(crate) const HASHES_WAITING_OF_ONE: usize = 4;
+
+/// Requests that may wait in all if their credentials wait already: one hash answers them.
 pub(crate) const SAME_HASHES_WAITING: usize = 256;

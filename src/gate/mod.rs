@@ -36,6 +36,7 @@ mod tally;
 mod target;
 mod tls;
 mod tunnel;
+mod turns;
 mod upload;
 mod watched;
 
