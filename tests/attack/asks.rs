@@ -65,6 +65,8 @@ fn answers(path: &str, method: &str) -> &'static [u16] {
         ("/security/sslcertificate", "POST") => &[400, 403], // 403: the key came in clear
         (_, "POST" | "PUT") => &[400],
         (_, "DELETE") if path.ends_with("/license") => &[400, 500],
+        // Would give the license back, which the jobs of the next cells need: for strangers alone.
+        (_, "DELETE") if path.ends_with("/offlineactivation") => &[],
         (_, "DELETE") if path.ends_with("/reboot") || path.ends_with("/shutdown") => &[501],
         _ => &[200],
     }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::line::Console;
 use crate::support::appliance::Appliance;
+use crate::support::folder::Folder;
 use crate::support::settings::Settings;
 use crate::support::wait::{SOON, until};
 
@@ -31,12 +32,10 @@ fn networking_tells_every_address_and_port() {
 
 #[test]
 fn reboot_and_shutdown_ask_first_and_run_the_image_s_commands() {
-    let commands = json!({"shutdown": ["/usr/bin/touch", "shut-down"], "reboot": ["/bin/true"]});
-    let appliance = Appliance::prepare(&Settings::both().with("commands", commands));
-    let mut command = appliance.command("serve");
-    command.current_dir(appliance.folder());
-    let mut appliance = appliance;
-    appliance.launch_as(&mut command).unwrap();
+    let folder = Folder::new();
+    let file = folder.path().join("shut-down");
+    let commands = json!({"shutdown": ["/usr/bin/touch", file], "reboot": ["/bin/true"]});
+    let appliance = Appliance::start(&Settings::both().with("commands", commands));
     let mut console = Console::terminal(&appliance);
     console.choose("Reboot");
     assert!(console.choose("Cancel").contains("Choose OK to reboot the system."));
@@ -47,7 +46,6 @@ fn reboot_and_shutdown_ask_first_and_run_the_image_s_commands() {
     console.choose("Shutdown");
     assert!(console.choose("OK").contains("Choose OK to shut the system down."));
     assert!(console.go_on().contains("The system shuts down now."));
-    let file = appliance.folder().join("shut-down");
     until(SOON, "the command has run", || file.exists().then_some(()));
 }
 
