@@ -47,6 +47,7 @@ UNLICENSED = [
     (400, "PUT", LICENSE + "/offlineactivation", {"license": "1"}),
     (400, "PUT", LICENSE + "/offlineactivation", {"license": "1", "certificate": "4c41"}),
     (413, "PUT", LICENSE + "/offlineactivation", MANY),
+    (400, "DELETE", LICENSE + "/offlineactivation", None),
     (400, "POST", LICENSE + "/offlinemode", {"offline": 1}),
     (500, "POST", LICENSE + "/offlinemode", {"offline": True}),
     (200, "POST", LICENSE + "/offlinemode", {"offline": False}),
