@@ -49,7 +49,7 @@ pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> 
             None => {}
             Some(Entry::Back) => return Ok(()),
             Some(Entry::Apply) => apply(daemon, screen)?,
-            Some(Entry::Return) => give_back(daemon, screen)?,
+            Some(Entry::Return) => give_back(daemon, screen, &status)?,
             Some(Entry::Request) => request(daemon, screen)?,
             Some(Entry::Certificate) => certificate(daemon, screen, &status)?,
             Some(Entry::Offline(offline)) => set_offline(daemon, screen, offline)?,
@@ -145,7 +145,22 @@ fn apply(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
     told(screen, done.map(|status| format!("The license was applied.\n{}", summary(&status))))
 }
 
-fn give_back(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+fn give_back(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Result<(), Gone> {
+    let is =
+        |name: &str, start: &str| status[name].as_str().is_some_and(|text| text.starts_with(start));
+    if is("activation_type", "2") {
+        let sure = screen.confirm(&[
+            "Choose OK to return the license with a certificate.",
+            "* New speech will be refused.",
+            "* Only with the return certificate can your vendor credit unused seconds.",
+            "* Asking again gives the same one, until another license is applied.",
+        ])?;
+        return if sure { return_certificate(daemon, screen) } else { Ok(()) };
+    }
+    // Nothing is left of a license but, perhaps, the certificate that it was returned with.
+    if is("status", "-113") && daemon.delete(OFFLINE_ACTIVATION).is_ok() {
+        return return_certificate(daemon, screen);
+    }
     let sure = screen.confirm(&[
         "Choose OK to return the license.",
         "* New speech will be refused.",
@@ -164,6 +179,25 @@ fn give_back(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
             format!("The license was returned, with {seconds} unused seconds.")
         }),
     )
+}
+
+fn return_certificate(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+    match daemon.delete(OFFLINE_ACTIVATION) {
+        Ok(answer) => {
+            let seconds = answer["transcription_secs_returned"].as_u64().unwrap_or_default();
+            screen.blank()?;
+            screen.say(&format!(
+                "The license was returned. Send what stands between the marks to your vendor, who \
+                 credits {seconds} unused seconds."
+            ))?;
+            screen.blank()?;
+            let hex = answer["certificate"].as_str().unwrap_or_default();
+            screen.certificate("RETURN CERTIFICATE", hex)?;
+            screen.blank()?;
+            screen.pause()
+        }
+        Err(trouble) => told(screen, Err(trouble)),
+    }
 }
 
 fn request(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {

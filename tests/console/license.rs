@@ -123,6 +123,15 @@ fn a_license_is_carried_by_hand_over_a_dumb_line() {
     );
     assert!(console.go_on().contains("The license certificate was applied."));
     assert_eq!(appliance.license()["licensed"], true);
+
+    console.choose("Return the license");
+    assert!(console.choose("OK").contains("return the license with a certificate"));
+    let told = console.go_on();
+    assert!(told.contains("credits 1800000 unused seconds"), "{told}");
+    assert!(told.contains("END RETURN CERTIFICATE"), "{told}");
+    assert_eq!(appliance.license()["licensed"], false);
+    console.choose("Return the license");
+    assert!(console.go_on().contains("END RETURN CERTIFICATE"), "the same again");
 }
 
 #[test]

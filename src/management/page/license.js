@@ -74,8 +74,9 @@ function showWays(license, number, byCertificate) {
   say('license-remove', license.licensed ? 'Remove license…' : number === '-9' ? 'Drop the request…' : 'Remove what is left…');
   show('license-remove', something && !license.offline);
   show('license-stays', license.offline);
+  show('license-return', license.offline && byCertificate);
   say('license-stays', byCertificate
-    ? 'Activated with a certificate: the appliance can’t give it back itself, the vendor releases it.'
+    ? 'Activated with a certificate: to give it back, a return certificate goes to the vendor.'
     : 'To remove the license, leave offline mode first.');
   if (first && !license.licensed) at(number === '-9' ? 'offline' : 'activate').open = true;
   first = false;
@@ -144,24 +145,44 @@ onSubmit('request-form', 'request-result', 'Making it…', async form => {
   return 'Made. Asking again gives the same one.';
 });
 
-at('request-save').addEventListener('click', () => {
-  const link = element('a');
-  link.href = URL.createObjectURL(new Blob([at('request-text').value + '\n'], {type: 'text/plain'}));
-  link.download = 'activation-certificate.txt';
-  link.click();
-  URL.revokeObjectURL(link.href);
-});
+// Buttons that save and copy a certificate that is shown in a field.
+function certificateButtons(name, file) {
+  at(`${name}-save`).addEventListener('click', () => {
+    const link = element('a');
+    link.href = URL.createObjectURL(new Blob([at(`${name}-text`).value + '\n'], {type: 'text/plain'}));
+    link.download = file;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+  at(`${name}-copy`).addEventListener('click', async () => {
+    const text = at(`${name}-text`);
+    text.select();
+    try {
+      // Only there over HTTPS.
+      if (navigator.clipboard) await navigator.clipboard.writeText(text.value);
+      else if (!document.execCommand('copy')) throw new Error();
+      result(`${name}-copied`, 'good', 'Copied.');
+    } catch {
+      result(`${name}-copied`, 'warn', 'The browser does not let this page copy; the text is selected, copy it yourself.');
+    }
+  });
+}
+certificateButtons('request', 'activation-certificate.txt');
+certificateButtons('return', 'return-certificate.txt');
 
-at('request-copy').addEventListener('click', async () => {
-  at('request-text').select();
-  try {
-    // Only there over HTTPS.
-    if (navigator.clipboard) await navigator.clipboard.writeText(at('request-text').value);
-    else if (!document.execCommand('copy')) throw new Error();
-    result('copy-result', 'good', 'Copied.');
-  } catch {
-    result('copy-result', 'warn', 'The browser does not let this page copy; the text is selected, copy it yourself.');
-  }
+onClick('license-return', 'license-result', 'Removing…', () => ({
+  title: 'Give the license back?',
+  points: [
+    'New speech is refused at once; what runs may finish.',
+    'You get a return certificate. Only with that can your vendor credit what was not used: keep it until it is sent.',
+    'To use the license here again you need a new license certificate.',
+  ],
+  yes: 'Give back',
+}), async () => {
+  const {certificate, transcription_secs_returned: returned} = await call('DELETE', `${LICENSE}/offlineactivation`);
+  at('return-text').value = certificate;
+  at('return').hidden = false;
+  return `Removed. Send this certificate to your vendor: ${count(returned, 'second')} come back with it.`;
 });
 
 onSubmit('answer-form', 'answer-result', 'Applying…', async form => {
@@ -170,7 +191,7 @@ onSubmit('answer-form', 'answer-result', 'Applying…', async form => {
   form.reset();
   at('request-form').reset();
   at('request-text').value = '';
-  at('request').hidden = true;
+  at('request').hidden = at('return').hidden = true;
   result('request-result', '', '');
   return licensed(license);
 });

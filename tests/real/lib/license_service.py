@@ -58,6 +58,12 @@ class LicenseService:
         request.write_text(certificate)
         return self.say("sign", str(request))
 
+    def redeem(self, certificate):
+        """What the vendor is told of a return certificate."""
+        file = self.folder / "return.txt"
+        file.write_text(certificate)
+        return self.say("redeem", str(file))
+
     def settings(self, host="127.0.0.1"):
         """Of an appliance that asks this authority under this name."""
         url = f"http://{host}:{self.port}/"

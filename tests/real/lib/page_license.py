@@ -23,6 +23,7 @@ class License(Part):
         self.proves("a request can be dropped, and is made anew", self.drop_request)
         pasted = self.api != ["v2"]
         self.proves(f"applies the license certificate {'that was pasted' if pasted else 'of a file'}", self.answer, pasted)
+        self.proves("gives it back with a certificate that the vendor credits", self.give_back)
         self.end()
 
     def none(self):
@@ -124,7 +125,7 @@ class License(Part):
         expect(same == {"certificate": self.certificate}, f"{len(self.certificate)} characters, another certificate")
         self.page.shows("#license-pill", "Awaiting certificate")
         self.page.click("#request-copy")
-        self.page.shows("#copy-result", "opied")
+        self.page.shows("#request-copied", "opied")
 
     def nonsense(self):
         self.page.type("#answer-form [name=certificate]", "7bc3c668")
@@ -151,6 +152,17 @@ class License(Part):
         self.page.click("#answer-form button")
         self.page.shows("#answer-result", "License active")
         self.page.shows("#license-kind", "activated with a certificate")
-        self.page.shows("#license-stays", "the vendor releases it")
+        self.page.shows("#license-stays", "a return certificate goes to the vendor")
         told = self.desk.license()
         expect((told["licensed"], told["license_code"]) == (True, self.code), f"{told}")
+
+    def give_back(self):
+        self.page.click("#license-return")
+        self.desk.agree("Give the license back?")
+        self.page.shows("#license-result", "Send this certificate to your vendor")
+        self.page.shows("#license-pill", "No license")
+        certificate = self.page.run("document.getElementById('return-text').value")
+        told = self.service.redeem(certificate)
+        expect(told == "1800000 seconds are back in the license", told)
+        self.page.click("#return-copy")
+        self.page.shows("#return-copied", "opied")
