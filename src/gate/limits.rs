@@ -67,7 +67,7 @@ pub(crate) const OWN_BODY_BYTES: u64 = 1 << 20;
 pub(crate) const TUNNEL_BYTES: usize = 8 << 10;
 
 /// Steps of an exchange, each of [`RELAY_BYTES`] at most, before others have their turn.
-pub(crate) const RELAY_STEPS: usize = 16;
+pub(crate) const RELAY_STEPS: usize = 4;
 
 /// Stack of a thread: a TLS handshake with a hybrid key exchange and its parsing stay under half of it.
 pub(crate) const STACK_BYTES: usize = 256 << 10;
@@ -76,12 +76,30 @@ pub(crate) const STACK_BYTES: usize = 256 << 10;
 /// Beyond, requests that need one get 503.
 pub(crate) const THREADS: usize = 2_048;
 
-/// Requests on their way at once; beyond, they get 503. Each may hold a hundred kilobytes if its client
-/// reads nothing, and all together have an eighth of the machine's memory.
+/// Requests on their way to services at once; beyond, they get 503. Each may hold a hundred kilobytes if
+/// its client reads nothing, and all together have an eighth of the machine's memory; each holds a
+/// descriptor beside its client's, so they have a third of those.
 pub(crate) fn exchanges() -> usize {
     let info = rustix::system::sysinfo();
     let memory = info.totalram.saturating_mul(info.mem_unit.into());
-    usize::try_from(memory / 8 / (100 << 10)).unwrap_or(usize::MAX).clamp(64, 16_384)
+    let by_memory = usize::try_from(memory / 8 / (100 << 10)).unwrap_or(usize::MAX);
+    by_memory.min(descriptors() / 3).clamp(16, 16_384)
+}
+
+/// The same for requests that this process answers itself, so that no flood of others keeps out who
+/// comes to stop it.
+pub(crate) const OWN_EXCHANGES: usize = 256;
+
+/// Connections on all ports together; beyond, those that have waited longest make room.
+pub(crate) fn connections() -> usize {
+    descriptors() / 3 * 2
+}
+
+/// Descriptors for connections.
+fn descriptors() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    limit.saturating_sub(SPARE_DESCRIPTORS).max(16)
 }
 
 /// Connections accepted before whoever is inside gets a turn.

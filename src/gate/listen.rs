@@ -39,7 +39,7 @@ impl Open {
             processors: thread::available_parallelism().map_or(1, NonZero::get),
             threads: Tally::new(limits::THREADS),
             connections: AtomicUsize::new(0),
-            connection_ceiling: connection_ceiling(),
+            connection_ceiling: limits::connections(),
         });
         let mut ports = Vec::new();
         for Bound { listener, listen } in bound {
@@ -63,7 +63,9 @@ impl Open {
         }
         // What waits on a thread may become an exchange; an exchange goes on without one.
         let threads = self.house.threads.wait_until_empty(deadline);
-        threads.max(self.gate.exchanges.wait_until_empty(deadline))
+        let exchanges = [&self.gate.exchanges, &self.gate.own_exchanges]
+            .map(|exchanges| exchanges.wait_until_empty(deadline));
+        threads.max(exchanges.iter().sum())
     }
 }
 
@@ -76,13 +78,6 @@ impl House {
     pub(super) fn connections_gone(&self, count: usize) {
         self.connections.fetch_sub(count, Ordering::SeqCst);
     }
-}
-
-/// Descriptors we may have, less those kept for files and services. Each exchange needs two.
-fn connection_ceiling() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let limit = limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    limit.saturating_sub(limits::SPARE_DESCRIPTORS).max(16) * 9 / 10
 }
 
 #[cfg(test)]

@@ -79,8 +79,10 @@ pub struct Gate {
     routes: Routes,
     guard: Guard,
     log: Log,
-    /// Requests that have been let in and are not answered yet.
+    /// Requests that have been let in and are not answered yet, and those of them that this process
+    /// answers itself.
     exchanges: Arc<Tally>,
+    own_exchanges: Arc<Tally>,
     /// Set on the way down: every answer is the last of its connection.
     draining: AtomicBool,
 }
@@ -104,6 +106,7 @@ impl Gate {
             routes: Routes::new(&config, Arc::new(own)),
             guard: Guard::new()?,
             exchanges: Tally::new(limits::exchanges()),
+            own_exchanges: Tally::new(limits::OWN_EXCHANGES),
             draining: AtomicBool::new(false),
             config,
             rules,

@@ -29,6 +29,16 @@ pub(crate) enum Area {
     CustomOpen,
 }
 
+impl Area {
+    /// What this process answers itself.
+    pub(crate) fn is_own(self) -> bool {
+        !matches!(
+            self,
+            Area::SpeechV1 | Area::Jobs | Area::Realtime | Area::CustomAdmin | Area::CustomOpen
+        )
+    }
+}
+
 /// What there is to know about a request, credentials apart.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Situation {
@@ -82,17 +92,14 @@ pub(crate) fn shut_door(situation: &Situation) -> Option<HttpDisabled> {
 /// post to an appliance without credentials, or with those the browser remembers; it can't hide where it
 /// comes from (Fetch Standard, "Origin" and "Sec-Fetch-Site"). Programs send neither field.
 pub(crate) fn is_foreign(head: &RequestHead, authority: Option<&str>, area: Area) -> bool {
-    let ours = !matches!(
-        area,
-        Area::SpeechV1 | Area::Jobs | Area::Realtime | Area::CustomAdmin | Area::CustomOpen
-    );
     let changes = !matches!(head.method.as_str(), "GET" | "HEAD");
     let other_site = |site: &[u8]| !matches!(site, b"same-origin" | b"none");
     let other_origin = |origin: &[u8]| {
         let host = std::str::from_utf8(origin).ok().and_then(|o| o.split_once("://"));
         host.is_none_or(|(_, host)| !authority.is_some_and(|ours| ours.eq_ignore_ascii_case(host)))
     };
-    ours && changes
+    area.is_own()
+        && changes
         && (head.fields.all("sec-fetch-site").any(other_site)
             || head.fields.all("origin").any(other_origin))
 }

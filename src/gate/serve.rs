@@ -83,7 +83,9 @@ impl Gate {
                     connection.phase = Phase::Asked(asked.head); // it will have a thread of its own
                     return Some(Next::Detach);
                 }
-                let Some(place) = self.exchanges.take() else {
+                let places =
+                    if route.area.is_own() { &self.own_exchanges } else { &self.exchanges };
+                let Some(place) = places.take() else {
                     record.status = 503;
                     let busy = Reply::busy("too many requests are on their way, try again soon");
                     self.reply(connection, &asked.head, &busy, true);

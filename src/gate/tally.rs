@@ -5,9 +5,16 @@ use std::time::Instant;
 
 /// Counts places that are taken.
 pub(crate) struct Tally {
-    taken: Mutex<usize>,
-    one_left: Condvar,
+    count: Mutex<Count>,
+    empty: Condvar,
     ceiling: usize,
+}
+
+#[derive(Default)]
+struct Count {
+    taken: usize,
+    /// Somebody waits for the last to leave; telling nobody would be a system call for nothing.
+    awaited: bool,
 }
 
 /// One of them; given back when dropped.
@@ -15,40 +22,42 @@ pub(crate) struct Place(Arc<Tally>);
 
 impl Tally {
     pub(crate) fn new(ceiling: usize) -> Arc<Tally> {
-        Arc::new(Tally { taken: Mutex::new(0), one_left: Condvar::new(), ceiling })
+        Arc::new(Tally { count: Mutex::default(), empty: Condvar::new(), ceiling })
     }
 
     /// A place, if there is one.
     pub(crate) fn take(self: &Arc<Tally>) -> Option<Place> {
-        let mut taken = self.count();
-        if *taken >= self.ceiling {
+        let mut count = self.count();
+        if count.taken >= self.ceiling {
             return None;
         }
-        *taken += 1;
+        count.taken += 1;
         Some(Place(Arc::clone(self)))
     }
 
     /// Waits until all places are free or `deadline` has passed, and says how many are not.
     pub(crate) fn wait_until_empty(&self, deadline: Instant) -> usize {
         let left = deadline.saturating_duration_since(Instant::now());
-        let (taken, _) = self
-            .one_left
-            .wait_timeout_while(self.count(), left, |taken| *taken > 0)
+        let mut count = self.count();
+        count.awaited = true;
+        let (count, _) = self
+            .empty
+            .wait_timeout_while(count, left, |count| count.taken > 0)
             .unwrap_or_else(PoisonError::into_inner);
-        *taken
+        count.taken
     }
 
-    fn count(&self) -> MutexGuard<'_, usize> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn count(&self) -> MutexGuard<'_, Count> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.0.count();
-        *taken -= 1;
-        if *taken == 0 {
-            self.0.one_left.notify_all();
+        let mut count = self.0.count();
+        count.taken -= 1;
+        if count.taken == 0 && count.awaited {
+            self.0.empty.notify_all();
         }
     }
 }
