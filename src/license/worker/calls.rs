@@ -24,13 +24,18 @@ impl Worker {
         let present = self.code();
         let same = present.as_deref() == Some(code.as_str());
         let refusal = match &self.state.phase {
-            Phase::OfflineMode | Phase::OfflineCertificate => Some(Fault::offline(
+            Phase::OfflineMode => Some(Fault::offline(
                 "offline_mode",
                 "the appliance is in offline mode; leave it with POST license/offlinemode {\"offline\": false}",
             )),
+            Phase::OfflineCertificate => Some(Fault::offline(
+                "offline_mode",
+                "the license here was activated with a certificate; give it back with DELETE \
+                 license/offlineactivation first",
+            )),
             Phase::Online if !same => Some(Fault::not_activated(
                 "license_present",
-                "another license is in force; remove it with DELETE license first",
+                "this appliance has another license already; remove it with DELETE license first",
             )),
             _ => None,
         };
