@@ -133,6 +133,11 @@ const OLDER: &[c_long] = &[];
 /// How rustix asks for what the kernel told at the start (Linux 6.4).
 const PR_GET_AUXV: i32 = 0x4155_5856;
 
+// asm-generic/ioctls.h; their type in libc differs from one C library to the other.
+const FIONBIO: i32 = 0x5421;
+const FIONREAD: i32 = 0x541b;
+const FIOCLEX: i32 = 0x5451;
+
 /// Confines the calling thread and those it starts.
 ///
 /// # Errors
@@ -171,7 +176,7 @@ fn conditional() -> Result<Vec<(c_long, Vec<SeccompRule>)>, seccompiler::Error> 
             sockets.push(SeccompRule::new(vec![is(0, family)?, has(1, 0xf, kind)?])?);
         }
     }
-    let requests: Result<Vec<_>, _> = [libc::FIONBIO, libc::FIONREAD, libc::FIOCLEX]
+    let requests: Result<Vec<_>, _> = [FIONBIO, FIONREAD, FIOCLEX]
         .into_iter()
         .map(|request| SeccompRule::new(vec![is(1, request)?]))
         .collect();
