@@ -122,6 +122,6 @@ NOT_FROM_OUTSIDE = {
     ("settleSession", 500): DISK,
     ("5XX", 500): DEFECT,
     ("5XX", 502): "only while the daemon stops",
-    ("5XX", 503): "needs 2,048 requests in flight or 16 passwords in their check",
+    ("5XX", 503): "needs hundreds of requests in flight or 16 passwords in their check",
     ("5XX", 504): "needs a call of ours that takes 60 s",
 }  # fmt: skip
