@@ -2,14 +2,18 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use super::allowance::Allowance;
 use super::client_stream::ClientStream;
 use super::forward::{Buffers, Exchange};
 use super::head::{HeadBuffer, RequestHead};
 use super::relay::Relay;
 use super::reply::Reply;
 use super::stream::Duplex as _;
+use super::tunnel::Tunnel;
 use super::{limits, now, refusal};
 
 /// Waits without a thread, and without a buffer unless a head has begun to arrive.
@@ -19,6 +23,8 @@ pub(super) struct Connection {
     pub(super) phase: Phase,
     pub(super) head: HeadBuffer,
     pub(super) deadline: Instant,
+    /// Of the exchange it is in.
+    pub(super) allowance: Allowance,
     /// The client has hung up altogether.
     pub(super) gone: bool,
 }
@@ -33,11 +39,24 @@ pub(super) enum Phase {
     Admitted(Box<Exchange>),
     /// Waits for its service, or for more of itself.
     Relay(Box<Relay>),
+    /// Both sides say what they like.
+    Tunnel(Box<Tunnel>),
     /// A WebSocket that is accepted and will be refused, once its client has said something and so
     /// listens: client libraries show what comes as an answer, and not what comes before.
     Refused,
     /// Has had its last answer; until then more may come and go unread.
     Linger(Instant),
+}
+
+/// Who goes first, where several could.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rank {
+    /// A little work for somebody who is known.
+    First,
+    /// A handshake, which costs as much as hundreds of requests.
+    Stranger,
+    /// An exchange that moves all it can.
+    Bulk,
 }
 
 /// What becomes of a connection after an event.
@@ -63,14 +82,50 @@ impl Connection {
 
     /// True while somebody works for this client.
     pub(super) fn is_served(&self) -> bool {
-        matches!(self.phase, Phase::Asked(_) | Phase::Admitted(_) | Phase::Relay(_))
+        use Phase::{Admitted, Asked, Relay, Tunnel};
+        matches!(self.phase, Asked(_) | Admitted(_) | Relay(_) | Tunnel(_))
     }
 
     /// Bytes of ours wait for the client to take them.
     pub(super) fn waits_to_write(&self) -> bool {
         match &self.phase {
             Phase::Relay(relay) => relay.waits_to_write_to_client(),
+            Phase::Tunnel(tunnel) => tunnel.waits_to_write_to_client(),
             _ => self.stream.wants_write(),
+        }
+    }
+
+    /// How soon it has its turn.
+    pub(super) fn rank(&self, now: Instant) -> Rank {
+        match self.phase {
+            Phase::Handshake => Rank::Stranger,
+            Phase::Relay(_) | Phase::Tunnel(_) if self.allowance.is_spent(now) => Rank::Bulk,
+            _ => Rank::First,
+        }
+    }
+
+    /// `bytes` of an exchange have moved; the next may take as long as `patience`.
+    pub(super) fn go_on(&mut self, bytes: u64, patience: Duration) {
+        let now = Instant::now();
+        self.allowance.spend(bytes, now);
+        self.deadline = now + patience;
+    }
+
+    /// Has `epoll` tell of the service, if there is one, under `token`.
+    pub(super) fn report_service(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
+        match &mut self.phase {
+            Phase::Relay(relay) => relay.report_service(epoll, token),
+            Phase::Tunnel(tunnel) => tunnel.report_service(epoll, token),
+            _ => Ok(()),
+        }
+    }
+
+    /// The service can be read; `ending` if it will say no more.
+    pub(super) fn note_service(&mut self, ending: bool) {
+        match &mut self.phase {
+            Phase::Relay(relay) => relay.note_service(ending),
+            Phase::Tunnel(tunnel) => tunnel.note_service(ending),
+            _ => {}
         }
     }
 

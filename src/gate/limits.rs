@@ -63,18 +63,15 @@ pub(crate) const RELAY_BYTES: usize = 32 << 10;
 /// Body of a request to the management API or monitoring: a certificate and a key have a few thousand.
 pub(crate) const OWN_BODY_BYTES: u64 = 1 << 20;
 
-/// The same for a tunnel, whose frames are small and whose number is large.
-pub(crate) const TUNNEL_BYTES: usize = 8 << 10;
-
 /// Steps of an exchange, each of [`RELAY_BYTES`] at most, before others have their turn.
 pub(crate) const RELAY_STEPS: usize = 4;
 
 /// Stack of a thread: a TLS handshake with a hybrid key exchange and its parsing stay under half of it.
 pub(crate) const STACK_BYTES: usize = 256 << 10;
 
-/// Threads that wait for something: each carries a WebSocket, hashes a password or looks for a service.
-/// Beyond, requests that need one get 503.
-pub(crate) const THREADS: usize = 2_048;
+/// Threads that wait for something: each for a password to be hashed or to find a service. Beyond,
+/// requests that need one get 503.
+pub(crate) const THREADS: usize = 512;
 
 /// Requests on their way to services at once; beyond, they get 503. Each may hold a hundred kilobytes if
 /// its client reads nothing, and all together have an eighth of the machine's memory; each holds a

@@ -5,6 +5,7 @@
 //! keepers. `Gate::advance`
 //! tells a connection's life on a page.
 
+mod allowance;
 mod bind;
 mod client_stream;
 mod connection;
@@ -52,6 +53,7 @@ use rustls::{ServerConfig, ServerConnection};
 pub use bind::Bound;
 pub use listen::Open;
 
+use self::allowance::Allowance;
 use self::client_stream::ClientStream;
 use self::connection::{Connection, Next, Phase};
 use self::credentials::Guard;
@@ -63,6 +65,7 @@ use self::route::Routes;
 use self::service::Service;
 use self::stream::write_all;
 use self::tally::Tally;
+use self::tunnel::Tunnel;
 use crate::config::{Config, Listen, ServiceAddress};
 use crate::license::Standing;
 use crate::live::Live;
@@ -136,13 +139,14 @@ impl Gate {
         } else {
             (ClientStream::plain(tcp), Phase::Head, now + limits::IDLE)
         };
-        Ok(Connection { stream, peer, phase, head: HeadBuffer::default(), deadline, gone: false })
+        let (head, allowance) = (HeadBuffer::default(), Allowance::new(now));
+        Ok(Connection { stream, peer, phase, head, deadline, allowance, gone: false })
     }
 
     /// One connection's life: handshake, then request after request, each judged and answered, until
     /// one side has had enough. Returns whenever nothing can be done before somebody else does
     /// something; only with `may_wait` does it wait itself, for a password to be hashed or a service to
-    /// be found, and it carries a WebSocket to its end.
+    /// be found.
     fn advance(
         &self,
         connection: &mut Connection,
@@ -157,7 +161,8 @@ impl Gate {
                 Phase::Head => self.hear_request(connection, listen, buffers),
                 Phase::Asked(head) => self.serve(connection, listen, head, may_wait),
                 Phase::Admitted(exchange) => self.start(connection, exchange, may_wait),
-                Phase::Relay(relay) => self.relay(connection, relay, buffers, may_wait),
+                Phase::Relay(relay) => self.relay(connection, relay, buffers),
+                Phase::Tunnel(tunnel) => self.tunnel(connection, tunnel, buffers),
                 Phase::Refused => {
                     connection.phase = Phase::Refused;
                     match connection.refuse_stream() {
@@ -220,7 +225,9 @@ impl Gate {
     ) -> Option<Next> {
         match exchange.start(may_wait) {
             Start::Relay(relay) => {
-                connection.deadline = Instant::now() + relay.patience();
+                let now = Instant::now();
+                connection.deadline = now + relay.patience();
+                connection.allowance = Allowance::new(now);
                 connection.phase = Phase::Relay(relay);
                 None
             }
@@ -237,19 +244,13 @@ impl Gate {
         connection: &mut Connection,
         mut relay: Box<Relay>,
         buffers: &mut Buffers,
-        may_wait: bool,
     ) -> Option<Next> {
         if connection.gone {
             let ending = forward::Ending::Cut("the client went away".to_owned());
             return self.settle(connection, *relay.into_exchange(), ending);
         }
-        let mut side = Side::of(connection, buffers);
-        let progress = if may_wait && relay.is_websocket() {
-            Progress::Ended(relay.run(&mut side))
-        } else {
-            relay.advance(&mut side)
-        };
-        let next = match progress {
+        let before = relay.passed();
+        let next = match relay.advance(&mut Side::of(connection, buffers)) {
             Progress::Ended(ending) if relay.deserves_another(&ending) => {
                 let mut exchange = relay.into_exchange();
                 exchange.needs_fresh = true;
@@ -261,17 +262,45 @@ impl Gate {
             }
             Progress::Waits(false) => Next::Park,
             Progress::Waits(true) => {
-                connection.deadline = Instant::now() + relay.patience();
+                connection.go_on(relay.passed() - before, relay.patience());
                 Next::Park
             }
             Progress::Pauses => {
-                connection.deadline = Instant::now() + relay.patience();
+                connection.go_on(relay.passed() - before, relay.patience());
                 Next::Pause
             }
-            // A WebSocket is asked for on a thread that may wait.
-            Progress::Tunnel => Next::Gone,
+            Progress::Tunnel => {
+                let arrived = connection.head.take_rest();
+                connection.phase = Phase::Tunnel(Box::new(relay.into_tunnel(arrived)));
+                return None;
+            }
         };
         connection.phase = Phase::Relay(relay);
+        Some(next)
+    }
+
+    fn tunnel(
+        &self,
+        connection: &mut Connection,
+        mut tunnel: Box<Tunnel>,
+        buffers: &mut Buffers,
+    ) -> Option<Next> {
+        if tunnel.is_cut_off(connection.gone) {
+            let ending = forward::Ending::Cut("the client went away".to_owned());
+            return self.settle(connection, *tunnel.into_exchange(), ending);
+        }
+        let before = tunnel.passed();
+        let next = match tunnel.advance(&mut Side::of(connection, buffers)) {
+            Progress::Ended(ending) => {
+                return self.settle(connection, *tunnel.into_exchange(), ending);
+            }
+            Progress::Waits(false) => Next::Park,
+            progress => {
+                connection.go_on(tunnel.passed() - before, limits::TUNNEL_IDLE);
+                if matches!(progress, Progress::Pauses) { Next::Pause } else { Next::Park }
+            }
+        };
+        connection.phase = Phase::Tunnel(tunnel);
         Some(next)
     }
 
@@ -281,6 +310,10 @@ impl Gate {
             Phase::Relay(relay) => {
                 let ending = relay.out_of_patience();
                 self.settle(connection, *relay.into_exchange(), ending).unwrap_or(Next::Park)
+            }
+            Phase::Tunnel(tunnel) => {
+                let ending = forward::Ending::Cut("the tunnel was silent for too long".to_owned());
+                self.settle(connection, *tunnel.into_exchange(), ending).unwrap_or(Next::Park)
             }
             phase => {
                 connection.phase = phase;

@@ -1,10 +1,10 @@
 //! Connections that wait for an event: no thread, no buffer, a deadline each.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use super::connection::{Connection, Phase};
+use super::connection::{Connection, Rank};
 use super::stream::Duplex as _;
 
 /// What an event says.
@@ -25,6 +25,9 @@ pub(super) struct Event {
 pub(super) struct Parked {
     slots: HashMap<u64, Slot>,
     last: u64,
+    /// Those with something to do who let others go first; some may be gone.
+    strangers: VecDeque<u64>,
+    bulk: VecDeque<u64>,
 }
 
 enum Slot {
@@ -41,8 +44,54 @@ impl Parked {
         self.last
     }
 
-    /// Hands out the connection to which something has happened, or keeps the news for whoever has it.
-    pub(super) fn take(&mut self, token: u64, event: Event) -> Option<Box<Connection>> {
+    /// Hands out the connection to which something has happened, if it is one that goes first; keeps
+    /// others for later, and the news of one that is being worked on for whoever has it.
+    pub(super) fn hear(
+        &mut self,
+        token: u64,
+        event: Event,
+        now: Instant,
+    ) -> Option<Box<Connection>> {
+        let connection = self.take(token, event)?;
+        match connection.rank(now) {
+            Rank::First => Some(connection),
+            rank => {
+                self.slots.insert(token, Slot::Here(connection));
+                self.later(rank).push_back(token);
+                None
+            }
+        }
+    }
+
+    /// Puts a connection back that has more to do, once others have had their turn.
+    pub(super) fn postpone(&mut self, token: u64, connection: Box<Connection>) {
+        let busy = self.put(token, connection);
+        if let Some(connection) = busy {
+            self.slots.insert(token, Slot::Here(connection));
+        }
+        self.bulk.push_back(token);
+    }
+
+    /// Hands out the one whose turn it is of those who let others go first.
+    pub(super) fn take_later(&mut self, rank: Rank) -> Option<(u64, Box<Connection>)> {
+        loop {
+            let token = self.later(rank).pop_front()?;
+            if let Some(connection) = self.take(token, Event::default()) {
+                return Some((token, connection));
+            }
+        }
+    }
+
+    /// True if somebody has let others go first.
+    pub(super) fn has_later(&self) -> bool {
+        !self.strangers.is_empty() || !self.bulk.is_empty()
+    }
+
+    fn later(&mut self, rank: Rank) -> &mut VecDeque<u64> {
+        if rank == Rank::Stranger { &mut self.strangers } else { &mut self.bulk }
+    }
+
+    fn take(&mut self, token: u64, event: Event) -> Option<Box<Connection>> {
         let slot = self.slots.get_mut(&token)?;
         match std::mem::replace(slot, Slot::Out(None)) {
             Slot::Here(mut connection) => {
@@ -144,10 +193,8 @@ impl Connection {
             self.stream.note_readable(event.client_ending);
         }
         self.gone |= event.client_gone;
-        if event.service
-            && let Phase::Relay(relay) = &mut self.phase
-        {
-            relay.note_service(event.service_ending);
+        if event.service {
+            self.note_service(event.service_ending);
         }
     }
 }

@@ -18,7 +18,7 @@ use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
-use super::connection::{Connection, Next, Phase};
+use super::connection::{Connection, Next, Rank};
 use super::forward::Buffers;
 use super::listen::House;
 use super::parked::{Event, Parked};
@@ -57,14 +57,6 @@ struct Tick {
     at: Instant,
     /// Accepting stopped for want of descriptors.
     accepting_paused: bool,
-}
-
-/// What a thread keeps while it watches.
-#[derive(Default)]
-struct Shift {
-    buffers: Buffers,
-    /// Connections with more to do, after the others.
-    paused: Vec<u64>,
 }
 
 impl Port {
@@ -133,16 +125,16 @@ impl Port {
     fn watch(self: &Arc<Port>) {
         let alone = self.house.processors == 1;
         let mut events = Vec::with_capacity(if alone { EVENTS } else { SHARED_EVENTS });
-        let mut shift = Shift::default();
+        let mut buffers = Buffers::default();
+        let mut more = false;
         loop {
             events.clear();
-            let patience =
-                if shift.paused.is_empty() { timespec(TICK) } else { Timespec::default() };
+            let patience = if more { Timespec::default() } else { timespec(TICK) };
             self.waiting.fetch_add(1, Ordering::SeqCst);
             let waited = epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&patience));
             let others = self.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
             match waited {
-                Ok(0) if shift.paused.is_empty() && self.leave_if_spare() => return,
+                Ok(0) if !more && self.leave_if_spare() => return,
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(e) => {
                     let why = io::Error::from(e);
@@ -150,7 +142,7 @@ impl Port {
                     thread::sleep(TICK);
                 }
             }
-            self.tick(&mut shift);
+            self.tick(&mut buffers);
             let crowd = self.watchers.load(Ordering::SeqCst);
             if !events.is_empty() && others == 0 && crowd < self.house.processors {
                 self.hire(); // without help it goes on as it is
@@ -158,12 +150,17 @@ impl Port {
             for event in events.drain(..) {
                 match event.data.u64() {
                     LISTENER => self.accept(),
-                    token => self.attend(token & !SERVICE, read(&event), &mut shift),
+                    token => self.attend(token & !SERVICE, read(&event), &mut buffers),
                 }
             }
-            for token in std::mem::take(&mut shift.paused) {
-                self.attend(token, Event::default(), &mut shift);
+            // One of each kind, and then a look at who has come to be served first.
+            for rank in [Rank::Stranger, Rank::Bulk] {
+                let taken = self.parked().take_later(rank);
+                if let Some((token, connection)) = taken {
+                    self.advance(token, connection, &mut buffers);
+                }
             }
+            more = self.parked().has_later();
         }
     }
 
@@ -174,26 +171,23 @@ impl Port {
     }
 
     /// Something has happened to a connection.
-    fn attend(self: &Arc<Port>, token: u64, event: Event, shift: &mut Shift) {
-        let taken = self.parked().take(token, event);
+    fn attend(self: &Arc<Port>, token: u64, event: Event, buffers: &mut Buffers) {
+        let taken = self.parked().hear(token, event, Instant::now());
         if let Some(connection) = taken {
-            self.advance(token, connection, shift);
+            self.advance(token, connection, buffers);
         }
     }
 
     /// Does for a connection what can be done at once.
-    fn advance(self: &Arc<Port>, token: u64, connection: Box<Connection>, shift: &mut Shift) {
+    fn advance(self: &Arc<Port>, token: u64, connection: Box<Connection>, buffers: &mut Buffers) {
         let mut moving = Some(connection);
         while let Some(mut connection) = moving.take() {
             let next = self.guarded(&mut connection, |gate, connection| {
-                gate.advance(connection, &self.listen, &mut shift.buffers, false)
+                gate.advance(connection, &self.listen, buffers, false)
             });
             match next {
                 Next::Park => moving = self.park(token, connection),
-                Next::Pause => match self.park(token, connection) {
-                    None => shift.paused.push(token),
-                    busy => moving = busy,
-                },
+                Next::Pause => self.parked().postpone(token, connection),
                 Next::Gone => self.close(token, connection),
                 Next::Detach => match self.house.threads.take() {
                     Some(place) => moving = self.detach(token, connection, place),
@@ -266,8 +260,8 @@ impl Port {
         let leaving = self.gate.is_draining() && !connection.is_served();
         let writing = connection.waits_to_write();
         let mut reported = connection.stream.report(&self.epoll, token, writing);
-        if let (Ok(()), Phase::Relay(relay)) = (&reported, &mut connection.phase) {
-            reported = relay.report_service(&self.epoll, token | SERVICE);
+        if reported.is_ok() {
+            reported = connection.report_service(&self.epoll, token | SERVICE);
         }
         if leaving || reported.is_err() {
             self.close(token, connection);
@@ -355,7 +349,7 @@ impl Port {
     }
 
     /// Looks after deadlines, whoever comes by.
-    fn tick(self: &Arc<Port>, shift: &mut Shift) {
+    fn tick(self: &Arc<Port>, buffers: &mut Buffers) {
         let now = Instant::now();
         let Ok(mut tick) = self.next_tick.try_lock() else { return };
         if now < tick.at {
@@ -370,7 +364,7 @@ impl Port {
             let next = self.guarded(&mut connection, |gate, connection| gate.expire(connection));
             match next {
                 Next::Gone => self.close(token, connection),
-                _ => self.advance(token, connection, shift),
+                _ => self.advance(token, connection, buffers),
             }
         }
         if resume {

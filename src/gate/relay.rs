@@ -1,22 +1,19 @@
 //! Both directions of one exchange, streamed through bounded buffers.
 //!
 //! Whoever has the connection moves both, so an answer that comes while the upload still runs reaches
-//! the client, and neither side can make the other wait for ever. Nothing here waits, except for
-//! WebSockets, which have a thread of their own.
+//! the client, and neither side can make the other wait for ever. Nothing here waits.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use rustix::event::PollFlags;
+use std::time::Duration;
 
 use super::download::{Asked, Download, Taken};
-use super::forward::{Buffers, Ending, Exchange, Side};
+use super::forward::{Ending, Exchange, Side};
 use super::limits;
 use super::service_stream::ServiceStream;
-use super::stream::{Duplex as _, wait};
-use super::tunnel;
+use super::stream::Duplex as _;
+use super::tunnel::Tunnel;
 use super::upload::Upload;
 
 /// An exchange and how far it is.
@@ -87,28 +84,6 @@ impl Relay {
         Progress::Pauses
     }
 
-    /// Relays until the end, waiting on this thread.
-    pub(super) fn run(&mut self, side: &mut Side<'_>) -> Ending {
-        let mut deadline = Instant::now() + self.patience();
-        loop {
-            match self.advance(side) {
-                Progress::Waits(moved) => {
-                    if moved {
-                        deadline = Instant::now() + self.patience();
-                    }
-                    match self.wait(side, deadline) {
-                        Ok(true) => {}
-                        Ok(false) => return self.out_of_patience(),
-                        Err(e) => return client_gone(&e),
-                    }
-                }
-                Progress::Pauses => deadline = Instant::now() + self.patience(),
-                Progress::Tunnel => return self.tunnel(side),
-                Progress::Ended(ending) => return ending,
-            }
-        }
-    }
-
     /// The exchange, to be tried once more with a fresh connection or to be put on record. The
     /// connection to the service is kept, if it can be.
     pub(super) fn into_exchange(self) -> Box<Exchange> {
@@ -116,6 +91,17 @@ impl Relay {
             self.exchange.route.service.keep(self.service);
         }
         self.exchange
+    }
+
+    /// Both sides have agreed on a WebSocket; `arrived` is what the client has said behind its head.
+    pub(super) fn into_tunnel(mut self, arrived: Vec<u8>) -> Tunnel {
+        let to_client = self.download.take_unsent();
+        Tunnel::new(self.exchange, self.service, arrived, to_client)
+    }
+
+    /// Bytes of bodies that have been moved.
+    pub(super) fn passed(&self) -> u64 {
+        self.exchange.record.received + self.exchange.record.sent
     }
 
     /// True if `ending` may be the fault of a connection that was kept too long.
@@ -131,11 +117,6 @@ impl Relay {
     /// The service can be read; `ending` if it will say no more.
     pub(super) fn note_service(&mut self, ending: bool) {
         self.service.note_readable(ending);
-    }
-
-    /// It will be a tunnel, if both sides agree.
-    pub(super) fn is_websocket(&self) -> bool {
-        self.exchange.route.websocket
     }
 
     /// Bytes wait for the client to take them.
@@ -255,36 +236,6 @@ impl Relay {
         }
     }
 
-    /// Waits for whatever the next step needs; false when `deadline` has passed.
-    fn wait(&mut self, side: &mut Side<'_>, deadline: Instant) -> io::Result<bool> {
-        // The client is always asked for something (urgent data, which it never sends), so that the
-        // kernel tells when it has hung up altogether.
-        let (mut client, mut service) = (PollFlags::PRI, PollFlags::empty());
-        if self.download.is_waiting() {
-            client |= PollFlags::OUT;
-        } else if self.download.wants_more() {
-            service |= PollFlags::IN;
-        }
-        if self.upload.is_waiting() {
-            service |= PollFlags::OUT;
-        } else if self.upload.wants_more() {
-            client |= PollFlags::IN;
-        }
-        let interests = [(side.client.descriptor(), client), (self.service.descriptor(), service)];
-        let Some([client, service]) = wait(interests, deadline)? else { return Ok(false) };
-        let ended = PollFlags::ERR | PollFlags::HUP;
-        if client.intersects(ended) && !client.intersects(PollFlags::IN | PollFlags::OUT) {
-            return Err(ErrorKind::ConnectionAborted.into());
-        }
-        if client.intersects(PollFlags::IN) {
-            side.client.note_readable(false);
-        }
-        if service.intersects(PollFlags::IN | ended) {
-            self.service.note_readable(false);
-        }
-        Ok(true)
-    }
-
     fn waits_for_client(&self) -> bool {
         !self.upload.is_waiting() && self.upload.wants_more()
     }
@@ -315,15 +266,6 @@ impl Relay {
         let delivered = self.upload.is_delivered();
         self.reusable = self.download.reusable && delivered;
         if self.download.close || !delivered { Ending::Close } else { Ending::KeepAlive }
-    }
-
-    fn tunnel(&mut self, side: &mut Side<'_>) -> Ending {
-        let to_client = self.download.take_unsent();
-        let to_service = side.arrived.take_rest();
-        // A tunnel lives long and has buffers of its own.
-        *side.buffers = Buffers::default();
-        let record = &mut self.exchange.record;
-        tunnel::run(side.client, &mut self.service, to_service, to_client, record)
     }
 }
 

@@ -79,10 +79,6 @@ impl Gate {
             }
             Decision::Forward(admitted) => {
                 let Some(route) = route else { return Some(Next::Gone) }; // forwards nothing without
-                if route.websocket && !may_wait {
-                    connection.phase = Phase::Asked(asked.head); // it will have a thread of its own
-                    return Some(Next::Detach);
-                }
                 let places =
                     if route.area.is_own() { &self.own_exchanges } else { &self.exchanges };
                 let Some(place) = places.take() else {

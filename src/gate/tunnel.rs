@@ -1,72 +1,104 @@
 //! A WebSocket after its 101: bytes both ways, half-close included, until both sides are done.
-//!
-//! One thread polls both sockets, because a TLS connection is one object for both directions.
 
 use std::io::{self, ErrorKind};
-use std::time::Instant;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
-use rustix::event::PollFlags;
-
-use super::client_stream::ClientStream;
-use super::forward::Ending;
+use super::forward::{Ending, Exchange, Side};
 use super::limits;
-use super::record::Record;
+use super::outbox::Outbox;
+use super::relay::Progress;
 use super::service_stream::ServiceStream;
-use super::stream::{Duplex, wait};
+use super::stream::Duplex;
 
-/// Passes bytes until both directions have ended, or nothing was said for [`limits::TUNNEL_IDLE`].
-///
-/// `to_service` and `to_client` are what has arrived already.
-pub(crate) fn run(
-    client: &mut ClientStream,
-    service: &mut ServiceStream,
-    to_service: Vec<u8>,
-    to_client: Vec<u8>,
-    record: &mut Record,
-) -> Ending {
-    let mut up = Direction::new(to_service);
-    let mut down = Direction::new(to_client);
-    let mut deadline = Instant::now() + limits::TUNNEL_IDLE;
-    let ending = loop {
-        if up.ended && down.ended {
-            break Ending::Close;
-        }
-        // A service that hangs up while the client still talks resets its connection. What it said
-        // before is for the client all the same, so only a lost client breaks the tunnel.
-        let up_moved = match up.step(client, service) {
-            Ok(moved) => moved,
-            Err(Broken::To(_)) => up.give_up(),
-            Err(Broken::From(e)) => break Ending::Cut(format!("the client went away: {e}")),
-        };
-        let down_moved = match down.step(service, client) {
-            Ok(moved) => moved,
-            Err(Broken::From(_)) => down.finish(),
-            Err(Broken::To(e)) => break Ending::Cut(format!("the client went away: {e}")),
-        };
-        if up_moved || down_moved {
-            deadline = Instant::now() + limits::TUNNEL_IDLE;
-            continue;
-        }
-        let interests = [
-            (client.descriptor(), up.reads() | down.writes()),
-            (service.descriptor(), down.reads() | up.writes()),
-        ];
-        match wait(interests, deadline) {
-            Ok(Some([from_client, from_service])) => {
-                let readable = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
-                if from_client.intersects(readable) {
-                    client.note_readable(false);
-                }
-                if from_service.intersects(readable) {
-                    service.note_readable(false);
+/// Both directions; without a buffer while nobody is slow.
+pub(crate) struct Tunnel {
+    exchange: Box<Exchange>,
+    service: ServiceStream,
+    up: Direction,
+    down: Direction,
+}
+
+impl Tunnel {
+    /// `to_service` and `to_client` are what has arrived already.
+    pub(super) fn new(
+        exchange: Box<Exchange>,
+        service: ServiceStream,
+        to_service: Vec<u8>,
+        to_client: Vec<u8>,
+    ) -> Tunnel {
+        let (up, down) = (Direction::new(to_service), Direction::new(to_client));
+        Tunnel { exchange, service, up, down }
+    }
+
+    /// Passes what can be passed without waiting.
+    pub(super) fn advance(&mut self, side: &mut Side<'_>) -> Progress {
+        let mut moved = false;
+        for _ in 0..limits::RELAY_STEPS {
+            if self.up.ended && self.down.ended {
+                return Progress::Ended(Ending::Close);
+            }
+            match self.step(side) {
+                Ok(true) => moved = true,
+                Ok(false) => return Progress::Waits(moved),
+                Err(e) => {
+                    return Progress::Ended(Ending::Cut(format!("the client went away: {e}")));
                 }
             }
-            Ok(None) => break Ending::Cut("the tunnel was silent for too long".to_owned()),
-            Err(e) => break Ending::Cut(format!("the tunnel broke: {e}")),
         }
-    };
-    (record.received, record.sent) = (up.passed, down.passed);
-    ending
+        Progress::Pauses
+    }
+
+    /// The exchange, to be put on record.
+    pub(super) fn into_exchange(mut self) -> Box<Exchange> {
+        self.exchange.record.received = self.up.passed;
+        self.exchange.record.sent = self.down.passed;
+        self.exchange
+    }
+
+    /// Bytes that have been moved.
+    pub(super) fn passed(&self) -> u64 {
+        self.up.passed + self.down.passed
+    }
+
+    /// Has `epoll` tell of the service under `token`.
+    pub(super) fn report_service(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
+        self.service.report(epoll, token, self.up.waits_to_write())
+    }
+
+    /// The service can be read; `ending` if it will say no more.
+    pub(super) fn note_service(&mut self, ending: bool) {
+        self.service.note_readable(ending);
+    }
+
+    /// Something waits for the client to take it.
+    pub(super) fn waits_to_write_to_client(&self) -> bool {
+        self.down.waits_to_write()
+    }
+
+    /// Its client has hung up and can't be told any more, though there is more to tell. One that has
+    /// been told all may have said something before that is for the service.
+    pub(super) fn is_cut_off(&self, gone: bool) -> bool {
+        gone && !self.down.ended
+    }
+
+    /// Moves once in each direction; true if anything did.
+    fn step(&mut self, side: &mut Side<'_>) -> io::Result<bool> {
+        let raw = side.buffers.raw();
+        // A service that hangs up while the client still talks resets its connection. What it said
+        // before is for the client all the same, so only a lost client breaks the tunnel.
+        let up = match self.up.step(side.client, &mut self.service, raw) {
+            Ok(moved) => moved,
+            Err(Broken::To(_)) => self.up.give_up(),
+            Err(Broken::From(e)) => return Err(e),
+        };
+        let down = match self.down.step(&mut self.service, side.client, raw) {
+            Ok(moved) => moved,
+            Err(Broken::From(_)) => self.down.finish(),
+            Err(Broken::To(e)) => return Err(e),
+        };
+        Ok(up | down)
+    }
 }
 
 /// The side that failed a direction.
@@ -76,44 +108,26 @@ enum Broken {
 }
 
 struct Direction {
-    bytes: Vec<u8>,
-    sent: usize,
-    length: usize,
+    outbox: Outbox,
+    /// Bytes may wait inside the writing side's TLS.
+    unflushed: bool,
     /// The side that is read has nothing more to say.
     finished: bool,
     /// And the other side has been told.
     ended: bool,
-    /// Bytes may wait inside the writing side's TLS.
-    unflushed: bool,
-    /// Bytes handed on so far.
+    /// Bytes taken so far.
     passed: u64,
 }
 
 impl Direction {
-    fn new(bytes: Vec<u8>) -> Direction {
-        let length = bytes.len();
-        Direction {
-            bytes,
-            sent: 0,
-            length,
-            finished: false,
-            ended: false,
-            unflushed: false,
-            passed: 0,
-        }
+    fn new(arrived: Vec<u8>) -> Direction {
+        let passed = arrived.len() as u64;
+        let outbox = Outbox::of(arrived);
+        Direction { outbox, unflushed: false, finished: false, ended: false, passed }
     }
 
-    fn is_empty(&self) -> bool {
-        self.sent == self.length
-    }
-
-    fn reads(&self) -> PollFlags {
-        if self.is_empty() && !self.finished { PollFlags::IN } else { PollFlags::empty() }
-    }
-
-    fn writes(&self) -> PollFlags {
-        let waiting = !self.is_empty() || self.unflushed || (self.finished && !self.ended);
-        if waiting { PollFlags::OUT } else { PollFlags::empty() }
+    fn waits_to_write(&self) -> bool {
+        !self.outbox.is_empty() || self.unflushed || (self.finished && !self.ended)
     }
 
     /// Nothing more comes from the side that is read.
@@ -124,58 +138,55 @@ impl Direction {
 
     /// The side that is written takes no more, so what would go there is not read either.
     fn give_up(&mut self) -> bool {
-        self.sent = self.length;
+        self.outbox = Outbox::default();
         self.unflushed = false;
         self.ended = true;
         self.finish()
     }
 
     /// Moves what can be moved without waiting; true if anything did.
-    fn step(&mut self, from: &mut dyn Duplex, to: &mut dyn Duplex) -> Result<bool, Broken> {
+    fn step(
+        &mut self,
+        from: &mut dyn Duplex,
+        to: &mut dyn Duplex,
+        raw: &mut [u8],
+    ) -> Result<bool, Broken> {
         let mut moved = false;
-        if self.is_empty() && !self.finished {
-            self.bytes.resize(limits::TUNNEL_BYTES, 0);
-            match from.try_read(&mut self.bytes) {
+        if !self.outbox.is_empty() {
+            moved = self.outbox.send(to).map_err(Broken::To)?;
+            self.unflushed |= moved;
+        } else if !self.finished {
+            match from.try_read(raw) {
                 Ok(0) => moved = self.finish(),
                 Ok(n) => {
-                    (self.sent, self.length) = (0, n);
+                    self.outbox.pass(raw.get(..n).unwrap_or_default(), to).map_err(Broken::To)?;
+                    self.passed += n as u64;
+                    self.unflushed = true;
                     moved = true;
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
                 Err(e) => return Err(Broken::From(e)),
             }
         }
-        if !self.is_empty() {
-            match to.try_write(self.bytes.get(self.sent..self.length).unwrap_or_default()) {
-                Ok(0) => return Err(Broken::To(ErrorKind::WriteZero.into())),
-                Ok(n) => {
-                    self.sent += n;
-                    self.passed += n as u64;
-                    self.unflushed = true;
-                    moved = true;
-                }
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-                Err(e) => return Err(Broken::To(e)),
-            }
+        if !self.outbox.is_empty() {
+            return Ok(moved);
         }
-        if self.unflushed && self.is_empty() {
+        self.outbox = Outbox::default(); // a tunnel lives long, and most of them are silent
+        if self.unflushed {
             match to.try_flush() {
                 Ok(()) => self.unflushed = false,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(moved),
                 Err(e) => return Err(Broken::To(e)),
             }
         }
         // Half-close is information: one side may be done talking and still listen.
-        if self.finished && !self.ended && self.is_empty() && !self.unflushed {
+        if self.finished && !self.ended {
             match to.finish_writing() {
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-                Err(e) if e.kind() == ErrorKind::NotConnected => self.ended = true,
-                Err(e) => return Err(Broken::To(e)),
-                Ok(()) => {
-                    self.ended = true;
-                    moved = true;
-                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(moved),
+                Err(e) if e.kind() != ErrorKind::NotConnected => return Err(Broken::To(e)),
+                _ => self.ended = true,
             }
+            moved = true;
         }
         Ok(moved)
     }

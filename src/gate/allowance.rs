@@ -1,0 +1,70 @@
+//! Who goes first where there is much to do: an exchange that has moved little lately goes before one
+//! that moves all it can, so that a small request never waits behind somebody's gigabyte.
+
+use std::time::Instant;
+
+/// Bytes an exchange moves before it is a big one, and what it may move in a second without ever being
+/// one. Live audio stays below: 48,000 samples of four bytes are 192,000.
+const BYTES: u64 = 256 << 10;
+
+/// What is left to one exchange.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowance {
+    left: u64,
+    at: Instant,
+}
+
+impl Allowance {
+    pub(super) fn new(now: Instant) -> Allowance {
+        Allowance { left: BYTES, at: now }
+    }
+
+    /// So many bytes have been moved.
+    pub(super) fn spend(&mut self, bytes: u64, now: Instant) {
+        self.left = self.left(now).saturating_sub(bytes);
+        self.at = now;
+    }
+
+    /// It has moved more than it may before others.
+    pub(super) fn is_spent(&self, now: Instant) -> bool {
+        self.left(now) == 0
+    }
+
+    fn left(&self, now: Instant) -> u64 {
+        let milliseconds = now.saturating_duration_since(self.at).as_millis();
+        let regained = BYTES.saturating_mul(u64::try_from(milliseconds).unwrap_or(BYTES)) / 1_000;
+        BYTES.min(self.left.saturating_add(regained))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Allowance, BYTES};
+
+    #[test]
+    fn what_is_spent_comes_back_within_a_second() {
+        let start = Instant::now();
+        let mut allowance = Allowance::new(start);
+        allowance.spend(BYTES - 1, start);
+        assert!(!allowance.is_spent(start), "small");
+        allowance.spend(BYTES, start);
+        assert!(allowance.is_spent(start), "big");
+        let soon = start + Duration::from_millis(100);
+        assert!(!allowance.is_spent(soon), "has waited");
+        allowance.spend(BYTES / 5, soon);
+        assert!(allowance.is_spent(soon), "goes on as before");
+    }
+
+    #[test]
+    fn live_audio_is_never_big() {
+        let start = Instant::now();
+        let mut allowance = Allowance::new(start);
+        for step in 0..600 {
+            let now = start + Duration::from_millis(100 * step);
+            allowance.spend(19_200, now);
+            assert!(!allowance.is_spent(now), "after {step} tenths of a second");
+        }
+    }
+}
