@@ -1,6 +1,7 @@
 //! Keys: Ed25519 to sign (device, issuer, root), X25519 to seal requests to the authority.
 
 use std::fmt;
+use std::thread;
 
 use aws_lc_rs::agreement::{PrivateKey, X25519};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
@@ -27,9 +28,24 @@ impl std::error::Error for Broken {}
 /// # Errors
 /// When the system has none.
 pub fn random<const N: usize>() -> Result<[u8; N], Broken> {
-    let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Broken)?;
-    Ok(bytes)
+    freshly(|| {
+        let mut bytes = [0; N];
+        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Broken)?;
+        Ok(bytes)
+    })
+}
+
+/// Does `work` on a thread of its own, whose random numbers begin with a seed that the kernel gives at
+/// that moment. aws-lc keeps a generator for each thread in memory; machines that were resumed from one
+/// snapshot of it would draw the same numbers for a while, and two questions sealed with the same keys
+/// would give each other away.
+pub(crate) fn freshly<T: Send>(
+    work: impl FnOnce() -> Result<T, Broken> + Send,
+) -> Result<T, Broken> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, work).map_err(|_| Broken)?;
+        thread.join().map_err(|_| Broken)?
+    })
 }
 
 /// base64url without padding (RFC 4648 section 5); every value has one spelling.

@@ -17,8 +17,8 @@ use super::PROTOCOL;
 use super::fields::Fields;
 use super::hex::{Digest, RequestId};
 use super::key::{
-    Broken, KeyId, PublicKey, RequestKey, RequestPublicKey, SigningKey, base64url, from_base64url,
-    random,
+    Broken, KeyId, PublicKey, RequestKey, RequestPublicKey, SigningKey, base64url, freshly,
+    from_base64url, random,
 };
 use super::message::{Answer, Request};
 use super::trust::Trust;
@@ -143,7 +143,8 @@ pub fn seal_to(
     let mut plain = json!({"b": text, "s": signature}).to_string().into_bytes();
     plain.resize(plain.len().next_multiple_of(BLOCK), b' ');
     let public = HpkePublicKey(key.public.to_vec());
-    let (enc, ct) = suite().seal(&info(&key.kid), b"", &plain, &public).map_err(|_| Broken)?;
+    let (enc, ct) =
+        freshly(|| suite().seal(&info(&key.kid), b"", &plain, &public).map_err(|_| Broken))?;
     let enc = enc.0.try_into().map_err(|_| Broken)?;
     let sealed = Sealed { kid: key.kid.clone(), enc, ct };
     let body = sealed.to_body();
