@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import itertools
+import os
 import selectors
 import socket
 import ssl
@@ -90,10 +91,12 @@ def slow_bodies(siege, count):
     return f"{count} uploads"
 
 
-def uploads(siege, count, megabytes=64):
-    """As fast as the appliance takes them."""
-    size, piece = megabytes << 20, bytes(256 << 10)
+def uploads(siege, count):
+    """As fast as the appliance takes them, and more than it can take in that time."""
+    size, piece = 4 << 30, 256 << 10
     head = f"POST /v2/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
+    nothing = os.memfd_create("nothing")
+    os.truncate(nothing, piece)
     with crowd(siege.appliance.port["speech"], count, head) as clients, selectors.DefaultSelector() as ready:
         for client in clients:
             client.setblocking(False)
@@ -102,7 +105,7 @@ def uploads(siege, count, megabytes=64):
         while time.monotonic() < end:
             for key, _ in ready.select(1):
                 with contextlib.suppress(OSError):
-                    sent += key.fileobj.send(piece)
+                    sent += os.sendfile(key.fd, nothing, 0, piece)
     return f"{count} uploads, {sent >> 20} MiB in {SECONDS} s"
 
 
@@ -119,6 +122,10 @@ def tunnels(siege, count, port="realtime_plain"):
                 got[status] = got.get(status, 0) + 1
         time.sleep(SECONDS)
     return ", ".join(f"{n} x {status or 'closed'}" for status, n in sorted(got.items()))
+
+
+def tunnels_beside_management(siege, count):
+    return tunnels(siege, count, "http")
 
 
 def guesses(siege, count, clients=100):
@@ -176,13 +183,13 @@ def dying_engine(siege, times):
     head = b"POST /v2/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + bytes(5000)
     for _ in range(times):
         with crowd(siege.appliance.port["speech"], 50, head) as clients:
-            siege.engine.__exit__()
+            siege.engine.tell("stop")
             got = {}
             for client in clients:
                 with contextlib.suppress(OSError):
                     status = client.recv(200)[9:12].decode()
                     got[status] = got.get(status, 0) + 1
-            siege.engine.__enter__()
+            siege.engine.tell("start")
         expect(set(got) <= {"502", ""}, f"an upload to a dead engine got {got}")
     time.sleep(2)
     return f"killed {times} times under 50 uploads"

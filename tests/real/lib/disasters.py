@@ -16,7 +16,7 @@ def possible(*command):
     return subprocess.run(command, capture_output=True).returncode == 0
 
 
-def disk_full(binary, report):
+def disk_full(binary):
     appliance = Appliance(binary)
     state = appliance.folder / "state"
     state.mkdir(mode=0o700)
@@ -61,7 +61,7 @@ class no_room:
         return isinstance(error, OSError)
 
 
-def listener_without_address(binary, report):
+def listener_without_address(binary):
     if not possible("ip", "link", "add", DUMMY, "type", "dummy"):
         return "not tried: a network interface of our own needs root and the dummy driver"
     try:

@@ -1,10 +1,12 @@
-"""An appliance under attack.
+"""An appliance under attack, which alone is to be measured: strangers and engines are machines of their own
+in truth, so here they get what the appliance and its honest clients leave of this one.
 
 In: who stands by (engine, honest clients), what the kernel says of it, that it is afterwards what it was
 before. Out: the attacks.
 """
 
 import json
+import multiprocessing
 import os
 import resource
 import subprocess
@@ -20,6 +22,8 @@ PASSWORD = "an honest password"
 # What may stay: pages the allocator keeps, spare workers (four a port), connections kept to services.
 MARGIN = {"rss_kb": 12 << 10, "descriptors": 80, "threads": 40}
 SETTLE_SECONDS = 120
+# The measurement at rest, and what comes before it, when everything happens for the first time.
+WARM_SECONDS, REST_SECONDS = 2, 10
 
 
 class Siege:
@@ -27,7 +31,7 @@ class Siege:
 
     def __init__(self, binary, limits=(), password=False):
         resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-        self.engine, self.password = Engine(), password
+        self.engine, self.password = Engine(idle=True), password
         services = {"speech": self.engine.port, "realtime": self.engine.port}
         self.appliance = Appliance(binary, services=services)
         self.appliance.settings["access_log"] = False
@@ -48,42 +52,50 @@ class Siege:
             self.appliance.set_password(PASSWORD)
         secret = f"#{PASSWORD}" if self.password else ""
         url = self.appliance.url
-        self.honest = subprocess.Popen(
-            [sys.executable, "-B", HERE / "honest.py",
-             f"management={url('https', '/v1/management/ping')}{secret}",
-             f"speech={url('speech', '/v2/jobs')}",
-             f"plain={url('http', '/v1/management/ping')}{secret}"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        time.sleep(3)  # not a condition: the length of the measurement at rest
+        self.honest = {
+            "management": HonestClient(url("https", "/v1/management/ping") + secret),
+            "speech": HonestClient(url("speech", "/v2/jobs")),
+            "plain": HonestClient(url("http", "/v1/management/ping") + secret),
+            # Past the appliance: what the machine and the stand-in alone make of it.
+            "direct": HonestClient(f"http://127.0.0.1:{self.engine.port}/v2/jobs"),
+        }
+        time.sleep(WARM_SECONDS)
         self.measure()
-        time.sleep(3)
+        time.sleep(REST_SECONDS)
         self.rest, self.before = self.measure(), kernel(self.pid)
         return self
 
     def __exit__(self, *error):
-        self.honest.stdin.close()
-        self.honest.wait(10)
+        for client in self.honest.values():
+            client.ends()
         self.engine.__exit__()
         self.appliance.__exit__(*error)
 
     def measure(self):
-        self.honest.stdin.write("measure\n")
-        self.honest.stdin.flush()
-        return json.loads(self.honest.stdout.readline())
+        return {name: client.measure() for name, client in self.honest.items()}
 
-    def under(self, attack, *arguments, may_fail=()):
+    def told_at_rest(self):
+        return "at rest: " + "; ".join(
+            f"{name} {rest['count']}, p50 {rest['p50'] * 1000:.1f} ms, p99 {rest['p99'] * 1000:.1f} ms"
+            for name, rest in self.rest.items()
+        )
+
+    def under(self, attack, count, may_fail=()):
         """Attacks, and tells what honest clients saw of it; each of them must have been answered."""
         self.measure()
-        told = attack(self, *arguments)
+        told = aside(attack, self, count)
         seen, most = self.measure(), kernel(self.pid)
         figures = []
         for name, now in seen.items():
-            ratio = now["p99"] / max(self.rest[name]["p99"], 1e-4)
-            figures.append(f"{name} {now['count']} answered, p99 {now['p99'] * 1000:.0f} ms, {ratio:.1f} x rest")
-            lost = name not in may_fail and now["faults"]
+            rest = self.rest[name]["p99"]
+            lost = name not in (*may_fail, "direct") and now["faults"]
             expect(not lost, f"{name}: {now['faults']} of {now['count']} honest requests failed: {now['first']}")
             expect(now["count"] > 0, f"{name}: not one honest request was answered")
+            faults = f", {now['faults']} failed" if now["faults"] else ""
+            figures.append(
+                f"{name} {now['count']}{faults}, p50 {now['p50'] * 1000:.1f} ms, "
+                f"p99 {now['p99'] * 1000:.1f} ms = {now['p99'] / rest:.1f} x rest"
+            )
         told = f"{told}; " if told else ""
         return f"{told}{'; '.join(figures)}; then {most['rss_kb'] >> 10} MiB, {most['descriptors']} descriptors"
 
@@ -91,21 +103,70 @@ class Siege:
         return settled(self.pid, self.before)
 
 
-class Engine:
-    """The stand-in's process; it may die and come back on the same port."""
+class HonestClient:
+    """Its process."""
 
-    def __init__(self):
-        self.port = free_port()
+    def __init__(self, url):
+        command = [sys.executable, "-B", HERE / "honest.py", url]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def measure(self):
+        """What it saw since it was asked last."""
+        print("measure", file=self.process.stdin, flush=True)
+        return json.loads(self.process.stdout.readline())
+
+    def ends(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+class Engine:
+    """The stand-in; it may die and come back on the same port. `idle`: it yields to everybody else."""
+
+    def __init__(self, idle=False):
+        self.port, self.idle = free_port(), idle
 
     def __enter__(self):
-        command = [sys.executable, "-B", HERE / "attack_engine.py", str(self.port)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        expect(self.process.stdout.readline() == "listening\n", "the engine did not start")
+        command = [sys.executable, "-B", HERE / "attack_engine.py", str(self.port), *["idle"] * self.idle]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.tell("start")
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
+        self.process.stdin.close()
+        self.process.wait(10)
+
+    def tell(self, word):
+        """`start` or `stop`, done when this returns."""
+        print(word, file=self.process.stdin, flush=True)
+        expect(self.process.stdout.readline() == "done\n", f"the engine did not {word}")
+
+
+def aside(attack, *arguments):
+    """Runs `attack` in a process that gets what the machine has left over; what it returned."""
+    ours, theirs = multiprocessing.Pipe()
+
+    def run():
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        try:
+            theirs.send((attack(*arguments), None))
+        except Exception as error:  # raised again by who waits
+            theirs.send((None, error))
+
+    # Forked, for it goes on with the siege as it stands.
+    attacker = multiprocessing.get_context("fork").Process(target=run, daemon=True)
+    attacker.start()
+    theirs.close()
+    try:
+        told, error = ours.recv()
+    except EOFError:
+        raise RuntimeError("the attacker died") from None
+    finally:
+        attacker.kill()
+        attacker.join()
+    if error:
+        raise error
+    return told
 
 
 def kernel(pid):
