@@ -1,15 +1,17 @@
-"""What a full disk and a broken network do. Both need root, and say so where it is missing.
+"""What a disk that is full or read-only does, and a network that loses an address. All of it needs root, and
+says so where that is missing.
 
-Out: a disk that turns read-only or fails to sync, which tests/license/disk.rs and tests/state make with strace.
+Out: a disk that fails in the middle of a change, which tests/license/disk.rs and tests/state make with strace.
 """
 
+import contextlib
 import json
+import ssl
 import subprocess
 
 from lib.appliance import Appliance, curl, free_port
+from lib.authority import Authority
 from lib.report import expect
-
-DUMMY, ADDRESS = f"appl{free_port() % 10_000}", "198.51.100.7"
 
 
 def possible(*command):
@@ -61,23 +63,136 @@ class no_room:
         return isinstance(error, OSError)
 
 
-def listener_without_address(binary):
-    if not possible("ip", "link", "add", DUMMY, "type", "dummy"):
-        return "not tried: a network interface of our own needs root and the dummy driver"
+def disk_read_only(binary):
+    with Appliance(binary, services={"speech": free_port()}) as appliance:
+        state = appliance.folder / "state"
+        if not possible("mount", "--bind", str(state), str(state)):
+            return "not tried: mounting a folder read-only needs root"
+        subprocess.run(["umount", str(state)], check=True)
+        owner = Owner(appliance)
+        was, files = owner.sees(), contents(state)
+        with read_only(state):
+            for what, arguments in owner.changes.items():
+                answer = owner.asks(*arguments)
+                expect(answer.status == 500, f"{what}: {answer}")
+                for words in ("Read-only file system", "mount the file system writable"):
+                    expect(words in answer.body, f"{what}: no word of {words!r}: {answer}")
+                expect(owner.sees() == was, f"{what} was refused and changed {was} to {owner.sees()}")
+            health = owner.asks(appliance.url("https", "/v2/management/health"))
+            expect("is mounted read-only" in health.body, f"the health says nothing of it: {health}")
+        expect(contents(state) == files, "a file was changed all the same")
+
+        appliance.stop()
+        with read_only(state):
+            command = [binary, "serve", "--config", str(appliance.folder / "config.json")]
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
+            told = ended.stderr.splitlines()[-1]
+            expect(ended.returncode == 1 and "Read-only file system" in told, f"a start: {ended}")
+            expect("listening" not in ended.stdout, f"it listened before it knew: {ended}")
+        expect(contents(state) == files, "a start changed a file")
+        appliance.start()
+        expect(owner.sees() == was, f"after a start {owner.sees()}, before {was}")
+
+        for what, arguments in owner.changes.items():
+            answer = owner.asks(*arguments)
+            expect(answer.status == 200, f"{what}, writable again: {answer}")
+        owner.password = owner.next_password
+        now = owner.sees()
+        same = [what for what in was if now[what] == was[what]]
+        expect(not same, f"writable again, and not in force: {same}")
+    return f"{len(owner.changes)} changes: 500 with the reason, the old one in force, then 200; a start is refused"
+
+
+class Owner:
+    """An administrator with a license, a password and a certificate, who would like to have others."""
+
+    password, next_password = "old password", "new password"
+
+    def __init__(self, appliance):
+        self.appliance = appliance
+        authority = Authority(appliance.folder / "authority")
+        old, new = authority.certify("old.example"), authority.certify("new.example")
+        appliance.upload_certificate(old)
+        appliance.set_password(self.password)
+        license, https = "/v1/management/license", lambda path: appliance.url("https", path)
+        self.changes = {
+            "a certificate": (
+                "-F", f"keyfile=@{new.key}", "-F", f"certfile=@{new.cert}", https("/v1/security/sslcertificate"),
+            ),
+            "HTTP off": ("-d", '{"enable_insecure_ports": false}', https("/v1/security/insecureports")),
+            "a proxy": (
+                "-d", '{"http_configuration": {"ip": "192.0.2.1", "port": "3128"}}', https(f"{license}/network"),
+            ),
+            "seconds for an engine": (
+                "--unix-socket", str(appliance.folder / "run/usage.sock"),
+                "-d", '{"session": "s", "seconds": 30}', "http://x/usage/reserve",
+            ),
+            "the license back": ("-X", "DELETE", https(f"{license}/offlineactivation")),
+            "a password": ("-d", json.dumps({"password": self.next_password}), https("/v1/security/adminpassword")),
+        }  # fmt: skip
+
+    def asks(self, *arguments):
+        return curl("--insecure", "-u", f"admin:{self.password}", *arguments)
+
+    def sees(self):
+        """What is in force."""
+        port, url = self.appliance.port["https"], self.appliance.url
+        read = self.asks(url("https", "/v1/management/license"))
+        license = json.loads(read.body)
+        return {
+            "password": (self.password, read.status),
+            "certificate": ssl.get_server_certificate(("127.0.0.1", port)),
+            "plain HTTP": curl(url("management", "/v1/management/ping")).status,
+            "license": (license["licensed"], license["transcription_secs_allowed"]),
+            "proxy": self.asks(url("https", "/v1/management/license/network")).body,
+        }
+
+
+@contextlib.contextmanager
+def read_only(folder):
+    """The folder mounted over itself: the daemon's lock would keep the mount below from being read-only."""
+    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
     try:
-        subprocess.run(["ip", "addr", "add", f"{ADDRESS}/32", "dev", DUMMY], check=True)
-        subprocess.run(["ip", "link", "set", DUMMY, "up"], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def listener_without_address(binary):
+    address = spare_address()
+    if address is None:
+        return "not tried: an address of our own on the loopback interface needs root and ip(8)"
+    try:
         appliance = Appliance(binary)
         port = free_port()
-        appliance.settings["listen"].append({"address": f"{ADDRESS}:{port}", "serves": "management"})
+        appliance.settings["listen"].append({"address": f"{address}:{port}", "serves": "management"})
         with appliance:
-            there, here = f"http://{ADDRESS}:{port}/v1/management/ping", appliance.url("http", "/v1/management/ping")
+            there, here = f"http://{address}:{port}/v1/management/ping", appliance.url("http", "/v1/management/ping")
             expect(curl(there).status == 200, "not reached at first")
-            subprocess.run(["ip", "addr", "del", f"{ADDRESS}/32", "dev", DUMMY], check=True)
+            subprocess.run(["ip", "addr", "del", f"{address}/32", "dev", "lo"], check=True)
             expect(curl(there, seconds=2).status == 0, "reached without an address")
             expect(curl(here).status == 200, "another listener is gone with it")
-            subprocess.run(["ip", "addr", "add", f"{ADDRESS}/32", "dev", DUMMY], check=True)
+            subprocess.run(["ip", "addr", "add", f"{address}/32", "dev", "lo"], check=True)
             expect(curl(there).status == 200, "not reached after its address came back")
     finally:
-        subprocess.run(["ip", "link", "del", DUMMY], capture_output=True)
+        subprocess.run(["ip", "addr", "del", f"{address}/32", "dev", "lo"], capture_output=True)
+        subprocess.run(["ip", "route", "del", "unreachable", f"{address}/32"], capture_output=True)
     return "others go on, and it serves again when the address is back"
+
+
+def spare_address():
+    """An address that nobody had, of those for documentation, now on `lo`; None if that can't be."""
+    for last in range(1, 255):
+        address = f"198.51.100.{last}"
+        # So that nothing leaves the machine while the address is away.
+        if not possible("ip", "route", "add", "unreachable", f"{address}/32"):
+            continue
+        if possible("ip", "addr", "add", f"{address}/32", "dev", "lo"):
+            return address
+        subprocess.run(["ip", "route", "del", "unreachable", f"{address}/32"], capture_output=True)
+    return None
