@@ -91,6 +91,14 @@ impl Clock {
         self.clone().look(reading)
     }
 
+    /// The same without what the machine believed by itself: no earlier than what was signed, else what
+    /// it says now. For whatever may correct a belief, which that belief must not refuse.
+    pub fn unless_believed(&self, reading: &Reading) -> i64 {
+        let mut clock = self.clone();
+        clock.look(reading);
+        reading.wall.max(clock.hard_floor)
+    }
+
     /// For `license.json`.
     pub fn to_json(&self) -> Value {
         let last = self
@@ -186,6 +194,8 @@ mod tests {
         assert_eq!(clock.look(&rebooted(far + 120, 90)), far + 120);
         // Back to today: what the machine believed still stands until somebody signs otherwise.
         assert!(clock.look(&rebooted(NOON + 300, 150)) >= far);
+        assert_eq!(clock.unless_believed(&rebooted(NOON + 300, 150)), NOON + 300);
+        assert_eq!(clock.unless_believed(&rebooted(NOON - DAY, 150)), NOON + 240);
         clock.hear(NOON + 310, &rebooted(NOON + 310, 160));
         assert_eq!(clock.look(&rebooted(NOON + 320, 170)), NOON + 320);
     }

@@ -24,7 +24,7 @@ const AWAITED: i64 = 30 * 86_400;
 impl Worker {
     /// The request whose answer is awaited, unless it is too old to come.
     pub(super) fn awaited(&self, reading: &Reading) -> Option<&Awaited> {
-        let now = self.state.clock.at(reading);
+        let now = self.state.clock.unless_believed(reading);
         self.state
             .awaited
             .as_ref()
@@ -128,9 +128,10 @@ impl Worker {
     }
 
     /// What the certificate states, if the authority signed it. It may be the first sign of the time a
-    /// machine without a clock gets: its own date counts as now where ours is behind.
+    /// machine without a clock gets: its own date counts as now where ours is behind, and a year that the
+    /// machine believed in once does not keep out what ends that belief.
     fn genuine(&mut self, token: &str) -> Result<Lease, Fault> {
-        let now = self.now();
+        let now = self.state.clock.unless_believed(&Reading::now());
         let trust = self.trust.as_mut().map_err(|why| no_trust(why))?;
         let known = trust.bundle_token().to_owned();
         let refused = |refusal: super::super::trust::Refusal| {
