@@ -57,15 +57,15 @@ class Guest:
         self.port = {name: free_port() for name in PORTS}
         self.process = None
 
-    def boot(self):
-        """Switches it on and waits for the first menu."""
+    def boot(self, *flags):
+        """Switches it on, with these flags of QEMU's beside the usual ones, and waits for the first menu."""
         network = ",".join(
             ["restrict=on"] + [f"hostfwd=tcp:127.0.0.1:{self.port[name]}-:{PORTS[name]}" for name in PORTS]
         )
         self.switched_on = time.monotonic()
         self.process = subprocess.Popen(
             [SCRIPTS / "machine", self.image, self.disk, self.uuid, network]
-            + ["-no-reboot", "-monitor", "none", "-serial", "stdio"],
+            + ["-no-reboot", "-monitor", "none", "-serial", "stdio", *flags],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
