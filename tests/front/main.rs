@@ -15,4 +15,5 @@ mod local_door;
 mod manual_v1;
 mod manual_v2;
 mod signals;
+mod tickets;
 mod tls;
