@@ -1,23 +1,23 @@
 //! The only room that knows tiny_http: sockets on one side, values on the other.
 //!
 //! What its 0.12 source leaves to us, and what stands here against it: one failed `accept` ends its
-//! accept thread for good (a watcher makes socket and server anew); it sets no timeouts (long bodies
-//! get a thread of their own, so that a slow sender never holds one of the eight); its pool may leave
-//! a connection in a queue while all its threads are held by slow ones (see [`Worker::take`]). What
-//! concerns one request is in `exchange`.
+//! accept thread for good (a watcher makes socket and server anew); it sets no timeouts, and its pool
+//! may leave a connection in a queue while all its threads are held by slow ones (see `crew`, which
+//! has who waits for requests and answers them). What concerns one request is in `exchange`.
 
+mod crew;
 mod exchange;
 
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use exchange::Carried;
+use crew::{AllSeats, Crew};
 use rustix::fs::Mode;
 use tiny_http::Server;
 
@@ -27,15 +27,7 @@ use super::{Context, socket, table, usage};
 use crate::license;
 use crate::log::Log;
 
-/// Requests answered at the same time, but for those with long bodies.
-const HANDLERS: usize = 8;
-
-/// Requests with long bodies that get a thread each; more are read by the handlers themselves.
-/// tiny_http has a thread for each of these connections anyway, and the gate bounds their number and
-/// ends slow senders.
-const LONG_BODIES: usize = 256;
-
-/// Stack of a handler in bytes; the deepest work is reading a certificate.
+/// Stack of a thread in bytes; the deepest work is reading a certificate.
 const STACK: usize = 512 * 1024;
 
 /// How often the watcher looks whether the socket is still there and accepts.
@@ -47,11 +39,12 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// How long a stop waits for requests that are being answered.
 const STOP: Duration = Duration::from_secs(5);
 
-type Handler = Arc<dyn Fn(&mut Request<'_>) -> Answer + Send + Sync>;
+/// `None` where the answer may take a while and the second argument, whether it may, is false.
+type Handler = Arc<dyn Fn(&mut Request<'_>, bool) -> Option<Answer> + Send + Sync>;
 
 enum Event {
     Stop,
-    /// A handler of that generation got this error.
+    /// A worker of that generation got this error.
     Broken(u64, io::Error),
 }
 
@@ -81,7 +74,8 @@ impl Drop for Handle {
 /// The error says why the socket can't be had, for example because another daemon answers on it.
 pub fn start(run_dir: &Path, context: Context) -> Result<Handle, String> {
     let log = context.log.clone();
-    let handler: Handler = Arc::new(move |request| table::answer(&context, request));
+    let handler: Handler =
+        Arc::new(move |request, may_wait| table::answer(&context, request, may_wait));
     let place = Place { path: run_dir.join("control.sock"), mode: socket::OWNER };
     serve(socket::listen(&place.path, place.mode)?, place, handler, log)
 }
@@ -89,7 +83,9 @@ pub fn start(run_dir: &Path, context: Context) -> Result<Handle, String> {
 /// Serves the counting of seconds on `run_dir/usage.sock`, a socket of mode 0660: who may open it may
 /// use seconds and do nothing else. Errors as [`start`].
 pub fn start_usage(run_dir: &Path, license: license::Handle, log: Log) -> Result<Handle, String> {
-    let handler: Handler = Arc::new(move |request| usage::answer(&license, request));
+    let handler: Handler = Arc::new(move |request, may_wait| {
+        may_wait.then(|| usage::answer(&license, request)) // the license worker may be writing
+    });
     let place = Place { path: run_dir.join("usage.sock"), mode: socket::OWNER_AND_GROUP };
     serve(socket::listen(&place.path, place.mode)?, place, handler, log)
 }
@@ -110,8 +106,8 @@ fn serve(
         .map_err(|fault| format!("can't serve {}: {fault}", place.path.display()))?;
     let (events, inbox) = mpsc::channel();
     let (alive, ended) = mpsc::channel();
-    let seats = Seats::default();
-    let watcher = Watcher { place, handler, log, seats, events: events.clone(), inbox };
+    let watcher =
+        Watcher { place, handler, log, seats: AllSeats::new(), events: events.clone(), inbox };
     thread::Builder::new()
         .name("management".to_owned())
         .stack_size(STACK)
@@ -127,7 +123,7 @@ struct Watcher {
     place: Place,
     handler: Handler,
     log: Log,
-    seats: Seats,
+    seats: AllSeats,
     events: Sender<Event>,
     inbox: Receiver<Event>,
 }
@@ -138,9 +134,7 @@ impl Watcher {
         let mut server = first;
         for generation in 0.. {
             let shared = Arc::new(server);
-            for _ in 0..HANDLERS {
-                self.hire(generation, &shared);
-            }
+            self.crew(generation, &shared).hire();
             let cause = self.trouble(generation);
             retire(shared);
             let Some(cause) = cause else { return };
@@ -155,8 +149,8 @@ impl Watcher {
         }
     }
 
-    fn hire(&self, generation: u64, server: &Arc<Server>) {
-        let worker = Worker {
+    fn crew(&self, generation: u64, server: &Arc<Server>) -> Arc<Crew> {
+        Arc::new(Crew {
             server: Arc::downgrade(server),
             generation,
             path: self.place.path.clone(),
@@ -164,14 +158,9 @@ impl Watcher {
             log: self.log.clone(),
             seats: self.seats.clone(),
             events: self.events.clone(),
-        };
-        let started = thread::Builder::new()
-            .name("management-api".to_owned())
-            .stack_size(STACK)
-            .spawn(move || worker.work());
-        if let Err(fault) = started {
-            self.log.error(format_args!("no thread for the management API: {fault}"));
-        }
+            turn: Mutex::default(),
+            spare: AtomicUsize::new(0),
+        })
     }
 
     /// Waits until the server has to end; None when that was asked for.
@@ -218,92 +207,16 @@ impl Watcher {
     }
 }
 
-/// Ends a server with its waiting handlers; its last owner, here, removes the socket.
+/// Ends a server with whoever waits for its requests; its last owner, here, removes the socket.
 fn retire(mut server: Arc<Server>) {
-    for _ in 0..HANDLERS {
-        server.unblock();
-    }
     let until = Instant::now() + STOP;
     while Instant::now() < until {
+        server.unblock();
         match Arc::try_unwrap(server) {
             Ok(last) => return drop(last),
             Err(shared) => server = shared,
         }
         thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// One of the handlers.
-struct Worker {
-    /// Owned while waiting alone: the end of a server removes the socket file, and when a handler has
-    /// been at work for long that may be the next server's.
-    server: Weak<Server>,
-    generation: u64,
-    path: PathBuf,
-    handler: Handler,
-    log: Log,
-    seats: Seats,
-    events: Sender<Event>,
-}
-
-impl Worker {
-    fn work(&self) {
-        while let Some(server) = self.server.upgrade() {
-            let received = server.recv();
-            drop(server);
-            match received {
-                Ok(request) => self.take(Carried(request)),
-                Err(fault) => {
-                    let _ = self.events.send(Event::Broken(self.generation, fault));
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Answers, on a thread of its own if that may wait for the sender.
-    fn take(&self, request: Carried) {
-        if !request.has_long_body() {
-            return request.answer(&self.handler, &self.log);
-        }
-        // tiny_http counts threads that are about to take a connection as free, so that in a burst
-        // one may be queued behind connections that stay. A connection that ends at once brings a
-        // thread that looks into the queue.
-        drop(socket::connect(&self.path));
-        let Some(seat) = self.seats.take() else { return request.answer(&self.handler, &self.log) };
-        let (handler, log) = (Arc::clone(&self.handler), self.log.clone());
-        let started = thread::Builder::new()
-            .name("management-body".to_owned())
-            .stack_size(STACK)
-            .spawn(move || {
-                request.answer(&handler, &log);
-                drop(seat);
-            });
-        if let Err(fault) = started {
-            self.log.error(format_args!("no thread to read a request body: {fault}"));
-        }
-    }
-}
-
-/// How many threads read long bodies of one server, whichever of its sockets they came by: who is slow
-/// on one server takes nothing from the other.
-#[derive(Clone, Default)]
-struct Seats(Arc<AtomicUsize>);
-
-/// The right to read a long body on a thread of its own; dropping it gives it back.
-struct Seat(Seats);
-
-impl Seats {
-    fn take(&self) -> Option<Seat> {
-        let next = |taken| (taken < LONG_BODIES).then_some(taken + 1);
-        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        taken.ok().map(|_| Seat(self.clone()))
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -11,8 +11,12 @@ use super::super::answer::Answer;
 use super::super::client;
 use super::super::request::Request;
 use super::super::socket;
-use super::{Handle, LONG_BODIES, Place, Seat, Seats, serve};
+use super::crew::{LONG_WAYS, Seat, Seats};
+use super::{Handle, Place, serve};
 use crate::log::Log;
+
+/// More than a socket holds.
+const LONG: usize = 4 << 20;
 
 /// A server of its own in a folder of its own.
 struct World {
@@ -61,15 +65,22 @@ impl Drop for World {
     }
 }
 
-fn handler(request: &mut Request<'_>) -> Answer {
-    match request.path.as_str() {
+fn handler(request: &mut Request<'_>, may_wait: bool) -> Option<Answer> {
+    Some(match request.path.as_str() {
+        "/slow" if !may_wait => return None,
+        "/slow" => {
+            // Until the file is there that the query names.
+            within(10, || fs::exists(&request.query).unwrap());
+            Answer::success("late")
+        }
+        "/long" => Answer { body: vec![b'x'; LONG], ..Answer::success("") },
         "/panic" => panic!("a handler failed, as this test wants"),
         "/unread" => Answer::failure(403, "unread"),
         _ => match request.read_body() {
             Ok(body) => Answer::success(&format!("{} {}", request.method.word(), body.len())),
             Err(fault) => fault.into(),
         },
-    }
+    })
 }
 
 #[track_caller]
@@ -173,10 +184,52 @@ fn slow_senders_hold_nobody_up() {
 }
 
 #[test]
+fn slow_answers_hold_nobody_up() {
+    let world = World::new("late");
+    let (file, path) = (world.folder.join("now"), world.path.clone());
+    let target = format!("/slow?{}", file.display());
+    let slow: Vec<_> = (0..5)
+        .map(|_| {
+            let (path, target) = (path.clone(), target.clone());
+            std::thread::spawn(move || client::ask(&path, "GET", &target).unwrap().status)
+        })
+        .collect();
+    for _ in 0..20 {
+        assert!(world.answers());
+    }
+    fs::write(file, "").unwrap();
+    for one in slow {
+        assert_eq!(one.join().unwrap(), 200);
+    }
+    assert!(world.answers());
+}
+
+#[test]
+fn slow_readers_hold_nobody_up() {
+    let world = World::new("readers");
+    let request = b"GET /long HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let slow: Vec<UnixStream> = (0..20)
+        .map(|_| {
+            let mut stream = UnixStream::connect(&world.path).unwrap();
+            stream.write_all(request).unwrap();
+            // The answer has begun, and most of it waits for us.
+            stream.read_exact(&mut [0; 100]).unwrap();
+            stream
+        })
+        .collect();
+    assert!(world.answers());
+    for mut stream in slow {
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).unwrap();
+        assert!(rest.len() > LONG && rest.ends_with(&[b'x'; 4096]));
+    }
+}
+
+#[test]
 fn the_seats_of_one_server_are_not_the_others() {
-    let (one, other) = (Seats::default(), Seats::default());
-    let mut taken: Vec<Seat> = (0..LONG_BODIES).map_while(|_| one.take()).collect();
-    assert_eq!(taken.len(), LONG_BODIES);
+    let (one, other) = (Seats::of(LONG_WAYS), Seats::of(LONG_WAYS));
+    let mut taken: Vec<Seat> = (0..LONG_WAYS).map_while(|_| one.take()).collect();
+    assert_eq!(taken.len(), LONG_WAYS);
     assert!(one.clone().take().is_none() && other.take().is_some());
     taken.pop();
     assert!(one.take().is_some(), "a seat is given back");

@@ -62,12 +62,13 @@ impl World {
         let mut request = fake::request(method, target, &mut body);
         request.content_type = content_type.map(str::to_owned);
         request.forwarded_proto = proto.map(str::to_owned);
-        let answer = super::answer(&self.context, &mut request);
+        let answer = super::answer(&self.context, &mut request, true).unwrap();
         (answer.status, String::from_utf8(answer.body).unwrap())
     }
 
     fn whole(&self, method: &str, target: &str) -> Answer {
-        super::answer(&self.context, &mut fake::request(method, target, &mut b"".as_slice()))
+        let mut body = b"".as_slice();
+        super::answer(&self.context, &mut fake::request(method, target, &mut body), true).unwrap()
     }
 
     fn value(&self, target: &str) -> Value {
@@ -324,4 +325,20 @@ fn monitoring_answers_as_glances_does() {
     assert_eq!((answer.status, answer.content_type), (405, "text/html; charset=UTF-8"));
     assert_eq!(answer.headers, [("Allow", "GET".to_owned())]);
     assert_eq!(world.whole("GET", "/monitor/api/3/no%3Csuch").status, 400);
+}
+
+#[test]
+fn what_may_take_a_while_is_left_alone_where_nobody_may_wait() {
+    let world = World::new("{}");
+    let at_once = |method, target| {
+        let mut body = b"".as_slice();
+        super::answer(&world.context, &mut fake::request(method, target, &mut body), false)
+    };
+    for target in ["/v1/management/services", "/v1/management/license", "/monitor/api/3/mem"] {
+        assert!(at_once("GET", target).is_none(), "{target}");
+    }
+    assert!(at_once("DELETE", "/v1/security/reset").is_none());
+    assert_eq!(at_once("HEAD", "/v1/management/ping").unwrap().status, 200);
+    assert_eq!(at_once("PUT", "/v1/management/ping").unwrap().status, 405);
+    assert_eq!(at_once("GET", "/nowhere").unwrap().status, 404);
 }
