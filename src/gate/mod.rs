@@ -325,7 +325,7 @@ impl Gate {
 
     /// There is no thread left that could wait for what `connection` asks.
     fn turn_away(&self, connection: &mut Connection) {
-        let busy = "every worker is busy, try again soon";
+        let busy = "too many others wait, try again soon";
         match std::mem::replace(&mut connection.phase, Phase::Head) {
             Phase::Asked(head) => self.reply(connection, &head, &Reply::busy(busy), true),
             Phase::Admitted(exchange) => {

@@ -132,7 +132,7 @@ fn connect_tcp(address: SocketAddr, patience: Duration) -> io::Result<Option<Tcp
     }
 }
 
-/// Without blocking: a Unix socket whose queue is full would hold the worker for as long as it likes.
+/// Without blocking: a Unix socket whose queue is full would hold its caller for as long as it likes.
 /// `None`, or an error after a real wait, if `patience` did not last.
 fn connect_unix(path: &Path, patience: Duration) -> io::Result<Option<UnixStream>> {
     let deadline = Instant::now() + patience;
