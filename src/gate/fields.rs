@@ -98,6 +98,11 @@ impl Fields {
         self.lines.push(Line { name: start, value: start + name.len(), end: self.text.len() });
     }
 
+    /// Takes off all but the fields of these names, in lower case.
+    pub(crate) fn keep_only(&mut self, names: &[&str]) {
+        self.retain(|field| names.iter().any(|name| field.eq_ignore_ascii_case(name.as_bytes())));
+    }
+
     /// Takes off what only the first proxy may say. CGI and its heirs take `_` for `-`, so a name is
     /// looked at as they see it; so are names that frame a message and would be spelt wrongly here.
     pub(crate) fn remove_claims(&mut self) {

@@ -124,7 +124,12 @@ impl Exchange {
     /// The request as the service gets it: rebuilt from what was judged, never copied as bytes.
     pub(super) fn request_head(&self) -> Vec<u8> {
         let mut fields = self.head.fields.clone();
+        let said = fields.first("content-length").is_some();
         fields.remove_hop_by_hop();
+        if self.route.area.is_own() {
+            // Nothing else is asked for, and reading it costs; cookies are nobody's business.
+            fields.keep_only(&["content-type", "expect"]);
+        }
         if self.admitted.by_password {
             fields.remove("authorization");
         }
@@ -133,11 +138,11 @@ impl Exchange {
         fields.push("X-Forwarded-For", self.peer.to_string());
         fields.push("X-Forwarded-Proto", if self.tls { "https" } else { "http" });
         match &self.target.authority {
+            _ if self.route.area.is_own() => {}
             Some(authority) => fields.push("X-Forwarded-Host", authority.as_str()),
             None => fields.push("Host", "appliance"), // HTTP/1.0 without Host; HTTP/1.1 needs one
         }
         // Framing is said anew, as it was understood.
-        let said = fields.first("content-length").is_some();
         fields.remove("content-length");
         match self.length {
             Length::Exact(length) if said => fields.push("Content-Length", length.to_string()),

@@ -142,8 +142,8 @@ fn is_hang_up(kind: ErrorKind) -> bool {
     matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
-/// The whole answer in one piece. tiny_http's own writing allocates each field twice and gives it to
-/// the connection in five parts, which took a third of the time of a small answer.
+/// The whole answer in one piece: tiny_http's own writing allocates each field anew and gives it to the
+/// connection in five parts, 10,000 instructions more for a small answer.
 fn whole(answer: &Answer, head_only: bool) -> Vec<u8> {
     let now = utc::http_date(utc::unix_seconds(SystemTime::now()));
     let (status, length) = (answer.status.to_string(), answer.body.len().to_string());
