@@ -10,30 +10,31 @@ const BYTES: u64 = 256 << 10;
 /// What is left to one exchange.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Allowance {
-    left: u64,
+    left: i64,
     at: Instant,
 }
 
 impl Allowance {
     pub(super) fn new(now: Instant) -> Allowance {
-        Allowance { left: BYTES, at: now }
+        Allowance { left: BYTES.cast_signed(), at: now }
     }
 
     /// So many bytes have been moved.
     pub(super) fn spend(&mut self, bytes: u64, now: Instant) {
-        self.left = self.left(now).saturating_sub(bytes);
+        // A debt, so that who moves all it can is not a small one again a millisecond later.
+        self.left = self.left(now).saturating_sub_unsigned(bytes).max(-BYTES.cast_signed());
         self.at = now;
     }
 
     /// It has moved more than it may before others.
     pub(super) fn is_spent(&self, now: Instant) -> bool {
-        self.left(now) == 0
+        self.left(now) <= 0
     }
 
-    fn left(&self, now: Instant) -> u64 {
+    fn left(&self, now: Instant) -> i64 {
         let milliseconds = now.saturating_duration_since(self.at).as_millis();
         let regained = BYTES.saturating_mul(u64::try_from(milliseconds).unwrap_or(BYTES)) / 1_000;
-        BYTES.min(self.left.saturating_add(regained))
+        BYTES.cast_signed().min(self.left.saturating_add_unsigned(regained))
     }
 }
 
@@ -44,14 +45,14 @@ mod tests {
     use super::{Allowance, BYTES};
 
     #[test]
-    fn what_is_spent_comes_back_within_a_second() {
+    fn what_is_spent_comes_back_within_two_seconds() {
         let start = Instant::now();
         let mut allowance = Allowance::new(start);
         allowance.spend(BYTES - 1, start);
         assert!(!allowance.is_spent(start), "small");
         allowance.spend(BYTES, start);
         assert!(allowance.is_spent(start), "big");
-        let soon = start + Duration::from_millis(100);
+        let soon = start + Duration::from_millis(1_100);
         assert!(!allowance.is_spent(soon), "has waited");
         allowance.spend(BYTES / 5, soon);
         assert!(allowance.is_spent(soon), "goes on as before");
