@@ -21,8 +21,6 @@ HERE = Path(__file__).parent
 PASSWORD = "an honest password"
 # What may stay: pages the allocator keeps, spare workers (four a port), connections kept to services.
 MARGIN = {"rss_kb": 12 << 10, "descriptors": 80, "threads": 40}
-# A heap that held a crowd is in pieces: about so much for each of it stays, once, for the next crowd.
-FEW, CROWD_KB = 1_000, 4
 SETTLE_SECONDS = 120
 # The measurement at rest, and what comes before it, when everything happens for the first time.
 WARM_SECONDS, REST_SECONDS = 2, 10
@@ -101,9 +99,8 @@ class Siege:
         told = f"{told}; " if told else ""
         return f"{told}{'; '.join(figures)}; then {most['rss_kb'] >> 10} MiB, {most['descriptors']} descriptors"
 
-    def settles(self, crowd):
-        """After attacks of so many connections at most."""
-        return settled(self.pid, self.before, max(0, crowd - FEW) * CROWD_KB)
+    def settles(self):
+        return settled(self.pid, self.before)
 
 
 class HonestClient:
@@ -183,14 +180,12 @@ def kernel(pid):
     }
 
 
-def settled(pid, before, more_kb=0):
-    """Waits until memory, descriptors and threads are where they were, but for MARGIN and that much memory."""
-    most = {name: count + MARGIN[name] for name, count in before.items()}
-    most["rss_kb"] += more_kb
+def settled(pid, before):
+    """Waits until memory, descriptors and threads are where they were, but for MARGIN."""
     limit = time.monotonic() + SETTLE_SECONDS
     while True:
         now = kernel(pid)
-        if all(now[what] <= most[what] for what in now):
+        if all(now[what] <= before[what] + MARGIN[what] for what in now):
             return ", ".join(f"{what} {before[what]} -> {now[what]}" for what in now)
         expect(time.monotonic() < limit, f"after {SETTLE_SECONDS} s still {now}, before {before}")
         time.sleep(0.2)
