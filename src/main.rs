@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+// musl's allocator stays, though others answer a request in a tenth less time: it gives memory back after a crowd.
 fn main() -> ExitCode {
     applianced::cli::run(std::env::args_os().skip(1).collect())
 }

@@ -9,6 +9,10 @@ use super::head::{AnswerHead, HeadBuffer, RequestHead};
 use super::outbox::Outbox;
 use super::stream::Duplex as _;
 
+/// Bytes of a status line, as a rule, and of a body that mostly follows its head at once.
+const STATUS_LINE: usize = 64;
+const SMALL_BODY: usize = 1 << 10;
+
 /// Taken from the service's framing and put into the client's.
 pub(super) struct Download {
     outbox: Outbox,
@@ -238,6 +242,7 @@ impl Download {
 
     fn write_head(&mut self, head: &AnswerHead) {
         let out = self.outbox.end();
+        out.reserve(STATUS_LINE + head.fields.size() + SMALL_BODY);
         // Into memory, which takes all.
         let _ = write!(out, "HTTP/1.1 {} {}\r\n", head.status, head.reason);
         head.fields.write_to(out);

@@ -1,23 +1,31 @@
 //! Header fields as they came: order and spelling kept, names compared without regard to case.
 
 use std::fmt;
+use std::io::Write as _;
 
 /// All field lines of one head, in one piece of memory. A value has no surrounding white space and no
 /// control character but tab.
 #[derive(Clone, Default)]
 pub(crate) struct Fields {
-    /// Names and values one after the other; those of removed lines stay.
+    /// `Name: value` and a line break, one after the other; removed lines stay.
     text: Vec<u8>,
     lines: Vec<Line>,
 }
 
-/// Where a line's name begins in the text, where its value does, and where that ends.
+/// Where a line begins in the text, where its name ends, and where its value does.
 #[derive(Clone, Copy)]
 struct Line {
-    name: usize,
-    value: usize,
+    start: usize,
+    name_end: usize,
     end: usize,
 }
+
+const COLON: &[u8] = b": ";
+const BREAK: &[u8] = b"\r\n";
+
+/// Lines that a head gets on its way, and the bytes they take: so much room spares another allocation.
+const MORE_LINES: usize = 6;
+const MORE_BYTES: usize = 192;
 
 /// Fields that belong to one connection and never cross a proxy (RFC 9110 section 7.6.1), beside those
 /// that `Connection` names. `Trailer` may cross, `Transfer-Encoding` is set anew by the side that sends.
@@ -38,7 +46,7 @@ const END_TO_END: [&str; 4] = ["content-length", "host", "authorization", "expec
 impl Fields {
     /// Takes what httparse found; its values have no surrounding white space.
     pub(crate) fn from_parsed(parsed: &[httparse::Header<'_>]) -> Fields {
-        let bytes = parsed.iter().map(|header| header.name.len() + header.value.len()).sum();
+        let bytes = parsed.iter().map(|header| header.name.len() + header.value.len() + 4).sum();
         let mut fields =
             Fields { text: Vec::with_capacity(bytes), lines: Vec::with_capacity(parsed.len()) };
         for header in parsed {
@@ -47,17 +55,33 @@ impl Fields {
         fields
     }
 
+    /// A copy that can take some lines more.
+    pub(crate) fn with_room(&self) -> Fields {
+        let mut copy = Fields {
+            text: Vec::with_capacity(self.text.len() + MORE_BYTES),
+            lines: Vec::with_capacity(self.lines.len() + MORE_LINES),
+        };
+        copy.text.extend_from_slice(&self.text);
+        copy.lines.extend_from_slice(&self.lines);
+        copy
+    }
+
+    /// Bytes that [`Fields::write_to`] takes at most.
+    pub(crate) fn size(&self) -> usize {
+        self.text.len() + BREAK.len()
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.lines.len()
     }
 
     fn name(&self, line: &Line) -> &[u8] {
-        self.text.get(line.name..line.value).unwrap_or_default()
+        self.text.get(line.start..line.name_end).unwrap_or_default()
     }
 
     fn value(&self, line: &Line) -> &[u8] {
-        self.text.get(line.value..line.end).unwrap_or_default()
+        self.text.get(line.name_end + COLON.len()..line.end).unwrap_or_default()
     }
 
     /// Every value of `name`, in order.
@@ -92,10 +116,29 @@ impl Fields {
 
     /// `name` and `value` are fit to be sent: no line break in them.
     pub(crate) fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        let (start, name_end) = self.begin(name);
+        self.text.extend_from_slice(value.as_ref());
+        self.end(start, name_end);
+    }
+
+    /// The same for a value that is written out.
+    pub(crate) fn push_shown(&mut self, name: &str, value: impl fmt::Display) {
+        let (start, name_end) = self.begin(name);
+        let _ = write!(self.text, "{value}"); // into memory, which takes all
+        self.end(start, name_end);
+    }
+
+    fn begin(&mut self, name: &str) -> (usize, usize) {
         let start = self.text.len();
         self.text.extend_from_slice(name.as_bytes());
-        self.text.extend_from_slice(value.as_ref());
-        self.lines.push(Line { name: start, value: start + name.len(), end: self.text.len() });
+        let name_end = self.text.len();
+        self.text.extend_from_slice(COLON);
+        (start, name_end)
+    }
+
+    fn end(&mut self, start: usize, name_end: usize) {
+        self.lines.push(Line { start, name_end, end: self.text.len() });
+        self.text.extend_from_slice(BREAK);
     }
 
     /// Takes off all but the fields of these names, in lower case.
@@ -132,19 +175,17 @@ impl Fields {
     /// Keeps the lines whose name `keeps` wants.
     fn retain(&mut self, keeps: impl Fn(&[u8]) -> bool) {
         let Fields { text, lines } = self;
-        lines.retain(|line| keeps(text.get(line.name..line.value).unwrap_or_default()));
+        lines.retain(|line| keeps(text.get(line.start..line.name_end).unwrap_or_default()));
     }
 
     /// Appends the lines and the empty line that ends a head.
     pub(crate) fn write_to(&self, head: &mut Vec<u8>) {
-        head.reserve(self.text.len() + 4 * self.lines.len() + 2);
+        head.reserve(self.size());
         for line in &self.lines {
-            head.extend_from_slice(self.name(line));
-            head.extend_from_slice(b": ");
-            head.extend_from_slice(self.value(line));
-            head.extend_from_slice(b"\r\n");
+            let whole = self.text.get(line.start..line.end + BREAK.len());
+            head.extend_from_slice(whole.unwrap_or_default());
         }
-        head.extend_from_slice(b"\r\n");
+        head.extend_from_slice(BREAK);
     }
 }
 

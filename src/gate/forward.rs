@@ -123,7 +123,7 @@ impl Exchange {
 
     /// The request as the service gets it: rebuilt from what was judged, never copied as bytes.
     pub(super) fn request_head(&self) -> Vec<u8> {
-        let mut fields = self.head.fields.clone();
+        let mut fields = self.head.fields.with_room();
         let said = fields.first("content-length").is_some();
         fields.remove_hop_by_hop();
         if self.route.area.is_own() {
@@ -135,7 +135,7 @@ impl Exchange {
         }
         // A client's own claims about where it comes from are worth nothing: this is the first hop.
         fields.remove_claims();
-        fields.push("X-Forwarded-For", self.peer.to_string());
+        fields.push_shown("X-Forwarded-For", self.peer);
         fields.push("X-Forwarded-Proto", if self.tls { "https" } else { "http" });
         match &self.target.authority {
             _ if self.route.area.is_own() => {}
@@ -145,7 +145,7 @@ impl Exchange {
         // Framing is said anew, as it was understood.
         fields.remove("content-length");
         match self.length {
-            Length::Exact(length) if said => fields.push("Content-Length", length.to_string()),
+            Length::Exact(length) if said => fields.push_shown("Content-Length", length),
             Length::Chunked => fields.push("Transfer-Encoding", "chunked"),
             _ => {}
         }

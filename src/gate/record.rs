@@ -33,7 +33,7 @@ impl Record {
             peer: peer.to_canonical(),
             tls,
             method: head.method.clone(),
-            path: "-".to_owned(),
+            path: String::new(),
             status: 0,
             received: 0,
             sent: 0,
@@ -49,7 +49,8 @@ impl fmt::Display for Record {
         let Record { peer, method, path, status, received, sent, .. } = self;
         let tls = if self.tls { "yes" } else { "no" };
         let ms = self.since.elapsed().as_millis();
-        let service = if self.service.is_empty() { "-" } else { &self.service };
+        let or_dash = |text| if str::is_empty(text) { "-" } else { text };
+        let (path, service) = (or_dash(path), or_dash(&self.service));
         write!(
             f,
             "peer={peer} tls={tls} method={method} path={path} status={status} in={received} \
