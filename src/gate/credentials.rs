@@ -111,10 +111,12 @@ impl Guard {
         if pair.well_formed && self.has_fitted(&digest) {
             return Outcome::Fit { first: false };
         }
-        if !may_hash {
-            return Outcome::MustHash;
-        }
         let clean = lock(&self.failures).get(&source).is_none_or(Vec::is_empty);
+        if !may_hash {
+            // Of a flood of guesses nearly all are turned away here, without a thread for each.
+            let room = self.turns.has_room(digest, source, clean);
+            return if room { Outcome::MustHash } else { Outcome::Busy };
+        }
         let Some(turn) = self.turns.wait(digest, source, clean) else { return Outcome::Busy };
         // Somebody before has asked with the same: a client's many connections after a start.
         if pair.well_formed && self.has_fitted(&digest) {

@@ -52,6 +52,11 @@ impl Turns {
         Some(Turn(self))
     }
 
+    /// True if somebody with these credentials could wait now.
+    pub(super) fn has_room(&self, digest: [u8; 32], source: IpAddr, clean: bool) -> bool {
+        self.queue().has_room(&Waiting { digest, source, clean })
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -114,6 +119,8 @@ mod tests {
                 ask(guesser, false);
             }
             crowd(&turns, limits::HASHES_WAITING);
+            assert!(!turns.has_room([17; 32], address(17), false));
+            assert!(turns.has_room([17; 32], address(17), true));
             ask(17, false);
             assert_eq!(served.recv().unwrap(), (17, false), "the crowd has its limit");
             ask(18, true);
