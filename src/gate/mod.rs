@@ -17,6 +17,7 @@ mod framing;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod head;
+mod later;
 mod limits;
 mod listen;
 mod outbox;

@@ -1,10 +1,11 @@
 //! Connections that wait for an event: no thread, no buffer, a deadline each.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use super::connection::{Connection, Rank};
+use super::later::Later;
 use super::stream::Duplex as _;
 
 /// What an event says.
@@ -26,8 +27,8 @@ pub(super) struct Parked {
     slots: HashMap<u64, Slot>,
     last: u64,
     /// Those with something to do who let others go first; some may be gone.
-    strangers: VecDeque<u64>,
-    bulk: VecDeque<u64>,
+    strangers: Later,
+    bulk: Later,
 }
 
 enum Slot {
@@ -57,7 +58,7 @@ impl Parked {
             Rank::First => Some(connection),
             rank => {
                 self.slots.insert(token, Slot::Here(connection));
-                self.later(rank).push_back(token);
+                self.later(rank).push(token);
                 None
             }
         }
@@ -69,13 +70,13 @@ impl Parked {
         if let Some(connection) = busy {
             self.slots.insert(token, Slot::Here(connection));
         }
-        self.bulk.push_back(token);
+        self.bulk.push(token);
     }
 
     /// Hands out the one whose turn it is of those who let others go first.
     pub(super) fn take_later(&mut self, rank: Rank) -> Option<(u64, Box<Connection>)> {
         loop {
-            let token = self.later(rank).pop_front()?;
+            let token = self.later(rank).pop()?;
             if let Some(connection) = self.take(token, Event::default()) {
                 return Some((token, connection));
             }
@@ -87,7 +88,7 @@ impl Parked {
         !self.strangers.is_empty() || !self.bulk.is_empty()
     }
 
-    fn later(&mut self, rank: Rank) -> &mut VecDeque<u64> {
+    fn later(&mut self, rank: Rank) -> &mut Later {
         if rank == Rank::Stranger { &mut self.strangers } else { &mut self.bulk }
     }
 
