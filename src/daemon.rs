@@ -47,11 +47,12 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
         attendant: Arc::new(Attendant::new(attendant, log)?),
         turns: Arc::default(),
     };
-    let management = management::start(&config.run_dir, context)?;
+    let management = management::start(&config.run_dir, context.clone())?;
     let usage = management::start_usage(&config.run_dir, license.clone(), log.clone())?;
     let gate = Gate::new(
         Arc::clone(&config),
         &config.control_socket(),
+        management::at_once(context),
         Arc::clone(keeper.rules()),
         Arc::clone(keeper.identity()),
         Arc::clone(license.standing()),

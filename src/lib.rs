@@ -21,6 +21,8 @@ pub mod live;
 
 pub mod utc;
 
+mod reason;
+
 pub mod store;
 
 pub mod security;

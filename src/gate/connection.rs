@@ -10,9 +10,11 @@ use super::allowance::Allowance;
 use super::client_stream::ClientStream;
 use super::forward::{Buffers, Exchange};
 use super::head::{HeadBuffer, RequestHead};
+use super::outbox::Outbox;
 use super::relay::Relay;
 use super::reply::Reply;
 use super::stream::Duplex as _;
+use super::tally::Place;
 use super::tunnel::Tunnel;
 use super::{limits, now, refusal};
 
@@ -41,11 +43,30 @@ pub(super) enum Phase {
     Relay(Box<Relay>),
     /// Both sides say what they like.
     Tunnel(Box<Tunnel>),
+    /// Has to take an answer of our own.
+    Answered(Answered),
     /// A WebSocket that is accepted and will be refused, once its client has said something and so
     /// listens: client libraries show what comes as an answer, and not what comes before.
     Refused,
     /// Has had its last answer; until then more may come and go unread.
     Linger(Instant),
+}
+
+/// An answer of our own on its way, to its last byte.
+pub(super) struct Answered {
+    pub(super) outbox: Outbox,
+    pub(super) then: Then,
+    /// Given back when it is out.
+    pub(super) _place: Option<Place>,
+}
+
+/// What follows on an answer of our own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    NextRequest,
+    HangUp,
+    /// See [`Phase::Refused`].
+    FirstWords,
 }
 
 /// Who goes first, where several could.
@@ -82,8 +103,8 @@ impl Connection {
 
     /// True while somebody works for this client.
     pub(super) fn is_served(&self) -> bool {
-        use Phase::{Admitted, Asked, Relay, Tunnel};
-        matches!(self.phase, Asked(_) | Admitted(_) | Relay(_) | Tunnel(_))
+        use Phase::{Admitted, Answered, Asked, Relay, Tunnel};
+        matches!(self.phase, Asked(_) | Admitted(_) | Relay(_) | Tunnel(_) | Answered(_))
     }
 
     /// Bytes of ours wait for the client to take them.
@@ -91,6 +112,7 @@ impl Connection {
         match &self.phase {
             Phase::Relay(relay) => relay.waits_to_write_to_client(),
             Phase::Tunnel(tunnel) => tunnel.waits_to_write_to_client(),
+            Phase::Answered(_) => true,
             _ => self.stream.wants_write(),
         }
     }
@@ -146,12 +168,33 @@ impl Connection {
         }
     }
 
-    /// A WebSocket is about to be refused; unless it was hung up on in the meantime.
-    pub(super) fn expect_first_words(&mut self) {
-        if matches!(self.phase, Phase::Head) {
-            self.phase = Phase::Refused;
-            self.deadline = Instant::now() + limits::FIRST_WORDS;
+    /// Goes on to send `bytes`, and holds `place` until they are out.
+    pub(super) fn answer(&mut self, bytes: Vec<u8>, then: Then, place: Option<Place>) {
+        self.deadline = Instant::now() + limits::BODY_PROGRESS;
+        self.phase = Phase::Answered(Answered { outbox: Outbox::of(bytes), then, _place: place });
+    }
+
+    /// Sends what the client takes of `answered`; false while there is more.
+    pub(super) fn send(&mut self, answered: &mut Answered) -> io::Result<bool> {
+        loop {
+            let moved = match answered.outbox.is_empty() {
+                false => answered.outbox.send(&mut self.stream),
+                true => self.stream.try_flush().map(|()| false),
+            };
+            match moved {
+                Ok(false) if answered.outbox.is_empty() => return Ok(true),
+                Ok(true) => self.deadline = Instant::now() + limits::BODY_PROGRESS,
+                Ok(false) => return Ok(false),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(e) => return Err(e),
+            }
         }
+    }
+
+    /// A WebSocket is about to be refused.
+    pub(super) fn expect_first_words(&mut self) {
+        self.phase = Phase::Refused;
+        self.deadline = Instant::now() + limits::FIRST_WORDS;
     }
 
     /// Refuses the WebSocket, if its client has said something; false while it has not.

@@ -155,7 +155,8 @@ impl Exchange {
         }
         let mut head = Vec::with_capacity(512);
         let (mark, query) = self.target.query.as_ref().map_or(("", ""), |query| ("?", query));
-        for part in [&self.head.method, " ", &self.route.path, mark, query, " HTTP/1.1\r\n"] {
+        let (method, path) = (self.head.method.as_str(), self.target.path.as_str());
+        for part in [method, " ", self.route.prefix, path, mark, query, " HTTP/1.1\r\n"] {
             head.extend_from_slice(part.as_bytes());
         }
         fields.write_to(&mut head);

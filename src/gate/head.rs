@@ -115,20 +115,25 @@ impl HeadBuffer {
     /// Where the head ends, looking at each byte once. Lines end in CRLF and in nothing else
     /// (RFC 9112 section 2.2): a lone LF or CR is where parsers differ.
     fn end(&mut self) -> Result<Option<usize>, Malformed> {
-        while let Some(&byte) = self.bytes.get(self.scanned) {
+        loop {
             let before = self.scanned.checked_sub(1).and_then(|i| self.bytes.get(i));
             let after_return = before == Some(&b'\r') && self.scanned > self.line;
-            match byte {
-                b'\n' if !after_return => return Err(BARE_LF),
-                b'\n' if self.scanned - self.line == 1 => return Ok(Some(self.scanned + 1)),
-                b'\n' => self.line = self.scanned + 1,
-                _ if after_return => return Err(BARE_CR),
-                0 => return Err(Malformed::bad("the head holds a NUL byte")),
-                _ => {}
+            let unseen = self.bytes.get(self.scanned..).unwrap_or_default();
+            if !after_return {
+                // Most bytes are none of those that end something.
+                self.scanned += unseen.iter().take_while(|byte| **byte > b'\r').count();
+            }
+            match self.bytes.get(self.scanned) {
+                None => return Ok(None),
+                Some(b'\n') if !after_return => return Err(BARE_LF),
+                Some(b'\n') if self.scanned - self.line == 1 => return Ok(Some(self.scanned + 1)),
+                Some(b'\n') => self.line = self.scanned + 1,
+                Some(_) if after_return => return Err(BARE_CR),
+                Some(0) => return Err(Malformed::bad("the head holds a NUL byte")),
+                Some(_) => {}
             }
             self.scanned += 1;
         }
-        Ok(None)
     }
 }
 

@@ -66,6 +66,9 @@ pub(crate) const OWN_BODY_BYTES: u64 = 1 << 20;
 /// Steps of an exchange, each of [`RELAY_BYTES`] at most, before others have their turn.
 pub(crate) const RELAY_STEPS: usize = 4;
 
+/// Answers of ours on one connection, to requests sent without waiting, before others have their turn.
+pub(crate) const ANSWERS_AT_ONCE: usize = 4;
+
 /// Stack of a thread: a TLS handshake with a hybrid key exchange and its parsing stay under half of it.
 pub(crate) const STACK_BYTES: usize = 256 << 10;
 

@@ -47,7 +47,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use rustls::{ServerConfig, ServerConnection};
 
@@ -56,7 +56,7 @@ pub use listen::Open;
 
 use self::allowance::Allowance;
 use self::client_stream::ClientStream;
-use self::connection::{Connection, Next, Phase};
+use self::connection::{Answered, Connection, Next, Phase, Then};
 use self::credentials::Guard;
 use self::forward::{Buffers, Exchange, Side, Start};
 use self::head::{HeadBuffer, Malformed, RequestHead};
@@ -64,13 +64,13 @@ use self::relay::{Progress, Relay};
 use self::reply::Reply;
 use self::route::Routes;
 use self::service::Service;
-use self::stream::write_all;
 use self::tally::Tally;
 use self::tunnel::Tunnel;
 use crate::config::{Config, Listen, ServiceAddress};
 use crate::license::Standing;
 use crate::live::Live;
 use crate::log::Log;
+use crate::management::AtOnce;
 use crate::security::{Identity, Rules};
 use crate::utc;
 
@@ -79,6 +79,7 @@ pub struct Gate {
     config: Arc<Config>,
     rules: Arc<Live<Rules>>,
     license: Arc<Live<Standing>>,
+    at_once: AtOnce,
     tls: Arc<ServerConfig>,
     routes: Routes,
     guard: Guard,
@@ -97,6 +98,7 @@ impl Gate {
     pub fn new(
         config: Arc<Config>,
         control_socket: &Path,
+        at_once: AtOnce,
         rules: Arc<Live<Rules>>,
         identity: Arc<Live<Identity>>,
         license: Arc<Live<Standing>>,
@@ -115,6 +117,7 @@ impl Gate {
             config,
             rules,
             license,
+            at_once,
             log,
         })
     }
@@ -155,7 +158,11 @@ impl Gate {
         buffers: &mut Buffers,
         may_wait: bool,
     ) -> Next {
+        let mut answers = 0;
         loop {
+            if answers == limits::ANSWERS_AT_ONCE {
+                return Next::Pause;
+            }
             // Taken out, for most of what happens leads to another phase.
             let next = match std::mem::replace(&mut connection.phase, Phase::Head) {
                 Phase::Handshake => self.shake_hands(connection, listen),
@@ -164,6 +171,10 @@ impl Gate {
                 Phase::Admitted(exchange) => self.start(connection, exchange, may_wait),
                 Phase::Relay(relay) => self.relay(connection, relay, buffers),
                 Phase::Tunnel(tunnel) => self.tunnel(connection, tunnel, buffers),
+                Phase::Answered(answered) => {
+                    answers += 1;
+                    self.deliver(connection, answered)
+                }
                 Phase::Refused => {
                     connection.phase = Phase::Refused;
                     match connection.refuse_stream() {
@@ -343,7 +354,8 @@ impl Gate {
             connection.hang_up();
             return;
         }
-        self.send(connection, &Reply::malformed(malformed).to_bytes(false, true, &now()), true);
+        let bytes = Reply::malformed(malformed).to_bytes(false, true, &now());
+        connection.answer(bytes, Then::HangUp, None);
     }
 
     /// `http://` typed where `https://` belongs.
@@ -351,22 +363,31 @@ impl Gate {
         connection.stream.drop_tls();
         let reason = format!("port {} speaks HTTPS: use https://", listen.address.port());
         let reply = Reply::error(None, 400, &reason);
-        self.send(connection, &reply.to_bytes(false, true, &now()), true);
+        connection.answer(reply.to_bytes(false, true, &now()), Then::HangUp, None);
     }
 
     fn reply(&self, connection: &mut Connection, head: &RequestHead, reply: &Reply, close: bool) {
         let bytes = reply.to_bytes(head.method == "HEAD", close, &now());
-        self.send(connection, &bytes, close);
+        connection.answer(bytes, if close { Then::HangUp } else { Then::NextRequest }, None);
     }
 
-    fn send(&self, connection: &mut Connection, bytes: &[u8], close: bool) {
-        // No waiting: a socket that can't take two kilobytes belongs to a client that reads nothing.
-        let sent = write_all(&mut connection.stream, bytes, Duration::ZERO);
-        if close || sent.is_err() || self.is_draining() {
-            connection.hang_up();
-        } else {
-            connection.expect_request();
+    /// Sends what can be sent of an answer of our own.
+    fn deliver(&self, connection: &mut Connection, mut answered: Answered) -> Option<Next> {
+        match connection.send(&mut answered) {
+            Ok(true) => {}
+            Ok(false) => {
+                connection.phase = Phase::Answered(answered);
+                return Some(Next::Park);
+            }
+            Err(_) => return Some(Next::Gone),
         }
+        match answered.then {
+            _ if self.is_draining() => connection.hang_up(),
+            Then::HangUp => connection.hang_up(),
+            Then::NextRequest => connection.expect_request(),
+            Then::FirstWords => connection.expect_first_words(),
+        }
+        None
     }
 }
 

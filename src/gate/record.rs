@@ -7,57 +7,58 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::head::RequestHead;
-
 /// What is told of a request once it is over.
 pub(crate) struct Record {
     peer: IpAddr,
     tls: bool,
-    method: String,
-    pub(super) path: String,
     /// 0 if there was no answer at all.
     pub(super) status: u16,
     /// Body bytes that the client sent, and that it was sent, without their framing.
     pub(super) received: u64,
     pub(super) sent: u64,
     since: Instant,
-    /// Empty if none was asked.
-    pub(super) service: String,
     /// Why it ended as it did, if not as it should.
     pub(super) remark: String,
 }
 
 impl Record {
-    pub(super) fn new(peer: IpAddr, tls: bool, head: &RequestHead) -> Record {
+    pub(super) fn new(peer: IpAddr, tls: bool) -> Record {
         Record {
             peer: peer.to_canonical(),
             tls,
-            method: head.method.clone(),
-            path: String::new(),
             status: 0,
             received: 0,
             sent: 0,
             since: Instant::now(),
-            service: String::new(),
             remark: String::new(),
         }
     }
 }
 
-impl fmt::Display for Record {
+/// The line itself. What the request and its route say of it is lent when it is written.
+pub(crate) struct Line<'a> {
+    pub(super) record: &'a Record,
+    pub(super) method: &'a str,
+    /// Empty if it could not be read.
+    pub(super) path: &'a str,
+    /// Empty if none was asked.
+    pub(super) service: &'a str,
+}
+
+impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Record { peer, method, path, status, received, sent, .. } = self;
-        let tls = if self.tls { "yes" } else { "no" };
-        let ms = self.since.elapsed().as_millis();
+        let Record { peer, tls, status, received, sent, since, remark } = self.record;
+        let tls = if *tls { "yes" } else { "no" };
+        let ms = since.elapsed().as_millis();
         let or_dash = |text| if str::is_empty(text) { "-" } else { text };
-        let (path, service) = (or_dash(path), or_dash(&self.service));
+        let (method, path, service) = (self.method, or_dash(self.path), or_dash(self.service));
         write!(
             f,
             "peer={peer} tls={tls} method={method} path={path} status={status} in={received} \
              out={sent} ms={ms} service={service}"
         )?;
-        if !self.remark.is_empty() {
-            write!(f, " remark={:?}", self.remark)?;
+        if !remark.is_empty() {
+            write!(f, " remark={remark:?}")?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::head::{Malformed, RequestHead};
 use super::policy::Area;
 use crate::config::Api;
+use crate::reason;
 
 /// An answer that the gate gives without asking a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,7 @@ impl Reply {
             // One object for the clients of both speech APIs: `code`, `error` and `detail` are what
             // v2 clients read, the rest is RFC 7807 as v1 has it.
             Some(Area::SpeechV1 | Area::Jobs | Area::Realtime) => {
-                let title = reason_phrase(status);
+                let title = reason::phrase(status);
                 format!(
                     "{{\"code\": {status}, \"error\": \"{title}\", \"detail\": {reason}, \
                      \"status\": {status}, \"title\": \"{title}\", \"type\": \"about:blank\"}}\n"
@@ -83,7 +84,7 @@ impl Reply {
     /// Sends the client elsewhere: 301 keeps GET and HEAD what they are, 308 every other method.
     pub(crate) fn redirect(head: &RequestHead, location: &str) -> Reply {
         let status = if matches!(head.method.as_str(), "GET" | "HEAD") { 301 } else { 308 };
-        let body = format!("{}\n", reason_phrase(status));
+        let body = format!("{}\n", reason::phrase(status));
         Reply { status, content_type: "text/plain", body, fields: Vec::new() }
             .with("Location", location)
     }
@@ -103,7 +104,7 @@ impl Reply {
         let mut text = format!(
             "HTTP/1.1 {} {}\r\nDate: {date}\r\nContent-Type: {}\r\nContent-Length: {}\r\n",
             self.status,
-            reason_phrase(self.status),
+            reason::phrase(self.status),
             self.content_type,
             self.body.len()
         );
@@ -133,34 +134,6 @@ fn grpc_code(status: u16) -> u8 {
         504 => 4,
         500 => 13,
         _ => 3,
-    }
-}
-
-/// RFC 9110 section 15.
-fn reason_phrase(status: u16) -> &'static str {
-    match status {
-        301 => "Moved Permanently",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        417 => "Expectation Failed",
-        421 => "Misdirected Request",
-        426 => "Upgrade Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => "Error",
     }
 }
 

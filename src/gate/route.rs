@@ -14,8 +14,8 @@ use crate::config::{Api, Auth, Config, Serves};
 pub(crate) struct Route {
     pub(crate) area: Area,
     pub(crate) service: Arc<Service>,
-    /// The path as the service gets it; the query follows it unchanged.
-    pub(crate) path: String,
+    /// What stands before the path where the service gets it.
+    pub(crate) prefix: &'static str,
     /// The request is a WebSocket and may be one here.
     pub(crate) websocket: bool,
     /// Bytes a body may have, where there is an end to it.
@@ -78,10 +78,9 @@ impl Routes {
         match serves {
             Serves::Monitoring => {
                 // As the path would be on a port that serves all.
-                let prefixed = format!("/monitor{path}");
-                self.own_route(Area::Monitoring, &prefixed)
+                Some(Route { prefix: "/monitor", ..self.own_route(Area::Monitoring) })
             }
-            Serves::Realtime if websocket && path == "/" => self.realtime_route(path),
+            Serves::Realtime if websocket && path == "/" => Some(self.realtime_route()),
             Serves::Realtime => self.realtime(path, websocket),
             Serves::Management => self.management(path),
             Serves::Speech => self.speech(path),
@@ -111,17 +110,16 @@ impl Routes {
         } else {
             return None;
         };
-        if mounted { self.own_route(area, path) } else { None }
+        mounted.then(|| self.own_route(area))
     }
 
     fn monitoring(&self, path: &str) -> Option<Route> {
-        if below(path, "/monitor") { self.own_route(Area::Monitoring, path) } else { None }
+        below(path, "/monitor").then(|| self.own_route(Area::Monitoring))
     }
 
     /// Ours take small bodies only, and no WebSockets.
-    fn own_route(&self, area: Area, path: &str) -> Option<Route> {
-        let ceiling = Some(limits::OWN_BODY_BYTES);
-        Some(route(area, &self.own, path, false, ceiling))
+    fn own_route(&self, area: Area) -> Route {
+        Route { body_ceiling: Some(limits::OWN_BODY_BYTES), ..route(area, &self.own, false) }
     }
 
     fn speech(&self, path: &str) -> Option<Route> {
@@ -131,7 +129,7 @@ impl Routes {
             () if v1 && self.api.v1 => Area::SpeechV1,
             () => return None,
         };
-        Some(route(area, &self.speech, path, false, None))
+        Some(route(area, &self.speech, false))
     }
 
     /// `/v2` and `/v2/<language>`, for WebSockets alone.
@@ -139,29 +137,23 @@ impl Routes {
         let rest = path.strip_prefix("/v2").filter(|_| websocket)?;
         let language = rest.strip_prefix('/').unwrap_or(rest);
         let fits = below(path, "/v2") && !language.contains('/');
-        if fits { self.realtime_route(path) } else { None }
+        fits.then(|| self.realtime_route())
     }
 
-    fn realtime_route(&self, path: &str) -> Option<Route> {
-        Some(route(Area::Realtime, &self.realtime, path, true, None))
+    fn realtime_route(&self) -> Route {
+        route(Area::Realtime, &self.realtime, true)
     }
 
     fn custom(&self, path: &str, websocket: bool) -> Option<Route> {
         let fits = |custom: &&Custom| path.starts_with(&custom.prefix);
         let custom = self.custom.iter().find(fits)?;
         let websocket = websocket && custom.websocket;
-        Some(route(custom.area, &custom.service, path, websocket, None))
+        Some(route(custom.area, &custom.service, websocket))
     }
 }
 
-fn route(
-    area: Area,
-    service: &Arc<Service>,
-    path: &str,
-    websocket: bool,
-    body_ceiling: Option<u64>,
-) -> Route {
-    Route { area, service: Arc::clone(service), path: path.to_owned(), websocket, body_ceiling }
+fn route(area: Area, service: &Arc<Service>, websocket: bool) -> Route {
+    Route { area, service: Arc::clone(service), prefix: "", websocket, body_ceiling: None }
 }
 
 /// True for `prefix` itself and everything below it, but not for `prefixmore`.
@@ -195,7 +187,9 @@ mod tests {
 
     fn told(settings: &str, serves: Serves, path: &str, websocket: bool) -> String {
         find(settings, serves, path, websocket)
-            .map_or("nobody".to_owned(), |route| format!("{} {}", route.service.name, route.path))
+            .map_or("nobody".to_owned(), |Route { service, prefix, .. }| {
+                format!("{} {prefix}{path}", service.name)
+            })
     }
 
     #[test]

@@ -1,23 +1,25 @@
 //! One request: judged, then refused, redirected or forwarded.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 
-use super::connection::{Connection, Next, Phase};
+use super::connection::{Connection, Next, Phase, Then};
 use super::credentials::{Expected, Outcome};
 use super::forward::{Admitted, Ending, Exchange};
 use super::framing::{self, Length};
 use super::head::{Malformed, RequestHead};
 use super::policy::{self, Against, Area, Judgement, PasswordKind, Situation};
-use super::record::Record;
+use super::record::{Line, Record};
 use super::reply::Reply;
 use super::route::Route;
 use super::stream::Duplex as _;
 use super::target::Target;
 use super::{Gate, now, refusal};
 use crate::config::{HttpDisabled, Listen};
+use crate::management::{Given, Question};
 use crate::security::{Password, Rules};
 
 /// What happens to a request.
@@ -56,7 +58,7 @@ impl Gate {
         head: RequestHead,
         may_wait: bool,
     ) -> Option<Next> {
-        let mut record = Record::new(connection.peer.ip(), listen.tls, &head);
+        let mut record = Record::new(connection.peer.ip(), listen.tls);
         let asked = match read(&head) {
             Ok((target, length)) => self.understand(head, target, length),
             Err(malformed) => {
@@ -66,11 +68,11 @@ impl Gate {
                     record.status = malformed.status;
                     self.reply(connection, &head, &Reply::malformed(malformed), true);
                 }
-                self.put_on_record(&record);
+                self.put_on_record(&record, &head.method, "", "");
                 return None;
             }
         };
-        record.path.clone_from(&asked.target.path);
+        let (method, path) = (asked.head.method.as_str(), asked.target.path.as_str());
         let route = self.routes.find(listen.serves, &asked.target, asked.websocket);
         match self.decide(connection, listen, &asked, route.as_ref(), may_wait) {
             Decision::Detach => {
@@ -85,10 +87,16 @@ impl Gate {
                     record.status = 503;
                     let busy = Reply::busy("too many requests are on their way, try again soon");
                     self.reply(connection, &asked.head, &busy, true);
-                    self.put_on_record(&record);
+                    self.put_on_record(&record, method, path, "");
                     return None;
                 };
-                record.service.clone_from(&route.service.name);
+                if let Some(given) = self.at_hand(connection, listen, &asked, &route) {
+                    (record.status, record.sent) = (given.status, given.length);
+                    let then = if asked.close { Then::HangUp } else { Then::NextRequest };
+                    connection.answer(given.bytes, then, Some(place));
+                    self.put_on_record(&record, method, path, &route.service.name);
+                    return None;
+                }
                 connection.phase = Phase::Admitted(Box::new(Exchange {
                     head: asked.head,
                     target: asked.target,
@@ -119,12 +127,40 @@ impl Gate {
             Decision::RefuseStream(acceptance) => {
                 record.status = 101;
                 refusal::REMARK.clone_into(&mut record.remark);
-                self.send(connection, &acceptance, false);
-                connection.expect_first_words();
+                connection.answer(acceptance, Then::FirstWords, None);
             }
         }
-        self.put_on_record(&record);
+        self.put_on_record(&record, method, path, "");
         None
+    }
+
+    /// The answer to a request that has been let in, where it is in our memory.
+    fn at_hand(
+        &self,
+        connection: &Connection,
+        listen: &Listen,
+        asked: &Asked,
+        route: &Route,
+    ) -> Option<Given> {
+        let head_only = asked.head.method == "HEAD";
+        if !route.area.is_own()
+            || !(head_only || asked.head.method == "GET")
+            || asked.length != Length::Exact(0)
+        {
+            return None;
+        }
+        let path = match route.prefix {
+            "" => Cow::Borrowed(asked.target.path.as_str()),
+            prefix => Cow::Owned(format!("{prefix}{}", asked.target.path)),
+        };
+        (self.at_once)(&Question {
+            head_only,
+            path: &path,
+            query: asked.target.query.as_deref().unwrap_or_default(),
+            peer: connection.peer.ip().to_canonical(),
+            tls: listen.tls,
+            close: asked.close,
+        })
     }
 
     /// An exchange has ended: what its client gets to know, and the log.
@@ -159,14 +195,14 @@ impl Gate {
                 self.reply(connection, &head, &refusal, length != Length::Exact(0));
             }
         }
-        self.put_on_record(&record);
+        self.put_on_record(&record, &head.method, &target.path, &route.service.name);
         next
     }
 
     /// One line in the log for one request.
-    fn put_on_record(&self, record: &Record) {
+    fn put_on_record(&self, record: &Record, method: &str, path: &str, service: &str) {
         if self.config.access_log {
-            self.log.access(record);
+            self.log.access(&Line { record, method, path, service });
         }
     }
 

@@ -3,7 +3,7 @@
 //! In: the trait that the client's side and the service's side have in common. Out: what they are made
 //! of, and what the bytes mean.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -66,31 +66,5 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(rounded.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: rounded.subsec_nanos().into(),
-    }
-}
-
-/// Writes all of `bytes`; each wait without progress ends after `patience` with `TimedOut`.
-pub(crate) fn write_all(
-    stream: &mut dyn Duplex,
-    mut bytes: &[u8],
-    patience: Duration,
-) -> io::Result<()> {
-    let mut deadline = Instant::now() + patience;
-    loop {
-        let step =
-            if bytes.is_empty() { stream.try_flush().map(|()| 0) } else { stream.try_write(bytes) };
-        match step {
-            Ok(_) if bytes.is_empty() => return Ok(()),
-            Ok(written) => {
-                bytes = bytes.get(written..).unwrap_or_default();
-                deadline = Instant::now() + patience;
-            }
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                if wait([(stream.descriptor(), PollFlags::OUT)], deadline)?.is_none() {
-                    return Err(ErrorKind::TimedOut.into());
-                }
-            }
-            Err(e) => return Err(e),
-        }
     }
 }

@@ -1,11 +1,18 @@
 //! Answers: JSON in the spacing of the manuals' examples, and the two shapes of errors.
 
+use std::time::SystemTime;
+
 use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Value, json};
 
+use crate::reason;
 use crate::security::Fault;
+use crate::utc;
 
 use super::request::BodyFault;
+
+/// Who answers.
+pub(super) const SERVER: (&str, &str) = ("Server", "applianced");
 
 /// What goes back.
 #[derive(Debug)]
@@ -71,6 +78,34 @@ impl Answer {
     /// `{"success": false, "message": …}`: nothing has changed, and why.
     pub(super) fn failure(status: u16, message: &str) -> Answer {
         Answer { status, ..Answer::json(&json!({"success": false, "message": message})) }
+    }
+
+    /// A handler panicked; the log says on what.
+    pub(super) fn internal() -> Answer {
+        let text = "internal error; the log of the appliance names the place";
+        Answer::error(Code::Internal, text)
+    }
+
+    /// The whole answer in one piece, as HTTP has it; without its body for HEAD. `close` announces the
+    /// end of the connection.
+    pub(super) fn to_bytes(&self, head_only: bool, close: bool) -> Vec<u8> {
+        let now = utc::http_date(utc::unix_seconds(SystemTime::now()));
+        let (status, length) = (self.status.to_string(), self.body.len().to_string());
+        let mut bytes = Vec::with_capacity(512 + self.body.len());
+        let mut put = |parts: &[&str]| parts.iter().for_each(|part| bytes.extend(part.as_bytes()));
+        put(&["HTTP/1.1 ", &status, " ", reason::phrase(self.status), "\r\n"]);
+        for (name, value) in [SERVER, ("Date", &now), ("Content-Type", self.content_type)] {
+            put(&[name, ": ", value, "\r\n"]);
+        }
+        for (name, value) in &self.headers {
+            put(&[name, ": ", value, "\r\n"]);
+        }
+        put(&["Content-Length: ", &length, "\r\n"]);
+        put(if close { &["Connection: close\r\n\r\n"] } else { &["\r\n"] });
+        if !head_only {
+            bytes.extend_from_slice(&self.body);
+        }
+        bytes
     }
 }
 

@@ -5,7 +5,8 @@
 //! tiny_http (`server`). Handlers are functions of a `request::Request` to an `answer::Answer`
 //! and never see a socket. Out: passwords, TLS and addresses on the network. The gate has judged a
 //! request before it comes here, and says who asked in `X-Forwarded-For` and how in
-//! `X-Forwarded-Proto`; a request without them was made on this machine.
+//! `X-Forwarded-Proto`; a request without them was made on this machine. What is in memory the gate may
+//! ask for without the socket (`at_once`).
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::security::Keeper;
 pub mod client;
 
 mod answer;
+mod at_once;
 mod commands;
 mod cpu_info;
 mod docs;
@@ -43,6 +45,7 @@ mod socket;
 mod table;
 mod usage;
 
+pub use at_once::{AtOnce, Given, Question, at_once};
 pub use commands::Turns;
 pub(crate) use security::certificate::describe as describe_certificate;
 #[cfg(fuzzing)]

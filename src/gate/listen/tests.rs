@@ -30,7 +30,9 @@ fn world(scratch: &Scratch) -> (SocketAddr, Arc<Mutex<String>>, Open) {
     let (rules, identity) = (Arc::clone(keeper.rules()), Arc::clone(keeper.identity()));
     let standing = Arc::new(Live::new(Standing::NONE));
     let socket = scratch.0.join("nobody.sock");
-    let gate = Gate::new(Arc::clone(&config), &socket, rules, identity, standing, log).unwrap();
+    let nothing = Box::new(|_: &crate::management::Question<'_>| None);
+    let gate =
+        Gate::new(Arc::clone(&config), &socket, nothing, rules, identity, standing, log).unwrap();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();

@@ -80,6 +80,28 @@ def empty_lines(siege, count):
     expect(refused == count, f"{refused} of {count} were refused")
 
 
+def endless_requests(siege, count):
+    """Requests sent without waiting for answers, which are read as they come."""
+    requests = b"GET /v1/management/ping HTTP/1.1\r\nHost: x\r\n\r\n" * 1000
+    with crowd(siege.appliance.port["http"], count) as clients, selectors.DefaultSelector() as ready:
+        left = {}
+        for client in clients:
+            client.setblocking(False)
+            ready.register(client, selectors.EVENT_READ | selectors.EVENT_WRITE)
+            left[client] = requests
+        end, heard = time.monotonic() + SECONDS, 0
+        while time.monotonic() < end:
+            for key, events in ready.select(1):
+                client = key.fileobj
+                with contextlib.suppress(BlockingIOError):
+                    if events & selectors.EVENT_READ:
+                        heard += len(client.recv(1 << 20))
+                    if events & selectors.EVENT_WRITE:
+                        left[client] = left[client][client.send(left[client]) :] or requests
+    expect(heard, "they were answered as well")
+    return f"{count} connections, {heard >> 20} MiB of answers in {SECONDS} s"
+
+
 def slow_bodies(siege, count):
     head = b"POST /v2/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
     with crowd(siege.appliance.port["speech"], count, head) as clients:

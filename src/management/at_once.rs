@@ -1,0 +1,69 @@
+//! The API without its socket, for what is in memory: asked in passing, and nobody waits.
+//!
+//! The same table and the same bytes as over `control.sock`; what may take a while goes that way.
+
+use std::io;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::answer::Answer;
+use super::request::{Method, Request};
+use super::{Context, table};
+
+/// A GET or HEAD without a body, from the network, that the gate has let in.
+pub struct Question<'a> {
+    /// The answer's body is left out.
+    pub head_only: bool,
+    /// As sent, without the query.
+    pub path: &'a str,
+    /// As sent, without the question mark.
+    pub query: &'a str,
+    /// Who asks.
+    pub peer: IpAddr,
+    /// Whether over HTTPS.
+    pub tls: bool,
+    /// The answer announces the end of its connection.
+    pub close: bool,
+}
+
+/// An answer, ready to be sent.
+pub struct Given {
+    /// 200 or another.
+    pub status: u16,
+    /// Bytes of its body that are sent.
+    pub length: u64,
+    /// Head and body.
+    pub bytes: Vec<u8>,
+}
+
+/// What answers at once; `None` where that may take a while.
+pub type AtOnce = Box<dyn Fn(&Question<'_>) -> Option<Given> + Send + Sync>;
+
+/// The API for a caller who can't wait.
+#[must_use]
+pub fn at_once(context: Context) -> AtOnce {
+    Box::new(move |question| {
+        let asked = AssertUnwindSafe(|| ask(&context, question));
+        let answer = catch_unwind(asked).unwrap_or_else(|_| {
+            context.log.error(format_args!("a handler failed on GET {}", question.path));
+            Some(Answer::internal())
+        })?;
+        let bytes = answer.to_bytes(question.head_only, question.close);
+        let length = if question.head_only { 0 } else { answer.body.len() as u64 };
+        Some(Given { status: answer.status, length, bytes })
+    })
+}
+
+fn ask(context: &Context, question: &Question<'_>) -> Option<Answer> {
+    let mut request = Request {
+        method: if question.head_only { Method::Head } else { Method::Get },
+        path: question.path.to_owned(),
+        query: question.query.to_owned(),
+        content_type: None,
+        forwarded_for: Some(question.peer.to_string()),
+        forwarded_proto: Some(if question.tls { "https" } else { "http" }.to_owned()),
+        length: None,
+        body: &mut io::empty(),
+    };
+    table::answer(context, &mut request, false)
+}
