@@ -1,7 +1,6 @@
 //! Header fields as they came: order and spelling kept, names compared without regard to case.
 
 use std::fmt;
-use std::io::Write as _;
 
 /// All field lines of one head, in one piece of memory. A value has no surrounding white space and no
 /// control character but tab.
@@ -22,10 +21,6 @@ struct Line {
 
 const COLON: &[u8] = b": ";
 const BREAK: &[u8] = b"\r\n";
-
-/// Lines that a head gets on its way, and the bytes they take: so much room spares another allocation.
-const MORE_LINES: usize = 6;
-const MORE_BYTES: usize = 192;
 
 /// Fields that belong to one connection and never cross a proxy (RFC 9110 section 7.6.1), beside those
 /// that `Connection` names. `Trailer` may cross, `Transfer-Encoding` is set anew by the side that sends.
@@ -53,17 +48,6 @@ impl Fields {
             fields.push(header.name, header.value.trim_ascii());
         }
         fields
-    }
-
-    /// A copy that can take some lines more.
-    pub(crate) fn with_room(&self) -> Fields {
-        let mut copy = Fields {
-            text: Vec::with_capacity(self.text.len() + MORE_BYTES),
-            lines: Vec::with_capacity(self.lines.len() + MORE_LINES),
-        };
-        copy.text.extend_from_slice(&self.text);
-        copy.lines.extend_from_slice(&self.lines);
-        copy
     }
 
     /// Bytes that [`Fields::write_to`] takes at most.
@@ -116,60 +100,23 @@ impl Fields {
 
     /// `name` and `value` are fit to be sent: no line break in them.
     pub(crate) fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        let (start, name_end) = self.begin(name);
-        self.text.extend_from_slice(value.as_ref());
-        self.end(start, name_end);
-    }
-
-    /// The same for a value that is written out.
-    pub(crate) fn push_shown(&mut self, name: &str, value: impl fmt::Display) {
-        let (start, name_end) = self.begin(name);
-        let _ = write!(self.text, "{value}"); // into memory, which takes all
-        self.end(start, name_end);
-    }
-
-    fn begin(&mut self, name: &str) -> (usize, usize) {
         let start = self.text.len();
-        self.text.extend_from_slice(name.as_bytes());
-        let name_end = self.text.len();
-        self.text.extend_from_slice(COLON);
-        (start, name_end)
+        let name_end = start + name.len();
+        for part in [name.as_bytes(), COLON, value.as_ref(), BREAK] {
+            self.text.extend_from_slice(part);
+        }
+        self.lines.push(Line { start, name_end, end: self.text.len() - BREAK.len() });
     }
 
-    fn end(&mut self, start: usize, name_end: usize) {
-        self.lines.push(Line { start, name_end, end: self.text.len() });
-        self.text.extend_from_slice(BREAK);
-    }
-
-    /// Takes off all but the fields of these names, in lower case.
-    pub(crate) fn keep_only(&mut self, names: &[&str]) {
-        self.retain(|field| names.iter().any(|name| field.eq_ignore_ascii_case(name.as_bytes())));
-    }
-
-    /// Takes off what only the first proxy may say. CGI and its heirs take `_` for `-`, so a name is
-    /// looked at as they see it; so are names that frame a message and would be spelt wrongly here.
+    /// Takes off what only the first proxy may say.
     pub(crate) fn remove_claims(&mut self) {
-        self.retain(|field| {
-            let misspelt = field.contains(&b'_')
-                && (seen_by_cgi(field, b"content-length")
-                    || seen_by_cgi(field, b"transfer-encoding"));
-            let claim = seen_by_cgi(field, b"forwarded")
-                || seen_by_cgi(field, b"x-real-ip")
-                || field.get(..12).is_some_and(|start| seen_by_cgi(start, b"x-forwarded-"));
-            !misspelt && !claim
-        });
+        self.retain(|field| !is_claim(field));
     }
 
     /// Takes off what belongs to the connection it came on.
     pub(crate) fn remove_hop_by_hop(&mut self) {
         let named: Vec<Vec<u8>> = self.list("connection").map(<[u8]>::to_vec).collect();
-        self.retain(|field| {
-            let among = |names: &[&str]| {
-                names.iter().any(|name| field.eq_ignore_ascii_case(name.as_bytes()))
-            };
-            let named = named.iter().any(|name| field.eq_ignore_ascii_case(name));
-            !among(&HOP_BY_HOP) && (!named || among(&END_TO_END))
-        });
+        self.retain(|field| !is_hop_by_hop(field, &named));
     }
 
     /// Keeps the lines whose name `keeps` wants.
@@ -178,14 +125,24 @@ impl Fields {
         lines.retain(|line| keeps(text.get(line.start..line.name_end).unwrap_or_default()));
     }
 
+    /// Appends the lines that may cross a proxy and whose name `keeps` wants.
+    pub(crate) fn write_crossing(&self, head: &mut Vec<u8>, keeps: impl Fn(&[u8]) -> bool) {
+        let named: Vec<&[u8]> = self.list("connection").collect();
+        self.write_lines(head, |field| !is_hop_by_hop(field, &named) && keeps(field));
+    }
+
     /// Appends the lines and the empty line that ends a head.
     pub(crate) fn write_to(&self, head: &mut Vec<u8>) {
         head.reserve(self.size());
-        for line in &self.lines {
+        self.write_lines(head, |_| true);
+        head.extend_from_slice(BREAK);
+    }
+
+    fn write_lines(&self, head: &mut Vec<u8>, keeps: impl Fn(&[u8]) -> bool) {
+        for line in self.lines.iter().filter(|line| keeps(self.name(line))) {
             let whole = self.text.get(line.start..line.end + BREAK.len());
             head.extend_from_slice(whole.unwrap_or_default());
         }
-        head.extend_from_slice(BREAK);
     }
 }
 
@@ -203,6 +160,25 @@ impl fmt::Debug for Fields {
             .entries(self.lines.iter().map(|line| String::from_utf8_lossy(self.name(line))))
             .finish()
     }
+}
+
+/// True for what belongs to the connection that it came on; `named` is what its `Connection` names.
+fn is_hop_by_hop(field: &[u8], named: &[impl AsRef<[u8]>]) -> bool {
+    let among =
+        |names: &[&str]| names.iter().any(|name| field.eq_ignore_ascii_case(name.as_bytes()));
+    let named = named.iter().any(|name| field.eq_ignore_ascii_case(name.as_ref()));
+    among(&HOP_BY_HOP) || (named && !among(&END_TO_END))
+}
+
+/// True for what only the first proxy may say. CGI and its heirs take `_` for `-`, so a name is looked
+/// at as they see it; so are names that frame a message and would be spelt wrongly here.
+pub(crate) fn is_claim(field: &[u8]) -> bool {
+    let misspelt = field.contains(&b'_')
+        && (seen_by_cgi(field, b"content-length") || seen_by_cgi(field, b"transfer-encoding"));
+    misspelt
+        || seen_by_cgi(field, b"forwarded")
+        || seen_by_cgi(field, b"x-real-ip")
+        || field.get(..12).is_some_and(|start| seen_by_cgi(start, b"x-forwarded-"))
 }
 
 /// `field` is `name`, in any case and with `_` for `-`.

@@ -1,18 +1,19 @@
 //! One admitted request on its way: which connection to the service, and the head it gets.
 
-use std::io;
+use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::net::IpAddr;
 
 use super::client_stream::ClientStream;
 use super::connection::Connection;
 use super::framing::Length;
 use super::head::{HeadBuffer, RequestHead};
-use super::limits;
 use super::record::Record;
 use super::relay::Relay;
 use super::route::Route;
 use super::tally::Place;
 use super::target::Target;
+use super::{fields, limits, outbox};
 
 /// Proof that policy let a request in; nothing is forwarded without it.
 #[derive(Debug)]
@@ -123,43 +124,48 @@ impl Exchange {
 
     /// The request as the service gets it: rebuilt from what was judged, never copied as bytes.
     pub(super) fn request_head(&self) -> Vec<u8> {
-        let mut fields = self.head.fields.with_room();
-        let said = fields.first("content-length").is_some();
-        fields.remove_hop_by_hop();
-        if self.route.area.is_own() {
-            // Nothing else is asked for, and reading it costs; cookies are nobody's business.
-            fields.keep_only(&["content-type", "expect"]);
-        }
-        if self.admitted.by_password {
-            fields.remove("authorization");
-        }
-        // A client's own claims about where it comes from are worth nothing: this is the first hop.
-        fields.remove_claims();
-        fields.push_shown("X-Forwarded-For", self.peer);
-        fields.push("X-Forwarded-Proto", if self.tls { "https" } else { "http" });
-        match &self.target.authority {
-            _ if self.route.area.is_own() => {}
-            Some(authority) => fields.push("X-Forwarded-Host", authority.as_str()),
-            None => fields.push("Host", "appliance"), // HTTP/1.0 without Host; HTTP/1.1 needs one
-        }
-        // Framing is said anew, as it was understood.
-        fields.remove("content-length");
-        match self.length {
-            Length::Exact(length) if said => fields.push_shown("Content-Length", length),
-            Length::Chunked => fields.push("Transfer-Encoding", "chunked"),
-            _ => {}
-        }
-        if self.route.websocket {
-            fields.push("Connection", "Upgrade");
-            fields.push("Upgrade", "websocket");
-        }
-        let mut head = Vec::with_capacity(512);
-        let (mark, query) = self.target.query.as_ref().map_or(("", ""), |query| ("?", query));
+        let mut head = outbox::memory();
         let (method, path) = (self.head.method.as_str(), self.target.path.as_str());
+        let (mark, query) = self.target.query.as_ref().map_or(("", ""), |query| ("?", query));
         for part in [method, " ", self.route.prefix, path, mark, query, " HTTP/1.1\r\n"] {
             head.extend_from_slice(part.as_bytes());
         }
-        fields.write_to(&mut head);
+        let own = self.route.area.is_own();
+        self.head.fields.write_crossing(&mut head, |field| {
+            let is = |name: &str| field.eq_ignore_ascii_case(name.as_bytes());
+            match () {
+                // Framing is said anew, as it was understood.
+                () if is("content-length") => false,
+                // Nothing else is asked for, and reading it costs; cookies are nobody's business.
+                () if own => is("content-type") || is("expect"),
+                () if is("authorization") => !self.admitted.by_password,
+                // A client's own claims about where it comes from are worth nothing: this is the first
+                // hop.
+                () => !fields::is_claim(field),
+            }
+        });
+        let mut push = |name: &str, value: &dyn Display| {
+            let _ = write!(head, "{name}: {value}\r\n"); // into memory, which takes all
+        };
+        push("X-Forwarded-For", &self.peer);
+        push("X-Forwarded-Proto", &if self.tls { "https" } else { "http" });
+        match &self.target.authority {
+            _ if own => {}
+            Some(authority) => push("X-Forwarded-Host", authority),
+            None => push("Host", &"appliance"), // HTTP/1.0 without Host; HTTP/1.1 needs one
+        }
+        match self.length {
+            Length::Exact(length) if self.head.fields.first("content-length").is_some() => {
+                push("Content-Length", &length);
+            }
+            Length::Chunked => push("Transfer-Encoding", &"chunked"),
+            Length::Exact(_) | Length::UntilClose => {}
+        }
+        if self.route.websocket {
+            push("Connection", &"Upgrade");
+            push("Upgrade", &"websocket");
+        }
+        head.extend_from_slice(b"\r\n");
         head
     }
 }

@@ -1,8 +1,32 @@
 //! Bytes on their way out, and how far they got.
 
+use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 
 use super::stream::Duplex;
+
+/// Messages follow one another, and most are out at once: their memory goes from one to the next. An
+/// allocator that gave it back to the kernel in between, as musl's does, would cost two system calls each.
+const SPARES: usize = 8;
+const SPARE_BYTES: usize = 4 << 10;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Where a message is written, in memory that an earlier one has left.
+pub(super) fn memory() -> Vec<u8> {
+    SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(SPARE_BYTES / 2))
+}
+
+fn leave(mut bytes: Vec<u8>) {
+    bytes.clear();
+    SPARE.with_borrow_mut(|spare| {
+        if spare.len() < SPARES && (1..=SPARE_BYTES).contains(&bytes.capacity()) {
+            spare.push(bytes);
+        }
+    });
+}
 
 /// Filled whole, sent in as many pieces as the other side takes.
 #[derive(Default)]
@@ -22,12 +46,19 @@ impl Outbox {
 
     /// Where more is appended.
     pub(super) fn end(&mut self) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = memory();
+        }
         &mut self.bytes
     }
 
     pub(super) fn clear(&mut self) {
-        self.bytes.clear();
         self.sent = 0;
+        if self.bytes.capacity() <= SPARE_BYTES {
+            leave(std::mem::take(&mut self.bytes));
+        } else {
+            self.bytes.clear();
+        }
     }
 
     /// Hands `bytes` on at once as far as the stream takes them, and keeps the rest. Only while empty.
@@ -62,5 +93,11 @@ impl Outbox {
         let rest = self.bytes.split_off(self.sent);
         self.clear();
         rest
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        leave(std::mem::take(&mut self.bytes));
     }
 }

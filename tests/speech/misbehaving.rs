@@ -3,6 +3,8 @@
 
 use std::io::{ErrorKind, Write as _};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::appliance::Appliance;
@@ -210,7 +212,8 @@ fn a_head_of_100_megabytes_is_given_up_and_costs_no_memory() {
 fn bytes_behind_an_answer_are_never_the_answer_to_the_next_request() {
     let evil = ok("evil");
     for delayed in [false, true] {
-        let evil = evil.clone();
+        let (evil, said) = (evil.clone(), Arc::new(AtomicUsize::new(0)));
+        let counts = Arc::clone(&said);
         let stub = Stub::start(move |visit| {
             while visit.request().is_some() {
                 let good = ok("good");
@@ -220,16 +223,22 @@ fn bytes_behind_an_answer_are_never_the_answer_to_the_next_request() {
                 } else {
                     visit.say(format!("{good}{evil}").as_bytes());
                 }
+                counts.fetch_add(1, Ordering::SeqCst);
             }
         });
         let appliance = Appliance::start(&Settings::both().speech(stub.address));
+        let mut asked = 0;
         for door in doors(&appliance) {
             let mut client = Client::at(door).with_patience(PATIENCE);
             for _ in 0..10 {
                 client.send("GET /v2/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n");
                 assert_eq!(client.answer("GET").text(), "good", "{door:?} {delayed}");
-                // What came too late to be seen with the answer is seen once it has arrived.
-                std::thread::yield_now();
+                // What came too late to be seen with the answer is seen once it has arrived. (Behind the
+                // next request nobody could tell it from the answer to that.)
+                asked += 1;
+                until(PATIENCE, "the service has said it", || {
+                    (said.load(Ordering::SeqCst) >= asked).then_some(())
+                });
             }
         }
     }
