@@ -87,11 +87,13 @@ impl Guard {
         if let Some(seconds) = self.must_wait(source, now) {
             return Outcome::Wait(seconds);
         }
-        let pair = Pair::read(header);
+        let encoded = encoded(header);
         let outcome = match expected {
-            Expected::Default if pair.fits(DEFAULT_PASSWORD) => Outcome::Fit { first: false },
+            Expected::Default if Pair::read(encoded).fits(DEFAULT_PASSWORD) => {
+                Outcome::Fit { first: false }
+            }
             Expected::Default | Expected::Nobody => Outcome::Refused,
-            Expected::Stored(hash) => self.check_stored(&pair, hash, source, now, may_hash),
+            Expected::Stored(hash) => self.check_stored(encoded, hash, source, now, may_hash),
         };
         if outcome == Outcome::Refused {
             self.note_failure(source, now);
@@ -101,14 +103,14 @@ impl Guard {
 
     fn check_stored(
         &self,
-        pair: &Pair,
+        encoded: &[u8],
         hash: &PasswordHash,
         source: IpAddr,
         now: Instant,
         may_hash: bool,
     ) -> Outcome {
-        let digest = self.digest(pair, hash);
-        if pair.well_formed && self.has_fitted(&digest) {
+        let digest = self.digest(encoded, hash);
+        if self.has_fitted(&digest) {
             return Outcome::Fit { first: false };
         }
         let clean = lock(&self.failures).get(&source).is_none_or(Vec::is_empty);
@@ -119,13 +121,14 @@ impl Guard {
         }
         let Some(turn) = self.turns.wait(digest, source, clean) else { return Outcome::Busy };
         // Somebody before has asked with the same: a client's many connections after a start.
-        if pair.well_formed && self.has_fitted(&digest) {
+        if self.has_fitted(&digest) {
             return Outcome::Fit { first: false };
         }
         // Guesses sent all at once were let through before the first of them had failed.
         if let Some(seconds) = self.must_wait(source, now) {
             return Outcome::Wait(seconds);
         }
+        let pair = Pair::read(encoded);
         // Hashed whatever the user name is, so that the time tells nothing.
         let fits = hash.matches(&pair.password) & pair.well_formed & (pair.user.as_slice() == USER);
         if fits {
@@ -139,14 +142,10 @@ impl Guard {
         lock(&self.fitted).is_some_and(|known| verify_slices_are_equal(&known, digest).is_ok())
     }
 
-    fn digest(&self, pair: &Pair, hash: &PasswordHash) -> [u8; 32] {
-        let mut digest = Sha256::new();
-        digest.update(self.key);
-        for part in [hash.fingerprint(), &pair.user, &pair.password] {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part);
-        }
-        digest.finalize().into()
+    /// Key and fingerprint have 32 bytes each; the same credentials have one encoding (see [`Pair`]).
+    fn digest(&self, encoded: &[u8], hash: &PasswordHash) -> [u8; 32] {
+        let digest = Sha256::new().chain_update(self.key).chain_update(hash.fingerprint());
+        digest.chain_update(encoded).finalize().into()
     }
 
     fn must_wait(&self, source: IpAddr, now: Instant) -> Option<u64> {
@@ -186,7 +185,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// User and password of RFC 7617, wiped when dropped; malformed ones are compared like any other.
+/// What stands behind `Basic`; nothing in a field of another scheme.
+fn encoded(header: &[u8]) -> &[u8] {
+    match header.split_at_checked(6) {
+        Some((scheme, encoded)) if scheme.eq_ignore_ascii_case(b"basic ") => encoded.trim_ascii(),
+        _ => b"",
+    }
+}
+
+/// User and password of RFC 7617, wiped when dropped; malformed ones are compared like any other. Only the
+/// one base64 that an encoder makes of them is taken: padded, and with nothing in the bits left over.
 struct Pair {
     user: Zeroizing<Vec<u8>>,
     password: Zeroizing<Vec<u8>>,
@@ -194,20 +202,16 @@ struct Pair {
 }
 
 impl Pair {
-    fn read(header: &[u8]) -> Pair {
-        Pair::parse(header).unwrap_or_else(|| Pair {
+    fn read(encoded: &[u8]) -> Pair {
+        Pair::parse(encoded).unwrap_or_else(|| Pair {
             user: Zeroizing::default(),
             password: Zeroizing::new(b"?".to_vec()),
             well_formed: false,
         })
     }
 
-    fn parse(header: &[u8]) -> Option<Pair> {
-        let (scheme, encoded) = header.split_at_checked(6)?;
-        if !scheme.eq_ignore_ascii_case(b"basic ") {
-            return None;
-        }
-        let decoded = Zeroizing::new(BASE64_STANDARD.decode(encoded.trim_ascii()).ok()?);
+    fn parse(encoded: &[u8]) -> Option<Pair> {
+        let decoded = Zeroizing::new(BASE64_STANDARD.decode(encoded).ok()?);
         let colon = decoded.iter().position(|byte| *byte == b':')?;
         let (user, password) = decoded.split_at(colon);
         Some(Pair {
@@ -260,6 +264,8 @@ mod tests {
             basic("admin:admin2"),
             basic(":"),
             b"Basic !!!".to_vec(),
+            b"Basic YWRtaW46YWRtaW4".to_vec(),  // not padded
+            b"Basic YWRtaW46YWRtaW5=".to_vec(), // a bit left over
             b"Basic".to_vec(),
             b"".to_vec(),
             b"Bearer YWRtaW46YWRtaW4=".to_vec(),

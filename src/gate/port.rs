@@ -161,6 +161,10 @@ impl Port {
                 }
             }
             more = self.parked().has_later();
+            if more {
+                // Nor need others of this machine, a speech engine say, wait for the end of a time slice.
+                thread::yield_now();
+            }
         }
     }
 
