@@ -66,6 +66,10 @@ pub(crate) const OWN_BODY_BYTES: u64 = 1 << 20;
 /// Steps of an exchange, each of [`RELAY_BYTES`] at most, before others have their turn.
 pub(crate) const RELAY_STEPS: usize = 4;
 
+/// A port with nothing left but bulk work lets other programs of this machine, a speech engine say, go
+/// first after so long: the kernel would let them wait for milliseconds.
+pub(crate) const BULK_SLICE: Duration = Duration::from_micros(100);
+
 /// Answers of ours on one connection, to requests sent without waiting, before others have their turn.
 pub(crate) const ANSWERS_AT_ONCE: usize = 4;
 

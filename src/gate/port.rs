@@ -126,7 +126,7 @@ impl Port {
         let alone = self.house.processors == 1;
         let mut events = Vec::with_capacity(if alone { EVENTS } else { SHARED_EVENTS });
         let mut buffers = Buffers::default();
-        let mut more = false;
+        let (mut more, mut since_yield) = (false, Instant::now());
         loop {
             events.clear();
             let patience = if more { Timespec::default() } else { timespec(TICK) };
@@ -161,9 +161,9 @@ impl Port {
                 }
             }
             more = self.parked().has_later();
-            if more {
-                // Nor need others of this machine, a speech engine say, wait for the end of a time slice.
+            if more && since_yield.elapsed() >= limits::BULK_SLICE {
                 thread::yield_now();
+                since_yield = Instant::now();
             }
         }
     }
