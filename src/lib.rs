@@ -5,6 +5,7 @@
 //! control  curl/browser -> data flow -> control.sock -> management -> security | license -> store
 //! ```
 //!
+//! What management has in memory the data flow asks it for without the socket.
 //! The two flows meet in [`live`]: keepers on the control side publish whole immutable values, the
 //! data side takes a snapshot per request and holds no lock while it waits for a socket.
 //! The modules stand in the order a start-up meets them.

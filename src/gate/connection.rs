@@ -56,8 +56,9 @@ pub(super) enum Phase {
 pub(super) struct Answered {
     pub(super) outbox: Outbox,
     pub(super) then: Then,
+    since: Instant,
     /// Given back when it is out.
-    pub(super) _place: Option<Place>,
+    place: Option<Place>,
 }
 
 /// What follows on an answer of our own.
@@ -90,6 +91,8 @@ pub(super) enum Next {
     Pause,
     /// What is next takes waiting, which whoever watches a port must not.
     Detach,
+    /// All places for what it asks are taken; who dawdles in one may have to give it up.
+    Crowded,
     /// Close it.
     Gone,
 }
@@ -103,8 +106,21 @@ impl Connection {
 
     /// True while somebody works for this client.
     pub(super) fn is_served(&self) -> bool {
-        use Phase::{Admitted, Answered, Asked, Relay, Tunnel};
-        matches!(self.phase, Asked(_) | Admitted(_) | Relay(_) | Tunnel(_) | Answered(_))
+        match &self.phase {
+            Phase::Asked(_) | Phase::Admitted(_) | Phase::Relay(_) | Phase::Tunnel(_) => true,
+            Phase::Answered(answered) => answered.place.is_some(),
+            _ => false,
+        }
+    }
+
+    /// Since when it holds a place of those that are for our own answers, if nothing but its client keeps
+    /// it there.
+    pub(super) fn dawdles_since(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Answered(answered) => answered.place.as_ref().map(|_| answered.since),
+            Phase::Relay(relay) => relay.dawdles_since(),
+            _ => None,
+        }
     }
 
     /// Bytes of ours wait for the client to take them.
@@ -170,8 +186,9 @@ impl Connection {
 
     /// Goes on to send `bytes`, and holds `place` until they are out.
     pub(super) fn answer(&mut self, bytes: Vec<u8>, then: Then, place: Option<Place>) {
-        self.deadline = Instant::now() + limits::BODY_PROGRESS;
-        self.phase = Phase::Answered(Answered { outbox: Outbox::of(bytes), then, _place: place });
+        let (outbox, since) = (Outbox::of(bytes), Instant::now());
+        self.deadline = since + limits::BODY_PROGRESS;
+        self.phase = Phase::Answered(Answered { outbox, then, since, place });
     }
 
     /// Sends what the client takes of `answered`; false while there is more.

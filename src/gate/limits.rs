@@ -94,6 +94,9 @@ pub(crate) fn exchanges() -> usize {
 /// comes to stop it.
 pub(crate) const OWN_EXCHANGES: usize = 256;
 
+/// Of these, taken at once from who waits for nothing but a slow client, when all are taken.
+pub(crate) const EVICTED_AT_ONCE: usize = 32;
+
 /// Connections on all ports together; beyond, those that have waited longest make room.
 pub(crate) fn connections() -> usize {
     descriptors() / 3 * 2

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::num::NonZero;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::Instant;
 
@@ -27,6 +27,7 @@ pub(super) struct House {
     pub(super) threads: Arc<Tally>,
     connections: AtomicUsize,
     connection_ceiling: usize,
+    ports: OnceLock<Vec<Weak<Port>>>,
 }
 
 impl Open {
@@ -40,15 +41,16 @@ impl Open {
             threads: Tally::new(limits::THREADS),
             connections: AtomicUsize::new(0),
             connection_ceiling: limits::connections(),
+            ports: OnceLock::new(),
         });
         let mut ports = Vec::new();
         for Bound { listener, listen } in bound {
             let port = Port::new(Arc::clone(&gate), Arc::clone(&house), listener, listen)?;
-            let port = Arc::new(port);
-            if !port.hire() {
-                return Err(io::Error::other("cannot start a thread"));
-            }
-            ports.push(port);
+            ports.push(Arc::new(port));
+        }
+        let _ = house.ports.set(ports.iter().map(Arc::downgrade).collect()); // once, here
+        if !ports.iter().all(Port::hire) {
+            return Err(io::Error::other("cannot start a thread"));
         }
         Ok(Open { gate, house, ports })
     }
@@ -73,6 +75,20 @@ impl House {
     /// A client has come; false if there are as many as there may be.
     pub(super) fn connection_came(&self) -> bool {
         self.connections.fetch_add(1, Ordering::SeqCst) < self.connection_ceiling
+    }
+
+    /// Takes their places from those who have dawdled longest in them, wherever they came in; false if
+    /// nobody does.
+    pub(super) fn make_way(&self) -> bool {
+        let ports: Vec<_> =
+            self.ports.get().into_iter().flatten().filter_map(Weak::upgrade).collect();
+        let mut dawdlers: Vec<(Instant, u64, &Arc<Port>)> = Vec::new();
+        for port in &ports {
+            dawdlers.extend(port.dawdlers().into_iter().map(|(since, token)| (since, token, port)));
+        }
+        dawdlers.sort_unstable_by_key(|dawdler| dawdler.0);
+        let evicted = dawdlers.iter().take(limits::EVICTED_AT_ONCE);
+        evicted.filter(|(_, token, port)| port.evict(*token)).count() > 0
     }
 
     pub(super) fn connections_gone(&self, count: usize) {

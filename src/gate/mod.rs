@@ -6,6 +6,7 @@
 //! tells a connection's life on a page.
 
 mod allowance;
+mod answers;
 mod bind;
 mod client_stream;
 mod connection;
@@ -56,12 +57,11 @@ pub use listen::Open;
 
 use self::allowance::Allowance;
 use self::client_stream::ClientStream;
-use self::connection::{Answered, Connection, Next, Phase, Then};
+use self::connection::{Connection, Next, Phase};
 use self::credentials::Guard;
 use self::forward::{Buffers, Exchange, Side, Start};
-use self::head::{HeadBuffer, Malformed, RequestHead};
+use self::head::HeadBuffer;
 use self::relay::{Progress, Relay};
-use self::reply::Reply;
 use self::route::Routes;
 use self::service::Service;
 use self::tally::Tally;
@@ -335,59 +335,13 @@ impl Gate {
         }
     }
 
-    /// There is no thread left that could wait for what `connection` asks.
-    fn turn_away(&self, connection: &mut Connection) {
-        let busy = "too many others wait, try again soon";
-        match std::mem::replace(&mut connection.phase, Phase::Head) {
-            Phase::Asked(head) => self.reply(connection, &head, &Reply::busy(busy), true),
-            Phase::Admitted(exchange) => {
-                let ending = forward::Ending::Failed(503, busy.to_owned());
-                // What follows is said by the connection itself.
-                let _ = self.settle(connection, *exchange, ending);
-            }
-            phase => connection.phase = phase,
+    /// It has to make room for others.
+    fn evict(&self, connection: &mut Connection) -> Next {
+        if let Phase::Relay(relay) = std::mem::replace(&mut connection.phase, Phase::Head) {
+            let ending = forward::Ending::Cut("had to make room for others".to_owned());
+            let _ = self.settle(connection, *relay.into_exchange(), ending);
         }
-    }
-
-    fn refuse_malformed(&self, connection: &mut Connection, listen: &Listen, malformed: Malformed) {
-        if self.is_silent(listen) {
-            connection.hang_up();
-            return;
-        }
-        let bytes = Reply::malformed(malformed).to_bytes(false, true, &now());
-        connection.answer(bytes, Then::HangUp, None);
-    }
-
-    /// `http://` typed where `https://` belongs.
-    fn answer_plain_http(&self, connection: &mut Connection, listen: &Listen) {
-        connection.stream.drop_tls();
-        let reason = format!("port {} speaks HTTPS: use https://", listen.address.port());
-        let reply = Reply::error(None, 400, &reason);
-        connection.answer(reply.to_bytes(false, true, &now()), Then::HangUp, None);
-    }
-
-    fn reply(&self, connection: &mut Connection, head: &RequestHead, reply: &Reply, close: bool) {
-        let bytes = reply.to_bytes(head.method == "HEAD", close, &now());
-        connection.answer(bytes, if close { Then::HangUp } else { Then::NextRequest }, None);
-    }
-
-    /// Sends what can be sent of an answer of our own.
-    fn deliver(&self, connection: &mut Connection, mut answered: Answered) -> Option<Next> {
-        match connection.send(&mut answered) {
-            Ok(true) => {}
-            Ok(false) => {
-                connection.phase = Phase::Answered(answered);
-                return Some(Next::Park);
-            }
-            Err(_) => return Some(Next::Gone),
-        }
-        match answered.then {
-            _ if self.is_draining() => connection.hang_up(),
-            Then::HangUp => connection.hang_up(),
-            Then::NextRequest => connection.expect_request(),
-            Then::FirstWords => connection.expect_first_words(),
-        }
-        None
+        Next::Gone
     }
 }
 

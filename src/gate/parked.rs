@@ -161,6 +161,24 @@ impl Parked {
             .collect()
     }
 
+    /// Who dawdles in a place for our own answers, and since when.
+    pub(super) fn dawdlers(&self) -> impl Iterator<Item = (Instant, u64)> {
+        self.slots.iter().filter_map(|(token, slot)| match slot {
+            Slot::Here(connection) => Some((connection.dawdles_since()?, *token)),
+            Slot::Out(_) => None,
+        })
+    }
+
+    /// Hands out one of them, unless it has gone on in the meantime.
+    pub(super) fn take_dawdler(&mut self, token: u64) -> Option<Box<Connection>> {
+        let connection = self.take(token, Event::default())?;
+        if connection.dawdles_since().is_none() {
+            self.slots.insert(token, Slot::Here(connection));
+            return None;
+        }
+        Some(connection)
+    }
+
     fn take_those(&mut self, fits: impl Fn(&Connection) -> bool) -> Vec<(u64, Box<Connection>)> {
         let fitting: Vec<u64> = self
             .slots

@@ -4,8 +4,10 @@
 //! threads, and a connection that waits costs none. Where there are more processors, others help when
 //! there is much to do. What takes waiting goes to a thread of its own.
 
+mod accept;
+
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +18,6 @@ use std::time::{Duration, Instant};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
-use rustix::net::SocketFlags;
 
 use super::connection::{Connection, Next, Rank};
 use super::forward::Buffers;
@@ -193,6 +194,7 @@ impl Port {
                 Next::Park => moving = self.park(token, connection),
                 Next::Pause => self.parked().postpone(token, connection),
                 Next::Gone => self.close(token, connection),
+                Next::Crowded => moving = Some(self.find_place(connection)),
                 Next::Detach => match self.house.threads.take() {
                     Some(place) => moving = self.detach(token, connection, place),
                     None => {
@@ -240,9 +242,32 @@ impl Port {
             match next {
                 Next::Park => moving = self.park(token, connection),
                 Next::Pause | Next::Detach => moving = Some(connection),
+                Next::Crowded => moving = Some(self.find_place(connection)),
                 Next::Gone => self.close(token, connection),
             }
         }
+    }
+
+    /// Others give up their places for it, or it hears that there is none.
+    fn find_place(&self, mut connection: Box<Connection>) -> Box<Connection> {
+        if !self.house.make_way() {
+            self.gate.turn_away(&mut connection);
+        }
+        connection
+    }
+
+    /// Who dawdles here; see [`Parked::dawdlers`].
+    pub(super) fn dawdlers(&self) -> Vec<(Instant, u64)> {
+        self.parked().dawdlers().collect()
+    }
+
+    /// Takes its place from one of them; true if it still had it.
+    pub(super) fn evict(&self, token: u64) -> bool {
+        let taken = self.parked().take_dawdler(token);
+        let Some(mut connection) = taken else { return false };
+        let _ = self.guarded(&mut connection, |gate, connection| gate.evict(connection));
+        self.close(token, connection);
+        true
     }
 
     /// A panic costs one connection.
@@ -278,78 +303,6 @@ impl Port {
         self.parked().forget(token);
         drop(connection);
         self.house.connections_gone(1);
-    }
-
-    /// Takes in who waits at the door; a crowd in portions, so that those inside are served meanwhile.
-    fn accept(&self) {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        for _ in 0..limits::ACCEPTED_AT_ONCE {
-            match rustix::net::acceptfrom_with(&self.listener, flags) {
-                Ok((socket, address)) => {
-                    let peer = address.and_then(|a| SocketAddr::try_from(a).ok());
-                    self.welcome(TcpStream::from(socket), peer);
-                }
-                Err(Errno::AGAIN) => break,
-                // Ours to mend: make room, and come back in a moment.
-                Err(e @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
-                    self.make_room(32);
-                    let mut tick = self.next_tick.lock().unwrap_or_else(PoisonError::into_inner);
-                    if !tick.accepting_paused {
-                        let why = io::Error::from(e);
-                        self.gate.log.error(format_args!(
-                            "cannot accept connections on {}: {why}; closing idle ones",
-                            self.listen.address
-                        ));
-                    }
-                    tick.accepting_paused = true;
-                    return;
-                }
-                // The listener is shut down.
-                Err(Errno::INVAL | Errno::BADF) => return,
-                // That one client's fault (RFC 1122's transient errors, as accept(2) lists them).
-                Err(_) => {}
-            }
-        }
-        self.watch_listener();
-    }
-
-    fn watch_listener(&self) {
-        let once = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
-        let data = epoll::EventData::new_u64(LISTENER);
-        if let Err(e) = epoll::modify(&self.epoll, &self.listener, data, once) {
-            let why = io::Error::from(e);
-            self.gate.log.error(format_args!("{} accepts no more: {why}", self.listen.address));
-        }
-    }
-
-    fn welcome(&self, tcp: TcpStream, peer: Option<SocketAddr>) {
-        let Some(peer) = peer else { return };
-        if !self.house.connection_came() {
-            self.make_room(32);
-        }
-        let _ = tcp.set_nodelay(true);
-        let Ok(connection) = self.gate.greet(tcp, peer, &self.listen) else {
-            self.house.connections_gone(1);
-            return;
-        };
-        let mut connection = Box::new(connection);
-        let mut parked = self.parked();
-        let token = parked.token();
-        if connection.stream.report(&self.epoll, token, false).is_err() {
-            parked.forget(token);
-            self.house.connections_gone(1);
-            return;
-        }
-        // Nobody else has been told yet: whoever is has to wait for the lock.
-        let _ = parked.put(token, connection);
-    }
-
-    /// Closes connections for which nobody works, those first that have waited longest.
-    fn make_room(&self, count: usize) {
-        let oldest = self.parked().take_oldest(count);
-        for (token, connection) in oldest {
-            self.close(token, connection);
-        }
     }
 
     /// Looks after deadlines, whoever comes by.

@@ -16,7 +16,7 @@ pub(crate) struct Record {
     /// Body bytes that the client sent, and that it was sent, without their framing.
     pub(super) received: u64,
     pub(super) sent: u64,
-    since: Instant,
+    pub(super) since: Instant,
     /// Why it ended as it did, if not as it should.
     pub(super) remark: String,
 }

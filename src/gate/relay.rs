@@ -6,7 +6,7 @@
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::download::{Asked, Download, Taken};
 use super::forward::{Ending, Exchange, Side};
@@ -238,6 +238,13 @@ impl Relay {
 
     fn waits_for_client(&self) -> bool {
         !self.upload.is_waiting() && self.upload.wants_more()
+    }
+
+    /// See `Connection::dawdles_since`.
+    pub(super) fn dawdles_since(&self) -> Option<Instant> {
+        let waits_for_client = self.download.is_waiting() || self.waits_for_client();
+        let own = self.exchange.route.area.is_own();
+        (own && waits_for_client).then_some(self.exchange.record.since)
     }
 
     /// How long nothing may move, by whose turn it is.

@@ -1,6 +1,5 @@
 //! One request: judged, then refused, redirected or forwarded.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,6 @@ use super::stream::Duplex as _;
 use super::target::Target;
 use super::{Gate, now, refusal};
 use crate::config::{HttpDisabled, Listen};
-use crate::management::{Given, Question};
 use crate::security::{Password, Rules};
 
 /// What happens to a request.
@@ -41,12 +39,12 @@ enum Decision {
 }
 
 /// What is known of a request that could be read.
-struct Asked {
-    head: RequestHead,
-    target: Target,
-    length: Length,
+pub(super) struct Asked {
+    pub(super) head: RequestHead,
+    pub(super) target: Target,
+    pub(super) length: Length,
     websocket: bool,
-    close: bool,
+    pub(super) close: bool,
 }
 
 impl Gate {
@@ -84,6 +82,10 @@ impl Gate {
                 let places =
                     if route.area.is_own() { &self.own_exchanges } else { &self.exchanges };
                 let Some(place) = places.take() else {
+                    if route.area.is_own() {
+                        connection.phase = Phase::Asked(asked.head);
+                        return Some(Next::Crowded);
+                    }
                     record.status = 503;
                     let busy = Reply::busy("too many requests are on their way, try again soon");
                     self.reply(connection, &asked.head, &busy, true);
@@ -132,35 +134,6 @@ impl Gate {
         }
         self.put_on_record(&record, method, path, "");
         None
-    }
-
-    /// The answer to a request that has been let in, where it is in our memory.
-    fn at_hand(
-        &self,
-        connection: &Connection,
-        listen: &Listen,
-        asked: &Asked,
-        route: &Route,
-    ) -> Option<Given> {
-        let head_only = asked.head.method == "HEAD";
-        if !route.area.is_own()
-            || !(head_only || asked.head.method == "GET")
-            || asked.length != Length::Exact(0)
-        {
-            return None;
-        }
-        let path = match route.prefix {
-            "" => Cow::Borrowed(asked.target.path.as_str()),
-            prefix => Cow::Owned(format!("{prefix}{}", asked.target.path)),
-        };
-        (self.at_once)(&Question {
-            head_only,
-            path: &path,
-            query: asked.target.query.as_deref().unwrap_or_default(),
-            peer: connection.peer.ip().to_canonical(),
-            tls: listen.tls,
-            close: asked.close,
-        })
     }
 
     /// An exchange has ended: what its client gets to know, and the log.

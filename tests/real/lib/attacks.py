@@ -23,10 +23,13 @@ def source():
     return f"127.{100 + number // 62_500 % 100}.{number // 250 % 250}.{1 + number % 250}"
 
 
-def connect(port, timeout=20):
-    """A connection from an address of its own; None if it is refused."""
+def connect(port, room=None):
+    """A connection from an address of its own, with room for so many bytes either way; None if it is refused."""
     client = socket.socket()
-    client.settimeout(timeout)
+    client.settimeout(20)
+    if room:
+        for way in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            client.setsockopt(socket.SOL_SOCKET, way, room)
     try:
         client.bind((source(), 0))
         client.connect(("127.0.0.1", port))
@@ -37,11 +40,11 @@ def connect(port, timeout=20):
 
 
 @contextlib.contextmanager
-def crowd(port, count, words=b""):
+def crowd(port, count, words=b"", room=None):
     """So many connections, each with these bytes sent."""
     clients = []
     for _ in range(count):
-        client = connect(port)
+        client = connect(port, room)
         if client:
             with contextlib.suppress(OSError):
                 client.sendall(words)
@@ -102,15 +105,28 @@ def endless_requests(siege, count):
     return f"{count} connections, {heard >> 20} MiB of answers in {SECONDS} s"
 
 
-def slow_bodies(siege, count):
-    head = b"POST /v2/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
-    with crowd(siege.appliance.port["speech"], count, head) as clients:
+def unread_answers(siege, count):
+    """Requests whose answers nobody reads, until nothing more fits between the two sides."""
+    requests = b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 400
+    with crowd(siege.appliance.port["http"], count, requests, room=4096) as clients:
+        time.sleep(SECONDS)
+    return f"{count} connections"
+
+
+def slow_bodies(siege, count, port="speech", path=b"/v2/jobs"):
+    head = b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    with crowd(siege.appliance.port[port], count, head) as clients:
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             for client in clients:
                 with contextlib.suppress(OSError):
                     client.send(b"x")
     return f"{count} uploads"
+
+
+def slow_changes(siege, count):
+    """The same for settings of our own, and of them there are far fewer places."""
+    return slow_bodies(siege, count, "http", b"/v1/security/adminpassword")
 
 
 def uploads(siege, count):

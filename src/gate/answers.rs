@@ -1,0 +1,115 @@
+//! Answers of our own, and their way to the client.
+
+use std::borrow::Cow;
+
+use super::connection::{Answered, Connection, Next, Phase, Then};
+use super::forward::Ending;
+use super::framing::Length;
+use super::head::{Malformed, RequestHead};
+use super::reply::Reply;
+use super::route::Route;
+use super::serve::Asked;
+use super::{Gate, now};
+use crate::config::Listen;
+use crate::management::{Given, Question};
+
+impl Gate {
+    /// The answer to a request that has been let in, where it is in our memory.
+    pub(super) fn at_hand(
+        &self,
+        connection: &Connection,
+        listen: &Listen,
+        asked: &Asked,
+        route: &Route,
+    ) -> Option<Given> {
+        let head_only = asked.head.method == "HEAD";
+        if !route.area.is_own()
+            || !(head_only || asked.head.method == "GET")
+            || asked.length != Length::Exact(0)
+        {
+            return None;
+        }
+        let path = match route.prefix {
+            "" => Cow::Borrowed(asked.target.path.as_str()),
+            prefix => Cow::Owned(format!("{prefix}{}", asked.target.path)),
+        };
+        (self.at_once)(&Question {
+            head_only,
+            path: &path,
+            query: asked.target.query.as_deref().unwrap_or_default(),
+            peer: connection.peer.ip().to_canonical(),
+            tls: listen.tls,
+            close: asked.close,
+        })
+    }
+
+    pub(super) fn refuse_malformed(
+        &self,
+        connection: &mut Connection,
+        listen: &Listen,
+        malformed: Malformed,
+    ) {
+        if self.is_silent(listen) {
+            connection.hang_up();
+            return;
+        }
+        let bytes = Reply::malformed(malformed).to_bytes(false, true, &now());
+        connection.answer(bytes, Then::HangUp, None);
+    }
+
+    /// `http://` typed where `https://` belongs.
+    pub(super) fn answer_plain_http(&self, connection: &mut Connection, listen: &Listen) {
+        connection.stream.drop_tls();
+        let reason = format!("port {} speaks HTTPS: use https://", listen.address.port());
+        let reply = Reply::error(None, 400, &reason);
+        connection.answer(reply.to_bytes(false, true, &now()), Then::HangUp, None);
+    }
+
+    pub(super) fn reply(
+        &self,
+        connection: &mut Connection,
+        head: &RequestHead,
+        reply: &Reply,
+        close: bool,
+    ) {
+        let bytes = reply.to_bytes(head.method == "HEAD", close, &now());
+        connection.answer(bytes, if close { Then::HangUp } else { Then::NextRequest }, None);
+    }
+
+    /// Sends what can be sent of an answer of our own.
+    pub(super) fn deliver(
+        &self,
+        connection: &mut Connection,
+        mut answered: Answered,
+    ) -> Option<Next> {
+        match connection.send(&mut answered) {
+            Ok(true) => {}
+            Ok(false) => {
+                connection.phase = Phase::Answered(answered);
+                return Some(Next::Park);
+            }
+            Err(_) => return Some(Next::Gone),
+        }
+        match answered.then {
+            _ if self.is_draining() => connection.hang_up(),
+            Then::HangUp => connection.hang_up(),
+            Then::NextRequest => connection.expect_request(),
+            Then::FirstWords => connection.expect_first_words(),
+        }
+        None
+    }
+
+    /// There is no thread or place left for what `connection` asks.
+    pub(super) fn turn_away(&self, connection: &mut Connection) {
+        let busy = "too many others wait, try again soon";
+        match std::mem::replace(&mut connection.phase, Phase::Head) {
+            Phase::Asked(head) => self.reply(connection, &head, &Reply::busy(busy), true),
+            Phase::Admitted(exchange) => {
+                let ending = Ending::Failed(503, busy.to_owned());
+                // What follows is said by the connection itself.
+                let _ = self.settle(connection, *exchange, ending);
+            }
+            phase => connection.phase = phase,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Who comes in at a port, and who has to make room for them.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::PoisonError;
+
+use rustix::event::epoll;
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+
+use super::super::limits;
+use super::{LISTENER, Port};
+
+impl Port {
+    /// Takes in who waits at the door; a crowd in portions, so that those inside are served meanwhile.
+    pub(super) fn accept(&self) {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        for _ in 0..limits::ACCEPTED_AT_ONCE {
+            match rustix::net::acceptfrom_with(&self.listener, flags) {
+                Ok((socket, address)) => {
+                    let peer = address.and_then(|a| SocketAddr::try_from(a).ok());
+                    self.welcome(TcpStream::from(socket), peer);
+                }
+                Err(Errno::AGAIN) => break,
+                // Ours to mend: make room, and come back in a moment.
+                Err(e @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                    self.make_room(32);
+                    let mut tick = self.next_tick.lock().unwrap_or_else(PoisonError::into_inner);
+                    if !tick.accepting_paused {
+                        let why = io::Error::from(e);
+                        self.gate.log.error(format_args!(
+                            "cannot accept connections on {}: {why}; closing idle ones",
+                            self.listen.address
+                        ));
+                    }
+                    tick.accepting_paused = true;
+                    return;
+                }
+                // The listener is shut down.
+                Err(Errno::INVAL | Errno::BADF) => return,
+                // That one client's fault (RFC 1122's transient errors, as accept(2) lists them).
+                Err(_) => {}
+            }
+        }
+        self.watch_listener();
+    }
+
+    pub(super) fn watch_listener(&self) {
+        let once = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
+        let data = epoll::EventData::new_u64(LISTENER);
+        if let Err(e) = epoll::modify(&self.epoll, &self.listener, data, once) {
+            let why = io::Error::from(e);
+            self.gate.log.error(format_args!("{} accepts no more: {why}", self.listen.address));
+        }
+    }
+
+    fn welcome(&self, tcp: TcpStream, peer: Option<SocketAddr>) {
+        let Some(peer) = peer else { return };
+        if !self.house.connection_came() {
+            self.make_room(32);
+        }
+        let _ = tcp.set_nodelay(true);
+        let Ok(connection) = self.gate.greet(tcp, peer, &self.listen) else {
+            self.house.connections_gone(1);
+            return;
+        };
+        let mut connection = Box::new(connection);
+        let mut parked = self.parked();
+        let token = parked.token();
+        if connection.stream.report(&self.epoll, token, false).is_err() {
+            parked.forget(token);
+            self.house.connections_gone(1);
+            return;
+        }
+        // Nobody else has been told yet: whoever is has to wait for the lock.
+        let _ = parked.put(token, connection);
+    }
+
+    /// Closes connections for which nobody works, those first that have waited longest.
+    fn make_room(&self, count: usize) {
+        let oldest = self.parked().take_oldest(count);
+        for (token, connection) in oldest {
+            self.close(token, connection);
+        }
+    }
+}
