@@ -91,8 +91,9 @@ pub(super) enum Next {
     Pause,
     /// What is next takes waiting, which whoever watches a port must not.
     Detach,
-    /// All places for what it asks are taken; who dawdles in one may have to give it up.
-    Crowded,
+    /// All places for what it asks, which are our own or those of services, are taken; who dawdles in one
+    /// may have to give it up.
+    Crowded { own: bool },
     /// Close it.
     Gone,
 }
@@ -113,12 +114,11 @@ impl Connection {
         }
     }
 
-    /// Since when it holds a place of those that are for our own answers, if nothing but its client keeps
-    /// it there.
-    pub(super) fn dawdles_since(&self) -> Option<Instant> {
+    /// Since when it holds a place, of our own or of the services, if nothing but its client keeps it there.
+    pub(super) fn dawdles_since(&self, own: bool) -> Option<Instant> {
         match &self.phase {
-            Phase::Answered(answered) => answered.place.as_ref().map(|_| answered.since),
-            Phase::Relay(relay) => relay.dawdles_since(),
+            Phase::Answered(answered) if own => answered.place.as_ref().map(|_| answered.since),
+            Phase::Relay(relay) => relay.dawdles_since(own),
             _ => None,
         }
     }

@@ -80,7 +80,7 @@ pub(crate) const STACK_BYTES: usize = 256 << 10;
 /// requests that need one get 503.
 pub(crate) const THREADS: usize = 512;
 
-/// Requests on their way to services at once; beyond, they get 503. Each may hold a hundred kilobytes if
+/// Requests on their way to services at once; beyond, slow ones make room or new ones get 503. Each may hold a hundred kilobytes if
 /// its client reads nothing, and all together have an eighth of the machine's memory; each holds a
 /// descriptor beside its client's, so they have a third of those.
 pub(crate) fn exchanges() -> usize {
@@ -94,8 +94,13 @@ pub(crate) fn exchanges() -> usize {
 /// comes to stop it.
 pub(crate) const OWN_EXCHANGES: usize = 256;
 
-/// Of these, taken at once from who waits for nothing but a slow client, when all are taken.
+/// Places, of ours or of the services, that are taken at once from who waits for nothing but a slow
+/// client, when all are taken.
 pub(crate) const EVICTED_AT_ONCE: usize = 32;
+
+/// Bytes a second, on average: who moves less to or from a service is a slow client. Apache's
+/// `mod_reqtimeout` wants as many of a body.
+pub(crate) const SLOWEST: u64 = 500;
 
 /// Connections on all ports together; beyond, those that have waited longest make room.
 pub(crate) fn connections() -> usize {

@@ -79,16 +79,17 @@ impl House {
 
     /// Takes their places from those who have dawdled longest in them, wherever they came in; false if
     /// nobody does.
-    pub(super) fn make_way(&self) -> bool {
+    pub(super) fn make_way(&self, own: bool) -> bool {
         let ports: Vec<_> =
             self.ports.get().into_iter().flatten().filter_map(Weak::upgrade).collect();
         let mut dawdlers: Vec<(Instant, u64, &Arc<Port>)> = Vec::new();
         for port in &ports {
-            dawdlers.extend(port.dawdlers().into_iter().map(|(since, token)| (since, token, port)));
+            let here = port.dawdlers(own).into_iter();
+            dawdlers.extend(here.map(|(since, token)| (since, token, port)));
         }
         dawdlers.sort_unstable_by_key(|dawdler| dawdler.0);
         let evicted = dawdlers.iter().take(limits::EVICTED_AT_ONCE);
-        evicted.filter(|(_, token, port)| port.evict(*token)).count() > 0
+        evicted.filter(|(_, token, port)| port.evict(*token, own)).count() > 0
     }
 
     pub(super) fn connections_gone(&self, count: usize) {

@@ -161,18 +161,18 @@ impl Parked {
             .collect()
     }
 
-    /// Who dawdles in a place for our own answers, and since when.
-    pub(super) fn dawdlers(&self) -> impl Iterator<Item = (Instant, u64)> {
-        self.slots.iter().filter_map(|(token, slot)| match slot {
-            Slot::Here(connection) => Some((connection.dawdles_since()?, *token)),
+    /// Who dawdles in a place, of our own or of the services, and since when.
+    pub(super) fn dawdlers(&self, own: bool) -> impl Iterator<Item = (Instant, u64)> {
+        self.slots.iter().filter_map(move |(token, slot)| match slot {
+            Slot::Here(connection) => Some((connection.dawdles_since(own)?, *token)),
             Slot::Out(_) => None,
         })
     }
 
     /// Hands out one of them, unless it has gone on in the meantime.
-    pub(super) fn take_dawdler(&mut self, token: u64) -> Option<Box<Connection>> {
+    pub(super) fn take_dawdler(&mut self, token: u64, own: bool) -> Option<Box<Connection>> {
         let connection = self.take(token, Event::default())?;
-        if connection.dawdles_since().is_none() {
+        if connection.dawdles_since(own).is_none() {
             self.slots.insert(token, Slot::Here(connection));
             return None;
         }

@@ -194,7 +194,7 @@ impl Port {
                 Next::Park => moving = self.park(token, connection),
                 Next::Pause => self.parked().postpone(token, connection),
                 Next::Gone => self.close(token, connection),
-                Next::Crowded => moving = Some(self.find_place(connection)),
+                Next::Crowded { own } => moving = Some(self.find_place(connection, own)),
                 Next::Detach => match self.house.threads.take() {
                     Some(place) => moving = self.detach(token, connection, place),
                     None => {
@@ -242,28 +242,28 @@ impl Port {
             match next {
                 Next::Park => moving = self.park(token, connection),
                 Next::Pause | Next::Detach => moving = Some(connection),
-                Next::Crowded => moving = Some(self.find_place(connection)),
+                Next::Crowded { own } => moving = Some(self.find_place(connection, own)),
                 Next::Gone => self.close(token, connection),
             }
         }
     }
 
     /// Others give up their places for it, or it hears that there is none.
-    fn find_place(&self, mut connection: Box<Connection>) -> Box<Connection> {
-        if !self.house.make_way() {
+    fn find_place(&self, mut connection: Box<Connection>, own: bool) -> Box<Connection> {
+        if !self.house.make_way(own) {
             self.gate.turn_away(&mut connection);
         }
         connection
     }
 
     /// Who dawdles here; see [`Parked::dawdlers`].
-    pub(super) fn dawdlers(&self) -> Vec<(Instant, u64)> {
-        self.parked().dawdlers().collect()
+    pub(super) fn dawdlers(&self, own: bool) -> Vec<(Instant, u64)> {
+        self.parked().dawdlers(own).collect()
     }
 
     /// Takes its place from one of them; true if it still had it.
-    pub(super) fn evict(&self, token: u64) -> bool {
-        let taken = self.parked().take_dawdler(token);
+    pub(super) fn evict(&self, token: u64, own: bool) -> bool {
+        let taken = self.parked().take_dawdler(token, own);
         let Some(mut connection) = taken else { return false };
         let _ = self.guarded(&mut connection, |gate, connection| gate.evict(connection));
         self.close(token, connection);

@@ -241,10 +241,12 @@ impl Relay {
     }
 
     /// See `Connection::dawdles_since`.
-    pub(super) fn dawdles_since(&self) -> Option<Instant> {
+    pub(super) fn dawdles_since(&self, own: bool) -> Option<Instant> {
+        let since = self.exchange.record.since;
         let waits_for_client = self.download.is_waiting() || self.waits_for_client();
-        let own = self.exchange.route.area.is_own();
-        (own && waits_for_client).then_some(self.exchange.record.since)
+        // What is ours is small, and a person's upload to a service may take hours.
+        let slow = own || self.passed() < limits::SLOWEST * since.elapsed().as_secs();
+        (waits_for_client && slow && own == self.exchange.route.area.is_own()).then_some(since)
     }
 
     /// How long nothing may move, by whose turn it is.

@@ -79,18 +79,11 @@ impl Gate {
             }
             Decision::Forward(admitted) => {
                 let Some(route) = route else { return Some(Next::Gone) }; // forwards nothing without
-                let places =
-                    if route.area.is_own() { &self.own_exchanges } else { &self.exchanges };
+                let own = route.area.is_own();
+                let places = if own { &self.own_exchanges } else { &self.exchanges };
                 let Some(place) = places.take() else {
-                    if route.area.is_own() {
-                        connection.phase = Phase::Asked(asked.head);
-                        return Some(Next::Crowded);
-                    }
-                    record.status = 503;
-                    let busy = Reply::busy("too many requests are on their way, try again soon");
-                    self.reply(connection, &asked.head, &busy, true);
-                    self.put_on_record(&record, method, path, "");
-                    return None;
+                    connection.phase = Phase::Asked(asked.head);
+                    return Some(Next::Crowded { own });
                 };
                 if let Some(given) = self.at_hand(connection, listen, &asked, &route) {
                     (record.status, record.sent) = (given.status, given.length);

@@ -1,8 +1,14 @@
 //! Clients that take their time: others are served meanwhile, and memory does not grow.
 
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::support::appliance::Appliance;
+use serde_json::json;
+
+use crate::support::appliance::{Appliance, program};
 use crate::support::client::Client;
 use crate::support::settings::Settings;
 use crate::support::stub::{Stub, Visit, ok};
@@ -132,5 +138,54 @@ fn a_head_that_never_ends_gets_a_408_and_the_end_of_its_connection() {
     for client in &mut clients {
         assert_eq!(client.answer("GET").status, 408);
         assert_eq!(client.until_end().unwrap(), b"");
+    }
+}
+
+/// Services have a third of the descriptors that are left of 256: see `limits::exchanges`.
+const PLACES: usize = 64;
+
+/// An appliance with so few of them.
+fn with_few_places(service: SocketAddr) -> Appliance {
+    let service = json!({"address": service.to_string(), "paths": ["/x/"], "auth": "none"});
+    let mut appliance = Appliance::prepare(&Settings::v1().service("x", service));
+    let mut limited = Command::new("prlimit");
+    limited.arg("--nofile=256").arg(program()).arg("serve").arg("--config");
+    limited.arg(appliance.config()).env_remove("NOTIFY_SOCKET");
+    appliance.launch_as(&mut limited).unwrap();
+    appliance
+}
+
+#[test]
+fn uploads_that_trickle_make_room_for_others_when_all_places_are_taken() {
+    let held = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&held);
+    let stub = Stub::start(move |visit| {
+        while let Some(head) = visit.head() {
+            if head.starts_with("POST ") {
+                counts.fetch_add(1, Ordering::SeqCst);
+                return visit.await_end();
+            }
+            visit.say(ok("good").as_bytes());
+        }
+    });
+    let appliance = with_few_places(stub.address);
+    let upload = "POST /x/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nx";
+    let _slow: Vec<Client> = (0..PLACES + 10)
+        .map(|_| {
+            let mut client = Client::plain(appliance.ports.http);
+            client.send(upload);
+            client
+        })
+        .collect();
+    until(SOON, "all places are taken", || (held.load(Ordering::SeqCst) >= PLACES).then_some(()));
+    for mut other in [Client::plain(appliance.ports.http), Client::tls(appliance.ports.https)] {
+        until(SOON, "others are served", || {
+            other.send("GET /x/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            let answer = other.answer("GET");
+            if answer.field("connection").is_some() {
+                other = Client::plain(appliance.ports.http); // the refusal was the last of it
+            }
+            (answer.status == 200).then_some(())
+        });
     }
 }
