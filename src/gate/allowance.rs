@@ -1,11 +1,17 @@
 //! Who goes first where there is much to do: an exchange that has moved little lately goes before one
-//! that moves all it can, so that a small request never waits behind somebody's gigabyte.
+//! that moves all it can, so that a small request never waits behind somebody's gigabyte, nor behind
+//! bytes that come one by one.
 
 use std::time::Instant;
 
 /// Bytes an exchange moves before it is a big one, and what it may move in a second without ever being
 /// one. Live audio stays below: 48,000 samples of four bytes are 192,000.
 const BYTES: u64 = 256 << 10;
+
+/// What a piece of a body counts for at least, and one of a head that is not whole with it: they cost as
+/// much work. So 32 of the one and four of the other are still little in a second.
+pub(super) const BODY_PIECE: u64 = 8 << 10;
+pub(super) const HEAD_PIECE: u64 = 64 << 10;
 
 /// What is left to one exchange.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +48,7 @@ impl Allowance {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Allowance, BYTES};
+    use super::{Allowance, BODY_PIECE, BYTES, HEAD_PIECE};
 
     #[test]
     fn what_is_spent_comes_back_within_two_seconds() {
@@ -56,6 +62,20 @@ mod tests {
         assert!(!allowance.is_spent(soon), "has waited");
         allowance.spend(BYTES / 5, soon);
         assert!(allowance.is_spent(soon), "goes on as before");
+    }
+
+    #[test]
+    fn who_sends_byte_by_byte_is_a_big_one_within_a_second() {
+        for (piece, little) in [(BODY_PIECE, 31), (HEAD_PIECE, 3)] {
+            let start = Instant::now();
+            let mut allowance = Allowance::new(start);
+            for number in 1..=little {
+                allowance.spend(piece, start);
+                assert!(!allowance.is_spent(start), "after {number} pieces");
+            }
+            allowance.spend(piece, start);
+            assert!(allowance.is_spent(start), "after {} pieces", little + 1);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::allowance::Allowance;
+use super::allowance::{self, Allowance};
 use super::client_stream::ClientStream;
 use super::forward::{Buffers, Exchange};
 use super::head::{HeadBuffer, RequestHead};
@@ -77,7 +77,7 @@ pub(super) enum Rank {
     First,
     /// A handshake, which costs as much as hundreds of requests.
     Stranger,
-    /// An exchange that moves all it can.
+    /// Who moves all it can, or comes in many small pieces.
     Bulk,
 }
 
@@ -138,7 +138,15 @@ impl Connection {
         match self.phase {
             Phase::Handshake => Rank::Stranger,
             Phase::Relay(_) | Phase::Tunnel(_) if self.allowance.is_spent(now) => Rank::Bulk,
+            Phase::Head if !self.head.is_empty() && self.allowance.is_spent(now) => Rank::Bulk,
             _ => Rank::First,
+        }
+    }
+
+    /// A piece of a head has come, and the head is still not whole.
+    pub(super) fn note_piece(&mut self) {
+        if !self.head.is_empty() {
+            self.allowance.spend(allowance::HEAD_PIECE, Instant::now());
         }
     }
 

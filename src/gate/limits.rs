@@ -63,6 +63,9 @@ pub(crate) const RELAY_BYTES: usize = 32 << 10;
 /// Body of a request to the management API or monitoring: a certificate and a key have a few thousand.
 pub(crate) const OWN_BODY_BYTES: u64 = 1 << 20;
 
+/// What gathers of such a body before it goes on, if it is not complete before.
+pub(crate) const GATHERED_BYTES: usize = 16 << 10;
+
 /// Steps of an exchange, each of [`RELAY_BYTES`] at most, before others have their turn.
 pub(crate) const RELAY_STEPS: usize = 4;
 

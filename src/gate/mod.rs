@@ -221,7 +221,10 @@ impl Gate {
             Ok(Some(head)) => connection.phase = Phase::Asked(head),
             Ok(None) => match connection.read_head(buffers) {
                 Ok(true) => {}
-                Ok(false) => return Some(Next::Park),
+                Ok(false) => {
+                    connection.note_piece();
+                    return Some(Next::Park);
+                }
                 Err(_) => return Some(Next::Gone),
             },
             Err(malformed) => self.refuse_malformed(connection, listen, malformed),
@@ -274,7 +277,8 @@ impl Gate {
             }
             Progress::Waits(false) => Next::Park,
             Progress::Waits(true) => {
-                connection.go_on(relay.passed() - before, relay.patience());
+                let moved = (relay.passed() - before).max(allowance::BODY_PIECE);
+                connection.go_on(moved, relay.patience());
                 Next::Park
             }
             Progress::Pauses => {

@@ -44,6 +44,11 @@ impl Outbox {
         self.sent == self.bytes.len()
     }
 
+    /// Bytes that have not been sent.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
     /// Where more is appended.
     pub(super) fn end(&mut self) -> &mut Vec<u8> {
         if self.bytes.capacity() == 0 {

@@ -111,7 +111,7 @@ impl Relay {
 
     /// Has `epoll` tell of the service under `token`.
     pub(super) fn report_service(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
-        self.service.report(epoll, token, self.upload.is_waiting())
+        self.service.report(epoll, token, self.upload.is_waiting() && !self.gathers())
     }
 
     /// The service can be read; `ending` if it will say no more.
@@ -132,7 +132,7 @@ impl Relay {
         } else if self.download.wants_more() {
             moved |= self.read_service(side)?;
         }
-        if self.upload.is_waiting() {
+        if self.upload.is_waiting() && !self.gathers() {
             moved |= self.upload.send(&mut self.service);
         } else if self.upload.wants_more() {
             moved |= self.read_client(side)?;
@@ -163,7 +163,9 @@ impl Relay {
     }
 
     fn take_upload(&mut self, arrived: &[u8], side: &mut Side<'_>) -> Result<(), Ending> {
-        if let Some(taken) = self.upload.pass(arrived, &mut self.service) {
+        if !self.exchange.route.area.is_own()
+            && let Some(taken) = self.upload.pass(arrived, &mut self.service)
+        {
             self.exchange.record.received += taken as u64;
             side.arrived.extend(arrived.get(taken..).unwrap_or_default());
             return Ok(());
@@ -237,7 +239,17 @@ impl Relay {
     }
 
     fn waits_for_client(&self) -> bool {
-        !self.upload.is_waiting() && self.upload.wants_more()
+        self.upload.wants_more() && (!self.upload.is_waiting() || self.gathers())
+    }
+
+    /// What goes to ourselves waits until there is enough of it, or all: each piece wakes a thread, which
+    /// clients that send byte by byte must not.
+    fn gathers(&self) -> bool {
+        let asked_to_go_on = self.exchange.head.fields.first("expect").is_some();
+        self.exchange.route.area.is_own()
+            && !self.upload.is_complete()
+            && self.upload.waiting() < limits::GATHERED_BYTES
+            && (self.upload.has_begun() || !asked_to_go_on)
     }
 
     /// See `Connection::dawdles_since`.

@@ -9,7 +9,9 @@ pub(super) struct Upload {
     outbox: Outbox,
     body: Decoder,
     encoder: Encoder,
-    /// The service takes no more; its answer may still come.
+    /// The service has had some of it…
+    begun: bool,
+    /// …and takes no more; its answer may still come.
     deaf: bool,
 }
 
@@ -17,7 +19,7 @@ impl Upload {
     pub(super) fn new(head: Vec<u8>, length: Length) -> Upload {
         let outbox = Outbox::of(head);
         let encoder = if length == Length::Chunked { Encoder::Chunked } else { Encoder::Bare };
-        Upload { outbox, body: Decoder::new(length), encoder, deaf: false }
+        Upload { outbox, body: Decoder::new(length), encoder, begun: false, deaf: false }
     }
 
     /// The client owes more of it.
@@ -28,6 +30,16 @@ impl Upload {
     /// Bytes wait for the service to take them.
     pub(super) fn is_waiting(&self) -> bool {
         !self.outbox.is_empty()
+    }
+
+    /// How many.
+    pub(super) fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Some of it has gone to the service.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// All of it has come from the client.
@@ -74,6 +86,7 @@ impl Upload {
     /// Sends what the service takes; true if something moved. A service that hangs up here may have
     /// answered before: that is no failure yet.
     pub(super) fn send(&mut self, service: &mut ServiceStream) -> bool {
+        self.begun = true;
         self.outbox.send(service).unwrap_or_else(|_| {
             self.deaf = true;
             self.outbox.clear();

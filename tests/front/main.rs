@@ -16,5 +16,6 @@ mod manual_v1;
 mod manual_v2;
 mod own_answers;
 mod signals;
+mod slow_settings;
 mod tickets;
 mod tls;

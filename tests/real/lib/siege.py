@@ -1,5 +1,6 @@
-"""An appliance under attack, which alone is to be measured: strangers and engines are machines of their own
-in truth, so here they get what the appliance and its honest clients leave of this one.
+"""An appliance under attack, which alone is to be measured: clients, strangers and engines are machines of
+their own in truth. So here the appliance has one processor to itself, and on the others honest clients go
+first, and strangers and floods get what is left.
 
 In: who stands by (engine, honest clients), what the kernel says of it, that it is afterwards what it was
 before. Out: the attacks.
@@ -14,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from lib import attacks
 from lib.appliance import Appliance, free_port
 from lib.report import expect
 
@@ -22,27 +24,31 @@ PASSWORD = "an honest password"
 # What may stay: pages the allocator keeps, spare workers (four a port), connections kept to services.
 MARGIN = {"rss_kb": 12 << 10, "descriptors": 80, "threads": 40}
 SETTLE_SECONDS = 120
-# The measurement at rest, and what comes before it, when everything happens for the first time.
-WARM_SECONDS, REST_SECONDS = 2, 10
+# What comes before the measurement at rest, when everything happens for the first time.
+WARM_SECONDS = 2
 
 
 class Siege:
-    """`with Siege(binary) as siege: …`; `limits` are words for prlimit."""
+    """`with Siege(binary, limits, password) as siege: …`; `limits` are commands to start the appliance with, in
+    which `{own}` is a processor that it has to itself, and `{all}` are all."""
 
-    def __init__(self, binary, limits=(), password=False):
+    def __init__(self, binary, limits, password):
         resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+        self.processors = os.sched_getaffinity(0)
+        own, others = min(self.processors), self.processors - {min(self.processors)}
+        os.sched_setaffinity(0, others or self.processors)
         self.engine, self.password = Engine(idle=True), password
         services = {"speech": self.engine.port, "realtime": self.engine.port}
         self.appliance = Appliance(binary, services=services)
         self.appliance.settings["access_log"] = False
-        if limits:
-            wrapper = self.appliance.folder / "limited"
-            wrapper.write_text(f'#!/bin/sh\nexec prlimit {" ".join(limits)} "{self.appliance.binary}" "$@"\n')
-            wrapper.chmod(0o755)
-            (self.appliance.folder / "license-authority").symlink_to(
-                Path(self.appliance.binary).parent / "license-authority"
-            )
-            self.appliance.binary = str(wrapper)
+        wrapper = self.appliance.folder / "limited"
+        limited = " ".join(limits).format(own=own, all=",".join(map(str, self.processors)))
+        wrapper.write_text(f'#!/bin/sh\nexec {limited} "{self.appliance.binary}" "$@"\n')
+        wrapper.chmod(0o755)
+        (self.appliance.folder / "license-authority").symlink_to(
+            Path(self.appliance.binary).parent / "license-authority"
+        )
+        self.appliance.binary = str(wrapper)
 
     def __enter__(self):
         self.engine.__enter__()
@@ -61,7 +67,7 @@ class Siege:
         }
         time.sleep(WARM_SECONDS)
         self.measure()
-        time.sleep(REST_SECONDS)
+        time.sleep(attacks.SECONDS + 4)
         self.rest, self.before = self.measure(), kernel(self.pid)
         return self
 
@@ -70,6 +76,7 @@ class Siege:
             client.ends()
         self.engine.__exit__()
         self.appliance.__exit__(*error)
+        os.sched_setaffinity(0, self.processors)
 
     def measure(self):
         return {name: client.measure() for name, client in self.honest.items()}
