@@ -136,6 +136,10 @@ pub(crate) const GUESSERS: usize = 10_000;
 /// wrong lately. One is hashed at a time, so that guessing never takes more than one core.
 pub(crate) const HASHES_WAITING: usize = 16;
 
+/// How far a hash stands back where processors are short, nice(2): it gets a fourth of what others with as
+/// much to do get.
+pub(crate) const HASH_NICENESS: i32 = 5;
+
 /// Of these, with different credentials from one address.
 pub(crate) const HASHES_WAITING_OF_ONE: usize = 4;
 
