@@ -26,6 +26,8 @@ pub(crate) struct Relay {
     reusable: bool,
     upload: Upload,
     download: Download,
+    /// How often something has moved, and no more was there to move.
+    pieces: u64,
 }
 
 /// What came of moving what could be moved.
@@ -61,6 +63,7 @@ impl Relay {
             service,
             reused,
             reusable: false,
+            pieces: 0,
         }
     }
 
@@ -76,7 +79,10 @@ impl Relay {
                     return Progress::Ended(self.finish());
                 }
                 Ok(true) => moved = true,
-                Ok(false) => return Progress::Waits(moved),
+                Ok(false) => {
+                    self.pieces += u64::from(moved);
+                    return Progress::Waits(moved);
+                }
                 Err(Stop::Tunnel) => return Progress::Tunnel,
                 Err(Stop::End(ending)) => return Progress::Ended(ending),
             }
@@ -257,7 +263,9 @@ impl Relay {
         let since = self.exchange.record.since;
         let waits_for_client = self.download.is_waiting() || self.waits_for_client();
         // What is ours is small, and a person's upload to a service may take hours.
-        let slow = own || self.passed() < limits::SLOWEST * since.elapsed().as_secs();
+        let slow = own
+            || self.passed() < limits::SLOWEST * since.elapsed().as_secs()
+            || (self.pieces >= limits::PIECES && self.passed() < limits::PIECE * self.pieces);
         (waits_for_client && slow && own == self.exchange.route.area.is_own()).then_some(since)
     }
 

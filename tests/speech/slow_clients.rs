@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
@@ -157,6 +158,15 @@ fn with_few_places(service: SocketAddr) -> Appliance {
 
 #[test]
 fn uploads_that_trickle_make_room_for_others_when_all_places_are_taken() {
+    others_find_a_place_beside(false);
+}
+
+#[test]
+fn so_do_uploads_that_come_byte_by_byte_however_fast() {
+    others_find_a_place_beside(true);
+}
+
+fn others_find_a_place_beside(going_on: bool) {
     let held = Arc::new(AtomicUsize::new(0));
     let counts = Arc::clone(&held);
     let stub = Stub::start(move |visit| {
@@ -170,7 +180,7 @@ fn uploads_that_trickle_make_room_for_others_when_all_places_are_taken() {
     });
     let appliance = with_few_places(stub.address);
     let upload = "POST /x/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nx";
-    let _slow: Vec<Client> = (0..PLACES + 10)
+    let mut slow: Vec<Client> = (0..PLACES + 10)
         .map(|_| {
             let mut client = Client::plain(appliance.ports.http);
             client.send(upload);
@@ -178,6 +188,14 @@ fn uploads_that_trickle_make_room_for_others_when_all_places_are_taken() {
         })
         .collect();
     until(SOON, "all places are taken", || (held.load(Ordering::SeqCst) >= PLACES).then_some(()));
+    let done = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&done);
+    let sending = thread::spawn(move || {
+        while going_on && !ended.load(Ordering::SeqCst) {
+            slow.retain_mut(|client| client.try_send(b"x").is_ok());
+        }
+        slow
+    });
     for mut other in [Client::plain(appliance.ports.http), Client::tls(appliance.ports.https)] {
         until(SOON, "others are served", || {
             other.send("GET /x/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -188,4 +206,6 @@ fn uploads_that_trickle_make_room_for_others_when_all_places_are_taken() {
             (answer.status == 200).then_some(())
         });
     }
+    done.store(true, Ordering::SeqCst);
+    drop(sending.join());
 }

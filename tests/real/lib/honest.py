@@ -79,7 +79,7 @@ class Client(threading.Thread):
 def main():
     url, _, password = sys.argv[1].partition("#")
     with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, -20)
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     client = Client(url, password)
     client.start()
     for _ in sys.stdin:
