@@ -6,9 +6,11 @@ use super::connection::{Answered, Connection, Next, Phase, Then};
 use super::forward::Ending;
 use super::framing::Length;
 use super::head::{Malformed, RequestHead};
+use super::record::Record;
 use super::reply::Reply;
 use super::route::Route;
 use super::serve::Asked;
+use super::target::Target;
 use super::{Gate, now};
 use crate::config::Listen;
 use crate::management::{Given, Question};
@@ -100,10 +102,18 @@ impl Gate {
     }
 
     /// There is no thread or place left for what `connection` asks.
-    pub(super) fn turn_away(&self, connection: &mut Connection) {
+    pub(super) fn turn_away(&self, connection: &mut Connection, listen: &Listen) {
         let busy = "too many others wait, try again soon";
         match std::mem::replace(&mut connection.phase, Phase::Head) {
-            Phase::Asked(head) => self.reply(connection, &head, &Reply::busy(busy), true),
+            Phase::Asked(head) => {
+                let reply = Reply::busy(busy);
+                let mut record = Record::new(connection.peer.ip(), listen.tls);
+                (record.status, record.sent) = (reply.status, reply.length());
+                busy.clone_into(&mut record.remark);
+                let path = Target::of(&head).map(|target| target.path).unwrap_or_default();
+                self.reply(connection, &head, &reply, true);
+                self.put_on_record(&record, &head.method, &path, "");
+            }
             Phase::Admitted(exchange) => {
                 let ending = Ending::Failed(503, busy.to_owned());
                 // What follows is said by the connection itself.

@@ -198,7 +198,7 @@ impl Port {
                 Next::Detach => match self.house.threads.take() {
                     Some(place) => moving = self.detach(token, connection, place),
                     None => {
-                        self.gate.turn_away(&mut connection);
+                        self.gate.turn_away(&mut connection, &self.listen);
                         moving = Some(connection);
                     }
                 },
@@ -227,7 +227,7 @@ impl Port {
             return None;
         }
         let mut connection = handed.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        self.gate.turn_away(&mut connection);
+        self.gate.turn_away(&mut connection, &self.listen);
         Some(connection)
     }
 
@@ -251,7 +251,7 @@ impl Port {
     /// Others give up their places for it, or it hears that there is none.
     fn find_place(&self, mut connection: Box<Connection>, own: bool) -> Box<Connection> {
         if !self.house.make_way(own) {
-            self.gate.turn_away(&mut connection);
+            self.gate.turn_away(&mut connection, &self.listen);
         }
         connection
     }

@@ -166,7 +166,7 @@ impl Gate {
     }
 
     /// One line in the log for one request.
-    fn put_on_record(&self, record: &Record, method: &str, path: &str, service: &str) {
+    pub(super) fn put_on_record(&self, record: &Record, method: &str, path: &str, service: &str) {
         if self.config.access_log {
             self.log.access(&Line { record, method, path, service });
         }

@@ -157,6 +157,29 @@ fn with_few_places(service: SocketAddr) -> Appliance {
 }
 
 #[test]
+fn who_finds_all_places_taken_by_honest_requests_is_told_to_come_again_and_so_is_the_log() {
+    let stub = Stub::start(|visit| while visit.head().is_some() {});
+    let appliance = with_few_places(stub.address);
+    let request = "GET /x/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut clients: Vec<Client> = (0..PLACES + 10)
+        .map(|_| {
+            let mut client = Client::plain(appliance.ports.http);
+            client.send(request);
+            client
+        })
+        .collect();
+    let refused = clients.last_mut().unwrap().answer("GET");
+    assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")), "{refused:?}");
+    assert!(refused.text().contains("try again"), "{refused:?}");
+    until(SOON, "it is in the log", || {
+        let log = appliance.log();
+        let line = log.lines().find(|line| line.contains("too many others wait"))?;
+        assert!(line.contains("/x/") && line.contains("503"), "{line}");
+        Some(())
+    });
+}
+
+#[test]
 fn uploads_that_trickle_make_room_for_others_when_all_places_are_taken() {
     others_find_a_place_beside(false);
 }
