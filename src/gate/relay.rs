@@ -251,11 +251,11 @@ impl Relay {
     /// What goes to ourselves waits until there is enough of it, or all: each piece wakes a thread, which
     /// clients that send byte by byte must not.
     fn gathers(&self) -> bool {
-        let asked_to_go_on = self.exchange.head.fields.first("expect").is_some();
         self.exchange.route.area.is_own()
             && !self.upload.is_complete()
             && self.upload.waiting() < limits::GATHERED_BYTES
-            && (self.upload.has_begun() || !asked_to_go_on)
+            // Who waits to be told to go on is told by the management API.
+            && (self.upload.has_begun() || self.exchange.head.fields.first("expect").is_none())
     }
 
     /// See `Connection::dawdles_since`.
