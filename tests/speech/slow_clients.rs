@@ -156,18 +156,22 @@ fn with_few_places(service: SocketAddr) -> Appliance {
     appliance
 }
 
+/// More clients than there are places, each of which has said so much.
+fn more_than_places(appliance: &Appliance, words: &str) -> Vec<Client> {
+    let client = |_| {
+        let mut client = Client::plain(appliance.ports.http);
+        client.send(words);
+        client
+    };
+    (0..PLACES + 10).map(client).collect()
+}
+
 #[test]
 fn who_finds_all_places_taken_by_honest_requests_is_told_to_come_again_and_so_is_the_log() {
     let stub = Stub::start(|visit| while visit.head().is_some() {});
     let appliance = with_few_places(stub.address);
     let request = "GET /x/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let mut clients: Vec<Client> = (0..PLACES + 10)
-        .map(|_| {
-            let mut client = Client::plain(appliance.ports.http);
-            client.send(request);
-            client
-        })
-        .collect();
+    let mut clients = more_than_places(&appliance, request);
     let refused = clients.last_mut().unwrap().answer("GET");
     assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")), "{refused:?}");
     assert!(refused.text().contains("try again"), "{refused:?}");
@@ -203,13 +207,7 @@ fn others_find_a_place_beside(going_on: bool) {
     });
     let appliance = with_few_places(stub.address);
     let upload = "POST /x/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nx";
-    let mut slow: Vec<Client> = (0..PLACES + 10)
-        .map(|_| {
-            let mut client = Client::plain(appliance.ports.http);
-            client.send(upload);
-            client
-        })
-        .collect();
+    let mut slow = more_than_places(&appliance, upload);
     until(SOON, "all places are taken", || (held.load(Ordering::SeqCst) >= PLACES).then_some(()));
     let done = Arc::new(AtomicBool::new(false));
     let ended = Arc::clone(&done);

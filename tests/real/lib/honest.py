@@ -1,7 +1,7 @@
 """An honest client: one request after the other, each answered or counted. A process of its own, so that
 whoever attacks takes nothing from it but what the appliance lets him take.
 
-It has a machine of its own in truth, so nobody of this one goes first, where the kernel lets it say so.
+It has a machine of its own in truth, so here nobody goes before it, where the kernel allows that.
 
 usage: honest.py URL[#PASSWORD], then lines `measure` on standard input; answers each with a line of JSON,
 which counts from the one before.
