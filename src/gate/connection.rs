@@ -114,11 +114,16 @@ impl Connection {
         }
     }
 
-    /// Since when it holds a place, of our own or of the services, if nothing but its client keeps it there.
+    /// Since when it holds a place, of our own or of the services, if nothing but its client keeps it there
+    /// or nobody in it has said anything for long.
     pub(super) fn dawdles_since(&self, own: bool) -> Option<Instant> {
         match &self.phase {
             Phase::Answered(answered) if own => answered.place.as_ref().map(|_| answered.since),
             Phase::Relay(relay) => relay.dawdles_since(own),
+            Phase::Tunnel(_) if !own => {
+                let moved = self.deadline.checked_sub(limits::TUNNEL_IDLE)?;
+                (moved.elapsed() >= limits::TUNNEL_SILENT).then_some(moved)
+            }
             _ => None,
         }
     }

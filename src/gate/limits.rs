@@ -26,6 +26,10 @@ pub(crate) const OWN_TIMEOUT: u32 = 60;
 /// A WebSocket on which neither side says anything; live transcription is never silent for so long.
 pub(crate) const TUNNEL_IDLE: Duration = Duration::from_secs(600);
 
+/// After so long it has to make room for others, when all places are taken. Client libraries send pings
+/// three times as often, and nginx's `proxy_read_timeout` lets no tunnel be silent for longer.
+pub(crate) const TUNNEL_SILENT: Duration = Duration::from_secs(60);
+
 /// A client that has our last answer may be silent for so long before we hang up on it: closing at
 /// once would reset the connection and could destroy the answer on its way (RFC 9112 section 9.6).
 pub(crate) const LINGER: Duration = Duration::from_secs(5);

@@ -287,6 +287,7 @@ impl Gate {
             }
             Progress::Tunnel => {
                 let arrived = connection.head.take_rest();
+                connection.go_on(0, limits::TUNNEL_IDLE);
                 connection.phase = Phase::Tunnel(Box::new(relay.into_tunnel(arrived)));
                 return None;
             }
@@ -341,10 +342,13 @@ impl Gate {
 
     /// It has to make room for others.
     fn evict(&self, connection: &mut Connection) -> Next {
-        if let Phase::Relay(relay) = std::mem::replace(&mut connection.phase, Phase::Head) {
-            let ending = forward::Ending::Cut("had to make room for others".to_owned());
-            let _ = self.settle(connection, *relay.into_exchange(), ending);
-        }
+        let exchange = match std::mem::replace(&mut connection.phase, Phase::Head) {
+            Phase::Relay(relay) => relay.into_exchange(),
+            Phase::Tunnel(tunnel) => tunnel.into_exchange(),
+            _ => return Next::Gone,
+        };
+        let ending = forward::Ending::Cut("had to make room for others".to_owned());
+        let _ = self.settle(connection, *exchange, ending);
         Next::Gone
     }
 }

@@ -12,8 +12,9 @@ use serde_json::json;
 use crate::support::appliance::{Appliance, program};
 use crate::support::client::Client;
 use crate::support::settings::Settings;
-use crate::support::stub::{Stub, Visit, ok};
+use crate::support::stub::{Stub, Visit, field, ok};
 use crate::support::wait::{SOON, until};
+use crate::websocket::{SWITCH, echo, upgrade};
 
 /// Many of each kind, so that a byte kept for each of them would show.
 const CLIENTS: usize = 40;
@@ -147,7 +148,9 @@ const PLACES: usize = 64;
 
 /// An appliance with so few of them.
 fn with_few_places(service: SocketAddr) -> Appliance {
-    let service = json!({"address": service.to_string(), "paths": ["/x/"], "auth": "none"});
+    let service = json!({
+        "address": service.to_string(), "paths": ["/x/"], "auth": "none", "websocket": true
+    });
     let mut appliance = Appliance::prepare(&Settings::v1().service("x", service));
     let mut limited = Command::new("prlimit");
     limited.arg("--nofile=256").arg(program()).arg("serve").arg("--config");
@@ -218,15 +221,46 @@ fn others_find_a_place_beside(going_on: bool) {
         slow
     });
     for mut other in [Client::plain(appliance.ports.http), Client::tls(appliance.ports.https)] {
-        until(SOON, "others are served", || {
-            other.send("GET /x/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
-            let answer = other.answer("GET");
-            if answer.field("connection").is_some() {
-                other = Client::plain(appliance.ports.http); // the refusal was the last of it
-            }
-            (answer.status == 200).then_some(())
-        });
+        until(SOON, "others are served", || is_served(&mut other, &appliance).then_some(()));
     }
     done.store(true, Ordering::SeqCst);
     drop(sending.join());
+}
+
+/// True if there is a place for its next request.
+fn is_served(client: &mut Client, appliance: &Appliance) -> bool {
+    client.send("GET /x/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let answer = client.answer("GET");
+    if answer.field("connection").is_some() {
+        *client = Client::plain(appliance.ports.http); // the refusal was the last of it
+    }
+    answer.status == 200
+}
+
+#[test]
+fn websockets_silent_for_a_minute_make_room_for_others_when_all_places_are_taken() {
+    let stub = Stub::start(|visit| {
+        while let Some(head) = visit.head() {
+            if field(&head, "upgrade").is_some() {
+                visit.say(SWITCH);
+                return echo(visit);
+            }
+            visit.say(ok("good").as_bytes());
+        }
+    });
+    let appliance = with_few_places(stub.address);
+    let mut talker = Client::plain(appliance.ports.http);
+    talker.send(upgrade("/x/"));
+    talker.head();
+    let silent = more_than_places(&appliance, &upgrade("/x/"));
+    let mut other = Client::plain(appliance.ports.http);
+    assert!(!is_served(&mut other, &appliance), "there is a place");
+    // The appliance gives them a minute.
+    until(Duration::from_secs(90), "others are served", || {
+        talker.send("x");
+        assert_eq!(talker.bytes(1).unwrap(), b"x", "who talks has been cut off");
+        is_served(&mut other, &appliance).then_some(())
+    });
+    assert!(appliance.log().contains("had to make room"), "{}", appliance.log());
+    drop(silent);
 }

@@ -6,7 +6,7 @@ use crate::support::settings::Settings;
 use crate::support::stub::{Stub, Visit, field};
 use crate::support::wait::{SOON, until};
 
-const SWITCH: &[u8] =
+pub(crate) const SWITCH: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
