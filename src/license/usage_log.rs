@@ -7,6 +7,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::time::SystemTime;
 
 use rustix::fs::OFlags;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::hex::Digest;
 use crate::log::Log;
-use crate::store::Folder;
+use crate::store::{Error, Folder, sync_folder_of};
 
 const NAME: &str = "license-usage.log";
 
@@ -77,12 +78,13 @@ pub(super) struct Entry {
 ///
 /// # Errors
 /// When the disk refuses; what is behind `head` then doesn't count.
-pub(super) fn append(folder: &Folder, head: Head, entry: Entry) -> io::Result<Head> {
+pub(super) fn append(folder: &Folder, head: Head, entry: Entry) -> Result<Head, Error> {
     let path = folder.view().path(NAME);
+    let failed = |error: io::Error| Error::system("write", &path, &error);
     let start = if head.bytes < LARGEST {
         head.bytes
     } else {
-        fs::rename(&path, folder.view().path(OLDER))?;
+        fs::rename(&path, folder.view().path(OLDER)).map_err(failed)?;
         0
     };
     let line = json!({
@@ -90,22 +92,24 @@ pub(super) fn append(folder: &Folder, head: Head, entry: Entry) -> io::Result<He
         "boottime": entry.boot, "prev": head.hash.to_string(),
     })
     .to_string();
-    let flags = OFlags::NOFOLLOW.bits().cast_signed();
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
-    let mut file = options.open(&path)?;
-    file.set_len(start)?;
-    file.seek(SeekFrom::Start(start))?;
-    file.write_all(format!("{line}\n").as_bytes())?;
-    file.sync_all()?;
+    write(&path, start, &line).map_err(failed)?;
     if start == 0 {
-        // A new file is an entry of its folder, and that has to last too.
-        if let Some(folder) = path.parent() {
-            fs::File::open(folder)?.sync_all()?;
-        }
+        sync_folder_of(&path)?; // a new file is an entry of its folder, and that has to last too
     }
     let bytes = start + line.len() as u64 + 1;
     Ok(Head { seq: head.seq + 1, bytes, hash: Digest::of(line.as_bytes()) })
+}
+
+/// Puts `line` at byte `start` of the log, and nothing behind it.
+fn write(path: &Path, start: u64, line: &str) -> io::Result<()> {
+    let flags = OFlags::NOFOLLOW.bits().cast_signed();
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
+    let mut file = options.open(path)?;
+    file.set_len(start)?;
+    file.seek(SeekFrom::Start(start))?;
+    file.write_all(format!("{line}\n").as_bytes())?;
+    file.sync_all()
 }
 
 /// At the start: whether the log on disk is the one that `head` ends. One that is not is kept aside,
@@ -202,6 +206,16 @@ mod tests {
             assert_eq!(after, Head { bytes: 0, ..head });
             assert_eq!(append(&folder, after, ENTRY).unwrap().seq, 2);
         }
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_told_with_the_path() {
+        let scratch = Scratch::new();
+        let folder = folder(&scratch);
+        let path = folder.view().path(NAME);
+        fs::create_dir(&path).unwrap();
+        let told = append(&folder, Head::default(), ENTRY).unwrap_err().to_string();
+        assert!(told.starts_with(&format!("cannot write {}: ", path.display())), "{told}");
     }
 
     #[test]

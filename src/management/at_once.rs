@@ -45,7 +45,8 @@ pub fn at_once(context: Context) -> AtOnce {
     Box::new(move |question| {
         let asked = AssertUnwindSafe(|| ask(&context, question));
         let answer = catch_unwind(asked).unwrap_or_else(|_| {
-            context.log.error(format_args!("a handler failed on GET {}", question.path));
+            let method = if question.head_only { "HEAD" } else { "GET" };
+            context.log.error(format_args!("a handler failed on {method} {}", question.path));
             Some(Answer::internal())
         })?;
         let bytes = answer.to_bytes(question.head_only, question.close);

@@ -52,7 +52,7 @@ impl Worker {
                 boot: reading.boot,
             };
             let log = usage_log::append(&self.folder, self.state.log, entry).map_err(|error| {
-                self.log.error(format_args!("the usage log could not be written: {error}"));
+                self.log.error(format_args!("the usage log: {error}"));
                 Fault::disk(&error)
             })?;
             self.write_totals(next.totals, log)?;
