@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -18,6 +19,9 @@ use crate::log::Log;
 use crate::management::{self, Context};
 use crate::security::Keeper;
 use crate::wishes::{Wish, Wishes};
+
+/// On SIGTERM, requests in flight get so long to finish.
+const DRAIN: Duration = Duration::from_secs(9);
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -69,11 +73,13 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
 
     manager.tell("STOPPING=1");
     log.info("stopping: requests in flight may finish");
-    let cut = open.drain();
+    let deadline = Instant::now() + DRAIN;
+    let cut = open.drain(deadline);
     if cut > 0 {
         log.warn(format_args!("stopped with {cut} exchanges unfinished"));
     }
-    drop((management, usage));
+    management.stop(deadline);
+    usage.stop(deadline);
     log.info("stopped");
     Ok(())
 }

@@ -24,6 +24,8 @@ pub mod utc;
 
 mod reason;
 
+mod tally;
+
 pub mod store;
 
 pub mod security;

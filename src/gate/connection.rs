@@ -14,9 +14,9 @@ use super::outbox::Outbox;
 use super::relay::Relay;
 use super::reply::Reply;
 use super::stream::Duplex as _;
-use super::tally::Place;
 use super::tunnel::Tunnel;
 use super::{limits, now, refusal};
+use crate::tally::Place;
 
 /// Waits without a thread, and without a buffer unless a head has begun to arrive.
 pub(super) struct Connection {

@@ -11,9 +11,9 @@ use super::head::{HeadBuffer, RequestHead};
 use super::record::Record;
 use super::relay::Relay;
 use super::route::Route;
-use super::tally::Place;
 use super::target::Target;
 use super::{fields, limits, outbox};
+use crate::tally::Place;
 
 /// Proof that policy let a request in; nothing is forwarded without it.
 #[derive(Debug)]

@@ -46,9 +46,6 @@ pub(crate) const SERVICE_IDLE: Duration = Duration::from_secs(30);
 /// How many of those there are for each service.
 pub(crate) const SERVICE_IDLE_COUNT: usize = 2_048;
 
-/// On SIGTERM, requests in flight get so long to finish.
-pub(crate) const DRAIN: Duration = Duration::from_secs(9);
-
 /// Bytes of one request head: line, fields and the empty line. Cookies and tokens of 16 KiB fit.
 pub(crate) const HEAD_BYTES: usize = 32 << 10;
 

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use super::bind::Bound;
 use super::port::Port;
-use super::tally::Tally;
 use super::{Gate, limits};
+use crate::tally::Tally;
 
 /// All ports, open.
 pub struct Open {
@@ -55,10 +55,9 @@ impl Open {
         Ok(Open { gate, house, ports })
     }
 
-    /// Takes nobody new in, lets what is in flight finish for up to nine seconds, and says how
-    /// many exchanges had to be cut.
-    pub fn drain(self) -> usize {
-        let deadline = Instant::now() + limits::DRAIN;
+    /// Takes nobody new in, lets what is in flight finish until `deadline`, and says how many exchanges
+    /// had to be cut.
+    pub fn drain(self, deadline: Instant) -> usize {
         self.gate.draining.store(true, Ordering::Relaxed);
         for port in &self.ports {
             port.shut();

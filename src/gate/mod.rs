@@ -35,7 +35,6 @@ mod serve;
 mod service;
 mod service_stream;
 mod stream;
-mod tally;
 mod target;
 mod tls;
 mod tunnel;
@@ -64,7 +63,6 @@ use self::head::HeadBuffer;
 use self::relay::{Progress, Relay};
 use self::route::Routes;
 use self::service::Service;
-use self::tally::Tally;
 use self::tunnel::Tunnel;
 use crate::config::{Config, Listen, ServiceAddress};
 use crate::license::Standing;
@@ -72,6 +70,7 @@ use crate::live::Live;
 use crate::log::Log;
 use crate::management::AtOnce;
 use crate::security::{Identity, Rules};
+use crate::tally::Tally;
 use crate::utc;
 
 /// What every port shares.

@@ -24,9 +24,9 @@ use super::forward::Buffers;
 use super::listen::House;
 use super::parked::{Event, Parked};
 use super::stream::timespec;
-use super::tally::Place;
 use super::{Gate, limits};
 use crate::config::Listen;
+use crate::tally::Place;
 
 const LISTENER: u64 = u64::MAX;
 

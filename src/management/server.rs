@@ -36,19 +36,20 @@ const WATCH: Duration = Duration::from_secs(5);
 /// First and longest pause before the socket is made anew.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// How long a stop waits for requests that are being answered.
-const STOP: Duration = Duration::from_secs(5);
+/// How long the end of a server may take, once nobody is being answered.
+const END: Duration = Duration::from_secs(5);
 
 /// `None` where the answer may take a while and the second argument, whether it may, is false.
 type Handler = Arc<dyn Fn(&mut Request<'_>, bool) -> Option<Answer> + Send + Sync>;
 
 enum Event {
-    Stop,
+    /// Who is being answered then may have their answers until that time.
+    Stop(Instant),
     /// A worker of that generation got this error.
     Broken(u64, io::Error),
 }
 
-/// The running server; dropping it stops it and removes the socket.
+/// The running server; dropping it stops it and removes the socket, whoever is being answered.
 pub struct Handle {
     events: Sender<Event>,
     /// Nothing is ever sent; it is cut when the watcher has ended.
@@ -56,15 +57,23 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Ends the server once the requests in work are answered, after five seconds in any case.
-    pub fn stop(self) {}
+    /// Takes no new connections, ends the server once the requests in work are answered or `deadline`
+    /// has passed, and removes the socket.
+    pub fn stop(self, deadline: Instant) {
+        self.end(deadline);
+    }
+
+    fn end(&self, deadline: Instant) {
+        if self.events.send(Event::Stop(deadline)).is_ok() {
+            let patience = deadline.saturating_duration_since(Instant::now()) + END;
+            let _ = self.ended.recv_timeout(patience);
+        }
+    }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if self.events.send(Event::Stop).is_ok() {
-            let _ = self.ended.recv_timeout(STOP);
-        }
+        self.end(Instant::now());
     }
 }
 
@@ -119,6 +128,13 @@ fn serve(
     Ok(Handle { events, ended })
 }
 
+/// Why a server has to end.
+enum Trouble {
+    /// It was asked to; see [`Event::Stop`].
+    Stop(Instant),
+    Broken(String),
+}
+
 struct Watcher {
     place: Place,
     handler: Handler,
@@ -135,9 +151,14 @@ impl Watcher {
         for generation in 0.. {
             let shared = Arc::new(server);
             self.crew(generation, &shared).hire();
-            let cause = self.trouble(generation);
+            let cause = match self.trouble(generation) {
+                Trouble::Broken(cause) => cause,
+                Trouble::Stop(deadline) => {
+                    retire(shared);
+                    return self.seats.wait_until_empty(deadline);
+                }
+            };
             retire(shared);
-            let Some(cause) = cause else { return };
             self.log.error(format_args!(
                 "{} stopped accepting ({cause}); making it anew",
                 self.place.path.display()
@@ -163,20 +184,21 @@ impl Watcher {
         })
     }
 
-    /// Waits until the server has to end; None when that was asked for.
-    fn trouble(&self, generation: u64) -> Option<String> {
+    /// Waits until the server has to end.
+    fn trouble(&self, generation: u64) -> Trouble {
         loop {
             match self.inbox.recv_timeout(WATCH) {
                 Ok(Event::Broken(when, cause)) if when == generation => {
-                    return Some(cause.to_string());
+                    return Trouble::Broken(cause.to_string());
                 }
                 Ok(Event::Broken(..)) => {}
-                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
+                Ok(Event::Stop(deadline)) => return Trouble::Stop(deadline),
+                Err(RecvTimeoutError::Disconnected) => return Trouble::Stop(Instant::now()),
                 // An error, such as out of file descriptors, says nothing about the server.
                 Err(RecvTimeoutError::Timeout)
                     if matches!(socket::somebody_listens(&self.place.path), Ok(false)) =>
                 {
-                    return Some("nobody listens".to_owned());
+                    return Trouble::Broken("nobody listens".to_owned());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -191,7 +213,7 @@ impl Watcher {
             while let Ok(event) =
                 self.inbox.recv_timeout(until.saturating_duration_since(Instant::now()))
             {
-                if matches!(event, Event::Stop) {
+                if matches!(event, Event::Stop(_)) {
                     return None;
                 }
             }
@@ -209,7 +231,7 @@ impl Watcher {
 
 /// Ends a server with whoever waits for its requests; its last owner, here, removes the socket.
 fn retire(mut server: Arc<Server>) {
-    let until = Instant::now() + STOP;
+    let until = Instant::now() + END;
     while Instant::now() < until {
         server.unblock();
         match Arc::try_unwrap(server) {

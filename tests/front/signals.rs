@@ -1,6 +1,8 @@
 //! SIGTERM lets what runs come to its end; SIGHUP takes in files changed by hand.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -47,6 +49,27 @@ fn a_stop_lets_a_running_response_finish_and_takes_no_new_connection() {
     assert_eq!((long.code, long.status), (0, 200), "{long:?}");
     assert_eq!(std::fs::read_to_string(&received).unwrap(), "first half, second half");
     assert_eq!(appliance.ended(STOP_LIMIT).code(), Some(0));
+}
+
+#[test]
+fn a_stop_lets_a_call_over_the_control_socket_finish() {
+    let mut appliance = Appliance::start(&Settings::v1());
+    let body = r#"{"password": "of the last minute"}"#;
+    let mut caller = UnixStream::connect(appliance.control_socket()).unwrap();
+    let head = "POST /v1/security/adminpassword HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n";
+    write!(caller, "{head}Content-Length: {}\r\n\r\n", body.len()).unwrap();
+    // It is being answered: it has been told to go on.
+    let mut caller = BufReader::new(caller);
+    let told = caller.by_ref().lines().map_while(|line| line.ok().filter(|line| !line.is_empty()));
+    assert_eq!(told.collect::<Vec<_>>().first().unwrap(), "HTTP/1.1 100 Continue");
+    appliance.signal(Signal::TERM);
+    until(SOON, "the socket is gone", || (!appliance.control_socket().exists()).then_some(()));
+    caller.get_mut().write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    caller.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert_eq!(appliance.ended(STOP_LIMIT).code(), Some(0));
+    assert!(appliance.state("admin.htpasswd").exists());
 }
 
 #[test]

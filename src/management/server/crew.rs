@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
+use std::time::Instant;
 
 use tiny_http::Server;
 
@@ -18,6 +19,7 @@ use super::super::socket;
 use super::exchange::Carried;
 use super::{Event, Handler, STACK};
 use crate::log::Log;
+use crate::tally::{Place, Tally};
 
 /// Requests with slow handlers that are worked on at the same time; who has the turn does more of them.
 const SLOW_ANSWERS: usize = 7;
@@ -25,7 +27,7 @@ const SLOW_ANSWERS: usize = 7;
 /// Requests with long bodies that are read, or long answers that are sent, at the same time; who has
 /// the turn does more of them. tiny_http has a thread for each of these connections anyway, and the
 /// gate bounds their number and ends slow clients.
-pub(super) const LONG_WAYS: usize = 256;
+const LONG_WAYS: usize = 256;
 
 /// Answers up to this many bytes never wait for their reader: Linux gives a Unix socket 208 KiB.
 const NO_WAIT: usize = 64 * 1024;
@@ -52,7 +54,7 @@ struct Errand {
     request: Carried,
     /// Where only the way to the client is left.
     answer: Option<Answer>,
-    seat: Seat,
+    seat: Place,
 }
 
 impl Crew {
@@ -131,43 +133,22 @@ impl Crew {
     }
 }
 
-/// The seats of one server, whichever of its sockets a request came by.
+/// The seats of one server, whichever of its sockets a request came by; who is slow on one server takes
+/// nothing from the other.
 #[derive(Clone)]
 pub(super) struct AllSeats {
-    slow_answers: Seats,
-    long_ways: Seats,
+    slow_answers: Arc<Tally>,
+    long_ways: Arc<Tally>,
 }
 
 impl AllSeats {
     pub(super) fn new() -> AllSeats {
-        AllSeats { slow_answers: Seats::of(SLOW_ANSWERS), long_ways: Seats::of(LONG_WAYS) }
-    }
-}
-
-/// How many may be away at the same time: who is slow on one server takes nothing from the other.
-#[derive(Clone)]
-pub(super) struct Seats {
-    taken: Arc<AtomicUsize>,
-    count: usize,
-}
-
-/// The right to be away; dropping it gives it back.
-pub(super) struct Seat(Seats);
-
-impl Seats {
-    pub(super) fn of(count: usize) -> Seats {
-        Seats { taken: Arc::default(), count }
+        AllSeats { slow_answers: Tally::new(SLOW_ANSWERS), long_ways: Tally::new(LONG_WAYS) }
     }
 
-    pub(super) fn take(&self) -> Option<Seat> {
-        let next = |taken| (taken < self.count).then_some(taken + 1);
-        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        taken.ok().map(|_| Seat(self.clone()))
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::Relaxed);
+    /// Waits until everybody is back or `deadline` has passed.
+    pub(super) fn wait_until_empty(&self, deadline: Instant) {
+        self.slow_answers.wait_until_empty(deadline);
+        self.long_ways.wait_until_empty(deadline);
     }
 }

@@ -11,12 +11,14 @@ use super::super::answer::Answer;
 use super::super::client;
 use super::super::request::Request;
 use super::super::socket;
-use super::crew::{LONG_WAYS, Seat, Seats};
 use super::{Handle, Place, serve};
 use crate::log::Log;
 
 /// More than a socket holds.
 const LONG: usize = 4 << 20;
+
+/// What a stop may wait for answers.
+const LONG_ENOUGH: Duration = Duration::from_secs(10);
 
 /// A server of its own in a folder of its own.
 struct World {
@@ -69,7 +71,8 @@ fn handler(request: &mut Request<'_>, may_wait: bool) -> Option<Answer> {
     Some(match request.path.as_str() {
         "/slow" if !may_wait => return None,
         "/slow" => {
-            // Until the file is there that the query names.
+            // Says that it is asked, and waits until the file is there that the query names.
+            fs::write(format!("{}.asked", request.query), "").unwrap();
             within(10, || fs::exists(&request.query).unwrap());
             Answer::success("late")
         }
@@ -226,16 +229,6 @@ fn slow_readers_hold_nobody_up() {
 }
 
 #[test]
-fn the_seats_of_one_server_are_not_the_others() {
-    let (one, other) = (Seats::of(LONG_WAYS), Seats::of(LONG_WAYS));
-    let mut taken: Vec<Seat> = (0..LONG_WAYS).map_while(|_| one.take()).collect();
-    assert_eq!(taken.len(), LONG_WAYS);
-    assert!(one.clone().take().is_none() && other.take().is_some());
-    taken.pop();
-    assert!(one.take().is_some(), "a seat is given back");
-}
-
-#[test]
 fn a_failed_accept_is_survived() {
     let world = World::new("accept");
     assert!(world.answers());
@@ -250,7 +243,34 @@ fn a_stop_is_quick_and_removes_the_socket() {
     let mut world = World::new("stop");
     assert!(world.answers());
     let begin = Instant::now();
-    world.handle.take().unwrap().stop();
+    world.handle.take().unwrap().stop(begin + LONG_ENOUGH);
     assert!(begin.elapsed() < Duration::from_secs(2));
     assert!(!world.path.exists());
+}
+
+#[test]
+fn a_stop_lets_those_have_their_answers_who_have_asked() {
+    let mut world = World::new("leave");
+    let (file, path) = (world.folder.join("now"), world.path.clone());
+    let target = format!("/slow?{}", file.display());
+    let slow = std::thread::spawn(move || client::ask(&path, "GET", &target).unwrap().status);
+    within(5, || world.folder.join("now.asked").exists());
+    let handle = world.handle.take().unwrap();
+    let stop = std::thread::spawn(move || handle.stop(Instant::now() + LONG_ENOUGH));
+    within(5, || !world.path.exists());
+    assert!(!stop.is_finished(), "somebody waits for an answer");
+    fs::write(file, "").unwrap();
+    stop.join().unwrap();
+    assert_eq!(slow.join().unwrap(), 200);
+}
+
+#[test]
+fn a_stop_waits_no_longer_than_it_may() {
+    let mut world = World::new("patience");
+    let mut slow = UnixStream::connect(&world.path).unwrap();
+    slow.write_all(b"POST /fine HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\nx").unwrap();
+    assert!(world.answers());
+    let begin = Instant::now();
+    world.handle.take().unwrap().stop(begin + Duration::from_millis(200));
+    assert!(begin.elapsed() < LONG_ENOUGH);
 }

@@ -61,3 +61,37 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::Tally;
+
+    #[test]
+    fn there_are_so_many_places_and_each_is_given_back() {
+        let tally = Tally::new(2);
+        let (first, second) = (tally.take().unwrap(), tally.take().unwrap());
+        assert!(tally.take().is_none());
+        drop(first);
+        let _third = tally.take().unwrap();
+        assert_eq!(tally.wait_until_empty(Instant::now()), 2);
+        drop(second);
+        assert_eq!(tally.wait_until_empty(Instant::now()), 1);
+    }
+
+    #[test]
+    fn who_waits_hears_when_the_last_has_gone() {
+        let tally = Tally::new(1);
+        let place = tally.take().unwrap();
+        thread::scope(|scope| {
+            let waiting =
+                scope.spawn(|| tally.wait_until_empty(Instant::now() + Duration::from_secs(20)));
+            drop(place);
+            assert_eq!(waiting.join().unwrap(), 0);
+        });
+    }
+}
