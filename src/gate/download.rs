@@ -174,7 +174,10 @@ impl Download {
         let expected = head.status != 100 || asked.head.fields.first("expect").is_some();
         if asked.head.minor == 1 && expected {
             head.fields.remove_hop_by_hop();
-            self.write_head(&head);
+            if head.status == 100 {
+                head.fields = Fields::default(); // it says all by its status (RFC 9110 section 15.2.1)
+            }
+            self.write_head(head);
         }
     }
 
@@ -182,7 +185,7 @@ impl Download {
         head.fields.remove_hop_by_hop();
         head.fields.push("Connection", "Upgrade");
         head.fields.push("Upgrade", "websocket");
-        self.write_head(&head);
+        self.write_head(head);
     }
 
     fn begin(&mut self, mut head: AnswerHead, asked: Asked<'_>) -> Result<(), &'static str> {
@@ -191,9 +194,6 @@ impl Download {
             && !head.fields.lists("connection", "close")
             && length != Length::UntilClose;
         head.fields.remove_hop_by_hop();
-        if head.status == 204 {
-            head.fields.remove("content-length"); // RFC 9110 section 8.6
-        }
         // A body whose end is not known by number goes in chunks to those who know chunks.
         if matches!(length, Length::Chunked | Length::UntilClose) {
             if asked.head.minor == 1 {
@@ -208,8 +208,8 @@ impl Download {
         if self.close {
             head.fields.push("Connection", "close");
         }
-        self.write_head(&head);
         self.status = head.status;
+        self.write_head(head);
         let body = Decoder::new(length);
         let has_no_body = body.is_complete();
         self.body = Some(body);
@@ -240,7 +240,10 @@ impl Download {
         self.is_complete = true;
     }
 
-    fn write_head(&mut self, head: &AnswerHead) {
+    fn write_head(&mut self, mut head: AnswerHead) {
+        if matches!(head.status, 100..=199 | 204) {
+            head.fields.remove("content-length"); // RFC 9110 section 8.6
+        }
         let out = self.outbox.end();
         out.reserve(STATUS_LINE + head.fields.size() + SMALL_BODY);
         // Into memory, which takes all.

@@ -106,7 +106,8 @@ fn a_client_that_waits_for_100_gets_it_from_the_service_and_then_the_answer() {
     let (stub, appliance) = world(|visit| {
         while let Some(head) = visit.head() {
             assert_eq!(field(&head, "expect"), Some("100-continue"));
-            visit.say(b"HTTP/1.1 100 Continue\r\n\r\n");
+            // With fields that such an answer has no use for, and one that it must not have.
+            visit.say(b"HTTP/1.1 100 Continue\r\nServer: x\r\nContent-Length: 0\r\n\r\n");
             let body = visit.bytes(5).unwrap();
             visit.say(ok("done").as_bytes());
             assert_eq!(body, b"hello");
@@ -159,7 +160,7 @@ fn the_gates_own_refusal_asks_for_no_body_either() {
 #[test]
 fn early_hints_reach_clients_of_http_1_1_and_nobody_gets_a_100_unasked() {
     let (_stub, appliance) = saying(
-        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n\
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 0\r\n\r\n\
          HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
     );
     for door in doors(&appliance) {

@@ -91,12 +91,12 @@ fn every_door_and_path_for_websockets_passes_bytes_both_ways_as_they_are() {
 }
 
 #[test]
-fn the_fields_of_the_upgrade_pass_untouched() {
+fn the_fields_of_the_upgrade_pass_untouched_but_a_length_it_must_not_have() {
     let stub = Stub::start(|visit| {
         visit.head();
         visit.say(
             b"HTTP/1.1 101 Web Socket\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: abc=\r\n\
-              Sec-WebSocket-Protocol: v1\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n\r\n",
+              Content-Length: 0\r\nSec-WebSocket-Protocol: v1\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n\r\n",
         );
         visit.await_end();
     });
@@ -111,6 +111,7 @@ fn the_fields_of_the_upgrade_pass_untouched() {
         let head = client.head();
         assert!(head.starts_with("HTTP/1.1 101 Web Socket\r\n"), "{head}");
         assert_eq!(field(&head, "sec-websocket-accept"), Some("abc="));
+        assert_eq!(field(&head, "content-length"), None);
         assert_eq!(field(&head, "sec-websocket-protocol"), Some("v1"));
         let extensions = "permessage-deflate; server_no_context_takeover";
         assert_eq!(field(&head, "sec-websocket-extensions"), Some(extensions));
