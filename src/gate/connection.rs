@@ -29,6 +29,8 @@ pub(super) struct Connection {
     pub(super) allowance: Allowance,
     /// The client has hung up altogether.
     pub(super) gone: bool,
+    /// It has said something, and others had to be heard first.
+    pub(super) is_due: bool,
 }
 
 pub(super) enum Phase {
@@ -112,6 +114,20 @@ impl Connection {
             Phase::Answered(answered) => answered.place.is_some(),
             _ => false,
         }
+    }
+
+    /// Since when it has waited, or its client keeps it waiting, if nobody works for that client.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        let patience = match &self.phase {
+            _ if self.is_served() => return None,
+            Phase::Handshake => limits::HANDSHAKE,
+            Phase::Head if self.head.is_empty() => limits::IDLE,
+            Phase::Head => limits::HEAD,
+            Phase::Answered(_) => limits::BODY_PROGRESS,
+            Phase::Refused => limits::FIRST_WORDS,
+            _ => limits::LINGER,
+        };
+        self.deadline.checked_sub(patience)
     }
 
     /// Since when it holds a place, of our own or of the services, if nothing but its client keeps it there

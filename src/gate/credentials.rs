@@ -5,7 +5,7 @@
 //! digest in memory until the password changes, so that only the first request pays for bcrypt.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::limits;
+use super::source::source;
 use super::turns::Turns;
 use crate::security::PasswordHash;
 
@@ -174,14 +175,6 @@ impl Guard {
             }
         }
         failures.entry(source).or_default().push(now);
-    }
-}
-
-/// An IPv6 host has a whole /64 to guess from, so that counts as one address.
-fn source(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

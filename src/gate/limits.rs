@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustix::process::Resource;
+
 /// From accept to a finished TLS handshake. Three round trips over a poor satellite link fit in.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -84,14 +86,11 @@ pub(crate) const STACK_BYTES: usize = 256 << 10;
 /// requests that need one get 503.
 pub(crate) const THREADS: usize = 512;
 
-/// Requests on their way to services at once; beyond, slow ones make room or new ones get 503. Each may hold a hundred kilobytes if
-/// its client reads nothing, and all together have an eighth of the machine's memory; each holds a
-/// descriptor beside its client's, so they have a third of those.
+/// Requests on their way to services at once; beyond, slow ones make room or new ones get 503. Each may
+/// hold a hundred kilobytes if its client reads nothing, and all together have an eighth of the memory;
+/// each holds a descriptor beside its client's, so they have a third of those.
 pub(crate) fn exchanges() -> usize {
-    let info = rustix::system::sysinfo();
-    let memory = info.totalram.saturating_mul(info.mem_unit.into());
-    let by_memory = usize::try_from(memory / 8 / (100 << 10)).unwrap_or(usize::MAX);
-    by_memory.min(descriptors() / 3).clamp(16, 16_384)
+    (memory() / 8 / (100 << 10)).min(descriptors() / 3).clamp(16, 16_384)
 }
 
 /// The same for requests that this process answers itself, so that no flood of others keeps out who
@@ -111,16 +110,28 @@ pub(crate) const SLOWEST: u64 = 500;
 pub(crate) const PIECES: u64 = 32;
 pub(crate) const PIECE: u64 = 64;
 
-/// Connections on all ports together; beyond, those that have waited longest make room.
+/// Connections on all ports together; beyond, some make room (see `crowd`). An idle one holds nine
+/// kilobytes, and one that is stuck in a huge head or handshake 73; all together have a fourth of the
+/// memory, were they all such.
 pub(crate) fn connections() -> usize {
-    descriptors() / 3 * 2
+    (memory() / 4 / (73 << 10)).min(descriptors() / 3 * 2).max(16)
 }
 
 /// Descriptors for connections.
 fn descriptors() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let limit = limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    limit.saturating_sub(SPARE_DESCRIPTORS).max(16)
+    limit_of(Resource::Nofile).saturating_sub(SPARE_DESCRIPTORS).max(16)
+}
+
+/// Bytes of memory there are for us: the machine's, or fewer if somebody has said so (`ulimit -v`).
+fn memory() -> usize {
+    let info = rustix::system::sysinfo();
+    let machine = info.totalram.saturating_mul(info.mem_unit.into());
+    usize::try_from(machine).unwrap_or(usize::MAX).min(limit_of(Resource::As))
+}
+
+fn limit_of(what: Resource) -> usize {
+    let limit = rustix::process::getrlimit(what).current;
+    limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX))
 }
 
 /// Connections accepted before whoever is inside gets a turn.

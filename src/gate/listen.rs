@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::bind::Bound;
+use super::crowd::{Waiting, first_to_go};
 use super::port::Port;
 use super::{Gate, limits};
 use crate::tally::Tally;
@@ -76,11 +77,22 @@ impl House {
         self.connections.fetch_add(1, Ordering::SeqCst) < self.connection_ceiling
     }
 
+    /// Closes connections for which nobody works, wherever they came in; see [`first_to_go`].
+    pub(super) fn make_room(&self) {
+        let ports = self.ports();
+        let mut crowd: Vec<(Waiting, &Arc<Port>)> = Vec::new();
+        for port in &ports {
+            crowd.extend(port.waiting().into_iter().map(|waiting| (waiting, port)));
+        }
+        for (waiting, port) in first_to_go(crowd) {
+            port.dismiss(waiting.token);
+        }
+    }
+
     /// Takes their places from those who have dawdled longest in them, wherever they came in; false if
     /// nobody does.
     pub(super) fn make_way(&self, own: bool) -> bool {
-        let ports: Vec<_> =
-            self.ports.get().into_iter().flatten().filter_map(Weak::upgrade).collect();
+        let ports = self.ports();
         let mut dawdlers: Vec<(Instant, u64, &Arc<Port>)> = Vec::new();
         for port in &ports {
             let here = port.dawdlers(own).into_iter();
@@ -89,6 +101,10 @@ impl House {
         dawdlers.sort_unstable_by_key(|dawdler| dawdler.0);
         let evicted = dawdlers.iter().take(limits::EVICTED_AT_ONCE);
         evicted.filter(|(_, token, port)| port.evict(*token, own)).count() > 0
+    }
+
+    fn ports(&self) -> Vec<Arc<Port>> {
+        self.ports.get().into_iter().flatten().filter_map(Weak::upgrade).collect()
     }
 
     pub(super) fn connections_gone(&self, count: usize) {

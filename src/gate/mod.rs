@@ -11,6 +11,7 @@ mod bind;
 mod client_stream;
 mod connection;
 mod credentials;
+mod crowd;
 mod download;
 mod fields;
 mod forward;
@@ -34,6 +35,7 @@ mod route;
 mod serve;
 mod service;
 mod service_stream;
+mod source;
 mod stream;
 mod target;
 mod tls;
@@ -143,7 +145,8 @@ impl Gate {
             (ClientStream::plain(tcp), Phase::Head, now + limits::IDLE)
         };
         let (head, allowance) = (HeadBuffer::default(), Allowance::new(now));
-        Ok(Connection { stream, peer, phase, head, deadline, allowance, gone: false })
+        let (gone, is_due) = (false, false);
+        Ok(Connection { stream, peer, phase, head, deadline, allowance, gone, is_due })
     }
 
     /// One connection's life: handshake, then request after request, each judged and answered, until

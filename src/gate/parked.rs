@@ -5,7 +5,9 @@ use std::collections::hash_map::Entry;
 use std::time::Instant;
 
 use super::connection::{Connection, Rank};
+use super::crowd::Waiting;
 use super::later::Later;
+use super::source::source;
 use super::stream::Duplex as _;
 
 /// What an event says.
@@ -53,10 +55,11 @@ impl Parked {
         event: Event,
         now: Instant,
     ) -> Option<Box<Connection>> {
-        let connection = self.take(token, event)?;
+        let mut connection = self.take(token, event)?;
         match connection.rank(now) {
             Rank::First => Some(connection),
             rank => {
+                connection.is_due = true;
                 self.slots.insert(token, Slot::Here(connection));
                 self.later(rank).push(token);
                 None
@@ -65,7 +68,8 @@ impl Parked {
     }
 
     /// Puts a connection back that has more to do, once others have had their turn.
-    pub(super) fn postpone(&mut self, token: u64, connection: Box<Connection>) {
+    pub(super) fn postpone(&mut self, token: u64, mut connection: Box<Connection>) {
+        connection.is_due = true;
         let busy = self.put(token, connection);
         if let Some(connection) = busy {
             self.slots.insert(token, Slot::Here(connection));
@@ -96,6 +100,7 @@ impl Parked {
         let slot = self.slots.get_mut(&token)?;
         match std::mem::replace(slot, Slot::Out(None)) {
             Slot::Here(mut connection) => {
+                connection.is_due = false;
                 connection.hear(event);
                 Some(connection)
             }
@@ -143,22 +148,17 @@ impl Parked {
         self.take_those(|connection| connection.deadline <= now)
     }
 
-    /// Hands out the `count` unserved whose time would be up first, to make room.
-    pub(super) fn take_oldest(&mut self, count: usize) -> Vec<(u64, Box<Connection>)> {
-        let mut deadlines: Vec<(Instant, u64)> = self
-            .slots
-            .iter()
-            .filter_map(|(token, slot)| match slot {
-                Slot::Here(c) if !c.is_served() => Some((c.deadline, *token)),
-                _ => None,
-            })
-            .collect();
-        deadlines.sort_unstable();
-        deadlines
-            .iter()
-            .take(count)
-            .filter_map(|(_, token)| Some((*token, self.take(*token, Event::default())?)))
-            .collect()
+    /// Those for whom nobody works.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Waiting> {
+        self.slots.iter().filter_map(|(token, slot)| match slot {
+            Slot::Here(connection) => Some(Waiting {
+                since: connection.waits_since()?,
+                is_due: connection.is_due,
+                source: source(connection.peer.ip()),
+                token: *token,
+            }),
+            Slot::Out(_) => None,
+        })
     }
 
     /// Who dawdles in a place, of our own or of the services, and since when.
@@ -169,10 +169,14 @@ impl Parked {
         })
     }
 
-    /// Hands out one of them, unless it has gone on in the meantime.
-    pub(super) fn take_dawdler(&mut self, token: u64, own: bool) -> Option<Box<Connection>> {
+    /// Hands out one of either, unless it does not fit any more because it has gone on meanwhile.
+    pub(super) fn take_if(
+        &mut self,
+        token: u64,
+        fits: impl Fn(&Connection) -> bool,
+    ) -> Option<Box<Connection>> {
         let connection = self.take(token, Event::default())?;
-        if connection.dawdles_since(own).is_none() {
+        if !fits(&connection) {
             self.slots.insert(token, Slot::Here(connection));
             return None;
         }

@@ -20,6 +20,7 @@ use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
 use super::connection::{Connection, Next, Rank};
+use super::crowd::Waiting;
 use super::forward::Buffers;
 use super::listen::House;
 use super::parked::{Event, Parked};
@@ -256,6 +257,19 @@ impl Port {
         connection
     }
 
+    /// Who waits here; see [`Parked::waiting`].
+    pub(super) fn waiting(&self) -> Vec<Waiting> {
+        self.parked().waiting().collect()
+    }
+
+    /// Closes one of them, if it still waits.
+    pub(super) fn dismiss(&self, token: u64) {
+        let taken = self.parked().take_if(token, |connection| connection.waits_since().is_some());
+        if let Some(connection) = taken {
+            self.close(token, connection);
+        }
+    }
+
     /// Who dawdles here; see [`Parked::dawdlers`].
     pub(super) fn dawdlers(&self, own: bool) -> Vec<(Instant, u64)> {
         self.parked().dawdlers(own).collect()
@@ -263,7 +277,8 @@ impl Port {
 
     /// Takes its place from one of them; true if it still had it.
     pub(super) fn evict(&self, token: u64, own: bool) -> bool {
-        let taken = self.parked().take_dawdler(token, own);
+        let taken =
+            self.parked().take_if(token, |connection| connection.dawdles_since(own).is_some());
         let Some(mut connection) = taken else { return false };
         let _ = self.guarded(&mut connection, |gate, connection| gate.evict(connection));
         self.close(token, connection);

@@ -9,6 +9,7 @@ mod support;
 mod asks;
 mod cells;
 mod credentials;
+mod crowds;
 mod known_failures;
 mod nobody_gets_in;
 mod rules;

@@ -1,7 +1,6 @@
 //! Clients that take their time: others are served meanwhile, and memory does not grow.
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::appliance::{Appliance, program};
+use crate::support::appliance::Appliance;
 use crate::support::client::Client;
 use crate::support::settings::Settings;
 use crate::support::stub::{Stub, Visit, field, ok};
@@ -151,12 +150,7 @@ fn with_few_places(service: SocketAddr) -> Appliance {
     let service = json!({
         "address": service.to_string(), "paths": ["/x/"], "auth": "none", "websocket": true
     });
-    let mut appliance = Appliance::prepare(&Settings::v1().service("x", service));
-    let mut limited = Command::new("prlimit");
-    limited.arg("--nofile=256").arg(program()).arg("serve").arg("--config");
-    limited.arg(appliance.config()).env_remove("NOTIFY_SOCKET");
-    appliance.launch_as(&mut limited).unwrap();
-    appliance
+    Appliance::start_with_descriptors(256, &Settings::v1().service("x", service))
 }
 
 /// More clients than there are places, each of which has said so much.

@@ -56,6 +56,16 @@ impl Appliance {
         appliance
     }
 
+    /// One that may have only so many descriptors.
+    pub(crate) fn start_with_descriptors(count: usize, settings: &Settings) -> Appliance {
+        let mut appliance = Appliance::prepare(settings);
+        let mut limited = Command::new("prlimit");
+        limited.arg(format!("--nofile={count}")).arg(program());
+        limited.args(["serve", "--config"]).arg(appliance.config()).env_remove("NOTIFY_SOCKET");
+        appliance.launch_as(&mut limited).unwrap();
+        appliance
+    }
+
     /// Folder, ports and settings, and no daemon yet.
     pub(crate) fn prepare(settings: &Settings) -> Appliance {
         let folder = Folder::new();

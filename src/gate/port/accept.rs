@@ -1,4 +1,4 @@
-//! Who comes in at a port, and who has to make room for them.
+//! Who comes in at a port.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -24,7 +24,7 @@ impl Port {
                 Err(Errno::AGAIN) => break,
                 // Ours to mend: make room, and come back in a moment.
                 Err(e @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
-                    self.make_room(32);
+                    self.house.make_room();
                     let mut tick = self.next_tick.lock().unwrap_or_else(PoisonError::into_inner);
                     if !tick.accepting_paused {
                         let why = io::Error::from(e);
@@ -57,7 +57,7 @@ impl Port {
     fn welcome(&self, tcp: TcpStream, peer: Option<SocketAddr>) {
         let Some(peer) = peer else { return };
         if !self.house.connection_came() {
-            self.make_room(32);
+            self.house.make_room();
         }
         let _ = tcp.set_nodelay(true);
         let Ok(connection) = self.gate.greet(tcp, peer, &self.listen) else {
@@ -74,13 +74,5 @@ impl Port {
         }
         // Nobody else has been told yet: whoever is has to wait for the lock.
         let _ = parked.put(token, connection);
-    }
-
-    /// Closes connections for which nobody works, those first that have waited longest.
-    fn make_room(&self, count: usize) {
-        let oldest = self.parked().take_oldest(count);
-        for (token, connection) in oldest {
-            self.close(token, connection);
-        }
     }
 }

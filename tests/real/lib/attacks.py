@@ -15,6 +15,9 @@ from lib.report import expect
 # a second each, and the hundredth part of them is the p99.
 SECONDS = 25 if os.environ.get("FULL") else 6
 
+# Bytes of memory that some attacks leave to the appliance.
+SMALL_MEMORY = 256 << 20
+
 _sources = itertools.count(1)
 
 
@@ -72,6 +75,23 @@ def half_heads(siege, count):
                 with contextlib.suppress(OSError):
                     client.send(b"x")
     return f"{count} connections"
+
+
+def huge_heads(siege, count):
+    """Heads, and handshakes of one message, nearly as long as they may be, that never end: the most that a
+    connection can make the appliance hold. All of them together may have a fourth of its memory."""
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 31_000
+    fragment = 1 << 14
+    hello = b"\x01\x00\xff\xf0\x03\x03" + bytes(4 * fragment - 1_000)
+    records = b"".join(
+        b"\x16\x03\x03" + len(part).to_bytes(2, "big") + part
+        for part in (hello[at : at + fragment] for at in range(0, len(hello), fragment))
+    )
+    with crowd(siege.appliance.port["http"], count // 2, head), crowd(siege.appliance.port["https"], count // 2, records):
+        time.sleep(SECONDS)
+    peak, share = siege.appliance.memory("VmHWM") >> 10, (SMALL_MEMORY >> 20) // 4 + 16  # and what it has at rest
+    expect(peak <= share, f"{peak} MiB, where {share} were wanted")
+    return f"{count} connections, never more than {peak} MiB"
 
 
 def empty_lines(siege, count):
