@@ -15,8 +15,8 @@ pub(super) struct Waiting {
     pub(super) token: u64,
 }
 
-/// At least so many go at once, if there are so many, and this part of all: looking at all of them for
-/// each that comes would be an attack by itself.
+/// At least so many go at once, if there are twice as many, and this part of all: looking at all of them
+/// for each that comes would be an attack by itself.
 const LEAST: usize = 32;
 const PART: usize = 64;
 
@@ -28,7 +28,7 @@ const SHARE: usize = 16;
 /// host's thousands cost no other host a connection, and those of thousands of hosts cost it only to who
 /// has kept us waiting for longer than all of them.
 pub(super) fn first_to_go<T: Copy>(mut crowd: Vec<(Waiting, T)>) -> Vec<(Waiting, T)> {
-    let count = (crowd.len() / PART).max(LEAST);
+    let count = (crowd.len() / PART).max(LEAST).min(crowd.len().div_ceil(2));
     if count >= crowd.len() {
         return crowd;
     }
@@ -98,9 +98,10 @@ mod tests {
     }
 
     #[test]
-    fn of_a_large_crowd_a_part_goes_at_once_and_of_a_small_one_all() {
+    fn of_a_large_crowd_a_part_goes_at_once_and_of_a_small_one_half() {
         assert_eq!(gone(crowd(64_000, |n| n)).len(), 1_000);
-        assert_eq!(gone(crowd(10, |n| n)).len(), 10);
+        assert_eq!(gone(crowd(10, |n| n)), [0, 1, 2, 3, 4]);
+        assert_eq!(gone(crowd(1, |n| n)), [0]);
         assert_eq!(gone(crowd(0, |n| n)).len(), 0);
     }
 }
