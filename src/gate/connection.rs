@@ -11,6 +11,7 @@ use super::client_stream::ClientStream;
 use super::forward::{Buffers, Exchange};
 use super::head::{HeadBuffer, RequestHead};
 use super::outbox::Outbox;
+use super::places::Kind;
 use super::relay::Relay;
 use super::reply::Reply;
 use super::stream::Duplex as _;
@@ -29,6 +30,8 @@ pub(super) struct Connection {
     pub(super) allowance: Allowance,
     /// The client has hung up altogether.
     pub(super) gone: bool,
+    /// When it last went on with a handshake or a head.
+    pub(super) heard: Instant,
     /// It has said something, and others had to be heard first.
     pub(super) is_due: bool,
 }
@@ -93,9 +96,8 @@ pub(super) enum Next {
     Pause,
     /// What is next takes waiting, which whoever watches a port must not.
     Detach,
-    /// All places for what it asks, which are our own or those of services, are taken; who dawdles in one
-    /// may have to give it up.
-    Crowded { own: bool },
+    /// All places for what it asks are taken; who dawdles in one may have to give it up.
+    Crowded(Kind),
     /// Close it.
     Gone,
 }
@@ -116,7 +118,7 @@ impl Connection {
         }
     }
 
-    /// Since when it has waited, or its client keeps it waiting, if nobody works for that client.
+    /// Since when its client keeps us waiting, if nobody works for it.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         let patience = match &self.phase {
             _ if self.is_served() => return None,
@@ -127,16 +129,18 @@ impl Connection {
             Phase::Refused => limits::FIRST_WORDS,
             _ => limits::LINGER,
         };
-        self.deadline.checked_sub(patience)
+        Some(self.heard.max(self.deadline.checked_sub(patience)?))
     }
 
-    /// Since when it holds a place, of our own or of the services, if nothing but its client keeps it there
-    /// or nobody in it has said anything for long.
-    pub(super) fn dawdles_since(&self, own: bool) -> Option<Instant> {
+    /// Since when it holds a place of that kind, if nothing but its client keeps it there or nobody in it has
+    /// said anything for long.
+    pub(super) fn dawdles_since(&self, kind: Kind) -> Option<Instant> {
         match &self.phase {
-            Phase::Answered(answered) if own => answered.place.as_ref().map(|_| answered.since),
-            Phase::Relay(relay) => relay.dawdles_since(own),
-            Phase::Tunnel(_) if !own => {
+            Phase::Answered(answered) if kind == Kind::Own => {
+                answered.place.as_ref().map(|_| answered.since)
+            }
+            Phase::Relay(relay) => relay.dawdles_since(kind),
+            Phase::Tunnel(_) if kind == Kind::Service => {
                 let moved = self.deadline.checked_sub(limits::TUNNEL_IDLE)?;
                 (moved.elapsed() >= limits::TUNNEL_SILENT).then_some(moved)
             }
@@ -167,7 +171,8 @@ impl Connection {
     /// A piece of a head has come, and the head is still not whole.
     pub(super) fn note_piece(&mut self) {
         if !self.head.is_empty() {
-            self.allowance.spend(allowance::HEAD_PIECE, Instant::now());
+            self.heard = Instant::now();
+            self.allowance.spend(allowance::HEAD_PIECE, self.heard);
         }
     }
 

@@ -20,9 +20,10 @@ pub(super) struct Waiting {
 const LEAST: usize = 32;
 const PART: usize = 64;
 
-/// The address with most of them has to have more than this part of all to be a crowd by itself: half a
-/// dozen of one household or office are none, where all others have one each.
+/// The address with most of them has to have more than this part of all to be a crowd by itself, and more
+/// than a browser opens: half a dozen of one household are none, where all others have one each.
 const SHARE: usize = 16;
+const FEW: usize = 8;
 
 /// Those who have to go: of a crowded address first, if there is one, and who has waited longest. So one
 /// host's thousands cost no other host a connection, and those of thousands of hosts cost it only to who
@@ -37,7 +38,8 @@ pub(super) fn first_to_go<T: Copy>(mut crowd: Vec<(Waiting, T)>) -> Vec<(Waiting
         *from.entry(waiting.source).or_default() += 1;
     }
     let most = from.into_iter().max_by_key(|(_, count)| *count);
-    let crowded = most.filter(|(_, count)| *count > crowd.len() / SHARE).map(|(source, _)| source);
+    let crowded =
+        most.filter(|(_, count)| *count > FEW.max(crowd.len() / SHARE)).map(|(source, _)| source);
     let rank = |(waiting, _): &(Waiting, T)| {
         (Some(waiting.source) != crowded, waiting.is_due, waiting.since)
     };

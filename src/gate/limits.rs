@@ -87,15 +87,21 @@ pub(crate) const STACK_BYTES: usize = 256 << 10;
 pub(crate) const THREADS: usize = 512;
 
 /// Requests on their way to services at once; beyond, slow ones make room or new ones get 503. Each may
-/// hold a hundred kilobytes if its client reads nothing, and all together have an eighth of the memory;
-/// each holds a descriptor beside its client's, so they have a third of those.
+/// hold 220 kilobytes if both heads are huge and its client reads nothing, and all together have an eighth
+/// of the memory; each holds a descriptor beside its client's, so they have a third of those.
 pub(crate) fn exchanges() -> usize {
-    (memory() / 8 / (100 << 10)).min(descriptors() / 3).clamp(16, 16_384)
+    (memory() / 8 / (220 << 10)).min(descriptors() / 3).clamp(16, 16_384)
 }
 
 /// The same for requests that this process answers itself, so that no flood of others keeps out who
 /// comes to stop it.
 pub(crate) const OWN_EXCHANGES: usize = 256;
+
+/// The same for those of them with bodies larger than [`GATHERED_BYTES`]: an eighth of the memory, were all
+/// of them of [`OWN_BODY_BYTES`].
+pub(crate) fn large_own_exchanges() -> usize {
+    (memory() / 8 / (1100 << 10)).clamp(4, 256)
+}
 
 /// Places, of ours or of the services, that are taken at once from who waits for nothing but a slow
 /// client, when all are taken.

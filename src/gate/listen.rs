@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::bind::Bound;
 use super::crowd::{Waiting, first_to_go};
+use super::places::Kind;
 use super::port::Port;
 use super::{Gate, limits};
 use crate::tally::Tally;
@@ -65,9 +66,7 @@ impl Open {
         }
         // What waits on a thread may become an exchange; an exchange goes on without one.
         let threads = self.house.threads.wait_until_empty(deadline);
-        let exchanges = [&self.gate.exchanges, &self.gate.own_exchanges]
-            .map(|exchanges| exchanges.wait_until_empty(deadline));
-        threads.max(exchanges.iter().sum())
+        threads.max(self.gate.places.wait_until_empty(deadline))
     }
 }
 
@@ -91,16 +90,16 @@ impl House {
 
     /// Takes their places from those who have dawdled longest in them, wherever they came in; false if
     /// nobody does.
-    pub(super) fn make_way(&self, own: bool) -> bool {
+    pub(super) fn make_way(&self, kind: Kind) -> bool {
         let ports = self.ports();
         let mut dawdlers: Vec<(Instant, u64, &Arc<Port>)> = Vec::new();
         for port in &ports {
-            let here = port.dawdlers(own).into_iter();
+            let here = port.dawdlers(kind).into_iter();
             dawdlers.extend(here.map(|(since, token)| (since, token, port)));
         }
         dawdlers.sort_unstable_by_key(|dawdler| dawdler.0);
         let evicted = dawdlers.iter().take(limits::EVICTED_AT_ONCE);
-        evicted.filter(|(_, token, port)| port.evict(*token, own)).count() > 0
+        evicted.filter(|(_, token, port)| port.evict(*token, kind)).count() > 0
     }
 
     fn ports(&self) -> Vec<Arc<Port>> {

@@ -25,6 +25,7 @@ mod listen;
 mod outbox;
 mod parked;
 mod passed;
+mod places;
 mod policy;
 mod port;
 mod record;
@@ -62,6 +63,7 @@ use self::connection::{Connection, Next, Phase};
 use self::credentials::Guard;
 use self::forward::{Buffers, Exchange, Side, Start};
 use self::head::HeadBuffer;
+use self::places::Places;
 use self::relay::{Progress, Relay};
 use self::route::Routes;
 use self::service::Service;
@@ -72,7 +74,6 @@ use crate::live::Live;
 use crate::log::Log;
 use crate::management::AtOnce;
 use crate::security::{Identity, Rules};
-use crate::tally::Tally;
 use crate::utc;
 
 /// What every port shares.
@@ -87,8 +88,7 @@ pub struct Gate {
     log: Log,
     /// Requests that have been let in and are not answered yet, and those of them that this process
     /// answers itself.
-    exchanges: Arc<Tally>,
-    own_exchanges: Arc<Tally>,
+    places: Places,
     /// Set on the way down: every answer is the last of its connection.
     draining: AtomicBool,
 }
@@ -112,8 +112,7 @@ impl Gate {
                 .map_err(|e| format!("cannot set up TLS: {e}"))?,
             routes: Routes::new(&config, Arc::new(own)),
             guard: Guard::new()?,
-            exchanges: Tally::new(limits::exchanges()),
-            own_exchanges: Tally::new(limits::OWN_EXCHANGES),
+            places: Places::new(),
             draining: AtomicBool::new(false),
             config,
             rules,
@@ -144,9 +143,17 @@ impl Gate {
         } else {
             (ClientStream::plain(tcp), Phase::Head, now + limits::IDLE)
         };
-        let (head, allowance) = (HeadBuffer::default(), Allowance::new(now));
-        let (gone, is_due) = (false, false);
-        Ok(Connection { stream, peer, phase, head, deadline, allowance, gone, is_due })
+        Ok(Connection {
+            stream,
+            peer,
+            phase,
+            head: HeadBuffer::default(),
+            deadline,
+            allowance: Allowance::new(now),
+            heard: now,
+            gone: false,
+            is_due: false,
+        })
     }
 
     /// One connection's life: handshake, then request after request, each judged and answered, until
@@ -203,6 +210,7 @@ impl Gate {
             Ok(()) => connection.expect_request(),
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
                 connection.phase = Phase::Handshake;
+                connection.heard = Instant::now();
                 return Some(Next::Park);
             }
             Err(e) if e.kind() == ErrorKind::Unsupported => {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::connection::{Connection, Rank};
 use super::crowd::Waiting;
 use super::later::Later;
+use super::places::Kind;
 use super::source::source;
 use super::stream::Duplex as _;
 
@@ -161,10 +162,10 @@ impl Parked {
         })
     }
 
-    /// Who dawdles in a place, of our own or of the services, and since when.
-    pub(super) fn dawdlers(&self, own: bool) -> impl Iterator<Item = (Instant, u64)> {
+    /// Who dawdles in a place of that kind, and since when.
+    pub(super) fn dawdlers(&self, kind: Kind) -> impl Iterator<Item = (Instant, u64)> {
         self.slots.iter().filter_map(move |(token, slot)| match slot {
-            Slot::Here(connection) => Some((connection.dawdles_since(own)?, *token)),
+            Slot::Here(connection) => Some((connection.dawdles_since(kind)?, *token)),
             Slot::Out(_) => None,
         })
     }

@@ -24,6 +24,7 @@ use super::crowd::Waiting;
 use super::forward::Buffers;
 use super::listen::House;
 use super::parked::{Event, Parked};
+use super::places::Kind;
 use super::stream::timespec;
 use super::{Gate, limits};
 use crate::config::Listen;
@@ -195,7 +196,7 @@ impl Port {
                 Next::Park => moving = self.park(token, connection),
                 Next::Pause => self.parked().postpone(token, connection),
                 Next::Gone => self.close(token, connection),
-                Next::Crowded { own } => moving = Some(self.find_place(connection, own)),
+                Next::Crowded(kind) => moving = Some(self.find_place(connection, kind)),
                 Next::Detach => match self.house.threads.take() {
                     Some(place) => moving = self.detach(token, connection, place),
                     None => {
@@ -243,15 +244,15 @@ impl Port {
             match next {
                 Next::Park => moving = self.park(token, connection),
                 Next::Pause | Next::Detach => moving = Some(connection),
-                Next::Crowded { own } => moving = Some(self.find_place(connection, own)),
+                Next::Crowded(kind) => moving = Some(self.find_place(connection, kind)),
                 Next::Gone => self.close(token, connection),
             }
         }
     }
 
     /// Others give up their places for it, or it hears that there is none.
-    fn find_place(&self, mut connection: Box<Connection>, own: bool) -> Box<Connection> {
-        if !self.house.make_way(own) {
+    fn find_place(&self, mut connection: Box<Connection>, kind: Kind) -> Box<Connection> {
+        if !self.house.make_way(kind) {
             self.gate.turn_away(&mut connection, &self.listen);
         }
         connection
@@ -271,14 +272,14 @@ impl Port {
     }
 
     /// Who dawdles here; see [`Parked::dawdlers`].
-    pub(super) fn dawdlers(&self, own: bool) -> Vec<(Instant, u64)> {
-        self.parked().dawdlers(own).collect()
+    pub(super) fn dawdlers(&self, kind: Kind) -> Vec<(Instant, u64)> {
+        self.parked().dawdlers(kind).collect()
     }
 
     /// Takes its place from one of them; true if it still had it.
-    pub(super) fn evict(&self, token: u64, own: bool) -> bool {
+    pub(super) fn evict(&self, token: u64, kind: Kind) -> bool {
         let taken =
-            self.parked().take_if(token, |connection| connection.dawdles_since(own).is_some());
+            self.parked().take_if(token, |connection| connection.dawdles_since(kind).is_some());
         let Some(mut connection) = taken else { return false };
         let _ = self.guarded(&mut connection, |gate, connection| gate.evict(connection));
         self.close(token, connection);

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::download::{Asked, Download, Taken};
 use super::forward::{Ending, Exchange, Side};
 use super::limits;
+use super::places::Kind;
 use super::service_stream::ServiceStream;
 use super::stream::Duplex as _;
 use super::tunnel::Tunnel;
@@ -259,14 +260,17 @@ impl Relay {
     }
 
     /// See `Connection::dawdles_since`.
-    pub(super) fn dawdles_since(&self, own: bool) -> Option<Instant> {
+    pub(super) fn dawdles_since(&self, kind: Kind) -> Option<Instant> {
+        if kind != Kind::of(self.exchange.route.area, self.exchange.length) {
+            return None;
+        }
         let since = self.exchange.record.since;
         let waits_for_client = self.download.is_waiting() || self.waits_for_client();
         // What is ours is small, and a person's upload to a service may take hours.
-        let slow = own
+        let slow = kind != Kind::Service
             || self.passed() < limits::SLOWEST * since.elapsed().as_secs()
             || (self.pieces >= limits::PIECES && self.passed() < limits::PIECE * self.pieces);
-        (waits_for_client && slow && own == self.exchange.route.area.is_own()).then_some(since)
+        (waits_for_client && slow).then_some(since)
     }
 
     /// How long nothing may move, by whose turn it is.

@@ -10,6 +10,7 @@ use super::credentials::{Expected, Outcome};
 use super::forward::{Admitted, Ending, Exchange};
 use super::framing::{self, Length};
 use super::head::{Malformed, RequestHead};
+use super::places::Kind;
 use super::policy::{self, Against, Area, Judgement, PasswordKind, Situation};
 use super::record::{Line, Record};
 use super::reply::Reply;
@@ -79,11 +80,10 @@ impl Gate {
             }
             Decision::Forward(admitted) => {
                 let Some(route) = route else { return Some(Next::Gone) }; // forwards nothing without
-                let own = route.area.is_own();
-                let places = if own { &self.own_exchanges } else { &self.exchanges };
-                let Some(place) = places.take() else {
+                let kind = Kind::of(route.area, asked.length);
+                let Some(place) = self.places.take(kind) else {
                     connection.phase = Phase::Asked(asked.head);
-                    return Some(Next::Crowded { own });
+                    return Some(Next::Crowded(kind));
                 };
                 if let Some(given) = self.at_hand(connection, listen, &asked, &route) {
                     (record.status, record.sent) = (given.status, given.length);

@@ -89,9 +89,21 @@ def huge_heads(siege, count):
     )
     with crowd(siege.appliance.port["http"], count // 2, head), crowd(siege.appliance.port["https"], count // 2, records):
         time.sleep(SECONDS)
+    return f"{count} connections, {stays_small(siege)}"
+
+
+def huge_changes(siege, count):
+    """Settings that lack a byte of the most they may have."""
+    head = b"POST /v1/security/adminpassword HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+    with crowd(siege.appliance.port["http"], count, head + bytes(999_999)):
+        time.sleep(SECONDS)
+    return f"{count} settings, {stays_small(siege)}"
+
+
+def stays_small(siege):
     peak, share = siege.appliance.memory("VmHWM") >> 10, (SMALL_MEMORY >> 20) // 4 + 16  # and what it has at rest
     expect(peak <= share, f"{peak} MiB, where {share} were wanted")
-    return f"{count} connections, never more than {peak} MiB"
+    return f"never more than {peak} MiB"
 
 
 def empty_lines(siege, count):
