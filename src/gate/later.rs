@@ -15,6 +15,10 @@ impl Later {
         self.order.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
     pub(super) fn push(&mut self, token: u64) {
         if self.members.insert(token) {
             self.order.push_back(token);

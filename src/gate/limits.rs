@@ -143,6 +143,10 @@ fn limit_of(what: Resource) -> usize {
 /// Connections accepted before whoever is inside gets a turn.
 pub(crate) const ACCEPTED_AT_ONCE: usize = 64;
 
+/// Handshakes that may wait for us on one port before others may come in, which then wait in the kernel's
+/// queue; an eighth of all connections at most.
+pub(crate) const STRANGERS: usize = 128;
+
 /// Descriptors kept free for files, services and the control socket.
 pub(crate) const SPARE_DESCRIPTORS: usize = 64;
 

@@ -29,6 +29,8 @@ pub(super) struct House {
     pub(super) threads: Arc<Tally>,
     connections: AtomicUsize,
     connection_ceiling: usize,
+    /// See [`limits::STRANGERS`].
+    pub(super) strangers: usize,
     ports: OnceLock<Vec<Weak<Port>>>,
 }
 
@@ -38,11 +40,13 @@ impl Open {
     /// # Errors
     /// When the kernel has no more descriptors or threads for us.
     pub fn start(gate: Arc<Gate>, bound: Vec<Bound>) -> io::Result<Open> {
+        let connection_ceiling = limits::connections();
         let house = Arc::new(House {
             processors: thread::available_parallelism().map_or(1, NonZero::get),
             threads: Tally::new(limits::THREADS),
             connections: AtomicUsize::new(0),
-            connection_ceiling: limits::connections(),
+            connection_ceiling,
+            strangers: limits::STRANGERS.min(connection_ceiling / 8),
             ports: OnceLock::new(),
         });
         let mut ports = Vec::new();

@@ -93,6 +93,11 @@ impl Parked {
         !self.strangers.is_empty() || !self.bulk.is_empty()
     }
 
+    /// How many have a handshake that is to be gone on with.
+    pub(super) fn strangers(&self) -> usize {
+        self.strangers.len()
+    }
+
     fn later(&mut self, rank: Rank) -> &mut Later {
         if rank == Rank::Stranger { &mut self.strangers } else { &mut self.bulk }
     }

@@ -12,10 +12,14 @@ use super::super::limits;
 use super::{LISTENER, Port};
 
 impl Port {
-    /// Takes in who waits at the door; a crowd in portions, so that those inside are served meanwhile.
+    /// Takes in who waits at the door; a crowd in portions, so that those inside are served meanwhile, and
+    /// one at a time while too many of them still have to be greeted: they would have to go before their turn.
     pub(super) fn accept(&self) {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        for _ in 0..limits::ACCEPTED_AT_ONCE {
+        for accepted in 0..limits::ACCEPTED_AT_ONCE {
+            if accepted > 0 && self.parked().strangers() >= self.house.strangers {
+                break;
+            }
             match rustix::net::acceptfrom_with(&self.listener, flags) {
                 Ok((socket, address)) => {
                     let peer = address.and_then(|a| SocketAddr::try_from(a).ok());
