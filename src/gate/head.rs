@@ -78,9 +78,8 @@ impl HeadBuffer {
         }
         let Some(end) = self.end()? else {
             return match self.bytes.len() {
-                n if n > limits::TARGET_BYTES && !self.bytes.contains(&b'\n') => {
-                    Err(Malformed { status: 414, reason: "the request target is too long" })
-                }
+                // The CR of the line's end may be there already.
+                n if n > limits::LINE_BYTES + 1 && self.line == 0 => Err(LINE_TOO_LONG),
                 n if n > limits::HEAD_BYTES => Err(TOO_LARGE),
                 _ => Ok(None),
             };
@@ -138,12 +137,17 @@ impl HeadBuffer {
 }
 
 const TOO_LARGE: Malformed = Malformed { status: 431, reason: "the request head is too large" };
+const LINE_TOO_LONG: Malformed =
+    Malformed { status: 414, reason: "the request line is longer than 8192 bytes" };
 const BARE_LF: Malformed = Malformed::bad("a line of the request head ends in LF without CR");
 const BARE_CR: Malformed = Malformed::bad("the request head holds a CR without LF");
 
 fn parse_request(head: &[u8]) -> Result<RequestHead, Malformed> {
     // httparse tolerates several spaces in the request line; RFC 9112 section 3 allows one.
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    if line.len() > limits::LINE_BYTES {
+        return Err(LINE_TOO_LONG);
+    }
     if line.iter().filter(|byte| **byte == b' ').count() != 2 || line.contains(&b'\t') {
         return Err(Malformed::bad("the request line is not METHOD SP TARGET SP VERSION"));
     }
@@ -170,9 +174,6 @@ fn parse_request(head: &[u8]) -> Result<RequestHead, Malformed> {
     else {
         return Err(Malformed::bad("the head is not HTTP/1.1"));
     };
-    if target.len() > limits::TARGET_BYTES {
-        return Err(Malformed { status: 414, reason: "the request target is too long" });
-    }
     Ok(RequestHead {
         method: method.to_owned(),
         target: target.to_owned(),
@@ -237,6 +238,25 @@ mod tests {
         for (at, byte) in text.bytes().enumerate() {
             buffer.extend(&[byte]);
             assert_eq!(buffer.request().unwrap().is_some(), at + 1 == text.len());
+        }
+    }
+
+    #[test]
+    fn a_request_line_has_the_same_limit_whole_and_in_pieces() {
+        let line = |bytes: usize| {
+            let target = "a".repeat(bytes - "GET / HTTP/1.1".len());
+            format!("GET /{target} HTTP/1.1\r\nHost: a\r\n\r\n")
+        };
+        for step in [1, 7, 8_192, 8_193, 8_194, 10_000] {
+            let outcome = |bytes: usize| {
+                let mut buffer = HeadBuffer::default();
+                line(bytes).as_bytes().chunks(step).try_fold(None, |_, piece| {
+                    buffer.extend(piece);
+                    buffer.request()
+                })
+            };
+            assert!(outcome(8_192).unwrap().is_some(), "in pieces of {step}");
+            assert_eq!(outcome(8_193).unwrap_err().status, 414, "in pieces of {step}");
         }
     }
 

@@ -51,8 +51,8 @@ pub(crate) const SERVICE_IDLE_COUNT: usize = 2_048;
 /// Bytes of one request head: line, fields and the empty line. Cookies and tokens of 16 KiB fit.
 pub(crate) const HEAD_BYTES: usize = 32 << 10;
 
-/// Bytes of the request target.
-pub(crate) const TARGET_BYTES: usize = 8 << 10;
+/// Bytes of a request line without its end; RFC 9112 section 3 asks for 8,000 at least.
+pub(crate) const LINE_BYTES: usize = 8 << 10;
 
 /// Header fields in one head, in either direction.
 pub(crate) const FIELDS: usize = 100;
