@@ -1,6 +1,7 @@
 //! What a stranger's bytes meet first, for the fuzzer: each function takes any bytes and panics if a
 //! rule of its own is broken.
 
+use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
@@ -8,14 +9,14 @@ use base64::Engine as _;
 
 use super::credentials::{Expected, Guard, Outcome};
 use super::framing::{self, Decoder, Encoder, Length};
-use super::head::{HeadBuffer, RequestHead};
+use super::head::HeadBuffer;
 use super::target::Target;
 
 /// Request heads: the same however the bytes arrive, and what is forwarded reads as what was judged.
 pub fn request_head(data: &[u8]) {
-    let whole = heads(data, data.len().max(1));
-    assert_eq!(whole, heads(data, 1), "byte by byte");
-    assert_eq!(whole, heads(data, 7), "in sevens");
+    same_in_pieces(data, |buffer| {
+        buffer.request().map(|head| head.map(|head| (head.method, head.target, head.fields)))
+    });
     let mut buffer = HeadBuffer::default();
     buffer.extend(data);
     while let Ok(Some(head)) = buffer.request() {
@@ -37,8 +38,12 @@ pub fn request_head(data: &[u8]) {
     }
 }
 
-/// Heads of a service's answers.
+/// Heads of a service's answers: the same however the bytes arrive, and what is passed on reads as
+/// what came.
 pub fn answer_head(data: &[u8]) {
+    same_in_pieces(data, |buffer| {
+        buffer.answer().map(|head| head.map(|head| (head.status, head.reason, head.fields)))
+    });
     let mut buffer = HeadBuffer::default();
     buffer.extend(data);
     while let Ok(Some(head)) = buffer.answer() {
@@ -84,21 +89,28 @@ pub fn credentials(data: &[u8]) {
     assert_eq!(outcome == Outcome::Fit { first: false }, wanted);
 }
 
-fn heads(data: &[u8], step: usize) -> Vec<(String, String, u8)> {
-    let (mut buffer, mut found) = (HeadBuffer::default(), Vec::new());
-    for piece in data.chunks(step) {
-        buffer.extend(piece);
-        loop {
-            match buffer.request() {
-                Ok(Some(RequestHead { method, target, minor, .. })) => {
-                    found.push((method, target, minor))
+/// What `next` reads until an error is the same whole, byte by byte and in sevens.
+fn same_in_pieces<T: PartialEq + Debug, E>(
+    data: &[u8],
+    next: impl Fn(&mut HeadBuffer) -> Result<Option<T>, E>,
+) {
+    let heads = |step: usize| {
+        let (mut buffer, mut found) = (HeadBuffer::default(), Vec::new());
+        for piece in data.chunks(step) {
+            buffer.extend(piece);
+            loop {
+                match next(&mut buffer) {
+                    Ok(Some(head)) => found.push(head),
+                    Ok(None) => break,
+                    Err(_) => return found,
                 }
-                Ok(None) => break,
-                Err(_) => return found,
             }
         }
-    }
-    found
+        found
+    };
+    let whole = heads(data.len().max(1));
+    assert_eq!(whole, heads(1), "byte by byte");
+    assert_eq!(whole, heads(7), "in sevens");
 }
 
 /// Content, bytes taken, and whether the body is complete; `None` if it is malformed.
