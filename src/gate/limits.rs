@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use rustix::process::Resource;
+use rustix::process::{Resource, getrlimit};
+
+use super::memory;
 
 /// From accept to a finished TLS handshake. Three round trips over a poor satellite link fit in.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -90,7 +92,7 @@ pub(crate) const THREADS: usize = 512;
 /// hold 220 kilobytes if both heads are huge and its client reads nothing, and all together have an eighth
 /// of the memory; each holds a descriptor beside its client's, so they have a third of those.
 pub(crate) fn exchanges() -> usize {
-    (memory() / 8 / (220 << 10)).min(descriptors() / 3).clamp(16, 16_384)
+    (memory::bytes() / 8 / (220 << 10)).min(descriptors() / 3).clamp(16, 16_384)
 }
 
 /// The same for requests that this process answers itself, so that no flood of others keeps out who
@@ -100,7 +102,7 @@ pub(crate) const OWN_EXCHANGES: usize = 256;
 /// The same for those of them with bodies larger than [`GATHERED_BYTES`]: an eighth of the memory, were all
 /// of them of [`OWN_BODY_BYTES`].
 pub(crate) fn large_own_exchanges() -> usize {
-    (memory() / 8 / (1100 << 10)).clamp(4, 256)
+    (memory::bytes() / 8 / (1100 << 10)).clamp(4, 256)
 }
 
 /// Places, of ours or of the services, that are taken at once from who waits for nothing but a slow
@@ -120,24 +122,13 @@ pub(crate) const PIECE: u64 = 64;
 /// kilobytes, and one that is stuck in a huge head or handshake 73; all together have a fourth of the
 /// memory, were they all such.
 pub(crate) fn connections() -> usize {
-    (memory() / 4 / (73 << 10)).min(descriptors() / 3 * 2).max(16)
+    (memory::bytes() / 4 / (73 << 10)).min(descriptors() / 3 * 2).max(16)
 }
 
 /// Descriptors for connections.
 fn descriptors() -> usize {
-    limit_of(Resource::Nofile).saturating_sub(SPARE_DESCRIPTORS).max(16)
-}
-
-/// Bytes of memory there are for us: the machine's, or fewer if somebody has said so (`ulimit -v`).
-fn memory() -> usize {
-    let info = rustix::system::sysinfo();
-    let machine = info.totalram.saturating_mul(info.mem_unit.into());
-    usize::try_from(machine).unwrap_or(usize::MAX).min(limit_of(Resource::As))
-}
-
-fn limit_of(what: Resource) -> usize {
-    let limit = rustix::process::getrlimit(what).current;
-    limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX))
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(SPARE_DESCRIPTORS).max(16)
 }
 
 /// Connections accepted before whoever is inside gets a turn.

@@ -22,6 +22,7 @@ mod head;
 mod later;
 mod limits;
 mod listen;
+mod memory;
 mod outbox;
 mod parked;
 mod passed;

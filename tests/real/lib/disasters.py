@@ -11,7 +11,7 @@ import subprocess
 
 from lib.appliance import Appliance, curl, free_port
 from lib.authority import Authority
-from lib.report import expect
+from lib.report import NotTried, expect
 
 
 def possible(*command):
@@ -23,7 +23,7 @@ def disk_full(binary):
     state = appliance.folder / "state"
     state.mkdir(mode=0o700)
     if not possible("mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", str(state)):
-        return "not tried: mounting a small disk needs root"
+        raise NotTried("mounting a small disk needs root")
     try:
         with appliance:
             set_password = ("--insecure", "-H", "Content-Type: application/json", "-d")
@@ -67,7 +67,7 @@ def disk_read_only(binary):
     with Appliance(binary, services={"speech": free_port()}) as appliance:
         state = appliance.folder / "state"
         if not possible("mount", "--bind", str(state), str(state)):
-            return "not tried: mounting a folder read-only needs root"
+            raise NotTried("mounting a folder read-only needs root")
         subprocess.run(["umount", str(state)], check=True)
         owner = Owner(appliance)
         was, files = owner.sees(), contents(state)
@@ -166,7 +166,7 @@ def contents(folder):
 def listener_without_address(binary):
     address = spare_address()
     if address is None:
-        return "not tried: an address of our own on the loopback interface needs root and ip(8)"
+        raise NotTried("an address of our own on the loopback interface needs root and ip(8)")
     try:
         appliance = Appliance(binary)
         port = free_port()

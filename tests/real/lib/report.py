@@ -6,12 +6,17 @@ import time
 import traceback
 
 
+class NotTried(Exception):
+    """What this machine lacks for a check."""
+
+
 class Report:
-    """`with Report(limit) as report: …` counts sentences that held and that did not."""
+    """`with Report(limit) as report: …` counts sentences that held, that did not, and that nobody could try."""
 
     def __init__(self, limit_seconds):
         self.passed = 0
         self.failed = 0
+        self.untried = 0
         self.started = time.monotonic()
         sys.stdout.reconfigure(line_buffering=True)
         signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"not done within {limit_seconds} s"))
@@ -22,6 +27,9 @@ class Report:
         """Runs `check`; what it returns, if anything, is told after the sentence."""
         try:
             figures = check(*arguments)
+        except NotTried as why:
+            self.leaves_out(sentence, why)
+            return
         except Exception as error:  # whatever goes wrong, the other sentences are still tried
             self.failed += 1
             print(f"  FAILED: {sentence}: {error}")
@@ -30,6 +38,10 @@ class Report:
             return
         self.passed += 1
         print(f"  {sentence}" + (f" ({figures})" if figures else ""))
+
+    def leaves_out(self, sentence, why):
+        self.untried += 1
+        print(f"  NOT TRIED: {sentence}: {why}")
 
     def tell(self, text):
         print(f"  {text}")
@@ -46,7 +58,7 @@ class Report:
             if not isinstance(error, SystemExit):
                 traceback.print_exception(error, file=sys.stdout)
         print(f"  took {time.monotonic() - self.started:.0f} s")
-        print(f"{self.passed} passed, {self.failed} failed")
+        print(f"{self.passed} passed, {self.failed} failed" + f", {self.untried} not tried" * bool(self.untried))
         sys.exit(1 if self.failed or not self.passed else 0)
 
 

@@ -6,6 +6,7 @@ In: who stands by (engine, honest clients), what the kernel says of it, that it 
 before. Out: the attacks.
 """
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from lib import attacks
 from lib.appliance import Appliance, free_port
+from lib.memory_group import memory_group
 from lib.report import expect
 
 HERE = Path(__file__).parent
@@ -30,9 +32,14 @@ WARM_SECONDS = 2
 
 class Siege:
     """`with Siege(binary, limits, password) as siege: …`; `limits` are commands to start the appliance with, in
-    which `{own}` is a processor that it has to itself, and `{all}` are all."""
+    which `{own}` is a processor that it has to itself, `{all}` are all, and `{group}` is a control group that
+    has SMALL_MEMORY. NotTried if there can be none."""
 
     def __init__(self, binary, limits, password):
+        self.group, grouped = contextlib.ExitStack(), ""
+        if "{group}" in limits:
+            group = self.group.enter_context(memory_group(attacks.SMALL_MEMORY))
+            grouped = f"sh -c 'echo $$ >{group}/cgroup.procs && exec \"$@\"' grouped"
         resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
         self.processors = os.sched_getaffinity(0)
         own, others = min(self.processors), self.processors - {min(self.processors)}
@@ -42,7 +49,7 @@ class Siege:
         self.appliance = Appliance(binary, services=services)
         self.appliance.settings["access_log"] = False
         wrapper = self.appliance.folder / "limited"
-        limited = " ".join(limits).format(own=own, all=",".join(map(str, self.processors)))
+        limited = " ".join(limits).format(own=own, group=grouped, all=",".join(map(str, self.processors)))
         wrapper.write_text(f'#!/bin/sh\nexec {limited} "{self.appliance.binary}" "$@"\n')
         wrapper.chmod(0o755)
         (self.appliance.folder / "license-authority").symlink_to(
@@ -76,6 +83,7 @@ class Siege:
             client.ends()
         self.engine.__exit__()
         self.appliance.__exit__(*error)
+        self.group.close()
         os.sched_setaffinity(0, self.processors)
 
     def measure(self):
