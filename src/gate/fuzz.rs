@@ -15,7 +15,9 @@ use super::target::Target;
 /// Request heads: the same however the bytes arrive, and what is forwarded reads as what was judged.
 pub fn request_head(data: &[u8]) {
     same_in_pieces(data, |buffer| {
-        buffer.request().map(|head| head.map(|head| (head.method, head.target, head.fields)))
+        buffer
+            .request()
+            .map(|head| head.map(|head| (head.method, head.target, head.minor, head.fields)))
     });
     let mut buffer = HeadBuffer::default();
     buffer.extend(data);
@@ -42,7 +44,9 @@ pub fn request_head(data: &[u8]) {
 /// what came.
 pub fn answer_head(data: &[u8]) {
     same_in_pieces(data, |buffer| {
-        buffer.answer().map(|head| head.map(|head| (head.status, head.reason, head.fields)))
+        buffer
+            .answer()
+            .map(|head| head.map(|head| (head.status, head.reason, head.minor, head.fields)))
     });
     let mut buffer = HeadBuffer::default();
     buffer.extend(data);

@@ -87,8 +87,7 @@ pub struct Gate {
     routes: Routes,
     guard: Guard,
     log: Log,
-    /// Requests that have been let in and are not answered yet, and those of them that this process
-    /// answers itself.
+    /// What requests hold that have been let in and are not answered yet.
     places: Places,
     /// Set on the way down: every answer is the last of its connection.
     draining: AtomicBool,
