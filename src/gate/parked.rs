@@ -139,6 +139,15 @@ impl Parked {
         }
     }
 
+    /// Tells a connection that is being worked on what has happened to it meanwhile.
+    pub(super) fn tell_news(&mut self, token: u64, connection: &mut Connection) {
+        if let Some(Slot::Out(news)) = self.slots.get_mut(&token)
+            && let Some(event) = news.take()
+        {
+            connection.hear(event);
+        }
+    }
+
     /// It is closed.
     pub(super) fn forget(&mut self, token: u64) {
         self.slots.remove(&token);

@@ -194,7 +194,11 @@ impl Port {
             });
             match next {
                 Next::Park => moving = self.park(token, connection),
-                Next::Pause => self.parked().postpone(token, connection),
+                Next::Pause => {
+                    if let Some(connection) = self.watch_service(token, connection) {
+                        self.parked().postpone(token, connection);
+                    }
+                }
                 Next::Gone => self.close(token, connection),
                 Next::Crowded(kind) => moving = Some(self.find_place(connection, kind)),
                 Next::Detach => match self.house.threads.take() {
@@ -243,7 +247,13 @@ impl Port {
             });
             match next {
                 Next::Park => moving = self.park(token, connection),
-                Next::Pause | Next::Detach => moving = Some(connection),
+                Next::Pause => {
+                    moving = self.watch_service(token, connection);
+                    if let Some(connection) = &mut moving {
+                        self.parked().tell_news(token, connection);
+                    }
+                }
+                Next::Detach => moving = Some(connection),
                 Next::Crowded(kind) => moving = Some(self.find_place(connection, kind)),
                 Next::Gone => self.close(token, connection),
             }
@@ -297,6 +307,20 @@ impl Port {
             self.gate.log.error(format_args!("{peer}: a request made us panic"));
             Next::Gone
         })
+    }
+
+    /// Its service is listened to, though its client gives it no time to wait for events; closed if that
+    /// can't be.
+    fn watch_service(
+        &self,
+        token: u64,
+        mut connection: Box<Connection>,
+    ) -> Option<Box<Connection>> {
+        if connection.report_service(&self.epoll, token | SERVICE).is_err() {
+            self.close(token, connection);
+            return None;
+        }
+        Some(connection)
     }
 
     /// Puts a connection back, so that from here on another thread may have it; returns it if

@@ -1,5 +1,7 @@
 //! Answers that come while the upload still runs must reach the client, who may not listen yet.
 
+use std::thread;
+
 use crate::support::appliance::Appliance;
 use crate::support::client::{Client, Door};
 use crate::support::settings::Settings;
@@ -69,6 +71,28 @@ fn a_client_that_sends_everything_before_it_listens_gets_the_early_answer() {
             );
             assert_eq!(answer.field("connection"), Some("close"), "{then:?} {door:?}");
         }
+    }
+}
+
+#[test]
+fn uploads_that_never_pause_get_it_as_soon_as_it_is_there() {
+    let body = vec![b'x'; UPLOAD];
+    let (_stub, appliance) = world(Then::ReadsOn);
+    for door in doors(&appliance) {
+        // Beside others each has sent more whenever it has its turn.
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    let mut client = Client::at(door);
+                    client.send(format!(
+                        "POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: {UPLOAD}\r\n\r\n"
+                    ));
+                    let _ = client.try_send(&body);
+                    let answer = client.try_answer("POST").unwrap();
+                    assert_eq!((answer.status, answer.field("connection")), (413, Some("close")));
+                });
+            }
+        });
     }
 }
 
