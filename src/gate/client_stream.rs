@@ -31,6 +31,8 @@ struct Tls {
     /// Ciphertext that rustls has not taken yet, from `taken` on.
     input: Vec<u8>,
     taken: usize,
+    /// Its first byte was that of a TLS record.
+    begun: bool,
 }
 
 impl ClientStream {
@@ -39,7 +41,7 @@ impl ClientStream {
     }
 
     pub(crate) fn tls(tcp: TcpStream, connection: ServerConnection) -> ClientStream {
-        let tls = Tls { connection, input: Vec::new(), taken: 0 };
+        let tls = Tls { connection, input: Vec::new(), taken: 0, begun: false };
         ClientStream { tcp, watched: Watched::new(), tls: Some(Box::new(tls)) }
     }
 
@@ -124,9 +126,15 @@ impl Tls {
 
     /// Hands `arrived` to rustls until it has something for us to read, and says how much it took.
     fn take(&mut self, tcp: &mut TcpStream, arrived: &[u8]) -> io::Result<usize> {
-        // A TLS record of a handshake begins with 22 (RFC 8446 section 5.1), a method with a letter.
-        if self.connection.is_handshaking() && arrived.first().is_some_and(u8::is_ascii_uppercase) {
-            return Err(ErrorKind::Unsupported.into());
+        if !self.begun
+            && let Some(first) = arrived.first()
+        {
+            // A TLS record of a handshake begins with 22 (RFC 8446 section 5.1), a method with a letter;
+            // what comes behind it in pieces begins with anything.
+            if first.is_ascii_uppercase() {
+                return Err(ErrorKind::Unsupported.into());
+            }
+            self.begun = true;
         }
         let mut unread = arrived;
         loop {

@@ -1,12 +1,17 @@
 //! Protocol versions, cipher suites, their order, ALPN and key exchange, asked for with openssl.
 
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+
 use rustls::NamedGroup;
 
 use crate::support::appliance::Appliance;
 use crate::support::authority::{Authority, Key, form};
 use crate::support::command::Output;
-use crate::support::handshake::handshake;
+use crate::support::handshake::{agree, handshake};
 use crate::support::settings::Settings;
+use crate::support::wait::{SOON, until};
 
 const AES_128: &str = "TLS_AES_128_GCM_SHA256";
 const AES_256: &str = "TLS_AES_256_GCM_SHA384";
@@ -158,6 +163,52 @@ fn a_client_that_offers_the_post_quantum_exchange_gets_it() {
     let appliance = Appliance::start(&Settings::both());
     let shown = handshake(appliance.ports.https).unwrap();
     assert_eq!(shown.group, Some(NamedGroup::X25519MLKEM768));
+}
+
+#[test]
+fn a_handshake_may_come_in_pieces_that_begin_with_any_letter() {
+    let appliance = Appliance::start(&Settings::both());
+    let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, appliance.ports.https)).unwrap();
+    socket.set_nodelay(true).unwrap();
+    let mut cut = CutAtLetters(socket);
+    let agreed = agree(&mut cut).unwrap();
+    assert_eq!(agreed.negotiated_key_exchange_group().unwrap().name(), NamedGroup::X25519MLKEM768);
+}
+
+/// Sends what comes before a capital letter, waits until it has been read, and goes on with the letter.
+struct CutAtLetters(TcpStream);
+
+impl Write for CutAtLetters {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let end = bytes.iter().skip(1).position(u8::is_ascii_uppercase);
+        let sent = self.0.write(&bytes[..end.map_or(bytes.len(), |at| at + 1)])?;
+        until(SOON, "the appliance has read a piece", || self.is_read().then_some(()));
+        Ok(sent)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Read for CutAtLetters {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl CutAtLetters {
+    /// Nothing waits at the far end, proc_net_tcp(5).
+    fn is_read(&self) -> bool {
+        let [theirs, ours] = [self.0.peer_addr(), self.0.local_addr()]
+            .map(|address| format!(":{:04X}", address.unwrap().port()));
+        fs::read_to_string("/proc/net/tcp").unwrap().lines().any(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            fields[1].ends_with(&theirs)
+                && fields[2].ends_with(&ours)
+                && fields[4].ends_with(":00000000")
+        })
+    }
 }
 
 #[test]

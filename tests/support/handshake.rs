@@ -55,18 +55,24 @@ pub(crate) fn connect(port: u16) -> Result<(Shown, TlsStream), String> {
 /// The same over a connection that is there.
 pub(crate) fn connect_over(mut socket: TcpStream) -> Result<(Shown, TlsStream), String> {
     socket.set_read_timeout(Some(Duration::from_secs(20))).map_err(|error| error.to_string())?;
-    let name = ServerName::try_from("localhost").map_err(|error| error.to_string())?;
-    let mut client =
-        ClientConnection::new(Arc::new(config()), name).map_err(|error| error.to_string())?;
-    while client.is_handshaking() {
-        client.complete_io(&mut socket).map_err(|error| format!("handshake: {error}"))?;
-    }
+    let client = agree(&mut socket)?;
     let own = client.peer_certificates().and_then(<[_]>::first).ok_or("no certificate shown")?;
     let shown = Shown {
         fingerprint: hexadecimal(own),
         group: client.negotiated_key_exchange_group().map(|group| group.name()),
     };
     Ok((shown, StreamOwned::new(client, socket)))
+}
+
+/// A handshake over whatever carries it.
+pub(crate) fn agree(socket: &mut (impl Read + Write)) -> Result<ClientConnection, String> {
+    let name = ServerName::try_from("localhost").map_err(|error| error.to_string())?;
+    let mut client =
+        ClientConnection::new(Arc::new(config()), name).map_err(|error| error.to_string())?;
+    while client.is_handshaking() {
+        client.complete_io(socket).map_err(|error| format!("handshake: {error}"))?;
+    }
+    Ok(client)
 }
 
 fn config() -> ClientConfig {
