@@ -159,23 +159,27 @@ pub(crate) fn needs_license(
 
 /// `/v1.0/user/<n>/jobs`, `/v1/user/<n>/jobs` and `/v2/jobs`, with or without a slash at the end.
 ///
-/// Read as the most forgiving engine might: escapes undone, empty segments left out. Too many
-/// refusals here cost an odd client a clear error, too few would cost the license.
+/// Read as the most forgiving engine might: escapes undone, what follows a `;` dropped, empty segments
+/// left out, capital letters taken for small ones. Too many refusals here cost an odd client a clear
+/// error, too few would cost the license.
 fn creates_job(path: &str) -> bool {
-    let decoded: Vec<String> =
-        path.split('/').map(unescaped).filter(|segment| !segment.is_empty()).collect();
-    let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
+    let decoded: Vec<String> = path.split('/').map(unescaped).collect();
+    let segments: Vec<&str> = decoded
+        .iter()
+        .filter_map(|segment| segment.split(';').next())
+        .filter(|segment| !segment.is_empty())
+        .collect();
     matches!(segments.as_slice(), ["v2", "jobs"] | ["v1.0" | "v1", "user", _, "jobs"])
 }
 
-/// Percent-decoding; what is no ASCII can't be part of a path that counts here.
+/// Percent-decoding into small letters; what is no ASCII can't be part of a path that counts here.
 fn unescaped(segment: &str) -> String {
     let mut bytes = segment.bytes();
     let mut plain = String::with_capacity(segment.len());
     while let Some(byte) = bytes.next() {
         let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16)).unwrap_or(0);
         let value = if byte == b'%' { digit() * 16 + digit() } else { u32::from(byte) };
-        plain.push(char::from_u32(value).unwrap_or('?'));
+        plain.push(char::from_u32(value).unwrap_or('?').to_ascii_lowercase());
     }
     plain
 }
@@ -304,6 +308,8 @@ mod tests {
             (SpeechV1, "POST", "/v1/user/99/jobs/", false, true),
             (SpeechV1, "POST", "/v1/user/1//jobs", false, true),
             (SpeechV1, "POST", "/v1/user/1/%6aobs", false, true),
+            (SpeechV1, "POST", "/v1.0/user/1/jobs;a=b", false, true),
+            (SpeechV1, "POST", "/v1.0;a/user;b/1;c/JOBS/;d", false, true),
             (SpeechV1, "GET", "/v1.0/user/1/jobs", false, false),
             (SpeechV1, "POST", "/v1.0/user/1/jobs/7", false, false),
             (SpeechV1, "DELETE", "/v1.0/user/1/jobs/7", false, false),
@@ -311,6 +317,10 @@ mod tests {
             (Jobs, "POST", "/v2/jobs", false, true),
             (Jobs, "POST", "/v2/jobs/", false, true),
             (Jobs, "POST", "/v2/jobs//", false, true),
+            (Jobs, "POST", "/v2/jobs;x", false, true),
+            (Jobs, "POST", "/v2/jobs/;x", false, true),
+            (Jobs, "POST", "/v2/Jobs%3bx", false, true),
+            (Jobs, "POST", "/v2/;jobs", false, false),
             (Jobs, "GET", "/v2/jobs", false, false),
             (Jobs, "DELETE", "/v2/jobs/a", false, false),
             (Jobs, "POST", "/v2/jobs/a", false, false),
