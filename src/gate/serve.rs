@@ -136,7 +136,7 @@ impl Gate {
         exchange: Exchange,
         ending: Ending,
     ) -> Option<Next> {
-        let Exchange { head, target, route, length, mut record, .. } = exchange;
+        let Exchange { head, target, route, length, close, mut record, .. } = exchange;
         let mut next = None;
         match ending {
             Ending::KeepAlive => connection.expect_request(),
@@ -158,7 +158,7 @@ impl Gate {
                 }
                 record.remark = why;
                 // Whether its body was read to the end is not known, so nothing may follow it.
-                self.reply(connection, &head, &refusal, length != Length::Exact(0));
+                self.reply(connection, &head, &refusal, close || length != Length::Exact(0));
             }
         }
         self.put_on_record(&record, &head.method, &target.path, &route.service.name);
