@@ -332,7 +332,7 @@ impl Gate {
     }
 
     /// Nothing has happened on `connection` for too long.
-    fn expire(&self, connection: &mut Connection) -> Next {
+    fn expire(&self, connection: &mut Connection, listen: &Listen) -> Next {
         match std::mem::replace(&mut connection.phase, Phase::Head) {
             Phase::Relay(relay) => {
                 let ending = relay.out_of_patience();
@@ -344,7 +344,9 @@ impl Gate {
             }
             phase => {
                 connection.phase = phase;
-                connection.dismiss();
+                if !self.is_silent(listen) {
+                    connection.dismiss();
+                }
                 Next::Gone
             }
         }

@@ -358,7 +358,8 @@ impl Port {
         self.gate.routes.let_go(now);
         let expired = self.parked().take_expired(now);
         for (token, mut connection) in expired {
-            let next = self.guarded(&mut connection, |gate, connection| gate.expire(connection));
+            let next = self
+                .guarded(&mut connection, |gate, connection| gate.expire(connection, &self.listen));
             match next {
                 Next::Gone => self.close(token, connection),
                 _ => self.advance(token, connection, buffers),
