@@ -122,6 +122,12 @@ impl Exchange {
             && !self.route.websocket
     }
 
+    /// The connection to the service can serve nobody else: of a body in chunks that it does not read,
+    /// tiny_http would take the rest for the next request.
+    pub(super) fn ends_service(&self) -> bool {
+        self.route.area.is_own() && self.length == Length::Chunked
+    }
+
     /// The request as the service gets it: rebuilt from what was judged, never copied as bytes.
     pub(super) fn request_head(&self) -> Vec<u8> {
         let mut head = outbox::memory();
@@ -160,6 +166,9 @@ impl Exchange {
             }
             Length::Chunked => push("Transfer-Encoding", &"chunked"),
             Length::Exact(_) | Length::UntilClose => {}
+        }
+        if self.ends_service() {
+            push("Connection", &"close");
         }
         if self.route.websocket {
             push("Connection", &"Upgrade");

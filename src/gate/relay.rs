@@ -58,7 +58,11 @@ impl From<Ending> for Stop {
 impl Relay {
     pub(super) fn new(exchange: Box<Exchange>, service: ServiceStream, reused: bool) -> Relay {
         Relay {
-            upload: Upload::new(exchange.request_head(), exchange.length),
+            upload: Upload::new(
+                exchange.request_head(),
+                exchange.length,
+                exchange.route.area.is_own(),
+            ),
             download: Download::new(exchange.close),
             exchange,
             service,
@@ -297,7 +301,7 @@ impl Relay {
     /// The answer is out.
     fn finish(&mut self) -> Ending {
         let delivered = self.upload.is_delivered();
-        self.reusable = self.download.reusable && delivered;
+        self.reusable = self.download.reusable && delivered && !self.exchange.ends_service();
         if self.download.close || !delivered { Ending::Close } else { Ending::KeepAlive }
     }
 }

@@ -1,5 +1,6 @@
 //! The request on its way to the service.
 
+use super::fields::Fields;
 use super::framing::{Decoder, Encoder, Length};
 use super::outbox::Outbox;
 use super::service_stream::ServiceStream;
@@ -9,6 +10,8 @@ pub(super) struct Upload {
     outbox: Outbox,
     body: Decoder,
     encoder: Encoder,
+    /// The service has no use for trailers.
+    own: bool,
     /// The service has had some of it…
     begun: bool,
     /// …and takes no more; its answer may still come.
@@ -16,10 +19,11 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn new(head: Vec<u8>, length: Length) -> Upload {
+    /// `own` is for ourselves: tiny_http takes trailers for more of the body, or for the next request.
+    pub(super) fn new(head: Vec<u8>, length: Length, own: bool) -> Upload {
         let outbox = Outbox::of(head);
         let encoder = if length == Length::Chunked { Encoder::Chunked } else { Encoder::Bare };
-        Upload { outbox, body: Decoder::new(length), encoder, begun: false, deaf: false }
+        Upload { outbox, body: Decoder::new(length), encoder, own, begun: false, deaf: false }
     }
 
     /// The client owes more of it.
@@ -65,6 +69,9 @@ impl Upload {
         let taken = self.body.decode(arrived, content)?;
         self.encoder.encode(content, self.outbox.end());
         if self.body.is_complete() {
+            if self.own {
+                self.body.trailers = Fields::default();
+            }
             self.encoder.end(&self.body.trailers, self.outbox.end());
         }
         Ok(taken)

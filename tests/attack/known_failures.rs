@@ -3,8 +3,9 @@
 use std::os::unix::fs::symlink;
 
 use crate::support::appliance::Appliance;
-use crate::support::client::Client;
+use crate::support::client::{Answer, Client};
 use crate::support::settings::Settings;
+use crate::support::wait::{SOON, until};
 
 const PASSWORD: &str = r#"{"password": "correct horse"}"#;
 
@@ -34,6 +35,69 @@ fn a_client_cannot_make_the_appliance_negotiate_again_and_again() {
     let tried = appliance.shell(&line);
     assert!(tried.err.contains("RENEGOTIATING"), "{tried:?}");
     assert!(tried.code != 0 && tried.err.contains("no renegotiation"), "{tried:?}");
+}
+
+#[test]
+fn bodies_that_the_management_api_does_not_read_leave_nothing_behind() {
+    let appliance = Appliance::start(&Settings::both());
+    let head = "POST /v1/management/ping HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n";
+    let held = || {
+        let count = |what: &str| {
+            let folder = format!("/proc/{}/{what}", appliance.pid().as_raw_nonzero());
+            std::fs::read_dir(folder).unwrap().count()
+        };
+        (count("task"), count("fd"))
+    };
+    let all = || -> Vec<Answer> { (0..40).flat_map(|_| ask(&appliance, head)).collect() };
+    all(); // whatever is kept for the next requests
+    let (threads, descriptors) = held();
+    let answers = all();
+    assert!(answers.iter().all(|answer| answer.status == 405), "{answers:?}");
+    until(SOON, "threads and descriptors are given back", || {
+        let now = held();
+        (now.0 <= threads + 10 && now.1 <= descriptors + 20).then_some(())
+    });
+}
+
+#[test]
+fn a_port_that_is_closed_says_nothing_whatever_it_hears() {
+    let appliance = Appliance::start(&Settings::v1());
+    let url = appliance.https("/v1/security/insecureports");
+    appliance.post(&url, r#"{"enable_insecure_ports": false}"#).ok();
+    let said = ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "?\r\n\r\n", "GET / HTTP/1.1\r\n", "\r\n"];
+    let mut clients = said.map(|_| Client::plain(appliance.ports.management));
+    clients.iter_mut().zip(said).for_each(|(client, said)| client.send(said));
+    for (client, said) in clients.iter_mut().zip(said) {
+        let heard = client.until_end().unwrap();
+        assert!(heard.is_empty(), "{said:?}: {}", String::from_utf8_lossy(&heard));
+    }
+}
+
+/// Trailers, more than anybody reads, half of a chunk, and nothing of what was announced.
+fn ask(appliance: &Appliance, head: &str) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for body in ["0\r\nX: y\r\n\r\n", "5\r\nhello\r\n0\r\nX: y\r\nZ: 1;2\r\n\r\n"] {
+        for mut client in
+            [Client::plain(appliance.ports.management), Client::tls(appliance.ports.https)]
+        {
+            client.send(format!("{head}\r\n{body}"));
+            answers.push(client.answer("POST"));
+        }
+    }
+    let mut endless = Client::plain(appliance.ports.management);
+    endless.send(format!("{head}\r\n"));
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    for _ in 0..40 {
+        let _ = endless.try_send(chunk.as_bytes()); // until it is told that this is enough
+    }
+    answers.push(endless.answer("POST"));
+    for begun in ["", "ff\r\nhalf"] {
+        let mut client = Client::plain(appliance.ports.management);
+        client.send(format!("{head}Expect: 100-continue\r\n\r\n{begun}"));
+        client.finish();
+        let _ = client.until_end(); // or it is reset
+    }
+    answers
 }
 
 #[test]
