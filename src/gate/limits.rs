@@ -47,8 +47,10 @@ pub(crate) const LINGER_BYTES: usize = 1 << 20;
 /// A connection kept to a service for the next request.
 pub(crate) const SERVICE_IDLE: Duration = Duration::from_secs(30);
 
-/// How many of those there are for each service.
-pub(crate) const SERVICE_IDLE_COUNT: usize = 2_048;
+/// How many of those there are for each service; all of a few services have an eighth of the descriptors.
+pub(crate) fn service_idle_count() -> usize {
+    (descriptors() / 32).clamp(2, 2_048)
+}
 
 /// Bytes of one request head: line, fields and the empty line. Cookies and tokens of 16 KiB fit.
 pub(crate) const HEAD_BYTES: usize = 32 << 10;
@@ -90,19 +92,22 @@ pub(crate) const THREADS: usize = 512;
 
 /// Requests on their way to services at once; beyond, slow ones make room or new ones get 503. Each may
 /// hold 220 kilobytes if both heads are huge and its client reads nothing, and all together have an eighth
-/// of the memory; each holds a descriptor beside its client's, so they have a third of those.
+/// of the memory; each holds a descriptor beside its client's, and they have a fourth of those.
 pub(crate) fn exchanges() -> usize {
-    (memory::bytes() / 8 / (220 << 10)).min(descriptors() / 3).clamp(16, 16_384)
+    (memory::bytes() / 8 / (220 << 10)).min(descriptors() / 4).clamp(16, 16_384)
 }
 
 /// The same for requests that this process answers itself, so that no flood of others keeps out who
-/// comes to stop it.
-pub(crate) const OWN_EXCHANGES: usize = 256;
+/// comes to stop it. Each may hold three descriptors beside its client's, two of them tiny_http's; with
+/// the large ones they have an eighth.
+pub(crate) fn own_exchanges() -> usize {
+    (descriptors() / 8 / 2 / 3).clamp(4, 256)
+}
 
 /// The same for those of them with bodies larger than [`GATHERED_BYTES`]: an eighth of the memory, were all
 /// of them of [`OWN_BODY_BYTES`].
 pub(crate) fn large_own_exchanges() -> usize {
-    (memory::bytes() / 8 / (1100 << 10)).clamp(4, 256)
+    (memory::bytes() / 8 / (1100 << 10)).min(own_exchanges()).max(4)
 }
 
 /// Places, of ours or of the services, that are taken at once from who waits for nothing but a slow
@@ -120,9 +125,9 @@ pub(crate) const PIECE: u64 = 64;
 
 /// Connections on all ports together; beyond, some make room (see `crowd`). An idle one holds nine
 /// kilobytes, and one that is stuck in a huge head or handshake 73; all together have a fourth of the
-/// memory, were they all such.
+/// memory, were they all such, and half of the descriptors.
 pub(crate) fn connections() -> usize {
-    (memory::bytes() / 4 / (73 << 10)).min(descriptors() / 3 * 2).max(16)
+    (memory::bytes() / 4 / (73 << 10)).min(descriptors() / 2).max(16)
 }
 
 /// Descriptors for connections.

@@ -40,7 +40,7 @@ impl Places {
     pub(super) fn new() -> Places {
         Places {
             service: Tally::new(limits::exchanges()),
-            own: Tally::new(limits::OWN_EXCHANGES),
+            own: Tally::new(limits::own_exchanges()),
             own_large: Tally::new(limits::large_own_exchanges()),
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Service {
     address: ServiceAddress,
     /// How long it may take to begin its answer, and be silent in the middle of it.
     pub(crate) patience: Duration,
+    /// How many connections are kept.
+    most_idle: usize,
     /// The one used last is the last.
     idle: Mutex<VecDeque<(Instant, ServiceStream)>>,
 }
@@ -37,6 +39,7 @@ impl Service {
             licensed: Vec::new(),
             address,
             patience: Duration::from_secs(timeout.into()),
+            most_idle: limits::service_idle_count(),
             idle: Mutex::default(),
         }
     }
@@ -58,7 +61,7 @@ impl Service {
     /// Keeps a connection for the next request.
     pub(crate) fn keep(&self, stream: ServiceStream) {
         let mut idle = self.idle();
-        if idle.len() < limits::SERVICE_IDLE_COUNT {
+        if idle.len() < self.most_idle {
             idle.push_back((Instant::now(), stream));
         }
     }

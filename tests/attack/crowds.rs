@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::support::appliance::Appliance;
 use crate::support::client::{Client, Door};
+use crate::support::engine::Engine;
 use crate::support::settings::Settings;
 use crate::support::wait::{SOON, until};
 
-/// There may be two thirds of 256 connections, less those descriptors that are kept free.
+/// There may be half as many connections, less those descriptors that are kept free.
 const DESCRIPTORS: usize = 256;
 const CROWD: usize = 400;
 
@@ -41,4 +42,31 @@ fn the_crowd_of_one_address_costs_no_client_of_another_its_connection() {
         (gone > CROWD / 2).then_some(gone)
     });
     assert!(gone < CROWD, "more had to go than there was a need for");
+}
+
+#[test]
+fn changes_that_never_end_leave_descriptors_for_others() {
+    let engine = Engine::start();
+    let settings = Settings::v1().speech(engine.address);
+    let appliance = Appliance::start_with_descriptors(DESCRIPTORS, &settings);
+    // Each that is on its way to the management API needs three beside its client's.
+    let change = "POST /v1/security/adminpassword HTTP/1.1\r\nHost: x\r\n";
+    let slow = |number| {
+        let mut client = Client::plain(appliance.ports.http);
+        let framing =
+            if number % 2 == 0 { "Content-Length: 50000" } else { "Transfer-Encoding: chunked" };
+        client.send(format!("{change}Expect: 100-continue\r\n{framing}\r\n\r\n"));
+        client
+    };
+    let _slow: Vec<Client> = (0..DESCRIPTORS / 2).map(slow).collect();
+    for _ in 0..10 {
+        for url in [
+            appliance.http("/v1/management/services"),
+            appliance.https("/v1/management/license/network"),
+            appliance.https("/v1.0/user/1/jobs/"),
+        ] {
+            let answer = appliance.read(&url);
+            assert_eq!(answer.status, 200, "{url}: {answer:?}");
+        }
+    }
 }

@@ -142,8 +142,8 @@ fn a_head_that_never_ends_gets_a_408_and_the_end_of_its_connection() {
     }
 }
 
-/// Services have a third of the descriptors that are left of 256: see `limits::exchanges`.
-const PLACES: usize = 64;
+/// Services have a fourth of the descriptors that are left of 256: see `limits::exchanges`.
+const PLACES: usize = 48;
 
 /// An appliance with so few of them.
 fn with_few_places(service: SocketAddr) -> Appliance {
