@@ -24,6 +24,8 @@ pub mod utc;
 
 mod reason;
 
+mod descriptors;
+
 mod tally;
 
 pub mod store;

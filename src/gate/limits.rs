@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit};
-
 use super::memory;
+use crate::descriptors;
 
 /// From accept to a finished TLS handshake. Three round trips over a poor satellite link fit in.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -110,6 +109,13 @@ pub(crate) fn large_own_exchanges() -> usize {
     (memory::bytes() / 8 / (1100 << 10)).min(own_exchanges()).max(4)
 }
 
+/// Who makes a connection to ourselves while so many descriptors are in use would take what tiny_http needs
+/// for those that wait to be accepted: two for each.
+pub(crate) fn descriptors_with_ourselves() -> usize {
+    let waiting = usize::from(descriptors::backlog()) + 1;
+    descriptors::limit().saturating_sub(2 * waiting + 8)
+}
+
 /// Places, of ours or of the services, that are taken at once from who waits for nothing but a slow
 /// client, when all are taken.
 pub(crate) const EVICTED_AT_ONCE: usize = 32;
@@ -132,8 +138,7 @@ pub(crate) fn connections() -> usize {
 
 /// Descriptors for connections.
 fn descriptors() -> usize {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(SPARE_DESCRIPTORS).max(16)
+    descriptors::limit().saturating_sub(SPARE_DESCRIPTORS).max(16)
 }
 
 /// Connections accepted before whoever is inside gets a turn.

@@ -106,7 +106,7 @@ impl Gate {
         log: Log,
     ) -> Result<Gate, String> {
         let address = ServiceAddress::Unix(control_socket.to_owned());
-        let own = Service::new("management", address, limits::OWN_TIMEOUT);
+        let own = Service::ours(address);
         Ok(Gate {
             tls: tls::server_config(config.api, identity)
                 .map_err(|e| format!("cannot set up TLS: {e}"))?,

@@ -180,7 +180,7 @@ mod tests {
 
     fn find(settings: &str, serves: Serves, path: &str, websocket: bool) -> Option<Route> {
         let config = Config::parse(settings.as_bytes()).unwrap();
-        let own = Service::new("management", ServiceAddress::Unix("/control.sock".into()), 1);
+        let own = Service::ours(ServiceAddress::Unix("/control.sock".into()));
         let target = Target { path: path.to_owned(), query: None, authority: None };
         Routes::new(&config, Arc::new(own)).find(serves, &target, websocket)
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -24,6 +24,9 @@ pub(crate) struct Service {
     /// Methods that need a valid license; empty for our own and the two speech engines.
     pub(crate) licensed: Vec<String>,
     address: ServiceAddress,
+    /// It is the management API of this process, and this is the first descriptor that leaves too few for
+    /// the far ends of our connections.
+    ours: Option<usize>,
     /// How long it may take to begin its answer, and be silent in the middle of it.
     pub(crate) patience: Duration,
     /// How many connections are kept.
@@ -38,10 +41,17 @@ impl Service {
             name: name.to_owned(),
             licensed: Vec::new(),
             address,
+            ours: None,
             patience: Duration::from_secs(timeout.into()),
             most_idle: limits::service_idle_count(),
             idle: Mutex::default(),
         }
+    }
+
+    /// The management API of this process.
+    pub(crate) fn ours(address: ServiceAddress) -> Service {
+        let ours = Some(limits::descriptors_with_ourselves());
+        Service { ours, ..Service::new("management", address, limits::OWN_TIMEOUT) }
     }
 
     /// A connection that has served before and has not been closed since, if there is one.
@@ -80,7 +90,7 @@ impl Service {
         let patience = if may_wait { limits::CONNECT } else { Duration::ZERO };
         match &self.address {
             ServiceAddress::Unix(path) => {
-                Ok(connect_unix(path, patience)?.map(ServiceStream::unix))
+                Ok(connect_unix(path, self.ours, patience)?.map(ServiceStream::unix))
             }
             ServiceAddress::Tcp { host, port } => {
                 let host = host.trim_matches(['[', ']']);
@@ -137,21 +147,38 @@ fn connect_tcp(address: SocketAddr, patience: Duration) -> io::Result<Option<Tcp
 
 /// Without blocking: a Unix socket whose queue is full would hold its caller for as long as it likes.
 /// `None`, or an error after a real wait, if `patience` did not last.
-fn connect_unix(path: &Path, patience: Duration) -> io::Result<Option<UnixStream>> {
+fn connect_unix(
+    path: &Path,
+    ours: Option<usize>,
+    patience: Duration,
+) -> io::Result<Option<UnixStream>> {
     let deadline = Instant::now() + patience;
     let address = SocketAddrUnix::new(path)?;
-    loop {
+    let connect = || {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket: OwnedFd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        match rustix::net::connect(&socket, &address) {
-            Ok(()) => return Ok(Some(UnixStream::from(socket))),
-            Err(Errno::AGAIN) if patience.is_zero() => return Ok(None),
-            Err(Errno::AGAIN) if Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(5)); // nothing to wait on: it is not in the queue
-            }
-            Err(Errno::AGAIN) => return Err(ErrorKind::TimedOut.into()),
-            Err(e) => return Err(e.into()),
+        // The lowest number that is free (POSIX, "File Descriptor Allocation"): so many are in use. Far
+        // ends of connections that had to make room are among them until tiny_http has noticed.
+        if ours.is_some_and(|end| usize::try_from(socket.as_raw_fd()).is_ok_and(|at| at >= end)) {
+            return Err(Errno::MFILE);
         }
+        rustix::net::connect(&socket, &address).map(|()| UnixStream::from(socket))
+    };
+    loop {
+        let passes = match connect() {
+            Ok(socket) => return Ok(Some(socket)),
+            Err(Errno::AGAIN) => Errno::TIMEDOUT,
+            // Where it broke it is made anew at once.
+            Err(e @ (Errno::CONNREFUSED | Errno::NOENT | Errno::MFILE)) if ours.is_some() => e,
+            Err(e) => return Err(e.into()),
+        };
+        if patience.is_zero() {
+            return Ok(None);
+        }
+        if Instant::now() >= deadline {
+            return Err(passes.into());
+        }
+        std::thread::sleep(Duration::from_millis(5)); // nothing to wait on: it is not in the queue
     }
 }
 

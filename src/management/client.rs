@@ -62,8 +62,8 @@ pub fn tell(
     body: &[u8],
     patience: Duration,
 ) -> Result<Reply, Failure> {
-    let asked =
-        socket::connect(path).and_then(|stream| exchange(stream, method, target, body, patience));
+    let asked = socket::connect_within(path, patience)
+        .and_then(|stream| exchange(stream, method, target, body, patience));
     asked.map_err(|fault| match fault.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => Failure::NotRunning,
         kind => Failure::Broken(format!(

@@ -5,12 +5,13 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, CWD, Mode};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-/// Connections the kernel holds for us while every acceptor is busy.
-const BACKLOG: i32 = 128;
+use crate::descriptors;
 
 /// For root and whoever runs the daemon.
 pub(super) const OWNER: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -70,7 +71,7 @@ fn bind(path: &Path, mode: Mode) -> io::Result<UnixListener> {
     rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
     // What the umask took off comes back before anybody can connect.
     rustix::fs::chmodat(CWD, path, mode, AtFlags::empty())?;
-    rustix::net::listen(&socket, BACKLOG)?;
+    rustix::net::listen(&socket, descriptors::backlog().into())?;
     Ok(UnixListener::from(socket))
 }
 
@@ -86,6 +87,19 @@ pub(super) fn connect(path: &Path) -> io::Result<UnixStream> {
     let stream = UnixStream::from(socket);
     stream.set_nonblocking(false)?;
     Ok(stream)
+}
+
+/// The same for who may wait until there is room.
+pub(super) fn connect_within(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match connect(path) {
+            Err(fault) if fault.kind() == ErrorKind::WouldBlock && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(5)); // nothing to wait on: it is not in the queue
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Whether somebody listens at `path`, busy or not.
@@ -154,6 +168,26 @@ mod tests {
         fs::write(&path, "precious").unwrap();
         assert!(listen(&path).unwrap_err().contains("is no socket"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn who_finds_no_room_waits_for_it() {
+        let folder = folder("room");
+        let path = folder.join("control.sock");
+        let listener = listen(&path).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = super::connect(&path) {
+            waiting.push(stream);
+        }
+        let patience = std::time::Duration::from_secs(20);
+        std::thread::scope(|scope| {
+            let late = scope.spawn(|| super::connect_within(&path, patience));
+            drop(listener.accept().unwrap());
+            late.join().unwrap().unwrap();
+        });
+        let full = super::connect_within(&path, std::time::Duration::ZERO).unwrap_err();
+        assert_eq!(full.kind(), std::io::ErrorKind::WouldBlock);
         fs::remove_dir_all(folder).unwrap();
     }
 }
