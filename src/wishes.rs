@@ -77,7 +77,9 @@ fn drain(heard: &mut UnixStream) -> bool {
 
 fn watch(folders: &[&Path]) -> rustix::io::Result<OwnedFd> {
     let changes = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-    let whole = inotify::WatchFlags::CLOSE_WRITE
+    // A new mode or owner changes whether a file is believed.
+    let whole = inotify::WatchFlags::ATTRIB
+        | inotify::WatchFlags::CLOSE_WRITE
         | inotify::WatchFlags::MOVED_TO
         | inotify::WatchFlags::DELETE
         | inotify::WatchFlags::ONLYDIR;
@@ -100,4 +102,49 @@ fn changed(changes: &OwnedFd) -> bool {
         });
     }
     any
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::{changed, watch};
+    use crate::config::Api;
+    use crate::log::Log;
+    use crate::security::{Actor, Keeper};
+    use crate::store::Scratch;
+
+    #[test]
+    fn every_way_to_change_a_file_is_heard_and_a_reload_is_none() {
+        let scratch = Scratch::new();
+        let root = scratch.0.join("state");
+        let api = Api { v1: true, v2: false };
+        let keeper = Keeper::open(&root, api, Log::to(|_| {})).unwrap();
+        let (file, other) = (root.join("admin.htpasswd"), root.join("admin.htpasswd.old"));
+        let changes = watch(&[&root, &root.join("tls")]).unwrap();
+        let mode = |mode| fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        let ways: [(&str, &dyn Fn()); 7] = [
+            ("set", &|| keeper.set_password(&Actor::Local, "first").unwrap()),
+            ("not to be trusted", &|| mode(0o666)),
+            ("mended", &|| mode(0o600)),
+            ("damaged", &|| fs::write(&file, "damage").unwrap()),
+            ("set again", &|| keeper.set_password(&Actor::Local, "second").unwrap()),
+            ("moved", &|| fs::rename(&file, &other).unwrap()),
+            ("removed", &|| fs::remove_file(&other).unwrap()),
+        ];
+        for (way, change) in ways {
+            change();
+            assert!(changed(&changes), "{way}");
+            keeper.reload();
+            assert!(!changed(&changes), "{way}: the reload wakes itself");
+        }
+        for name in [".admin.htpasswd.tmp", "license.json", "license-usage.log"] {
+            fs::write(root.join(name), "").unwrap();
+            fs::set_permissions(root.join(name), Permissions::from_mode(0o640)).unwrap();
+            assert!(!changed(&changes), "{name}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
@@ -154,4 +155,25 @@ fn a_hang_up_signal_takes_in_a_password_made_by_htpasswd_and_a_bad_file_lets_nob
     assert_eq!(appliance.read(&url).status, 401);
     appliance.program("reset", &[]).ok();
     assert_eq!(appliance.read(&url).status, 200);
+}
+
+#[test]
+fn a_file_whose_mode_was_mended_is_taken_in_without_a_signal() {
+    let appliance = Appliance::start(&Settings::v1());
+    let set = appliance.https("/v1/security/adminpassword");
+    appliance.post(&set, r#"{"password": "first"}"#).ok();
+    let url = appliance.https("/v1/management/services");
+    let file = appliance.state("admin.htpasswd");
+    let chmod = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+
+    let known = appliance.log().len();
+    chmod(0o666);
+    appliance.signal(Signal::HUP);
+    appliance.logs(known, "mend it with `chmod 600 ");
+    assert_eq!(appliance.read_as("first", &url).status, 401);
+
+    let known = appliance.log().len();
+    chmod(0o600);
+    appliance.logs(known, "admin.htpasswd has changed: its password is in force");
+    appliance.read_as("first", &url).ok();
 }
