@@ -8,6 +8,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 use super::Error;
 
 /// State files are for their owner alone: they hold keys and password hashes.
@@ -41,6 +43,18 @@ fn replace_as(path: &Path, contents: &[u8], mode: u32) -> Result<(), Error> {
         return Err(Error::system("write", path, &error));
     }
     sync_folder_of(path)
+}
+
+/// Puts `contents` in the place of `path` and what was there in the place of `aside`, a name of the same
+/// folder that is free, in one step; cut short before it, it leaves `path` as it was and the new contents
+/// under `aside`. The folder is left to be synced.
+pub(super) fn exchange(path: &Path, aside: &Path, contents: &[u8]) -> io::Result<()> {
+    let exchanged = write_new(aside, contents, FILE_MODE)
+        .and_then(|()| Ok(renameat_with(CWD, aside, CWD, path, RenameFlags::EXCHANGE)?));
+    if exchanged.is_err() {
+        let _ = fs::remove_file(aside);
+    }
+    exchanged
 }
 
 /// Removes `path`; that it is gone already is fine.

@@ -1,8 +1,11 @@
 //! Keeping a damaged file for whoever wants to know what happened; nothing damaged is ever deleted.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use rustix::io::Errno;
 
 use super::{Error, replace};
 use crate::utc;
@@ -19,15 +22,34 @@ pub(super) fn move_aside(path: &Path, now: SystemTime) -> Result<PathBuf, Error>
 
 /// Gives the damaged file a second name, then replaces it in one rename: at no moment is `path`
 /// missing, for files whose absence would open a door.
+///
+/// Where that name is refused, as to a user for a file of root's (`fs.protected_hardlinks`, proc(5)), two
+/// names are exchanged instead; not everywhere, since not every file system can.
 pub(super) fn keep_and_replace(
     path: &Path,
     contents: &[u8],
     now: SystemTime,
 ) -> Result<PathBuf, Error> {
     let aside = free_name(path, now);
-    fs::hard_link(path, &aside).map_err(|error| Error::system("set aside", path, &error))?;
-    replace::replace(path, contents)?;
+    let failed = |error: &io::Error| Error::system("set aside", path, error);
+    match fs::hard_link(path, &aside) {
+        Ok(()) => replace::replace(path, contents)?,
+        Err(refused) if no_second_name(&refused) => {
+            replace::exchange(path, &aside, contents).map_err(|error| match error.kind() {
+                io::ErrorKind::InvalidInput => failed(&refused), // not on this file system
+                _ => failed(&error),
+            })?;
+            replace::sync_folder_of(path)?;
+        }
+        Err(error) => return Err(failed(&error)),
+    }
     Ok(aside)
+}
+
+/// Whether it is the second name that is refused: see link(2).
+fn no_second_name(error: &io::Error) -> bool {
+    let found = Errno::from_io_error(error);
+    found.is_some_and(|found| [Errno::PERM, Errno::MLINK, Errno::OPNOTSUPP].contains(&found))
 }
 
 /// The folder is ours alone and locked, so a name that is free now stays free.
@@ -48,6 +70,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::super::Scratch;
@@ -68,5 +91,20 @@ mod tests {
         assert_eq!(fs::read(first).unwrap(), b"first");
         assert_eq!(fs::read(second).unwrap(), b"second");
         assert_eq!(fs::read(path).unwrap(), b"fresh");
+    }
+
+    #[test]
+    fn what_can_not_have_a_second_name_is_kept_all_the_same() {
+        let scratch = Scratch::new();
+        let path = scratch.0.join("a.json");
+        let now = UNIX_EPOCH + Duration::from_secs(1_634_387_197);
+        fs::create_dir(&path).unwrap(); // refused to everybody, as another's file is to a user
+        fs::write(path.join("within"), "kept").unwrap();
+        let aside = keep_and_replace(&path, b"fresh", now).unwrap();
+        assert_eq!(aside, scratch.0.join("a.json.damaged-20211016T122637Z"));
+        assert_eq!(fs::read(aside.join("within")).unwrap(), b"kept");
+        assert_eq!(fs::read(&path).unwrap(), b"fresh");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 2);
     }
 }

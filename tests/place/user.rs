@@ -114,3 +114,40 @@ fn what_belongs_to_root_alone_can_not_be_read() {
         assert!(told, "{file}:\n{log}");
     }
 }
+
+#[test]
+fn damaged_files_of_roots_are_kept_aside_without_root() {
+    if !root() {
+        return;
+    }
+    let appliance = demoted();
+    let socket = appliance.control_socket();
+    let ask = |arguments: &[&str]| {
+        appliance.curl(&[&["--unix-socket", socket.to_str().unwrap()], arguments].concat())
+    };
+    let password = r#"{"password": "turnip"}"#;
+    let set = ["-d", password, "http://x/v1/security/adminpassword"];
+    ask(&set).ok();
+    // What root writes anew is root's; the daemon may look at it, or may not.
+    for (name, mode, mending) in [
+        ("admin.htpasswd", 0o644, &set[..]),
+        ("admin.htpasswd", 0o600, &set[..]),
+        ("security.json", 0o644, &["-X", "DELETE", "http://x/v1/security/reset"]),
+        ("security.json", 0o600, &["-X", "DELETE", "http://x/v1/security/reset"]),
+    ] {
+        let file = appliance.state(name);
+        let _ = fs::remove_file(&file);
+        let contents = format!("damage of mode {mode:o}");
+        fs::write(&file, &contents).unwrap();
+        fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().uid(), 0);
+        ask(mending).ok();
+        assert_eq!(fs::metadata(&file).unwrap().uid(), NOBODY, "{name}");
+        let kept = fs::read_dir(appliance.state("")).unwrap().filter(|entry| {
+            let path = entry.as_ref().unwrap().path();
+            path.to_string_lossy().contains(&format!("{name}.damaged-"))
+                && fs::read_to_string(path).unwrap() == contents
+        });
+        assert_eq!(kept.count(), 1, "{name} of mode {mode:o}");
+    }
+}
