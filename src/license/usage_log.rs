@@ -84,7 +84,7 @@ pub(super) fn append(folder: &Folder, head: Head, entry: Entry) -> Result<Head, 
     let start = if head.bytes < LARGEST {
         head.bytes
     } else {
-        fs::rename(&path, folder.view().path(OLDER)).map_err(failed)?;
+        begin_another(folder, head).map_err(failed)?;
         0
     };
     let line = json!({
@@ -98,6 +98,19 @@ pub(super) fn append(folder: &Folder, head: Head, entry: Entry) -> Result<Head, 
     }
     let bytes = start + line.len() as u64 + 1;
     Ok(Head { seq: head.seq + 1, bytes, hash: Digest::of(line.as_bytes()) })
+}
+
+/// Makes the log that `head` ends the older one, unless that was done and only the line after it failed.
+fn begin_another(folder: &Folder, head: Head) -> io::Result<()> {
+    match last_line(folder, OLDER, head) {
+        Ok(true) => return Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    match fs::rename(folder.view().path(NAME), folder.view().path(OLDER)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Puts `line` at byte `start` of the log, and nothing behind it.
@@ -115,6 +128,10 @@ fn write(path: &Path, start: u64, line: &str) -> io::Result<()> {
 /// At the start: whether the log on disk is the one that `head` ends. One that is not is kept aside,
 /// and the next one begins where the chain stood.
 pub(super) fn check(folder: &Folder, head: Head, log: &Log) -> Head {
+    if head.seq == 0 {
+        keep_unknown(folder, log);
+        return head;
+    }
     match last_line(folder, NAME, head) {
         Ok(true) => head,
         // The power was cut between the two files: what the newer one holds was never committed.
@@ -132,6 +149,23 @@ pub(super) fn check(folder: &Folder, head: Head, log: &Log) -> Head {
             }
             Head { bytes: 0, ..head }
         }
+    }
+}
+
+/// The license file was lost: it tells of no line, and the next one would wipe out those there are.
+fn keep_unknown(folder: &Folder, log: &Log) {
+    let found = fs::symlink_metadata(folder.view().path(NAME));
+    if !found.is_ok_and(|found| found.len() > 0) {
+        return;
+    }
+    match folder.set_aside(NAME, SystemTime::now()) {
+        Ok(aside) => log.security(format_args!(
+            "{NAME} has lines that the license file knows nothing of; kept as {}",
+            aside.display()
+        )),
+        Err(error) => log.security(format_args!(
+            "{NAME} has lines that the license file knows nothing of; {error}"
+        )),
     }
 }
 
@@ -156,6 +190,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::fs;
+    use std::sync::{Arc, Mutex};
 
     use super::{Entry, Head, LARGEST, NAME, OLDER, append, check};
     use crate::log::Log;
@@ -232,6 +267,54 @@ mod tests {
         let after = check(&folder, head, &suspicion);
         assert_eq!(after, Head { bytes: 0, ..head });
         assert_eq!(append(&folder, after, ENTRY).unwrap().seq, head.seq + 1);
+    }
+
+    #[test]
+    fn a_log_that_could_not_be_followed_by_a_new_one_is_once_the_disk_lets_it() {
+        for begun in [None, Some("{\"seq\": 2, \"del")] {
+            let scratch = Scratch::new();
+            let folder = folder(&scratch);
+            let (path, older) = (folder.view().path(NAME), folder.view().path(OLDER));
+            let padding = vec![b'\n'; usize::try_from(LARGEST).unwrap()];
+            fs::write(&path, padding).unwrap();
+            let nearly = Head { bytes: LARGEST - 1, ..Head::default() };
+            let head = append(&folder, nearly, ENTRY).unwrap();
+            // As it is left by a disk that lets the log be renamed and no other be written.
+            fs::rename(&path, &older).unwrap();
+            if let Some(begun) = begun {
+                fs::write(&path, begun).unwrap();
+            }
+            let next = append(&folder, head, ENTRY).unwrap();
+            assert_eq!(next.seq, head.seq + 1);
+            assert_eq!(fs::metadata(&older).unwrap().len(), head.bytes, "{begun:?}");
+            assert_eq!(fs::metadata(&path).unwrap().len(), next.bytes, "{begun:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_of_which_a_new_license_file_knows_nothing_is_kept() {
+        let scratch = Scratch::new();
+        let folder = folder(&scratch);
+        append(&folder, Head::default(), ENTRY).unwrap();
+        let old = fs::read(folder.view().path(NAME)).unwrap();
+        let told = Arc::new(Mutex::new(String::new()));
+        let sink = Arc::clone(&told);
+        let log = Log::to(move |line| sink.lock().unwrap().push_str(line));
+        assert_eq!(check(&folder, Head::default(), &log), Head::default());
+        append(&folder, Head::default(), ENTRY).unwrap();
+        let told = told.lock().unwrap();
+        let aside = told.trim_end().rsplit(' ').next().unwrap();
+        assert!(aside.contains("license-usage.log.damaged-"), "{told}");
+        assert_eq!(fs::read(aside).unwrap(), old);
+        // None at all, or an empty one, is no news.
+        for contents in [None, Some("")] {
+            let _ = fs::remove_file(folder.view().path(NAME));
+            if let Some(contents) = contents {
+                fs::write(folder.view().path(NAME), contents).unwrap();
+            }
+            let silent = Log::to(|line| assert!(line.is_empty(), "{line}"));
+            assert_eq!(check(&folder, Head::default(), &silent), Head::default());
+        }
     }
 
     #[test]
