@@ -3,16 +3,20 @@
 use serde_json::json;
 
 use crate::support::appliance::{Appliance, program};
-use crate::support::command::strace;
+use crate::support::command::{Output, strace};
+use crate::usage::Engine as _;
 use crate::vendor::{Licensed, Vendor};
 
 /// A daemon whose disk fails at some calls on the files that the license is written to.
 fn failing(appliance: &mut Appliance, fault: &str) {
-    let state = appliance.folder().join("state");
+    failing_at(appliance, fault, &["state/.license.json.tmp", "state/license.json"]);
+}
+
+fn failing_at(appliance: &mut Appliance, fault: &str, paths: &[&str]) {
     let mut command = strace();
     command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("inject={fault}"));
-    for file in [".license.json.tmp", "license.json"] {
-        command.arg("-P").arg(state.join(file));
+    for path in paths {
+        command.arg("-P").arg(appliance.folder().join(path));
     }
     command.arg(program()).arg("serve").arg("--config").arg(appliance.config());
     appliance.launch_as(&mut command).unwrap();
@@ -64,4 +68,33 @@ fn an_answer_that_can_not_be_written_down_is_asked_for_again() {
     );
     let known = vendor.show(&code);
     assert_eq!((&known["activated"], &known["takeovers"]), (&json!(1), &json!(0)), "{known}");
+}
+
+#[test]
+fn what_is_asked_again_because_only_the_folder_failed_is_counted_once() {
+    let vendor = Vendor::new();
+    let (mut reserves, mut settles) = (false, false);
+    // Now and then the thread of the license can't make a rename durable, once it has its license.
+    for when in ["6+3", "7+4"] {
+        let mut appliance = Appliance::prepare(&vendor.settings(vendor.port()));
+        failing_at(&mut appliance, &format!("fsync:error=EIO:when={when}"), &["state"]);
+        appliance.apply(&vendor.sell(&[])).ok();
+        for session in 0..12 {
+            let session = format!("session {session}");
+            reserves |= insist(&|| appliance.reserve(&session, 30, 1));
+            settles |= insist(&|| appliance.settle(&session, 10.0));
+        }
+        let allowed = &appliance.license()["transcription_secs_allowed"];
+        assert_eq!(allowed, 3_600 - 12 * 10, "{when}");
+    }
+    assert!(reserves && settles, "no fault met both: {reserves}, {settles}");
+}
+
+/// Asks until the disk lets it be; whether it had to ask again.
+fn insist(ask: &dyn Fn() -> Output) -> bool {
+    let refused = std::iter::repeat_with(ask).take_while(|answer| {
+        assert!(matches!(answer.status, 200 | 500), "{answer:?}");
+        answer.status == 500
+    });
+    refused.take(5).count() > 0
 }

@@ -3,7 +3,7 @@
 use super::super::clock::Reading;
 use super::super::fault::Fault;
 use super::super::handle::Reserved;
-use super::super::lease::{Refusal, Reserve, Totals};
+use super::super::lease::{Next, Refusal, Reserve};
 use super::super::record::State;
 use super::super::standing::Phase;
 use super::super::usage_log::{self, Entry};
@@ -34,8 +34,7 @@ impl Worker {
                 return Ok(Reserved::Refused("too many open sessions".to_owned()));
             }
         };
-        self.write_totals(next.totals, self.state.log)?;
-        self.sessions.take_in(&next, reading.boot);
+        self.take_over(&next, self.state.log, reading.boot)?;
         self.refill();
         Ok(Reserved::Granted(next.seconds))
     }
@@ -44,7 +43,9 @@ impl Worker {
     pub(super) fn charge(&mut self, session: &str, used: u64) -> Result<u64, Fault> {
         let reading = Reading::now();
         let next = self.sessions.settle(self.state.totals, self.epoch(), session, used);
-        if next.totals != self.state.totals {
+        if next.totals == self.state.totals {
+            self.sessions.take_in(&next, reading.boot);
+        } else {
             let entry = Entry {
                 delta: next.seconds,
                 total: next.totals.consumed,
@@ -55,15 +56,20 @@ impl Worker {
                 self.log.error(format_args!("the usage log: {error}"));
                 Fault::disk(&error)
             })?;
-            self.write_totals(next.totals, log)?;
+            self.take_over(&next, log, reading.boot)?;
         }
-        self.sessions.take_in(&next, reading.boot);
         self.refill();
         Ok(next.seconds)
     }
 
-    fn write_totals(&mut self, totals: Totals, log: usage_log::Head) -> Result<(), Fault> {
-        self.commit(State { totals, log, ..self.state.clone() })
+    /// Writes totals that have changed down. The sessions follow the state wherever that goes: a write that
+    /// failed may be in force, and what it was about is asked again.
+    fn take_over(&mut self, next: &Next, log: usage_log::Head, boot: u64) -> Result<(), Fault> {
+        let written = self.commit(State { totals: next.totals, log, ..self.state.clone() });
+        if self.state.totals == next.totals {
+            self.sessions.take_in(next, boot);
+        }
+        written
     }
 
     fn epoch(&self) -> u64 {
@@ -85,10 +91,10 @@ impl Worker {
         }
         let ripe = self.sessions.ripen(self.state.totals, self.epoch());
         if ripe.totals != self.state.totals {
-            if self.write_totals(ripe.totals, self.state.log).is_err() {
+            let boot = Reading::now().boot;
+            if self.take_over(&ripe, self.state.log, boot).is_err() {
                 return;
             }
-            self.sessions.take_in(&ripe, Reading::now().boot);
         }
         if self.told != self.state.totals.consumed {
             self.schedule.sync_now();
