@@ -20,9 +20,6 @@ use crate::license::token::{Type, Unverified};
 use super::license::{Activation, DAY, Kept, License, Status};
 use super::seen::Seen;
 
-/// Ids of one epoch that are remembered. A question this many answers behind is refused unseen.
-const MOST_IDS: usize = 10_000;
-
 /// Activations of one license, ever. Each is the act of a person.
 const MOST_ACTIVATIONS: usize = 100_000;
 
@@ -234,7 +231,8 @@ fn go_on(license: &mut License, asked: &Asked<'_>, sign: Sign<'_>) -> Result<Out
     let at = known.filter(|at| license.activations[*at].epoch == request.epoch).ok_or(DUPLICATE)?;
     let activation = &license.activations[at];
     // Its id may have been forgotten, so it can't be told from one that is played again.
-    if request.seq + i64::try_from(MOST_IDS).unwrap_or(i64::MAX) <= activation.seq {
+    let remembered = i64::try_from(license.terms.most_ids()).unwrap_or(i64::MAX);
+    if request.seq + remembered <= activation.seq {
         return Err(DUPLICATE);
     }
     let moved = activation.computer_id != request.computer_id;
@@ -371,7 +369,7 @@ fn keep(
 ) -> Outcome {
     let (activation, request) = (&mut license.activations[at], asked.request);
     if activation.open {
-        activation.ids.insert(request.req_id, MOST_IDS);
+        activation.ids.insert(request.req_id, license.terms.most_ids());
     } else {
         activation.ids = Seen::default(); // a closed epoch takes no question any more
     }

@@ -18,8 +18,9 @@ use crate::license::hex::Digest;
 use crate::store::{self, Error};
 use crate::utc;
 
-/// Largest state file, in bytes: a license with all the ids it may remember has about 2 MB.
-const LARGEST: u64 = 16 << 20;
+/// Largest state file, in bytes. A license of one seat with all the ids it may remember has about 2 MB;
+/// one of as many seats as can be sold, with all the activations it may ever have, has this room.
+const LARGEST: u64 = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 
 /// The member of the state that holds the newest line.
 const LINE: &str = "audit";
@@ -82,7 +83,8 @@ impl Journal {
     /// Replaces the state and records `event`, durable when this returns.
     ///
     /// # Errors
-    /// When the system refuses: the old state stands, or the new one, with its line.
+    /// When the state is too large: nothing has changed. When the system refuses: the old state stands, or
+    /// the new one, with its line.
     pub(crate) fn commit(
         &mut self,
         state: &Value,
@@ -99,7 +101,17 @@ impl Journal {
         let line = Value::Object(line).to_string();
         let mut state = state.clone();
         state[LINE] = line.as_str().into();
-        store::replace(&self.state, format!("{state}\n").as_bytes())?;
+        let text = format!("{state}\n");
+        if text.len() as u64 > LARGEST {
+            // Nobody could read it again.
+            return Err(Error::Failed(format!(
+                "{} would have {} bytes, and {LARGEST} are the most: nothing was changed; release seats that \
+                 nobody needs any more, and create another license for what is to come",
+                self.state.display(),
+                text.len()
+            )));
+        }
+        store::replace(&self.state, text.as_bytes())?;
         self.line = line;
         // From here on the change has happened; a line that can't be written now is written next time.
         let _ = self.settle();
@@ -131,6 +143,10 @@ impl Journal {
 /// # Errors
 /// When it can't be read or is damaged.
 pub(crate) fn look(state: &Path) -> Result<Option<Value>, Error> {
+    // Moved away, as the advice is for files that can be made again, it would be a license that is unknown.
+    if std::fs::metadata(state).is_ok_and(|found| found.is_file() && found.len() > LARGEST) {
+        return Err(damaged(state, &format!("larger than {LARGEST} bytes, so it can't be ours")));
+    }
     let Some(bytes) = store::read(state, LARGEST)? else { return Ok(None) };
     match json::parse(&bytes) {
         Ok(value) if value.is_object() => Ok(Some(value)),
@@ -179,7 +195,7 @@ mod tests {
 
     use serde_json::{Map, Value, json};
 
-    use super::{Journal, look, verify};
+    use super::{Journal, LARGEST, look, verify};
     use crate::store::Scratch;
 
     fn event(word: &str) -> Map<String, Value> {
@@ -245,6 +261,30 @@ mod tests {
             drop(Journal::open(&world.state(), &world.log()).unwrap());
             assert_eq!(std::fs::read_to_string(world.log()).unwrap(), text, "{cut} bytes cut");
         }
+    }
+
+    #[test]
+    fn a_state_that_could_not_be_read_again_is_not_written() {
+        let world = World::new();
+        let (mut journal, before) = Journal::open(&world.state(), &world.log()).unwrap().unwrap();
+        let large = json!({"n": "x".repeat(usize::try_from(LARGEST).unwrap())});
+        let error = journal.commit(&large, event("grown"), 1).unwrap_err().to_string();
+        assert!(error.contains("nothing was changed"), "{error}");
+        journal.commit(&json!({"n": 2}), event("changed"), 2).unwrap();
+        drop(journal);
+        assert_eq!((&before["n"], world.verified()), (&json!(0), Ok(2)));
+    }
+
+    #[test]
+    fn a_state_that_is_too_large_is_not_to_be_moved_away() {
+        let world = World::new();
+        std::fs::File::options()
+            .write(true)
+            .open(world.state())
+            .and_then(|file| file.set_len(LARGEST + 1))
+            .unwrap();
+        let error = look(&world.state()).unwrap_err().to_string();
+        assert!(error.contains("restore it from a backup") && !error.contains("mv "), "{error}");
     }
 
     #[test]

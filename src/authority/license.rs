@@ -7,6 +7,13 @@ use crate::license::message::{Answer, Denial, Request, User};
 use super::pool::Pool;
 use super::seen::Seen;
 
+/// Ids of one epoch that are remembered: the most, and the fewest where there are many seats.
+const MOST_IDS: usize = 10_000;
+const FEWEST_IDS: usize = 1_000;
+
+/// Ids that the epochs of a license remember together, where that leaves each the fewest.
+const MOST_IDS_OF_ALL: usize = 10_000_000;
+
 /// Seconds of a day.
 pub(crate) const DAY: i64 = 86_400;
 
@@ -40,6 +47,13 @@ impl Terms {
     /// The customer: the first four digits of the code.
     pub(crate) fn customer(&self) -> i64 {
         self.code.get(..4).and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    }
+
+    /// How many ids of an epoch are remembered. Always the same for a license, whose seats stay, so that a
+    /// question is too old before its id is forgotten.
+    pub(crate) fn most_ids(&self) -> usize {
+        let seats = usize::try_from(self.seats).unwrap_or(1).max(1);
+        (MOST_IDS_OF_ALL / seats).clamp(FEWEST_IDS, MOST_IDS)
     }
 
     /// When work ends.

@@ -259,16 +259,20 @@ fn an_unlimited_license_counts_beyond_2_to_the_31_seconds() {
 
 #[test]
 fn a_question_too_old_to_be_remembered_is_refused_instead_of_forking() {
-    let mut world = World::new(1, 1_000);
-    let mut client = Client::new(1);
-    world.ask(&mut client, Op::Activate);
-    let old = world.request(&client, Op::Sync);
-    let answer = world.put(&client, &old).answer;
-    client.take_in(Op::Sync, &answer);
-    for _ in 0..super::MOST_IDS {
-        world.ask(&mut client, Op::Sync);
+    // Fewer are remembered of each of many seats.
+    for (seats, most) in [(1, 10_000), (5_000, 2_000), (1_000_000, 1_000)] {
+        let mut world = World::new(seats, 1_000);
+        let mut client = Client::new(1);
+        world.ask(&mut client, Op::Activate);
+        let old = world.request(&client, Op::Sync);
+        let answer = world.put(&client, &old).answer;
+        client.take_in(Op::Sync, &answer);
+        for _ in 0..most {
+            world.ask(&mut client, Op::Sync);
+        }
+        let before = world.license.clone();
+        assert_eq!(before.activations[0].ids.len(), most);
+        assert_eq!(world.denied(&client, &old), Denial::Duplicate);
+        assert_eq!(world.license, before);
     }
-    let before = world.license.clone();
-    assert_eq!(world.denied(&client, &old), Denial::Duplicate);
-    assert_eq!(world.license, before);
 }
