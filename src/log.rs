@@ -4,13 +4,15 @@
 //! `grep ' security '` is the audit trail, and that of a request is `access`. What strangers send is escaped before it is written, and
 //! nothing secret is ever passed in. The last lines are also kept in memory (`recent`).
 
+mod patient;
+
 mod recent;
 
 use std::fmt::{self, Display, Write as _};
-use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use self::patient::Patient;
 pub(crate) use self::recent::Kind;
 use self::recent::Recent;
 use crate::utc;
@@ -28,10 +30,13 @@ struct Shared {
 const LONGEST_LINE: usize = 2_000;
 
 impl Log {
-    /// Writes to standard error. A line that can't be written is lost, and nothing stops for it.
+    /// Writes to standard error. A line that can't be written is lost, and nothing stops for it; the next
+    /// one that can tells how many were.
     pub fn to_stderr() -> Log {
-        Log::to(|line| {
-            let _ = std::io::stderr().write_all(line.as_bytes());
+        let stderr = Mutex::new(Patient::new(std::io::stderr()));
+        Log::to(move |line| {
+            let now = utc::unix_seconds(SystemTime::now());
+            stderr.lock().unwrap_or_else(PoisonError::into_inner).write(line, now);
         })
     }
 

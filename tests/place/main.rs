@@ -13,4 +13,5 @@ mod image;
 mod passed_sockets;
 mod process;
 mod rights;
+mod standard_error;
 mod user;

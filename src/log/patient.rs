@@ -1,0 +1,124 @@
+//! A place for lines that somebody else empties, or does not.
+//!
+//! Standard error may be a pipe to a logger that hangs. A write to a full pipe waits for ever, and every
+//! thread that has a line to log behind it; so it is asked first whether the place takes a line.
+
+use std::io::Write;
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::utc;
+
+/// Bytes that a pipe takes without waiting once it says that it can be written to: `PIPE_BUF`, pipe(7).
+const AT_ONCE: usize = 4_096;
+
+/// What is written at once: a line, and the one about those before it.
+const _: () = assert!(super::LONGEST_LINE + 500 < AT_ONCE);
+
+/// How long a line waits for room, if the one before had some.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+const NONE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// Writes lines as long as they find room, and counts those that don't.
+pub(super) struct Patient<W> {
+    out: W,
+    /// Whether it was waited for in vain, so that nobody waits again before there is room.
+    full: bool,
+    lost: u64,
+}
+
+impl<W: Write + AsFd> Patient<W> {
+    pub(super) fn new(out: W) -> Patient<W> {
+        Patient { out, full: false, lost: 0 }
+    }
+
+    /// Writes `line`, after a line about those that were lost before it; or loses it.
+    pub(super) fn write(&mut self, line: &str, now: i64) {
+        self.full = !self.has_room();
+        let written = !self.full
+            && match self.lost {
+                0 => self.out.write_all(line.as_bytes()),
+                lost => self.out.write_all((missing(lost, now) + line).as_bytes()),
+            }
+            .is_ok();
+        self.lost = if written { 0 } else { self.lost.saturating_add(1) };
+    }
+
+    fn has_room(&self) -> bool {
+        let patience = if self.full { NONE } else { PATIENCE };
+        loop {
+            match poll(&mut [PollFd::new(&self.out, PollFlags::OUT)], Some(&patience)) {
+                Err(Errno::INTR) => {}
+                // A place that is gone says so when it is written to.
+                found => return found.is_ok_and(|ready| ready > 0),
+            }
+        }
+    }
+}
+
+fn missing(lost: u64, now: i64) -> String {
+    let time = utc::format(now);
+    let (lines, were) = if lost == 1 { ("line", "was") } else { ("lines", "were") };
+    format!(
+        "{time} warning {lost} {lines} before this one {were} lost: standard error took no more\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::Read as _;
+    use std::time::{Duration, Instant};
+
+    use super::Patient;
+
+    #[test]
+    fn a_full_pipe_costs_lines_and_one_short_wait() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let mut log = Patient::new(writer);
+        let line = "x".repeat(2_000) + "\n";
+        let start = Instant::now();
+        for _ in 0..1_000 {
+            log.write(&line, 0);
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "waited for every line");
+        let held = 1_000 - usize::try_from(log.lost).unwrap();
+        assert!(log.full && held >= 16, "{held} lines were written");
+
+        let mut read = vec![0; held * line.len()];
+        reader.read_exact(&mut read).unwrap();
+        assert!(read.chunks(line.len()).all(|found| found == line.as_bytes()));
+        log.write("first\n", 0);
+        log.write("second\n", 0);
+        drop(log);
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).unwrap();
+        let lost = 1_000 - held;
+        let told = format!(
+            "1970-01-01T00:00:00Z warning {lost} lines before this one were lost: standard error took no more\n"
+        );
+        assert_eq!(rest, told + "first\nsecond\n");
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_will_read_again_loses_lines_and_does_not_wait() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut log = Patient::new(writer);
+        drop(reader);
+        (0..3).for_each(|_| log.write("x\n", 0));
+        assert_eq!((log.lost, log.full), (3, false));
+    }
+
+    #[test]
+    fn a_file_takes_every_line() {
+        let scratch = crate::store::Scratch::new();
+        let path = scratch.0.join("log");
+        let mut log = Patient::new(std::fs::File::create(&path).unwrap());
+        (0..10_000).for_each(|_| log.write("x\n", 0));
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "x\n".repeat(10_000));
+    }
+}
