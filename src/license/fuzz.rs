@@ -57,7 +57,7 @@ pub fn token(data: &[u8]) {
     }
 }
 
-/// `license.json` under its seal, `license-network.json`, the trust file, `trust-bundle.json`.
+/// `license.json` under its seal, `license-network.json`, the trust file.
 pub fn state(data: &[u8]) {
     let _ =
         Trust::parse(data).map(|trust| assert!(Trust::parse(trust.to_file().as_bytes()).is_ok()));

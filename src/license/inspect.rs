@@ -23,7 +23,7 @@ pub struct Inspection {
 pub fn inspect(config: &Config) -> Inspection {
     let mut faults = Vec::new();
     // A trust file that can't be used is told by who looks for it.
-    let trust = trust_file::load(&config.license.trust_file).ok().flatten();
+    let mut trust = trust_file::load(&config.license.trust_file).ok().flatten();
     let device = match View::open(&config.state_dir) {
         Ok(Some(view)) => Device::look(&view).map(|device| device.map(|device| (view, device))),
         Ok(None) => Ok(None),
@@ -32,7 +32,7 @@ pub fn inspect(config: &Config) -> Inspection {
     };
     let (state, computer_id) = match device {
         Ok(Some((view, device))) => {
-            let state = record::look(&view, &device, trust.as_ref()).unwrap_or_else(|fault| {
+            let state = record::look(&view, &device, trust.as_mut()).unwrap_or_else(|fault| {
                 faults.push(format!("{fault}; post the license code again"));
                 record::damaged()
             });

@@ -14,10 +14,9 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `license.json` | the state, with a seal of the device over it |
+//! | `license.json` | the state and the newest keys of the authority, with a seal of the device over it |
 //! | `license-usage.log` | one line per settled session, chained by hashes |
 //! | `license-network.json` | the proxy |
-//! | `trust-bundle.json` | the newest keys of the authority |
 //! | `device.key`, `identity.json` | who this appliance is |
 
 pub mod hex;

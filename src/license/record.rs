@@ -2,7 +2,8 @@
 //!
 //! `{"v", "gen", "body", "mac"}`: the body is a text so that the seal covers its very bytes. The seal
 //! is keyed by the device's secret: it finds damage, edits and copies. Who is root can make it again;
-//! what bounds him is the authority's own account.
+//! what bounds him is the authority's own account. The authority's newest keys are in it because an older
+//! image doesn't know them: a grant and the keys that vouch for it are replaced in one write.
 
 use std::time::SystemTime;
 
@@ -25,7 +26,7 @@ use crate::store::{self, Folder, View};
 const NAME: &str = "license.json";
 const VERSION: u64 = 1;
 
-/// Two certificates and two requests fit well.
+/// Two certificates, a grant and a bundle of 64 KiB each and two requests fit well.
 const LARGEST: u64 = 1 << 20;
 
 /// The state of the license.
@@ -49,6 +50,8 @@ pub(super) struct State {
     /// When the authority was last heard from, seconds since 1970; 0 if never.
     pub(super) last_contact: i64,
     pub(super) log: Head,
+    /// The newest keys of the authority, as the token they came in.
+    pub(super) bundle: Option<String>,
 }
 
 /// A token and what it states.
@@ -79,8 +82,14 @@ pub(super) struct Returned {
     pub(super) seconds: u64,
 }
 
-/// Reads the state; a file that is not ours, or not whole, is kept aside.
-pub(super) fn load(folder: &Folder, device: &Device, trust: Option<&Trust>, log: &Log) -> State {
+/// Reads the state, and takes the keys that came with it into `trust`; a file that is not ours, or not
+/// whole, is kept aside.
+pub(super) fn load(
+    folder: &Folder,
+    device: &Device,
+    trust: Option<&mut Trust>,
+    log: &Log,
+) -> State {
     let contents = match folder.view().read(NAME, LARGEST) {
         Ok(None) => return State::default(),
         Ok(Some(contents)) => contents,
@@ -106,7 +115,11 @@ pub(super) fn load(folder: &Folder, device: &Device, trust: Option<&Trust>, log:
 ///
 /// # Errors
 /// What is wrong with the file.
-pub(super) fn look(view: &View, device: &Device, trust: Option<&Trust>) -> Result<State, String> {
+pub(super) fn look(
+    view: &View,
+    device: &Device,
+    trust: Option<&mut Trust>,
+) -> Result<State, String> {
     match view.read(NAME, LARGEST).map_err(|error| error.to_string())? {
         None => Ok(State::default()),
         Some(contents) => read(&contents, device, trust)
@@ -139,7 +152,7 @@ fn file(device: &Device, state: &State) -> String {
     format!("{file:#}\n")
 }
 
-fn read(contents: &[u8], device: &Device, trust: Option<&Trust>) -> Result<State, String> {
+fn read(contents: &[u8], device: &Device, trust: Option<&mut Trust>) -> Result<State, String> {
     let file: Value = serde_json::from_slice(contents).map_err(|_| "it is not JSON")?;
     if file["v"].as_u64() != Some(VERSION) {
         return Err(format!("its version is not {VERSION}"));
@@ -179,15 +192,25 @@ impl State {
             "clock": self.clock.to_json(),
             "last_contact": self.last_contact,
             "log": self.log.to_json(),
+            "bundle": self.bundle,
         })
     }
 
     pub(super) fn from_json(
         body: &Value,
         generation: u64,
-        trust: Option<&Trust>,
+        trust: Option<&mut Trust>,
     ) -> Result<State, String> {
         let fields = Fields::of(body)?;
+        let bundle = match &body["bundle"] {
+            Value::Null => None,
+            value => Some(value.as_str().ok_or("`bundle`")?.to_owned()),
+        };
+        // One that a newer image has overtaken, or whose root it does not name, has no say any more.
+        let trust = trust.map(|trust| {
+            let _ = bundle.as_ref().map(|bundle| trust.accept(bundle));
+            &*trust
+        });
         let count = |name| fields.count(name).map(i64::unsigned_abs);
         let request = |value: &Value| Request::from_fields(&Fields::of(value)?);
         let phase = fields.parsed("phase", "a known phase", phase_from)?;
@@ -242,6 +265,7 @@ impl State {
             clock: Clock::from_json(&body["clock"]).ok_or("`clock`")?,
             last_contact: fields.number("last_contact")?,
             log: Head::from_json(&body["log"]).ok_or("`log`")?,
+            bundle,
         })
     }
 }

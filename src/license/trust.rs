@@ -83,7 +83,7 @@ pub enum Dates {
 /// What became of a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acceptance {
-    /// It is the newest and now in force; keep [`Trust::bundle`] on disk.
+    /// It is the newest and now in force; keep [`Trust::bundle_token`] on disk.
     Newer,
     /// The one in force is as new or newer; nothing changed.
     NotNewer,

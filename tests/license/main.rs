@@ -22,6 +22,7 @@ mod give_back;
 mod health;
 mod manual;
 mod offline;
+mod old_image;
 mod portal;
 mod power_cut;
 mod proxy;

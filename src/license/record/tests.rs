@@ -43,6 +43,7 @@ fn state() -> State {
         epoch: 3,
         totals: Totals { granted: 100, consumed: 40, held: 10 },
         last_contact: 1_763_726_400,
+        bundle: Some("token".to_owned()),
         ..State::default()
     }
 }

@@ -16,7 +16,6 @@ use super::super::question::Asker;
 use super::super::record::State;
 use super::super::standing::Phase;
 use super::super::transition::{self, Identity, Outcome};
-use super::super::trust_file;
 use super::{Command, Event, Reply, Worker};
 use crate::utc;
 
@@ -290,9 +289,7 @@ impl Worker {
         match trust.accept(bundle) {
             Ok(super::super::trust::Acceptance::Newer) => {
                 self.log.info("newer keys of the license authority taken in");
-                if let Err(error) = trust_file::keep(trust, &self.folder) {
-                    self.log.error(error);
-                }
+                self.keep();
             }
             Ok(super::super::trust::Acceptance::NotNewer) => {}
             Err(refusal) => {

@@ -50,7 +50,7 @@ impl Worker {
     /// As after a start: sessions are over, what they held is charged, whoever waits is told.
     fn anew(mut self) -> Worker {
         self.waiting.drain(..).for_each(|command| command.refuse(Fault::busy()));
-        let trust = self.trust.as_ref().ok();
+        let trust = self.trust.as_mut().ok();
         let mut state = record::load(&self.folder, &self.device, trust, &self.log);
         state.log = usage_log::check(&self.folder, state.log, &self.log);
         state.totals = state.totals.charge_held();

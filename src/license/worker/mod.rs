@@ -111,8 +111,8 @@ pub(super) fn start(
     log: &Log,
 ) -> Result<Handle, String> {
     let device = Device::open(folder, machine, log).map_err(|why| format!("license: {why}"))?;
-    let trust = trust_file::open(&config.license.trust_file, folder, log);
-    let mut state = record::load(folder, &device, trust.as_ref().ok(), log);
+    let mut trust = trust_file::open(&config.license.trust_file, log);
+    let mut state = record::load(folder, &device, trust.as_mut().ok(), log);
     state.log = usage_log::check(folder, state.log, log);
     // What a crash left held was used, as far as anybody can know.
     state.totals = state.totals.charge_held();
@@ -204,7 +204,7 @@ impl Worker {
         }
         if self.clock_kept.elapsed() > KEEP_CLOCK && self.state.phase != Phase::Unlicensed {
             self.clock_kept = Instant::now();
-            let _ = self.commit(self.state.clone());
+            self.keep();
         }
         self.ask_what_is_due();
     }
@@ -251,9 +251,18 @@ impl Worker {
         }
     }
 
+    /// Writes down what was learnt by the way: the time, newer keys. That it failed is logged, and the
+    /// next commit brings it.
+    fn keep(&mut self) {
+        let _ = self.commit(self.state.clone());
+    }
+
     /// Writes the state down and takes it over. After a failed write the disk decides what holds.
     fn commit(&mut self, mut next: State) -> Result<(), Fault> {
         next.generation = self.state.generation + 1;
+        if let Ok(trust) = &self.trust {
+            next.bundle = Some(trust.bundle_token().to_owned());
+        }
         let saved = record::save(&self.folder, &self.device, &next);
         if saved.is_ok() || record::is_on_disk(&self.folder, &self.device, &next) {
             self.state = next;

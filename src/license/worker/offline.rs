@@ -13,7 +13,7 @@ use super::super::standing::Phase;
 use super::super::token::Type;
 use super::super::transition::{self, Outcome};
 use super::super::trust::Dates;
-use super::super::{trust_file, wire};
+use super::super::wire;
 use super::flight::{Purpose, Stuck, no_trust};
 use super::{Reply, Worker, tail};
 use crate::security::Actor;
@@ -158,10 +158,8 @@ impl Worker {
                     .map_err(refused)?;
                 read(&payload)
             });
-        if trust.bundle_token() != known
-            && let Err(error) = trust_file::keep(trust, &self.folder)
-        {
-            self.log.error(error);
+        if trust.bundle_token() != known {
+            self.keep();
         }
         verified
     }
