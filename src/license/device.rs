@@ -15,7 +15,7 @@ use super::key::{SigningKey, random};
 use crate::log::Log;
 use crate::store::{Folder, View};
 
-const KEY: &str = "device.key";
+pub(super) const KEY: &str = "device.key";
 const IDENTITY: &str = "identity.json";
 const VERSION: u64 = 1;
 
@@ -66,16 +66,25 @@ impl Device {
         Ok(device)
     }
 
-    /// The device as its files say, without making or changing anything; `None` before the first start
-    /// or where the key is damaged.
+    /// The device as its files say, without making or changing anything; `None` where there is no key.
+    /// A lost id is an empty one: the daemon asks the machine, which may tell it to root alone.
     ///
     /// # Errors
-    /// When the key can't be read or believed.
+    /// When the key is damaged, or can't be read or believed.
     pub(super) fn look(view: &View) -> Result<Option<Device>, String> {
-        let (Some(Ok(key)), Some((computer_id, soft))) = (read_key(view)?, read_identity(view))
-        else {
-            return Ok(None);
+        let key = match read_key(view)? {
+            None => return Ok(None),
+            Some(Ok(key)) => key,
+            Some(Err(Damaged)) => {
+                return Err(format!(
+                    "{} is damaged: the next start keeps it aside and makes a new one, which no \
+                     license on this appliance was made for; put it back, or post the license code \
+                     again after that start",
+                    view.path(KEY).display()
+                ));
+            }
         };
+        let (computer_id, soft) = read_identity(view).unwrap_or_default();
         Ok(Some(Device { mac: mac_key(&key), key, computer_id, soft }))
     }
 

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::clock::Reading;
-use super::device::Device;
+use super::device::{self, Device};
+use super::network::Proxy;
 use super::record::{self, State};
 use super::status::{Contact, Snapshot};
 use super::trust_file;
@@ -21,29 +22,11 @@ pub struct Inspection {
 
 /// Looks at the license files of `config.state_dir`.
 pub fn inspect(config: &Config) -> Inspection {
+    // Without the folder there is nothing to find; one that can't be used is told by who keeps the rest.
+    let view = View::open(&config.state_dir).ok().flatten();
     let mut faults = Vec::new();
-    // A trust file that can't be used is told by who looks for it.
-    let mut trust = trust_file::load(&config.license.trust_file).ok().flatten();
-    let device = match View::open(&config.state_dir) {
-        Ok(Some(view)) => Device::look(&view).map(|device| device.map(|device| (view, device))),
-        Ok(None) => Ok(None),
-        // The same folder holds everything else, which says it already.
-        Err(_) => Ok(None),
-    };
-    let (state, computer_id) = match device {
-        Ok(Some((view, device))) => {
-            let state = record::look(&view, &device, trust.as_mut()).unwrap_or_else(|fault| {
-                faults.push(format!("{fault}; post the license code again"));
-                record::damaged()
-            });
-            (state, device.computer_id)
-        }
-        Ok(None) => (State::default(), String::new()),
-        Err(fault) => {
-            faults.push(fault);
-            (State::default(), String::new())
-        }
-    };
+    let found = view.and_then(|view| look(&view, config, &mut faults));
+    let (state, computer_id) = found.unwrap_or_default();
     let contact = Contact {
         heard: None,
         asking_since: None,
@@ -53,4 +36,39 @@ pub fn inspect(config: &Config) -> Inspection {
     let awaits = state.awaited.is_some();
     let snapshot = Snapshot::new(&config.license, &computer_id, &state, awaits, contact);
     Inspection { document: snapshot.document(&Reading::now()), faults }
+}
+
+/// The state and the computer's id; `None` where no license can be looked at.
+fn look(view: &View, config: &Config, faults: &mut Vec<String>) -> Option<(State, String)> {
+    if let Err(fault) = Proxy::read(view) {
+        faults.push(format!(
+            "{fault}; the license service is not asked until that is mended, or the proxy is set again \
+             with POST license/network"
+        ));
+    }
+    let device = match Device::look(view) {
+        Ok(Some(device)) => device,
+        Ok(None) => {
+            if view.path(record::NAME).exists() {
+                faults.push(format!(
+                    "{} is missing, and {} is sealed with it: put it back, or start the daemon, which \
+                     makes a new one, and post the license code again",
+                    view.path(device::KEY).display(),
+                    record::NAME
+                ));
+            }
+            return None;
+        }
+        Err(fault) => {
+            faults.push(fault);
+            return None;
+        }
+    };
+    // A trust file that can't be used is told by who looks for it.
+    let mut trust = trust_file::load(&config.license.trust_file).ok().flatten();
+    let state = record::look(view, &device, trust.as_mut()).unwrap_or_else(|fault| {
+        faults.push(format!("{fault}; post the license code again"));
+        record::damaged()
+    });
+    Some((state, device.computer_id))
 }

@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
+use crate::store::{self, Folder, View};
+
 /// An HTTP proxy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
@@ -25,6 +27,9 @@ const LONGEST_CREDENTIAL: usize = 256;
 const MASK: &str = "********";
 
 const VERSION: u64 = 1;
+
+const FILE: &str = "license-network.json";
+const LARGEST_FILE: u64 = 64 << 10;
 
 /// Of a body that will do, for the person.
 pub const EXAMPLE: &str = r#"{"http_configuration": {"ip": "192.0.2.1", "port": "3128"}}"#;
@@ -90,6 +95,28 @@ impl Proxy {
             settings["password"] = json!(MASK);
         }
         json!({"http_configuration": settings})
+    }
+
+    /// What was set. A file that can't be believed is not the same as none: without its proxy the
+    /// appliance would ask on another way than it was told to.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub(super) fn read(view: &View) -> Result<Option<Proxy>, String> {
+        match view.read(FILE, LARGEST_FILE) {
+            Ok(None) => Ok(None),
+            Ok(Some(contents)) => Proxy::from_file(&contents)
+                .map_err(|fault| format!("{} is damaged: {fault}", view.path(FILE).display())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Keeps it.
+    ///
+    /// # Errors
+    /// As [`Folder::replace`].
+    pub(super) fn save(proxy: Option<&Proxy>, folder: &Folder) -> Result<(), store::Error> {
+        folder.replace(FILE, &Proxy::to_file(proxy))
     }
 
     /// The contents of `license-network.json`.

@@ -23,7 +23,7 @@ use super::usage_log::Head;
 use crate::log::Log;
 use crate::store::{self, Folder, View};
 
-const NAME: &str = "license.json";
+pub(super) const NAME: &str = "license.json";
 const VERSION: u64 = 1;
 
 /// Two certificates, a grant and a bundle of 64 KiB each and two requests fit well.

@@ -115,3 +115,55 @@ fn status_tells_the_license_with_and_without_a_daemon() {
     assert!(shown["faults"][0].as_str().unwrap().contains("license.json"), "{shown}");
     assert!(appliance.state("license.json").exists(), "looking changes nothing");
 }
+
+#[test]
+fn check_names_what_is_damaged_and_what_to_do_while_nothing_is_changed() {
+    let vendor = Vendor::new();
+    let (_, mut appliance) = licensed(&vendor);
+    appliance.stop();
+    assert_eq!(appliance.program("check", &[]).code, 0);
+    let again = "post the license code again";
+    for (file, damage, remedy) in [
+        ("device.key", Some("half"), again),
+        ("device.key", None, again),
+        ("license.json", Some("half"), again),
+        ("license-network.json", Some("half"), "POST license/network"),
+    ] {
+        let path = appliance.state(file);
+        let whole = fs::read(&path);
+        match damage {
+            Some(damage) => fs::write(&path, damage).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let checked = appliance.program("check", &[]);
+        assert_eq!(checked.code, 1, "{file} {damage:?}: {checked:?}");
+        assert!(checked.err.contains(path.to_str().unwrap()), "{checked:?}");
+        assert!(checked.err.contains(remedy), "{checked:?}");
+        assert_eq!(fs::read_to_string(&path).ok().as_deref(), damage, "looking changes nothing");
+        match whole {
+            Ok(whole) => fs::write(&path, whole).unwrap(),
+            Err(_) => fs::remove_file(&path).unwrap(),
+        }
+    }
+    assert_eq!(appliance.program("check", &[]).code, 0);
+}
+
+#[test]
+fn a_lost_computer_id_is_no_fault_and_the_license_is_looked_at_all_the_same() {
+    let vendor = Vendor::new();
+    let (_, mut appliance) = licensed(&vendor);
+    let path = appliance.state("identity.json");
+    for damage in [None, Some("half")] {
+        appliance.stop();
+        match damage {
+            Some(damage) => fs::write(&path, damage).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let checked = appliance.program("check", &[]);
+        assert_eq!(checked.code, 0, "{checked:?}");
+        let shown = appliance.program("status", &["--json"]).json();
+        assert_eq!(shown["license"]["licensed"], true, "{shown}");
+        appliance.launch();
+        assert_eq!(appliance.license()["licensed"], true, "{damage:?}");
+    }
+}

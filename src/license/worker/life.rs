@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::super::fault::Fault;
 use super::super::lease::Sessions;
+use super::super::network::Proxy;
 use super::super::standing::Standing;
 use super::super::{record, usage_log};
 use super::flight::Schedule;
-use super::{Event, Worker, read_proxy};
+use super::{Event, Worker};
 
 /// Between a panic and the next turn, so that one that comes back at once doesn't fill the log.
 const AFTER_A_PANIC: Duration = Duration::from_secs(1);
@@ -54,8 +55,8 @@ impl Worker {
         let mut state = record::load(&self.folder, &self.device, trust, &self.log);
         state.log = usage_log::check(&self.folder, state.log, &self.log);
         state.totals = state.totals.charge_held();
-        let proxy = read_proxy(&self.folder, &self.log);
-        self.proxy.publish(proxy);
+        let proxy = Proxy::read(self.folder.view());
+        self.proxy.publish(proxy.inspect_err(|why| self.log.error(why)));
         Worker {
             state,
             sessions: Sessions::default(),

@@ -116,7 +116,7 @@ pub(super) fn start(
     state.log = usage_log::check(folder, state.log, log);
     // What a crash left held was used, as far as anybody can know.
     state.totals = state.totals.charge_held();
-    let proxy = read_proxy(folder, log);
+    let proxy = Proxy::read(folder.view()).inspect_err(|why| log.error(why));
     let (events, inbox) = mpsc::channel();
     let contact = Contact {
         heard: None,
@@ -161,22 +161,6 @@ pub(super) fn start(
         .map_err(|fault| format!("no thread for the license: {fault}"))?;
     Ok(handle)
 }
-
-/// A proxy file that can't be believed is not the same as none: without its proxy the appliance would
-/// ask on another way than it was told to.
-fn read_proxy(folder: &Folder, log: &Log) -> Result<Option<Proxy>, String> {
-    let read = match folder.view().read(PROXY_FILE, LARGEST_PROXY_FILE) {
-        Ok(None) => Ok(None),
-        Ok(Some(contents)) => {
-            Proxy::from_file(&contents).map_err(|fault| format!("{PROXY_FILE}: {fault}"))
-        }
-        Err(error) => Err(error.to_string()),
-    };
-    read.inspect_err(|why| log.error(why))
-}
-
-const PROXY_FILE: &str = "license-network.json";
-const LARGEST_PROXY_FILE: u64 = 64 << 10;
 
 impl Worker {
     /// How long nothing can happen by itself.
@@ -309,8 +293,7 @@ impl Worker {
             let hint = format!("nothing was changed; send {}", super::network::EXAMPLE);
             Fault::input("bad_request", why, hint)
         })?;
-        let contents = Proxy::to_file(proxy.as_ref());
-        self.folder.replace(PROXY_FILE, &contents).map_err(|error| self.not_saved(&error))?;
+        Proxy::save(proxy.as_ref(), &self.folder).map_err(|error| self.not_saved(&error))?;
         match &proxy {
             Some(proxy) => self.log.security(format_args!(
                 "proxy for the license service set to {} by {by}",
