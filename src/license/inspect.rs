@@ -66,9 +66,7 @@ fn look(view: &View, config: &Config, faults: &mut Vec<String>) -> Option<(State
     };
     // A trust file that can't be used is told by who looks for it.
     let mut trust = trust_file::load(&config.license.trust_file).ok().flatten();
-    let state = record::look(view, &device, trust.as_mut()).unwrap_or_else(|fault| {
-        faults.push(format!("{fault}; post the license code again"));
-        record::damaged()
-    });
+    let (state, fault) = record::look(view, &device, trust.as_mut());
+    faults.extend(fault);
     Some((state, device.computer_id))
 }

@@ -5,6 +5,7 @@
 //! what bounds him is the authority's own account. The authority's newest keys are in it because an older
 //! image doesn't know them: a grant and the keys that vouch for it are replaced in one write.
 
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
@@ -83,7 +84,7 @@ pub(super) struct Returned {
 }
 
 /// Reads the state, and takes the keys that came with it into `trust`; a file that is not ours, or not
-/// whole, is kept aside.
+/// whole, is kept aside. One that can't be read or believed may be right, and stays where it is.
 pub(super) fn load(
     folder: &Folder,
     device: &Device,
@@ -94,41 +95,66 @@ pub(super) fn load(
         Ok(None) => return State::default(),
         Ok(Some(contents)) => contents,
         Err(error) => {
-            log.error(error);
-            return damaged();
+            log.error(left_alone(&error));
+            return without(Phase::Unread);
         }
     };
     match read(&contents, device, trust) {
         Ok(state) => state,
         Err(why) => {
-            let kept = match folder.set_aside(NAME, SystemTime::now()) {
-                Ok(aside) => format!("kept as {}", aside.display()),
-                Err(error) => error.to_string(),
+            let (kept, phase) = match folder.set_aside(NAME, SystemTime::now()) {
+                Ok(aside) => (format!("kept as {}", aside.display()), Phase::Damaged),
+                Err(error) => (error.to_string(), Phase::Unread),
             };
             log.security(format_args!("{NAME} does not verify ({why}); {kept}"));
-            damaged()
+            without(phase)
         }
     }
 }
 
-/// The same without a daemon, for a reader that changes nothing.
-///
-/// # Errors
-/// What is wrong with the file.
+/// The same without a daemon, for a reader that changes nothing: what the daemon would make of it, and
+/// what is wrong with the file.
 pub(super) fn look(
     view: &View,
     device: &Device,
     trust: Option<&mut Trust>,
-) -> Result<State, String> {
-    match view.read(NAME, LARGEST).map_err(|error| error.to_string())? {
-        None => Ok(State::default()),
-        Some(contents) => read(&contents, device, trust)
-            .map_err(|why| format!("{} does not verify: {why}", view.path(NAME).display())),
+) -> (State, Option<String>) {
+    match view.read(NAME, LARGEST) {
+        Ok(None) => (State::default(), None),
+        Err(error) => (without(Phase::Unread), Some(left_alone(&error))),
+        Ok(Some(contents)) => match read(&contents, device, trust) {
+            Ok(state) => (state, None),
+            Err(why) => {
+                let path = view.path(NAME);
+                let fault = format!("{} does not verify: {why}", path.display());
+                (without(Phase::Damaged), Some(format!("{fault}; post the license code again")))
+            }
+        },
     }
 }
 
-pub(super) fn damaged() -> State {
-    State { phase: Phase::Damaged, ..State::default() }
+fn without(phase: Phase) -> State {
+    State { phase, ..State::default() }
+}
+
+fn left_alone(error: &store::Error) -> String {
+    format!(
+        "{error}; the license in it is left as it is: mend the file and restart applianced, or post the \
+         license code again, which keeps the file aside"
+    )
+}
+
+/// Keeps a file aside that could not be believed; `None` if it is gone by now, or was a link, for what
+/// that names is not written over.
+///
+/// # Errors
+/// When the system refuses; the file stays where it was.
+pub(super) fn set_aside(folder: &Folder) -> Result<Option<PathBuf>, store::Error> {
+    let is_gone = matches!(folder.view().read(NAME, LARGEST), Ok(None));
+    if is_gone || folder.view().path(NAME).is_symlink() {
+        return Ok(None);
+    }
+    folder.set_aside(NAME, SystemTime::now()).map(Some)
 }
 
 /// Writes the state, durable when this returns.
@@ -304,7 +330,8 @@ fn phase_word(phase: &Phase) -> String {
         Phase::OfflineMode => "offline_mode".to_owned(),
         Phase::OfflineCertificate => "offline_certificate".to_owned(),
         Phase::Returning => "returning".to_owned(),
-        Phase::Damaged => "damaged".to_owned(),
+        // What is written now can be believed; the file before it is kept aside.
+        Phase::Damaged | Phase::Unread => "damaged".to_owned(),
         Phase::Refused(number) => format!("refused {number}"),
     }
 }

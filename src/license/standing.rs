@@ -12,7 +12,7 @@
 //! | revoked or suspended | no | -114 | no |
 //! | another computer uses it | no | -117 | no |
 //! | return not yet confirmed | no | -6 | no |
-//! | file damaged, or signed with a key that was withdrawn | no | -5 | no |
+//! | file damaged or not to be believed, or signed with a key that was withdrawn | no | -5 | no |
 //!
 //! Numbers are the original library's; a positive one means valid. The words of 3 and -113 are the
 //! manual's, the others are composed in their pattern.
@@ -41,8 +41,11 @@ pub enum Phase {
     /// The authority took it away, with its number: -114, -116 or -117; or it withdrew the key that
     /// the license is signed with: -5.
     Refused(i64),
-    /// The file was not what we wrote.
+    /// The file was not what we wrote, and is kept aside.
     Damaged,
+    /// The file can't be read, or others could have written it. Whoever mends that may have the license
+    /// back, so nothing is written over it by itself.
+    Unread,
 }
 
 impl Phase {
@@ -53,7 +56,7 @@ impl Phase {
 
     /// Whether there is a license, in force or not.
     pub fn has_license(&self) -> bool {
-        !matches!(self, Phase::Unlicensed | Phase::Activating | Phase::Damaged)
+        !matches!(self, Phase::Unlicensed | Phase::Activating | Phase::Damaged | Phase::Unread)
     }
 }
 
@@ -152,6 +155,11 @@ pub fn judge(facts: &Facts) -> Standing {
         Phase::Damaged => refused(
             "-5 License status license does not verify",
             "the license file was damaged and is kept aside; post the license code again",
+        ),
+        Phase::Unread => refused(
+            "-5 License status license does not verify",
+            "the license file can't be read or believed, as the log says, and is left as it is: mend it \
+             and restart the appliance, or post the license code again",
         ),
         Phase::Online | Phase::OfflineMode | Phase::OfflineCertificate => granted(facts),
     }
@@ -271,6 +279,7 @@ mod tests {
             (facts(Phase::Refused(-5)), (false, false, "-5")),
             (facts(Phase::Returning), (false, false, "-6")),
             (facts(Phase::Damaged), (false, false, "-5")),
+            (facts(Phase::Unread), (false, false, "-5")),
         ];
         for (facts, wanted) in table {
             assert_eq!(summary(&judge(&facts)), wanted, "{facts:?}");

@@ -1,11 +1,15 @@
 //! State files lost, cut short or edited: the appliance starts, says so, and the same code heals it.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use serde_json::json;
 
+use crate::ending::has;
+use crate::offline::request;
 use crate::support::appliance::Appliance;
 use crate::support::settings::free_port;
+use crate::support::wait::{SOON, until};
 use crate::vendor::{Licensed, Vendor};
 
 fn licensed(vendor: &Vendor) -> (String, Appliance) {
@@ -166,4 +170,98 @@ fn a_lost_computer_id_is_no_fault_and_the_license_is_looked_at_all_the_same() {
         appliance.launch();
         assert_eq!(appliance.license()["licensed"], true, "{damage:?}");
     }
+}
+
+const LICENSED: &str = "3 License status concurrent license";
+const NOT_BELIEVED: &str = "-5 License status license does not verify";
+
+/// Starts it with a license file that anybody could have written.
+fn start_in_doubt(appliance: &mut Appliance) -> Vec<u8> {
+    appliance.stop();
+    let path = appliance.state("license.json");
+    fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+    let checked = appliance.program("check", &[]);
+    let mended = format!("chmod 600 {}", path.display());
+    assert_eq!(checked.code, 1, "{checked:?}");
+    assert!(checked.err.contains(&mended), "{checked:?}");
+    appliance.launch();
+    assert_eq!(has(appliance, NOT_BELIEVED), Some(()));
+    assert!(appliance.log().contains(&mended), "{}", appliance.log());
+    fs::read(&path).unwrap()
+}
+
+#[test]
+fn a_license_file_that_is_not_believed_is_left_alone_until_it_is_mended() {
+    let vendor = Vendor::new();
+    let (_, mut appliance) = licensed(&vendor);
+    let before = start_in_doubt(&mut appliance);
+    let message = appliance.license()["message"].clone();
+    // Newer keys are written down by themselves, as the time is.
+    vendor.say(&["rotate", "issuer"]);
+    until(SOON, "the appliance has the new keys", || {
+        appliance.license();
+        appliance.log().contains("newer keys of the license authority taken in").then_some(())
+    });
+    appliance.stop();
+    let path = appliance.state("license.json");
+    assert_eq!(fs::read(&path).unwrap(), before, "written over");
+    let message = message.as_str().unwrap();
+    assert!(message.contains("left as it is") && message.contains("restart"), "{message}");
+    assert_eq!(kept_aside(&appliance, "license.json"), 0);
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    appliance.launch();
+    assert_eq!(has(&appliance, LICENSED), Some(()), "{}", appliance.log());
+}
+
+#[test]
+fn what_a_person_begins_anew_keeps_the_file_that_was_not_believed_aside() {
+    let vendor = Vendor::new();
+    let begin: [fn(&Appliance, &str); 3] = [
+        |appliance, code| drop(appliance.apply(code).ok()),
+        |appliance, code| drop(request(appliance, code)),
+        |appliance, _| drop(appliance.remove().ok()),
+    ];
+    for (number, begin) in begin.into_iter().enumerate() {
+        let (code, mut appliance) = licensed(&vendor);
+        let before = start_in_doubt(&mut appliance);
+        begin(&appliance, &code);
+        let entries = fs::read_dir(appliance.state("")).unwrap().flatten();
+        let mut aside = entries.map(|entry| entry.path()).filter(|path| {
+            path.file_name().unwrap().to_string_lossy().starts_with("license.json.damaged-")
+        });
+        assert_eq!(fs::read(aside.next().unwrap()).unwrap(), before, "{number}");
+        assert!(appliance.log().contains("kept as "), "{}", appliance.log());
+        let status = appliance.license()["status"].clone();
+        appliance.restart();
+        assert_eq!(appliance.license()["status"], status, "{number}");
+        assert_eq!(kept_aside(&appliance, "license.json"), 1, "{number}");
+    }
+}
+
+#[test]
+fn a_link_in_place_of_the_license_file_is_left_alone_and_what_it_names_is_never_touched() {
+    let vendor = Vendor::new();
+    let (code, mut appliance) = licensed(&vendor);
+    appliance.stop();
+    let (path, elsewhere) = (appliance.state("license.json"), appliance.folder().join("elsewhere"));
+    fs::rename(&path, &elsewhere).unwrap();
+    symlink(&elsewhere, &path).unwrap();
+    let before = fs::read(&elsewhere).unwrap();
+    appliance.launch();
+    assert_eq!(has(&appliance, NOT_BELIEVED), Some(()));
+    assert_eq!(fs::read_link(&path).unwrap(), elsewhere);
+    appliance.apply(&code).ok();
+    assert_eq!(fs::read(&elsewhere).unwrap(), before);
+    assert_eq!(has(&appliance, LICENSED), Some(()));
+}
+
+#[test]
+fn a_license_file_that_was_not_believed_may_be_gone_when_somebody_begins_anew() {
+    let vendor = Vendor::new();
+    let (code, mut appliance) = licensed(&vendor);
+    start_in_doubt(&mut appliance);
+    let path = appliance.state("license.json");
+    fs::rename(&path, appliance.folder().join("moved")).unwrap();
+    assert_eq!(appliance.apply(&code).ok().json()["licensed"], true);
+    assert_eq!(vendor.show(&code)["activated"], 1);
 }

@@ -58,7 +58,7 @@ impl Worker {
         } else {
             self.log.security(format_args!("license …{} applied by {by}", tail(&code)));
             let mut next = self.state.clone();
-            if matches!(next.phase, Phase::Unlicensed | Phase::Damaged) {
+            if matches!(next.phase, Phase::Unlicensed | Phase::Damaged | Phase::Unread) {
                 next.phase = Phase::Activating;
             }
             self.ask(Op::Activate, &code, Mode::Online, user, next, Purpose::Activate(reply));

@@ -238,11 +238,19 @@ impl Worker {
     /// Writes down what was learnt by the way: the time, newer keys. That it failed is logged, and the
     /// next commit brings it.
     fn keep(&mut self) {
-        let _ = self.commit(self.state.clone());
+        if self.state.phase != Phase::Unread {
+            let _ = self.commit(self.state.clone());
+        }
     }
 
     /// Writes the state down and takes it over. After a failed write the disk decides what holds.
     fn commit(&mut self, mut next: State) -> Result<(), Fault> {
+        if self.state.phase == Phase::Unread {
+            self.set_aside()?;
+        }
+        if next.phase == Phase::Unread {
+            next.phase = Phase::Damaged;
+        }
         next.generation = self.state.generation + 1;
         if let Ok(trust) = &self.trust {
             next.bundle = Some(trust.bundle_token().to_owned());
@@ -256,6 +264,19 @@ impl Worker {
             self.log.error(format_args!("the license could not be saved: {error}"));
             Fault::disk(&error)
         })
+    }
+
+    /// Keeps the file that could not be believed, since a person begins anew.
+    fn set_aside(&mut self) -> Result<(), Fault> {
+        let aside = record::set_aside(&self.folder).map_err(|error| self.not_saved(&error))?;
+        if let Some(aside) = aside {
+            self.log.security(format_args!(
+                "the license file that could not be believed is kept as {}",
+                aside.display()
+            ));
+        }
+        self.state.phase = Phase::Damaged;
+        Ok(())
     }
 
     /// Lets readers see the state as it stands.

@@ -56,12 +56,13 @@ impl Worker {
         let renews = self.state.phase == Phase::OfflineCertificate;
         match &self.state.phase {
             Phase::OfflineCertificate if self.code().as_deref() == Some(code) => {}
-            Phase::Unlicensed | Phase::Damaged | Phase::Refused(_)
+            Phase::Unlicensed | Phase::Damaged | Phase::Unread | Phase::Refused(_)
                 if self.state.pending.is_none() => {}
             Phase::Activating
             | Phase::Returning
             | Phase::Unlicensed
             | Phase::Damaged
+            | Phase::Unread
             | Phase::Refused(_) => {
                 return Err(request_refused(
                     "online_call_pending",
