@@ -214,6 +214,10 @@ fn activate(license: &mut License, asked: &Asked<'_>, sign: Sign<'_>) -> Result<
         }
     }
     license.activated.insert(request.req_id, MOST_ACTIVATIONS);
+    // Sent again or played again, the other one would take the seat of this one.
+    if let Some(other) = request.instead_of.filter(|id| !license.activated.contains(*id)) {
+        license.activated.insert(other, MOST_ACTIVATIONS);
+    }
     let at = begin(license, asked);
     Ok(lease(license, at, asked, Kind::Lease, sign, event))
 }

@@ -123,6 +123,9 @@ pub struct Request {
     pub regressions: i64,
     /// `seq` of the appliance's bundle; a newer one comes with the answer.
     pub bundle_seq: i64,
+    /// An activation of this device that was never answered, in whose place this one is asked for: once
+    /// this one is granted, nobody may have anything for the other one any more.
+    pub instead_of: Option<RequestId>,
     /// Who activated.
     pub user: User,
 }
@@ -160,6 +163,7 @@ impl Request {
             "log_head": self.log_head.to_string(),
             "clock": {"wall": self.wall, "regressions": self.regressions},
             "bundle_seq": self.bundle_seq,
+            "instead_of": self.instead_of.map(|id| id.to_string()),
             "user": {
                 "username": self.user.username,
                 "email_address": self.user.email_address,
@@ -198,6 +202,7 @@ impl Request {
             wall: clock.number("wall")?,
             regressions: clock.count("regressions")?,
             bundle_seq: fields.count("bundle_seq")?,
+            instead_of: fields.optional("instead_of", "32 hex digits", RequestId::parse)?,
             user: User {
                 username: user.text("username", LONGEST_TEXT)?,
                 email_address: user.text("email_address", LONGEST_TEXT)?,

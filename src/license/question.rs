@@ -32,6 +32,8 @@ impl Asker<'_> {
         // Where the machine has changed since, the authority knows the computer it granted to last.
         let granted_to = grant.map(|grant| &grant.lease.computer_id);
         let previous = granted_to.filter(|known| *known != self.computer_id);
+        let unanswered = state.pending.as_ref().filter(|pending| pending.op == Op::Activate);
+        let unanswered = unanswered.map(|pending| pending.req_id);
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         Request {
             op,
@@ -53,6 +55,7 @@ impl Asker<'_> {
             wall: self.wall,
             regressions: signed(state.clock.regressions),
             bundle_seq: self.bundle_seq,
+            instead_of: unanswered.filter(|_| op == Op::Activate),
             user: User::default(),
         }
     }

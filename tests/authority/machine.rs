@@ -65,6 +65,7 @@ impl Machine {
             wall: 0,
             regressions: 0,
             bundle_seq: self.trust.bundle().seq,
+            instead_of: None,
             user: User { email_address: "somebody@example.com".to_owned(), ..User::default() },
         }
     }

@@ -131,6 +131,7 @@ impl Client {
             wall: 0,
             regressions: 0,
             bundle_seq: 1,
+            instead_of: None,
             user: User::default(),
         }
     }

@@ -276,3 +276,26 @@ fn a_question_too_old_to_be_remembered_is_refused_instead_of_forking() {
         assert_eq!(world.license, before);
     }
 }
+
+#[test]
+fn an_activation_that_another_one_stands_in_for_takes_nothing_however_late_it_comes() {
+    for heard_first in [false, true] {
+        let mut world = World::new(1, 1_000);
+        let mut client = Client::new(1);
+        let swallowed = world.request(&client, Op::Activate);
+        if heard_first {
+            world.put(&client, &swallowed);
+        }
+        let mut by_mail = world.request(&client, Op::Activate);
+        by_mail.instead_of = Some(swallowed.req_id);
+        let answer = world.put_by(&client, &by_mail, true).answer;
+        client.take_in(Op::Activate, &answer);
+        assert_eq!(world.license.open().count(), 1);
+        assert_eq!(world.license.pool.charged, if heard_first { 60 } else { 0 });
+        let before = world.license.clone();
+        assert_eq!(world.put(&client, &swallowed).answer.kind, Kind::Stale);
+        assert_eq!(world.license, before);
+        client.consumed = 7;
+        assert_eq!(world.ask(&mut client, Op::Sync), Kind::Lease, "the accounts go on");
+    }
+}

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Denial, Kind, Op, Request};
 use crate::license::fields::Fields;
+use crate::license::hex::RequestId;
 use crate::license::key::SigningKey;
 use crate::license::wire::tests::request;
 
@@ -16,7 +17,8 @@ fn a_question_is_read_as_it_was_written() {
     let device = SigningKey::generate().unwrap().public();
     for op in Op::ALL {
         for prev_computer_id in [None, Some("00000000-0000-0000-0000-00000000000a".to_owned())] {
-            let request = Request { prev_computer_id, ..request(op) };
+            let instead_of = prev_computer_id.as_ref().map(|_| RequestId([9; 16]));
+            let request = Request { prev_computer_id, instead_of, ..request(op) };
             let mut value = request.to_json(&device, "rk");
             value["later"] = json!({"anything": 1});
             assert_eq!(read(&value), Ok(request));
@@ -38,6 +40,7 @@ fn a_member_of_the_wrong_type_or_range_is_named() {
         ("product", json!("1".repeat(17))),
         ("computer_id", json!("BC8E7E32-7cc6-4292-83e5-555c726ae8d8")),
         ("prev_computer_id", json!(false)),
+        ("instead_of", json!("AB")),
         ("epoch", json!(-1)),
         ("seq", json!(1.5)),
         ("prev", json!("00")),

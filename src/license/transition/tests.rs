@@ -124,6 +124,7 @@ fn request(op: Op) -> Request {
         wall: NOW,
         regressions: 0,
         bundle_seq: 1,
+        instead_of: None,
         user: User::default(),
     }
 }

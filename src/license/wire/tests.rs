@@ -33,6 +33,7 @@ pub(in crate::license) fn request(op: Op) -> Request {
         wall: 1_763_710_000,
         regressions: 0,
         bundle_seq: 1,
+        instead_of: None,
         user: User::default(),
     }
 }
