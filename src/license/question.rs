@@ -33,7 +33,7 @@ impl Asker<'_> {
         let granted_to = grant.map(|grant| &grant.lease.computer_id);
         let previous = granted_to.filter(|known| *known != self.computer_id);
         let unanswered = state.pending.as_ref().filter(|pending| pending.op == Op::Activate);
-        let unanswered = unanswered.map(|pending| pending.req_id);
+        let unanswered = unanswered.map(|pending| pending.req_id).or(state.dropped);
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         Request {
             op,

@@ -14,7 +14,7 @@ use super::claims::Lease;
 use super::clock::Clock;
 use super::device::Device;
 use super::fields::Fields;
-use super::hex::Digest;
+use super::hex::{Digest, RequestId};
 use super::lease::Totals;
 use super::message::Request;
 use super::standing::Phase;
@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) totals: Totals,
     /// A question that may have been sent and is not answered.
     pub(super) pending: Option<Request>,
+    /// An activation that was given up unanswered; the authority may have heard it, or hear it yet.
+    pub(super) dropped: Option<RequestId>,
     /// An activation certificate whose answer is awaited.
     pub(super) awaited: Option<Awaited>,
     /// The certificate that the last license was given back with.
@@ -213,6 +215,7 @@ impl State {
             "consumed": self.totals.consumed,
             "held": self.totals.held,
             "pending": self.pending.as_ref().map(request),
+            "dropped": self.dropped.map(|id| id.to_string()),
             "awaited": awaited,
             "returned": returned,
             "clock": self.clock.to_json(),
@@ -286,6 +289,7 @@ impl State {
                 held: count("held")?,
             },
             pending,
+            dropped: fields.optional("dropped", "32 hex digits", RequestId::parse)?,
             awaited,
             returned,
             clock: Clock::from_json(&body["clock"]).ok_or("`clock`")?,

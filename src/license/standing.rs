@@ -118,19 +118,19 @@ impl Standing {
 }
 
 const TRIAL_EXPIRED: &str = "-113 License status server trial expired";
+const AWAITING: &str = "-9 License status in midst of offline licensing";
 
 /// Judges.
 pub fn judge(facts: &Facts) -> Standing {
     let refused =
         |status, message: &str| Standing { status, message: message.to_owned(), ..Standing::NONE };
     match &facts.phase {
-        Phase::Unlicensed if facts.awaits_certificate => {
-            refused("-9 License status in midst of offline licensing", "")
-        }
+        Phase::Unlicensed if facts.awaits_certificate => refused(AWAITING, ""),
         Phase::Unlicensed => Standing::NONE,
-        Phase::Activating => {
-            refused(TRIAL_EXPIRED, "activation not yet confirmed; it is tried again by itself")
-        }
+        Phase::Activating => refused(
+            if facts.awaits_certificate { AWAITING } else { TRIAL_EXPIRED },
+            "activation not yet confirmed; it is tried again by itself",
+        ),
         Phase::Returning => refused(
             "-6 License status returned license to server",
             "return not yet confirmed; it is tried again by itself",
@@ -259,6 +259,7 @@ mod tests {
             (facts(Phase::Unlicensed), (false, false, "-113")),
             (Facts { awaits_certificate: true, ..facts(Phase::Unlicensed) }, (false, false, "-9")),
             (facts(Phase::Activating), (false, false, "-113")),
+            (Facts { awaits_certificate: true, ..facts(Phase::Activating) }, (false, false, "-9")),
             (facts(Phase::Online), (true, true, "3")),
             (
                 Facts { silent_since: Some(END - 101 * DAY), ..facts(Phase::Online) },

@@ -115,6 +115,7 @@ fn grant_in(next: &mut State, grant: Grant, begins: bool) {
     next.totals = Totals { granted, ..kept };
     next.epoch = grant.lease.epoch;
     next.returned = None; // of the license before this one
+    next.dropped = None; // this one was granted in its place
     next.grant = Some(grant);
 }
 

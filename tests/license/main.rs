@@ -27,6 +27,7 @@ mod portal;
 mod power_cut;
 mod proxy;
 mod silence;
+mod unconfirmed;
 mod usage;
 mod vendor;
 mod wire;

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::super::computer_id::Machine;
 use super::super::device::Device;
+use super::super::hex::RequestId;
 use super::super::lease::Totals;
 use super::super::standing::Phase;
 use super::{State, is_on_disk, load, save};
@@ -43,6 +44,7 @@ fn state() -> State {
         epoch: 3,
         totals: Totals { granted: 100, consumed: 40, held: 10 },
         last_contact: 1_763_726_400,
+        dropped: Some(RequestId([3; 16])),
         bundle: Some("token".to_owned()),
         ..State::default()
     }

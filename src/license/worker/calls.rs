@@ -80,10 +80,11 @@ impl Worker {
             return;
         }
         if let Some(pending) = self.state.pending.clone() {
-            let purpose = if pending.op == Op::Return {
-                Purpose::Return(reply)
-            } else {
-                Purpose::Then(Command::Remove { by, reply })
+            let purpose = match pending.op {
+                Op::Return => Purpose::Return(reply),
+                // Asked only where no license is in force: there is none to lose.
+                Op::Activate => Purpose::Drop { by, reply },
+                Op::Sync | Op::Probe => Purpose::Then(Command::Remove { by, reply }),
             };
             return self.send(pending, None, purpose);
         }
@@ -109,20 +110,32 @@ impl Worker {
         }
     }
 
-    /// Drops what is left of a license that is not in force here: an activation certificate that waits
-    /// for its answer, a seat that was taken away, the memory of a damaged file.
+    /// Drops what is left of a license that is not in force here: an activation that nobody confirmed or
+    /// a certificate that waits for its answer, a seat that was taken away, the memory of a damaged file.
     fn clear(&mut self, by: &Actor) -> Result<u64, Fault> {
-        if self.state.phase == Phase::Unlicensed && self.state.awaited.is_none() {
+        let State { phase, awaited, pending, .. } = self.state.clone();
+        if phase == Phase::Unlicensed && awaited.is_none() && pending.is_none() {
             return Err(Fault::input(
                 "no_license",
                 "No license to remove",
                 "the appliance is not licensed; apply a license with POST license",
             ));
         }
-        let mut next = State { awaited: None, ..self.state.clone() };
+        let dropped = pending.as_ref().map(|request| request.req_id).or(self.state.dropped);
+        let mut next = State { awaited: None, pending: None, dropped, ..self.state.clone() };
         forget(&mut next);
         self.commit(next)?;
-        self.log.security(format_args!("what was left of a license was dropped by {by}"));
+        match pending {
+            Some(request) => self.log.security(format_args!(
+                "the activation of license …{}, which was not confirmed, was dropped by {by}; its seat, \
+                 should the license service have heard of it, stays with this computer and counts again \
+                 when the same code is posted",
+                tail(&request.license)
+            )),
+            None => {
+                self.log.security(format_args!("what was left of a license was dropped by {by}"));
+            }
+        }
         Ok(0)
     }
 
@@ -146,6 +159,11 @@ impl Worker {
                     let activates = matches!(command, Command::Activate { .. });
                     command.refuse(fault(stuck, activates));
                 }
+            },
+            Purpose::Drop { by, reply } => match landed {
+                Ok(_) => self.obey(Command::Remove { by, reply }),
+                Err(Stuck::Network(_)) => drop(reply.send(self.clear(&by))),
+                Err(Stuck::Disk(fault)) => drop(reply.send(Err(fault))),
             },
             Purpose::ThenOffline(reply) => {
                 if landed.is_ok() && self.state.phase == Phase::Online {

@@ -17,6 +17,7 @@ use super::super::record::State;
 use super::super::standing::Phase;
 use super::super::transition::{self, Identity, Outcome};
 use super::{Command, Event, Reply, Worker};
+use crate::security::Actor;
 use crate::utc;
 
 /// Pauses before a question that was not answered is sent again; after the last one, that again.
@@ -45,6 +46,11 @@ pub(super) enum Purpose {
     Return(Reply<u64>),
     GoOffline(Reply<Value>),
     Sync(Reply<Value>),
+    /// An activation that nobody confirmed is to go: given back if it is confirmed now, else dropped.
+    Drop {
+        by: Actor,
+        reply: Reply<u64>,
+    },
     /// First things first: an older question, and then this.
     Then(Command),
     /// The same, and offline also if nobody answers.

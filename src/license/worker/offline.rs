@@ -56,20 +56,25 @@ impl Worker {
         let renews = self.state.phase == Phase::OfflineCertificate;
         match &self.state.phase {
             Phase::OfflineCertificate if self.code().as_deref() == Some(code) => {}
-            Phase::Unlicensed | Phase::Damaged | Phase::Unread | Phase::Refused(_)
-                if self.state.pending.is_none() => {}
             Phase::Activating
             | Phase::Returning
             | Phase::Unlicensed
             | Phase::Damaged
             | Phase::Unread
-            | Phase::Refused(_) => {
-                return Err(request_refused(
-                    "online_call_pending",
-                    -112,
-                    "an online call is not confirmed yet; reach the license service, or try again later",
-                ));
-            }
+            | Phase::Refused(_) => match &self.state.pending {
+                None => {}
+                // The same activation on another way: which of them is heard first doesn't matter.
+                Some(pending) if pending.op == Op::Activate && pending.license == code => {}
+                Some(pending) => {
+                    let hint = if pending.op == Op::Activate {
+                        "an online activation with another license code is not confirmed yet; drop it with \
+                         DELETE license, or reach the license service"
+                    } else {
+                        "an online call is not confirmed yet; reach the license service, or try again later"
+                    };
+                    return Err(request_refused("online_call_pending", -112, hint));
+                }
+            },
             Phase::Online | Phase::OfflineMode | Phase::OfflineCertificate => {
                 return Err(request_refused(
                     "license_present",
