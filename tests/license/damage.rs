@@ -10,6 +10,7 @@ use crate::offline::request;
 use crate::support::appliance::Appliance;
 use crate::support::settings::free_port;
 use crate::support::wait::{SOON, until};
+use crate::usage::Engine as _;
 use crate::vendor::{Licensed, Vendor};
 
 fn licensed(vendor: &Vendor) -> (String, Appliance) {
@@ -194,6 +195,8 @@ fn start_in_doubt(appliance: &mut Appliance) -> Vec<u8> {
 fn a_license_file_that_is_not_believed_is_left_alone_until_it_is_mended() {
     let vendor = Vendor::new();
     let (_, mut appliance) = licensed(&vendor);
+    appliance.uses(30);
+    let used = fs::read(appliance.state("license-usage.log")).unwrap();
     let before = start_in_doubt(&mut appliance);
     let message = appliance.license()["message"].clone();
     // Newer keys are written down by themselves, as the time is.
@@ -211,6 +214,7 @@ fn a_license_file_that_is_not_believed_is_left_alone_until_it_is_mended() {
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     appliance.launch();
     assert_eq!(has(&appliance, LICENSED), Some(()), "{}", appliance.log());
+    assert_eq!(fs::read(appliance.state("license-usage.log")).unwrap(), used);
 }
 
 #[test]
@@ -223,13 +227,18 @@ fn what_a_person_begins_anew_keeps_the_file_that_was_not_believed_aside() {
     ];
     for (number, begin) in begin.into_iter().enumerate() {
         let (code, mut appliance) = licensed(&vendor);
+        appliance.uses(30);
+        let used = fs::read(appliance.state("license-usage.log")).unwrap();
         let before = start_in_doubt(&mut appliance);
         begin(&appliance, &code);
-        let entries = fs::read_dir(appliance.state("")).unwrap().flatten();
-        let mut aside = entries.map(|entry| entry.path()).filter(|path| {
-            path.file_name().unwrap().to_string_lossy().starts_with("license.json.damaged-")
-        });
-        assert_eq!(fs::read(aside.next().unwrap()).unwrap(), before, "{number}");
+        for (file, contents) in [("license.json", before), ("license-usage.log", used)] {
+            let entries = fs::read_dir(appliance.state("")).unwrap().flatten();
+            let start = format!("{file}.damaged-");
+            let mut aside = entries
+                .map(|entry| entry.path())
+                .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(&start));
+            assert_eq!(fs::read(aside.next().unwrap()).unwrap(), contents, "{number} {file}");
+        }
         appliance.logs(0, "could not be believed is kept as ");
         let status = appliance.license()["status"].clone();
         appliance.restart();

@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::super::fault::Fault;
 use super::super::lease::Sessions;
 use super::super::network::Proxy;
+use super::super::record;
 use super::super::standing::Standing;
-use super::super::{record, usage_log};
 use super::flight::Schedule;
-use super::{Event, Worker};
+use super::{Event, Worker, check_usage_log};
 
 /// Between a panic and the next turn, so that one that comes back at once doesn't fill the log.
 const AFTER_A_PANIC: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ impl Worker {
         self.waiting.drain(..).for_each(|command| command.refuse(Fault::busy()));
         let trust = self.trust.as_mut().ok();
         let mut state = record::load(&self.folder, &self.device, trust, &self.log);
-        state.log = usage_log::check(&self.folder, state.log, &self.log);
+        check_usage_log(&mut state, &self.folder, &self.log);
         state.totals = state.totals.charge_held();
         let proxy = Proxy::read(self.folder.view());
         self.proxy.publish(proxy.inspect_err(|why| self.log.error(why)));

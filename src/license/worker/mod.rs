@@ -113,7 +113,7 @@ pub(super) fn start(
     let device = Device::open(folder, machine, log).map_err(|why| format!("license: {why}"))?;
     let mut trust = trust_file::open(&config.license.trust_file, log);
     let mut state = record::load(folder, &device, trust.as_mut().ok(), log);
-    state.log = usage_log::check(folder, state.log, log);
+    check_usage_log(&mut state, folder, log);
     // What a crash left held was used, as far as anybody can know.
     state.totals = state.totals.charge_held();
     let proxy = Proxy::read(folder.view()).inspect_err(|why| log.error(why));
@@ -160,6 +160,13 @@ pub(super) fn start(
         .spawn(move || worker.run(&inbox))
         .map_err(|fault| format!("no thread for the license: {fault}"))?;
     Ok(handle)
+}
+
+/// Where the license file may be right after all, so may the log that goes with it.
+fn check_usage_log(state: &mut State, folder: &Folder, log: &Log) {
+    if state.phase != Phase::Unread {
+        state.log = usage_log::check(folder, state.log, log);
+    }
 }
 
 impl Worker {
@@ -276,6 +283,7 @@ impl Worker {
             ));
         }
         self.state.phase = Phase::Damaged;
+        check_usage_log(&mut self.state, &self.folder, &self.log);
         Ok(())
     }
 
