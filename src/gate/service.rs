@@ -110,12 +110,23 @@ impl Service {
 }
 
 fn connect_by_name(host: &str, port: u16) -> io::Result<TcpStream> {
-    let deadline = Instant::now() + limits::CONNECT;
+    connect_to_any((host, port).to_socket_addrs()?, limits::CONNECT)
+}
+
+/// The first that takes the connection; one that says nothing leaves the others their share of the time.
+fn connect_to_any(
+    addresses: impl ExactSizeIterator<Item = SocketAddr>,
+    patience: Duration,
+) -> io::Result<TcpStream> {
+    let deadline = Instant::now() + patience;
     let mut failure = io::Error::from(ErrorKind::NotFound);
-    for address in (host, port).to_socket_addrs()? {
-        match connect_tcp(address, deadline.saturating_duration_since(Instant::now())) {
+    let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    for address in addresses {
+        let share = deadline.saturating_duration_since(Instant::now()) / left.max(1);
+        left = left.saturating_sub(1);
+        match connect_tcp(address, share.max(Duration::from_millis(1))) {
             Ok(Some(stream)) => return Ok(stream),
-            Ok(None) => return Err(ErrorKind::TimedOut.into()),
+            Ok(None) => failure = ErrorKind::TimedOut.into(),
             Err(e) => failure = e,
         }
     }
@@ -124,6 +135,9 @@ fn connect_by_name(host: &str, port: u16) -> io::Result<TcpStream> {
 
 /// `None`, or an error after a real wait, if `patience` did not last.
 fn connect_tcp(address: SocketAddr, patience: Duration) -> io::Result<Option<TcpStream>> {
+    if patience.is_zero() && !address.ip().to_canonical().is_loopback() {
+        return Ok(None); // from another machine no answer comes at once
+    }
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = TcpStream::from(socket_with(family, SocketType::STREAM, flags, None)?);
@@ -187,10 +201,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::io::Read as _;
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
-    use super::{Service, limits};
+    use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
+
+    use super::{Service, connect_tcp, connect_to_any, limits};
     use crate::config::ServiceAddress;
     use crate::gate::service_stream::ServiceStream;
 
@@ -205,5 +222,50 @@ mod tests {
         service.let_go(Instant::now() + limits::SERVICE_IDLE);
         assert_eq!(theirs.read(&mut [0]).unwrap(), 0, "the service sees the end");
         assert!(service.reuse().is_none());
+    }
+
+    /// A port with no room for a connection more, where a SYN is not answered; and those that fill it.
+    fn silent() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
+        let full = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&full, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        listen(&full, 0).unwrap();
+        let full = TcpListener::from(full);
+        let address = full.local_addr().unwrap();
+        let glance = Duration::from_millis(50);
+        let fill = || connect_tcp(address, glance).ok().flatten();
+        let inside = std::iter::from_fn(fill).collect();
+        (full, inside, address)
+    }
+
+    /// Somebody's SYN to that port is not answered yet, proc_net_tcp(5).
+    fn asks(address: SocketAddr) -> bool {
+        let port = format!(":{:04X}", address.port());
+        std::fs::read_to_string("/proc/net/tcp").unwrap().lines().any(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            fields[2].ends_with(&port) && fields[3] == "02"
+        })
+    }
+
+    #[test]
+    fn an_address_that_says_nothing_leaves_time_for_the_others() {
+        let (_first, _inside, first) = silent();
+        let (second, _inside, late) = silent();
+        let patience = Duration::from_secs(6);
+        let end = Instant::now() + patience * 2;
+        std::thread::scope(|scope| {
+            // It has room once it was asked, and is asked again a second later.
+            scope.spawn(|| {
+                while !asks(late) && Instant::now() < end {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                drop(second.accept());
+            });
+            connect_to_any([first, late].into_iter(), patience).unwrap();
+        });
+        let error = connect_to_any([first].into_iter(), Duration::from_millis(50)).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+        let refused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let error = connect_to_any([first, refused].into_iter(), Duration::from_millis(50));
+        assert_eq!(error.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
     }
 }
