@@ -29,6 +29,8 @@ pub(crate) struct Relay {
     download: Download,
     /// How often something has moved, and no more was there to move.
     pieces: u64,
+    /// The service has said something, an answer or that the client may go on.
+    heard: bool,
 }
 
 /// What came of moving what could be moved.
@@ -69,6 +71,7 @@ impl Relay {
             reused,
             reusable: false,
             pieces: 0,
+            heard: false,
         }
     }
 
@@ -221,6 +224,7 @@ impl Relay {
             websocket: self.exchange.route.websocket,
             complete: self.upload.is_complete(),
         };
+        self.heard = true;
         match self.download.take(arrived, asked, &mut side.buffers.content) {
             Ok(Taken::Interim) => Ok(true),
             Ok(Taken::Answer(status)) => {
@@ -253,6 +257,14 @@ impl Relay {
         self.upload.wants_more() && (!self.upload.is_waiting() || self.gathers())
     }
 
+    /// It is up to the client that nothing moves, and not to a service that should tell it to go on.
+    fn is_owed_by_client(&self) -> bool {
+        let waits_to_be_told = !self.heard
+            && self.exchange.record.received == 0
+            && self.exchange.head.fields.first("expect").is_some();
+        self.waits_for_client() && !waits_to_be_told
+    }
+
     /// What goes to ourselves waits until there is enough of it, or all: each piece wakes a thread, which
     /// clients that send byte by byte must not.
     fn gathers(&self) -> bool {
@@ -279,7 +291,7 @@ impl Relay {
 
     /// How long nothing may move, by whose turn it is.
     pub(super) fn patience(&self) -> Duration {
-        if self.download.is_waiting() || self.waits_for_client() {
+        if self.download.is_waiting() || self.is_owed_by_client() {
             limits::BODY_PROGRESS
         } else {
             self.exchange.route.service.patience
@@ -291,7 +303,7 @@ impl Relay {
         let name = &self.exchange.route.service.name;
         if self.download.has_begun() {
             Ending::Cut("nothing moved for too long".to_owned())
-        } else if self.waits_for_client() {
+        } else if self.is_owed_by_client() {
             Ending::Failed(408, "the request body stopped coming".to_owned())
         } else {
             Ending::Failed(504, format!("{name} does not answer in time"))

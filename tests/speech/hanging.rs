@@ -53,6 +53,20 @@ fn a_service_that_never_answers_is_a_504_and_the_connection_goes_on() {
 }
 
 #[test]
+fn a_service_that_never_asks_for_an_announced_upload_is_a_504() {
+    let stub = Stub::start(|visit| while visit.head().is_some() {});
+    let speech = json!({"address": stub.address.to_string(), "timeout": 1});
+    let appliance = Appliance::start(&Settings::both().service("speech", speech));
+    for mut client in [Client::plain(appliance.ports.speech), Client::tls(appliance.ports.https)] {
+        client.send(
+            "POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n",
+        );
+        let answer = client.with_patience(PATIENCE).answer("POST");
+        assert_eq!(answer.status, 504, "{answer:?}");
+    }
+}
+
+#[test]
 fn a_service_that_never_answers_an_upload_is_a_504_and_nothing_follows_it() {
     let (_stub, _appliance, doors) = with_a_second(Visit::await_end);
     for door in doors {
