@@ -235,7 +235,12 @@ impl Gate {
                     connection.note_piece();
                     return Some(Next::Park);
                 }
-                Err(_) => return Some(Next::Gone),
+                Err(e) => {
+                    if e.kind() == ErrorKind::UnexpectedEof {
+                        connection.stream.say_goodbye(); // who has said it may wait for ours
+                    }
+                    return Some(Next::Gone);
+                }
             },
             Err(malformed) => self.refuse_malformed(connection, listen, malformed),
         }

@@ -8,6 +8,7 @@ use rustls::NamedGroup;
 
 use crate::support::appliance::Appliance;
 use crate::support::authority::{Authority, Key, form};
+use crate::support::client::Client;
 use crate::support::command::Output;
 use crate::support::handshake::{agree, handshake};
 use crate::support::settings::Settings;
@@ -163,6 +164,25 @@ fn a_client_that_offers_the_post_quantum_exchange_gets_it() {
     let appliance = Appliance::start(&Settings::both());
     let shown = handshake(appliance.ports.https).unwrap();
     assert_eq!(shown.group, Some(NamedGroup::X25519MLKEM768));
+}
+
+#[test]
+fn a_client_that_says_goodbye_is_told_goodbye_too() {
+    let appliance = Appliance::start(&Settings::v1());
+    let request = "GET /v1/management/ping HTTP/1.1\r\nHost: x\r\n\r\n";
+    for requests in [0, 1, 3] {
+        let mut client = Client::tls(appliance.ports.https);
+        client.send(request.repeat(requests));
+        (0..requests).for_each(|_| assert_eq!(client.answer("GET").status, 200));
+        client.finish();
+        assert_eq!(client.until_end().unwrap(), b"", "after {requests} requests");
+    }
+    // Whose goodbye comes with the last request, too.
+    let mut client = Client::tls(appliance.ports.https);
+    client.send(request);
+    client.finish();
+    assert_eq!(client.answer("GET").status, 200);
+    assert_eq!(client.until_end().unwrap(), b"");
 }
 
 #[test]
