@@ -337,7 +337,17 @@ impl Gate {
     }
 
     /// Nothing has happened on `connection` for too long.
-    fn expire(&self, connection: &mut Connection, listen: &Listen) -> Next {
+    ///
+    /// As far as is known: the kernel tells of room in a socket only when a third of its buffer is free,
+    /// which has megabytes where a client was fast once. One that reads slowly since is looked at here.
+    fn expire(&self, connection: &mut Connection, listen: &Listen, buffers: &mut Buffers) -> Next {
+        if connection.waits_to_write() {
+            let until = connection.deadline;
+            let next = self.advance(connection, listen, buffers, false);
+            if !matches!(next, Next::Park) || connection.deadline > until {
+                return next;
+            }
+        }
         match std::mem::replace(&mut connection.phase, Phase::Head) {
             Phase::Relay(relay) => {
                 let ending = relay.out_of_patience();

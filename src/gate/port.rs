@@ -358,8 +358,9 @@ impl Port {
         self.gate.routes.let_go(now);
         let expired = self.parked().take_expired(now);
         for (token, mut connection) in expired {
-            let next = self
-                .guarded(&mut connection, |gate, connection| gate.expire(connection, &self.listen));
+            let next = self.guarded(&mut connection, |gate, connection| {
+                gate.expire(connection, &self.listen, buffers)
+            });
             match next {
                 Next::Gone => self.close(token, connection),
                 _ => self.advance(token, connection, buffers),

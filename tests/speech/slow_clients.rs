@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -140,6 +140,35 @@ fn a_head_that_never_ends_gets_a_408_and_the_end_of_its_connection() {
         assert_eq!(client.answer("GET").status, 408);
         assert_eq!(client.until_end().unwrap(), b"");
     }
+}
+
+#[test]
+fn a_client_that_reads_slowly_and_steadily_gets_its_answer_to_the_end() {
+    const LENGTH: usize = 40 << 20;
+    let (_stub, appliance) = world(|visit, _| {
+        visit.say(format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n").as_bytes());
+        visit.say(&vec![b'x'; LENGTH]);
+    });
+    let clients = [Client::plain(appliance.ports.speech), Client::tls(appliance.ports.https)];
+    thread::scope(|scope| {
+        for mut client in clients {
+            scope.spawn(move || {
+                client.send("GET /v2/jobs/endless HTTP/1.1\r\nHost: localhost\r\n\r\n");
+                client.head();
+                // Fast until the kernel's buffers have grown, then as somebody who listens to it. The kernel
+                // says that there is room only when a third of a buffer is free, and nothing is to move for
+                // a minute at most.
+                client.bytes(5 << 20).unwrap();
+                let listening = Instant::now();
+                let mut heard = 5 << 20;
+                while listening.elapsed() < Duration::from_secs(80) {
+                    heard += client.bytes(8 << 10).unwrap().len();
+                    thread::sleep(Duration::from_secs(1));
+                }
+                client.bytes(LENGTH - heard).unwrap();
+            });
+        }
+    });
 }
 
 /// Services have a fourth of the descriptors that are left of 256: see `limits::exchanges`.
