@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::process::{daemon, root};
 use crate::support::appliance::Appliance;
+use crate::support::folder::Folder;
 use crate::support::settings::Settings;
+use crate::support::stub::{Stub, ok};
 use crate::support::wait::{SOON, until};
 
 /// The number that Debian's "nobody" has; there need be no such user.
@@ -47,6 +50,48 @@ fn root_is_given_up_by_every_thread_with_its_groups() {
     assert_eq!(process.status("Groups"), "");
     assert_eq!(process.owner_of_secrets(), 0, "others of its user can look into its memory");
     assert!(!appliance.log().contains("running as root"), "{}", appliance.log());
+}
+
+#[test]
+fn a_user_by_name_has_the_groups_it_is_a_member_of_and_reaches_their_sockets() {
+    const ENGINE: u32 = 4242;
+    if !root() {
+        return;
+    }
+    let folder = Folder::new();
+    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let [passwd, group, socket] =
+        ["passwd", "group", "engine.sock"].map(|name| folder.path().join(name));
+    fs::write(&passwd, format!("applianced:x:{NOBODY}:{NOBODY}::/:/bin/false\n")).unwrap();
+    let groups = format!("root:x:0:\nengine:x:{ENGINE}:somebody,applianced\nother:x:4243:else\n");
+    fs::write(&group, groups).unwrap();
+    let _engine = Stub::start_unix(&socket, |visit| {
+        while visit.request().is_some() {
+            visit.say(ok("from the engine").as_bytes());
+        }
+    });
+    std::os::unix::fs::chown(&socket, Some(0), Some(ENGINE)).unwrap();
+    fs::set_permissions(&socket, PermissionsExt::from_mode(0o660)).unwrap();
+
+    let service = json!({
+        "address": format!("unix:{}", socket.display()), "paths": ["/engine/"], "auth": "none"
+    });
+    let settings = Settings::v1().service("engine", service).with("user", json!("applianced"));
+    let mut appliance = Appliance::prepare(&settings);
+    fs::set_permissions(appliance.folder(), PermissionsExt::from_mode(0o755)).unwrap();
+    // Only the daemon sees these lists of users and groups.
+    let script = r#"mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/group &&
+        shift 2 && exec setpriv --groups 0,6 "$@""#;
+    let real = appliance.command("serve");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(&passwd).arg(&group);
+    command.arg(real.get_program()).args(real.get_args()).env_remove("NOTIFY_SOCKET");
+    appliance.launch_as(&mut command).unwrap();
+
+    assert_eq!(daemon(&appliance).status("Uid"), [NOBODY.to_string().as_str(); 4].join(" "));
+    let groups = daemon(&appliance).statuses("Groups");
+    assert!(groups.iter().all(|value| *value == ENGINE.to_string()), "{groups:?}");
+    appliance.read(&appliance.https("/engine/")).ok();
 }
 
 #[test]
