@@ -111,9 +111,45 @@ fn wanted(config: &Config) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
     wanted
 }
 
-/// The folder of what a link points to, even if that is to come yet; `None` for what is no link.
+/// The folder of what a link points to; where that is to come yet, as that of a network manager which
+/// starts after us, the nearest one above that is there. `None` for what is no link, and where nothing
+/// but `/` is left: that would allow every file.
 fn target_folder(link: &Path) -> Option<PathBuf> {
     let target = link.parent()?.join(fs::read_link(link).ok()?);
     let file = fs::canonicalize(&target).unwrap_or(target);
-    file.parent().map(Path::to_owned)
+    let nearest = file.ancestors().skip(1).find_map(|folder| fs::canonicalize(folder).ok())?;
+    nearest.parent().is_some().then_some(nearest)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use super::target_folder;
+
+    #[test]
+    fn a_link_to_a_file_whose_folder_is_to_come_yet_allows_the_folder_above_but_never_everything() {
+        let folder = std::env::temp_dir().join(format!("applianced-links-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(folder.join("there")).unwrap();
+        let folder = fs::canonicalize(folder).unwrap();
+        let link = folder.join("resolv.conf");
+        let lead_to = |target: &str| {
+            let _ = fs::remove_file(&link);
+            symlink(target, &link).unwrap();
+            target_folder(&link)
+        };
+        assert_eq!(lead_to("there/resolv.conf"), Some(folder.join("there")));
+        assert_eq!(lead_to("manager/own/resolv.conf"), Some(folder.clone()));
+        assert_eq!(lead_to("../none-such/resolv.conf"), folder.parent().map(Path::to_owned));
+        assert_eq!(lead_to("/none-such/resolv.conf"), None);
+        assert_eq!(lead_to("/etc/../none-such/resolv.conf"), None);
+        fs::remove_file(&link).unwrap();
+        assert_eq!(target_folder(&link), None);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }
