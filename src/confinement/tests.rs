@@ -5,7 +5,7 @@
 
 use std::fmt::Debug;
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ fn a_confined_thread_does_its_work() {
         &said,
         &[
             "keep", "link", "folder", "remove", "socket", "mounts", "sys", "names", "connect",
-            "thread", "room", "watch",
+            "source", "thread", "room", "watch",
         ],
         &[": done"],
     );
@@ -143,6 +143,8 @@ fn allowed(state: &Path, run: &Path, listener: &TcpListener) {
     tell("sys", fs::read_dir("/sys/class/net"));
     tell("names", "localhost:80".to_socket_addrs());
     tell("connect", TcpStream::connect(listener.local_addr().unwrap()));
+    let source = |socket: UdpSocket| socket.connect(listener.local_addr()?).map(|()| socket);
+    tell("source", UdpSocket::bind("0.0.0.0:0").and_then(source).and_then(|s| s.local_addr()));
     tell("thread", std::thread::Builder::new().name("x".to_owned()).spawn(|| {}));
     tell("room", rustix::fs::statvfs("/usr"));
     let flags = rustix::fs::inotify::CreateFlags::CLOEXEC;

@@ -1,7 +1,7 @@
 //! What this machine is called: its host name and addresses, for the default certificate.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 /// More is a machine full of bridges, and a certificate that no longer fits a packet.
 const MOST_ADDRESSES: usize = 32;
@@ -13,7 +13,7 @@ const LONGEST_LABEL: usize = 63;
 const LONGEST_COMMON_NAME: usize = 64;
 const LONGEST_NAME: usize = 253;
 
-/// The lasting addresses of the interfaces that are up, without loopback.
+/// The lasting addresses of the interfaces that are up, first those that lead out; without loopback.
 pub(crate) fn of_this_machine() -> Vec<IpAddr> {
     let mut addresses = Host::look().addresses;
     addresses.retain(|address| !address.is_loopback());
@@ -27,7 +27,7 @@ pub(super) struct Host {
     pub(super) common_name: String,
     /// Host names, most specific first, `localhost` last.
     pub(super) names: Vec<String>,
-    /// Addresses of the interfaces that are up, loopback last.
+    /// Addresses of the interfaces that are up: first those that lead out, loopback last.
     pub(super) addresses: Vec<IpAddr>,
 }
 
@@ -40,10 +40,11 @@ impl Host {
             &system.nodename().to_string_lossy(),
             &fs::read_to_string("/proc/net/fib_trie").unwrap_or_default(),
             &fs::read_to_string("/proc/net/if_inet6").unwrap_or_default(),
+            &going_out(),
         )
     }
 
-    fn from(nodename: &str, fib_trie: &str, if_inet6: &str) -> Host {
+    fn from(nodename: &str, fib_trie: &str, if_inet6: &str, going_out: &[IpAddr]) -> Host {
         let full = host_name(nodename);
         let short = full.as_deref().and_then(|full| full.split('.').next()).map(str::to_owned);
         let fits = |name: &&String| name.len() <= LONGEST_COMMON_NAME;
@@ -60,10 +61,31 @@ impl Host {
                 addresses.push(address);
             }
         }
+        // A stable order; what goes out by an address that doesn't last changes nothing.
+        addresses.sort_by_key(|address| {
+            going_out.iter().position(|first| first == address).unwrap_or(going_out.len())
+        });
         addresses.truncate(MOST_ADDRESSES);
         addresses.extend([Ipv4Addr::LOCALHOST.into(), IpAddr::from(Ipv6Addr::LOCALHOST)]);
         Host { common_name: common_name.unwrap_or_else(|| FALLBACK.to_owned()), names, addresses }
     }
+}
+
+/// The addresses that the kernel sends from to far places: those by which others reach the machine, too,
+/// unlike those of its bridges for containers. Connecting a UDP socket chooses one and sends nothing;
+/// without a route there is none.
+fn going_out() -> Vec<IpAddr> {
+    // Far away and nobody's: RFC 5737 and RFC 3849.
+    const FAR_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+    const FAR_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    let from = |any: IpAddr, far: IpAddr| {
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        socket.connect((far, 9)).ok()?;
+        socket.local_addr().ok().map(|address| address.ip())
+    };
+    let v4 = from(Ipv4Addr::UNSPECIFIED.into(), FAR_V4.into());
+    let v6 = from(Ipv6Addr::UNSPECIFIED.into(), FAR_V6.into());
+    v4.into_iter().chain(v6).collect()
 }
 
 /// The host name with everything taken out that a DNS name can't hold; `None` if nothing is left
@@ -117,8 +139,12 @@ fn local_ipv6(if_inet6: &str) -> Vec<IpAddr> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Host, host_name};
+    use std::fmt::Write as _;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::{Host, MOST_ADDRESSES, host_name};
 
     const FIB_TRIE: &str = "Main:
   +-- 0.0.0.0/0 3 0 5
@@ -148,7 +174,7 @@ garbage
 
     #[test]
     fn names_and_lasting_addresses_are_found_once_each() {
-        let host = Host::from("Appliance-1.example.com", FIB_TRIE, IF_INET6);
+        let host = Host::from("Appliance-1.example.com", FIB_TRIE, IF_INET6, &[]);
         assert_eq!(host.common_name, "appliance-1.example.com");
         assert_eq!(host.names, ["appliance-1.example.com", "appliance-1", "localhost"]);
         let addresses: Vec<String> = host.addresses.iter().map(ToString::to_string).collect();
@@ -156,9 +182,30 @@ garbage
     }
 
     #[test]
+    fn the_address_for_going_out_is_first_and_never_left_out() {
+        let bridges = (0..MOST_ADDRESSES).fold(String::new(), |mut text, number| {
+            let _ = write!(text, "|-- 10.42.{number}.1\n/32 host LOCAL\n");
+            text
+        });
+        let fib_trie = bridges + FIB_TRIE;
+        let ours = IpAddr::from([192, 0, 2, 7]);
+        let temporary: IpAddr = "2001:db8::aaaa:aaaa:aaaa:aaaa".parse().unwrap();
+        let lasting: IpAddr = "2001:db8::7".parse().unwrap();
+        let bridge = |number: u8| IpAddr::from(Ipv4Addr::new(10, 42, number, 1));
+
+        let host = Host::from("x", &fib_trie, IF_INET6, &[ours, lasting]);
+        assert_eq!(host.addresses[..4], [ours, lasting, bridge(0), bridge(1)]);
+        assert_eq!(host.addresses.len(), MOST_ADDRESSES + 2);
+        assert_eq!(host.addresses.iter().filter(|address| **address == ours).count(), 1);
+
+        let host = Host::from("x", &fib_trie, IF_INET6, &[temporary, Ipv4Addr::LOCALHOST.into()]);
+        assert_eq!(host.addresses[..2], [bridge(0), bridge(1)], "neither lasts");
+    }
+
+    #[test]
     fn a_machine_without_a_usable_name_is_called_appliance() {
         for odd in ["", "(none)", "localhost", "___", "ü", "..."] {
-            let host = Host::from(odd, "", "");
+            let host = Host::from(odd, "", "", &[]);
             assert_eq!((host.common_name.as_str(), host.names.len()), ("appliance", 1), "{odd}");
         }
     }
@@ -168,7 +215,7 @@ garbage
         assert_eq!(host_name("my host_1.lan.").as_deref(), Some("myhost1.lan"));
         assert_eq!(host_name("-a-.b").as_deref(), Some("a.b"));
         assert_eq!(host_name(&"x".repeat(99)).map(|name| name.len()), Some(63));
-        let long = Host::from(&format!("short.{}.example", "x".repeat(63)), "", "");
+        let long = Host::from(&format!("short.{}.example", "x".repeat(63)), "", "", &[]);
         assert_eq!(long.common_name, "short");
     }
 }

@@ -62,7 +62,11 @@ impl Console {
 
     /// On a line that only carries bytes.
     pub(crate) fn dumb(appliance: &Appliance) -> Console {
-        let mut command = appliance.command("console");
+        Console::dumb_as(&mut appliance.command("console"))
+    }
+
+    /// The same by another command line that ends in the console.
+    pub(crate) fn dumb_as(command: &mut Command) -> Console {
         command.env("TERM", "dumb").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let keys = Keys::Pipe(child.stdin.take());

@@ -1,5 +1,7 @@
 //! Networking, Services, Reboot and Shutdown.
 
+use std::process::Command;
+
 use serde_json::json;
 
 use crate::line::Console;
@@ -27,6 +29,24 @@ fn networking_tells_every_address_and_port() {
     ] {
         assert!(told.contains(&wanted), "no {wanted} in {told}");
     }
+    console.leave();
+}
+
+#[test]
+fn the_address_that_leads_out_is_told_before_those_of_bridges() {
+    let appliance = Appliance::start(&Settings::both());
+    // A network of the console's own: a bridge for containers, and the way out.
+    let script = "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up && ip address add 10.42.0.1/16 dev lo &&
+        ip address add 198.51.100.7/24 dev lo && ip route add default via 198.51.100.1 && exec \"$@\"";
+    let real = appliance.command("console");
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--net", "sh", "-c", script, "sh"]);
+    command.arg(real.get_program()).args(real.get_args());
+    let mut console = Console::dumb_as(&mut command);
+    console.choose("Networking");
+    let told = console.go_on();
+    let place = |address: &str| told.find(address).unwrap_or_else(|| panic!("{address}: {told}"));
+    assert!(place("198.51.100.7") < place("10.42.0.1"), "{told}");
     console.leave();
 }
 
