@@ -1,5 +1,8 @@
 //! `check`: would the daemon start, and on what. Changes nothing and needs no running daemon.
 //!
+//! With `--settings` it looks at them alone, for scripts that ask before a start: on a fault of the state the
+//! daemon starts all the same, on the safe side.
+//!
 //! The settings go to standard output, so that they can be kept as a file; everything else goes to
 //! standard error.
 
@@ -12,6 +15,9 @@ pub(super) fn run(options: &Options) -> Exit {
     // Bad settings are what this command is asked to find, so they are its 1 and not the daemon's 78.
     let Some(config) = settings_as_user(options) else { return Exit::Failed };
     let printed = print(&format!("{:#}", config.to_json()));
+    if options.settings {
+        return printed;
+    }
     let mut faults = security::inspect(&config.state_dir, config.api, SystemTime::now()).faults;
     let trust_file = &config.license.trust_file;
     faults.extend(license::inspect(&config).faults);

@@ -25,8 +25,8 @@ const PROGRAM: &str = "applianced";
 
 struct Command {
     word: &'static str,
-    /// Whether it takes `--json`.
-    json: bool,
+    /// The flag that it alone takes, and what that does.
+    flag: Option<(&'static str, &'static str)>,
     sentence: &'static str,
     run: fn(&Options) -> Exit,
 }
@@ -34,31 +34,31 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command {
         word: "serve",
-        json: false,
+        flag: None,
         sentence: "Runs the daemon until SIGTERM or SIGINT.",
         run: serve::run,
     },
     Command {
         word: "check",
-        json: false,
+        flag: Some(("--settings", "looks at the settings alone, and not at the state")),
         sentence: "Prints the settings as understood and names every fault in settings and state.",
         run: check::run,
     },
     Command {
         word: "console",
-        json: false,
+        flag: None,
         sentence: "A menu for the machine's own screen or serial line.",
         run: console::run,
     },
     Command {
         word: "reset",
-        json: false,
+        flag: None,
         sentence: "Resets security: no password, plain HTTP on, default certificate.",
         run: reset::run,
     },
     Command {
         word: "status",
-        json: true,
+        flag: Some(("--json", "one JSON object instead of text")),
         sentence: "Shows the daemon, the certificate, access and services on one screen.",
         run: status::run,
     },
@@ -69,6 +69,7 @@ const COMMANDS: &[Command] = &[
 struct Options {
     config: Option<PathBuf>,
     json: bool,
+    settings: bool,
 }
 
 /// How a command ended.
@@ -126,7 +127,8 @@ fn understand(args: Vec<OsString>) -> Result<Asked, String> {
             Arg::Long("config") if command.is_some() => {
                 options.config = Some(words.value().map_err(|fault| fault.to_string())?.into());
             }
-            Arg::Long("json") if command.is_some_and(|command| command.json) => options.json = true,
+            Arg::Long("json") if takes(command, "--json") => options.json = true,
+            Arg::Long("settings") if takes(command, "--settings") => options.settings = true,
             Arg::Value(word) if command.is_none() => command = Some(find(&word)?),
             Arg::Value(word) => {
                 return Err(format!("unexpected argument {word:?}; see {PROGRAM} --help"));
@@ -139,6 +141,10 @@ fn understand(args: Vec<OsString>) -> Result<Asked, String> {
         Some(command) => Ok(Asked::Command(command, options)),
         None => Err(format!("no command; one of {}, or see {PROGRAM} --help", known_words())),
     }
+}
+
+fn takes(command: Option<&Command>, flag: &str) -> bool {
+    command.and_then(|command| command.flag).is_some_and(|(own, _)| own == flag)
 }
 
 fn find(word: &OsString) -> Result<&'static Command, String> {
@@ -167,9 +173,7 @@ fn flags(command: Option<&Command>) -> Vec<&'static str> {
     let mut flags = vec!["--help", "--version"];
     if let Some(command) = command {
         flags.push("--config");
-        if command.json {
-            flags.push("--json");
-        }
+        flags.extend(command.flag.map(|(flag, _)| flag));
     }
     flags
 }
@@ -183,31 +187,36 @@ fn known_words() -> String {
 }
 
 fn help(command: Option<&Command>) -> String {
-    let json = |command: &Command| if command.json { " [--json]" } else { "" };
     let shared = format!(
         "  --config FILE  the settings; without it {DEFAULT_FILE} if it exists, else the defaults\n"
     );
     match command {
-        Some(command) => format!(
-            "{}\n\nUsage: {PROGRAM} {} [--config FILE]{}\n\n{shared}{}",
-            command.sentence,
-            command.word,
-            json(command),
-            if command.json { "  --json         one JSON object instead of text\n" } else { "" },
-        ),
+        Some(command) => {
+            let own = command.flag;
+            format!(
+                "{}\n\nUsage: {PROGRAM} {} [--config FILE]{}\n\n{shared}{}",
+                command.sentence,
+                command.word,
+                own.map(|(flag, _)| format!(" [{flag}]")).unwrap_or_default(),
+                own.map(|(flag, does)| format!("  {flag:<13}  {does}\n")).unwrap_or_default(),
+            )
+        }
         None => {
             let mut text = format!(
                 "The front door and the license of a virtual appliance.\n\n\
-                 Usage: {PROGRAM} COMMAND [--config FILE] [--json]\n\n"
+                 Usage: {PROGRAM} COMMAND [--config FILE]\n\n"
             );
             for command in COMMANDS {
                 text.push_str(&format!("  {:<8} {}\n", command.word, command.sentence));
             }
-            text.push_str(&format!(
-                "\n{shared}  --json         for status: one JSON object instead of text\n  \
-                 --help, --version\n\n\
-                 Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 bad settings.\n"
-            ));
+            text.push_str(&format!("\n{shared}"));
+            for (command, (flag, does)) in COMMANDS.iter().filter_map(|c| Some((c, c.flag?))) {
+                text.push_str(&format!("  {flag:<13}  for {}: {does}\n", command.word));
+            }
+            text.push_str(
+                "  --help, --version\n\n\
+                 Exit codes: 0 fine, 1 failed, 2 wrong usage, 78 bad settings.\n",
+            );
             text
         }
     }
@@ -283,8 +292,10 @@ mod tests {
         for line in ["status --config /x --json", "status --json --config=/x"] {
             let Ok(Asked::Command(command, options)) = asked(line) else { unreachable!() };
             assert_eq!(command.word, "status");
-            assert_eq!(options, Options { config: Some("/x".into()), json: true });
+            assert_eq!(options, Options { config: Some("/x".into()), json: true, settings: false });
         }
+        let Ok(Asked::Command(_, options)) = asked("check --settings") else { unreachable!() };
+        assert_eq!(options, Options { config: None, json: false, settings: true });
     }
 
     #[test]

@@ -99,10 +99,37 @@ fn a_second_daemon_on_the_same_state_ends_with_1_and_does_no_harm_to_the_first()
 }
 
 #[test]
+fn a_damaged_state_file_is_a_fault_for_check_but_neither_of_the_settings_nor_for_a_start() {
+    let mut appliance = Appliance::start(&Settings::v1());
+    let set = appliance.https("/v1/security/adminpassword");
+    appliance.post(&set, r#"{"password": "first"}"#).ok();
+    appliance.stop();
+    std::fs::write(appliance.state("admin.htpasswd"), "damage").unwrap();
+
+    let all = appliance.program("check", &[]);
+    assert!(all.code == 1 && all.err.contains("admin.htpasswd"), "{all:?}");
+    let settings = appliance.program("check", &["--settings"]);
+    assert!(settings.code == 0 && settings.err.is_empty(), "{settings:?}");
+    assert_eq!(settings.out, all.out);
+    appliance.launch();
+}
+
+#[test]
+fn bad_settings_are_the_same_fault_with_and_without_a_look_at_the_state() {
+    let appliance = Appliance::prepare(&Settings::both().with("stat_dir", json!("/tmp")));
+    let all = appliance.program("check", &[]);
+    fails(&all, 1, &["stat_dir", "state_dir"]);
+    let settings = appliance.program("check", &["--settings"]);
+    assert_eq!((settings.code, settings.out, settings.err), (all.code, all.out, all.err));
+}
+
+#[test]
 fn wrong_usage_ends_with_2_and_the_nearest_known_name() {
     fails(&started(&["serve", "--confg", "x"]), 2, &["--confg", "--config"]);
     fails(&started(&["srve"]), 2, &["srve", "serve"]);
     fails(&started(&["status", "--jsn"]), 2, &["--jsn", "--json"]);
+    fails(&started(&["check", "--setings"]), 2, &["--setings", "--settings"]);
+    fails(&started(&["serve", "--settings"]), 2, &["--settings"]);
     fails(&started(&["serve", "--config"]), 2, &["--config"]);
 }
 
