@@ -31,7 +31,7 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
     raise_descriptor_limit();
     let config = Arc::new(config);
 
-    let bound = Bound::all(&config.listen)?;
+    let bound = Bound::all(&config.listen, log)?;
     let machine = license::Machine::look(); // root alone may read all of it
     let manager = ServiceManager::look();
     let attendant = attendant::start(&config.commands)?;

@@ -10,6 +10,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::passed::Passed;
 use crate::config::{Listen, Serves};
+use crate::log::Log;
 
 /// Connections the kernel may hold for us until we accept them.
 pub(super) const BACKLOG: i32 = 4_096;
@@ -26,29 +27,36 @@ impl Bound {
     ///
     /// # Errors
     /// One line that names the address, the reason and what to look at.
-    pub fn all(listen: &[Listen]) -> Result<Vec<Bound>, String> {
+    pub fn all(listen: &[Listen], log: &Log) -> Result<Vec<Bound>, String> {
         let mut passed = Passed::take()?;
         let bound = listen
             .iter()
-            .map(|listen| passed.bound(listen).map_or_else(|| Bound::new(listen), Ok))
+            .map(|listen| passed.bound(listen).map_or_else(|| Bound::new(listen, log), Ok))
             .collect::<Result<_, _>>()?;
         passed.none_left()?;
         Ok(bound)
     }
 
     /// Binds the address of `listen`. `[::]` takes IPv4 too, and is `0.0.0.0` where there is no IPv6.
+    /// One that is not there yet, for DHCP is late or IPv6 still looks for a duplicate, is as good as one
+    /// that went away: it costs no other listener and is served once it is there.
     ///
     /// # Errors
     /// One line that names the address, the reason and what to look at.
-    fn new(listen: &Listen) -> Result<Bound, String> {
+    fn new(listen: &Listen, log: &Log) -> Result<Bound, String> {
         let mut address = listen.address;
-        let bound = match bind(address) {
+        let bound = match bind(address, false) {
             Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
                 if address.ip() == std::net::Ipv6Addr::UNSPECIFIED =>
             {
                 address = SocketAddr::from(([0, 0, 0, 0], address.port()));
-                bind(address)
+                bind(address, false)
             }
+            Err(Errno::ADDRNOTAVAIL) => bind(address, true).inspect(|_| {
+                log.warn(format_args!(
+                    "{address} is not an address of this machine now: requests are taken as soon as it is"
+                ));
+            }),
             bound => bound,
         };
         let listener = bound.map_err(|e| {
@@ -81,13 +89,19 @@ impl Bound {
     }
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener, Errno> {
+/// With `absent`, also an address that the machine does not have.
+fn bind(address: SocketAddr, absent: bool) -> Result<TcpListener, Errno> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, false)?;
+    }
+    if absent && address.is_ipv6() {
+        sockopt::set_ipv6_freebind(&socket, true)?;
+    } else if absent {
+        sockopt::set_ip_freebind(&socket, true)?;
     }
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, BACKLOG)?;

@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod absent_address;
 mod attendant;
 mod image;
 mod passed_sockets;
