@@ -28,6 +28,9 @@ const DRAIN: Duration = Duration::from_secs(9);
 /// # Errors
 /// One line that says why it could not start.
 pub fn run(config: Config, log: &Log) -> Result<(), String> {
+    // First of all, for a start takes as long as the key of a first certificate: what is asked meanwhile
+    // is done once ready.
+    let mut wishes = Wishes::listen().map_err(|e| format!("cannot catch signals: {e}"))?;
     raise_descriptor_limit();
     let config = Arc::new(config);
 
@@ -39,9 +42,7 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
 
     let keeper = Arc::new(Keeper::open(&config.state_dir, config.api, log.clone())?);
     let license = license::start(&config, keeper.folder(), &machine, log)?;
-    let tls_dir = config.state_dir.join("tls");
-    let mut wishes = Wishes::listen(&[&config.state_dir, &tls_dir])
-        .map_err(|e| format!("cannot catch signals: {e}"))?;
+    wishes.watch(&[&config.state_dir, &config.state_dir.join("tls")]);
     let context = Context {
         config: Arc::clone(&config),
         keeper: Arc::clone(&keeper),

@@ -26,11 +26,11 @@ pub struct Wishes {
 }
 
 impl Wishes {
-    /// Starts to listen. Folders that can't be watched are left to SIGHUP.
+    /// Starts to listen for signals.
     ///
     /// # Errors
     /// When signals can't be caught.
-    pub fn listen(folders: &[&Path]) -> io::Result<Wishes> {
+    pub fn listen() -> io::Result<Wishes> {
         let on = |signals: &[i32]| -> io::Result<UnixStream> {
             let (heard, told) = UnixStream::pair()?;
             heard.set_nonblocking(true)?;
@@ -42,8 +42,13 @@ impl Wishes {
         Ok(Wishes {
             stop: on(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?,
             reload: on(&[signal_hook::consts::SIGHUP])?,
-            changes: watch(folders).ok(),
+            changes: None,
         })
+    }
+
+    /// From now on changes in `folders` count too. Those that can't be watched are left to SIGHUP.
+    pub fn watch(&mut self, folders: &[&Path]) {
+        self.changes = watch(folders).ok();
     }
 
     /// Waits for the next wish; several of one kind count as one.

@@ -57,7 +57,7 @@ pub(crate) fn serve(
     let listener = TcpListener::bind(address)
         .map_err(|error| failed(&format!("listen on {address}"), &error))?;
     let bound = listener.local_addr().map_err(|error| failed("listen", &error))?;
-    let mut wishes = Wishes::listen(&[]).map_err(|error| failed("catch signals", &error))?;
+    let mut wishes = Wishes::listen().map_err(|error| failed("catch signals", &error))?;
     let open = Arc::new(Open::default());
     let (accepting, counted) = (log.clone(), Arc::clone(&open));
     let spawned = thread::Builder::new()

@@ -10,6 +10,7 @@ mod support;
 
 mod absent_address;
 mod attendant;
+mod first_moments;
 mod image;
 mod passed_sockets;
 mod process;
