@@ -42,7 +42,7 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
 
     let keeper = Arc::new(Keeper::open(&config.state_dir, config.api, log.clone())?);
     let license = license::start(&config, keeper.folder(), &machine, log)?;
-    wishes.watch(&[&config.state_dir, &config.state_dir.join("tls")]);
+    wishes.watch(&[&config.state_dir, &config.state_dir.join("tls")], log);
     let context = Context {
         config: Arc::clone(&config),
         keeper: Arc::clone(&keeper),

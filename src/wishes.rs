@@ -9,6 +9,8 @@ use std::path::Path;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify;
 
+use crate::log::Log;
+
 /// One wish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
@@ -47,8 +49,16 @@ impl Wishes {
     }
 
     /// From now on changes in `folders` count too. Those that can't be watched are left to SIGHUP.
-    pub fn watch(&mut self, folders: &[&Path]) {
-        self.changes = watch(folders).ok();
+    pub fn watch(&mut self, folders: &[&Path], log: &Log) {
+        match watch(folders) {
+            Ok(changes) => self.changes = Some(changes),
+            Err(e) => log.warn(format_args!(
+                "cannot watch the state folder for files changed by hand ({}): they are taken in on \
+                 SIGHUP alone; raise max_inotify_instances and max_inotify_watches in /proc/sys/user, \
+                 or their likes in /proc/sys/fs/inotify",
+                io::Error::from(e)
+            )),
+        }
     }
 
     /// Waits for the next wish; several of one kind count as one.

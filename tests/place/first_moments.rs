@@ -1,7 +1,7 @@
 //! Signals that arrive before the daemon is ready, while it makes the key of its first certificate.
 
 use std::fs;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -47,4 +47,22 @@ fn a_stop_before_the_daemon_is_ready_ends_it_in_order() {
     let ended = until(SOON, "it has ended", || daemon.try_wait().unwrap());
     assert_eq!(ended.code(), Some(0));
     assert!(!appliance.control_socket().exists());
+}
+
+#[test]
+fn folders_that_cannot_be_watched_are_told_once_and_left_to_a_hang_up_signal() {
+    let mut appliance = Appliance::prepare(&Settings::v1());
+    // A user namespace has a limit of its own, so that nobody else on this machine is short of them.
+    let line = "echo 0 >/proc/sys/user/max_inotify_instances && exec \"$@\"";
+    let serve = appliance.command("serve");
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "sh", "-c", line, "sh"]);
+    command.arg(serve.get_program()).args(serve.get_args()).env_remove("NOTIFY_SOCKET");
+    assert_eq!(appliance.launch_as(&mut command), Ok(()));
+    appliance.logs(0, "warning cannot watch the state folder");
+    let log = appliance.log();
+    assert_eq!(log.matches("cannot watch").count(), 1, "{log}");
+    assert!(log.contains("SIGHUP") && log.contains("max_inotify_instances"), "{log}");
+    appliance.signal(Signal::HUP);
+    appliance.read(&appliance.https("/v1/management/ping")).ok();
 }
