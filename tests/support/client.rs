@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
-use rustix::net::sockopt::set_socket_linger;
+use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
 
 use super::handshake::{TlsStream, connect, connect_over};
 use super::stub::field;
@@ -97,6 +97,12 @@ impl Client {
     /// Waits only so long for bytes, for tests that would otherwise wait often and in vain.
     pub(crate) fn with_patience(self, patience: Duration) -> Client {
         self.tcp().set_read_timeout(Some(patience)).unwrap();
+        self
+    }
+
+    /// Lets its kernel hold about so many bytes that have not been read.
+    pub(crate) fn with_room(self, bytes: usize) -> Client {
+        set_socket_recv_buffer_size(self.tcp(), bytes).unwrap();
         self
     }
 
