@@ -26,6 +26,8 @@ mod reason;
 
 mod descriptors;
 
+mod unix_connect;
+
 mod tally;
 
 pub mod store;

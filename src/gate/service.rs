@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use super::limits;
 use super::service_stream::ServiceStream;
 use super::stream::{Duplex, wait};
 use crate::config::ServiceAddress;
+use crate::unix_connect;
 
 /// A service and its idle connections.
 pub(crate) struct Service {
@@ -159,40 +160,30 @@ fn connect_tcp(address: SocketAddr, patience: Duration) -> io::Result<Option<Tcp
     }
 }
 
-/// Without blocking: a Unix socket whose queue is full would hold its caller for as long as it likes.
 /// `None`, or an error after a real wait, if `patience` did not last.
 fn connect_unix(
     path: &Path,
     ours: Option<usize>,
     patience: Duration,
 ) -> io::Result<Option<UnixStream>> {
-    let deadline = Instant::now() + patience;
-    let address = SocketAddrUnix::new(path)?;
-    let connect = || {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket: OwnedFd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        // The lowest number that is free (POSIX, "File Descriptor Allocation"): so many are in use. Far
-        // ends of connections that had to make room are among them until tiny_http has noticed.
-        if ours.is_some_and(|end| usize::try_from(socket.as_raw_fd()).is_ok_and(|at| at >= end)) {
-            return Err(Errno::MFILE);
-        }
-        rustix::net::connect(&socket, &address).map(|()| UnixStream::from(socket))
+    // The lowest number that is free (POSIX, "File Descriptor Allocation"): so many are in use. Far
+    // ends of connections that had to make room are among them until tiny_http has noticed.
+    let too_many = |socket: &OwnedFd| {
+        let in_use = usize::try_from(socket.as_raw_fd()).unwrap_or(usize::MAX);
+        ours.is_some_and(|end| in_use >= end)
     };
-    loop {
-        let passes = match connect() {
-            Ok(socket) => return Ok(Some(socket)),
-            Err(Errno::AGAIN) => Errno::TIMEDOUT,
-            // Where it broke it is made anew at once.
-            Err(e @ (Errno::CONNREFUSED | Errno::NOENT | Errno::MFILE)) if ours.is_some() => e,
-            Err(e) => return Err(e.into()),
-        };
-        if patience.is_zero() {
-            return Ok(None);
-        }
-        if Instant::now() >= deadline {
-            return Err(passes.into());
-        }
-        std::thread::sleep(Duration::from_millis(5)); // nothing to wait on: it is not in the queue
+    let admits = |socket: &OwnedFd| if too_many(socket) { Err(Errno::MFILE) } else { Ok(()) };
+    // Where our own broke it is made anew at once.
+    let passes = |e| match e {
+        Errno::AGAIN => true,
+        Errno::CONNREFUSED | Errno::NOENT | Errno::MFILE => ours.is_some(),
+        _ => false,
+    };
+    match unix_connect::retry(patience, || unix_connect::connect(path, admits), passes) {
+        Ok(stream) => Ok(Some(stream)),
+        Err(e) if patience.is_zero() && passes(e) => Ok(None),
+        Err(Errno::AGAIN) => Err(ErrorKind::TimedOut.into()),
+        Err(e) => Err(e.into()),
     }
 }
 

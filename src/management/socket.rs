@@ -5,13 +5,13 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Mode};
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use crate::descriptors;
+use crate::{descriptors, unix_connect};
 
 /// For root and whoever runs the daemon.
 pub(super) const OWNER: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -77,29 +77,15 @@ fn bind(path: &Path, mode: Mode) -> io::Result<UnixListener> {
 
 /// Connects without ever waiting: [`ErrorKind::WouldBlock`] when the listener has no room.
 pub(super) fn connect(path: &Path) -> io::Result<UnixStream> {
-    let socket = rustix::net::socket_with(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        None,
-    )?;
-    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
-    let stream = UnixStream::from(socket);
-    stream.set_nonblocking(false)?;
-    Ok(stream)
+    connect_within(path, Duration::ZERO)
 }
 
 /// The same for who may wait until there is room.
 pub(super) fn connect_within(path: &Path, patience: Duration) -> io::Result<UnixStream> {
-    let deadline = Instant::now() + patience;
-    loop {
-        match connect(path) {
-            Err(fault) if fault.kind() == ErrorKind::WouldBlock && Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(5)); // nothing to wait on: it is not in the queue
-            }
-            other => return other,
-        }
-    }
+    let at_once = || unix_connect::connect(path, |_| Ok(()));
+    let stream = unix_connect::retry(patience, at_once, |e| e == Errno::AGAIN)?;
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 /// Whether somebody listens at `path`, busy or not.
