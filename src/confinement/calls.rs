@@ -86,7 +86,6 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_rt_sigreturn,
     libc::SYS_sched_getaffinity,
     libc::SYS_sched_yield,
-    libc::SYS_setpriority,
     libc::SYS_set_robust_list,
     libc::SYS_sigaltstack,
     libc::SYS_restart_syscall,

@@ -1,6 +1,6 @@
 //! Who goes first where there is much to do: an exchange that has moved little lately goes before one
-//! that moves all it can, so that a small request never waits behind somebody's gigabyte, nor behind
-//! bytes that come one by one.
+//! that moves all it can, so that a small request never waits behind somebody's gigabyte, behind
+//! bytes that come one by one, or behind who guesses passwords all the time.
 
 use std::time::Instant;
 
@@ -12,6 +12,9 @@ const BYTES: u64 = 256 << 10;
 /// much work. So 32 of the one and four of the other are still little in a second.
 pub(super) const BODY_PIECE: u64 = 8 << 10;
 pub(super) const HEAD_PIECE: u64 = 64 << 10;
+
+/// What a refusal counts for: all there is, and as much debt as there may be.
+pub(super) const REFUSAL: u64 = 2 * BYTES;
 
 /// What is left to one exchange.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +51,7 @@ impl Allowance {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Allowance, BODY_PIECE, BYTES, HEAD_PIECE};
+    use super::{Allowance, BODY_PIECE, BYTES, HEAD_PIECE, REFUSAL};
 
     #[test]
     fn what_is_spent_comes_back_within_two_seconds() {
@@ -62,6 +65,16 @@ mod tests {
         assert!(!allowance.is_spent(soon), "has waited");
         allowance.spend(BYTES / 5, soon);
         assert!(allowance.is_spent(soon), "goes on as before");
+    }
+
+    #[test]
+    fn who_was_refused_lets_others_go_first_for_a_second() {
+        let start = Instant::now();
+        let mut allowance = Allowance::new(start);
+        allowance.spend(REFUSAL, start);
+        assert!(allowance.is_spent(start + Duration::from_millis(900)));
+        allowance.spend(REFUSAL, start);
+        assert!(!allowance.is_spent(start + Duration::from_millis(1_100)), "no longer for two");
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Connection {
         match self.phase {
             Phase::Handshake => Rank::Stranger,
             Phase::Relay(_) | Phase::Tunnel(_) if self.allowance.is_spent(now) => Rank::Bulk,
-            Phase::Head if !self.head.is_empty() && self.allowance.is_spent(now) => Rank::Bulk,
+            Phase::Head if self.allowance.is_spent(now) => Rank::Bulk,
             _ => Rank::First,
         }
     }
@@ -174,6 +174,11 @@ impl Connection {
             self.heard = Instant::now();
             self.allowance.spend(allowance::HEAD_PIECE, self.heard);
         }
+    }
+
+    /// It has been refused something, and lets others go first for a second.
+    pub(super) fn step_back(&mut self) {
+        self.allowance.spend(allowance::REFUSAL, Instant::now());
     }
 
     /// `bytes` of an exchange have moved; the next may take as long as `patience`.

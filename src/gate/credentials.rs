@@ -12,8 +12,6 @@ use std::time::Instant;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use rustix::process::setpriority_process;
-use rustix::thread::gettid;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -132,9 +130,6 @@ impl Guard {
             return Outcome::Wait(seconds);
         }
         let pair = Pair::read(encoded);
-        // A quarter of a second of computing lets requests and speech engines go first. On a thread that may
-        // wait, and ends soon; if the kernel does not want it, nothing is lost.
-        let _ = setpriority_process(Some(gettid()), limits::HASH_NICENESS);
         // Hashed whatever the user name is, so that the time tells nothing.
         let fits = hash.matches(&pair.password) & pair.well_formed & (pair.user.as_slice() == USER);
         if fits {

@@ -160,10 +160,6 @@ pub(crate) const GUESS_WINDOW: Duration = Duration::from_secs(60);
 /// Addresses whose guesses are remembered, about 200 bytes each.
 pub(crate) const GUESSERS: usize = 10_000;
 
-/// How far a hash stands back where processors are short, nice(2): it gets a fourth of what others with as
-/// much to do get.
-pub(crate) const HASH_NICENESS: i32 = 5;
-
 /// Requests that may wait for their password to be hashed, and as many from addresses that have guessed
 /// wrong lately. One is hashed at a time, so that guessing never takes more than one core.
 pub(crate) const HASHES_WAITING: usize = 16;

@@ -111,6 +111,7 @@ impl Gate {
             Decision::Answer { reply, close } => {
                 (record.status, record.sent) = (reply.status, reply.length());
                 self.reply(connection, &asked.head, &reply, close);
+                connection.step_back();
             }
             Decision::RefuseJob => {
                 let reply = refusal::of_job();

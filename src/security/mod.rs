@@ -18,6 +18,8 @@
 
 mod addresses;
 
+mod bcrypt_steps;
+
 mod certificate;
 
 mod chain;

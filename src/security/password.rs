@@ -5,7 +5,12 @@
 
 use std::fmt;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use base64::Engine as _;
+use bcrypt::BASE_64;
 use sha2::{Digest, Sha256};
+
+use super::bcrypt_steps;
 
 /// bcrypt reads no further: two passwords that differ only after byte 72 would be the same.
 const LONGEST_BYTES: usize = 72;
@@ -96,12 +101,20 @@ impl PasswordHash {
     }
 
     /// Compares at bcrypt's own pace (CPU bound; cost 12 takes about a quarter of a second), in the
-    /// same time whatever the password is.
+    /// same time whatever the password is. Others go first all the while.
     pub fn matches(&self, password: &[u8]) -> bool {
         // bcrypt would ignore bytes after the 72nd and repeat the password over a NUL, so that
         // others than the right one would pass. The hash is computed all the same, for the time.
         let exact = password.len() <= LONGEST_BYTES && !password.contains(&0);
-        bcrypt::verify(password, &self.hash).unwrap_or(false) && exact
+        self.hashes_to_this(password).unwrap_or(false) && exact
+    }
+
+    fn hashes_to_this(&self, password: &[u8]) -> Result<bool, bcrypt::BcryptError> {
+        let parts: bcrypt::HashParts = self.hash.parse()?;
+        let hash = bcrypt_steps::hash(password, parts.get_cost(), parts.get_salt_raw());
+        let written = BASE_64.encode(hash);
+        let (_, end) = self.hash.split_at(self.hash.len() - written.len());
+        Ok(verify_slices_are_equal(written.as_bytes(), end.as_bytes()).is_ok())
     }
 
     /// Changes whenever the hash in the file changes; what a verified credential is remembered under.

@@ -200,8 +200,9 @@ def tunnels_beside_management(siege, count):
 
 
 def guesses(siege, count, clients=100):
-    """Wrong passwords, many at once, each address no more than it may before it is told to wait."""
-    statuses, left = {}, count
+    """Wrong passwords, many at once, each address no more than it may before it is told to wait; so many, or
+    more for as long as other attacks take."""
+    statuses, left, end = {}, count, time.monotonic() + SECONDS
     with selectors.DefaultSelector() as ready:
 
         def send(client):
@@ -216,7 +217,7 @@ def guesses(siege, count, clients=100):
 
         for _ in range(clients):
             begin()
-        while left > 0:
+        while left > 0 or time.monotonic() < end:
             for key, _ in ready.select(5):
                 client, asked = key.fileobj, key.data
                 try:

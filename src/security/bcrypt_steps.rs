@@ -1,0 +1,69 @@
+//! bcrypt in steps, between which others go first.
+//!
+//! The bcrypt crate hashes in one go. Whoever computes that long keeps even the thread of a port, just
+//! woken, waiting until its slice and the kernel's tick are over: four milliseconds where there is one
+//! processor, twice in every TLS handshake, for as long as somebody guesses passwords.
+//! In: the loop around the cipher. Out: the cipher, what may be a password, how a hash is written down.
+//!
+//! Source: Provos and Mazières, "A Future-Adaptable Password Scheme", 1999.
+
+use std::thread;
+
+use blowfish::Blowfish;
+use zeroize::Zeroizing;
+
+/// Half a millisecond's worth.
+const ROUNDS_AT_ONCE: usize = 8;
+
+/// Bytes of a password and of the NUL behind it that count.
+const KEY_BYTES: usize = 72;
+
+/// What is encrypted: "OrpheanBeholderScryDoubt".
+const TEXT: [[u32; 2]; 3] =
+    [[0x4f72_7068, 0x6561_6e42], [0x6568_6f6c, 0x6465_7253], [0x6372_7944, 0x6f75_6274]];
+
+/// The hash as it is written down, without its last byte. Takes 2^`cost` rounds, `cost` below 32.
+pub(super) fn hash(password: &[u8], cost: u32, salt: [u8; 16]) -> [u8; 23] {
+    let mut key = Zeroizing::new(Vec::with_capacity(KEY_BYTES + 1));
+    key.extend(password.iter().take(KEY_BYTES));
+    key.push(0);
+    key.truncate(KEY_BYTES);
+
+    let mut cipher = Blowfish::bc_init_state();
+    cipher.salted_expand_key(&salt, &key);
+    for round in 1..=1_usize << cost {
+        cipher.bc_expand_key(&key);
+        cipher.bc_expand_key(&salt);
+        if round % ROUNDS_AT_ONCE == 0 {
+            thread::yield_now();
+        }
+    }
+
+    let text = TEXT.map(|block| (0..64).fold(block, |block, _| cipher.bc_encrypt(block)));
+    let bytes = text.as_flattened().iter().flat_map(|word| word.to_be_bytes());
+    let mut hash = [0; 23];
+    hash.iter_mut().zip(bytes).for_each(|(at, byte)| *at = byte);
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::hash;
+
+    #[test]
+    fn it_is_the_hash_that_the_crate_computes_in_one_go() {
+        let long = [b'x'; 80];
+        let passwords =
+            [b"".as_slice(), b"admin", b"p\0q", b"\xff\xfe", &long[..71], &long[..72], &long];
+        for (number, password) in (0..).zip(passwords) {
+            for cost in [4, 5] {
+                let salt = [number; 16].map(|byte: u8| byte.wrapping_mul(37) ^ 0x5a);
+                let whole = bcrypt::hash_with_salt(password, cost, salt).unwrap().to_string();
+                let written = base64::Engine::encode(&bcrypt::BASE_64, hash(password, cost, salt));
+                assert_eq!(written, whole[29..], "{password:?} at {cost}");
+            }
+        }
+    }
+}
