@@ -11,6 +11,13 @@ use serde_json::{Map, Number, Value};
 ///
 /// Nesting ends at 128 levels, `serde_json`'s own limit. The caller bounds the length.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        return Err(
+            "not valid JSON: this is UTF-16, as PowerShell writes it; save it as UTF-8".to_owned()
+        );
+    }
+    // A byte order mark may be there and be ignored (RFC 8259, section 8.1).
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     match serde_json::from_slice::<Strict>(text) {
         Ok(Strict(value)) => Ok(value),
         Err(fault) => Err(format!("not valid JSON: {fault}")),
@@ -107,6 +114,18 @@ mod tests {
     fn a_key_that_stands_twice_is_named_with_its_place() {
         let fault = parse(b"{\"a\": 1,\n \"b\": {\"c\": 1, \"c\": 2}}").unwrap_err();
         assert!(fault.contains("\"c\" stands twice at line 2 column"), "{fault}");
+    }
+
+    #[test]
+    fn what_windows_puts_before_the_document_is_skipped_or_named() {
+        let text = "\u{feff}{\"a\": 1}\r\n";
+        assert_eq!(parse(text.as_bytes()).unwrap()["a"], 1);
+        let wide =
+            |order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<_>>();
+        for wide in [wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
+            let fault = parse(&wide).unwrap_err();
+            assert!(fault.contains("UTF-16") && fault.contains("save it as UTF-8"), "{fault}");
+        }
     }
 
     #[test]
