@@ -19,6 +19,9 @@ use super::wire::Sealed;
 /// Longest text that is looked at, in bytes.
 pub const LONGEST: usize = 65_536;
 
+/// A byte order mark, as Windows puts it before a text, and what mail programs break long words at.
+const INVISIBLE: [char; 2] = ['\u{feff}', '\u{200b}'];
+
 /// Why a text is no certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -157,6 +160,7 @@ fn unwrapped(text: &str) -> Result<(Vec<u8>, Vec<u8>), Fault> {
         return Err(Fault::TooLong);
     }
     let digits: String = text
+        .replace(INVISIBLE, "")
         .lines()
         .filter(|line| !line.trim_start().starts_with("-----"))
         .flat_map(|line| line.chars().filter(|c| !c.is_whitespace()))
@@ -236,6 +240,7 @@ mod tests {
             format!(
                 "-----BEGIN LICENSE CERTIFICATE-----\n{a}\n{b}\n-----END LICENSE CERTIFICATE-----\n"
             ),
+            format!("\u{feff}-----BEGIN LICENSE CERTIFICATE-----\r\n{a}\u{200b}{b}\r\n"),
         ] {
             assert_eq!(read_license(&fine).as_deref(), Ok("i1.e30.e30"), "{fine}");
         }

@@ -28,12 +28,16 @@ fn the_same_activation_certificate_gives_the_same_license_certificate() {
 
     let file = vendor.scratch("activation.txt");
     let wrapped = format!(
-        "-----BEGIN-----\r\n{}\r\n{}\r\n",
+        "\u{feff}-----BEGIN-----\r\n{}\r\n{}\r\n",
         &activation[..64].to_uppercase(),
         &activation[64..]
     );
-    std::fs::write(&file, wrapped).unwrap();
+    std::fs::write(&file, &wrapped).unwrap();
     assert_eq!(vendor.run(&["sign", file.to_str().unwrap()]).ok().out, license);
+    let wide: Vec<u8> = wrapped.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(&file, wide).unwrap();
+    let refused = vendor.run(&["sign", file.to_str().unwrap()]);
+    assert!(refused.code == 1 && refused.err.contains("save it as UTF-8"), "{refused:?}");
     let shown = vendor.show(&code);
     assert_eq!((&shown["secs_left"], &shown["audit"]), (&600.into(), &"2 entries, whole".into()));
     assert_eq!(machine.apply(&license, NOW).req_id, req_id);

@@ -22,6 +22,9 @@ fn text(options: &Options) -> Result<String, Fault> {
     if let Err(error) = read {
         return failed(format!("cannot read {name}: {error}"));
     }
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        return failed(format!("{name} is UTF-16, as PowerShell writes it; save it as UTF-8"));
+    }
     String::from_utf8(text).or_else(|_| failed(format!("{name} is not text")))
 }
 
