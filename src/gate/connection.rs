@@ -26,7 +26,7 @@ pub(super) struct Connection {
     pub(super) phase: Phase,
     pub(super) head: HeadBuffer,
     pub(super) deadline: Instant,
-    /// Of the exchange it is in.
+    /// Of the exchange it is in, or was in last, and of heads and refusals since.
     pub(super) allowance: Allowance,
     /// The client has hung up altogether.
     pub(super) gone: bool,
