@@ -72,9 +72,7 @@ fn content_length(fields: &Fields, sender: Sender) -> Result<Option<u64>, &'stat
         return Err("Content-Length is given twice");
     }
     // Up to 18 digits, so that no parser on the way can overflow; str::parse would take a sign.
-    if value.is_empty()
-        || sender.counted(value).len() > 18
-        || !value.iter().all(u8::is_ascii_digit)
+    if value.is_empty() || sender.counted(value).len() > 18 || !value.iter().all(u8::is_ascii_digit)
     {
         return Err("Content-Length is not a number");
     }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustls::{AlertDescription, Error, PeerIncompatible};
+use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use crate::log::Log;
 
@@ -77,15 +77,16 @@ fn of_tls(error: &Error) -> String {
             | Without::Tls12NotOfferedOrEnabled
             | Without::SupportedVersionsExtensionRequired,
         ) => "the client offers neither TLS 1.2 nor 1.3",
+        Error::PeerIncompatible(Without::SignatureAlgorithmsExtensionRequired) => {
+            "the client seems to be older than TLS 1.2: it names no signature algorithms"
+        }
         Error::PeerIncompatible(Without::NoCipherSuitesInCommon) => {
             "the client offers no cipher suite that is served here"
         }
         Error::PeerIncompatible(Without::NoKxGroupsInCommon) => {
             "the client offers no key exchange that is served here"
         }
-        Error::NoApplicationProtocol => {
-            "the client offers (by ALPN) neither http/1.1 nor http/1.0"
-        }
+        Error::NoApplicationProtocol => "the client offers (by ALPN) neither http/1.1 nor http/1.0",
         Error::AlertReceived(Alert::UnknownCA) => {
             "the client does not trust the certificate: it doesn't know who signed it (unknown CA)"
         }
@@ -95,7 +96,12 @@ fn of_tls(error: &Error) -> String {
         Error::AlertReceived(Alert::BadCertificate | Alert::CertificateUnknown) => {
             "the client does not trust the certificate"
         }
-        Error::InvalidMessage(_) => "what the client sends is not TLS",
+        Error::PeerMisbehaved(PeerMisbehaved::ServerNameMustContainOneHostName) => {
+            "the client asks (by SNI) for a host name that can be none"
+        }
+        Error::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        ) => "what the client sends is not TLS",
         _ => "",
     };
     match error {

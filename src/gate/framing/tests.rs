@@ -19,10 +19,7 @@ fn decode(pieces: &[&[u8]]) -> Result<(Vec<u8>, bool, usize), &'static str> {
     decode_from(Sender::Client, pieces)
 }
 
-fn decode_from(
-    sender: Sender,
-    pieces: &[&[u8]],
-) -> Result<(Vec<u8>, bool, usize), &'static str> {
+fn decode_from(sender: Sender, pieces: &[&[u8]]) -> Result<(Vec<u8>, bool, usize), &'static str> {
     let mut decoder = Decoder::new(sender, Length::Chunked);
     let (mut content, mut taken) = (Vec::new(), 0);
     for piece in pieces {
@@ -108,9 +105,7 @@ fn trailers_cannot_set_what_decides_framing_or_rights() {
 
 #[test]
 fn blanks_behind_a_chunk_size_are_dropped() {
-    for body in
-        [&b"4 \t \r\nWiki\r\n0   \r\n\r\n"[..], b"4 \t;x\r\nWiki\r\n00 ; y=\"z\"\r\n\r\n"]
-    {
+    for body in [&b"4 \t \r\nWiki\r\n0   \r\n\r\n"[..], b"4 \t;x\r\nWiki\r\n00 ; y=\"z\"\r\n\r\n"] {
         let single: Vec<&[u8]> = body.chunks(1).collect();
         for sender in [Sender::Client, Sender::Service] {
             let whole = Ok((b"Wiki".to_vec(), true, body.len()));
