@@ -12,11 +12,16 @@ thread_local! {
 
 /// This second, as RFC 9110 section 5.6.7 has it.
 pub(super) fn now() -> String {
+    with_now(str::to_owned)
+}
+
+/// Lends it.
+pub(super) fn with_now<T>(use_it: impl FnOnce(&str) -> T) -> T {
     let second = utc::unix_seconds(SystemTime::now());
     WRITTEN.with_borrow_mut(|(written, date)| {
         if *written != second || date.is_empty() {
             (*written, *date) = (second, utc::http_date(second));
         }
-        date.clone()
+        use_it(date)
     })
 }

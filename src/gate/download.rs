@@ -3,16 +3,16 @@
 use std::io::{self, ErrorKind, Write as _};
 
 use super::client_stream::ClientStream;
+use super::date;
 use super::fields::Fields;
 use super::framing::{self, Decoder, Encoder, Length, Sender};
 use super::head::{AnswerHead, HeadBuffer, RequestHead};
-use super::now;
 use super::outbox::Outbox;
 use super::reply::persistence;
 use super::stream::Duplex as _;
 
-/// Bytes of a status line, as a rule, and of a body that mostly follows its head at once.
-const STATUS_LINE: usize = 64;
+/// Bytes of a status line and a date, as a rule, and of a body that mostly follows its head at once.
+const STATUS_LINE: usize = 128;
 const SMALL_BODY: usize = 1 << 10;
 
 /// Taken from the service's framing and put into the client's.
@@ -207,9 +207,6 @@ impl Download {
             head.fields.remove("content-length");
             head.fields.push("Content-Length", length.to_string());
         }
-        if head.fields.first("date").is_none() {
-            head.fields.push("Date", now()); // RFC 9110 section 6.6.1
-        }
         // A body whose end is not known by number goes in chunks to those who know chunks.
         if matches!(length, Length::Chunked | Length::UntilClose) {
             if asked.head.minor == 1 {
@@ -264,6 +261,9 @@ impl Download {
         out.reserve(STATUS_LINE + head.fields.size() + SMALL_BODY);
         // Into memory, which takes all.
         let _ = write!(out, "HTTP/1.1 {} {}\r\n", head.status, head.reason);
+        if head.status >= 200 && head.fields.first("date").is_none() {
+            let _ = date::with_now(|now| write!(out, "Date: {now}\r\n")); // RFC 9110 section 6.6.1
+        }
         head.fields.write_to(out);
     }
 }
