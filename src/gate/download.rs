@@ -75,6 +75,11 @@ impl Download {
         self.begun || self.outbox.has_begun()
     }
 
+    /// The service has sent a final head.
+    pub(super) fn has_head(&self) -> bool {
+        self.body.is_some()
+    }
+
     /// The service owes more of it.
     pub(super) fn wants_more(&self) -> bool {
         !self.is_complete

@@ -120,7 +120,7 @@ impl Relay {
 
     /// True if `ending` may be the fault of a connection that was kept too long.
     pub(super) fn deserves_another(&self, ending: &Ending) -> bool {
-        self.reused && matches!(ending, Ending::Failed(502, _))
+        self.reused && !self.download.has_head() && matches!(ending, Ending::Failed(502, _))
     }
 
     /// Has `epoll` tell of the service under `token`.

@@ -129,6 +129,23 @@ fn what_is_wrong_with_an_answer_is_said_while_nothing_of_it_has_reached_the_clie
 }
 
 #[test]
+fn a_request_whose_answer_is_bad_is_not_sent_again() {
+    let (stub, appliance) = saying(vec![ok("hi").into(), chunked(b"zz\r\nhello\r\n0\r\n\r\n")]);
+    for door in doors(&appliance) {
+        stub.forget();
+        let mut client = Client::at(door).with_patience(PATIENCE);
+        for _ in 0..5 {
+            // So that there is a connection that has served before.
+            client.send("GET /v2/jobs/0 HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(client.answer("GET").status, 200, "{door:?}");
+            client.send("DELETE /v2/jobs/1 HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(client.answer("DELETE").status, 502, "{door:?}");
+        }
+        assert_eq!(stub.texts().concat().matches("DELETE /v2/jobs/1 ").count(), 5, "{door:?}");
+    }
+}
+
+#[test]
 fn an_answer_without_a_date_gets_one_and_another_keeps_its_own() {
     let dated =
         "HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n";
