@@ -230,13 +230,6 @@ impl Gate {
         None
     }
 
-    /// A handshake has failed; who has said nothing at all, such as a health check, is not worth a line.
-    fn note_stranger(&self, connection: &Connection, listen: &Listen, why: &str) {
-        if connection.stream.has_spoken() {
-            self.strangers.note(connection.peer, listen.address.port(), why);
-        }
-    }
-
     fn hear_request(
         &self,
         connection: &mut Connection,

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
+use super::Gate;
+use super::connection::Connection;
+use crate::config::Listen;
 use crate::log::Log;
 
 /// Lines in one [`SECOND`]; an operator needs one, a flood must not fill the disk.
@@ -31,7 +34,7 @@ impl Strangers {
     }
 
     /// A handshake of `peer` on `port` has failed.
-    pub(super) fn note(&self, peer: SocketAddr, port: u16, why: impl Display) {
+    fn note(&self, peer: SocketAddr, port: u16, why: impl Display) {
         self.tell_left_out();
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.failures += 1;
@@ -53,6 +56,15 @@ impl Strangers {
             self.log.stranger(format_args!(
                 "{left_out} more TLS handshakes failed at the same time and are not listed"
             ));
+        }
+    }
+}
+
+impl Gate {
+    /// A handshake has failed; who has said nothing at all, such as a health check, is not worth a line.
+    pub(super) fn note_stranger(&self, connection: &Connection, listen: &Listen, why: &str) {
+        if connection.stream.has_spoken() {
+            self.strangers.note(connection.peer, listen.address.port(), why);
         }
     }
 }
