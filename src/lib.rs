@@ -28,6 +28,8 @@ mod descriptors;
 
 mod unix_connect;
 
+mod names;
+
 mod tally;
 
 pub mod store;

@@ -67,7 +67,7 @@ impl Log {
 
     /// One request: see the gate's `Record`.
     pub(crate) fn access(&self, record: &impl Display) {
-        self.line("access", record);
+        self.line_of(Kind::Access, "access", record);
     }
 
     /// The last `count` lines of a kind that `wanted` wants, the oldest first, each with its end.
@@ -80,13 +80,22 @@ impl Log {
         self.0.recent.last(kind, count, wanted)
     }
 
+    /// What strangers did who got no request through. As there may be many, what is kept of it has its
+    /// place among the requests.
+    pub(crate) fn stranger(&self, text: impl Display) {
+        self.line_of(Kind::Access, "info", &text);
+    }
+
     fn line(&self, level: &str, text: &dyn Display) {
+        self.line_of(Kind::Operation, level, text);
+    }
+
+    fn line_of(&self, kind: Kind, level: &str, text: &dyn Display) {
         let now = utc::format(utc::unix_seconds(SystemTime::now()));
         let mut line = String::with_capacity(120);
         let _ = write!(Escaped(&mut line), "{now} {level} {text}");
         line.push('\n');
         (self.0.sink)(&line);
-        let kind = if level == "access" { Kind::Access } else { Kind::Operation };
         self.0.recent.keep(kind, line);
     }
 }

@@ -45,6 +45,7 @@ pub mod fuzz;
 
 pub(crate) mod json;
 mod listen;
+mod loops;
 mod parse;
 mod section;
 mod services;
@@ -68,6 +69,11 @@ pub const LARGEST_FILE: u64 = 1 << 20;
 
 /// Longest path of a Unix socket in bytes: `sun_path` less its terminating zero (unix(7)).
 pub const LONGEST_SOCKET_PATH: usize = 107;
+
+/// Names of our own sockets in `run_dir`: that of the management API, and that on which a speech engine
+/// counts seconds.
+pub(crate) const CONTROL_SOCKET: &str = "control.sock";
+pub(crate) const USAGE_SOCKET: &str = "usage.sock";
 
 /// Everything the settings file can say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,7 +206,7 @@ impl Config {
 
     /// The path of the socket of the management API.
     pub fn control_socket(&self) -> PathBuf {
-        self.run_dir.join("control.sock")
+        self.run_dir.join(CONTROL_SOCKET)
     }
 }
 

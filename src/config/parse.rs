@@ -1,7 +1,9 @@
 //! From the text of the settings file to a [`Config`], or every fault in it.
 
 use super::section::{Faults, Field, Section};
-use super::{About, Api, Commands, Config, LONGEST_SOCKET_PATH, License, json, listen, services};
+use super::{
+    About, Api, Commands, Config, LONGEST_SOCKET_PATH, License, json, listen, loops, services,
+};
 
 /// Longest socket name in `run_dir`, with its slash.
 const LONGEST_SOCKET_NAME: usize = "/control.sock".len();
@@ -12,6 +14,9 @@ impl Config {
         let value = json::parse(text).map_err(|fault| vec![fault])?;
         let faults = Faults::default();
         let config = whole(Field::root(value, &faults));
+        if let Some(config) = &config {
+            loops::note(config, &faults);
+        }
         let faults = faults.into_sentences();
         match config {
             Some(config) if faults.is_empty() => Ok(config),

@@ -7,7 +7,7 @@ use super::forward::Ending;
 use super::framing::Length;
 use super::head::{Malformed, RequestHead};
 use super::record::Record;
-use super::reply::Reply;
+use super::reply::{Reply, persistence};
 use super::route::Route;
 use super::serve::Asked;
 use super::target::Target;
@@ -41,7 +41,7 @@ impl Gate {
             query: asked.target.query.as_deref().unwrap_or_default(),
             peer: connection.peer.ip().to_canonical(),
             tls: listen.tls,
-            close: asked.close,
+            connection: persistence(asked.close, asked.head.minor),
         })
     }
 
@@ -55,7 +55,7 @@ impl Gate {
             connection.hang_up();
             return;
         }
-        let bytes = Reply::malformed(malformed).to_bytes(false, true, &now());
+        let bytes = Reply::malformed(malformed).to_bytes(false, Some("close"), &now());
         connection.answer(bytes, Then::HangUp, None);
     }
 
@@ -64,7 +64,7 @@ impl Gate {
         connection.stream.drop_tls();
         let reason = format!("port {} speaks HTTPS: use https://", listen.address.port());
         let reply = Reply::error(None, 400, &reason);
-        connection.answer(reply.to_bytes(false, true, &now()), Then::HangUp, None);
+        connection.answer(reply.to_bytes(false, Some("close"), &now()), Then::HangUp, None);
     }
 
     pub(super) fn reply(
@@ -74,7 +74,8 @@ impl Gate {
         reply: &Reply,
         close: bool,
     ) {
-        let bytes = reply.to_bytes(head.method == "HEAD", close, &now());
+        let word = persistence(close, head.minor);
+        let bytes = reply.to_bytes(head.method == "HEAD", word, &now());
         connection.answer(bytes, if close { Then::HangUp } else { Then::NextRequest }, None);
     }
 

@@ -31,7 +31,7 @@ struct Tls {
     /// Ciphertext that rustls has not taken yet, from `taken` on.
     input: Vec<u8>,
     taken: usize,
-    /// Its first byte was that of a TLS record.
+    /// Its first byte has come.
     begun: bool,
 }
 
@@ -62,6 +62,11 @@ impl ClientStream {
     /// True while bytes of ours wait for the client to read.
     pub(crate) fn wants_write(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.connection.wants_write())
+    }
+
+    /// The client has sent something, if this is TLS.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.begun)
     }
 
     /// Goes on with the handshake; `WouldBlock` when it is the client's turn.
@@ -129,12 +134,12 @@ impl Tls {
         if !self.begun
             && let Some(first) = arrived.first()
         {
+            self.begun = true;
             // A TLS record of a handshake begins with 22 (RFC 8446 section 5.1), a method with a letter;
             // what comes behind it in pieces begins with anything.
             if first.is_ascii_uppercase() {
                 return Err(ErrorKind::Unsupported.into());
             }
-            self.begun = true;
         }
         let mut unread = arrived;
         loop {

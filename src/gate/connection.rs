@@ -307,7 +307,7 @@ impl Connection {
             Phase::Head => {
                 if !self.head.is_empty() {
                     let late = Reply::error(None, 408, "the request head took too long to arrive");
-                    let _ = self.stream.try_write(&late.to_bytes(false, true, &now()));
+                    let _ = self.stream.try_write(&late.to_bytes(false, Some("close"), &now()));
                 }
                 self.stream.say_goodbye();
             }

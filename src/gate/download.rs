@@ -3,14 +3,16 @@
 use std::io::{self, ErrorKind, Write as _};
 
 use super::client_stream::ClientStream;
+use super::date;
 use super::fields::Fields;
-use super::framing::{self, Decoder, Encoder, Length};
+use super::framing::{self, Decoder, Encoder, Length, Sender};
 use super::head::{AnswerHead, HeadBuffer, RequestHead};
 use super::outbox::Outbox;
+use super::reply::persistence;
 use super::stream::Duplex as _;
 
-/// Bytes of a status line, as a rule, and of a body that mostly follows its head at once.
-const STATUS_LINE: usize = 64;
+/// Bytes of a status line and a date, as a rule, and of a body that mostly follows its head at once.
+const STATUS_LINE: usize = 128;
 const SMALL_BODY: usize = 1 << 10;
 
 /// Taken from the service's framing and put into the client's.
@@ -21,6 +23,8 @@ pub(super) struct Download {
     head: HeadBuffer,
     /// Set once the final head has been read.
     body: Option<Decoder>,
+    /// The client has had some of the final answer.
+    begun: bool,
     status: u16,
     encoder: Encoder,
     is_complete: bool,
@@ -57,6 +61,7 @@ impl Download {
             unflushed: false,
             head: HeadBuffer::default(),
             body: None,
+            begun: false,
             status: 0,
             encoder: Encoder::Bare,
             is_complete: false,
@@ -65,8 +70,13 @@ impl Download {
         }
     }
 
-    /// The final head has been read, so the client can't be given another.
+    /// Some of it has gone out, or half of what goes before it, so the client can't be given another.
     pub(super) fn has_begun(&self) -> bool {
+        self.begun || self.outbox.has_begun()
+    }
+
+    /// The service has sent a final head.
+    pub(super) fn has_head(&self) -> bool {
         self.body.is_some()
     }
 
@@ -90,7 +100,7 @@ impl Download {
         asked: Asked<'_>,
         content: &mut Vec<u8>,
     ) -> Result<Taken, &'static str> {
-        if self.has_begun() {
+        if self.body.is_some() {
             self.take_body(arrived, content)?;
             return Ok(Taken::Answer(self.status));
         }
@@ -148,6 +158,7 @@ impl Download {
         if !self.outbox.is_empty() {
             moved = self.outbox.send(client)?;
             self.unflushed |= moved;
+            self.begun |= moved && self.body.is_some();
         }
         if self.unflushed && self.outbox.is_empty() {
             match client.try_flush() {
@@ -194,6 +205,13 @@ impl Download {
             && !head.fields.lists("connection", "close")
             && length != Length::UntilClose;
         head.fields.remove_hop_by_hop();
+        if let Length::Exact(length @ 1..) = length
+            && head.fields.first("content-length").is_some_and(|value| value.starts_with(b"0"))
+        {
+            // Whoever counts digits on the way to the client counts none but those that matter.
+            head.fields.remove("content-length");
+            head.fields.push("Content-Length", length.to_string());
+        }
         // A body whose end is not known by number goes in chunks to those who know chunks.
         if matches!(length, Length::Chunked | Length::UntilClose) {
             if asked.head.minor == 1 {
@@ -205,12 +223,12 @@ impl Download {
         }
         // The service answers without having heard all: the rest can't be told from a new request.
         self.close |= !asked.complete;
-        if self.close {
-            head.fields.push("Connection", "close");
+        if let Some(word) = persistence(self.close, asked.head.minor) {
+            head.fields.push("Connection", word);
         }
         self.status = head.status;
         self.write_head(head);
-        let body = Decoder::new(length);
+        let body = Decoder::new(Sender::Service, length);
         let has_no_body = body.is_complete();
         self.body = Some(body);
         if has_no_body {
@@ -248,6 +266,9 @@ impl Download {
         out.reserve(STATUS_LINE + head.fields.size() + SMALL_BODY);
         // Into memory, which takes all.
         let _ = write!(out, "HTTP/1.1 {} {}\r\n", head.status, head.reason);
+        if head.status >= 200 && head.fields.first("date").is_none() {
+            let _ = date::with_now(|now| write!(out, "Date: {now}\r\n")); // RFC 9110 section 6.6.1
+        }
         head.fields.write_to(out);
     }
 }

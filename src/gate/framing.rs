@@ -1,9 +1,11 @@
-//! Where a body ends: the one place with the rules of RFC 9112 section 6, strictly.
+//! Where a body ends: the one place with the rules of RFC 9112 section 6, strictly for clients.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
 use super::fields::Fields;
 use super::head::{AnswerHead, Malformed, RequestHead};
+use super::limits;
 
 /// How a message body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub(crate) enum Length {
 /// 400 for every head that two parsers could frame differently; 501 for a transfer coding that is not
 /// ours to undo.
 pub(crate) fn of_request(head: &RequestHead) -> Result<Length, Malformed> {
-    let length = content_length(&head.fields).map_err(Malformed::bad)?;
+    let length = content_length(&head.fields, Sender::Client).map_err(Malformed::bad)?;
     if head.fields.first("transfer-encoding").is_none() {
         return Ok(Length::Exact(length.unwrap_or(0)));
     }
@@ -51,7 +53,7 @@ pub(crate) fn of_answer(method: &str, head: &AnswerHead) -> Result<Length, &'sta
     if method == "HEAD" || matches!(head.status, 100..=199 | 204 | 304) {
         return Ok(Length::Exact(0));
     }
-    let length = content_length(&head.fields)?;
+    let length = content_length(&head.fields, Sender::Service)?;
     if head.fields.first("transfer-encoding").is_none() {
         return Ok(length.map_or(Length::UntilClose, Length::Exact));
     }
@@ -63,14 +65,15 @@ pub(crate) fn of_answer(method: &str, head: &AnswerHead) -> Result<Length, &'sta
     }
 }
 
-fn content_length(fields: &Fields) -> Result<Option<u64>, &'static str> {
+fn content_length(fields: &Fields, sender: Sender) -> Result<Option<u64>, &'static str> {
     let mut values = fields.all("content-length");
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err("Content-Length is given twice");
     }
     // Up to 18 digits, so that no parser on the way can overflow; str::parse would take a sign.
-    if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
+    if value.is_empty() || sender.counted(value).len() > 18 || !value.iter().all(u8::is_ascii_digit)
+    {
         return Err("Content-Length is not a number");
     }
     std::str::from_utf8(value)
@@ -80,15 +83,59 @@ fn content_length(fields: &Fields) -> Result<Option<u64>, &'static str> {
         .ok_or("Content-Length is not a number")
 }
 
+/// Whose framing it is. What a client sends may be meant for two parsers that read it differently; a
+/// service is part of the image, and its framing goes no further than this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sender {
+    Client,
+    Service,
+}
+
 /// Bytes of one chunk-size line, extensions included; longer is an attack on somebody's buffer.
 const CHUNK_LINE_BYTES: usize = 256;
+
+/// The same in an answer; Go's client has the same limit.
+const ANSWER_CHUNK_LINE_BYTES: usize = 4 << 10;
 
 /// Bytes of a trailer section.
 const TRAILER_BYTES: usize = 8 << 10;
 
+/// The same in an answer.
+const ANSWER_TRAILER_BYTES: usize = 32 << 10;
+
+/// Fields in the trailer section of a request; an answer may have as many as a head.
+const TRAILER_FIELDS: usize = 32;
+
+impl Sender {
+    fn chunk_line_bytes(self) -> usize {
+        match self {
+            Sender::Client => CHUNK_LINE_BYTES,
+            Sender::Service => ANSWER_CHUNK_LINE_BYTES,
+        }
+    }
+
+    fn trailer_bytes(self) -> usize {
+        match self {
+            Sender::Client => TRAILER_BYTES,
+            Sender::Service => ANSWER_TRAILER_BYTES,
+        }
+    }
+
+    /// The digits of a number that count for its length. Any zeros may stand before it (RFC 9110 section
+    /// 8.6, RFC 9112 section 7.1), but a client that sends many wants a parser to lose count.
+    fn counted(self, digits: &[u8]) -> &[u8] {
+        let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+        match self {
+            Sender::Client => digits,
+            Sender::Service => digits.get(zeros..).unwrap_or_default(),
+        }
+    }
+}
+
 /// Takes the framing off a body that arrives in pieces.
 #[derive(Debug)]
 pub(crate) struct Decoder {
+    sender: Sender,
     state: State,
     /// The part of a line or trailer section that has arrived.
     line: Vec<u8>,
@@ -108,14 +155,14 @@ enum State {
 }
 
 impl Decoder {
-    pub(crate) fn new(length: Length) -> Decoder {
+    pub(crate) fn new(sender: Sender, length: Length) -> Decoder {
         let state = match length {
             Length::Exact(0) => State::Complete,
             Length::Exact(left) => State::Exact(left),
             Length::Chunked => State::ChunkSize,
             Length::UntilClose => State::UntilClose,
         };
-        Decoder { state, line: Vec::new(), trailers: Fields::default() }
+        Decoder { sender, state, line: Vec::new(), trailers: Fields::default() }
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -190,9 +237,12 @@ impl Decoder {
         let end = input.iter().position(|byte| *byte == b'\n');
         let (now, later) = input.split_at(end.map_or(input.len(), |at| at + 1));
         self.line.extend_from_slice(now);
-        let ceiling = if self.state == State::Trailers { TRAILER_BYTES } else { CHUNK_LINE_BYTES };
-        if self.line.len() > ceiling {
-            return Err("a chunk-size line or trailer section is too long");
+        if self.state == State::Trailers {
+            if self.line.len() > self.sender.trailer_bytes() {
+                return Err("the trailer section is too long");
+            }
+        } else if self.line.len() > self.sender.chunk_line_bytes() {
+            return Err("a chunk-size line is too long");
         }
         if end.is_none() {
             return Ok(later);
@@ -202,8 +252,8 @@ impl Decoder {
         }
         match self.state {
             State::ChunkSize => {
-                self.state = match chunk_size(self.line.strip_suffix(b"\r\n").unwrap_or_default())?
-                {
+                let line = self.line.strip_suffix(b"\r\n").unwrap_or_default();
+                self.state = match chunk_size(line, self.sender)? {
                     0 => State::Trailers,
                     size => State::ChunkData(size),
                 };
@@ -218,7 +268,7 @@ impl Decoder {
             }
             // The section is kept whole until its empty line.
             _ if self.line == b"\r\n" || self.line.ends_with(b"\r\n\r\n") => {
-                self.trailers = trailers(&self.line)?;
+                self.trailers = trailers(&self.line, self.sender)?;
                 self.line = Vec::new();
                 self.state = State::Complete;
             }
@@ -228,19 +278,23 @@ impl Decoder {
     }
 }
 
-/// `chunk-size [ chunk-ext ]` (RFC 9112 section 7.1); extensions are checked and dropped.
-fn chunk_size(line: &[u8]) -> Result<u64, &'static str> {
+/// `chunk-size [ chunk-ext ]` (RFC 9112 section 7.1); extensions are checked and dropped. Blanks behind the
+/// size, with which Tomcat fills a line up, were legal in RFC 2616 and are read by everybody in one way.
+fn chunk_size(line: &[u8], sender: Sender) -> Result<u64, &'static str> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let (size, extension) = line.split_at(digits);
-    if size.is_empty() || size.len() > 15 {
+    let counted = sender.counted(size);
+    if size.is_empty() || counted.len() > 15 {
         return Err("a chunk size is not a hexadecimal number");
     }
-    if !(extension.is_empty() || extension.trim_ascii_start().starts_with(b";"))
+    let told = extension.trim_ascii_start();
+    if !(told.is_empty() || told.starts_with(b";"))
         || extension.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
     {
         return Err("a chunk extension is malformed");
     }
-    size.iter()
+    counted
+        .iter()
         .try_fold(0_u64, |sum, byte| Some(sum * 16 + u64::from(char::from(*byte).to_digit(16)?)))
         .ok_or("a chunk size is not a hexadecimal number")
 }
@@ -252,23 +306,45 @@ const NOT_IN_TRAILERS: [&str; 14] = [
     "content-encoding", "content-range", "cookie", "set-cookie", "expect", "te", "trailer", "upgrade",
 ];
 
-fn trailers(section: &[u8]) -> Result<Fields, &'static str> {
+/// The fields of a trailer section, without those that no trailer may set.
+///
+/// An answer with more of them than a head may have loses them: its body is whole, and any recipient may
+/// leave out trailers (RFC 9112 section 7.1.2).
+fn trailers(section: &[u8], sender: Sender) -> Result<Fields, &'static str> {
     if section
         .windows(2)
         .any(|pair| pair[0] == b'\r' && pair[1] != b'\n' || pair[1] == b'\n' && pair[0] != b'\r')
     {
         return Err("a trailer field holds a lone CR or LF");
     }
-    let mut lines = [httparse::EMPTY_HEADER; 32];
-    match httparse::parse_headers(section, &mut lines) {
+    let (most, section) = match sender {
+        Sender::Client => (TRAILER_FIELDS, Cow::Borrowed(section)),
+        Sender::Service => (limits::FIELDS, Cow::Owned(without_blanks_before_colons(section))),
+    };
+    let mut lines = vec![httparse::EMPTY_HEADER; most];
+    match httparse::parse_headers(&section, &mut lines) {
         Ok(httparse::Status::Complete((_, parsed))) => {
             let mut fields = Fields::from_parsed(parsed);
             NOT_IN_TRAILERS.iter().for_each(|name| fields.remove(name));
             fields.remove_claims();
             Ok(fields)
         }
+        Err(httparse::Error::TooManyHeaders) if sender == Sender::Service => Ok(Fields::default()),
         _ => Err("the trailer section is malformed"),
     }
+}
+
+/// As a proxy must hand on what a server sent (RFC 9112 section 5.1).
+fn without_blanks_before_colons(section: &[u8]) -> Vec<u8> {
+    let mut tidy = Vec::with_capacity(section.len());
+    for line in section.split_inclusive(|byte| *byte == b'\n') {
+        let colon = line.iter().position(|byte| *byte == b':').unwrap_or_default();
+        let (name, rest) = line.split_at(colon);
+        let end = name.iter().rposition(|byte| !b" \t".contains(byte)).map_or(0, |last| last + 1);
+        tidy.extend_from_slice(name.get(..end).unwrap_or_default());
+        tidy.extend_from_slice(rest);
+    }
+    tidy
 }
 
 /// Puts framing on content.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use base64::Engine as _;
 
 use super::credentials::{Expected, Guard, Outcome};
-use super::framing::{self, Decoder, Encoder, Length};
+use super::framing::{self, Decoder, Encoder, Length, Sender};
 use super::head::HeadBuffer;
 use super::target::Target;
 
@@ -62,18 +62,21 @@ pub fn answer_head(data: &[u8]) {
     }
 }
 
-/// Chunked bodies: the same content however the bytes arrive, and the same again when written anew.
+/// Chunked bodies of clients and of services: the same content however the bytes arrive, and the same
+/// again when written anew.
 pub fn chunked(data: &[u8]) {
-    let whole = decoded(data, data.len().max(1));
-    assert_eq!(whole, decoded(data, 1), "byte by byte");
-    let Some((content, taken, true)) = whole else { return };
-    assert!(content.len() < taken && taken <= data.len());
-    let mut decoder = Decoder::new(Length::Chunked);
-    let _ = decoder.decode(data, &mut Vec::new());
-    let mut wire = Vec::new();
-    content.chunks(7).for_each(|piece| Encoder::Chunked.encode(piece, &mut wire));
-    Encoder::Chunked.end(&decoder.trailers, &mut wire);
-    assert_eq!(decoded(&wire, 3), Some((content, wire.len(), true)), "written anew");
+    for sender in [Sender::Client, Sender::Service] {
+        let whole = decoded(sender, data, data.len().max(1));
+        assert_eq!(whole, decoded(sender, data, 1), "byte by byte");
+        let Some((content, taken, true)) = whole else { continue };
+        assert!(content.len() < taken && taken <= data.len());
+        let mut decoder = Decoder::new(sender, Length::Chunked);
+        let _ = decoder.decode(data, &mut Vec::new());
+        let mut wire = Vec::new();
+        content.chunks(7).for_each(|piece| Encoder::Chunked.encode(piece, &mut wire));
+        Encoder::Chunked.end(&decoder.trailers, &mut wire);
+        assert_eq!(decoded(sender, &wire, 3), Some((content, wire.len(), true)), "written anew");
+    }
 }
 
 /// `Authorization`: only one pair fits, however it is written.
@@ -118,8 +121,9 @@ fn same_in_pieces<T: PartialEq + Debug, E>(
 }
 
 /// Content, bytes taken, and whether the body is complete; `None` if it is malformed.
-fn decoded(data: &[u8], step: usize) -> Option<(Vec<u8>, usize, bool)> {
-    let (mut decoder, mut content, mut taken) = (Decoder::new(Length::Chunked), Vec::new(), 0);
+fn decoded(sender: Sender, data: &[u8], step: usize) -> Option<(Vec<u8>, usize, bool)> {
+    let mut decoder = Decoder::new(sender, Length::Chunked);
+    let (mut content, mut taken) = (Vec::new(), 0);
     for piece in data.chunks(step) {
         taken += decoder.decode(piece, &mut content).ok()?;
     }

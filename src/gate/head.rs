@@ -76,7 +76,7 @@ impl HeadBuffer {
             self.bytes.drain(..2);
             (self.scanned, self.empty_line) = (0, true);
         }
-        let Some(end) = self.end()? else {
+        let Some(end) = self.end().map_err(|stray| Malformed::bad(stray.in_request()))? else {
             return match self.bytes.len() {
                 // The CR of the line's end may be there already.
                 n if n > limits::LINE_BYTES + 1 && self.line == 0 => Err(LINE_TOO_LONG),
@@ -96,14 +96,14 @@ impl HeadBuffer {
 
     /// The next answer head of a service, once it is complete; an error says what is wrong with it.
     pub(crate) fn answer(&mut self) -> Result<Option<AnswerHead>, &'static str> {
-        let Some(end) = self.end().map_err(|malformed| malformed.reason)? else {
+        let Some(end) = self.end().map_err(Stray::in_answer)? else {
             return match self.bytes.len() {
-                n if n > limits::ANSWER_HEAD_BYTES => Err("its head is too large"),
+                n if n > limits::ANSWER_HEAD_BYTES => Err(ANSWER_TOO_LARGE),
                 _ => Ok(None),
             };
         };
         if end > limits::ANSWER_HEAD_BYTES {
-            return Err("its head is too large");
+            return Err(ANSWER_TOO_LARGE);
         }
         let head = parse_answer(self.bytes.get(..end).unwrap_or_default())?;
         self.bytes.drain(..end);
@@ -113,7 +113,7 @@ impl HeadBuffer {
 
     /// Where the head ends, looking at each byte once. Lines end in CRLF and in nothing else
     /// (RFC 9112 section 2.2): a lone LF or CR is where parsers differ.
-    fn end(&mut self) -> Result<Option<usize>, Malformed> {
+    fn end(&mut self) -> Result<Option<usize>, Stray> {
         loop {
             let before = self.scanned.checked_sub(1).and_then(|i| self.bytes.get(i));
             let after_return = before == Some(&b'\r') && self.scanned > self.line;
@@ -124,11 +124,11 @@ impl HeadBuffer {
             }
             match self.bytes.get(self.scanned) {
                 None => return Ok(None),
-                Some(b'\n') if !after_return => return Err(BARE_LF),
+                Some(b'\n') if !after_return => return Err(Stray::Lf),
                 Some(b'\n') if self.scanned - self.line == 1 => return Ok(Some(self.scanned + 1)),
                 Some(b'\n') => self.line = self.scanned + 1,
-                Some(_) if after_return => return Err(BARE_CR),
-                Some(0) => return Err(Malformed::bad("the head holds a NUL byte")),
+                Some(_) if after_return => return Err(Stray::Cr),
+                Some(0) => return Err(Stray::Nul),
                 Some(_) => {}
             }
             self.scanned += 1;
@@ -139,8 +139,33 @@ impl HeadBuffer {
 const TOO_LARGE: Malformed = Malformed { status: 431, reason: "the request head is too large" };
 const LINE_TOO_LONG: Malformed =
     Malformed { status: 414, reason: "the request line is longer than 8192 bytes" };
-const BARE_LF: Malformed = Malformed::bad("a line of the request head ends in LF without CR");
-const BARE_CR: Malformed = Malformed::bad("the request head holds a CR without LF");
+const ANSWER_TOO_LARGE: &str = "its head is larger than 64 KiB";
+
+/// A byte that stands where no head has it.
+#[derive(Debug, Clone, Copy)]
+enum Stray {
+    Lf,
+    Cr,
+    Nul,
+}
+
+impl Stray {
+    fn in_request(self) -> &'static str {
+        match self {
+            Stray::Lf => "a line of the request head ends in LF without CR",
+            Stray::Cr => "the request head holds a CR without LF",
+            Stray::Nul => "the head holds a NUL byte",
+        }
+    }
+
+    fn in_answer(self) -> &'static str {
+        match self {
+            Stray::Lf => "a line of its head ends in LF alone",
+            Stray::Cr => "its head holds a CR without LF",
+            Stray::Nul => "its head holds a NUL byte",
+        }
+    }
+}
 
 fn parse_request(head: &[u8]) -> Result<RequestHead, Malformed> {
     // httparse tolerates several spaces in the request line; RFC 9112 section 3 allows one.
@@ -195,14 +220,29 @@ fn wrong_version(line: &[u8]) -> Malformed {
 }
 
 fn parse_answer(head: &[u8]) -> Result<AnswerHead, &'static str> {
+    const NO_ANSWER: &str = "it does not begin with a status line of HTTP/1.1 or HTTP/1.0";
     let mut lines = [httparse::EMPTY_HEADER; limits::FIELDS];
     let mut parsed = httparse::Response::new(&mut lines);
     match parsed.parse(head) {
         Ok(httparse::Status::Complete(_)) => {}
-        _ => return Err("its head is not HTTP/1.1"),
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err("its head has more than 100 header fields");
+        }
+        // RFC 9112 section 5.2 wants this to be said.
+        Err(httparse::Error::HeaderName) if is_folded(head) => {
+            return Err("a line of its head is folded: it begins with a space or a tab");
+        }
+        Err(httparse::Error::HeaderName) => {
+            return Err("a field name in its head is malformed or followed by a space");
+        }
+        Err(httparse::Error::HeaderValue) => {
+            return Err("a field value in its head holds a control character");
+        }
+        _ if head.starts_with(b"\r\n") => return Err("an empty line stands before its head"),
+        _ => return Err(NO_ANSWER),
     }
     let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
-        return Err("its head is not HTTP/1.1");
+        return Err(NO_ANSWER);
     };
     if !(100..1000).contains(&status) {
         return Err("its status is out of range");
@@ -213,6 +253,12 @@ fn parse_answer(head: &[u8]) -> Result<AnswerHead, &'static str> {
         minor,
         fields: Fields::from_parsed(parsed.headers),
     })
+}
+
+/// A line but the first begins with white space.
+fn is_folded(head: &[u8]) -> bool {
+    let blank = |line: &[u8]| matches!(line.first(), Some(b' ' | b'\t'));
+    head.split(|byte| *byte == b'\n').skip(1).any(blank)
 }
 
 #[cfg(test)]

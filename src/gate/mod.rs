@@ -12,6 +12,7 @@ mod client_stream;
 mod connection;
 mod credentials;
 mod crowd;
+mod date;
 mod download;
 mod fields;
 mod forward;
@@ -38,6 +39,7 @@ mod serve;
 mod service;
 mod service_stream;
 mod source;
+mod strangers;
 mod stream;
 mod target;
 mod tls;
@@ -51,7 +53,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use rustls::{ServerConfig, ServerConnection};
 
@@ -62,12 +64,14 @@ use self::allowance::Allowance;
 use self::client_stream::ClientStream;
 use self::connection::{Connection, Next, Phase};
 use self::credentials::Guard;
+use self::date::now;
 use self::forward::{Buffers, Exchange, Side, Start};
 use self::head::HeadBuffer;
 use self::places::Places;
 use self::relay::{Progress, Relay};
 use self::route::Routes;
 use self::service::Service;
+use self::strangers::Strangers;
 use self::tunnel::Tunnel;
 use crate::config::{Config, Listen, ServiceAddress};
 use crate::license::Standing;
@@ -75,7 +79,6 @@ use crate::live::Live;
 use crate::log::Log;
 use crate::management::AtOnce;
 use crate::security::{Identity, Rules};
-use crate::utc;
 
 /// What every port shares.
 pub struct Gate {
@@ -86,6 +89,7 @@ pub struct Gate {
     tls: Arc<ServerConfig>,
     routes: Routes,
     guard: Guard,
+    strangers: Strangers,
     log: Log,
     /// What requests hold that have been let in and are not answered yet.
     places: Places,
@@ -113,6 +117,7 @@ impl Gate {
             routes: Routes::new(&config, Arc::new(own)),
             guard: Guard::new()?,
             places: Places::new(),
+            strangers: Strangers::new(log.clone()),
             draining: AtomicBool::new(false),
             config,
             rules,
@@ -214,9 +219,13 @@ impl Gate {
                 return Some(Next::Park);
             }
             Err(e) if e.kind() == ErrorKind::Unsupported => {
+                self.note_stranger(connection, listen, "the client speaks plain HTTP");
                 self.answer_plain_http(connection, listen);
             }
-            Err(_) => return Some(Next::Gone),
+            Err(e) => {
+                self.note_stranger(connection, listen, &strangers::why(&e));
+                return Some(Next::Gone);
+            }
         }
         None
     }
@@ -358,6 +367,9 @@ impl Gate {
                 self.settle(connection, *tunnel.into_exchange(), ending).unwrap_or(Next::Park)
             }
             phase => {
+                if matches!(phase, Phase::Handshake) {
+                    self.note_stranger(connection, listen, "the handshake took longer than 10 s");
+                }
                 connection.phase = phase;
                 if !self.is_silent(listen) {
                     connection.dismiss();
@@ -378,8 +390,4 @@ impl Gate {
         let _ = self.settle(connection, *exchange, ending);
         Next::Gone
     }
-}
-
-fn now() -> String {
-    utc::http_date(utc::unix_seconds(SystemTime::now()))
 }

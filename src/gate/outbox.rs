@@ -44,6 +44,11 @@ impl Outbox {
         self.sent == self.bytes.len()
     }
 
+    /// Some of what it holds has been sent, and not all.
+    pub(super) fn has_begun(&self) -> bool {
+        self.sent > 0 && !self.is_empty()
+    }
+
     /// Bytes that have not been sent.
     pub(super) fn len(&self) -> usize {
         self.bytes.len() - self.sent

@@ -356,6 +356,7 @@ impl Port {
         let resume = std::mem::take(&mut tick.accepting_paused);
         drop(tick);
         self.gate.routes.let_go(now);
+        self.gate.strangers.tell_left_out();
         let expired = self.parked().take_expired(now);
         for (token, mut connection) in expired {
             let next = self.guarded(&mut connection, |gate, connection| {

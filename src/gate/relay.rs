@@ -120,7 +120,7 @@ impl Relay {
 
     /// True if `ending` may be the fault of a connection that was kept too long.
     pub(super) fn deserves_another(&self, ending: &Ending) -> bool {
-        self.reused && matches!(ending, Ending::Failed(502, _))
+        self.reused && !self.download.has_head() && matches!(ending, Ending::Failed(502, _))
     }
 
     /// Has `epoll` tell of the service under `token`.
@@ -236,12 +236,18 @@ impl Relay {
                 self.exchange.record.status = 101;
                 Err(Stop::Tunnel)
             }
-            Err(reason) => Err(self.service_failed(reason).into()),
+            Err(reason) => Err(self.answer_failed(reason).into()),
         }
     }
 
     fn service_ended(&mut self, why: &str) -> Result<bool, Ending> {
         if self.download.end_of_connection() { Ok(true) } else { Err(self.service_failed(why)) }
+    }
+
+    fn answer_failed(&self, reason: &str) -> Ending {
+        let name = &self.exchange.route.service.name;
+        let why = format!("the answer of {name} can't be passed on: {reason}");
+        if self.download.has_begun() { Ending::Cut(why) } else { Ending::Failed(502, why) }
     }
 
     fn service_failed(&self, why: &str) -> Ending {
@@ -301,7 +307,7 @@ impl Relay {
     /// What it ends with if nothing has moved for so long.
     pub(super) fn out_of_patience(&self) -> Ending {
         let name = &self.exchange.route.service.name;
-        if self.download.has_begun() {
+        if self.download.has_begun() || self.download.is_waiting() {
             Ending::Cut("nothing moved for too long".to_owned())
         } else if self.is_owed_by_client() {
             Ending::Failed(408, "the request body stopped coming".to_owned())

@@ -99,8 +99,13 @@ impl Reply {
         self
     }
 
-    /// The whole answer; without its body for HEAD. `close` announces the end of the connection.
-    pub(crate) fn to_bytes(&self, head_only: bool, close: bool, date: &str) -> Vec<u8> {
+    /// The whole answer; without its body for HEAD. `connection` is what it says of the connection.
+    pub(crate) fn to_bytes(
+        &self,
+        head_only: bool,
+        connection: Option<&'static str>,
+        date: &str,
+    ) -> Vec<u8> {
         let mut text = format!(
             "HTTP/1.1 {} {}\r\nDate: {date}\r\nContent-Type: {}\r\nContent-Length: {}\r\n",
             self.status,
@@ -111,14 +116,24 @@ impl Reply {
         for (name, value) in &self.fields {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
-        if close {
-            text.push_str("Connection: close\r\n");
+        if let Some(word) = connection {
+            text.push_str(&format!("Connection: {word}\r\n"));
         }
         text.push_str("\r\n");
         if !head_only {
             text.push_str(&self.body);
         }
         text.into_bytes()
+    }
+}
+
+/// What the `Connection` field of an answer says to a client of HTTP/1.`minor`; `close` if it is the last.
+/// A connection of HTTP/1.0 lasts only if that is said (RFC 9112 section 9.3).
+pub(crate) fn persistence(close: bool, minor: u8) -> Option<&'static str> {
+    match minor {
+        _ if close => Some("close"),
+        0 => Some("keep-alive"),
+        _ => None,
     }
 }
 
@@ -146,7 +161,7 @@ mod tests {
     const BOTH: Api = Api { v1: true, v2: true };
 
     fn text(reply: &Reply) -> String {
-        String::from_utf8(reply.to_bytes(false, true, "now")).unwrap_or_default()
+        String::from_utf8(reply.to_bytes(false, Some("close"), "now")).unwrap_or_default()
     }
 
     #[test]

@@ -149,8 +149,8 @@ impl Gate {
                 next = Some(Next::Gone);
             }
             Ending::Failed(status, why) => {
-                record.status = status;
                 let mut refusal = Reply::error(Some(route.area), status, &why);
+                (record.status, record.sent) = (status, refusal.length());
                 if status == 503 {
                     refusal = refusal.with("Retry-After", "1");
                 }
@@ -177,9 +177,7 @@ impl Gate {
     fn understand(&self, head: RequestHead, target: Target, length: Length) -> Asked {
         Asked {
             websocket: is_websocket(&head, length),
-            close: self.is_draining()
-                || head.minor == 0
-                || head.fields.lists("connection", "close"),
+            close: self.is_draining() || !is_persistent(&head),
             target,
             length,
             head,
@@ -348,6 +346,16 @@ fn read(head: &RequestHead) -> Result<(Target, Length), Malformed> {
         return Err(Malformed { status: 417, reason: "the only expectation met is 100-continue" });
     }
     Ok((target, length))
+}
+
+/// The client wants to ask more on this connection (RFC 9112 section 9.3).
+///
+/// One of HTTP/1.0 says so by `keep-alive`. A proxy that knows no `Connection` hands that on, and would wait
+/// for an end that never comes (appendix C.2.2); so nobody is believed who tells of a proxy.
+fn is_persistent(head: &RequestHead) -> bool {
+    let says = |option| head.fields.lists("connection", option);
+    let old = head.minor == 0;
+    !says("close") && (!old || (says("keep-alive") && head.fields.first("via").is_none()))
 }
 
 /// The client's half of RFC 6455 section 4.1, as far as a proxy needs it.

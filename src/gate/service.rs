@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::limits;
 use super::service_stream::ServiceStream;
 use super::stream::{Duplex, wait};
 use crate::config::ServiceAddress;
-use crate::unix_connect;
+use crate::{names, unix_connect};
 
 /// A service and its idle connections.
 pub(crate) struct Service {
@@ -97,8 +97,13 @@ impl Service {
                 let host = host.trim_matches(['[', ']']);
                 let tcp = match host.parse::<IpAddr>() {
                     Ok(ip) => connect_tcp(SocketAddr::new(ip, *port), patience)?,
-                    Err(_) if may_wait => Some(connect_by_name(host, *port)?),
-                    Err(_) => None,
+                    Err(_) => match names::this_machine(host, *port) {
+                        Some(addresses) => connect_to_any(&addresses, patience)?,
+                        None if may_wait => {
+                            connect_to_any(&names::addresses(host, *port)?, patience)?
+                        }
+                        None => None,
+                    },
                 };
                 Ok(tcp.map(ServiceStream::tcp))
             }
@@ -110,28 +115,23 @@ impl Service {
     }
 }
 
-fn connect_by_name(host: &str, port: u16) -> io::Result<TcpStream> {
-    connect_to_any((host, port).to_socket_addrs()?, limits::CONNECT)
-}
-
 /// The first that takes the connection; one that says nothing leaves the others their share of the time.
-fn connect_to_any(
-    addresses: impl ExactSizeIterator<Item = SocketAddr>,
-    patience: Duration,
-) -> io::Result<TcpStream> {
+/// `None` if there is none, and one of them has not said so yet.
+fn connect_to_any(addresses: &[SocketAddr], patience: Duration) -> io::Result<Option<TcpStream>> {
     let deadline = Instant::now() + patience;
-    let mut failure = io::Error::from(ErrorKind::NotFound);
+    let mut failure = Some(io::Error::from(ErrorKind::NotFound));
     let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     for address in addresses {
         let share = deadline.saturating_duration_since(Instant::now()) / left.max(1);
         left = left.saturating_sub(1);
-        match connect_tcp(address, share.max(Duration::from_millis(1))) {
-            Ok(Some(stream)) => return Ok(stream),
-            Ok(None) => failure = ErrorKind::TimedOut.into(),
-            Err(e) => failure = e,
+        let share = share.max(Duration::from_millis(1)).min(patience);
+        match connect_tcp(*address, share) {
+            Ok(Some(stream)) => return Ok(Some(stream)),
+            Ok(None) => failure = None,
+            Err(e) => failure = failure.map(|_| e),
         }
     }
-    Err(failure)
+    failure.map_or(Ok(None), Err)
 }
 
 /// `None`, or an error after a real wait, if `patience` did not last.
@@ -251,12 +251,16 @@ mod tests {
                 }
                 drop(second.accept());
             });
-            connect_to_any([first, late].into_iter(), patience).unwrap();
+            assert!(connect_to_any(&[first, late], patience).unwrap().is_some());
         });
-        let error = connect_to_any([first].into_iter(), Duration::from_millis(50)).unwrap_err();
+        let error = connect_to_any(&[first], Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
         let refused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-        let error = connect_to_any([first, refused].into_iter(), Duration::from_millis(50));
+        let error = connect_to_any(&[first, refused], Duration::from_millis(50));
         assert_eq!(error.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+        // Who may not wait is told to, unless all have refused.
+        assert!(connect_to_any(&[first, refused], Duration::ZERO).unwrap().is_none());
+        let error = connect_to_any(&[refused, refused], Duration::ZERO).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
     }
 }

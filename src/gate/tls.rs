@@ -61,7 +61,8 @@ pub(crate) fn server_config(
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(Current(identity)));
     config.ignore_client_order = true;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // curl 7.88 to 8.4 offers nothing but http/1.0 when it is told to speak that.
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
     // Tickets whose keys rotate every six hours, instead of a table of sessions kept in memory.
     config.ticketer = Ticketer::new()?;
     config.send_tls13_tickets = 1;

@@ -1,7 +1,7 @@
 //! The request on its way to the service.
 
 use super::fields::Fields;
-use super::framing::{Decoder, Encoder, Length};
+use super::framing::{Decoder, Encoder, Length, Sender};
 use super::outbox::Outbox;
 use super::service_stream::ServiceStream;
 
@@ -23,7 +23,8 @@ impl Upload {
     pub(super) fn new(head: Vec<u8>, length: Length, own: bool) -> Upload {
         let outbox = Outbox::of(head);
         let encoder = if length == Length::Chunked { Encoder::Chunked } else { Encoder::Bare };
-        Upload { outbox, body: Decoder::new(length), encoder, own, begun: false, deaf: false }
+        let body = Decoder::new(Sender::Client, length);
+        Upload { outbox, body, encoder, own, begun: false, deaf: false }
     }
 
     /// The client owes more of it.

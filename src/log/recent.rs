@@ -17,7 +17,7 @@ const BYTES: usize = 128 * 1024;
 pub(crate) enum Kind {
     /// Operations, faults and security events.
     Operation,
-    /// One request each.
+    /// One request each, or what a stranger has done instead.
     Access,
 }
 

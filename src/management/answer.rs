@@ -88,7 +88,7 @@ impl Answer {
 
     /// The whole answer in one piece, as HTTP has it; without its body for HEAD. `close` announces the
     /// end of the connection.
-    pub(super) fn to_bytes(&self, head_only: bool, close: bool) -> Vec<u8> {
+    pub(super) fn to_bytes(&self, head_only: bool, connection: Option<&str>) -> Vec<u8> {
         let now = utc::http_date(utc::unix_seconds(SystemTime::now()));
         let (status, length) = (self.status.to_string(), self.body.len().to_string());
         let mut bytes = Vec::with_capacity(512 + self.body.len());
@@ -101,7 +101,10 @@ impl Answer {
             put(&[name, ": ", value, "\r\n"]);
         }
         put(&["Content-Length: ", &length, "\r\n"]);
-        put(if close { &["Connection: close\r\n\r\n"] } else { &["\r\n"] });
+        if let Some(word) = connection {
+            put(&["Connection: ", word, "\r\n"]);
+        }
+        put(&["\r\n"]);
         if !head_only {
             bytes.extend_from_slice(&self.body);
         }

@@ -22,8 +22,8 @@ pub struct Question<'a> {
     pub peer: IpAddr,
     /// Whether over HTTPS.
     pub tls: bool,
-    /// The answer announces the end of its connection.
-    pub close: bool,
+    /// What the answer's `Connection` field says, if there is one.
+    pub connection: Option<&'static str>,
 }
 
 /// An answer, ready to be sent.
@@ -49,7 +49,7 @@ pub fn at_once(context: Context) -> AtOnce {
             context.log.error(format_args!("a handler failed on {method} {}", question.path));
             Some(Answer::internal())
         })?;
-        let bytes = answer.to_bytes(question.head_only, question.close);
+        let bytes = answer.to_bytes(question.head_only, question.connection);
         let length = if question.head_only { 0 } else { answer.body.len() as u64 };
         Some(Given { status: answer.status, length, bytes })
     })

@@ -1,7 +1,7 @@
 //! `logs/{name}`: the daemon's last lines about one of its parts or services.
 //!
-//! `gate` has every request, `monitoring` and a configured service those that went to them, and
-//! `management` all the rest: operations, faults and security events.
+//! `gate` has every request and failed TLS handshakes, `monitoring` and a configured service the requests
+//! that went to them, and `management` all the rest: operations, faults and security events.
 
 use serde_json::json;
 

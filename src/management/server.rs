@@ -24,6 +24,7 @@ use tiny_http::Server;
 use super::answer::Answer;
 use super::request::Request;
 use super::{Context, socket, table, usage};
+use crate::config::{CONTROL_SOCKET, USAGE_SOCKET};
 use crate::license;
 use crate::log::Log;
 
@@ -85,7 +86,7 @@ pub fn start(run_dir: &Path, context: Context) -> Result<Handle, String> {
     let log = context.log.clone();
     let handler: Handler =
         Arc::new(move |request, may_wait| table::answer(&context, request, may_wait));
-    let place = Place { path: run_dir.join("control.sock"), mode: socket::OWNER };
+    let place = Place { path: run_dir.join(CONTROL_SOCKET), mode: socket::OWNER };
     serve(socket::listen(&place.path, place.mode)?, place, handler, log)
 }
 
@@ -95,7 +96,7 @@ pub fn start_usage(run_dir: &Path, license: license::Handle, log: Log) -> Result
     let handler: Handler = Arc::new(move |request, may_wait| {
         may_wait.then(|| usage::answer(&license, request)) // the license worker may be writing
     });
-    let place = Place { path: run_dir.join("usage.sock"), mode: socket::OWNER_AND_GROUP };
+    let place = Place { path: run_dir.join(USAGE_SOCKET), mode: socket::OWNER_AND_GROUP };
     serve(socket::listen(&place.path, place.mode)?, place, handler, log)
 }
 

@@ -3,7 +3,7 @@
 //! A service runs if it takes a connection; what it says on it is its own affair. All are tried at
 //! the same time, so that the answer takes no longer than the slowest one may.
 
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::config::{Config, OWN_PARTS, Service, ServiceAddress};
+use crate::names;
 
 use super::answer::Answer;
 use super::request::Request;
@@ -87,12 +88,10 @@ pub(super) fn look(services: &[&Service]) -> Vec<usize> {
 fn accepts(address: &ServiceAddress) -> bool {
     match address {
         ServiceAddress::Unix(path) => socket::somebody_listens(path).unwrap_or(false),
-        ServiceAddress::Tcp { host, port } => match (host.as_str(), *port).to_socket_addrs() {
-            Ok(mut addresses) => {
-                addresses.any(|address| TcpStream::connect_timeout(&address, PATIENCE).is_ok())
-            }
-            Err(_) => false,
-        },
+        ServiceAddress::Tcp { host, port } => {
+            let found = names::addresses(host, *port).unwrap_or_default();
+            found.iter().any(|address| TcpStream::connect_timeout(address, PATIENCE).is_ok())
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod support;
 
 mod access_rules;
 mod bad_uploads;
+mod failed_handshakes;
 mod good_uploads;
 mod guessing;
 mod hot_swap;

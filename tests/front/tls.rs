@@ -160,6 +160,18 @@ fn http_1_1_is_agreed_by_alpn_even_when_the_client_would_rather_speak_http_2() {
 }
 
 #[test]
+fn a_client_that_offers_http_1_0_alone_gets_it_and_one_that_offers_both_gets_http_1_1() {
+    let appliance = Appliance::start(&Settings::both());
+    for version in ["-tls1_2", "-tls1_3"] {
+        for (offered, agreed) in [("http/1.0", "http/1.0"), ("http/1.0,http/1.1", "http/1.1")] {
+            let answer = appliance.s_client(&[version, "-alpn", offered]).ok();
+            let line = format!("ALPN protocol: {agreed}");
+            assert!(answer.out.lines().any(|found| found == line), "{offered}: {answer:?}");
+        }
+    }
+}
+
+#[test]
 fn a_client_that_offers_the_post_quantum_exchange_gets_it() {
     let appliance = Appliance::start(&Settings::both());
     let shown = handshake(appliance.ports.https).unwrap();

@@ -2,10 +2,12 @@
 //! the next request is served.
 
 use std::io::{ErrorKind, Write as _};
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use serde_json::json;
 
 use crate::support::appliance::Appliance;
 use crate::support::client::{Client, Door};
@@ -189,6 +191,30 @@ fn a_service_that_is_not_there_is_a_bad_gateway_until_it_is() {
         }
     });
     is_served(&appliance);
+}
+
+/// Neither a name server nor `/etc/hosts` has to know it.
+#[test]
+fn a_service_on_localhost_or_below_it_is_on_this_machine() {
+    for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+        // A machine may have no IPv6.
+        let Ok(listener) = TcpListener::bind((ip, 0)) else { continue };
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for mut tcp in listener.incoming().flatten() {
+                let mut head = [0; 4 << 10];
+                let _ = std::io::Read::read(&mut tcp, &mut head);
+                let _ = tcp.write_all(ok("good").as_bytes());
+            }
+        });
+        for host in ["localhost", "engine.localhost"] {
+            let address = json!({"address": format!("{host}:{port}")});
+            let appliance = Appliance::start(&Settings::both().service("speech", address));
+            is_served(&appliance);
+            let shown = appliance.read(&appliance.http("/v1/management/services")).ok();
+            assert!(shown.out.contains(r#""service": "speech", "status": "running""#), "{shown:?}");
+        }
+    }
 }
 
 #[test]

@@ -61,6 +61,29 @@ fn a_setting_of_the_wrong_type_or_value_ends_with_78() {
 }
 
 #[test]
+fn a_service_that_is_the_appliance_itself_ends_with_78_and_the_listener() {
+    let appliance = Appliance::prepare(&Settings::both());
+    let ports = appliance.ports;
+    let socket = appliance.control_socket();
+    let rows = [
+        (format!("127.0.0.1:{}", ports.http), format!("127.0.0.1:{}", ports.http)),
+        (format!("localhost:{}", ports.https), format!("127.0.0.1:{}", ports.https)),
+        (format!("unix:{}", socket.display()), "control.sock".to_owned()),
+    ];
+    for (address, ours) in rows {
+        let settings = json!({"x": {"address": address, "paths": ["/x/"]}});
+        let text = std::fs::read_to_string(appliance.config()).unwrap();
+        let mut all: serde_json::Value = serde_json::from_str(&text).unwrap();
+        all["services"] = settings;
+        std::fs::write(appliance.config(), all.to_string()).unwrap();
+        fails(&served(&appliance), 78, &["services.x.address", &address, &ours]);
+        let checked = appliance.program("check", &["--settings"]);
+        assert_ne!(checked.code, 0, "{checked:?}");
+        assert!(checked.err.contains("services.x.address"), "{checked:?}");
+    }
+}
+
+#[test]
 fn settings_that_are_no_json_end_with_78_and_the_line() {
     let appliance = Appliance::prepare(&Settings::both());
     std::fs::write(appliance.config(), "{\n  \"https_port\": 443,\n}\n").unwrap();

@@ -212,6 +212,56 @@ fn a_service_has_an_address_that_can_be_one() {
 }
 
 #[test]
+fn a_service_is_not_the_appliance_itself() {
+    let settings = |listener: &str, address: &str| {
+        json!({"run_dir": "/run/x", "listen": [{"address": listener, "serves": "all"}],
+            "services": {"x": {"address": address, "paths": ["/x/"]}}})
+        .to_string()
+    };
+    for (listener, address) in [
+        ("127.0.0.1:80", "127.0.0.1:80"),
+        ("192.0.2.7:80", "192.0.2.7:80"),
+        ("192.0.2.7:80", "[::ffff:192.0.2.7]:80"),
+        ("[::1]:80", "localhost:80"),
+        ("127.0.0.1:80", "engine.localhost:80"),
+        ("[::]:80", "127.0.0.1:80"),
+        ("[::]:80", "127.9.9.9:80"),
+        ("[::]:80", "[::1]:80"),
+        ("[::]:80", "0.0.0.0:80"),
+        ("[::]:80", "[::]:80"),
+        ("[::]:80", "LOCALHOST.:80"),
+        ("0.0.0.0:80", "127.0.0.1:80"),
+        ("0.0.0.0:80", "localhost:80"),
+        ("[::]:1", "unix:/run/x/control.sock"),
+        ("[::]:1", "unix:/run//x/./usage.sock"),
+    ] {
+        let told = format!("services.x.address: {address}");
+        let faults = faults(&settings(listener, address));
+        let own = |fault: &String| fault.contains("is the appliance's own (");
+        assert!(faults.len() == 1 && own(&faults[0]), "{listener} {told}: {faults:?}");
+    }
+    for (listener, address) in [
+        ("127.0.0.1:80", "127.0.0.1:81"),
+        ("127.0.0.1:80", "127.0.0.2:80"),
+        ("0.0.0.0:80", "[::1]:80"),
+        ("[::1]:80", "127.0.0.1:80"),
+        ("[::]:80", "192.0.2.7:80"),
+        ("[::]:80", "engine.example:80"),
+        ("[::]:0", "127.0.0.1:80"),
+        ("[::]:1", "unix:/run/x/engine.sock"),
+        ("[::]:1", "unix:/run/control.sock"),
+    ] {
+        let text = settings(listener, address);
+        assert!(Config::parse(text.as_bytes()).is_ok(), "{listener} {address}");
+    }
+    // The two that are there anyway, too.
+    fault_holds(
+        r#"{"listen": [{"address": "[::]:7082", "serves": "all"}]}"#,
+        "services.speech.address: 127.0.0.1:7082 is the appliance's own (\"listen\" has [::]:7082)",
+    );
+}
+
+#[test]
 fn a_command_is_named_whole() {
     fault_holds(
         r#"{"commands": {"reboot": ["reboot"]}}"#,

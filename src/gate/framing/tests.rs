@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::{Decoder, Encoder, Length, of_request};
+use super::{ANSWER_TRAILER_BYTES, Decoder, Encoder, Length, Sender, of_request};
 use crate::gate::fields::Fields;
 use crate::gate::head::RequestHead;
 
@@ -16,7 +16,11 @@ fn framed(lines: &[(&str, &str)]) -> Result<Length, u16> {
 }
 
 fn decode(pieces: &[&[u8]]) -> Result<(Vec<u8>, bool, usize), &'static str> {
-    let mut decoder = Decoder::new(Length::Chunked);
+    decode_from(Sender::Client, pieces)
+}
+
+fn decode_from(sender: Sender, pieces: &[&[u8]]) -> Result<(Vec<u8>, bool, usize), &'static str> {
+    let mut decoder = Decoder::new(sender, Length::Chunked);
     let (mut content, mut taken) = (Vec::new(), 0);
     for piece in pieces {
         taken += decoder.decode(piece, &mut content)?;
@@ -87,10 +91,58 @@ fn chunks_that_parsers_read_differently_are_refused() {
 
 #[test]
 fn trailers_cannot_set_what_decides_framing_or_rights() {
-    let mut decoder = Decoder::new(Length::Chunked);
-    let body = b"0\r\nContent-Length: 5\r\nX-Sum: 9\r\nAuthorization: x\r\n\r\n";
-    decoder.decode(body, &mut Vec::new()).unwrap();
-    assert_eq!(decoder.trailers.len(), 1);
+    let plain = &b"0\r\nContent-Length: 5\r\nX-Sum: 9\r\nAuthorization: x\r\n\r\n"[..];
+    let padded = b"0\r\nContent-Length : 5\r\nX-Sum \t: 9\r\nAuthorization : x\r\n\r\n";
+    for (sender, body) in
+        [(Sender::Client, plain), (Sender::Service, plain), (Sender::Service, padded)]
+    {
+        let mut decoder = Decoder::new(sender, Length::Chunked);
+        decoder.decode(body, &mut Vec::new()).unwrap();
+        assert_eq!(decoder.trailers.len(), 1);
+        assert_eq!(decoder.trailers.first("x-sum"), Some(&b"9"[..]));
+    }
+}
+
+#[test]
+fn blanks_behind_a_chunk_size_are_dropped() {
+    for body in [&b"4 \t \r\nWiki\r\n0   \r\n\r\n"[..], b"4 \t;x\r\nWiki\r\n00 ; y=\"z\"\r\n\r\n"] {
+        let single: Vec<&[u8]> = body.chunks(1).collect();
+        for sender in [Sender::Client, Sender::Service] {
+            let whole = Ok((b"Wiki".to_vec(), true, body.len()));
+            assert_eq!(decode_from(sender, &[body]), whole);
+            assert_eq!(decode_from(sender, &single), whole);
+        }
+    }
+}
+
+#[test]
+fn what_a_service_may_say_of_its_chunks_has_limits_too() {
+    let decode = |body: &[u8]| decode_from(Sender::Service, &[body]);
+    let zeros = [&b"0".repeat(300)[..], b"4\r\nWiki\r\n", &b"0".repeat(300), b"\r\n\r\n"].concat();
+    let extension = [&b"4;"[..], &b"x".repeat(4_000), b"\r\nWiki\r\n0\r\n\r\n"].concat();
+    let trailers = [&b"4\r\nWiki\r\n0\r\n"[..], &b"X: y\r\n".repeat(101), b"\r\n"].concat();
+    for body in [zeros, extension, trailers] {
+        assert_eq!(decode(&body), Ok((b"Wiki".to_vec(), true, body.len())));
+        assert!(decode_from(Sender::Client, &[&body]).is_err(), "not from strangers");
+    }
+    let extension = [&b"4;"[..], &b"x".repeat(5_000), b"\r\nWiki\r\n0\r\n\r\n"].concat();
+    let trailers = [&b"0\r\nX: "[..], &b"y".repeat(ANSWER_TRAILER_BYTES), b"\r\n\r\n"].concat();
+    for body in [
+        &extension[..],
+        &trailers,
+        b"10000000000000000\r\n",
+        b" 4\r\nWiki\r\n0\r\n\r\n",
+        b"4 4\r\nWiki\r\n0\r\n\r\n",
+        b"4\x0c\r\nWiki\r\n0\r\n\r\n",
+        b"4 \n",
+        b"0\r\n : y\r\n\r\n",
+        b"0\r\nX\x0c: y\r\n\r\n",
+        b"0\r\n X : y\r\n\r\n",
+        b"0\r\nX: y\r\n z : y\r\n\r\n",
+        b"0\r\nX\r\n\r\n",
+    ] {
+        assert!(decode(body).is_err(), "{:?}", String::from_utf8_lossy(body));
+    }
 }
 
 #[test]

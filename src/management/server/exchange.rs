@@ -78,7 +78,7 @@ impl Carried {
         }
         let head_only = matches!(self.0.method(), tiny_http::Method::Head);
         // tiny_http's own writing allocates each field anew and gives it on in five parts.
-        let bytes = answer.to_bytes(head_only, false);
+        let bytes = answer.to_bytes(head_only, None);
         let mut out = self.0.into_writer();
         match out.write_all(&bytes).and_then(|()| out.flush()) {
             Err(fault) if !is_hang_up(fault.kind()) => Err(fault),

@@ -203,6 +203,11 @@ pub(crate) fn rows() -> Vec<Odd> {
             CHUNKED,
         ),
         row(
+            "white space behind chunk sizes",
+            post!("Transfer-Encoding: chunked\r\n", "5 \t \r\nhello\r\n0 \r\n\r\n"),
+            CHUNKED,
+        ),
+        row(
             "chunk sizes in capitals",
             post!("Transfer-Encoding: chunked\r\n", "A\r\n0123456789\r\n0\r\n\r\n"),
             post!("{ours}Transfer-Encoding: chunked\r\n", "a\r\n0123456789\r\n0\r\n\r\n"),

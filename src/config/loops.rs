@@ -1,0 +1,58 @@
+//! Services that are the appliance itself: a request to one would come back as a request, for ever.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::section::Faults;
+use super::{CONTROL_SOCKET, Config, ServiceAddress, USAGE_SOCKET};
+use crate::names;
+
+/// Notes each service whose address is one of our own, as far as the settings tell: which addresses the
+/// machine has beside loopback is not known here.
+pub(super) fn note(config: &Config, faults: &Faults) {
+    for service in &config.services {
+        if let Some(ours) = own_door(config, &service.address) {
+            faults.note(
+                &format!("services.{}.address", service.name),
+                format_args!(
+                    "{} is the appliance's own ({ours}), so each request would come back to it; name the address of the service",
+                    service.address
+                ),
+            );
+        }
+    }
+}
+
+/// What of ours takes a connection to `address`.
+fn own_door(config: &Config, address: &ServiceAddress) -> Option<String> {
+    match address {
+        ServiceAddress::Unix(path) => [CONTROL_SOCKET, USAGE_SOCKET]
+            .into_iter()
+            .find(|socket| config.run_dir.join(socket) == *path)
+            .map(|socket| format!("{socket} in \"run_dir\"")),
+        ServiceAddress::Tcp { host, port } => {
+            let known = match host.parse::<IpAddr>() {
+                Ok(ip) => vec![ip],
+                Err(_) => names::this_machine(host, *port)?.map(|known| known.ip()).to_vec(),
+            };
+            let takes = |listener: IpAddr| known.iter().any(|ip| takes(listener, *ip));
+            let mut listeners = config.listen.iter().map(|listen| listen.address);
+            let ours = listeners.find(|ours| ours.port() == *port && takes(ours.ip()))?;
+            Some(format!("\"listen\" has {ours}"))
+        }
+    }
+}
+
+/// A connection to `ip` reaches a socket that listens at `listener`.
+fn takes(listener: IpAddr, ip: IpAddr) -> bool {
+    let ip = match ip.to_canonical() {
+        // Linux connects to this machine then.
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    match listener.to_canonical() {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => ip.is_loopback(), // IPv4 too
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => ip.is_ipv4() && ip.is_loopback(),
+        listener => listener == ip,
+    }
+}

@@ -1,0 +1,48 @@
+//! The name of a service's host to its addresses.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+
+/// This machine, if `host` is a name that means it whatever a name server says: `localhost` and what is
+/// below it (RFC 6761 section 6.3). An image may have neither a name server nor `/etc/hosts`.
+pub(crate) fn this_machine(host: &str, port: u16) -> Option<[SocketAddr; 2]> {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let last = host.rsplit('.').next()?;
+    last.eq_ignore_ascii_case("localhost").then(|| {
+        [
+            SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        ]
+    })
+}
+
+/// All of its addresses, in the order in which they are to be tried. Others than those of
+/// [`this_machine`] are asked for, which may take a while.
+///
+/// # Errors
+/// What the system's resolver says.
+pub(crate) fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    match this_machine(host, port) {
+        Some(known) => Ok(known.to_vec()),
+        None => Ok((host, port).to_socket_addrs()?.collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{addresses, this_machine};
+
+    #[test]
+    fn localhost_and_what_is_below_it_is_this_machine_and_nothing_else_is() {
+        for host in ["localhost", "LocalHost", "localhost.", "engine.localhost", "a.b.localhost."] {
+            let found = addresses(host, 7082).unwrap();
+            let text: Vec<String> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(text, ["[::1]:7082", "127.0.0.1:7082"], "{host}");
+        }
+        for host in ["localhost.example", "mylocalhost", "localhost..", "", "."] {
+            assert!(this_machine(host, 1).is_none(), "{host}");
+        }
+    }
+}
