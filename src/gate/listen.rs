@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::bind::Bound;
+use super::connection::Dawdling;
 use super::crowd::{Waiting, first_to_go};
 use super::places::Kind;
 use super::port::Port;
@@ -92,11 +93,11 @@ impl House {
         }
     }
 
-    /// Takes their places from those who have dawdled longest in them, wherever they came in; false if
-    /// nobody does.
+    /// Takes their places from those whose clients may have gone and who have dawdled longest in them,
+    /// wherever they came in; false if nobody does.
     pub(super) fn make_way(&self, kind: Kind) -> bool {
         let ports = self.ports();
-        let mut dawdlers: Vec<(Instant, u64, &Arc<Port>)> = Vec::new();
+        let mut dawdlers: Vec<(Dawdling, u64, &Arc<Port>)> = Vec::new();
         for port in &ports {
             let here = port.dawdlers(kind).into_iter();
             dawdlers.extend(here.map(|(since, token)| (since, token, port)));

@@ -19,6 +19,7 @@ mod framing;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod head;
+mod kept;
 mod later;
 mod limits;
 mod listen;
@@ -64,6 +65,7 @@ use self::connection::{Connection, Next, Phase};
 use self::credentials::Guard;
 use self::forward::{Buffers, Exchange, Side, Start};
 use self::head::HeadBuffer;
+use self::kept::Kept;
 use self::places::Places;
 use self::relay::{Progress, Relay};
 use self::route::Routes;
@@ -85,6 +87,8 @@ pub struct Gate {
     at_once: AtOnce,
     tls: Arc<ServerConfig>,
     routes: Routes,
+    /// Connections to services.
+    kept: Arc<Kept>,
     guard: Guard,
     log: Log,
     /// What requests hold that have been let in and are not answered yet.
@@ -106,13 +110,16 @@ impl Gate {
         log: Log,
     ) -> Result<Gate, String> {
         let address = ServiceAddress::Unix(control_socket.to_owned());
-        let own = Service::ours(address);
+        let services = config.services.len();
+        let kept = Kept::new(services + 1);
+        let own = Service::ours(address, services, &kept);
         Ok(Gate {
             tls: tls::server_config(config.api, identity)
                 .map_err(|e| format!("cannot set up TLS: {e}"))?,
-            routes: Routes::new(&config, Arc::new(own)),
+            routes: Routes::new(&config, Arc::new(own), &kept),
+            places: Places::new(services),
+            kept,
             guard: Guard::new()?,
-            places: Places::new(),
             draining: AtomicBool::new(false),
             config,
             rules,
