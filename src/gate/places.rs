@@ -159,7 +159,7 @@ mod tests {
         assert!(shares.lends(0) && !shares.lends(1));
         drop(first);
         assert_eq!(all(&shares, 1).len(), 30);
-        assert_eq!(all(&shares, 2).len(), 50);
+        assert_eq!(all(&shares, 2).len(), 40);
         assert_eq!(second.len(), 10);
     }
 
