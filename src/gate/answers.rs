@@ -102,7 +102,7 @@ impl Gate {
         None
     }
 
-    /// There is no place left for what `connection` asks, or no thread if `kind` is none.
+    /// There is no place or no thread left for what `connection` asks; `kind` says for whom, if that is known.
     pub(super) fn turn_away(
         &self,
         connection: &mut Connection,

@@ -126,6 +126,14 @@ impl Connection {
         }
     }
 
+    /// The service that is to be found for it, by its number; `None` if its password is to be hashed.
+    pub(super) fn seeks(&self) -> Option<usize> {
+        match &self.phase {
+            Phase::Admitted(exchange) => Some(exchange.route.service.number),
+            _ => None,
+        }
+    }
+
     /// Since when its client keeps us waiting, if nobody works for it.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         let patience = match &self.phase {

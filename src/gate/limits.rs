@@ -86,8 +86,8 @@ pub(crate) const ANSWERS_AT_ONCE: usize = 4;
 /// Stack of a thread: a TLS handshake with a hybrid key exchange and its parsing stay under half of it.
 pub(crate) const STACK_BYTES: usize = 256 << 10;
 
-/// Threads that wait for something: each for a password to be hashed or to find a service. Beyond,
-/// requests that need one get 503.
+/// Threads that wait for something: each for a password to be hashed or to find a service, and shared out
+/// as the places are. Beyond, requests that need one get 503.
 pub(crate) const THREADS: usize = 512;
 
 /// Requests on their way to services at once; beyond, slow ones make room or new ones get 503. Each may

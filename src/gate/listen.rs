@@ -10,10 +10,9 @@ use std::time::Instant;
 use super::bind::Bound;
 use super::connection::Dawdling;
 use super::crowd::{Waiting, first_to_go};
-use super::places::Kind;
+use super::places::{Kind, Shared};
 use super::port::Port;
 use super::{Gate, limits};
-use crate::tally::Tally;
 
 /// All ports, open.
 pub struct Open {
@@ -26,8 +25,9 @@ pub struct Open {
 pub(super) struct House {
     /// Processors we may use: so many threads watch a port when there is much to do.
     pub(super) processors: usize,
-    /// Threads that wait for something.
-    pub(super) threads: Arc<Tally>,
+    /// Threads that wait for something, shared by number of the service that is to be found, and by passwords
+    /// that are to be hashed under the number behind the last.
+    pub(super) threads: Shared,
     connections: AtomicUsize,
     connection_ceiling: usize,
     /// See [`limits::STRANGERS`].
@@ -44,7 +44,7 @@ impl Open {
         let connection_ceiling = limits::connections();
         let house = Arc::new(House {
             processors: thread::available_parallelism().map_or(1, NonZero::get),
-            threads: Tally::new(limits::THREADS),
+            threads: Shared::new(limits::THREADS, gate.config.services.len() + 1),
             connections: AtomicUsize::new(0),
             connection_ceiling,
             strangers: limits::STRANGERS.min(connection_ceiling / 8),

@@ -129,6 +129,11 @@ impl Gate {
         })
     }
 
+    /// Whose threads wait for what `connection` needs: a service's, by its number, or our own.
+    fn waits_for(&self, connection: &Connection) -> usize {
+        connection.seeks().unwrap_or(self.config.services.len())
+    }
+
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }

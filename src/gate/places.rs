@@ -39,10 +39,33 @@ pub(crate) struct Place {
     _place: tally::Place,
 }
 
+/// Places that several share, so that none can have all.
+pub(super) struct Shared {
+    all: Arc<Tally>,
+    shares: Arc<Shares>,
+}
+
+impl Shared {
+    /// So many places, for those with numbers below `sharers`.
+    pub(super) fn new(ceiling: usize, sharers: usize) -> Shared {
+        Shared { all: Tally::new(ceiling), shares: Shares::new(ceiling, sharers) }
+    }
+
+    /// A place for that one, if there is one.
+    pub(super) fn take(&self, number: usize) -> Option<Place> {
+        let share = self.shares.take(number)?;
+        Some(Place { _place: self.all.take()?, _share: Some(share) })
+    }
+
+    /// See [`Tally::wait_until_empty`].
+    pub(super) fn wait_until_empty(&self, deadline: Instant) -> usize {
+        self.all.wait_until_empty(deadline)
+    }
+}
+
 /// All of them.
 pub(super) struct Places {
-    service: Arc<Tally>,
-    shares: Arc<Shares>,
+    service: Shared,
     own: Arc<Tally>,
     own_large: Arc<Tally>,
 }
@@ -50,10 +73,8 @@ pub(super) struct Places {
 impl Places {
     /// For services with numbers below `services`.
     pub(super) fn new(services: usize) -> Places {
-        let exchanges = limits::exchanges();
         Places {
-            service: Tally::new(exchanges),
-            shares: Shares::new(exchanges, services),
+            service: Shared::new(limits::exchanges(), services),
             own: Tally::new(limits::own_exchanges()),
             own_large: Tally::new(limits::large_own_exchanges()),
         }
@@ -61,38 +82,41 @@ impl Places {
 
     /// A place, if there is one.
     pub(super) fn take(&self, kind: Kind) -> Option<Place> {
-        let (share, tally) = match kind {
-            Kind::Service(number) => (Some(self.shares.take(number)?), &self.service),
-            Kind::Own => (None, &self.own),
-            Kind::OwnLarge => (None, &self.own_large),
+        let tally = match kind {
+            Kind::Service(number) => return self.service.take(number),
+            Kind::Own => &self.own,
+            Kind::OwnLarge => &self.own_large,
         };
-        Some(Place { _place: tally.take()?, _share: share })
+        Some(Place { _place: tally.take()?, _share: None })
     }
 
     /// True if giving back a place of one kind makes room for a request of another.
     pub(super) fn makes_room(&self, from: Kind, to: Kind) -> bool {
         match (from, to) {
-            (Kind::Service(from), Kind::Service(to)) => from == to || self.shares.lends(from),
+            (Kind::Service(from), Kind::Service(to)) => {
+                from == to || self.service.shares.lends(from)
+            }
             (from, to) => from == to,
         }
     }
 
     /// How many requests are on their way to a service.
     pub(super) fn held(&self, number: usize) -> usize {
-        self.shares.held().get(number).copied().unwrap_or(0)
+        self.service.shares.held().get(number).copied().unwrap_or(0)
     }
 
     /// Waits until all are free or `deadline` has passed, and says how many are not.
     pub(super) fn wait_until_empty(&self, deadline: Instant) -> usize {
-        let all = [&self.service, &self.own, &self.own_large];
-        all.iter().map(|tally| tally.wait_until_empty(deadline)).sum()
+        let own = [&self.own, &self.own_large];
+        let own: usize = own.iter().map(|tally| tally.wait_until_empty(deadline)).sum();
+        own + self.service.wait_until_empty(deadline)
     }
 }
 
-/// The places for services: half of them are shared out, the other half is anybody's.
+/// Of so many places half are shared out, the other half is anybody's.
 struct Shares {
     ceiling: usize,
-    /// Of each service for itself.
+    /// Of each for itself.
     own: usize,
     held: Mutex<Vec<usize>>,
 }
@@ -103,12 +127,12 @@ struct Share {
 }
 
 impl Shares {
-    fn new(ceiling: usize, services: usize) -> Arc<Shares> {
-        let own = ceiling / 2 / services.max(1);
-        Arc::new(Shares { ceiling, own, held: Mutex::new(vec![0; services]) })
+    fn new(ceiling: usize, sharers: usize) -> Arc<Shares> {
+        let own = ceiling / 2 / sharers.max(1);
+        Arc::new(Shares { ceiling, own, held: Mutex::new(vec![0; sharers]) })
     }
 
-    /// One for service `number`, unless the others may still need all that are left for themselves.
+    /// One for `number`, unless the others may still need all that are left for themselves.
     fn take(self: &Arc<Shares>, number: usize) -> Option<Share> {
         let mut held = self.held();
         let owed = |(other, held): (usize, &usize)| {
@@ -122,7 +146,7 @@ impl Shares {
         Some(Share { shares: Arc::clone(self), number })
     }
 
-    /// True if service `number` holds more than it has for itself.
+    /// True if `number` holds more than it has for itself.
     fn lends(&self, number: usize) -> bool {
         self.held().get(number).is_some_and(|held| *held > self.own)
     }

@@ -24,11 +24,10 @@ use super::crowd::Waiting;
 use super::forward::Buffers;
 use super::listen::House;
 use super::parked::{Event, Parked};
-use super::places::Kind;
+use super::places::{Kind, Place};
 use super::stream::timespec;
 use super::{Gate, limits};
 use crate::config::Listen;
-use crate::tally::Place;
 
 const LISTENER: u64 = u64::MAX;
 
@@ -201,10 +200,11 @@ impl Port {
                 }
                 Next::Gone => self.close(token, connection),
                 Next::Crowded(kind) => moving = Some(self.find_place(connection, kind)),
-                Next::Detach => match self.house.threads.take() {
+                Next::Detach => match self.house.threads.take(self.gate.waits_for(&connection)) {
                     Some(place) => moving = self.detach(token, connection, place),
                     None => {
-                        self.gate.turn_away(&mut connection, &self.listen, None);
+                        let kind = connection.seeks().map(Kind::Service);
+                        self.gate.turn_away(&mut connection, &self.listen, kind);
                         moving = Some(connection);
                     }
                 },

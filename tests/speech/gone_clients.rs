@@ -1,8 +1,10 @@
 //! Clients that go while a service does not answer, and what a service that hangs costs those of others.
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -99,6 +101,46 @@ fn a_service_that_hangs_costs_its_own_clients_alone_and_they_are_told_which_it_i
     world.others_are_served();
 }
 
+/// A port with no room for a connection more, where a SYN is not answered; and those that fill it.
+fn swallowing() -> (TcpListener, Vec<TcpStream>) {
+    use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
+    let full = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&full, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    listen(&full, 0).unwrap();
+    let full = TcpListener::from(full);
+    let address = full.local_addr().unwrap();
+    let glance = Duration::from_millis(50);
+    let inside = std::iter::from_fn(|| TcpStream::connect_timeout(&address, glance).ok()).collect();
+    (full, inside)
+}
+
+#[test]
+fn a_service_that_cannot_be_reached_leaves_threads_to_find_others() {
+    // More than there are threads that may wait.
+    const CLIENTS: usize = 600;
+    let (silent, _inside) = swallowing();
+    let address = silent.local_addr().unwrap().to_string();
+    let x = json!({"address": address, "paths": ["/x/"], "auth": "none"});
+    // One with a name is looked up, which takes a thread.
+    let well = Stub::answering("good");
+    let address = format!("localhost:{}", well.address.port());
+    let y = json!({"address": address, "paths": ["/y/"], "auth": "none"});
+    let appliance = Appliance::start(&Settings::both().service("x", x).service("y", y));
+    let ask = |_| {
+        let mut client = Client::plain(appliance.ports.http);
+        client.send("GET /x/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        client
+    };
+    let mut clients: Vec<Client> = (0..CLIENTS).map(ask).collect();
+    let refused = clients.last_mut().unwrap().answer("GET");
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.text().contains("x has "), "{refused:?}");
+    let mut client = Client::plain(appliance.ports.http);
+    client.send("GET /y/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let answer = client.answer("GET");
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
 #[test]
 fn clients_that_have_gone_make_room_before_anybody_is_turned_away() {
     let world = world();
@@ -112,7 +154,7 @@ fn clients_that_have_gone_make_room_before_anybody_is_turned_away() {
     }
     assert_eq!(world.status("/v2/jobs/7"), 200);
     world.others_are_served();
-    let mut looks = patient.with_patience(std::time::Duration::from_millis(50));
+    let mut looks = patient.with_patience(Duration::from_millis(50));
     let silent = looks.until_end().expect_err("who waits has been sent away");
     assert_eq!(silent.kind(), std::io::ErrorKind::WouldBlock, "{silent}");
 }
