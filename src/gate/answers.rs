@@ -6,6 +6,7 @@ use super::connection::{Answered, Connection, Next, Phase, Then};
 use super::forward::Ending;
 use super::framing::Length;
 use super::head::{Malformed, RequestHead};
+use super::places::Kind;
 use super::record::Record;
 use super::reply::{Reply, persistence};
 use super::route::Route;
@@ -102,25 +103,42 @@ impl Gate {
         None
     }
 
-    /// There is no thread or place left for what `connection` asks.
-    pub(super) fn turn_away(&self, connection: &mut Connection, listen: &Listen) {
-        let busy = "too many others wait, try again soon";
+    /// There is no place or no thread left for what `connection` asks; `kind` says for whom, if that is known.
+    pub(super) fn turn_away(
+        &self,
+        connection: &mut Connection,
+        listen: &Listen,
+        kind: Option<Kind>,
+    ) {
+        let busy = &self.why_busy(kind);
         match std::mem::replace(&mut connection.phase, Phase::Head) {
             Phase::Asked(head) => {
                 let reply = Reply::busy(busy);
                 let mut record = Record::new(connection.peer.ip(), listen.tls);
                 (record.status, record.sent) = (reply.status, reply.length());
-                busy.clone_into(&mut record.remark);
+                record.remark.clone_from(busy);
                 let path = Target::of(&head).map(|target| target.path).unwrap_or_default();
                 self.reply(connection, &head, &reply, true);
                 self.put_on_record(&record, &head.method, &path, "");
             }
             Phase::Admitted(exchange) => {
-                let ending = Ending::Failed(503, busy.to_owned());
+                let ending = Ending::Failed(503, busy.clone());
                 // What follows is said by the connection itself.
                 let _ = self.settle(connection, *exchange, ending);
             }
             phase => connection.phase = phase,
         }
+    }
+
+    fn why_busy(&self, kind: Option<Kind>) -> String {
+        if let Some(Kind::Service(number)) = kind
+            && let Some(service) = self.config.services.get(number)
+        {
+            let (name, held) = (&service.name, self.places.held(number));
+            return format!(
+                "{name} has {held} requests waiting, and there is no room for more, try again soon"
+            );
+        }
+        "too many others wait, try again soon".to_owned()
     }
 }

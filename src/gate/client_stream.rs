@@ -49,6 +49,16 @@ impl ClientStream {
         &self.tcp
     }
 
+    /// The client has said that nothing more will come, as far as TCP goes.
+    pub(super) fn is_ending(&self) -> bool {
+        self.watched.is_ending()
+    }
+
+    /// The same, with TLS that may not know of it.
+    pub(super) fn may_be_cut_off(&self) -> bool {
+        self.tls.is_some() && self.is_ending()
+    }
+
     /// See [`Watched::report`].
     pub(super) fn report(
         &mut self,
@@ -184,9 +194,10 @@ impl Tls {
                         _ => {}
                     }
                 }
-                // A peer that hangs up without close_notify ends the stream; HTTP's own framing tells
-                // whether something is missing.
-                Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(0),
+                // Whoever hangs up without close_notify has gone, and not just said all (RFC 8446 section 6.1).
+                Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
+                    return Err(io::Error::new(ErrorKind::ConnectionAborted, "no close_notify"));
+                }
                 other => return other,
             }
         }

@@ -11,13 +11,12 @@ use super::client_stream::ClientStream;
 use super::forward::{Buffers, Exchange};
 use super::head::{HeadBuffer, RequestHead};
 use super::outbox::Outbox;
-use super::places::Kind;
+use super::places::{Kind, Place};
 use super::relay::Relay;
 use super::reply::Reply;
 use super::stream::Duplex as _;
 use super::tunnel::Tunnel;
 use super::{limits, now, refusal};
-use crate::tally::Place;
 
 /// Waits without a thread, and without a buffer unless a head has begun to arrive.
 pub(super) struct Connection {
@@ -63,7 +62,7 @@ pub(super) struct Answered {
     pub(super) then: Then,
     since: Instant,
     /// Given back when it is out.
-    place: Option<Place>,
+    place: Option<(Kind, Place)>,
 }
 
 /// What follows on an answer of our own.
@@ -84,6 +83,15 @@ pub(super) enum Rank {
     Stranger,
     /// Who moves all it can, or comes in many small pieces.
     Bulk,
+}
+
+/// Since when somebody dawdles in a place. The least goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Dawdling {
+    /// Its client says no more and has had no answer: it may have gone, or listen still (RFC 9112 section
+    /// 9.6 has half-closed connections).
+    Gone(Instant),
+    Here(Instant),
 }
 
 /// What becomes of a connection after an event.
@@ -118,6 +126,14 @@ impl Connection {
         }
     }
 
+    /// The service that is to be found for it, by its number; `None` if its password is to be hashed.
+    pub(super) fn seeks(&self) -> Option<usize> {
+        match &self.phase {
+            Phase::Admitted(exchange) => Some(exchange.route.service.number),
+            _ => None,
+        }
+    }
+
     /// Since when its client keeps us waiting, if nobody works for it.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         let patience = match &self.phase {
@@ -132,17 +148,19 @@ impl Connection {
         Some(self.heard.max(self.deadline.checked_sub(patience)?))
     }
 
-    /// Since when it holds a place of that kind, if nothing but its client keeps it there or nobody in it has
-    /// said anything for long.
-    pub(super) fn dawdles_since(&self, kind: Kind) -> Option<Instant> {
+    /// What its place is and how soon it has to give it up, if nothing but its client keeps it there, nobody
+    /// in it has said anything for long, or its client has gone as far as can be told.
+    pub(super) fn dawdles(&self) -> Option<(Kind, Dawdling)> {
         match &self.phase {
-            Phase::Answered(answered) if kind == Kind::Own => {
-                answered.place.as_ref().map(|_| answered.since)
+            Phase::Answered(answered) => {
+                let (kind, _) = answered.place.as_ref()?;
+                Some((*kind, Dawdling::Here(answered.since)))
             }
-            Phase::Relay(relay) => relay.dawdles_since(kind),
-            Phase::Tunnel(_) if kind == Kind::Service => {
+            Phase::Relay(relay) => Some((relay.kind(), relay.dawdles(self.stream.is_ending())?)),
+            Phase::Tunnel(tunnel) => {
                 let moved = self.deadline.checked_sub(limits::TUNNEL_IDLE)?;
-                (moved.elapsed() >= limits::TUNNEL_SILENT).then_some(moved)
+                let silent = moved.elapsed() >= limits::TUNNEL_SILENT;
+                silent.then_some((tunnel.kind(), Dawdling::Here(moved)))
             }
             _ => None,
         }
@@ -224,7 +242,7 @@ impl Connection {
     }
 
     /// Goes on to send `bytes`, and holds `place` until they are out.
-    pub(super) fn answer(&mut self, bytes: Vec<u8>, then: Then, place: Option<Place>) {
+    pub(super) fn answer(&mut self, bytes: Vec<u8>, then: Then, place: Option<(Kind, Place)>) {
         let (outbox, since) = (Outbox::of(bytes), Instant::now());
         self.deadline = since + limits::BODY_PROGRESS;
         self.phase = Phase::Answered(Answered { outbox, then, since, place });

@@ -8,12 +8,12 @@ use super::client_stream::ClientStream;
 use super::connection::Connection;
 use super::framing::Length;
 use super::head::{HeadBuffer, RequestHead};
+use super::places::{Kind, Place};
 use super::record::Record;
 use super::relay::Relay;
 use super::route::Route;
 use super::target::Target;
 use super::{fields, limits, outbox};
-use crate::tally::Place;
 
 /// Proof that policy let a request in; nothing is forwarded without it.
 #[derive(Debug)]
@@ -109,6 +109,11 @@ impl Exchange {
                 Start::Failed(self, ending)
             }
         }
+    }
+
+    /// Of the place it holds.
+    pub(super) fn kind(&self) -> Kind {
+        Kind::of(&self.route, self.length)
     }
 
     fn unreachable(&self, error: &io::Error) -> Ending {

@@ -46,9 +46,10 @@ pub(crate) const LINGER_BYTES: usize = 1 << 20;
 /// A connection kept to a service for the next request.
 pub(crate) const SERVICE_IDLE: Duration = Duration::from_secs(30);
 
-/// How many of those there are for each service; all of a few services have an eighth of the descriptors.
-pub(crate) fn service_idle_count() -> usize {
-    (descriptors() / 32).clamp(2, 2_048)
+/// Descriptors of all connections to services and to ourselves: those in use have them, see [`exchanges`]
+/// and [`own_exchanges`], and what they leave holds kept ones.
+pub(crate) fn service_descriptors() -> usize {
+    descriptors() / 2
 }
 
 /// Bytes of one request head: line, fields and the empty line. Cookies and tokens of 16 KiB fit.
@@ -85,22 +86,24 @@ pub(crate) const ANSWERS_AT_ONCE: usize = 4;
 /// Stack of a thread: a TLS handshake with a hybrid key exchange and its parsing stay under half of it.
 pub(crate) const STACK_BYTES: usize = 256 << 10;
 
-/// Threads that wait for something: each for a password to be hashed or to find a service. Beyond,
-/// requests that need one get 503.
+/// Threads that wait for something: each for a password to be hashed or to find a service, and shared out
+/// as the places are. Beyond, requests that need one get 503.
 pub(crate) const THREADS: usize = 512;
 
 /// Requests on their way to services at once; beyond, slow ones make room or new ones get 503. Each may
 /// hold 220 kilobytes if both heads are huge and its client reads nothing, and all together have an eighth
-/// of the memory; each holds a descriptor beside its client's, and they have a fourth of those.
+/// of the memory; each holds a descriptor beside its client's, and they have three eighths of those.
 pub(crate) fn exchanges() -> usize {
-    (memory::bytes() / 8 / (220 << 10)).min(descriptors() / 4).clamp(16, 16_384)
+    (memory::bytes() / 8 / (220 << 10)).min(descriptors() / 8 * 3).clamp(16, 16_384)
 }
 
+/// Of a connection to ourselves; two of them are tiny_http's.
+pub(crate) const DESCRIPTORS_WITH_OURSELVES: usize = 3;
+
 /// The same for requests that this process answers itself, so that no flood of others keeps out who
-/// comes to stop it. Each may hold three descriptors beside its client's, two of them tiny_http's; with
-/// the large ones they have an eighth.
+/// comes to stop it. With the large ones they have an eighth of the descriptors.
 pub(crate) fn own_exchanges() -> usize {
-    (descriptors() / 8 / 2 / 3).clamp(4, 256)
+    (descriptors() / 8 / 2 / DESCRIPTORS_WITH_OURSELVES).clamp(4, 256)
 }
 
 /// The same for those of them with bodies larger than [`GATHERED_BYTES`]: an eighth of the memory, were all

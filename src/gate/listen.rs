@@ -8,11 +8,11 @@ use std::thread;
 use std::time::Instant;
 
 use super::bind::Bound;
+use super::connection::Dawdling;
 use super::crowd::{Waiting, first_to_go};
-use super::places::Kind;
+use super::places::{Kind, Shared};
 use super::port::Port;
 use super::{Gate, limits};
-use crate::tally::Tally;
 
 /// All ports, open.
 pub struct Open {
@@ -25,8 +25,9 @@ pub struct Open {
 pub(super) struct House {
     /// Processors we may use: so many threads watch a port when there is much to do.
     pub(super) processors: usize,
-    /// Threads that wait for something.
-    pub(super) threads: Arc<Tally>,
+    /// Threads that wait for something, shared by number of the service that is to be found, and by passwords
+    /// that are to be hashed under the number behind the last.
+    pub(super) threads: Shared,
     connections: AtomicUsize,
     connection_ceiling: usize,
     /// See [`limits::STRANGERS`].
@@ -43,7 +44,7 @@ impl Open {
         let connection_ceiling = limits::connections();
         let house = Arc::new(House {
             processors: thread::available_parallelism().map_or(1, NonZero::get),
-            threads: Tally::new(limits::THREADS),
+            threads: Shared::new(limits::THREADS, gate.config.services.len() + 1),
             connections: AtomicUsize::new(0),
             connection_ceiling,
             strangers: limits::STRANGERS.min(connection_ceiling / 8),
@@ -92,11 +93,11 @@ impl House {
         }
     }
 
-    /// Takes their places from those who have dawdled longest in them, wherever they came in; false if
-    /// nobody does.
+    /// Takes their places from those whose clients may have gone and who have dawdled longest in them,
+    /// wherever they came in; false if nobody does.
     pub(super) fn make_way(&self, kind: Kind) -> bool {
         let ports = self.ports();
-        let mut dawdlers: Vec<(Instant, u64, &Arc<Port>)> = Vec::new();
+        let mut dawdlers: Vec<(Dawdling, u64, &Arc<Port>)> = Vec::new();
         for port in &ports {
             let here = port.dawdlers(kind).into_iter();
             dawdlers.extend(here.map(|(since, token)| (since, token, port)));

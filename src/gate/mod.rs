@@ -20,6 +20,7 @@ mod framing;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod head;
+mod kept;
 mod later;
 mod limits;
 mod listen;
@@ -67,6 +68,7 @@ use self::credentials::Guard;
 use self::date::now;
 use self::forward::{Buffers, Exchange, Side, Start};
 use self::head::HeadBuffer;
+use self::kept::Kept;
 use self::places::Places;
 use self::relay::{Progress, Relay};
 use self::route::Routes;
@@ -88,6 +90,8 @@ pub struct Gate {
     at_once: AtOnce,
     tls: Arc<ServerConfig>,
     routes: Routes,
+    /// Connections to services.
+    kept: Arc<Kept>,
     guard: Guard,
     strangers: Strangers,
     log: Log,
@@ -110,13 +114,16 @@ impl Gate {
         log: Log,
     ) -> Result<Gate, String> {
         let address = ServiceAddress::Unix(control_socket.to_owned());
-        let own = Service::ours(address);
+        let services = config.services.len();
+        let kept = Kept::new(services + 1);
+        let own = Service::ours(address, services, &kept);
         Ok(Gate {
             tls: tls::server_config(config.api, identity)
                 .map_err(|e| format!("cannot set up TLS: {e}"))?,
-            routes: Routes::new(&config, Arc::new(own)),
+            routes: Routes::new(&config, Arc::new(own), &kept),
+            places: Places::new(services),
+            kept,
             guard: Guard::new()?,
-            places: Places::new(),
             strangers: Strangers::new(log.clone()),
             draining: AtomicBool::new(false),
             config,
@@ -125,6 +132,11 @@ impl Gate {
             at_once,
             log,
         })
+    }
+
+    /// Whose threads wait for what `connection` needs: a service's, by its number, or our own.
+    fn waits_for(&self, connection: &Connection) -> usize {
+        connection.seeks().unwrap_or(self.config.services.len())
     }
 
     fn is_draining(&self) -> bool {

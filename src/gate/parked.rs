@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Instant;
 
-use super::connection::{Connection, Rank};
+use super::connection::{Connection, Dawdling, Rank};
 use super::crowd::Waiting;
 use super::later::Later;
 use super::places::Kind;
@@ -176,10 +176,16 @@ impl Parked {
         })
     }
 
-    /// Who dawdles in a place of that kind, and since when.
-    pub(super) fn dawdlers(&self, kind: Kind) -> impl Iterator<Item = (Instant, u64)> {
+    /// Who dawdles in a place that `fits`, and since when.
+    pub(super) fn dawdlers(
+        &self,
+        fits: impl Fn(Kind) -> bool,
+    ) -> impl Iterator<Item = (Dawdling, u64)> {
         self.slots.iter().filter_map(move |(token, slot)| match slot {
-            Slot::Here(connection) => Some((connection.dawdles_since(kind)?, *token)),
+            Slot::Here(connection) => {
+                let (kind, dawdling) = connection.dawdles()?;
+                fits(kind).then_some((dawdling, *token))
+            }
             Slot::Out(_) => None,
         })
     }

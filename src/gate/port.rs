@@ -19,16 +19,15 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
-use super::connection::{Connection, Next, Rank};
+use super::connection::{Connection, Dawdling, Next, Rank};
 use super::crowd::Waiting;
 use super::forward::Buffers;
 use super::listen::House;
 use super::parked::{Event, Parked};
-use super::places::Kind;
+use super::places::{Kind, Place};
 use super::stream::timespec;
 use super::{Gate, limits};
 use crate::config::Listen;
-use crate::tally::Place;
 
 const LISTENER: u64 = u64::MAX;
 
@@ -201,10 +200,11 @@ impl Port {
                 }
                 Next::Gone => self.close(token, connection),
                 Next::Crowded(kind) => moving = Some(self.find_place(connection, kind)),
-                Next::Detach => match self.house.threads.take() {
+                Next::Detach => match self.house.threads.take(self.gate.waits_for(&connection)) {
                     Some(place) => moving = self.detach(token, connection, place),
                     None => {
-                        self.gate.turn_away(&mut connection, &self.listen);
+                        let kind = connection.seeks().map(Kind::Service);
+                        self.gate.turn_away(&mut connection, &self.listen, kind);
                         moving = Some(connection);
                     }
                 },
@@ -233,7 +233,7 @@ impl Port {
             return None;
         }
         let mut connection = handed.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        self.gate.turn_away(&mut connection, &self.listen);
+        self.gate.turn_away(&mut connection, &self.listen, None);
         Some(connection)
     }
 
@@ -263,7 +263,7 @@ impl Port {
     /// Others give up their places for it, or it hears that there is none.
     fn find_place(&self, mut connection: Box<Connection>, kind: Kind) -> Box<Connection> {
         if !self.house.make_way(kind) {
-            self.gate.turn_away(&mut connection, &self.listen);
+            self.gate.turn_away(&mut connection, &self.listen, Some(kind));
         }
         connection
     }
@@ -282,14 +282,16 @@ impl Port {
     }
 
     /// Who dawdles here; see [`Parked::dawdlers`].
-    pub(super) fn dawdlers(&self, kind: Kind) -> Vec<(Instant, u64)> {
-        self.parked().dawdlers(kind).collect()
+    pub(super) fn dawdlers(&self, kind: Kind) -> Vec<(Dawdling, u64)> {
+        self.parked().dawdlers(|from| self.gate.places.makes_room(from, kind)).collect()
     }
 
     /// Takes its place from one of them; true if it still had it.
     pub(super) fn evict(&self, token: u64, kind: Kind) -> bool {
-        let taken =
-            self.parked().take_if(token, |connection| connection.dawdles_since(kind).is_some());
+        let makes_room = |from| self.gate.places.makes_room(from, kind);
+        let taken = self.parked().take_if(token, |connection| {
+            connection.dawdles().is_some_and(|(from, _)| makes_room(from))
+        });
         let Some(mut connection) = taken else { return false };
         let _ = self.guarded(&mut connection, |gate, connection| gate.evict(connection));
         self.close(token, connection);
@@ -355,7 +357,7 @@ impl Port {
         tick.at = now + TICK;
         let resume = std::mem::take(&mut tick.accepting_paused);
         drop(tick);
-        self.gate.routes.let_go(now);
+        self.gate.kept.let_go(now);
         self.gate.strangers.tell_left_out();
         let expired = self.parked().take_expired(now);
         for (token, mut connection) in expired {

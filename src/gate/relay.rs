@@ -6,8 +6,9 @@
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::connection::Dawdling;
 use super::download::{Asked, Download, Taken};
 use super::forward::{Ending, Exchange, Side};
 use super::limits;
@@ -77,7 +78,7 @@ impl Relay {
 
     /// Moves what can be moved without waiting.
     pub(super) fn advance(&mut self, side: &mut Side<'_>) -> Progress {
-        if let Err(ending) = self.take_arrived(side) {
+        if let Err(ending) = self.take_arrived(side).and_then(|()| self.notice_end(side)) {
             return Progress::Ended(ending);
         }
         let mut moved = false;
@@ -152,6 +153,23 @@ impl Relay {
             moved |= self.read_client(side)?;
         }
         Ok(moved)
+    }
+
+    /// A TLS client may end without having said so: it has gone (RFC 8446 section 6.1), whatever else it has
+    /// asked for before.
+    fn notice_end(&self, side: &mut Side<'_>) -> Result<(), Ending> {
+        if !side.client.may_be_cut_off() || !self.upload.is_complete() {
+            return Ok(());
+        }
+        while side.arrived.len() <= limits::HEAD_BYTES {
+            match side.client.try_read(side.buffers.raw()) {
+                Ok(0) => break,
+                Ok(n) => side.arrived.extend(side.buffers.raw.get(..n).unwrap_or_default()),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                Err(e) => return Err(client_gone(&e)),
+            }
+        }
+        Ok(())
     }
 
     /// The bytes that came with the head; what is not body stays for the next request.
@@ -281,18 +299,25 @@ impl Relay {
             && (self.upload.has_begun() || self.exchange.head.fields.first("expect").is_none())
     }
 
-    /// See `Connection::dawdles_since`.
-    pub(super) fn dawdles_since(&self, kind: Kind) -> Option<Instant> {
-        if kind != Kind::of(self.exchange.route.area, self.exchange.length) {
-            return None;
-        }
+    /// Of the place it holds.
+    pub(super) fn kind(&self) -> Kind {
+        self.exchange.kind()
+    }
+
+    /// See `Connection::dawdles`; `ending` if its client will say no more.
+    pub(super) fn dawdles(&self, ending: bool) -> Option<Dawdling> {
+        let is_own = self.exchange.route.area.is_own();
         let since = self.exchange.record.since;
         let waits_for_client = self.download.is_waiting() || self.waits_for_client();
         // What is ours is small, and a person's upload to a service may take hours.
-        let slow = kind != Kind::Service
+        let slow = is_own
             || self.passed() < limits::SLOWEST * since.elapsed().as_secs()
             || (self.pieces >= limits::PIECES && self.passed() < limits::PIECE * self.pieces);
-        (waits_for_client && slow).then_some(since)
+        match () {
+            () if ending && !is_own && !self.download.has_begun() => Some(Dawdling::Gone(since)),
+            () if waits_for_client && slow => Some(Dawdling::Here(since)),
+            () => None,
+        }
     }
 
     /// How long nothing may move, by whose turn it is.

@@ -1,8 +1,8 @@
 //! Path to service: whose door a request knocks at.
 
 use std::sync::Arc;
-use std::time::Instant;
 
+use super::kept::Kept;
 use super::limits;
 use super::policy::Area;
 use super::service::Service;
@@ -41,7 +41,7 @@ struct Custom {
 }
 
 impl Routes {
-    pub(crate) fn new(config: &Config, own: Arc<Service>) -> Routes {
+    pub(crate) fn new(config: &Config, own: Arc<Service>, kept: &Arc<Kept>) -> Routes {
         let mut routes = Routes {
             api: config.api,
             speech: Arc::clone(&own),
@@ -49,9 +49,10 @@ impl Routes {
             own,
             custom: Vec::new(),
         };
-        for configured in &config.services {
+        for (number, configured) in config.services.iter().enumerate() {
+            let address = configured.address.clone();
             let mut service =
-                Service::new(&configured.name, configured.address.clone(), configured.timeout);
+                Service::new(&configured.name, address, configured.timeout, number, kept);
             service.licensed.clone_from(&configured.licensed);
             let service = Arc::new(service);
             match configured.name.as_str() {
@@ -91,13 +92,6 @@ impl Routes {
                 .or_else(|| self.monitoring(path))
                 .or_else(|| self.custom(path, websocket)),
         }
-    }
-
-    /// Hangs up on services that are not needed any more.
-    pub(crate) fn let_go(&self, now: Instant) {
-        let custom = self.custom.iter().map(|custom| &custom.service);
-        let all = [&self.own, &self.speech, &self.realtime].into_iter().chain(custom);
-        all.for_each(|service| service.let_go(now));
     }
 
     fn management(&self, path: &str) -> Option<Route> {
@@ -169,6 +163,7 @@ mod tests {
 
     use super::{Route, Routes};
     use crate::config::{Config, Serves, ServiceAddress};
+    use crate::gate::kept::Kept;
     use crate::gate::policy::Area;
     use crate::gate::service::Service;
     use crate::gate::target::Target;
@@ -180,9 +175,11 @@ mod tests {
 
     fn find(settings: &str, serves: Serves, path: &str, websocket: bool) -> Option<Route> {
         let config = Config::parse(settings.as_bytes()).unwrap();
-        let own = Service::ours(ServiceAddress::Unix("/control.sock".into()));
+        let kept = Kept::new(config.services.len() + 1);
+        let address = ServiceAddress::Unix("/control.sock".into());
+        let own = Service::ours(address, config.services.len(), &kept);
         let target = Target { path: path.to_owned(), query: None, authority: None };
-        Routes::new(&config, Arc::new(own)).find(serves, &target, websocket)
+        Routes::new(&config, Arc::new(own), &kept).find(serves, &target, websocket)
     }
 
     fn told(settings: &str, serves: Serves, path: &str, websocket: bool) -> String {

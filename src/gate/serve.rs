@@ -80,7 +80,7 @@ impl Gate {
             }
             Decision::Forward(admitted) => {
                 let Some(route) = route else { return Some(Next::Gone) }; // forwards nothing without
-                let kind = Kind::of(route.area, asked.length);
+                let kind = Kind::of(&route, asked.length);
                 let Some(place) = self.places.take(kind) else {
                     connection.phase = Phase::Asked(asked.head);
                     return Some(Next::Crowded(kind));
@@ -88,7 +88,7 @@ impl Gate {
                 if let Some(given) = self.at_hand(connection, listen, &asked, &route) {
                     (record.status, record.sent) = (given.status, given.length);
                     let then = if asked.close { Then::HangUp } else { Then::NextRequest };
-                    connection.answer(given.bytes, then, Some(place));
+                    connection.answer(given.bytes, then, Some((kind, place)));
                     self.put_on_record(&record, method, path, &route.service.name);
                     return None;
                 }

@@ -1,25 +1,25 @@
 //! A service behind the gate: how to reach it, and the connections kept to it.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
+use super::kept::Kept;
 use super::limits;
 use super::service_stream::ServiceStream;
 use super::stream::{Duplex, wait};
 use crate::config::ServiceAddress;
 use crate::{names, unix_connect};
 
-/// A service and its idle connections.
+/// A service and how to reach it.
 pub(crate) struct Service {
     pub(crate) name: String,
     /// Methods that need a valid license; empty for our own and the two speech engines.
@@ -30,35 +30,40 @@ pub(crate) struct Service {
     ours: Option<usize>,
     /// How long it may take to begin its answer, and be silent in the middle of it.
     pub(crate) patience: Duration,
-    /// How many connections are kept.
-    most_idle: usize,
-    /// The one used last is the last.
-    idle: Mutex<VecDeque<(Instant, ServiceStream)>>,
+    kept: Arc<Kept>,
+    /// Its own among all services.
+    pub(super) number: usize,
 }
 
 impl Service {
-    pub(crate) fn new(name: &str, address: ServiceAddress, timeout: u32) -> Service {
+    pub(crate) fn new(
+        name: &str,
+        address: ServiceAddress,
+        timeout: u32,
+        number: usize,
+        kept: &Arc<Kept>,
+    ) -> Service {
         Service {
             name: name.to_owned(),
             licensed: Vec::new(),
             address,
             ours: None,
             patience: Duration::from_secs(timeout.into()),
-            most_idle: limits::service_idle_count(),
-            idle: Mutex::default(),
+            kept: Arc::clone(kept),
+            number,
         }
     }
 
     /// The management API of this process.
-    pub(crate) fn ours(address: ServiceAddress) -> Service {
+    pub(crate) fn ours(address: ServiceAddress, number: usize, kept: &Arc<Kept>) -> Service {
         let ours = Some(limits::descriptors_with_ourselves());
-        Service { ours, ..Service::new("management", address, limits::OWN_TIMEOUT) }
+        Service { ours, ..Service::new("management", address, limits::OWN_TIMEOUT, number, kept) }
     }
 
     /// A connection that has served before and has not been closed since, if there is one.
     pub(crate) fn reuse(&self) -> Option<ServiceStream> {
         loop {
-            let (since, mut stream) = self.idle().pop_back()?;
+            let (since, mut stream) = self.kept.take(self.number)?;
             // The service may have hung up in the meantime, or said something nobody asked for.
             stream.note_readable(false);
             let silent =
@@ -71,16 +76,7 @@ impl Service {
 
     /// Keeps a connection for the next request.
     pub(crate) fn keep(&self, stream: ServiceStream) {
-        let mut idle = self.idle();
-        if idle.len() < self.most_idle {
-            idle.push_back((Instant::now(), stream));
-        }
-    }
-
-    /// Hangs up where nothing was asked for too long.
-    pub(crate) fn let_go(&self, now: Instant) {
-        let fresh = |since: Instant| now.saturating_duration_since(since) < limits::SERVICE_IDLE;
-        self.idle().retain(|(since, _)| fresh(*since));
+        self.kept.keep(self.number, stream);
     }
 
     /// A new connection; `None` if it takes waiting and the caller may not.
@@ -89,9 +85,11 @@ impl Service {
     /// Whatever the last of its addresses answered; `TimedOut` after [`limits::CONNECT`].
     pub(crate) fn connect(&self, may_wait: bool) -> io::Result<Option<ServiceStream>> {
         let patience = if may_wait { limits::CONNECT } else { Duration::ZERO };
+        let seat = self.kept.seat(self.descriptors());
         match &self.address {
             ServiceAddress::Unix(path) => {
-                Ok(connect_unix(path, self.ours, patience)?.map(ServiceStream::unix))
+                let unix = connect_unix(path, self.ours, &self.kept, patience)?;
+                Ok(unix.map(|unix| ServiceStream::unix(unix, seat)))
             }
             ServiceAddress::Tcp { host, port } => {
                 let host = host.trim_matches(['[', ']']);
@@ -105,13 +103,14 @@ impl Service {
                         None => None,
                     },
                 };
-                Ok(tcp.map(ServiceStream::tcp))
+                Ok(tcp.map(|tcp| ServiceStream::tcp(tcp, seat)))
             }
         }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, VecDeque<(Instant, ServiceStream)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Descriptors that a connection takes.
+    fn descriptors(&self) -> usize {
+        if self.ours.is_some() { limits::DESCRIPTORS_WITH_OURSELVES } else { 1 }
     }
 }
 
@@ -164,6 +163,7 @@ fn connect_tcp(address: SocketAddr, patience: Duration) -> io::Result<Option<Tcp
 fn connect_unix(
     path: &Path,
     ours: Option<usize>,
+    kept: &Kept,
     patience: Duration,
 ) -> io::Result<Option<UnixStream>> {
     // The lowest number that is free (POSIX, "File Descriptor Allocation"): so many are in use. Far
@@ -172,7 +172,13 @@ fn connect_unix(
         let in_use = usize::try_from(socket.as_raw_fd()).unwrap_or(usize::MAX);
         ours.is_some_and(|end| in_use >= end)
     };
-    let admits = |socket: &OwnedFd| if too_many(socket) { Err(Errno::MFILE) } else { Ok(()) };
+    let admits = |socket: &OwnedFd| {
+        if too_many(socket) {
+            kept.give_up_oldest();
+            return Err(Errno::MFILE);
+        }
+        Ok(())
+    };
     // Where our own broke it is made anew at once.
     let passes = |e| match e {
         Errno::AGAIN => true,
@@ -191,29 +197,12 @@ fn connect_unix(
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::io::Read as _;
     use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-    use std::os::unix::net::UnixStream;
     use std::time::{Duration, Instant};
 
     use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
 
-    use super::{Service, connect_tcp, connect_to_any, limits};
-    use crate::config::ServiceAddress;
-    use crate::gate::service_stream::ServiceStream;
-
-    #[test]
-    fn a_connection_that_nobody_needs_any_more_is_closed() {
-        let service = Service::new("x", ServiceAddress::Unix("/x".into()), 1);
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        service.keep(ServiceStream::unix(ours));
-        service.let_go(Instant::now());
-        assert_eq!(service.idle().len(), 1);
-        service.let_go(Instant::now() + limits::SERVICE_IDLE);
-        assert_eq!(theirs.read(&mut [0]).unwrap(), 0, "the service sees the end");
-        assert!(service.reuse().is_none());
-    }
+    use super::{connect_tcp, connect_to_any};
 
     /// A port with no room for a connection more, where a SYN is not answered; and those that fill it.
     fn silent() -> (TcpListener, Vec<TcpStream>, SocketAddr) {

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use super::kept::Seat;
 use super::stream::Duplex;
 use super::watched::{Watched, retry};
 
@@ -13,6 +14,8 @@ use super::watched::{Watched, retry};
 pub(crate) struct ServiceStream {
     socket: Socket,
     watched: Watched,
+    /// Given back when it is closed.
+    _seat: Seat,
 }
 
 enum Socket {
@@ -22,13 +25,13 @@ enum Socket {
 
 impl ServiceStream {
     /// Of a socket that is non-blocking already.
-    pub(super) fn tcp(tcp: TcpStream) -> ServiceStream {
-        ServiceStream { socket: Socket::Tcp(tcp), watched: Watched::new() }
+    pub(super) fn tcp(tcp: TcpStream, seat: Seat) -> ServiceStream {
+        ServiceStream { socket: Socket::Tcp(tcp), watched: Watched::new(), _seat: seat }
     }
 
     /// Of a socket that is non-blocking already.
-    pub(super) fn unix(unix: UnixStream) -> ServiceStream {
-        ServiceStream { socket: Socket::Unix(unix), watched: Watched::new() }
+    pub(super) fn unix(unix: UnixStream, seat: Seat) -> ServiceStream {
+        ServiceStream { socket: Socket::Unix(unix), watched: Watched::new(), _seat: seat }
     }
 
     /// See [`Watched::report`].

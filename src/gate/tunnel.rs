@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::forward::{Ending, Exchange, Side};
 use super::limits;
 use super::outbox::Outbox;
+use super::places::Kind;
 use super::relay::Progress;
 use super::service_stream::ServiceStream;
 use super::stream::Duplex;
@@ -54,6 +55,11 @@ impl Tunnel {
         self.exchange.record.received = self.up.passed;
         self.exchange.record.sent = self.down.passed;
         self.exchange
+    }
+
+    /// Of the place it holds.
+    pub(super) fn kind(&self) -> Kind {
+        self.exchange.kind()
     }
 
     /// Bytes that have been moved.

@@ -36,6 +36,11 @@ impl Watched {
         self.ending |= ending;
     }
 
+    /// The peer has said that nothing more will come.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending
+    }
+
     /// Reads, or says `WouldBlock` without asking the kernel where it would say the same.
     pub(super) fn read(&mut self, mut socket: impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         if !self.readable {

@@ -1,7 +1,9 @@
 //! Connections kept to the service: what may go on one, and what a service that closes them costs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+
+use serde_json::json;
 
 use crate::support::appliance::Appliance;
 use crate::support::client::Client;
@@ -98,4 +100,33 @@ fn a_restarted_service_is_found_again_without_an_error() {
     for _ in 0..20 {
         assert_eq!(ask(&mut client, "GET", ""), "hi");
     }
+}
+
+#[test]
+fn as_many_connections_are_kept_as_were_in_use_where_nobody_else_needs_the_descriptors() {
+    const CLIENTS: usize = 40;
+    // All of them are on their way at once.
+    let together = Barrier::new(CLIENTS);
+    let stub = Stub::start(move |visit| {
+        while visit.head().is_some() {
+            together.wait();
+            visit.say(ok("good").as_bytes());
+        }
+    });
+    let service = json!({"address": stub.address.to_string(), "paths": ["/x/"], "auth": "none"});
+    let settings = Settings::v1().service("x", service);
+    let appliance = Appliance::start_with_descriptors(256, &settings);
+    let mut clients: Vec<Client> =
+        (0..CLIENTS).map(|_| Client::plain(appliance.ports.http)).collect();
+    for _ in 0..3 {
+        for client in &mut clients {
+            client.send("GET /x/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        }
+        for client in &mut clients {
+            assert_eq!(client.answer("GET").text(), "good");
+        }
+    }
+    // As above, some may come before all are put back.
+    let made = stub.recorded().len();
+    assert!(made <= CLIENTS + CLIENTS / 2, "{made} connections for {CLIENTS} at once");
 }

@@ -7,6 +7,7 @@
 mod support;
 
 mod early_answers;
+mod gone_clients;
 mod hanging;
 mod keep_alive;
 mod large_bodies;

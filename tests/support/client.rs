@@ -234,6 +234,11 @@ impl Client {
         self.tcp().shutdown(Shutdown::Write).unwrap();
     }
 
+    /// Says no more without a word of TLS about it, as the kernel does for a program that was killed.
+    pub(crate) fn break_off(&mut self) {
+        self.tcp().shutdown(Shutdown::Write).unwrap();
+    }
+
     /// Leaves with a reset, as a machine does that loses its process.
     pub(crate) fn vanish(self) {
         set_socket_linger(self.tcp(), Some(Duration::ZERO)).unwrap();

@@ -17,6 +17,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from lib.patience import COMMAND_SECONDS, KILLED_SECONDS
 from lib.places import LOAD, on_server_core
 
 # The password behind the bcrypt line.
@@ -25,7 +26,7 @@ USER, PASSWORD = "admin", "correct horse"
 
 def output(*command):
     """What a command says, on either stream."""
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS)
     return (done.stdout + done.stderr).strip()
 
 
@@ -33,7 +34,19 @@ def answers(port, path, *more):
     """One HTTPS GET: is it answered with 200? Asked by the load generator, because Python's ssl would
     share the pages of OpenSSL with contenders and make them look smaller."""
     command = [LOAD, "check", "--port", str(port), "--path", path, *more]
-    return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+    try:
+        done = subprocess.run(command, stderr=subprocess.DEVNULL, timeout=COMMAND_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def read_or(path, otherwise):
+    """A file of /proc, whose process or thread may have ended."""
+    try:
+        return path.read_text()
+    except OSError:
+        return otherwise
 
 
 class Contender:
@@ -126,12 +139,12 @@ class Contender:
         while todo:
             pid = todo.pop()
             try:
-                for task in os.listdir(f"/proc/{pid}/task"):
-                    children = Path(f"/proc/{pid}/task/{task}/children").read_text()
-                    todo += map(int, children.split())
-                found.append(pid)
+                tasks = os.listdir(f"/proc/{pid}/task")
             except OSError:
-                pass
+                continue
+            found.append(pid)
+            for task in tasks:
+                todo += map(int, read_or(Path(f"/proc/{pid}/task/{task}/children"), "").split())
         return found
 
     def pss(self):
@@ -152,5 +165,6 @@ class Contender:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        self.process.wait()
+        self.process.kill()
+        self.process.wait(KILLED_SECONDS)
         self.log.close()

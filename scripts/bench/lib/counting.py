@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from lib.patience import COMMAND_SECONDS, killed_after
+
 NAMED = re.compile(r"(c?fn|c?f[lie])=\((\d+)\)(?: (.*))?$")
 COST = re.compile(r"[+*-]?\d* \d+$")
 
@@ -42,7 +44,8 @@ def callgrind(folder):
 
 
 def control(*arguments):
-    subprocess.run(["callgrind_control", *arguments], check=True, capture_output=True)
+    command = ["callgrind_control", *arguments]
+    subprocess.run(command, check=True, capture_output=True, timeout=COMMAND_SECONDS)
 
 
 def dumps(folder):
@@ -107,10 +110,11 @@ def system_calls(contender, load, folder):
     command += [word for pid in contender.pids() for word in ("-p", str(pid))]
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        for _ in contender.pids():
-            line = tracer.stderr.readline()
-            if "attached" not in line:
-                raise RuntimeError(f"strace: {line}")
+        with killed_after(tracer):
+            for _ in contender.pids():
+                line = tracer.stderr.readline()
+                if "attached" not in line:
+                    raise RuntimeError(f"strace: {line}")
         load()
     finally:
         tracer.send_signal(signal.SIGINT)

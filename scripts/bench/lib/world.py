@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from lib.contender import PASSWORD, USER, output
+from lib.patience import COMMAND_SECONDS, end
 from lib.places import BACKEND, on_client_core
 
 
@@ -38,7 +39,7 @@ class World:
         command = ["openssl", "req", "-x509", "-newkey", *key, "-nodes", "-days", "30"]
         command += ["-subj", "/CN=bench.test", "-addext", "subjectAltName=DNS:bench.test"]
         command += ["-keyout", folder / "key.pem", "-out", folder / "cert.pem"]
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True, timeout=COMMAND_SECONDS)
         both = (folder / "cert.pem").read_text() + (folder / "key.pem").read_text()
         (folder / "both.pem").write_text(both)
         return folder
@@ -89,6 +90,5 @@ class World:
 
     def close(self):
         self.stop(*list(self.running))
-        self.backend.terminate()
-        self.backend.wait()
+        end(self.backend)
         shutil.rmtree(self.scratch)

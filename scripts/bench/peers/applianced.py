@@ -12,6 +12,7 @@ from lib.places import binary
 class Peer(Contender):
     own = "/v1/management/ping"
     program = str(binary())
+    descriptors = 2  # half of them are for services
     note = "one static binary; own answer: `GET /v1/management/ping`"
 
     @classmethod

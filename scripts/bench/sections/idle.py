@@ -3,6 +3,8 @@
 import time
 from contextlib import ExitStack, contextmanager
 
+from lib.patience import end, killed_after
+
 
 @contextmanager
 def held(bench, contender, count, kind="idle"):
@@ -11,16 +13,16 @@ def held(bench, contender, count, kind="idle"):
         contender, "hold", connections=count, kind=kind, path=contender.path()
     )
     try:
-        if process.stdout.readline().strip() != "ready":
-            raise RuntimeError(f"{count} {kind} connections: {process.stderr.read()[-300:]}")
+        with killed_after(process, 120):
+            if process.stdout.readline().strip() != "ready":
+                raise RuntimeError(f"{count} {kind} connections: {process.stderr.read()[-300:]}")
         good = []
         yield good
         good.append(int(process.communicate(timeout=120)[0]))
         if kind == "idle" and good != [count]:
             raise RuntimeError(f"only {good[0]} of {count} idle connections were still good")
     finally:
-        process.kill()
-        process.communicate()
+        end(process)
 
 
 def others(bench, metric, contender, rep, connections=1):

@@ -3,6 +3,7 @@
 import time
 
 from lib.contender import PASSWORD, USER, answers
+from lib.patience import end
 
 
 def run(bench):
@@ -66,6 +67,5 @@ def guesses(bench, name, rep, many, where):
         bench.keep(f"guessed.{where}", name, rep, result)
     finally:
         if guessing:
-            guessing.kill()
-            guessing.communicate()
+            end(guessing)
         bench.world.stop(contender, at_once=True)

@@ -3,6 +3,8 @@
 import json
 import time
 
+from lib.patience import end, killed_after
+
 
 def run(bench):
     world = bench.world
@@ -22,8 +24,9 @@ def swap(bench, contender, rep):
     seconds = 4 if bench.quick else 8
     load = bench.begin(contender, "swap", path=contender.path(), secs=seconds, at=2)
     try:
-        if load.stdout.readline().strip() != "GO":
-            raise RuntimeError(load.stderr.read()[-300:])
+        with killed_after(load):
+            if load.stdout.readline().strip() != "GO":
+                raise RuntimeError(load.stderr.read()[-300:])
         ordered = time.monotonic_ns()
         contender.use(bench.world.certificates["p256-new"])
         contender.reload()
@@ -31,8 +34,7 @@ def swap(bench, contender, rep):
         load.stdin.flush()
         said, errors = load.communicate(timeout=60)
     finally:
-        load.kill()
-        load.communicate()
+        end(load)
     result = json.loads(said)
     name = contender.name
     failed = [result.get(f"{what}_failed", 0) for what in ("new", "kept", "probe", "upload")]

@@ -29,6 +29,7 @@ impl Port {
                 // Ours to mend: make room, and come back in a moment.
                 Err(e @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                     self.house.make_room();
+                    self.gate.kept.give_up_oldest();
                     let mut tick = self.next_tick.lock().unwrap_or_else(PoisonError::into_inner);
                     if !tick.accepting_paused {
                         let why = io::Error::from(e);
