@@ -197,6 +197,7 @@ mod tests {
         let line = String::from_utf8(manuals_line()).unwrap();
         let file = format!("# made with htpasswd -B\r\n\r\n{}\r\n\r\n", line.trim());
         assert!(PasswordHash::from_file(file.as_bytes()).is_ok());
+        assert!(PasswordHash::from_file(format!("\u{feff}{line}").as_bytes()).is_ok());
         for version in ["$2a$", "$2b$"] {
             let file = line.replace("$2y$", version);
             assert!(PasswordHash::from_file(file.as_bytes()).unwrap().matches(b"admin"));

@@ -105,6 +105,8 @@ mod tests {
             },
         ] {
             assert_eq!(Settings::from_file(&settings.to_file()).unwrap(), settings);
+            let by_windows = [b"\xef\xbb\xbf", &settings.to_file()[..]].concat();
+            assert_eq!(Settings::from_file(&by_windows).unwrap(), settings);
         }
     }
 
