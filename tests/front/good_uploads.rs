@@ -68,7 +68,7 @@ fn files_as_other_tools_write_them_are_taken() {
     let with_curve = authority.chain("with-curve.key", &[&curve, &sec1]);
     // `openssl x509 -text` and many vendors put readable text before the block.
     let with_text = authority.rewrite("text.crt", "x509", &one.cert, &["-text"]);
-    // `echo $(cat FILE)`, and a file whose encoding is not the one that curl expects.
+    // `echo $(cat FILE)`
     let one_line = |file: &Path| std::fs::read_to_string(file).unwrap().replace('\n', " ");
     let echoed_key = authority.file("echoed.key", one_line(&one.key).as_bytes());
     let echoed_cert = authority.file("echoed.crt", one_line(&one.cert).as_bytes());
@@ -76,7 +76,11 @@ fn files_as_other_tools_write_them_are_taken() {
     assert!(std::fs::read_to_string(&with_text).unwrap().starts_with("Certificate:"));
 
     taken(&mut appliance, &authority, "lines that end in CR LF", &windows_key, &windows_cert);
-    taken(&mut appliance, &authority, "all on one line", &echoed_key, &echoed_cert);
+    taken(&mut appliance, &authority, "key on one line", &echoed_key, &one.cert);
+    let [a, b, c, d] = form(&echoed_key, &echoed_cert);
+    appliance.curl(&[a, b, c, d, appliance.https("/v1/security/sslcertificate")]).ok();
+    let shown = handshake(appliance.ports.https).unwrap().fingerprint;
+    assert_eq!(shown, fingerprint(&one.cert), "both on one line");
     taken(&mut appliance, &authority, "curve before the key", &with_curve, &one.cert);
     taken(&mut appliance, &authority, "text before the certificate", &one.key, &with_text);
 }
