@@ -56,7 +56,7 @@ pub(super) fn parts<'a, const N: usize>(
     let mut found: [Option<&[u8]>; N] = [None; N];
     let mut stray = None;
     let mut parts = Parts::of(body, boundary)?;
-    while let Some((head, content)) = parts.next_part()? {
+    while let Some(Part { head, content }) = parts.next_part()? {
         let Some(Named { name, is_file }) = Named::read(head) else {
             return Err(
                 "a part of the body has no name: its Content-Disposition is not `form-data; \
@@ -66,7 +66,8 @@ pub(super) fn parts<'a, const N: usize>(
         };
         match names.iter().position(|wanted| wanted.as_bytes() == name) {
             Some(index) => {
-                if found[index].replace(content).is_some() {
+                let earlier = found[index].replace(content);
+                if earlier.is_some() {
                     return Err(format!("the part {:?} stands twice in the body", names[index]));
                 }
             }
@@ -105,6 +106,11 @@ struct Parts<'a> {
     delimiter: Vec<u8>,
 }
 
+struct Part<'a> {
+    head: &'a [u8],
+    content: &'a [u8],
+}
+
 impl<'a> Parts<'a> {
     fn of(body: &'a [u8], boundary: &str) -> Result<Parts<'a>, String> {
         let delimiter = format!("\r\n--{boundary}").into_bytes();
@@ -117,8 +123,8 @@ impl<'a> Parts<'a> {
         Ok(Parts { rest, delimiter })
     }
 
-    /// Head and content of the next part; `None` after the last delimiter.
-    fn next_part(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, String> {
+    /// `None` after the last delimiter.
+    fn next_part(&mut self) -> Result<Option<Part<'a>>, String> {
         let cut_short = || "the body ends before its last boundary".to_owned();
         if self.rest.starts_with(b"--") {
             return Ok(None);
@@ -139,7 +145,7 @@ impl<'a> Parts<'a> {
         }
         let (content, rest) = split_at(content, &self.delimiter).ok_or_else(cut_short)?;
         self.rest = rest;
-        Ok(Some((head, content)))
+        Ok(Some(Part { head, content }))
     }
 }
 
