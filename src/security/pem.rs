@@ -87,7 +87,7 @@ impl Blocks {
             }
             // OpenSSL's old label.
             Some("CERTIFICATE" | "X509 CERTIFICATE") => {
-                self.decode("CERTIFICATE", block.content)?
+                self.decode("CERTIFICATE", block.content)?;
             }
             Some(label @ ("PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY")) => {
                 self.decode(label, block.content)?;
