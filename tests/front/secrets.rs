@@ -97,7 +97,7 @@ fn a_private_key_is_never_repeated_whatever_became_of_its_file() {
 fn a_word_in_a_body_is_never_repeated_whatever_its_place() {
     let appliance = Appliance::start(&Settings::both());
     let bodies = [
-        format!("{WORD}"),
+        WORD.to_owned(),
         format!("\"{WORD}\""),
         format!("[\"{WORD}\"]"),
         format!("{{\"{WORD}\"}}"),
@@ -149,7 +149,7 @@ fn a_word_in_a_file_is_never_repeated_whatever_its_place() {
     let mut appliance = Appliance::start(&Settings::v1());
     appliance.stop();
     for contents in [
-        format!("{WORD}"),
+        WORD.to_owned(),
         format!("admin:{WORD}"),
         format!("{WORD}:$2y$05$x"),
         format!("admin:$2y$05${WORD}"),
