@@ -1,6 +1,7 @@
 //! `serve`: the daemon.
 
-use std::panic;
+use std::any::Any;
+use std::panic::{self, Location};
 
 use super::{Exit, Options, complain, settings};
 use crate::daemon;
@@ -11,12 +12,45 @@ pub(super) fn run(options: &Options) -> Exit {
     let log = Log::to_stderr();
     // As a line of the log, for the usual words of a panic wait where nobody reads standard error.
     let told = log.clone();
-    panic::set_hook(Box::new(move |panic| told.error(panic)));
+    panic::set_hook(Box::new(move |panic| {
+        told.error(at_fault(panic.location(), panic.payload()));
+    }));
     match daemon::run(config, &log) {
         Ok(()) => Exit::Fine,
         Err(reason) => {
             complain(reason);
             Exit::Failed
         }
+    }
+}
+
+/// Where it was, and the words of the program alone: a message made of values may hold a secret, as
+/// that of a text cut at the wrong place holds the text.
+fn at_fault(place: Option<&Location<'_>>, payload: &dyn Any) -> String {
+    let place = place.map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    match payload.downcast_ref::<&'static str>() {
+        Some(words) => format!("panicked at {place}: {words}"),
+        None => format!("panicked at {place}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::panic::{Location, catch_unwind};
+
+    use super::at_fault;
+
+    #[test]
+    fn a_panic_is_told_without_the_text_it_was_about() {
+        let place = Location::caller();
+        let secret = "h\u{fc}sh h\u{fc}sh";
+        let cut = catch_unwind(|| secret[..2].len()).unwrap_err();
+        let words = cut.downcast_ref::<String>().unwrap();
+        assert!(words.contains("sh h"), "{words}");
+        assert_eq!(at_fault(Some(place), &*cut), format!("panicked at {place}"));
+        let none = catch_unwind(|| std::hint::black_box(None::<u8>).unwrap()).unwrap_err();
+        assert!(at_fault(Some(place), &*none).ends_with("on a `None` value"));
     }
 }

@@ -87,10 +87,11 @@ fn license(field: Field<'_>, mut license: License) -> Option<License> {
     let mut section = field.section()?;
     set(&mut license.authority_url, section.take("authority_url"), |field| {
         // The protocol seals what it sends; the manual's firewall rule is TCP port 80.
-        field.text_as("a URL that begins with \"http://\" and names a host", |text| {
+        let wanted = "a URL that begins with \"http://\" and names a host, without a user";
+        field.text_as(wanted, |text| {
             let host = text.strip_prefix("http://")?;
             let fits = host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
-                && text.bytes().all(|byte| byte.is_ascii_graphic());
+                && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@');
             fits.then(|| text.to_owned())
         })
     });

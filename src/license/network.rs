@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
+use crate::config::json;
 use crate::store::{self, Folder, View};
 
 /// An HTTP proxy.
@@ -76,7 +77,7 @@ impl Proxy {
         };
         let settings = members.remove("http_configuration");
         relay(members.remove("relay_configuration"))?;
-        nothing_else(&members)?;
+        nothing_else(&members, &["http_configuration", "relay_configuration"])?;
         match settings {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Object(settings)) => from_members(settings, present),
@@ -132,7 +133,7 @@ impl Proxy {
     /// # Errors
     /// What is wrong with the file.
     pub fn from_file(contents: &[u8]) -> Result<Option<Proxy>, String> {
-        let Ok(Value::Object(mut members)) = serde_json::from_slice(contents) else {
+        let Ok(Value::Object(mut members)) = json::parse(contents) else {
             return Err("it is not a JSON object".to_owned());
         };
         match members.remove("version").as_ref().and_then(Value::as_u64) {
@@ -150,7 +151,7 @@ fn from_members(
     let port = port(settings.remove("port"))?;
     let user = credential(settings.remove("user"), "user")?;
     let password = credential(settings.remove("password"), "password")?.map(Zeroizing::new);
-    nothing_else(&settings)?;
+    nothing_else(&settings, &["ip", "port", "user", "password"])?;
     let (host, port) = match (host, port) {
         (None, None) if user.is_none() && password.is_none() => return Ok(None),
         (Some(host), Some(port)) => (host, port),
@@ -242,10 +243,10 @@ fn relay(value: Option<Value>) -> Result<(), String> {
     }
 }
 
-fn nothing_else(members: &Map<String, Value>) -> Result<(), String> {
+fn nothing_else(members: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
     match members.keys().next() {
         None => Ok(()),
-        Some(name) => Err(format!("unknown key {:?}", name.chars().take(60).collect::<String>())),
+        Some(name) => Err(json::unknown_key(name, known)),
     }
 }
 
@@ -308,6 +309,7 @@ mod tests {
             json!({"ip": "a", "port": 1, "user": "x\r\nY: z", "password": "geheim"}),
             json!({"ip": "a", "port": 1, "user": "x".repeat(300)}),
             json!({"ip": "a", "port": 1, "pasword": "geheim"}),
+            json!({"ip": "a", "port": 1, "geheim": "password"}),
         ] {
             let fault = read(settings.clone()).unwrap_err();
             assert!(!fault.contains("geheim"), "{fault}");

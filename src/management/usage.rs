@@ -44,7 +44,7 @@ fn reserve(license: &Handle, request: &mut Request<'_>) -> Answer {
         if seconds == 0 {
             return Err(bad("\"seconds\" is 0", RESERVE));
         }
-        nothing_else(&members, RESERVE)?;
+        nothing_else(&members, &["session", "seconds", "seq"], RESERVE)?;
         Ok((session, seconds, seq))
     });
     let (session, seconds, seq) = match read {
@@ -65,7 +65,7 @@ fn settle(license: &Handle, request: &mut Request<'_>) -> Answer {
     let read = members(request, SETTLE).and_then(|mut members| {
         let session = session(&mut members, SETTLE)?;
         let used = seconds(&mut members, "used", SETTLE)?;
-        nothing_else(&members, SETTLE)?;
+        nothing_else(&members, &["session", "used"], SETTLE)?;
         Ok((session, used))
     });
     match read.map(|(session, used)| license.settle(session, used)) {
@@ -103,12 +103,11 @@ fn seconds(members: &mut Map<String, Value>, name: &str, example: &str) -> Resul
     }
 }
 
-fn nothing_else(members: &Map<String, Value>, example: &str) -> Result<(), Answer> {
+fn nothing_else(members: &Map<String, Value>, known: &[&str], example: &str) -> Result<(), Answer> {
     match members.keys().next() {
         None => Ok(()),
         Some(name) => {
-            let name: String = name.chars().take(60).collect();
-            Err(bad(&format!("the body has an unknown key {name:?}"), example))
+            Err(bad(&format!("the body has {}", json::unknown_key(name, known)), example))
         }
     }
 }

@@ -39,6 +39,9 @@ pub(super) fn from_upload(
                     certificate into certfile"
             .to_owned());
     }
+    if let Some(other) = unread_certificates(&chain) {
+        return Err(format!("part of certfile is {other}"));
+    }
     if chain.certificates.is_empty() {
         return Err(no_certificate(&chain));
     }
@@ -171,7 +174,7 @@ fn only_key(blocks: &Blocks, files: Files) -> Result<&PrivateKeyDer<'static>, St
 }
 
 fn no_key(blocks: &Blocks, files: Files) -> String {
-    let has = |label: &str| blocks.others.iter().any(|other| other == label);
+    let has = |label: &str| blocks.others.contains(&label);
     let why = if has("DSA PRIVATE KEY") {
         format!(", only a DSA key, which is not supported; {TAKEN}")
     } else if has("OPENSSH PRIVATE KEY") {
@@ -186,16 +189,25 @@ fn no_key(blocks: &Blocks, files: Files) -> String {
     format!("there is no private key in {}{why}", files.key)
 }
 
+/// Forms of certificates that are not read: passing them over would shorten the chain without a word.
+fn unread_certificates(blocks: &Blocks) -> Option<&'static str> {
+    blocks.others.iter().find_map(|label| match *label {
+        "PKCS7" | "PKCS #7 SIGNED DATA" | "CMS" => Some(
+            "PKCS#7, and plain certificates are needed: convert it with `openssl pkcs7 \
+             -print_certs -in appliance.p7b -out appliance.crt`",
+        ),
+        "TRUSTED CERTIFICATE" => Some(
+            "a certificate in OpenSSL's trusted form, and the plain one is needed: convert it with \
+             `openssl x509 -in appliance.crt -out plain.crt`",
+        ),
+        _ => None,
+    })
+}
+
 fn no_certificate(blocks: &Blocks) -> String {
-    let has = |label: &str| blocks.others.iter().any(|other| other == label);
+    let has = |label: &str| blocks.others.contains(&label);
     let why = if has("CERTIFICATE REQUEST") || has("NEW CERTIFICATE REQUEST") {
         ", only a request for one: send that to your certificate authority and upload its answer"
-    } else if has("PKCS7") {
-        ", only PKCS#7: convert it with `openssl pkcs7 -print_certs -in appliance.p7b -out \
-         appliance.crt`"
-    } else if has("TRUSTED CERTIFICATE") {
-        ", only OpenSSL's trusted form: convert it with `openssl x509 -in appliance.crt -out \
-         plain.crt`"
     } else if !blocks.keys.is_empty() || blocks.encrypted_keys > 0 {
         ", only a private key: upload the certificate that belongs to it"
     } else {
@@ -228,6 +240,17 @@ impl Part {
         match broken {
             Broken::Empty => format!("{file} is empty"),
             Broken::Der => format!("{file} is DER, and PEM is needed: convert it with `{der}`"),
+            Broken::Pkcs7 => match self {
+                Part::Key => {
+                    "keyfile is PKCS#7, which holds certificates and never a key: upload the \
+                              private key that the certificate was requested with"
+                        .to_owned()
+                }
+                _ => format!(
+                    "{file} is PKCS#7 in DER, and PEM is needed: convert it with `openssl pkcs7 \
+                     -print_certs -inform DER -in appliance.p7b -out appliance.crt`"
+                ),
+            },
             Broken::Pkcs12 => format!(
                 "{file} is PKCS#12, and PEM is needed: take it apart with `openssl pkcs12 -in \
                  appliance.p12 -nocerts -nodes -out appliance.key` and `openssl pkcs12 -in \
@@ -235,6 +258,10 @@ impl Part {
             ),
             Broken::Utf16 => format!(
                 "{file} is UTF-16 text, and PEM is plain ASCII: save it again as ASCII or UTF-8"
+            ),
+            Broken::Mixed => format!(
+                "{file} is PEM only in part, and the rest is binary, or UTF-16 as PowerShell's `>>` \
+                 appends it: put it together again, all of it as ASCII or UTF-8"
             ),
             Broken::NotPem => format!(
                 "{file} is not PEM: upload a text file with BEGIN and END lines, as `openssl` \

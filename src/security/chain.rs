@@ -8,6 +8,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
+use super::name;
 use crate::utc;
 
 /// A client has to take the chain in with every handshake; real ones have two to four members.
@@ -143,13 +144,35 @@ impl<'a> Chain<'a> {
             }
             if now > until {
                 return Err(format!(
-                    "{name} in {file} expired at {}, and the appliance's clock says {clock}: renew \
-                     the certificate, or set the clock if it is wrong",
-                    utc::format(until)
+                    "{name} in {file} expired at {}, and the appliance's clock says {clock}: {}, or \
+                     set the clock if it is wrong",
+                    utc::format(until),
+                    self.instead_of_expired(index)
                 ));
             }
         }
         Ok(())
+    }
+
+    /// Only the first is the reader's to renew. Clients need neither a root nor, mostly, what a newer
+    /// root was once signed with; a certificate that issued the first one they can't do without.
+    fn instead_of_expired(&self, index: usize) -> String {
+        let one = &self.0[index];
+        if index == 0 {
+            return "renew the certificate".to_owned();
+        }
+        let last = self.0.len();
+        let out = if index + 1 == last {
+            format!("leave certificate {last} out")
+        } else {
+            format!("leave certificates {} to {last} out", index + 1)
+        };
+        let replaced = "the one that replaced it, from your certificate authority";
+        match (name::are_equal(one.subject(), one.issuer()), index) {
+            (true, _) => out,
+            (false, 1) => format!("put {replaced}, in its place"),
+            (false, _) => format!("{out}, or put {replaced}, in its place"),
+        }
     }
 }
 
@@ -164,7 +187,7 @@ enum Link {
 
 impl Link {
     fn between(issued: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> Link {
-        if issued.issuer().as_raw() != issuer.subject().as_raw() {
+        if !name::are_equal(issued.issuer(), issuer.subject()) {
             return Link::Unrelated;
         }
         match (authority_key(issued), subject_key(issuer)) {

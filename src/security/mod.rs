@@ -35,6 +35,8 @@ mod inspect;
 
 mod keeper;
 
+mod name;
+
 mod password;
 
 mod pem;

@@ -67,6 +67,8 @@ impl PasswordHash {
     /// # Errors
     /// What is wrong with the file, without quoting it.
     pub(super) fn from_file(contents: &[u8]) -> Result<PasswordHash, String> {
+        // Windows editors write a byte order mark before the text.
+        let contents = contents.strip_prefix(b"\xef\xbb\xbf").unwrap_or(contents);
         let text = std::str::from_utf8(contents).map_err(|_| "it is not text")?;
         let mut lines = text.lines().map(str::trim);
         let mut lines = lines.by_ref().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -195,6 +197,7 @@ mod tests {
         let line = String::from_utf8(manuals_line()).unwrap();
         let file = format!("# made with htpasswd -B\r\n\r\n{}\r\n\r\n", line.trim());
         assert!(PasswordHash::from_file(file.as_bytes()).is_ok());
+        assert!(PasswordHash::from_file(format!("\u{feff}{line}").as_bytes()).is_ok());
         for version in ["$2a$", "$2b$"] {
             let file = line.replace("$2y$", version);
             assert!(PasswordHash::from_file(file.as_bytes()).unwrap().matches(b"admin"));

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::files;
+use crate::config::json;
 
 /// Raised when the meaning of the file changes; another number is refused, never guessed at.
 const VERSION: u64 = 1;
@@ -31,7 +32,7 @@ impl Settings {
     /// What is wrong with the file; an unknown version or key is damage, since it may be a
     /// restriction that this version doesn't know.
     pub(super) fn from_file(contents: &[u8]) -> Result<Settings, String> {
-        let Ok(Value::Object(mut members)) = serde_json::from_slice(contents) else {
+        let Ok(Value::Object(mut members)) = json::parse(contents) else {
             return Err("it is not a JSON object".to_owned());
         };
         match members.remove("version").as_ref().and_then(Value::as_u64) {
@@ -52,7 +53,10 @@ impl Settings {
         let discard = discard(&mut members)?;
         match members.keys().next() {
             None => Ok(Settings { plain_http, authentication, discard }),
-            Some(unknown) => Err(format!("it has the unknown key {unknown:?}")),
+            Some(unknown) => Err(format!(
+                "it has {}",
+                json::unknown_key(unknown, &["version", "plain_http", "authentication", "discard"])
+            )),
         }
     }
 
@@ -79,7 +83,7 @@ fn discard(members: &mut Map<String, Value>) -> Result<Vec<&'static str>, String
     let known = |name: &Value| files::DISCARDABLE.into_iter().find(|known| name == known);
     named
         .iter()
-        .map(|name| known(name).ok_or_else(|| format!("discard names the unknown file {name}")))
+        .map(|name| known(name).ok_or_else(|| "discard names an unknown file".to_owned()))
         .collect()
 }
 
@@ -101,6 +105,8 @@ mod tests {
             },
         ] {
             assert_eq!(Settings::from_file(&settings.to_file()).unwrap(), settings);
+            let by_windows = [b"\xef\xbb\xbf", &settings.to_file()[..]].concat();
+            assert_eq!(Settings::from_file(&by_windows).unwrap(), settings);
         }
     }
 
@@ -116,7 +122,7 @@ mod tests {
             (r#"{"version":1,"plain_http":"yes","authentication":"on"}"#, "plain_http"),
             (r#"{"version":1,"plain_http":true}"#, "authentication"),
             (r#"{"version":1,"plain_http":true,"authentication":true}"#, "authentication"),
-            (r#"{"version":1,"plain_http":true,"authentication":"on","x":1}"#, "unknown key \"x\""),
+            (r#"{"version":1,"plain_http":true,"authentication":"on","x":1}"#, "an unknown key"),
             (
                 r#"{"version":1,"plain_http":true,"authentication":"on","discard":["../a"]}"#,
                 "unknown file",

@@ -86,6 +86,12 @@ fn incomplete(authority: &Authority) -> Vec<Bad> {
     vec![
         raw("no keyfile part", &["-F", &certfile], &["keyfile"], "no keyfile part"),
         raw("no certfile part", &["-F", &keyfile], &["certfile"], "no certfile part"),
+        raw(
+            "a file for the chain",
+            &["-F", &keyfile, "-F", &certfile, "-F", &certfile.replace("certfile", "chainfile")],
+            &["chain belongs into certfile"],
+            "a file for the chain",
+        ),
         raw("other part names", &["-F", "a=b"], &["keyfile"], "no keyfile part"),
         raw(
             "no multipart",
@@ -168,6 +174,9 @@ fn unusable_certificates(authority: &Authority) -> Vec<Bad> {
     let torn: Vec<&str> =
         whole.lines().enumerate().filter(|(n, _)| *n != 3).map(|(_, l)| l).collect();
     let torn = authority.file("torn.crt", torn.join("\n").as_bytes());
+    let quoted = std::fs::read_to_string(middle).unwrap().replace('\n', "\n> ");
+    let quoted = format!("{}> {quoted}", std::fs::read_to_string(&leaf.cert).unwrap());
+    let quoted = authority.file("quoted.crt", quoted.as_bytes());
     let order: &[&str] = &["order"];
     let unsupported: &[&str] = &["not supported", "unsupported", "p-521", "ed448"];
     vec![
@@ -176,6 +185,7 @@ fn unusable_certificates(authority: &Authority) -> Vec<Bad> {
             fault: "order",
             ..pair("an unrelated certificate in the chain", &leaf.key, &unrelated, order)
         },
+        pair("an intermediate quoted by a mail", &leaf.key, &quoted, &["stands before"]),
         pair("expired", &expired.key, &expired.cert, &["2021"]),
         pair("not yet valid", &early.key, &early.cert, &["2080"]),
         pair("RSA of 1024 bits", &short.key, &short.cert, &["2048"]),

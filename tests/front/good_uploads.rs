@@ -68,10 +68,19 @@ fn files_as_other_tools_write_them_are_taken() {
     let with_curve = authority.chain("with-curve.key", &[&curve, &sec1]);
     // `openssl x509 -text` and many vendors put readable text before the block.
     let with_text = authority.rewrite("text.crt", "x509", &one.cert, &["-text"]);
+    // `echo $(cat FILE)`
+    let one_line = |file: &Path| std::fs::read_to_string(file).unwrap().replace('\n', " ");
+    let echoed_key = authority.file("echoed.key", one_line(&one.key).as_bytes());
+    let echoed_cert = authority.file("echoed.crt", one_line(&one.cert).as_bytes());
     assert!(std::fs::read_to_string(&with_curve).unwrap().starts_with("-----BEGIN EC PARAMETERS"));
     assert!(std::fs::read_to_string(&with_text).unwrap().starts_with("Certificate:"));
 
     taken(&mut appliance, &authority, "lines that end in CR LF", &windows_key, &windows_cert);
+    taken(&mut appliance, &authority, "key on one line", &echoed_key, &one.cert);
+    let [a, b, c, d] = form(&echoed_key, &echoed_cert);
+    appliance.curl(&[a, b, c, d, appliance.https("/v1/security/sslcertificate")]).ok();
+    let shown = handshake(appliance.ports.https).unwrap().fingerprint;
+    assert_eq!(shown, fingerprint(&one.cert), "both on one line");
     taken(&mut appliance, &authority, "curve before the key", &with_curve, &one.cert);
     taken(&mut appliance, &authority, "text before the certificate", &one.key, &with_text);
 }
@@ -89,6 +98,50 @@ fn chains_with_and_without_their_root_are_taken_and_sent() {
     // The user's machine knows only the root: curl succeeds because the appliance sends the chain.
     taken(&mut appliance, &authority, "without the root", &leaf.key, &without);
     taken(&mut appliance, &authority, "with the root", &leaf.key, &with);
+    let read = |file: &Path| std::fs::read_to_string(file).unwrap();
+    let (leaf_text, one_text, two_text) = (read(&leaf.cert), read(one), read(two));
+    for (name, text) in [
+        (
+            "no line end at the end of a file",
+            [leaf_text.trim_end(), one_text.trim_end(), &two_text],
+        ),
+        ("a byte order mark", [&leaf_text, &format!("\u{feff}{one_text}"), &two_text]),
+        ("blanks", [&leaf_text, &format!(" \t{one_text}"), &format!("\u{a0}{two_text}")]),
+    ] {
+        let chain = authority.file("mended.crt", text.concat().as_bytes());
+        taken(&mut appliance, &authority, name, &leaf.key, &chain);
+        let told = appliance.read(&appliance.https("/v1/security/sslcertificate")).ok();
+        assert_eq!(told.json()["chain_length"], 3, "{name}");
+    }
+}
+
+#[test]
+fn pkcs7_is_refused_with_a_command_that_makes_of_it_what_is_taken() {
+    let mut appliance = Appliance::start(&Settings::v1());
+    let authority = Authority::new(appliance.folder());
+    let middle = authority.intermediate("middle");
+    let leaf = middle.issue("leaf", Key::Ec("P-256"));
+    let chain = authority.chain("chain.crt", &[&leaf.cert, middle.root()]);
+    for (out, label) in [("DER", ""), ("PEM", ""), ("PEM", "CERTIFICATE")] {
+        let made = appliance.shell(&format!(
+            "openssl crl2pkcs7 -nocrl -certfile {} -outform {out} -out appliance.p7b",
+            chain.display()
+        ));
+        assert_eq!(made.code, 0, "{made:?}");
+        if !label.is_empty() {
+            appliance.shell(&format!("sed -i s/PKCS7/{label}/ appliance.p7b"));
+        }
+        let url = appliance.https("/v1/security/sslcertificate");
+        let [a, b, c, d] = form(&leaf.key, &appliance.folder().join("appliance.p7b"));
+        let refused = appliance.curl(&[a, b, c, d, url]);
+        assert_eq!(refused.status, 400, "{refused:?}");
+        let message = refused.message();
+        let command = message.split('`').find(|words| words.starts_with("openssl pkcs7"));
+        let converted = appliance.shell(command.unwrap_or_else(|| panic!("{message}")));
+        assert_eq!(converted.code, 0, "{converted:?}");
+        let converted = appliance.folder().join("appliance.crt");
+        taken(&mut appliance, &authority, label, &leaf.key, &converted);
+    }
 }
 
 #[test]

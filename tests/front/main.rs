@@ -16,6 +16,7 @@ mod local_door;
 mod manual_v1;
 mod manual_v2;
 mod own_answers;
+mod secrets;
 mod signals;
 mod slow_settings;
 mod tickets;

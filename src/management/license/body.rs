@@ -13,6 +13,8 @@ const LARGEST: usize = 64 << 10;
 /// The members of a body, taken out one by one.
 pub(super) struct Body {
     members: Map<String, Value>,
+    /// Names that were asked for.
+    known: Vec<&'static str>,
     example: &'static str,
 }
 
@@ -29,14 +31,15 @@ impl Body {
             return wrong("the request has no body");
         }
         match json::parse(&body) {
-            Ok(Value::Object(members)) => Ok(Body { members, example }),
+            Ok(Value::Object(members)) => Ok(Body { members, known: Vec::new(), example }),
             Ok(other) => wrong(&format!("the body is {}, not an object", json::kind(&other))),
             Err(fault) => wrong(&format!("the body is {fault}")),
         }
     }
 
     /// A string that may be absent or empty.
-    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Fault> {
+    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, Fault> {
+        self.known.push(name);
         match self.members.remove(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if text.is_empty() => Ok(None),
@@ -68,7 +71,7 @@ impl Body {
         })
     }
 
-    fn detail(&mut self, name: &str) -> Result<String, Fault> {
+    fn detail(&mut self, name: &'static str) -> Result<String, Fault> {
         let text = self.text(name)?.unwrap_or_default();
         if text.len() > 256 || text.chars().any(char::is_control) {
             return Err(self
@@ -77,7 +80,8 @@ impl Body {
         Ok(text)
     }
 
-    pub(super) fn flag(&mut self, name: &str) -> Result<bool, Fault> {
+    pub(super) fn flag(&mut self, name: &'static str) -> Result<bool, Fault> {
+        self.known.push(name);
         match self.members.remove(name) {
             Some(Value::Bool(flag)) => Ok(flag),
             Some(other) => {
@@ -92,8 +96,7 @@ impl Body {
         match self.members.keys().next() {
             None => Ok(()),
             Some(name) => {
-                let name: String = name.chars().take(60).collect();
-                Err(self.bad(&format!("the body has an unknown key {name:?}")))
+                Err(self.bad(&format!("the body has {}", json::unknown_key(name, &self.known))))
             }
         }
     }

@@ -49,12 +49,12 @@ pub(in super::super) fn replace(context: &Context, request: &mut Request<'_>) ->
         Ok(body) => body,
         Err(fault) => return fault.into(),
     };
-    let [keyfile, certfile] = match multipart::parts(body, &boundary, ["keyfile", "certfile"]) {
+    let [keyfile, certfile] = match multipart::parts(&body, &boundary, ["keyfile", "certfile"]) {
         Ok(parts) => parts,
         Err(fault) => return refused(context, &fault),
     };
     let now = SystemTime::now();
-    match context.keeper.replace_certificate(&request.actor(), &keyfile, &certfile, now) {
+    match context.keeper.replace_certificate(&request.actor(), keyfile, certfile, now) {
         Ok(()) => Answer::success("certificate and private_key applied successfully"),
         Err(fault) => fault.into(),
     }

@@ -1,7 +1,5 @@
 //! Bodies that the management API takes apart, for the fuzzer.
 
-use zeroize::Zeroizing;
-
 use super::multipart;
 use crate::management::query;
 
@@ -13,12 +11,5 @@ pub fn upload(data: &[u8]) {
     let Ok(line) = std::str::from_utf8(line) else { return };
     let _ = query::values(line, "count");
     let Ok(boundary) = multipart::boundary(Some(line)) else { return };
-    if let Ok(parts) =
-        multipart::parts(Zeroizing::new(body.to_vec()), &boundary, ["keyfile", "certfile"])
-    {
-        // No byte of a part is made up.
-        for part in parts {
-            assert!(part.is_empty() || body.windows(part.len()).any(|window| window == &part[..]));
-        }
-    }
+    let _ = multipart::parts(body, &boundary, ["keyfile", "certfile"]);
 }

@@ -37,8 +37,7 @@ fn only_member(request: &mut Request<'_>, key: &str, example: &str) -> Result<Va
     let mut found = None;
     for (name, value) in members {
         if name != key {
-            let name: String = name.chars().take(60).collect();
-            return refused(&format!("the body has an unknown key {name:?}"));
+            return refused(&format!("the body has {}", json::unknown_key(&name, &[key])));
         }
         found = Some(value);
     }

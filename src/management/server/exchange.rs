@@ -47,7 +47,9 @@ impl Carried {
     /// What the handler says; `None` if that may take a while and `may_wait` is false.
     pub(super) fn judge(&mut self, handler: &Handler, log: &Log, may_wait: bool) -> Option<Answer> {
         catch_unwind(AssertUnwindSafe(|| self.ask(handler, may_wait))).unwrap_or_else(|_| {
-            log.error(format_args!("a handler failed on {} {}", self.0.method(), self.0.url()));
+            // Without the query, into which clients put tokens.
+            let path = self.0.url().split('?').next().unwrap_or_default();
+            log.error(format_args!("a handler failed on {} {path}", self.0.method()));
             Some(Answer::internal())
         })
     }

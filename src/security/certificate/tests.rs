@@ -194,6 +194,9 @@ fn a_file_without_certificate_is_refused_by_what_it_holds_instead() {
     refused(&key, block("CERTIFICATE REQUEST", &[0]), &["only a request for one"]);
     refused(&key, block("PKCS7", &[0]), &["PKCS#7", "openssl pkcs7"]);
     refused(&key, block("TRUSTED CERTIFICATE", &[0]), &["openssl x509"]);
+    for other in ["PKCS7", "TRUSTED CERTIFICATE"] {
+        refused(&key, made.pem() + &block(other, &[0]), &["part of certfile is", "convert it"]);
+    }
     refused(&key, block("X509 CRL", &[0]), &["BEGIN CERTIFICATE"]);
 }
 

@@ -1,5 +1,7 @@
 //! Keys, certificates and dates that don't go together.
 
+use rcgen::DnValue;
+
 use super::*;
 
 #[test]
@@ -83,7 +85,48 @@ fn dates_of_every_certificate_are_judged_by_the_appliances_clock() {
     refused(early.key_pem(), early.pem(), &words);
     let leaf = issue("leaf", false, &expired);
     refused(leaf.key_pem(), leaf.pem() + &expired.pem(), &["certificate 2 (CN=old)", "expired"]);
+    // Only the first is the reader's to renew.
+    let words = ["put the one that replaced it, from your certificate authority, in its place"];
+    refused(leaf.key_pem(), leaf.pem() + &expired.pem(), &words);
+    let mut surplus = params("Root", true);
+    (surplus.not_before, surplus.not_after) =
+        (date_time_ymd(2019, 1, 1), date_time_ymd(2020, 1, 1));
+    let surplus = alone(surplus, root.key);
+    let middle = dated_by(&surplus);
+    let leaf = issue("leaf", false, &middle);
+    let chain = leaf.pem() + &middle.pem() + &surplus.pem();
+    refused(leaf.key_pem(), chain, &["certificate 3 (CN=Root)", "leave certificate 3 out, or set"]);
     // In service it may go on: a surprise at the next start would be worse.
     let stored = expired.pem() + &expired.key_pem();
     assert!(from_file(stored.as_bytes(), Source::Uploaded).is_ok());
+}
+
+fn dated_by(authority: &Made) -> Made {
+    issue("Middle", true, authority)
+}
+
+#[test]
+fn names_that_differ_in_the_kind_of_string_the_case_and_blanks_are_the_same() {
+    let authority = |name: DnValue| {
+        let mut params = params("x", true);
+        params.distinguished_name.push(DnType::CommonName, name);
+        alone(params, KeyPair::generate().unwrap())
+    };
+    let printable = |text: &str| DnValue::PrintableString(text.try_into().unwrap());
+    let issuer = authority(printable("Ex Inter"));
+    let leaf = issue("leaf", false, &issuer);
+    for (name, same) in [
+        (DnValue::Utf8String("Ex Inter".into()), true),
+        (DnValue::Utf8String("EX  Inter ".into()), true),
+        (DnValue::BmpString("ex inter".try_into().unwrap()), true),
+        (printable("ExInter"), false),
+        (DnValue::Utf8String("Ex Other".into()), false),
+    ] {
+        let mut params = issuer.params.clone();
+        params.distinguished_name.push(DnType::CommonName, name.clone());
+        let der = params.self_signed(&issuer.key).unwrap().der().clone();
+        let chain = leaf.pem() + &block("CERTIFICATE", &der);
+        let taken = from_upload(leaf.key_pem().as_bytes(), chain.as_bytes(), NOW);
+        assert_eq!(taken.is_ok(), same, "{name:?}: {:?}", taken.err());
+    }
 }
