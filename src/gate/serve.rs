@@ -17,7 +17,7 @@ use super::reply::Reply;
 use super::route::Route;
 use super::stream::Duplex as _;
 use super::target::Target;
-use super::{Gate, now, refusal};
+use super::{Gate, method, now, refusal};
 use crate::config::{HttpDisabled, Listen};
 use crate::security::{Password, Rules};
 
@@ -179,6 +179,7 @@ impl Gate {
             websocket: is_websocket(&head, length),
             close: self.is_draining()
                 || head.minor == 0
+                || head.method == "CONNECT" // who knows what its client says next
                 || head.fields.lists("connection", "close"),
             target,
             length,
@@ -225,6 +226,9 @@ impl Gate {
                 let admitted =
                     self.admit(&situation, &rules, route.area, &asked.head, peer, may_wait);
                 match admitted {
+                    Ok(_) if method::ends_here(&asked.head.method) && !route.area.is_own() => {
+                        Reply::not_forwarded(route.area)
+                    }
                     Ok(admitted) if self.is_entitled(asked, route) => {
                         return Decision::Forward(admitted);
                     }
@@ -243,9 +247,8 @@ impl Gate {
 
     /// What the license says at this moment; nobody is asked and nothing is waited for.
     fn is_entitled(&self, asked: &Asked, route: &Route) -> bool {
-        let (method, path) = (asked.head.method.as_str(), asked.target.path.as_str());
-        let licensed = &route.service.licensed;
-        !policy::needs_license(route.area, method, path, asked.websocket, licensed)
+        let (head, target, licensed) = (&asked.head, &asked.target, &route.service.licensed);
+        !policy::needs_license(route.area, head, target, asked.websocket, licensed)
             || self.license.snapshot().may_transcribe
     }
 
@@ -334,8 +337,11 @@ impl Gate {
 
 /// What the head says beyond its fields, or why it is refused.
 fn read(head: &RequestHead) -> Result<(Target, Length), Malformed> {
-    if matches!(head.method.as_str(), "CONNECT" | "TRACE") {
-        return Err(Malformed { status: 501, reason: "this method is not served here" });
+    if head.method == "CONNECT" && !head.target.starts_with('/') {
+        return Err(Malformed {
+            status: 405,
+            reason: "this is not a proxy: it connects to nobody",
+        });
     }
     if head.fields.all("authorization").nth(1).is_some() {
         return Err(Malformed::bad("the request has two Authorization fields"));

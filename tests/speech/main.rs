@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addressing;
 mod early_answers;
 mod hanging;
 mod keep_alive;
@@ -13,6 +14,7 @@ mod large_bodies;
 mod malformed;
 mod manual_speech;
 mod misbehaving;
+mod read_otherwise;
 mod rows;
 mod slow_clients;
 mod streaming;
