@@ -56,7 +56,8 @@ impl Gate {
             connection.hang_up();
             return;
         }
-        let bytes = Reply::malformed(malformed).to_bytes(false, Some("close"), &now());
+        let head_only = connection.head.asks_for_head();
+        let bytes = Reply::malformed(malformed).to_bytes(head_only, Some("close"), &now());
         connection.answer(bytes, Then::HangUp, None);
     }
 

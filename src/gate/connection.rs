@@ -325,7 +325,8 @@ impl Connection {
             Phase::Head => {
                 if !self.head.is_empty() {
                     let late = Reply::error(None, 408, "the request head took too long to arrive");
-                    let _ = self.stream.try_write(&late.to_bytes(false, Some("close"), &now()));
+                    let bytes = late.to_bytes(self.head.asks_for_head(), Some("close"), &now());
+                    let _ = self.stream.try_write(&bytes);
                 }
                 self.stream.say_goodbye();
             }

@@ -76,6 +76,14 @@ impl Fields {
             .map(|line| self.value(line))
     }
 
+    /// The values of each line that CGI and its heirs take for `name`, which is in small letters.
+    pub(crate) fn seen_as<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.lines
+            .iter()
+            .filter(move |line| seen_by_cgi(self.name(line), name.as_bytes()))
+            .map(|line| self.value(line))
+    }
+
     /// The first value of `name`.
     pub(crate) fn first<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
         self.all(name).next()
@@ -170,7 +178,8 @@ fn is_hop_by_hop(field: &[u8], named: &[impl AsRef<[u8]>]) -> bool {
     among(&HOP_BY_HOP) || (named && !among(&END_TO_END))
 }
 
-/// True for what only the first proxy may say. CGI and its heirs take `_` for `-`, so a name is looked
+/// True for what only the first proxy may say: where a request came from, and what it was before somebody
+/// rewrote it, which some frameworks take for what it is. CGI and its heirs take `_` for `-`, so a name is looked
 /// at as they see it; so are names that frame a message and would be spelt wrongly here.
 pub(crate) fn is_claim(field: &[u8]) -> bool {
     let misspelt = field.contains(&b'_')
@@ -178,6 +187,8 @@ pub(crate) fn is_claim(field: &[u8]) -> bool {
     misspelt
         || seen_by_cgi(field, b"forwarded")
         || seen_by_cgi(field, b"x-real-ip")
+        || seen_by_cgi(field, b"x-rewrite-url")
+        || field.get(..11).is_some_and(|start| seen_by_cgi(start, b"x-original-"))
         || field.get(..12).is_some_and(|start| seen_by_cgi(start, b"x-forwarded-"))
 }
 

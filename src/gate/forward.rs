@@ -160,10 +160,12 @@ impl Exchange {
         };
         push("X-Forwarded-For", &self.peer);
         push("X-Forwarded-Proto", &if self.tls { "https" } else { "http" });
-        match &self.target.authority {
-            _ if own => {}
-            Some(authority) => push("X-Forwarded-Host", authority),
-            None => push("Host", &"appliance"), // HTTP/1.0 without Host; HTTP/1.1 needs one
+        let host = self.target.authority.as_deref();
+        if !own && self.head.fields.first("host").is_none() {
+            push("Host", &host.unwrap_or("appliance")); // HTTP/1.0 without one; HTTP/1.1 needs it
+        }
+        if let Some(host) = host.filter(|_| !own) {
+            push("X-Forwarded-Host", &host);
         }
         match self.length {
             Length::Exact(length) if self.head.fields.first("content-length").is_some() => {

@@ -4,7 +4,7 @@
 //! service behind it can be made to smuggle a request past the policy (RFC 9112 section 11.2).
 
 use super::fields::Fields;
-use super::limits;
+use super::{limits, method};
 
 /// Why a request was refused before anybody judged it: a status and a sentence for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,11 @@ impl HeadBuffer {
 
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// True if what is there begins a HEAD, whose answer has no body however it goes on.
+    pub(crate) fn asks_for_head(&self) -> bool {
+        self.bytes.starts_with(b"HEAD ")
     }
 
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
@@ -188,7 +193,10 @@ fn parse_request(head: &[u8]) -> Result<RequestHead, Malformed> {
         Err(httparse::Error::TooManyHeaders) => {
             return Err(Malformed { status: 431, reason: "too many header fields" });
         }
-        Err(httparse::Error::Version) => return Err(wrong_version(line)),
+        Err(httparse::Error::Version) => {
+            return spoken(head, line.len())
+                .map_or_else(|| Err(wrong_version(line)), |head| parse_request(&head));
+        }
         Err(httparse::Error::HeaderName) => {
             return Err(Malformed::bad(
                 "a header field name is malformed, folded or followed by a space",
@@ -203,12 +211,30 @@ fn parse_request(head: &[u8]) -> Result<RequestHead, Malformed> {
     else {
         return Err(Malformed::bad("the head is not HTTP/1.1"));
     };
+    if method::is_misspelt(method) {
+        return Err(Malformed::bad("the method is not in capital letters"));
+    }
     Ok(RequestHead {
         method: method.to_owned(),
         target: target.to_owned(),
         minor,
         fields: Fields::from_parsed(parsed.headers),
     })
+}
+
+/// A head whose line of `length` ends in a later minor version than ours, as one of the version that we speak:
+/// it is to be read as that (RFC 9110 section 2.5).
+fn spoken(head: &[u8], length: usize) -> Option<Vec<u8>> {
+    let at = length.checked_sub(1)?;
+    if !matches!(
+        head.get(..length)?,
+        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9']
+    ) {
+        return None;
+    }
+    let mut head = head.to_vec();
+    *head.get_mut(at)? = b'1';
+    Some(head)
 }
 
 /// 505 for a version we could name and don't speak, 400 for anything else.

@@ -7,6 +7,7 @@
 
 mod allowance;
 mod answers;
+mod authority;
 mod bind;
 mod client_stream;
 mod connection;
@@ -22,9 +23,11 @@ pub mod fuzz;
 mod head;
 mod kept;
 mod later;
+mod lenient;
 mod limits;
 mod listen;
 mod memory;
+mod method;
 mod outbox;
 mod parked;
 mod passed;

@@ -3,7 +3,10 @@
 //! The rules are the manuals'. Where both generations are mounted and their rules disagree, the
 //! stricter one wins. Everything the table in the tests does not open stays shut.
 
+use super::authority::is_same;
 use super::head::RequestHead;
+use super::target::Target;
+use super::{lenient, method};
 use crate::config::{Api, HttpDisabled};
 
 /// What a path is about, which decides whose rule applies.
@@ -91,17 +94,23 @@ pub(crate) fn shut_door(situation: &Situation) -> Option<HttpDisabled> {
 /// True for a change that another site makes a browser ask for. A form or script on a foreign page can
 /// post to an appliance without credentials, or with those the browser remembers; it can't hide where it
 /// comes from (Fetch Standard, "Origin" and "Sec-Fetch-Site"). Programs send neither field.
-pub(crate) fn is_foreign(head: &RequestHead, authority: Option<&str>, area: Area) -> bool {
-    let changes = !matches!(head.method.as_str(), "GET" | "HEAD");
-    let other_site = |site: &[u8]| !matches!(site, b"same-origin" | b"none");
+///
+/// `Sec-Fetch-Site` is the browser's own judgement, and holds where a proxy rewrites `Host`; browsers send it
+/// over HTTPS alone, so that else `Origin` has to name the host that was called.
+pub(crate) fn is_foreign(head: &RequestHead, host: Option<&str>, area: Area) -> bool {
+    // Monitoring has nothing to change, and tells everybody so in Glances' words.
+    if !area.is_own() || area == Area::Monitoring || method::is_safe(&head.method) {
+        return false;
+    }
+    let mut sites = head.fields.all("sec-fetch-site").peekable();
+    if sites.peek().is_some() {
+        return sites.any(|site| !matches!(site, b"same-origin" | b"none"));
+    }
     let other_origin = |origin: &[u8]| {
-        let host = std::str::from_utf8(origin).ok().and_then(|o| o.split_once("://"));
-        host.is_none_or(|(_, host)| !authority.is_some_and(|ours| ours.eq_ignore_ascii_case(host)))
+        let origin = std::str::from_utf8(origin).ok().and_then(|origin| origin.split_once("://"));
+        origin.zip(host).is_none_or(|((scheme, theirs), ours)| !is_same(ours, theirs, scheme))
     };
-    area.is_own()
-        && changes
-        && (head.fields.all("sec-fetch-site").any(other_site)
-            || head.fields.all("origin").any(other_origin))
+    head.fields.all("origin").any(other_origin)
 }
 
 /// The rule for one request.
@@ -144,44 +153,29 @@ pub(crate) fn judge(situation: &Situation, area: Area) -> Judgement {
 /// `licensed` are the methods that the settings name for a service of the image's own.
 pub(crate) fn needs_license(
     area: Area,
-    method: &str,
-    path: &str,
+    head: &RequestHead,
+    target: &Target,
     websocket: bool,
     licensed: &[String],
 ) -> bool {
+    let may_mean = |method: &str| method::may_mean(head, target.query.as_deref(), method);
     match area {
-        Area::SpeechV1 | Area::Jobs => method == "POST" && creates_job(path),
+        Area::SpeechV1 | Area::Jobs => may_mean("POST") && creates_job(&target.path),
         Area::Realtime => websocket,
-        Area::CustomAdmin | Area::CustomOpen => licensed.iter().any(|known| known == method),
+        Area::CustomAdmin | Area::CustomOpen => licensed.iter().any(|known| may_mean(known)),
         Area::ManagementV1 | Area::ManagementV2 | Area::Page | Area::Monitoring => false,
     }
 }
 
 /// `/v1.0/user/<n>/jobs`, `/v1/user/<n>/jobs` and `/v2/jobs`, with or without a slash at the end.
 ///
-/// Read as the most forgiving engine might: escapes undone, what follows a `;` dropped, empty segments
-/// left out, capital letters taken for small ones. Too many refusals here cost an odd client a clear
-/// error, too few would cost the license.
+/// Read as the most forgiving engine might, for which also `jobs.json` is `jobs`, and any number of segments a
+/// user. Too many refusals here cost an odd client a clear error, too few would cost the license.
 fn creates_job(path: &str) -> bool {
-    let decoded: Vec<String> = path.split('/').map(unescaped).collect();
-    let segments: Vec<&str> = decoded
-        .iter()
-        .filter_map(|segment| segment.split(';').next())
-        .filter(|segment| !segment.is_empty())
-        .collect();
-    matches!(segments.as_slice(), ["v2", "jobs"] | ["v1.0" | "v1", "user", _, "jobs"])
-}
-
-/// Percent-decoding into small letters; what is no ASCII can't be part of a path that counts here.
-fn unescaped(segment: &str) -> String {
-    let mut bytes = segment.bytes();
-    let mut plain = String::with_capacity(segment.len());
-    while let Some(byte) = bytes.next() {
-        let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16)).unwrap_or(0);
-        let value = if byte == b'%' { digit() * 16 + digit() } else { u32::from(byte) };
-        plain.push(char::from_u32(value).unwrap_or('?').to_ascii_lowercase());
-    }
-    plain
+    let segments = lenient::segments(path);
+    let stems = segments.iter().map(|segment| segment.split('.').next().unwrap_or_default().trim());
+    let stems: Vec<&str> = stems.filter(|stem| !stem.is_empty()).collect();
+    matches!(stems.as_slice(), ["v2", "jobs"] | ["v1", "user", .., "jobs"])
 }
 
 fn stored_if(condition: bool) -> Judgement {
@@ -197,6 +191,7 @@ mod tests {
     use crate::config::{Api, HttpDisabled};
     use crate::gate::fields::Fields;
     use crate::gate::head::RequestHead;
+    use crate::gate::target::Target;
 
     const V1: Api = Api { v1: true, v2: false };
     const V2: Api = Api { v1: false, v2: true };
@@ -209,6 +204,12 @@ mod tests {
 
     fn situation(api: Api, tls: bool, password: PasswordKind) -> Situation {
         Situation { api, tls, plain_http: true, http_disabled: HttpDisabled::Close, password }
+    }
+
+    fn head(method: &str, lines: &[(&str, &str)]) -> RequestHead {
+        let mut fields = Fields::default();
+        lines.iter().for_each(|(name, value)| fields.push(name, value));
+        RequestHead { method: method.to_owned(), target: "/".to_owned(), minor: 1, fields }
     }
 
     /// The manuals' rules, row by row: per password state, on plain HTTP and on HTTPS.
@@ -260,27 +261,26 @@ mod tests {
 
     #[test]
     fn a_foreign_page_changes_nothing() {
-        let head = |method: &str, name: &str, value: &str| {
-            let mut fields = Fields::default();
-            fields.push(name, value);
-            RequestHead { method: method.to_owned(), target: "/".to_owned(), minor: 1, fields }
-        };
-        for (method, name, value, foreign) in [
-            ("POST", "Origin", "http://box:8080", false),
-            ("POST", "Origin", "https://BOX:8080", false),
-            ("POST", "Origin", "http://box", true),
-            ("POST", "Origin", "https://evil.example", true),
-            ("POST", "Origin", "null", true),
-            ("DELETE", "Sec-Fetch-Site", "cross-site", true),
-            ("POST", "Sec-Fetch-Site", "same-site", true),
-            ("POST", "Sec-Fetch-Site", "same-origin", false),
-            ("POST", "Accept", "*/*", false),
-            ("GET", "Origin", "https://evil.example", false),
+        for (method, fields, foreign) in [
+            ("POST", &[("Origin", "http://box:8080")][..], false),
+            ("POST", &[("Origin", "https://BOX:8080")], false),
+            ("POST", &[("Origin", "http://box")], true),
+            ("POST", &[("Origin", "https://evil.example")], true),
+            ("POST", &[("Origin", "null")], true),
+            ("DELETE", &[("Sec-Fetch-Site", "cross-site")], true),
+            ("POST", &[("Sec-Fetch-Site", "same-site"), ("Origin", "http://box:8080")], true),
+            ("POST", &[("Sec-Fetch-Site", "same-origin"), ("Origin", "https://outer")], false),
+            ("POST", &[("Sec-Fetch-Site", "none"), ("Sec-Fetch-Site", "same-site")], true),
+            ("POST", &[("Accept", "*/*")], false),
+            ("GET", &[("Origin", "https://evil.example")], false),
+            ("OPTIONS", &[("Origin", "https://evil.example")], false),
         ] {
-            let head = head(method, name, value);
+            let head = head(method, fields);
             let judged = is_foreign(&head, Some("box:8080"), Area::ManagementV1);
-            assert_eq!(judged, foreign, "{method} {name}: {value}");
-            assert!(!is_foreign(&head, Some("box:8080"), Area::Jobs));
+            assert_eq!(judged, foreign, "{method} {fields:?}");
+            for area in [Area::Jobs, Area::Monitoring] {
+                assert!(!is_foreign(&head, Some("box:8080"), area));
+            }
         }
     }
 
@@ -310,6 +310,9 @@ mod tests {
             (SpeechV1, "POST", "/v1/user/1/%6aobs", false, true),
             (SpeechV1, "POST", "/v1.0/user/1/jobs;a=b", false, true),
             (SpeechV1, "POST", "/v1.0;a/user;b/1;c/JOBS/;d", false, true),
+            (SpeechV1, "POST", "/v1/user/;x/jobs", false, true),
+            (SpeechV1, "POST", "/v1/user/1/jobs.json", false, true),
+            (SpeechV1, "POST", "/v1/user/1/%256aobs", false, true),
             (SpeechV1, "GET", "/v1.0/user/1/jobs", false, false),
             (SpeechV1, "POST", "/v1.0/user/1/jobs/7", false, false),
             (SpeechV1, "DELETE", "/v1.0/user/1/jobs/7", false, false),
@@ -338,7 +341,8 @@ mod tests {
             (Page, "POST", "/", false, false),
         ];
         for (area, method, path, websocket, needed) in table {
-            let judged = needs_license(*area, method, path, *websocket, &licensed);
+            let target = Target { path: (*path).to_owned(), query: None, authority: None };
+            let judged = needs_license(*area, &head(method, &[]), &target, *websocket, &licensed);
             assert_eq!(judged, *needed, "{area:?} {method} {path} websocket: {websocket}");
         }
     }

@@ -1,6 +1,7 @@
 //! The gate's own short answers, as bytes.
 
 use super::head::{Malformed, RequestHead};
+use super::method;
 use super::policy::Area;
 use crate::config::Api;
 use crate::reason;
@@ -45,7 +46,16 @@ impl Reply {
 
     /// A head that nobody judged.
     pub(crate) fn malformed(malformed: Malformed) -> Reply {
-        Reply::error(None, malformed.status, malformed.reason)
+        let reply = Reply::error(None, malformed.status, malformed.reason);
+        // What is asked for in another place is no method of ours at all (RFC 9110 section 10.2.1).
+        if malformed.status == 405 { reply.with("Allow", "") } else { reply }
+    }
+
+    /// A method that goes to no service.
+    pub(crate) fn not_forwarded(area: Area) -> Reply {
+        let allow = method::forwarded();
+        let reason = format!("method not allowed: this path takes {allow}");
+        Reply::error(Some(area), 405, &reason).with("Allow", allow)
     }
 
     /// A body that is longer than ours may be, in the shape of the endpoint it was sent to.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::kept::Kept;
-use super::limits;
 use super::policy::Area;
 use super::service::Service;
-use super::target::Target;
+use super::target::{Target, encoded};
+use super::{lenient, limits};
 use crate::config::{Api, Auth, Config, Serves};
 
 /// Where a request goes.
@@ -31,10 +31,15 @@ pub(crate) struct Routes {
     realtime: Arc<Service>,
     /// Longest prefix first.
     custom: Vec<Custom>,
+    /// Rules differ between them.
+    mixed: bool,
 }
 
 struct Custom {
+    /// As in [`Target::path`].
     prefix: String,
+    /// The same, read leniently.
+    segments: Vec<String>,
     area: Area,
     websocket: bool,
     service: Arc<Service>,
@@ -48,6 +53,7 @@ impl Routes {
             realtime: Arc::clone(&own),
             own,
             custom: Vec::new(),
+            mixed: false,
         };
         for (number, configured) in config.services.iter().enumerate() {
             let address = configured.address.clone();
@@ -59,7 +65,8 @@ impl Routes {
                 "speech" => routes.speech = service,
                 "realtime" => routes.realtime = service,
                 _ => routes.custom.extend(configured.paths.iter().map(|path| Custom {
-                    prefix: path.clone(),
+                    prefix: encoded(path).into_owned(),
+                    segments: lenient::segments(path),
                     area: match configured.auth {
                         Auth::Admin => Area::CustomAdmin,
                         Auth::None => Area::CustomOpen,
@@ -70,6 +77,10 @@ impl Routes {
             }
         }
         routes.custom.sort_by_key(|custom| std::cmp::Reverse(custom.prefix.len()));
+        routes.mixed = routes
+            .custom
+            .first()
+            .is_some_and(|first| routes.custom.iter().any(|other| !same_rules(first, other)));
         routes
     }
 
@@ -141,9 +152,23 @@ impl Routes {
     fn custom(&self, path: &str, websocket: bool) -> Option<Route> {
         let fits = |custom: &&Custom| path.starts_with(&custom.prefix);
         let custom = self.custom.iter().find(fits)?;
+        if self.mixed {
+            // Both may be doors of one program, which would find the other's room behind this one.
+            let read = lenient::segments(path);
+            let other = self.custom.iter().find(|other| read.starts_with(&other.segments));
+            if other.is_some_and(|other| !same_rules(custom, other)) {
+                return None;
+            }
+        }
         let websocket = websocket && custom.websocket;
         Some(route(custom.area, &custom.service, websocket))
     }
+}
+
+/// Whether whoever may have what is behind one may have what is behind the other.
+fn same_rules(one: &Custom, other: &Custom) -> bool {
+    let licensed = &other.service.licensed;
+    one.area == other.area && one.service.licensed.iter().eq(licensed.iter())
 }
 
 fn route(area: Area, service: &Arc<Service>, websocket: bool) -> Route {

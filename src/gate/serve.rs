@@ -17,7 +17,7 @@ use super::reply::Reply;
 use super::route::Route;
 use super::stream::Duplex as _;
 use super::target::Target;
-use super::{Gate, now, refusal};
+use super::{Gate, method, now, refusal};
 use crate::config::{HttpDisabled, Listen};
 use crate::security::{Password, Rules};
 
@@ -223,6 +223,9 @@ impl Gate {
                 let admitted =
                     self.admit(&situation, &rules, route.area, &asked.head, peer, may_wait);
                 match admitted {
+                    Ok(_) if method::ends_here(&asked.head.method) && !route.area.is_own() => {
+                        Reply::not_forwarded(route.area)
+                    }
                     Ok(admitted) if self.is_entitled(asked, route) => {
                         return Decision::Forward(admitted);
                     }
@@ -241,9 +244,8 @@ impl Gate {
 
     /// What the license says at this moment; nobody is asked and nothing is waited for.
     fn is_entitled(&self, asked: &Asked, route: &Route) -> bool {
-        let (method, path) = (asked.head.method.as_str(), asked.target.path.as_str());
-        let licensed = &route.service.licensed;
-        !policy::needs_license(route.area, method, path, asked.websocket, licensed)
+        let (head, target, licensed) = (&asked.head, &asked.target, &route.service.licensed);
+        !policy::needs_license(route.area, head, target, asked.websocket, licensed)
             || self.license.snapshot().may_transcribe
     }
 
@@ -332,8 +334,11 @@ impl Gate {
 
 /// What the head says beyond its fields, or why it is refused.
 fn read(head: &RequestHead) -> Result<(Target, Length), Malformed> {
-    if matches!(head.method.as_str(), "CONNECT" | "TRACE") {
-        return Err(Malformed { status: 501, reason: "this method is not served here" });
+    if head.method == "CONNECT" && !head.target.starts_with('/') {
+        return Err(Malformed {
+            status: 405,
+            reason: "this is not a proxy: it connects to nobody",
+        });
     }
     if head.fields.all("authorization").nth(1).is_some() {
         return Err(Malformed::bad("the request has two Authorization fields"));
@@ -353,6 +358,9 @@ fn read(head: &RequestHead) -> Result<(Target, Length), Malformed> {
 /// One of HTTP/1.0 says so by `keep-alive`. A proxy that knows no `Connection` hands that on, and would wait
 /// for an end that never comes (appendix C.2.2); so nobody is believed who tells of a proxy.
 fn is_persistent(head: &RequestHead) -> bool {
+    if head.method == "CONNECT" {
+        return false; // who knows what its client says next
+    }
     let says = |option| head.fields.lists("connection", option);
     let old = head.minor == 0;
     !says("close") && (!old || (says("keep-alive") && head.fields.first("via").is_none()))

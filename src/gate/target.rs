@@ -1,16 +1,22 @@
 //! The request target into a path that policy, route and service all read the same way.
 //!
 //! What is judged is what is forwarded: nothing is decoded or normalized on the way, so whatever a
-//! service might decode into another path is refused instead.
+//! service might decode into another path is refused instead. Only what clients should have
+//! percent-encoded and browsers leave bare is encoded here, before anybody reads it.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use super::authority::{is_authority, is_same, split_port};
 use super::head::{Malformed, RequestHead};
+use super::{lenient, limits};
 
-/// Where a request goes: `path` begins with `/`, has no dot segment, no encoded separator and only
-/// characters of RFC 3986 section 3.3.
+/// Where a request goes: `path` begins with `/`, has no dot segment and no encoded separator; it and
+/// `query` have only characters of RFC 3986 sections 3.3 and 3.4, but for a `%` in the query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) path: String,
-    /// What follows the `?`, as sent.
+    /// What follows the `?`.
     pub(crate) query: Option<String>,
     /// `host` or `host:port` as the client calls us; `None` if an HTTP/1.0 client does not say.
     pub(crate) authority: Option<String>,
@@ -21,22 +27,32 @@ impl Target {
     ///
     /// # Errors
     /// 400 for a missing, repeated or malformed `Host`, a target for another host, and a path that
-    /// could be read in two ways.
+    /// could be read in two ways; 414 for a line that is too long once it is encoded.
     pub(crate) fn of(head: &RequestHead) -> Result<Target, Malformed> {
-        let authority = host(head)?;
+        let mut authority = host(head)?;
         let path_and_query = match head.target.as_bytes() {
             [b'/', ..] => head.target.as_str(),
-            _ => absolute(&head.target, authority.as_deref())?,
+            _ => {
+                let (theirs, rest) = absolute(&head.target, authority.as_deref())?;
+                authority.get_or_insert_with(|| theirs.to_owned());
+                rest
+            }
         };
         let (path, query) = match path_and_query.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (path_and_query, None),
         };
+        let path = if path.is_empty() { "/" } else { path };
         check_path(path)?;
-        if query.is_some_and(|q| !q.bytes().all(|b| b.is_ascii_graphic() && b != b'#')) {
+        if query.is_some_and(|q| !q.bytes().all(|b| b > b' ' && b != b'#' && b != 0x7f)) {
             return Err(Malformed::bad("the query holds a character that must be percent-encoded"));
         }
-        Ok(Target { path: path.to_owned(), query: query.map(str::to_owned), authority })
+        let (path, query) = (encoded(path), query.map(encoded));
+        let length = path.len() + query.as_ref().map_or(0, |query| query.len() + 1);
+        if head.method.len() + " ".len() + length + " HTTP/1.1".len() > limits::LINE_BYTES {
+            return Err(TOO_LONG);
+        }
+        Ok(Target { path: path.into_owned(), query: query.map(Cow::into_owned), authority })
     }
 
     /// Path and query, as they stood in the request.
@@ -66,21 +82,44 @@ fn host(head: &RequestHead) -> Result<Option<String>, Malformed> {
     }
 }
 
-/// The path of an absolute-form target, which is for proxies: we answer only for ourselves.
-fn absolute<'a>(target: &'a str, authority: Option<&str>) -> Result<&'a str, Malformed> {
-    let rest = ["http://", "https://"].iter().find_map(|scheme| {
-        let (start, rest) = (target.get(..scheme.len())?, target.get(scheme.len()..)?);
-        start.eq_ignore_ascii_case(scheme).then_some(rest)
+/// Authority and rest of an absolute-form target, which is for proxies: we answer only for ourselves. With
+/// HTTP/1.0 and no `Host` it tells who that is.
+fn absolute<'a>(target: &'a str, host: Option<&str>) -> Result<(&'a str, &'a str), Malformed> {
+    let known = ["http", "https"].iter().find_map(|scheme| {
+        let (start, rest) = target.split_once("://")?;
+        start.eq_ignore_ascii_case(scheme).then_some((*scheme, rest))
     });
-    let Some(rest) = rest else {
+    let Some((scheme, rest)) = known else {
         return Err(Malformed::bad("the request target is not a path"));
     };
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (theirs, path) = rest.split_at(end);
-    if !authority.is_some_and(|ours| ours.eq_ignore_ascii_case(theirs)) {
+    let (theirs, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    if !is_authority(theirs) || host.is_some_and(|ours| !is_same(ours, theirs, scheme)) {
         return Err(Malformed::bad("the request target names another host; this is not a proxy"));
     }
-    Ok(if path.is_empty() { "/" } else { path })
+    Ok((theirs, rest))
+}
+
+const TOO_LONG: Malformed = Malformed {
+    status: 414,
+    reason: "the request line is longer than 8192 bytes once it is percent-encoded",
+};
+
+/// Percent-encodes what stands in no URI (RFC 3986) and is left bare by browsers (URL Standard, "path
+/// percent-encode set" and "special-query percent-encode set") or by curl.
+pub(crate) fn encoded(text: &str) -> Cow<'_, str> {
+    let is_bare = |byte: u8| !byte.is_ascii() || b"\"<>[\\]^`{|}".contains(&byte);
+    if !text.bytes().any(is_bare) {
+        return Cow::Borrowed(text);
+    }
+    let mut encoded = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        if is_bare(byte) {
+            let _ = write!(encoded, "%{byte:02X}"); // into memory, which takes all
+        } else {
+            encoded.push(char::from(byte));
+        }
+    }
+    Cow::Owned(encoded)
 }
 
 fn check_path(path: &str) -> Result<(), Malformed> {
@@ -103,8 +142,11 @@ fn check_path(path: &str) -> Result<(), Malformed> {
                     ));
                 }
             }
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {}
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | 0x80.. => {}
             _ if b"-._~!$&'()*+,;=:@/".contains(&byte) => {}
+            // Left bare by browsers, see `encoded`. What they encode stays refused: who sends it bare, or
+            // a backslash, which they take for a slash, is no browser and no careful program.
+            _ if b"[]^{|}".contains(&byte) => {}
             _ => {
                 return Err(Malformed::bad(
                     "the path holds a character that must be percent-encoded",
@@ -112,39 +154,10 @@ fn check_path(path: &str) -> Result<(), Malformed> {
             }
         }
     }
-    // Servlet containers drop what follows a `;` before they look at the segment.
-    let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
-    if path.split('/').any(is_dots) {
+    if lenient::has_dot_segment(path) {
         return Err(Malformed::bad("the path holds a dot segment"));
     }
     Ok(())
-}
-
-/// `host[:port]` with a name, an IPv4 or a bracketed IPv6 address (RFC 3986 section 3.2.2).
-fn is_authority(text: &str) -> bool {
-    let (name, port) = split_port(text);
-    let name_ok = match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(inside) => inside.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => {
-            !name.is_empty()
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
-        }
-    };
-    name_ok
-        && port.is_none_or(|port| {
-            port.is_empty() || port.parse::<u16>().is_ok() && !port.starts_with('+')
-        })
-}
-
-fn split_port(authority: &str) -> (&str, Option<&str>) {
-    let bracket = authority.rfind(']').unwrap_or(0);
-    match authority.get(bracket..).and_then(|rest| rest.find(':')) {
-        Some(colon) => {
-            let (name, port) = authority.split_at(bracket + colon);
-            (name, port.get(1..))
-        }
-        None => (authority, None),
-    }
 }
 
 #[cfg(test)]
@@ -167,7 +180,7 @@ mod tests {
     fn a_path_is_taken_as_it_stands() {
         let target = Target::of(&head("/v2/jobs/a%20b?limit=1&x[]=/../", &["box:8080"])).unwrap();
         assert_eq!(target.path, "/v2/jobs/a%20b");
-        assert_eq!(target.path_and_query(), "/v2/jobs/a%20b?limit=1&x[]=/../");
+        assert_eq!(target.path_and_query(), "/v2/jobs/a%20b?limit=1&x%5B%5D=/../");
         assert_eq!(target.host_name(), Some("box"));
     }
 
@@ -192,7 +205,9 @@ mod tests {
             "/a\"b",
             "/a#b",
             "/a?b#c",
-            "/\u{e9}",
+            "/a`b",
+            "/a%252e%252e/%252e%252e",
+            "/..%3bx/a",
             "a",
             "*",
             "",

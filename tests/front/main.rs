@@ -15,6 +15,7 @@ mod hot_swap;
 mod local_door;
 mod manual_v1;
 mod manual_v2;
+mod other_sites;
 mod own_answers;
 mod secrets;
 mod signals;

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addressing;
 mod early_answers;
 mod gone_clients;
 mod hanging;
@@ -15,6 +16,7 @@ mod malformed;
 mod manual_speech;
 mod misbehaving;
 mod old_clients;
+mod read_otherwise;
 mod rows;
 mod slow_clients;
 mod streaming;

@@ -61,6 +61,18 @@ pub(crate) fn rows() -> Vec<Odd> {
             "GET {path} HTTP/1.1\r\nHost:localhost\r\n\r\n",
             PLAIN,
         ),
+        row("a later minor version", "GET {path} HTTP/1.2\r\nHost: localhost\r\n\r\n", PLAIN),
+        row("the latest minor version", "GET {path} HTTP/1.9\r\nHost: localhost\r\n\r\n", PLAIN),
+        row(
+            "a path as browsers send it",
+            "GET {path}/[1]|^{é} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "GET {path}/%5B1%5D%7C%5E%7B%C3%A9%7D HTTP/1.1\r\nHost: localhost\r\n{ours}\r\n",
+        ),
+        row(
+            "forged tales of what it was before",
+            get!("X-Original-URL: /a\r\nX_Rewrite_URL: /b\r\nX-Original-Method: POST\r\n"),
+            PLAIN,
+        ),
         row("an empty value", get!("X-A:\r\n"), get!("X-A: \r\n{ours}")),
         row(
             "two slashes",
@@ -70,7 +82,7 @@ pub(crate) fn rows() -> Vec<Odd> {
         row(
             "a query of everything",
             "GET {path}?a=/../&b[]=%2f%00{}|\\^`\"<> HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            "GET {path}?a=/../&b[]=%2f%00{}|\\^`\"<> HTTP/1.1\r\nHost: localhost\r\n{ours}\r\n",
+            "GET {path}?a=/../&b%5B%5D=%2f%00%7B%7D%7C%5C%5E%60%22%3C%3E HTTP/1.1\r\nHost: localhost\r\n{ours}\r\n",
         ),
         row(
             "HTTP/1.0",
