@@ -9,6 +9,7 @@ use rustls::SignatureScheme;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
+use x509_parser::certificate::X509Certificate;
 use zeroize::Zeroizing;
 
 use super::chain::Chain;
@@ -99,6 +100,7 @@ fn judge(
     check_key_signs(signer.as_ref(), files)?;
     chain.check_order(file)?;
     if let Some(now) = now {
+        check_usage(own, &chain, file)?;
         chain.check_dates(file, now)?;
     }
     let summary = Summary::of(source, &ders[0], own, ders.len());
@@ -139,6 +141,22 @@ fn check_key_belongs(
             chain.name(0),
             files.chain
         )),
+    }
+}
+
+/// RFC 8446 section 4.4.2.2: where there is a key usage, it must have digitalSignature. Browsers
+/// refuse any other without a way to proceed. A file that serves already is not turned away.
+fn check_usage(own: &X509Certificate<'_>, chain: &Chain<'_>, file: &str) -> Result<(), String> {
+    let usage = own.key_usage().map_err(|_| {
+        format!("{} in {file} has a damaged keyUsage: have it issued again", chain.name(0))
+    })?;
+    match usage {
+        Some(usage) if !usage.value.digital_signature() => Err(format!(
+            "{} in {file} has a keyUsage without digitalSignature, so browsers refuse to open the \
+             appliance with it: have it issued again with keyUsage digitalSignature",
+            chain.name(0)
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -18,14 +18,13 @@ use super::addresses::Host;
 use super::pem;
 use crate::utc;
 
-const DAY: i64 = 86_400;
 const YEAR: i64 = 31_556_952;
 /// Ten years (contract, "Default certificate").
 const VALIDITY: i64 = 10 * YEAR;
-/// A client whose clock is behind ours by less than this accepts the certificate at once.
-const CLOCK_SKEW: i64 = DAY;
-/// 2020-01-01. A clock that says less has never been set.
-const CLOCK_UNSET_BEFORE: i64 = 1_577_836_800;
+/// 2020-01-01, where every default certificate begins: a clock that ran ahead at the first start
+/// would otherwise leave one that is not valid yet when the clock is put right. A clock that says
+/// less has never been set.
+const NOT_BEFORE: i64 = 1_577_836_800;
 /// 2500-01-01. Beyond it the dates would leave the four-digit years of X.509.
 const CLOCK_ABSURD_AFTER: i64 = 16_725_225_600;
 
@@ -67,14 +66,15 @@ fn parameters(now: SystemTime, host: &Host) -> Result<CertificateParams, rcgen::
 }
 
 /// A virtual machine may boot with a clock that starts at 1970, and the certificate must be valid
-/// when the clock is mended: then it counts from 2020, and twice as long, since nobody knows how
-/// much of the time is over already.
+/// when the clock is mended: then the end counts from 2020, and twice as long, since nobody knows
+/// how much of the time is over already. The beginning does not depend on the clock.
 fn validity(now: i64) -> (i64, i64) {
-    if now < CLOCK_UNSET_BEFORE {
-        return (CLOCK_UNSET_BEFORE, CLOCK_UNSET_BEFORE + 2 * VALIDITY);
-    }
-    let now = now.min(CLOCK_ABSURD_AFTER);
-    (now - CLOCK_SKEW, now + VALIDITY)
+    let not_after = if now < NOT_BEFORE {
+        NOT_BEFORE + 2 * VALIDITY
+    } else {
+        now.min(CLOCK_ABSURD_AFTER) + VALIDITY
+    };
+    (NOT_BEFORE, not_after)
 }
 
 /// RFC 5280 section 4.1.2.2: positive, at most 20 octets; 16 random ones never meet again.
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(summary.names, ["appliance", "localhost", "192.0.2.7", "::1"]);
         assert_eq!(summary.key_type, "RSA-2048");
         assert_eq!(summary.chain_length, 1);
-        assert_eq!(summary.not_before, 1_800_000_000 - 86_400);
+        assert_eq!(summary.not_before, 1_577_836_800);
         assert_eq!(summary.not_after, 1_800_000_000 + 10 * 31_556_952);
         let other = make(now, &host()).unwrap();
         let other = certificate::from_file(other.as_bytes(), Source::Default).unwrap().summary;
@@ -124,6 +124,14 @@ mod tests {
     fn made_under_a_clock_that_was_never_set_it_is_valid_once_the_clock_is_mended() {
         let (from, until) = validity(12);
         assert!(from <= 1_577_836_800 && until > 1_800_000_000 + 10 * 31_556_952);
+    }
+
+    #[test]
+    fn made_under_a_clock_that_ran_ahead_it_is_valid_once_the_clock_is_put_right() {
+        for ahead in [1_800_000_000 + 3 * 86_400, 4_070_908_800, 1 << 40] {
+            let (from, until) = validity(ahead);
+            assert!(from < 1_800_000_000 && until > 1_800_000_000 + 10 * 31_556_952, "{ahead}");
+        }
     }
 
     #[test]

@@ -169,6 +169,11 @@ fn unusable_certificates(authority: &Authority) -> Vec<Bad> {
     let early = authority.issue_dated("early", "20800101000000Z", "20810101000000Z");
     let short = authority.issue("short", Key::Rsa(1024));
     let curve = authority.issue("curve", Key::Ec("P-521"));
+    let usage = |name, bits: &str| {
+        authority.certify(name, Key::Rsa(2048), &format!("keyUsage=critical,{bits}\n"))
+    };
+    let encipher = usage("encipher", "keyEncipherment,dataEncipherment");
+    let issuing = usage("issuing", "keyCertSign,cRLSign");
     let goldilocks = authority.issue("goldilocks", Key::Ed448);
     let whole = std::fs::read_to_string(&leaf.cert).unwrap();
     let torn: Vec<&str> =
@@ -190,6 +195,14 @@ fn unusable_certificates(authority: &Authority) -> Vec<Bad> {
         pair("not yet valid", &early.key, &early.cert, &["2080"]),
         pair("RSA of 1024 bits", &short.key, &short.cert, &["2048"]),
         Bad { fault: "algorithm", ..pair("ECDSA on P-521", &curve.key, &curve.cert, unsupported) },
+        Bad {
+            fault: "usage",
+            ..pair("keys enciphered", &encipher.key, &encipher.cert, &["digitalsignature"])
+        },
+        Bad {
+            fault: "usage",
+            ..pair("certificates signed", &issuing.key, &issuing.cert, &["digitalsignature"])
+        },
         Bad { fault: "algorithm", ..pair("Ed448", &goldilocks.key, &goldilocks.cert, unsupported) },
         pair("certificate with a line missing", &leaf.key, &torn, &["certificate", "certfile"]),
     ]

@@ -1,7 +1,8 @@
-//! A session ticket spares the next handshake while the daemon runs, and is worth nothing after a restart:
-//! its keys were in memory alone.
+//! A session ticket spares the next handshake while the daemon runs with the same certificate, and is worth
+//! nothing after a change of certificate or a restart: its keys were in memory alone.
 
 use crate::support::appliance::Appliance;
+use crate::support::authority::{Authority, Key, form};
 use crate::support::settings::Settings;
 
 /// A request on a connection of its own; `session` is where openssl keeps the ticket, read or written. True
@@ -27,5 +28,24 @@ fn a_session_ticket_is_worth_nothing_after_a_restart() {
         assert!(spared(&appliance, version, "-sess_in ticket"), "{version}");
         appliance.restart();
         assert!(!spared(&appliance, version, "-sess_in ticket"), "{version}");
+    }
+}
+
+#[test]
+fn a_session_ticket_is_worth_nothing_after_a_change_of_certificate() {
+    let appliance = Appliance::start(&Settings::both());
+    let authority = Authority::new(appliance.folder());
+    for version in ["-tls1_2", "-tls1_3"] {
+        let good = authority.issue("good", Key::Ec("P-256"));
+        let url = appliance.https("/v1/security/sslcertificate");
+        assert!(!spared(&appliance, version, "-sess_out ticket"), "{version}");
+        let [a, b, c, d] = form(&good.key, &good.cert);
+        appliance.curl(&[a, b, c, d, url]).ok();
+        assert!(!spared(&appliance, version, "-sess_in ticket"), "{version}: upload");
+        assert!(!spared(&appliance, version, "-sess_out ticket"), "{version}");
+        assert!(spared(&appliance, version, "-sess_in ticket"), "{version}: same certificate");
+        let reset = appliance.https("/v1/security/reset");
+        appliance.curl(&["-X".to_owned(), "DELETE".to_owned(), reset]).ok();
+        assert!(!spared(&appliance, version, "-sess_in ticket"), "{version}: reset");
     }
 }

@@ -65,7 +65,7 @@ impl Authority {
         self.certify(name, key, LEAF)
     }
 
-    fn certify(&self, name: &str, key: Key, extensions: &str) -> Pair {
+    pub(crate) fn certify(&self, name: &str, key: Key, extensions: &str) -> Pair {
         static SERIAL: AtomicU32 = AtomicU32::new(1);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed).to_string();
         let (pair, request, extension_file) = self.request(name, key, extensions);

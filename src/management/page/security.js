@@ -95,7 +95,7 @@ else at('upload-https').hidden = true;
 onSubmit('upload-form', 'upload-result', 'Uploading…', async form => {
   const answer = await call('POST', `${best}/security/sslcertificate`, new FormData(form));
   form.reset();
-  return `${answer.message}.\nNew connections use it at once; reload the page to see whether your browser trusts it.`;
+  return `${answer.message}.\nNew connections use it at once; those that are open keep the old one, so this browser may show it until they have ended.`;
 });
 
 // Each file goes where its content belongs, whatever its name.
