@@ -18,7 +18,7 @@ run: ## start an appliance of your own on ports 10080, 10443, … in the foregro
 vm: ## build a bootable image and start it in QEMU with its console here; Control-A X ends it
 	@scripts/vm/run
 
-test: ## install what the tests need, then run them all
+test: ## install what the tests need, run them all, list what could not be tried here
 	@scripts/test
 
 test-real: ## run what is in tests/real, and the manual's pages against the release binary

@@ -1,13 +1,12 @@
 //! Networking, Services, Reboot and Shutdown.
 
-use std::process::Command;
-
 use serde_json::json;
 
 use crate::line::Console;
 use crate::support::appliance::Appliance;
 use crate::support::folder::Folder;
 use crate::support::settings::Settings;
+use crate::support::untried::Namespace;
 use crate::support::wait::{SOON, until};
 
 #[test]
@@ -34,13 +33,13 @@ fn networking_tells_every_address_and_port() {
 
 #[test]
 fn the_address_that_leads_out_is_told_before_those_of_bridges() {
+    let Some(mut command) = Namespace::Net.unshare() else { return };
     let appliance = Appliance::start(&Settings::both());
     // A network of the console's own: a bridge for containers, and the way out.
     let script = "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up && ip address add 10.42.0.1/16 dev lo &&
         ip address add 198.51.100.7/24 dev lo && ip route add default via 198.51.100.1 && exec \"$@\"";
     let real = appliance.command("console");
-    let mut command = Command::new("unshare");
-    command.args(["--map-root-user", "--net", "sh", "-c", script, "sh"]);
+    command.args(["sh", "-c", script, "sh"]);
     command.arg(real.get_program()).args(real.get_args());
     let mut console = Console::dumb_as(&mut command);
     console.choose("Networking");

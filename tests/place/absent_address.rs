@@ -5,10 +5,10 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::process::root;
 use crate::support::appliance::Appliance;
 use crate::support::command::run;
 use crate::support::settings::{Settings, free_port};
+use crate::support::untried::{not_tried, root};
 use crate::support::wait::{SOON, until};
 
 /// An address on the loopback interface that goes when the test goes.
@@ -44,7 +44,7 @@ fn starts_without_and_serves_once_it_is_there(address: &str) {
         return;
     }
     let Some(_lent) = Lent::to_loopback(address.trim_matches(['[', ']'])) else {
-        println!("skipped: no address can be added here");
+        not_tried("no address can be added here");
         return;
     };
     let there = format!("http://{address}:{port}/v1/management/ping");

@@ -6,16 +6,17 @@ use std::os::unix::fs::PermissionsExt;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::process::{Process, daemon, root};
+use crate::process::{Process, daemon};
 use crate::support::appliance::Appliance;
 use crate::support::settings::Settings;
+use crate::support::untried::is_root;
 use crate::support::wait::{SOON, until};
 use crate::user::NOBODY;
 
 fn attended() -> (Appliance, Process) {
     let commands = json!({"restart_services": ["/bin/sh", "-c", "echo I am $(id -u)"]});
     let mut settings = Settings::v1().with("commands", commands);
-    if root() {
+    if is_root() {
         settings = settings.with("user", json!(format!("{NOBODY}:{NOBODY}")));
     }
     let mut appliance = Appliance::prepare(&settings);

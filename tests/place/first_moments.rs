@@ -1,12 +1,13 @@
 //! Signals that arrive before the daemon is ready, while it makes the key of its first certificate.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::appliance::Appliance;
 use crate::support::settings::Settings;
+use crate::support::untried::Namespace;
 use crate::support::wait::{SOON, until};
 
 /// Starts the daemon on nothing at all and sends `signal` as soon as it has made its state folder, which
@@ -51,12 +52,12 @@ fn a_stop_before_the_daemon_is_ready_ends_it_in_order() {
 
 #[test]
 fn folders_that_cannot_be_watched_are_told_once_and_left_to_a_hang_up_signal() {
+    let Some(mut command) = Namespace::User.unshare() else { return };
     let mut appliance = Appliance::prepare(&Settings::v1());
     // A user namespace has a limit of its own, so that nobody else on this machine is short of them.
     let line = "echo 0 >/proc/sys/user/max_inotify_instances && exec \"$@\"";
     let serve = appliance.command("serve");
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "sh", "-c", line, "sh"]);
+    command.args(["sh", "-c", line, "sh"]);
     command.arg(serve.get_program()).args(serve.get_args()).env_remove("NOTIFY_SOCKET");
     assert_eq!(appliance.launch_as(&mut command), Ok(()));
     appliance.logs(0, "warning cannot watch the state folder");

@@ -9,9 +9,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::process::{daemon, root};
+use crate::process::daemon;
 use crate::support::appliance::{Appliance, program};
 use crate::support::settings::{Settings, free_port};
+use crate::support::untried::{is_root, root};
 use crate::user::{NOBODY, change};
 
 /// The daemon with its standard input as descriptor 3, by way of a shell. `before` stands before the
@@ -55,7 +56,7 @@ fn a_passed_socket_is_served_and_the_others_are_bound_as_usual() {
     appliance.read(&appliance.management("/v1/management/ping")).ok();
     appliance.read(&appliance.https("/v1/management/ping")).ok();
     assert_eq!(appliance.said().matches("listening on").count(), 8, "{}", appliance.said());
-    if root() {
+    if is_root() {
         let passed: Vec<_> =
             daemon(&appliance).open().into_iter().filter(|(number, _)| *number == 3).collect();
         assert!(passed.iter().all(|(_, to)| to.starts_with("socket:")), "{passed:?}");

@@ -10,15 +10,6 @@ use crate::support::appliance::Appliance;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Process(pub(crate) u32);
 
-/// Whether the test may do what it is about: give a daemon rights that it can lose.
-pub(crate) fn root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        println!("skipped: only root can try this");
-    }
-    root
-}
-
 pub(crate) fn daemon(appliance: &Appliance) -> Process {
     Process(appliance.pid().as_raw_nonzero().get().cast_unsigned())
 }

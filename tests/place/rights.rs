@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use crate::process::{daemon, root};
+use crate::process::daemon;
 use crate::support::appliance::Appliance;
 use crate::support::settings::Settings;
+use crate::support::untried::{is_root, root};
 
 const NONE: &str = "0000000000000000";
 
@@ -21,7 +22,7 @@ fn every_thread_is_without_capabilities_and_filtered_and_can_gain_nothing() {
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
         all(set, NONE);
     }
-    if root() {
+    if is_root() {
         all("CapBnd", NONE);
     }
     all("NoNewPrivs", "1");

@@ -2,16 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
-use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::process::{daemon, root};
+use crate::process::daemon;
 use crate::support::appliance::Appliance;
 use crate::support::folder::Folder;
 use crate::support::settings::Settings;
 use crate::support::stub::{Stub, ok};
+use crate::support::untried::{Namespace, root};
 use crate::support::wait::{SOON, until};
 
 /// The number that Debian's "nobody" has; there need be no such user.
@@ -58,6 +58,7 @@ fn a_user_by_name_has_the_groups_it_is_a_member_of_and_reaches_their_sockets() {
     if !root() {
         return;
     }
+    let Some(mut command) = Namespace::Mount.unshare() else { return };
     let folder = Folder::new();
     fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let [passwd, group, socket] =
@@ -83,8 +84,7 @@ fn a_user_by_name_has_the_groups_it_is_a_member_of_and_reaches_their_sockets() {
     let script = r#"mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/group &&
         shift 2 && exec setpriv --groups 0,6 "$@""#;
     let real = appliance.command("serve");
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script, "sh"]).arg(&passwd).arg(&group);
+    command.args(["sh", "-c", script, "sh"]).arg(&passwd).arg(&group);
     command.arg(real.get_program()).args(real.get_args()).env_remove("NOTIFY_SOCKET");
     appliance.launch_as(&mut command).unwrap();
 

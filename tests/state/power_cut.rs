@@ -15,8 +15,9 @@ use std::process::Command;
 use crate::standing::{PASSWORDS, Standing, observe};
 use crate::support::appliance::{Appliance, program};
 use crate::support::authority::{Authority, Key, form};
-use crate::support::command::{Output, run, strace};
+use crate::support::command::{Output, run};
 use crate::support::settings::Settings;
+use crate::support::untried::{can_trace, traceable};
 use crate::support::wait::SOON;
 use crate::trace::{CHANGING, Call, SENDING, assert_durable, call, calls};
 
@@ -91,6 +92,9 @@ fn survives(
     prepare: fn(&Appliance) -> Output,
     change: fn(&Appliance) -> Output,
 ) {
+    if !can_trace() {
+        return;
+    }
     let mut scene = Scene::new(prepare, change);
     let recorded = scene.record();
     let mut tried = BTreeMap::new();
@@ -242,7 +246,7 @@ impl Scene {
     /// The daemon under strace, which is made its grandchild so that the daemon stays this test's child.
     fn strace(&self, trace: &Path, options: &[String]) -> Command {
         let _ = std::fs::remove_file(trace);
-        let mut command = strace();
+        let mut command = traceable("strace");
         command.args(["-D", "-f", "-y", "-qq", "-o"]).arg(trace).args(options);
         command.arg(program()).arg("serve").arg("--config").arg(self.appliance.config());
         command

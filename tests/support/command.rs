@@ -50,17 +50,6 @@ pub(crate) fn furnish(home: &Path) {
     std::fs::write(home.join(".curlrc"), CURLRC).unwrap();
 }
 
-/// strace for a daemon: its memory is closed to all but root, and who is not root becomes it in a user
-/// namespace (user_namespaces(7)) of the two.
-pub(crate) fn strace() -> Command {
-    if rustix::process::geteuid().is_root() {
-        return Command::new("strace");
-    }
-    let mut command = Command::new("unshare");
-    command.args(["--map-root-user", "strace"]);
-    command
-}
-
 /// Runs `command` with nothing on standard input.
 pub(crate) fn run(command: &mut Command) -> Output {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| {

@@ -15,4 +15,5 @@ pub(crate) mod handshake;
 pub(crate) mod license;
 pub(crate) mod settings;
 pub(crate) mod stub;
+pub(crate) mod untried;
 pub(crate) mod wait;

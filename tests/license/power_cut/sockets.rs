@@ -9,6 +9,8 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use super::scene::Scene;
 use super::{MOST_CALLS, Play};
+use crate::support::appliance::program;
+use crate::support::untried::{can_trace, traceable};
 use crate::support::wait::{SOON, until};
 use crate::trace::attach;
 use crate::wire::Weather;
@@ -19,6 +21,9 @@ const KINDS: [&str; 6] = ["socket", "connect", "poll", "setsockopt", "sendto", "
 
 /// `least`: points that the call has at least.
 pub(super) fn survives(name: &str, play: &Play, least: usize) {
+    if !can_trace() {
+        return;
+    }
     let mut scene = Scene::new(play);
     let tried: Vec<(&str, usize)> =
         KINDS.into_iter().map(|kind| (kind, scene.cut_at_each_socket_call(kind, play))).collect();
@@ -49,7 +54,9 @@ impl Scene {
     fn cut_at_each_socket_call(&mut self, kind: &str, play: &Play) -> usize {
         for number in 1..=MOST_CALLS {
             self.rewind();
-            self.appliance.launch();
+            let mut command = traceable(program());
+            command.arg("serve").arg("--config").arg(self.appliance.config());
+            self.appliance.launch_as(command.env_remove("NOTIFY_SOCKET")).unwrap();
             self.settle();
             let mut strace =
                 attach(self.appliance.pid(), &format!("inject={kind}:signal=KILL:when={number}"));
