@@ -113,10 +113,10 @@ fn what_browsers_leave_bare_reaches_the_service_percent_encoded() {
     }
     // Curl sends what is typed.
     stub.forget();
-    appliance.curl(&["--globoff", &appliance.https("/v2/jobs/[é]?ü={1}")]).ok();
+    appliance.curl(&["--globoff", &appliance.https("/v2/jobs/[1]?ü={1}")]).ok();
     let head = stub.texts().concat();
-    assert!(head.starts_with("GET /v2/jobs/%5B%C3%A9%5D?%C3%BC=%7B1%7D HTTP/1.1\r\n"), "{head}");
-    assert!(appliance.log().contains("path=/v2/jobs/%5B%C3%A9%5D "), "{}", appliance.log());
+    assert!(head.starts_with("GET /v2/jobs/%5B1%5D?%C3%BC=%7B1%7D HTTP/1.1\r\n"), "{head}");
+    assert!(appliance.log().contains("path=/v2/jobs/%5B1%5D "), "{}", appliance.log());
 }
 
 #[test]
