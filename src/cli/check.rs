@@ -9,7 +9,7 @@
 use std::time::SystemTime;
 
 use super::{Exit, Options, complain, print, settings_as_user};
-use crate::{license, security};
+use crate::{license, security, utc};
 
 pub(super) fn run(options: &Options) -> Exit {
     // Bad settings are what this command is asked to find, so they are its 1 and not the daemon's 78.
@@ -18,7 +18,12 @@ pub(super) fn run(options: &Options) -> Exit {
     if options.settings {
         return printed;
     }
-    let mut faults = security::inspect(&config.state_dir, config.api, SystemTime::now()).faults;
+    let now = SystemTime::now();
+    let seen = security::inspect(&config.state_dir, config.api, now);
+    let mut faults = seen.faults;
+    for warning in seen.summary.iter().flat_map(|s| s.warnings(utc::unix_seconds(now))) {
+        complain(format_args!("warning: {warning}"));
+    }
     let trust_file = &config.license.trust_file;
     faults.extend(license::inspect(&config).faults);
     match license::load_trust(trust_file) {

@@ -86,7 +86,10 @@ fn offline(config: &Config, now: SystemTime) -> State {
     let license = license::inspect(config);
     State {
         running: false,
-        certificate: seen.summary.as_ref().map_or(Value::Null, describe_certificate),
+        certificate: seen
+            .summary
+            .as_ref()
+            .map_or(Value::Null, |summary| describe_certificate(summary, utc::unix_seconds(now))),
         plain_http: seen.plain_http.map_or(Value::Null, Value::Bool),
         password: seen.password.to_owned(),
         license: license.document,

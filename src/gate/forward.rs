@@ -164,7 +164,8 @@ impl Exchange {
         if !own && self.head.fields.first("host").is_none() {
             push("Host", &host.unwrap_or("appliance")); // HTTP/1.0 without one; HTTP/1.1 needs it
         }
-        if let Some(host) = host.filter(|_| !own) {
+        // Of ours only uploads ask for it.
+        if let Some(host) = host.filter(|_| !own || self.length != Length::Exact(0)) {
             push("X-Forwarded-Host", &host);
         }
         match self.length {

@@ -75,6 +75,14 @@ impl Answer {
         Answer::json(&json!({"success": true, "message": message}))
     }
 
+    /// The same, with `warnings` if there are any.
+    pub(super) fn success_but(message: &str, warnings: &[String]) -> Answer {
+        if warnings.is_empty() {
+            return Answer::success(message);
+        }
+        Answer::json(&json!({"success": true, "message": message, "warnings": warnings}))
+    }
+
     /// `{"success": false, "message": …}`: nothing has changed, and why.
     pub(super) fn failure(status: u16, message: &str) -> Answer {
         Answer { status, ..Answer::json(&json!({"success": false, "message": message})) }

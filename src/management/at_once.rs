@@ -62,6 +62,7 @@ fn ask(context: &Context, question: &Question<'_>) -> Option<Answer> {
         query: question.query.to_owned(),
         content_type: None,
         forwarded_for: Some(question.peer.to_string()),
+        forwarded_host: None,
         forwarded_proto: Some(if question.tls { "https" } else { "http" }.to_owned()),
         length: None,
         body: &mut io::empty(),

@@ -55,6 +55,7 @@ pub(super) struct Request<'a> {
     pub(super) content_type: Option<String>,
     pub(super) forwarded_for: Option<String>,
     pub(super) forwarded_proto: Option<String>,
+    pub(super) forwarded_host: Option<String>,
     /// `Content-Length`, where there is one.
     pub(super) length: Option<usize>,
     pub(super) body: &'a mut dyn Read,
@@ -106,6 +107,14 @@ impl Request<'_> {
         }
     }
 
+    /// The name or address by which the network called the appliance, without the port.
+    pub(super) fn host(&self) -> Option<&str> {
+        let authority = self.forwarded_host.as_deref()?;
+        let bracket = authority.rfind(']').unwrap_or(0);
+        let port = authority.get(bracket..)?.find(':').map(|colon| bracket + colon);
+        port.map_or(Some(authority), |port| authority.get(..port))
+    }
+
     /// Whether the last hop to the appliance was plain HTTP on the network.
     pub(super) fn came_in_clear(&self) -> bool {
         self.forwarded_proto.as_deref().is_some_and(|proto| proto.eq_ignore_ascii_case("http"))
@@ -130,6 +139,7 @@ pub(super) mod fake {
             content_type: None,
             forwarded_for: None,
             forwarded_proto: None,
+            forwarded_host: None,
             length: Some(body.len()),
             body,
         }

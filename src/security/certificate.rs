@@ -103,7 +103,7 @@ fn judge(
         check_usage(own, &chain, file)?;
         chain.check_dates(file, now)?;
     }
-    let summary = Summary::of(source, &ders[0], own, ders.len());
+    let summary = Summary::of(source, &ders[0], chain.certificates(), own);
     Ok(Identity { certified: Arc::new(CertifiedKey::new(ders.to_vec(), signer)), summary })
 }
 

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use super::files::{self, Stamp};
 use super::settings::Settings;
-use super::{Actor, Fault, Identity, Password, PasswordHash, Rules, certificate};
+use super::{Actor, Fault, Identity, Password, PasswordHash, Rules, Summary, certificate};
 use crate::config::Api;
 use crate::live::Live;
 use crate::log::Log;
@@ -79,7 +79,7 @@ impl Keeper {
     }
 
     /// Puts an uploaded certificate and key in service. The commit point is the replacement of
-    /// `tls/uploaded.pem`.
+    /// `tls/uploaded.pem`. Returns what people are told about the new one.
     ///
     /// # Errors
     /// [`Fault::Refused`] says what is wrong with the files and how to mend it.
@@ -89,12 +89,12 @@ impl Keeper {
         keyfile: &[u8],
         certfile: &[u8],
         now: SystemTime,
-    ) -> Result<(), Fault> {
+    ) -> Result<Summary, Fault> {
         let (identity, text) = certificate::from_upload(keyfile, certfile, utc::unix_seconds(now))
             .map_err(Fault::Refused)?;
         let mut state = self.lock();
         self.write(&mut state, files::UPLOADED, text.as_bytes())?;
-        let summary = &identity.summary;
+        let summary = identity.summary.clone();
         let event = format!(
             "certificate replaced by {by}: {}, sha256 {}, valid until {}",
             summary.subject,
@@ -105,7 +105,7 @@ impl Keeper {
         state.uploaded = Some(identity);
         self.publish(&state);
         self.log.security(event);
-        Ok(())
+        Ok(summary)
     }
 
     /// Switches plain HTTP. The commit point is the replacement of `security.json`.

@@ -47,6 +47,8 @@ mod settings;
 
 mod summary;
 
+mod warnings;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-use super::public_key;
+use super::{public_key, warnings};
 use crate::utc;
 
 /// Where the certificate in use comes from.
@@ -49,14 +49,16 @@ pub struct Summary {
     pub chain_length: usize,
     /// As in `RSA-2048`, `ECDSA-P256`, `Ed25519`.
     pub key_type: String,
+    /// What is legal and will hurt, whatever the clock says.
+    lasting: Vec<String>,
 }
 
 impl Summary {
     pub(super) fn of(
         source: Source,
         der: &[u8],
+        chain: &[X509Certificate<'_>],
         certificate: &X509Certificate<'_>,
-        chain_length: usize,
     ) -> Summary {
         Summary {
             source,
@@ -66,9 +68,20 @@ impl Summary {
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
             sha256: fingerprint(der),
-            chain_length,
+            chain_length: chain.len(),
             key_type: public_key::kind(certificate).to_string(),
+            lasting: warnings::lasting(chain),
         }
+    }
+
+    /// What is legal and will hurt clients, a sentence each, at `now` (seconds since 1970).
+    pub fn warnings(&self, now: i64) -> Vec<String> {
+        self.lasting.iter().cloned().chain(warnings::soon_over(self.not_after, now)).collect()
+    }
+
+    /// The warning for whoever calls the appliance by `host`, a name or an address, if its names lack that.
+    pub fn elsewhere(&self, host: &str) -> Option<String> {
+        warnings::elsewhere(&self.names, host)
     }
 
     /// What is wrong with the dates at `now` (seconds since 1970), completing "the certificate …".

@@ -22,3 +22,4 @@ mod signals;
 mod slow_settings;
 mod tickets;
 mod tls;
+mod warnings;

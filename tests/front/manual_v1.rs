@@ -66,6 +66,7 @@ fn follow_the_page(settings: Settings) {
     // Uploading the certificate and key to the appliance
     let authority = Authority::new(appliance.folder());
     let own = authority.issue("appliance", Key::Rsa(2048));
+    authority.complete(&own.cert);
     let uploaded = appliance
         .page(
             r#"curl --insecure -X POST "https://${APPLIANCE_HOST}/v1/security/sslcertificate" \

@@ -62,6 +62,7 @@ fn follow_the_page(settings: Settings) {
     // Uploading the Certificate and Key to the Appliance
     let authority = Authority::new(appliance.folder());
     let own = authority.issue("appliance", Key::Rsa(2048));
+    authority.complete(&own.cert);
     let uploaded = appliance
         .page(
             r#"PWD=admin; curl --insecure -L -u admin:$PWD -X 'POST' "https://${APPLIANCE_HOST}/v2/security/sslcertificate" \

@@ -43,7 +43,7 @@ impl Authority {
         let (key, cert) = (text(&pair.key), text(&pair.cert));
         #[rustfmt::skip]
         openssl(folder, &[
-            "req", "-x509", "-new", "-key", key, "-out", cert, "-days", "30", "-subj", "/CN=Test Root",
+            "req", "-x509", "-new", "-key", key, "-out", cert, "-days", "90", "-subj", "/CN=Test Root",
             "-addext", "keyUsage=critical,keyCertSign,cRLSign",
         ]);
         Authority { folder: folder.to_owned(), pair }
@@ -60,7 +60,7 @@ impl Authority {
         Authority { folder: self.folder.clone(), pair }
     }
 
-    /// A certificate for `localhost` and 127.0.0.1, valid for a month.
+    /// A certificate for `localhost` and 127.0.0.1, valid for two months.
     pub(crate) fn issue(&self, name: &str, key: Key) -> Pair {
         self.certify(name, key, LEAF)
     }
@@ -71,7 +71,7 @@ impl Authority {
         let (pair, request, extension_file) = self.request(name, key, extensions);
         #[rustfmt::skip]
         openssl(&self.folder, &[
-            "x509", "-req", "-in", text(&request), "-out", text(&pair.cert), "-days", "30",
+            "x509", "-req", "-in", text(&request), "-out", text(&pair.cert), "-days", "60",
             "-CA", text(&self.pair.cert), "-CAkey", text(&self.pair.key), "-set_serial", &serial,
             "-extfile", text(&extension_file),
         ]);
@@ -113,6 +113,12 @@ impl Authority {
         let extension_file = file("ext");
         std::fs::write(&extension_file, extensions).unwrap();
         (pair, request, extension_file)
+    }
+
+    /// Puts the root behind the certificate in a file, as a vendor's "full chain" has it.
+    pub(crate) fn complete(&self, cert: &Path) {
+        let both = [cert, self.root()].map(|path| std::fs::read_to_string(path).unwrap());
+        std::fs::write(cert, both.concat()).unwrap();
     }
 
     /// A file that holds the certificates of these in this order.

@@ -48,11 +48,13 @@ fn certificate(whole: &Value) -> Vec<String> {
         Some(days) => format!("valid until {end}, {days} days left"),
         None => format!("valid until {end}"),
     };
-    vec![
+    let mut lines = vec![
         format!("{}: {}", word(&value["source"]), word(&value["subject"])),
         validity,
         format!("SHA-256 {}", word(&value["sha256"])),
-    ]
+    ];
+    lines.extend(each(&value["warnings"], |line| format!("warning: {}", word(line))));
+    lines
 }
 
 fn plain_http(value: &Value) -> &'static str {

@@ -84,6 +84,9 @@ function showCertificate(certificate) {
   say('certificate-dates', `${day(starts)} to ${day(ends)}`);
   say('certificate-key', `${certificate.key_type}, ${count(certificate.chain_length, 'certificate')} in the chain`);
   say('certificate-sha256', certificate.sha256);
+  const warnings = certificate.warnings ?? [];
+  say('certificate-warnings', warnings.map(text => `Warning: ${text}.`).join('\n'));
+  show('certificate-warnings', warnings.length > 0);
   showDangers();
 }
 
@@ -95,7 +98,8 @@ else at('upload-https').hidden = true;
 onSubmit('upload-form', 'upload-result', 'Uploading…', async form => {
   const answer = await call('POST', `${best}/security/sslcertificate`, new FormData(form));
   form.reset();
-  return `${answer.message}.\nNew connections use it at once; those that are open keep the old one, so this browser may show it until they have ended.`;
+  const warnings = (answer.warnings ?? []).map(text => `Warning: ${text}.\n`).join('');
+  return `${answer.message}.\n${warnings}New connections use it at once; those that are open keep the old one, so this browser may show it until they have ended.`;
 });
 
 // Each file goes where its content belongs, whatever its name.

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::Context;
 use super::super::answer::Answer;
@@ -12,12 +12,13 @@ use crate::security::{Source, Summary};
 use crate::utc;
 
 pub(in super::super) fn show(context: &Context, _: &mut Request<'_>) -> Answer {
-    Answer::json(&describe(&context.keeper.identity().snapshot().summary))
+    let now = utc::unix_seconds(SystemTime::now());
+    Answer::json(&describe(&context.keeper.identity().snapshot().summary, now))
 }
 
-/// The members of `GET sslcertificate`, in their order.
-pub(crate) fn describe(summary: &Summary) -> serde_json::Value {
-    json!({
+/// The members of `GET sslcertificate` at `now` (seconds since 1970), in their order; `warnings` if there are any.
+pub(crate) fn describe(summary: &Summary, now: i64) -> Value {
+    let mut members = json!({
         "source": match summary.source {
             Source::Default => "default",
             Source::Uploaded => "uploaded",
@@ -30,7 +31,12 @@ pub(crate) fn describe(summary: &Summary) -> serde_json::Value {
         "sha256": summary.sha256,
         "chain_length": summary.chain_length,
         "key_type": summary.key_type,
-    })
+    });
+    let warnings = summary.warnings(now);
+    if !warnings.is_empty() {
+        members["warnings"] = json!(warnings);
+    }
+    members
 }
 
 pub(in super::super) fn replace(context: &Context, request: &mut Request<'_>) -> Answer {
@@ -55,7 +61,11 @@ pub(in super::super) fn replace(context: &Context, request: &mut Request<'_>) ->
     };
     let now = SystemTime::now();
     match context.keeper.replace_certificate(&request.actor(), keyfile, certfile, now) {
-        Ok(()) => Answer::success("certificate and private_key applied successfully"),
+        Ok(summary) => {
+            let mut warnings = summary.warnings(utc::unix_seconds(now));
+            warnings.extend(request.host().and_then(|host| summary.elsewhere(host)));
+            Answer::success_but("certificate and private_key applied successfully", &warnings)
+        }
         Err(fault) => fault.into(),
     }
 }

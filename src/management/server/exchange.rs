@@ -95,6 +95,7 @@ impl Carried {
         let method = Method::parse(self.0.method().as_str());
         let (content_type, forwarded_for, forwarded_proto) =
             (owned("Content-Type"), owned("X-Forwarded-For"), owned("X-Forwarded-Proto"));
+        let forwarded_host = owned("X-Forwarded-Host");
         let length = self.0.body_length();
         // On an upgrade tiny_http gives the whole connection for a body, and it has no end.
         let mut body: Box<dyn Read> = if self.connection_says("upgrade") {
@@ -109,6 +110,7 @@ impl Carried {
             content_type,
             forwarded_for,
             forwarded_proto,
+            forwarded_host,
             length,
             body: &mut *body,
         };
