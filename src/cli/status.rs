@@ -104,10 +104,11 @@ fn whole(config: &Config, mut state: State, now: i64) -> Value {
     if let (Some(certificate), Some(days_left)) = (state.certificate.as_object_mut(), days_left) {
         certificate.insert("days_left".to_owned(), json!(days_left));
     }
+    let starts = state.certificate["not_before"].as_str().and_then(utc::parse);
     let settings = config.to_json();
     json!({
         "daemon": if state.running { "running" } else { "not running" },
-        "insecure": insecure(config, &state, days_left),
+        "insecure": insecure(config, &state, days_left, starts.is_some_and(|start| now < start)),
         "certificate": state.certificate,
         "plain_http": state.plain_http,
         "admin_password": state.password,
@@ -119,7 +120,12 @@ fn whole(config: &Config, mut state: State, now: i64) -> Value {
 }
 
 /// What the administrator should not have to find out from the rest.
-fn insecure(config: &Config, state: &State, days_left: Option<i64>) -> Vec<&'static str> {
+fn insecure(
+    config: &Config,
+    state: &State,
+    days_left: Option<i64>,
+    too_early: bool,
+) -> Vec<&'static str> {
     let mut insecure = Vec::new();
     if state.plain_http == Value::Bool(true) {
         insecure.push("plain HTTP is on");
@@ -135,6 +141,9 @@ fn insecure(config: &Config, state: &State, days_left: Option<i64>) -> Vec<&'sta
     }
     if days_left.is_some_and(|days| days < 0) {
         insecure.push("the certificate has expired");
+    }
+    if too_early {
+        insecure.push("the certificate is not valid yet: `applianced check` tells what to do");
     }
     insecure
 }
@@ -222,6 +231,16 @@ Insecure     plain HTTP is on
         ] {
             assert!(text.contains(line), "{text}");
         }
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_valid_yet_is_insecure() {
+        let mut certificate = certificate();
+        certificate["not_before"] = "1970-01-03T00:00:00Z".into();
+        let state = State { certificate, password: "set".to_owned(), ..State::default() };
+        let whole = whole(&config(), state, 86_400);
+        let told = whole["insecure"][0].as_str().unwrap();
+        assert!(told.starts_with("the certificate is not valid yet"), "{told}");
     }
 
     #[test]

@@ -89,7 +89,15 @@ impl Summary {
         let clock = utc::format(now);
         if now < self.not_before {
             let from = utc::format(self.not_before);
-            Some(format!("is not valid before {from}, and the clock says {clock}: set the clock"))
+            let advice = match self.source {
+                // Earlier editions took the date from the clock of the first start.
+                Source::Default => {
+                    "set the clock if it is wrong; if it is right, it was ahead when the certificate \
+                     was made: remove tls/default.pem from the state folder and start the daemon again"
+                }
+                Source::Uploaded => "set the clock",
+            };
+            Some(format!("is not valid before {from}, and the clock says {clock}: {advice}"))
         } else if now > self.not_after {
             let until = utc::format(self.not_after);
             Some(format!("expired at {until}, and the clock says {clock}: upload a renewed one"))
