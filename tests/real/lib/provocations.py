@@ -107,7 +107,7 @@ LINES = [
     (414, "GET /{path}?" + "x" * 9000 + " HTTP/1.1\r\nHost: x\r\n\r\n"),
     (417, "GET /{path} HTTP/1.1\r\nHost: x\r\nExpect: nothing\r\n\r\n"),
     (431, "GET /{path} HTTP/1.1\r\nHost: x\r\n" + "A: b\r\n" * 101 + "\r\n"),
-    (405, "TRACE /{path} HTTP/1.1\r\nHost: x\r\n\r\n"),
+    (405, "TRACE /{path} HTTP/1.1\r\nHost: x\r\n{admin}\r\n"),
     (501, "POST /{path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
     (505, "GET /{path} HTTP/2.0\r\nHost: x\r\n\r\n"),
 ]
