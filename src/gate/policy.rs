@@ -7,7 +7,7 @@ use super::authority::is_same;
 use super::head::RequestHead;
 use super::target::Target;
 use super::{lenient, method};
-use crate::config::{Api, HttpDisabled};
+use crate::config::{Api, HttpDisabled, Serves};
 
 /// What a path is about, which decides whose rule applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(crate) enum Area {
     CustomAdmin,
     /// A service of the image's own that looks after itself.
     CustomOpen,
+    /// Nobody serves it.
+    Nowhere,
 }
 
 impl Area {
@@ -37,7 +39,12 @@ impl Area {
     pub(crate) fn is_own(self) -> bool {
         !matches!(
             self,
-            Area::SpeechV1 | Area::Jobs | Area::Realtime | Area::CustomAdmin | Area::CustomOpen
+            Area::SpeechV1
+                | Area::Jobs
+                | Area::Realtime
+                | Area::CustomAdmin
+                | Area::CustomOpen
+                | Area::Nowhere
         )
     }
 }
@@ -46,6 +53,8 @@ impl Area {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Situation {
     pub(crate) api: Api,
+    /// What this listener serves.
+    pub(crate) serves: Serves,
     pub(crate) tls: bool,
     /// What the administrator says of plain HTTP.
     pub(crate) plain_http: bool,
@@ -117,6 +126,7 @@ pub(crate) fn is_foreign(head: &RequestHead, host: Option<&str>, area: Area) -> 
 pub(crate) fn judge(situation: &Situation, area: Area) -> Judgement {
     let both = situation.api.v1 && situation.api.v2;
     let v1_alone = situation.api.v1 && !situation.api.v2;
+    let hides = v1_alone || (both && situation.serves == Serves::All);
     match (area, situation.password) {
         (Area::CustomOpen, _) | (_, PasswordKind::Off) => Judgement::Open,
 
@@ -133,6 +143,10 @@ pub(crate) fn judge(situation: &Situation, area: Area) -> Judgement {
         }
         (_, PasswordKind::Unset) if v1_alone => Judgement::Open,
 
+        // Both: where services of the image's own are, a path that nobody serves asks as theirs do, so
+        // that nobody finds them by trying. Other ports have none, and v2 asks for what it names alone.
+        (Area::Nowhere, _) if !hides => Judgement::Open,
+
         // v2: "all requests to management API endpoints" (v2 manual), never jobs and realtime.
         (Area::Jobs | Area::Realtime, _) => Judgement::Open,
 
@@ -140,9 +154,10 @@ pub(crate) fn judge(situation: &Situation, area: Area) -> Judgement {
         (_, PasswordKind::Set) => Judgement::Basic(Against::Stored),
 
         // Both mounted and no password yet: v1 is open as its manual says.
-        (Area::ManagementV1 | Area::SpeechV1 | Area::Monitoring, PasswordKind::Unset) if both => {
-            Judgement::Open
-        }
+        (
+            Area::ManagementV1 | Area::SpeechV1 | Area::Monitoring | Area::Nowhere,
+            PasswordKind::Unset,
+        ) if both => Judgement::Open,
         (_, PasswordKind::Unset) => Judgement::Basic(Against::Default),
     }
 }
@@ -163,7 +178,9 @@ pub(crate) fn needs_license(
         Area::SpeechV1 | Area::Jobs => may_mean("POST") && creates_job(&target.path),
         Area::Realtime => websocket,
         Area::CustomAdmin | Area::CustomOpen => licensed.iter().any(|known| may_mean(known)),
-        Area::ManagementV1 | Area::ManagementV2 | Area::Page | Area::Monitoring => false,
+        Area::ManagementV1 | Area::ManagementV2 | Area::Page | Area::Monitoring | Area::Nowhere => {
+            false
+        }
     }
 }
 
@@ -188,7 +205,7 @@ mod tests {
         Against, Area, Judgement, PasswordKind, Situation, is_foreign, judge, needs_license,
         shut_door,
     };
-    use crate::config::{Api, HttpDisabled};
+    use crate::config::{Api, HttpDisabled, Serves};
     use crate::gate::fields::Fields;
     use crate::gate::head::RequestHead;
     use crate::gate::target::Target;
@@ -203,7 +220,14 @@ mod tests {
     const NOBODY: Judgement = Judgement::Basic(Against::Nobody);
 
     fn situation(api: Api, tls: bool, password: PasswordKind) -> Situation {
-        Situation { api, tls, plain_http: true, http_disabled: HttpDisabled::Close, password }
+        Situation {
+            api,
+            serves: Serves::All,
+            tls,
+            plain_http: true,
+            http_disabled: HttpDisabled::Close,
+            password,
+        }
     }
 
     fn head(method: &str, lines: &[(&str, &str)]) -> RequestHead {
@@ -220,23 +244,23 @@ mod tests {
         #[rustfmt::skip]
         let table: &[(Api, &[Area], PasswordKind, Judgement, Judgement)] = &[
             // api, areas, password, plain HTTP, HTTPS
-            (V1, &[ManagementV1, Page, Monitoring, SpeechV1, Jobs, Realtime, CustomAdmin], Unset, OPEN, OPEN),
-            (V1, &[ManagementV1, Page, Monitoring, SpeechV1, Jobs, Realtime, CustomAdmin], Set, OPEN, STORED),
-            (V1, &[ManagementV1, Page, Monitoring, CustomAdmin], Locked, NOBODY, NOBODY),
+            (V1, &[ManagementV1, Page, Monitoring, SpeechV1, Jobs, Realtime, CustomAdmin, Nowhere], Unset, OPEN, OPEN),
+            (V1, &[ManagementV1, Page, Monitoring, SpeechV1, Jobs, Realtime, CustomAdmin, Nowhere], Set, OPEN, STORED),
+            (V1, &[ManagementV1, Page, Monitoring, CustomAdmin, Nowhere], Locked, NOBODY, NOBODY),
             (V1, &[SpeechV1, Jobs, Realtime], Locked, OPEN, NOBODY),
 
             (V2, &[ManagementV2, Page, Monitoring, CustomAdmin], Unset, DEFAULT, DEFAULT),
             (V2, &[ManagementV2, Page, Monitoring, CustomAdmin], Set, STORED, STORED),
             (V2, &[ManagementV2, Page, Monitoring, CustomAdmin], Locked, NOBODY, NOBODY),
             (V2, &[ManagementV2, Page, Monitoring, CustomAdmin], Off, OPEN, OPEN),
-            (V2, &[Jobs, Realtime], Unset, OPEN, OPEN),
-            (V2, &[Jobs, Realtime], Set, OPEN, OPEN),
-            (V2, &[Jobs, Realtime], Locked, OPEN, OPEN),
+            (V2, &[Jobs, Realtime, Nowhere], Unset, OPEN, OPEN),
+            (V2, &[Jobs, Realtime, Nowhere], Set, OPEN, OPEN),
+            (V2, &[Jobs, Realtime, Nowhere], Locked, OPEN, OPEN),
 
-            (BOTH, &[ManagementV1, Monitoring, SpeechV1], Unset, OPEN, OPEN),
+            (BOTH, &[ManagementV1, Monitoring, SpeechV1, Nowhere], Unset, OPEN, OPEN),
             (BOTH, &[ManagementV2, Page, CustomAdmin], Unset, DEFAULT, DEFAULT),
-            (BOTH, &[ManagementV1, ManagementV2, Page, Monitoring, SpeechV1, CustomAdmin], Set, STORED, STORED),
-            (BOTH, &[ManagementV1, ManagementV2, Page, Monitoring, SpeechV1, CustomAdmin], Locked, NOBODY, NOBODY),
+            (BOTH, &[ManagementV1, ManagementV2, Page, Monitoring, SpeechV1, CustomAdmin, Nowhere], Set, STORED, STORED),
+            (BOTH, &[ManagementV1, ManagementV2, Page, Monitoring, SpeechV1, CustomAdmin, Nowhere], Locked, NOBODY, NOBODY),
             (BOTH, &[Jobs, Realtime], Unset, OPEN, OPEN),
             (BOTH, &[Jobs, Realtime], Set, OPEN, OPEN),
             (BOTH, &[Jobs, Realtime], Locked, OPEN, OPEN),
@@ -247,6 +271,17 @@ mod tests {
                 assert_eq!(judged(false), *plain, "{api:?} {area:?} {password:?} plain");
                 assert_eq!(judged(true), *tls, "{api:?} {area:?} {password:?} tls");
             }
+        }
+    }
+
+    /// What is to be asked for where nothing can be found out is 404, but v1 alone asks everywhere.
+    #[test]
+    fn a_port_without_services_of_the_images_own_has_no_paths_to_hide() {
+        for serves in [Serves::Management, Serves::Speech, Serves::Realtime] {
+            let at = |api| Situation { serves, ..situation(api, true, PasswordKind::Set) };
+            assert_eq!(judge(&at(BOTH), Area::Nowhere), OPEN);
+            assert_eq!(judge(&at(V2), Area::Nowhere), OPEN);
+            assert_eq!(judge(&at(V1), Area::Nowhere), STORED);
         }
     }
 

@@ -75,7 +75,7 @@ impl Reply {
     /// mounted alone, in its words.
     pub(crate) fn challenge(area: Area, api: Api) -> Reply {
         let v2_words = match area {
-            Area::ManagementV2 | Area::Page | Area::CustomAdmin => api.v2,
+            Area::ManagementV2 | Area::Page | Area::CustomAdmin | Area::Nowhere => api.v2,
             _ => !api.v1,
         };
         let (content_type, body) = if v2_words {
@@ -189,7 +189,7 @@ mod tests {
     fn a_generation_alone_refuses_in_its_own_words_everywhere() {
         let line =
             |area, v1, v2| text(&Reply::challenge(area, Api { v1, v2 })).contains("text/plain");
-        for area in [Area::Monitoring, Area::Page, Area::CustomAdmin] {
+        for area in [Area::Monitoring, Area::Page, Area::CustomAdmin, Area::Nowhere] {
             assert!(line(area, false, true), "{area:?}");
             assert!(!line(area, true, false), "{area:?}");
         }

@@ -202,7 +202,6 @@ impl Gate {
                 let location = self.https_location(connection, listen, &asked.target);
                 Reply::redirect(&asked.head, &location)
             }
-            (None, None) => Reply::error(None, 404, "there is nothing at this path"),
             (None, Some(route))
                 if policy::is_foreign(
                     &asked.head,
@@ -218,24 +217,25 @@ impl Gate {
             (None, Some(route)) if is_too_large(asked.length, route) => {
                 Reply::too_large(&asked.target.path)
             }
-            (None, Some(route)) => {
+            (None, route) => {
                 let peer = connection.peer.ip().to_canonical();
-                let admitted =
-                    self.admit(&situation, &rules, route.area, &asked.head, peer, may_wait);
-                match admitted {
-                    Ok(_) if method::ends_here(&asked.head.method) && !route.area.is_own() => {
-                        Reply::not_forwarded(route.area)
+                let area = route.map_or(Area::Nowhere, |route| route.area);
+                let admitted = self.admit(&situation, &rules, area, &asked.head, peer, may_wait);
+                match (admitted, route) {
+                    (Ok(_), None) => Reply::error(None, 404, "there is nothing at this path"),
+                    (Ok(_), Some(_)) if method::ends_here(&asked.head.method) && !area.is_own() => {
+                        Reply::not_forwarded(area)
                     }
-                    Ok(admitted) if self.is_entitled(asked, route) => {
+                    (Ok(admitted), Some(route)) if self.is_entitled(asked, route) => {
                         return Decision::Forward(admitted);
                     }
-                    Ok(_) if asked.websocket => {
+                    (Ok(_), Some(_)) if asked.websocket => {
                         return refusal::acceptance(&asked.head, &now())
                             .map_or(Decision::RefuseJob, Decision::RefuseStream);
                     }
-                    Ok(_) => return Decision::RefuseJob,
-                    Err(Some(refusal)) => refusal,
-                    Err(None) => return Decision::Detach,
+                    (Ok(_), Some(_)) => return Decision::RefuseJob,
+                    (Err(Some(refusal)), _) => refusal,
+                    (Err(None), _) => return Decision::Detach,
                 }
             }
         };
@@ -258,6 +258,7 @@ impl Gate {
     fn situation(&self, listen: &Listen, rules: &Rules) -> Situation {
         Situation {
             api: self.config.api,
+            serves: listen.serves,
             tls: listen.tls,
             plain_http: rules.plain_http,
             http_disabled: listen.http_disabled,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::asks::Ask;
 use crate::credentials::{Credentials, Worth};
-use crate::rules::{Api, Area, is_asked, refusal_is_a_page};
+use crate::rules::{Api, Area, hides, is_asked, refusal_is_a_page};
 use crate::support::client::{self, Answer, Client};
 use crate::world::{Door, HTTPS_PORT, Kind, Serves, State};
 
@@ -33,10 +33,10 @@ pub(crate) enum Verdict {
 /// Wrong passwords that one address sends before it is another's turn; the appliance allows ten.
 const GUESSES: u32 = 8;
 
-/// What `ask` is about at this door; `None`: nobody serves it there.
-pub(crate) fn area_at(door: Door, ask: &Ask) -> Option<Area> {
+/// What `ask` is about at this door; `None`: nobody serves it there, and everybody is told.
+pub(crate) fn area_at(api: Api, door: Door, ask: &Ask) -> Option<Area> {
     let area = ask.area;
-    match door.serves {
+    let served = match door.serves {
         Serves::All => area,
         Serves::Management => {
             area.filter(|a| matches!(a, Area::AdminV1 | Area::AdminV2 | Area::Page))
@@ -45,7 +45,8 @@ pub(crate) fn area_at(door: Door, ask: &Ask) -> Option<Area> {
         Serves::Speech => area.filter(|a| matches!(a, Area::SpeechV1 | Area::Jobs)),
         Serves::Realtime if ask.websocket && ask.path == "/" => Some(Area::Realtime),
         Serves::Realtime => area.filter(|a| *a == Area::Realtime),
-    }
+    };
+    served.or_else(|| hides(api, door.serves).then_some(Area::Nowhere))
 }
 
 /// What is asked for at this door: monitoring has no prefix where it has a door of its own.
@@ -76,7 +77,7 @@ pub(crate) fn verdict(
         let location = format!("https://localhost:{HTTPS_PORT}{prefix}{}", path_at(door, ask));
         return Verdict::Elsewhere { status, location };
     }
-    let Some(area) = area_at(door, ask) else { return Verdict::Nowhere };
+    let Some(area) = area_at(api, door, ask) else { return Verdict::Nowhere };
     let shut = is_asked(api, tls, state.password, area) && credentials.worth != Worth::Right;
     if shut {
         return Verdict::Shut { page: refusal_is_a_page(api, area) };
@@ -85,6 +86,7 @@ pub(crate) fn verdict(
         (Area::Monitoring, Some(Area::Monitoring)) => Verdict::Open(ask.open),
         (Area::Monitoring, _) => Verdict::Open(&[404, 405]),
         (Area::Realtime, _) => Verdict::Open(&[101]),
+        (Area::Nowhere, _) => Verdict::Nowhere,
         _ => Verdict::Open(ask.open),
     }
 }

@@ -21,7 +21,7 @@ fn cells(api: Api, state: State, door: Door, turn: &mut usize) -> Vec<Cell> {
     let tls = door.kind == Kind::Tls;
     let mut cells = Vec::new();
     for ask in asks::all(api) {
-        let area = area_at(door, &ask);
+        let area = area_at(api, door, &ask);
         let asked = area.is_some_and(|area| is_asked(api, tls, state.password, area));
         let mut tried = plain.clone();
         for _ in 0..if asked { 2 } else { 1 } {

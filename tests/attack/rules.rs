@@ -1,6 +1,8 @@
 //! Who is asked for a password where, as the contract words it: a table of its own, written from the
 //! manuals' sentences and not from the program.
 
+use crate::world::Serves;
+
 /// What is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Api {
@@ -37,21 +39,26 @@ pub(crate) enum Area {
     OwnAdmin,
     /// The same with `"auth": "none"`.
     OwnNone,
+    /// Nobody serves it.
+    Nowhere,
 }
 
-use Area::{AdminV1, AdminV2, Jobs, Monitoring, OwnAdmin, Page, Realtime, SpeechV1};
+use Area::{AdminV1, AdminV2, Jobs, Monitoring, Nowhere, OwnAdmin, Page, Realtime, SpeechV1};
 
 const PLAIN: bool = false;
 const HTTPS: bool = true;
 
 const EVERYTHING: &[Area] =
-    &[AdminV1, AdminV2, Page, Monitoring, SpeechV1, Jobs, Realtime, OwnAdmin];
+    &[AdminV1, AdminV2, Page, Monitoring, SpeechV1, Jobs, Realtime, OwnAdmin, Nowhere];
+
+/// What v1 shuts with a damaged file, whoever asks over plain HTTP.
+const V1_HOUSE: &[Area] = &[AdminV1, AdminV2, Page, Monitoring, OwnAdmin, Nowhere];
 
 /// What a generation's administrator looks after.
 const HOUSE: &[Area] = &[AdminV1, AdminV2, Page, Monitoring, OwnAdmin];
 
-/// The same and v1's speech, which v1 shuts with the rest.
-const HOUSE_AND_V1: &[Area] = &[AdminV1, AdminV2, Page, Monitoring, OwnAdmin, SpeechV1];
+/// The same and what v1 shuts with the rest: its speech, and whatever is not there, see [`hides`].
+const HOUSE_AND_V1: &[Area] = &[AdminV1, AdminV2, Page, Monitoring, OwnAdmin, SpeechV1, Nowhere];
 
 /// What v2 shuts from the first day on.
 const V2_HOUSE: &[Area] = &[AdminV2, Page, OwnAdmin];
@@ -65,7 +72,7 @@ const ASKED: &[(Api, bool, Password, &[Area])] = &[
     (Api::V1,   PLAIN, Password::Set,     &[]),
     (Api::V1,   HTTPS, Password::Set,     EVERYTHING),
     // A damaged file does not mean "no password": management is shut even where v1 never asks.
-    (Api::V1,   PLAIN, Password::Damaged, HOUSE),
+    (Api::V1,   PLAIN, Password::Damaged, V1_HOUSE),
     (Api::V1,   HTTPS, Password::Damaged, EVERYTHING),
 
     // v2: management and security ask on plain HTTP too; jobs and realtime never do. The contract's
@@ -92,6 +99,16 @@ const ASKED: &[(Api, bool, Password, &[Area])] = &[
 pub(crate) fn is_asked(api: Api, tls: bool, password: Password, area: Area) -> bool {
     let row = ASKED.iter().find(|row| (row.0, row.1, row.2) == (api, tls, password));
     row.expect("a row for every situation").3.contains(&area)
+}
+
+/// Whether what nobody serves asks like the rest. With v1 alone "all requests" do; with both mounted only
+/// where services of the image's own can be, so that nobody lists those by trying.
+pub(crate) fn hides(api: Api, serves: Serves) -> bool {
+    match api {
+        Api::V1 => true,
+        Api::V2 => false,
+        Api::Both => serves == Serves::All,
+    }
 }
 
 /// The one that lets in where one is asked for.

@@ -1,5 +1,7 @@
 //! Who is asked for a password where: the table of rules, one row an assertion.
 
+use serde_json::json;
+
 use crate::support::appliance::Appliance;
 use crate::support::engine::Engine;
 use crate::support::settings::Settings;
@@ -107,6 +109,54 @@ fn with_both_mounted_v1_and_monitoring_are_open_until_a_password_is_set_and_v2_n
     admin_gets_in(&appliance, "correct horse", &v1_on_plain(&appliance));
     admin_gets_in(&appliance, "correct horse", &v2_management(&appliance));
     strangers_get(&appliance, 200, &v2_jobs(&appliance));
+}
+
+/// Paths of an added service, and paths that are not there.
+const THERE: &str = "/house/thing";
+const NOT_THERE: [&str; 4] = ["/house", "/horse/thing", "/v1/nothing", "/v2/nothing"];
+
+/// An answer without what differs between any two.
+fn told(appliance: &Appliance, user: &[&str], url: &str) -> String {
+    let out = appliance.curl(&[user, &["-i", url]].concat()).out;
+    out.lines().filter(|line| !line.starts_with("Date: ")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn nobody_finds_added_services_by_trying_where_v1_asks_for_a_password() {
+    for settings in [Settings::v1(), Settings::both()] {
+        let engine = Engine::start();
+        let house = json!({"address": engine.address.to_string(), "paths": ["/house/"]});
+        let appliance = Appliance::start(&settings.service("house", house));
+        strangers_get(&appliance, 404, &NOT_THERE.map(|path| appliance.https(path)));
+
+        appliance.post(&appliance.https("/v1/security/adminpassword"), PASSWORD).ok();
+        let url = appliance.https(THERE);
+        let (stranger, guesser) = (told(&appliance, &[], &url), ["-u", "admin:guess"]);
+        assert!(stranger.starts_with("HTTP/1.1 401 "), "{stranger}");
+        for path in NOT_THERE {
+            let url = appliance.https(path);
+            assert_eq!(told(&appliance, &[], &url), stranger, "{path}");
+            assert_eq!(told(&appliance, &guesser, &url), stranger, "{path}");
+            assert_eq!(appliance.read_as("correct horse", &url).status, 404, "{path}");
+        }
+    }
+}
+
+#[test]
+fn ports_of_v2s_jobs_and_realtime_ask_nobody_whatever_the_path() {
+    for settings in [Settings::v2(), Settings::both()] {
+        let appliance = Appliance::start(&settings);
+        let set = appliance.https("/v2/security/adminpassword");
+        appliance.post_as("admin", &set, PASSWORD).ok();
+        let (speech, realtime) = (appliance.ports.speech, appliance.ports.v2_realtime);
+        let urls = ["/", "/nothing", "/v2/nothing"].map(|path| {
+            [
+                format!("http://127.0.0.1:{speech}{path}"),
+                format!("https://127.0.0.1:{realtime}{path}"),
+            ]
+        });
+        strangers_get(&appliance, 404, urls.as_flattened());
+    }
 }
 
 #[test]
