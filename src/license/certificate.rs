@@ -20,7 +20,7 @@ use super::wire::Sealed;
 pub const LONGEST: usize = 65_536;
 
 /// A byte order mark, as Windows puts it before a text, and what mail programs break long words at.
-const INVISIBLE: [char; 2] = ['\u{feff}', '\u{200b}'];
+pub(super) const INVISIBLE: [char; 2] = ['\u{feff}', '\u{200b}'];
 
 /// Why a text is no certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
