@@ -17,7 +17,7 @@ use crate::license::key::KeyId;
 use crate::license::message::{Answer, Denial, Kind, Mode, Op, Request};
 use crate::license::token::{Type, Unverified};
 
-use super::license::{Activation, DAY, Kept, License, Status};
+use super::license::{Activation, FREE, Kept, License, MONTH, Status};
 use super::seen::Seen;
 
 /// Activations of one license, ever. Each is the act of a person.
@@ -25,12 +25,6 @@ const MOST_ACTIVATIONS: usize = 100_000;
 
 /// Refusals of one license that are remembered.
 const MOST_REFUSALS: usize = 1_000;
-
-/// Takeovers of one computer's seat, and moves of one device, that are free within [`MONTH`].
-const FREE: usize = 3;
-
-/// Seconds.
-const MONTH: i64 = 30 * DAY;
 
 /// A question with what the desk knows about it.
 pub(crate) struct Asked<'a> {
@@ -84,7 +78,7 @@ pub(crate) fn handle(license: &mut License, asked: &Asked<'_>, sign: Sign<'_>) -
     };
     outcome.unwrap_or_else(|Refused { denial, remember }| {
         let event = remember.then(|| refuse(license, asked, denial));
-        let answer = Answer::denied(asked.request.req_id, asked.now, denial);
+        let answer = license.denied(asked.request, asked.now, denial);
         Outcome { answer, event, repeated: false }
     })
 }
@@ -98,7 +92,7 @@ fn repeated(license: &License, asked: &Asked<'_>) -> Option<Answer> {
         return Some(kept.answer.clone());
     }
     if let Some((_, denial)) = license.refused.iter().find(|(refused, _)| *refused == id) {
-        return Some(Answer::denied(id, asked.now, *denial));
+        return Some(license.denied(asked.request, asked.now, *denial));
     }
     let answered = known.is_some_and(|activation| activation.ids.contains(id));
     let activated = asked.request.op == Op::Activate && license.activated.contains(id);
@@ -204,9 +198,8 @@ fn activate(license: &mut License, asked: &Asked<'_>, sign: Sign<'_>) -> Result<
         }
         _ => {
             license.takeovers.retain(|(time, _)| asked.now.saturating_sub(*time) < MONTH);
-            let mine = |computer: &String| *computer == request.computer_id;
-            if license.takeovers.iter().filter(|(_, by)| mine(by)).count() >= FREE {
-                return refused(Denial::Duplicate);
+            if license.next_takeover(&request.computer_id, asked.now).is_some() {
+                return refused(Denial::TooManyTakeovers);
             }
             license.takeovers.push((asked.now, request.computer_id.clone()));
             taken.into_iter().for_each(|at| license.close(at, 0));

@@ -6,6 +6,7 @@ use crate::license::message::{Answer, Denial, Request, User};
 
 use super::pool::Pool;
 use super::seen::Seen;
+use crate::utc;
 
 /// Ids of one epoch that are remembered: the most, and the fewest where there are many seats.
 const MOST_IDS: usize = 10_000;
@@ -16,6 +17,12 @@ const MOST_IDS_OF_ALL: usize = 10_000_000;
 
 /// Seconds of a day.
 pub(crate) const DAY: i64 = 86_400;
+
+/// Seconds.
+pub(crate) const MONTH: i64 = 30 * DAY;
+
+/// Takeovers of one computer's seat, and moves of one device, that are free within [`MONTH`].
+pub(crate) const FREE: usize = 3;
 
 /// What was sold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,6 +200,32 @@ impl License {
         one_each
             && self.activations.iter().all(sane)
             && self.pool.balances(self.open().map(|activation| activation.granted).sum())
+    }
+
+    /// When `computer` may take a seat over again, in seconds since 1970, if not `now`.
+    pub(crate) fn next_takeover(&self, computer: &str, now: i64) -> Option<i64> {
+        let recent = |time: &i64| now.saturating_sub(*time) < MONTH;
+        let mine = self.takeovers.iter().filter(|(_, by)| by == computer).map(|(time, _)| *time);
+        let mut times: Vec<i64> = mine.filter(recent).collect();
+        times.sort_unstable();
+        // Once this one is a month old, fewer than the free ones are left.
+        times.len().checked_sub(FREE).and_then(|at| times.get(at)).map(|time| time + MONTH)
+    }
+
+    /// A refusal in its own words, with the date where it has one.
+    pub(crate) fn denied(&self, request: &Request, now: i64, denial: Denial) -> Answer {
+        let answer = Answer::denied(request.req_id, now, denial);
+        match self.next_takeover(&request.computer_id, now) {
+            Some(again) if denial == Denial::TooManyTakeovers => Answer {
+                message: format!(
+                    "the seat of this computer was taken over {FREE} times within 30 days: it is free \
+                     again on {}, or ask your vendor to release it",
+                    utc::format(again)
+                ),
+                ..answer
+            },
+            _ => answer,
+        }
     }
 
     /// Closes the activation at `at`; `unused` seconds of it come back, the rest is charged.

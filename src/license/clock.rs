@@ -1,11 +1,13 @@
 //! Time that does not go back: what the license's dates are compared with.
 //!
-//! Nothing breaks on a wrong clock, and nothing is gained by one. Signed time is a floor for good;
-//! the appliance's own clock is a floor until the next signed time corrects it, for a machine with a
-//! dead battery may believe in any year. Within one start of the machine the time that passes is
-//! `CLOCK_BOOTTIME`'s, which nobody can set.
+//! Nothing breaks on a wrong clock, and nothing is gained by one. What the authority answers to a question
+//! of now is the time, whatever was believed before, so a clock that was wrong there is forgiven here
+//! with the next answer. A date that somebody may have kept, such as a certificate's, is a floor and no
+//! more: played again it moves nothing. The appliance's own clock is a floor until either corrects it, for a
+//! machine with a dead battery may believe in any year. Within one start of the machine the time that
+//! passes is `CLOCK_BOOTTIME`'s, which nobody can set.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
@@ -17,6 +19,9 @@ const AGREEMENT: i64 = 600;
 
 /// A step back of more than so many seconds is counted.
 const REGRESSION: i64 = 86_400;
+
+/// Whole seconds on both sides: a difference of two may be off by so many.
+const ROUNDING: i64 = 2;
 
 /// What the machine's clocks say at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,13 +48,44 @@ impl Reading {
 
 /// Seconds since the machine started, the time it slept included (`CLOCK_BOOTTIME`, clock_gettime(2)).
 pub fn boottime() -> u64 {
-    u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or_default()
+    Moment::now().0.as_secs()
+}
+
+/// A moment of this start of the machine. Other than [`std::time::Instant`] it counts the time that the
+/// machine slept, so what was due meanwhile is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment(Duration);
+
+impl Moment {
+    pub(super) fn now() -> Moment {
+        let now = clock_gettime(ClockId::Boottime);
+        let part = u32::try_from(now.tv_nsec).unwrap_or_default();
+        Moment(Duration::new(u64::try_from(now.tv_sec).unwrap_or_default(), part))
+    }
+
+    /// How long ago it was; nothing if it is yet to come.
+    pub(super) fn elapsed(self) -> Duration {
+        Moment::now().0.saturating_sub(self.0)
+    }
+
+    /// How long until it comes; nothing if it was.
+    pub(super) fn due_in(self) -> Duration {
+        self.0.saturating_sub(Moment::now().0)
+    }
+}
+
+impl std::ops::Add<Duration> for Moment {
+    type Output = Moment;
+
+    fn add(self, pause: Duration) -> Moment {
+        Moment(self.0.saturating_add(pause))
+    }
 }
 
 /// What is known about time, kept with the license.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Clock {
-    /// Latest signed time seen.
+    /// What the authority said the time is, or signed since.
     hard_floor: i64,
     /// Latest time of our own that could be believed.
     soft_floor: i64,
@@ -78,11 +114,25 @@ impl Clock {
         reading.wall.max(self.hard_floor).max(self.soft_floor)
     }
 
-    /// A time that the authority signed or sealed, heard at `reading`: it corrects what the machine
-    /// believed, also backwards, though never to before another signed time.
-    pub fn hear(&mut self, signed: i64, reading: &Reading) {
+    /// The time that the authority told in its answer to a question of `asked`, seconds of `CLOCK_BOOTTIME`
+    /// in this start of the machine, heard at `reading`. It corrects everything that was believed,
+    /// backwards too: it was sealed with a key that was inside the question, so it can't be an old one.
+    ///
+    /// It may have been held back, for no longer than has passed since the question. So the true time is
+    /// from `told` to that much later, and what was believed gives way no further than to there: who
+    /// holds answers back gains nothing.
+    pub fn hear(&mut self, told: i64, asked: u64, reading: &Reading) {
         self.look(reading);
-        self.hard_floor = self.hard_floor.max(signed);
+        let held = seconds(reading.boot.saturating_sub(asked)).saturating_add(ROUNDING);
+        self.hard_floor = self.hard_floor.clamp(told, told.saturating_add(held));
+        self.soft_floor = self.hard_floor;
+    }
+
+    /// The date of something signed, heard at `reading`, which may be as old as it likes: it corrects what
+    /// the machine believed by itself, also backwards, though never to before what the authority said.
+    pub fn read(&mut self, date: i64, reading: &Reading) {
+        self.look(reading);
+        self.hard_floor = self.hard_floor.max(date);
         self.soft_floor = self.hard_floor;
     }
 
@@ -143,7 +193,7 @@ fn later(floor: i64, passed: i64) -> i64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Clock, Reading};
+    use super::{Clock, ROUNDING, Reading};
     use crate::utc;
 
     const DAY: i64 = 86_400;
@@ -159,7 +209,7 @@ mod tests {
 
     fn running() -> Clock {
         let mut clock = Clock::default();
-        clock.hear(NOON, &at(NOON, 1_000));
+        clock.hear(NOON, 1_000, &at(NOON, 1_000));
         assert_eq!(clock.look(&at(NOON + 60, 1_060)), NOON + 60);
         clock
     }
@@ -196,7 +246,7 @@ mod tests {
         assert!(clock.look(&rebooted(NOON + 300, 150)) >= far);
         assert_eq!(clock.unless_believed(&rebooted(NOON + 300, 150)), NOON + 300);
         assert_eq!(clock.unless_believed(&rebooted(NOON - DAY, 150)), NOON + 240);
-        clock.hear(NOON + 310, &rebooted(NOON + 310, 160));
+        clock.hear(NOON + 310, 159, &rebooted(NOON + 310, 160));
         assert_eq!(clock.look(&rebooted(NOON + 320, 170)), NOON + 320);
     }
 
@@ -216,17 +266,49 @@ mod tests {
     }
 
     #[test]
-    fn signed_time_never_goes_back() {
+    fn a_signed_date_never_takes_time_back() {
         let mut clock = running();
-        clock.hear(NOON - DAY, &at(NOON + 120, 1_120));
+        clock.read(NOON - DAY, &at(NOON + 120, 1_120));
         assert_eq!(clock.look(&at(NOON - DAY, 1_180)), NOON + 180);
+    }
+
+    #[test]
+    fn an_answer_corrects_one_that_was_wrong_and_a_date_that_was() {
+        for wrong in [31 * DAY, 200 * DAY, -200 * DAY] {
+            let mut clock = running();
+            clock.hear(NOON + 100 + wrong, 1_099, &at(NOON + 100, 1_100));
+            clock.hear(NOON + 200, 1_199, &at(NOON + 200, 1_200));
+            let now = clock.look(&at(NOON + 200, 1_200));
+            assert!((NOON + 200..=NOON + 201 + ROUNDING).contains(&now), "{wrong}: {now}");
+        }
+        let mut clock = running();
+        clock.read(NOON + 100 * DAY, &at(NOON + 100, 1_100));
+        assert_eq!(clock.look(&at(NOON + 160, 1_160)), NOON + 100 * DAY + 60);
+        clock.hear(NOON + 200, 1_200, &at(NOON + 200, 1_200));
+        assert_eq!(clock.look(&at(NOON + 200, 1_200)), NOON + 200 + ROUNDING);
+    }
+
+    #[test]
+    fn who_sets_the_clock_back_and_holds_answers_back_gains_nothing() {
+        // Each question is answered at once by the authority and let through later, after a sleep even.
+        for held in [0, 1, 120, 30 * DAY] {
+            let (mut clock, mut boot) = (running(), 1_060);
+            for _ in 0..50 {
+                let (asked, told) = (boot, NOON - 1_000 + i64::try_from(boot).unwrap());
+                boot += u64::try_from(held).unwrap();
+                let back = at(NOON - 365 * DAY, boot);
+                clock.hear(told, asked, &back);
+                assert!(clock.look(&back) >= told + held, "held for {held}");
+                boot += 60;
+            }
+        }
     }
 
     #[test]
     fn a_leap_day_is_a_day() {
         let mut clock = Clock::default();
         let eve = utc::parse("2028-02-28T23:59:59Z").unwrap();
-        clock.hear(eve, &at(eve, 10));
+        clock.hear(eve, 10, &at(eve, 10));
         assert_eq!(utc::format(clock.look(&at(eve + 1, 11))), "2028-02-29T00:00:00Z");
     }
 

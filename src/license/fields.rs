@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::certificate::INVISIBLE;
 use super::hex::{Digest, RequestId};
 use super::key::PublicKey;
 
@@ -107,7 +108,32 @@ pub(crate) fn computer_id(text: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
+/// A license code as people write, copy and dictate it: without the blanks, the marks that nobody sees and
+/// the dashes, whichever of Unicode's a program has made of them. What is left is [`license_code`]'s affair.
+pub(crate) fn typed_code(text: &str) -> String {
+    let dash = |c: char| c == '-' || ('\u{2010}'..='\u{2015}').contains(&c) || c == '\u{2212}';
+    text.chars().filter(|c| !c.is_whitespace() && !INVISIBLE.contains(c) && !dash(*c)).collect()
+}
+
 /// A license code: 18 decimal digits.
 pub(crate) fn license_code(text: &str) -> Option<String> {
     (text.len() == 18 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::typed_code;
+
+    #[test]
+    fn a_code_may_be_written_in_groups() {
+        for typed in [
+            "494953679762904933",
+            "494953 679762 904933",
+            "4949-5367-9762-9049-33\r\n",
+            "\u{feff}4949\u{2013}5367\u{2011}9762\u{a0}9049\u{2212}33\u{200b}",
+        ] {
+            assert_eq!(typed_code(typed), "494953679762904933", "{typed:?}");
+        }
+        assert_eq!(typed_code("49495367976290493x "), "49495367976290493x");
+    }
 }

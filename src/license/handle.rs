@@ -13,7 +13,7 @@ use super::message::User;
 use super::network::Proxy;
 use super::standing::Standing;
 use super::status::Snapshot;
-use super::worker::{self, Command, Event, Reply};
+use super::worker::{self, Command, Event, FRESH, Reply};
 use crate::config::Config;
 use crate::live::Live;
 use crate::log::Log;
@@ -25,9 +25,6 @@ const WAIT: Duration = Duration::from_secs(75);
 
 /// Longest the status waits for a sign of life of the authority.
 const PROBE: Duration = Duration::from_millis(1_800);
-
-/// A sign of life older than this is asked for anew.
-const FRESH: Duration = Duration::from_secs(10);
 
 /// The license worker as others see it; cheap to clone.
 #[derive(Clone, Debug)]
@@ -66,8 +63,8 @@ impl Handle {
         &self.standing
     }
 
-    /// The status document. Asks the authority for a sign of life if the last one is old, and waits
-    /// for it less than 2 s in all; nothing else here ever waits for the network.
+    /// The status document. Asks the authority for a sign of life if the last try, good or bad, is old, and
+    /// waits for it less than 2 s in all; nothing else here ever waits for the network.
     pub fn status(&self) -> Value {
         self.look();
         self.snapshot.snapshot().document(&Reading::now())
@@ -94,7 +91,7 @@ impl Handle {
 
     fn look(&self) {
         let seen = self.snapshot.snapshot();
-        let fresh = seen.heard.is_some_and(|heard| heard.elapsed() < FRESH);
+        let fresh = seen.tried.is_some_and(|tried| tried.elapsed() < FRESH);
         // Who has been asked for that long already is not asked again.
         let hopeless = seen.asking_since.is_some_and(|since| since.elapsed() > PROBE);
         if fresh || hopeless || seen.is_silent {

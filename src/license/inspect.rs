@@ -29,6 +29,7 @@ pub fn inspect(config: &Config) -> Inspection {
     let (state, computer_id) = found.unwrap_or_default();
     let contact = Contact {
         heard: None,
+        tried: None,
         asking_since: None,
         error: String::new(),
         no_trust: Some(String::new()),

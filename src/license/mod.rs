@@ -78,6 +78,7 @@ mod handle;
 
 pub use computer_id::Machine;
 pub use fault::{Fault, Kind as FaultKind};
+pub(crate) use fields::typed_code;
 pub use handle::{Handle, Reserved, start};
 pub use inspect::{Inspection, inspect};
 pub use message::User as Applicant;

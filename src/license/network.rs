@@ -1,5 +1,7 @@
 //! The proxy on the way to the license service: how the administrator gives it, and `license-network.json`.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -152,6 +154,7 @@ fn from_members(
     let user = credential(settings.remove("user"), "user")?;
     let password = credential(settings.remove("password"), "password")?.map(Zeroizing::new);
     nothing_else(&settings, &["ip", "port", "user", "password"])?;
+    let host = host.map(|host| host.trim().to_owned()).filter(|host| !host.is_empty());
     let (host, port) = match (host, port) {
         (None, None) if user.is_none() && password.is_none() => return Ok(None),
         (Some(host), Some(port)) => (host, port),
@@ -167,7 +170,7 @@ fn from_members(
         );
     }
     let kept = password.as_ref().is_some_and(|password| password.as_str() == MASK);
-    let host = proxy_host(&host)?;
+    let host = proxy_host(&host)?.to_owned();
     let password = if kept {
         // Only for whom it was given: nobody shall have it sent to a proxy of his own.
         let same = present.filter(|present| present.host == host && present.user == user);
@@ -179,16 +182,41 @@ fn from_members(
     Ok(Some(Proxy { host, port, user, password }))
 }
 
-fn proxy_host(host: &str) -> Result<String, String> {
+/// A host name or an address, an IPv6 one without its brackets.
+fn proxy_host(host: &str) -> Result<&str, &'static str> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let fits =
-        bare.parse::<std::net::Ipv6Addr>().is_ok() || bare.len() <= 253 && bare.bytes().all(name);
-    if fits {
-        Ok(bare.to_owned())
-    } else {
-        Err("ip is neither a host name nor an address".to_owned())
+    if bare.parse::<Ipv6Addr>().is_ok() || bare == host && is_name(host) {
+        return Ok(bare);
     }
+    if host.contains('/') {
+        return Err("ip is a URL: give the host alone in ip and the port in port");
+    }
+    if host.contains('@') {
+        return Err("ip holds more than the host: user, password and port have keys of their own");
+    }
+    let with_port = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
+    if with_port.is_some_and(|(host, _)| proxy_host(host).is_ok()) {
+        return Err("ip gives the port too: that belongs in port");
+    }
+    Err("ip is neither a host name nor an address")
+}
+
+/// Labels of letters, digits and hyphens (RFC 1123 section 2.1), and underscores, which some networks use. What
+/// ends in a number is an address or nothing, as for every browser (WHATWG URL, "ends in a number").
+fn is_name(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let label = |label: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (1..=63).contains(&label.len())
+            && label.bytes().all(known)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let ends_in_a_number = last.bytes().all(|byte| byte.is_ascii_digit());
+    name.len() <= 253
+        && name.split('.').all(label)
+        && (!ends_in_a_number || host.parse::<Ipv4Addr>().is_ok())
 }
 
 /// The manual quotes it, its interface description does not.
@@ -196,10 +224,13 @@ fn port(value: Option<Value>) -> Result<Option<u16>, String> {
     let wrong = || "port is not a number from 1 to 65535".to_owned();
     let number = match value {
         None | Some(Value::Null) => return Ok(None),
-        Some(Value::String(text)) if text.is_empty() => return Ok(None),
-        Some(Value::String(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            text.parse().map_err(|_| wrong())?
-        }
+        Some(Value::String(text)) => match text.trim() {
+            "" => return Ok(None),
+            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                digits.parse().map_err(|_| wrong())?
+            }
+            _ => return Err(wrong()),
+        },
         Some(Value::Number(number)) => {
             number.as_u64().and_then(|number| u16::try_from(number).ok()).ok_or_else(wrong)?
         }
@@ -251,94 +282,4 @@ fn nothing_else(members: &Map<String, Value>, known: &[&str]) -> Result<(), Stri
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use serde_json::json;
-
-    use super::Proxy;
-
-    fn read(settings: impl serde::Serialize) -> Result<Option<Proxy>, String> {
-        let settings = serde_json::to_value(settings).unwrap();
-        Proxy::from_body(json!({ "http_configuration": settings }), None)
-    }
-
-    #[test]
-    fn a_port_is_a_string_or_a_number() {
-        let text = read(json!({"ip": "proxy.example", "port": "3128"})).unwrap().unwrap();
-        assert_eq!(Some(text.clone()), read(json!({"ip": "proxy.example", "port": 3128})).unwrap());
-        assert_eq!(text.address(), "proxy.example:3128");
-        assert_eq!(read(json!({"ip": "[::1]", "port": 1})).unwrap().unwrap().address(), "[::1]:1");
-        for port in [
-            json!(0),
-            json!(70000),
-            json!("x"),
-            json!("+1"),
-            json!("0"),
-            json!(-1),
-            json!(1.5),
-            json!(true),
-        ] {
-            assert!(read(json!({"ip": "a", "port": port})).is_err(), "{port}");
-        }
-    }
-
-    #[test]
-    fn nothing_clears_the_proxy() {
-        for body in [
-            json!({}),
-            json!({"http_configuration": {}}),
-            json!({"http_configuration": {"ip": "", "port": "", "user": "", "password": ""}}),
-            json!({"http_configuration": null, "relay_configuration": {"ip": "", "port": 0, "user": "", "password": ""}}),
-        ] {
-            assert_eq!(Proxy::from_body(body.clone(), None), Ok(None), "{body}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_understood_is_refused_without_being_repeated() {
-        for settings in [
-            json!([]),
-            json!({"ip": "a"}),
-            json!({"port": 1}),
-            json!({"ip": "a b", "port": 1}),
-            json!({"ip": "a/b", "port": 1}),
-            json!({"ip": 1, "port": 1}),
-            json!({"ip": "a", "port": 1, "password": "geheim"}),
-            json!({"ip": "a", "port": 1, "user": "x:y", "password": "geheim"}),
-            json!({"ip": "a", "port": 1, "user": "x\r\nY: z", "password": "geheim"}),
-            json!({"ip": "a", "port": 1, "user": "x".repeat(300)}),
-            json!({"ip": "a", "port": 1, "pasword": "geheim"}),
-            json!({"ip": "a", "port": 1, "geheim": "password"}),
-        ] {
-            let fault = read(settings.clone()).unwrap_err();
-            assert!(!fault.contains("geheim"), "{fault}");
-        }
-        let relay = json!({"relay_configuration": {"ip": "a", "port": 1}});
-        assert!(Proxy::from_body(relay, None).is_err());
-    }
-
-    #[test]
-    fn the_password_is_kept_and_never_shown() {
-        let settings = json!({"ip": "a", "port": 1, "user": "a user", "password": "p@ss:w%rd"});
-        let proxy = read(settings).unwrap().unwrap();
-        assert_eq!(proxy.credentials().unwrap().as_str(), "Basic YSB1c2VyOnBAc3M6dyVyZA==");
-        let shown = format!("{} {proxy:?}", Proxy::to_body(Some(&proxy)));
-        assert!(shown.contains("********") && !shown.contains("p@ss"), "{shown}");
-        let again = |ip, user| {
-            let settings = json!({"ip": ip, "port": 2, "user": user, "password": "********"});
-            Proxy::from_body(json!({ "http_configuration": settings }), Some(&proxy))
-        };
-        let same = again("a", "a user").unwrap().unwrap();
-        assert_eq!((same.port, &same.password), (2, &proxy.password));
-        for other in [again("b", "a user"), again("a", "another")] {
-            assert!(other.unwrap_err().contains("give the password itself"));
-        }
-        let kept = Proxy::from_file(&Proxy::to_file(Some(&proxy))).unwrap().unwrap();
-        assert_eq!(kept, proxy);
-        // Posting back what GET showed leaves the password as it is.
-        assert_eq!(Proxy::from_body(Proxy::to_body(Some(&proxy)), Some(&proxy)), Ok(Some(proxy)));
-        assert_eq!(Proxy::from_file(&Proxy::to_file(None)), Ok(None));
-        assert!(Proxy::from_file(b"{}").is_err());
-    }
-}
+mod tests;

@@ -52,6 +52,10 @@ pub(super) struct State {
     pub(super) clock: Clock,
     /// When the authority was last heard from, seconds since 1970; 0 if never.
     pub(super) last_contact: i64,
+    /// Whether the authority said last that it knows nothing of this license.
+    pub(super) is_unknown: bool,
+    /// Credentials that the proxy refused, and that are not sent to it again.
+    pub(super) refused: Option<Refused>,
     pub(super) log: Head,
     /// The newest keys of the authority, as the token they came in.
     pub(super) bundle: Option<String>,
@@ -69,6 +73,13 @@ impl Grant {
     pub(super) fn digest(&self) -> Digest {
         Digest::of(self.token.as_bytes())
     }
+}
+
+/// Credentials of a proxy as the device's seal over them, which tells them to nobody, and what came of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) seal: String,
+    pub(super) sentence: String,
 }
 
 /// What an activation certificate asked, and its text.
@@ -220,6 +231,8 @@ impl State {
             "returned": returned,
             "clock": self.clock.to_json(),
             "last_contact": self.last_contact,
+            "unknown": self.is_unknown,
+            "refused": self.refused.as_ref().map(|r| json!({"seal": r.seal, "sentence": r.sentence})),
             "log": self.log.to_json(),
             "bundle": self.bundle,
         })
@@ -294,6 +307,9 @@ impl State {
             returned,
             clock: Clock::from_json(&body["clock"]).ok_or("`clock`")?,
             last_contact: fields.number("last_contact")?,
+            // Neither is in what an older image wrote.
+            is_unknown: body["unknown"] == true,
+            refused: refused_from(&body["refused"]),
             log: Head::from_json(&body["log"]).ok_or("`log`")?,
             bundle,
         })
@@ -324,6 +340,13 @@ fn grant_from(value: &Value, trust: Option<&Trust>) -> Result<(Grant, bool), Str
     };
     let lease = Lease::from_json(&payload)?;
     Ok((Grant { kind, token: token.to_owned(), lease }, withdrawn))
+}
+
+fn refused_from(value: &Value) -> Option<Refused> {
+    Some(Refused {
+        seal: value["seal"].as_str()?.to_owned(),
+        sentence: value["sentence"].as_str()?.to_owned(),
+    })
 }
 
 fn phase_word(phase: &Phase) -> String {

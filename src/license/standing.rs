@@ -88,6 +88,8 @@ pub struct Facts {
     pub now: i64,
     /// When the authority was last heard from, if that is too long ago to be called connected.
     pub silent_since: Option<i64>,
+    /// The authority says that it does not know the license.
+    pub is_unknown: bool,
 }
 
 /// What follows.
@@ -118,6 +120,7 @@ impl Standing {
 }
 
 const TRIAL_EXPIRED: &str = "-113 License status server trial expired";
+const UNKNOWN: &str = "the license service does not know this license; contact the vendor";
 const AWAITING: &str = "-9 License status in midst of offline licensing";
 
 /// Judges.
@@ -142,6 +145,10 @@ pub fn judge(facts: &Facts) -> Standing {
         Phase::Refused(-116) => refused(
             "-116 License status subscription expired",
             "the subscription has expired; it comes back when the vendor extends it",
+        ),
+        Phase::Refused(-5) if facts.is_unknown => refused(
+            "-5 License status license does not verify",
+            &format!("the license authority has withdrawn the key it was signed with; {UNKNOWN}"),
         ),
         Phase::Refused(-5) => refused(
             "-5 License status license does not verify",
@@ -180,6 +187,7 @@ fn granted(facts: &Facts) -> Standing {
         let remedy = match facts.phase {
             Phase::OfflineCertificate => "renew it with a new activation certificate",
             Phase::OfflineMode => "leave offline mode to renew it",
+            _ if facts.is_unknown => UNKNOWN,
             _ => "it comes back when the license service is reached",
         };
         return Standing {
@@ -211,6 +219,9 @@ fn granted(facts: &Facts) -> Standing {
             utc::format(since),
             utc::format(holds_until)
         ));
+    }
+    if facts.is_unknown && facts.phase == Phase::Online {
+        messages.push(format!("{UNKNOWN}; works until {}", utc::format(holds_until.min(ends))));
     }
     if facts.allowed == 0 {
         messages.push("no seconds left".to_owned());
@@ -329,5 +340,13 @@ mod tests {
             silent.message.starts_with("last contact with the license service 20"),
             "{silent:?}"
         );
+        for (now, wanted) in [(END - 100 * DAY, (true, true, "3")), (END, (false, false, "-1"))] {
+            let mut facts = Facts { is_unknown: true, now, ..facts(Phase::Online) };
+            facts.terms.holds_until = END - DAY;
+            let unknown = judge(&facts);
+            assert_eq!(summary(&unknown), wanted);
+            assert!(unknown.message.contains("does not know this license"), "{unknown:?}");
+            assert!(!unknown.message.contains("it comes back"), "{unknown:?}");
+        }
     }
 }

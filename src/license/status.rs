@@ -1,10 +1,10 @@
 //! The status document: every field of the manual, always, in its order.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::clock::{Clock, Reading};
+use super::clock::{Clock, Moment, Reading};
 use super::record::{Grant, State};
 use super::standing::{Facts, Phase, Standing, Terms, judge};
 use super::token::Type;
@@ -25,12 +25,15 @@ pub(super) struct Snapshot {
     allowed: u64,
     clock: Clock,
     last_contact: i64,
+    is_unknown: bool,
     /// Why the last try to reach the authority failed; empty if it did not.
     error: String,
     /// The latest answer of the authority.
-    pub(super) heard: Option<Instant>,
+    heard: Option<Moment>,
+    /// When the latest try came to its end, whatever that was.
+    pub(super) tried: Option<Moment>,
     /// The latest try that has not come to its end.
-    pub(super) asking_since: Option<Instant>,
+    pub(super) asking_since: Option<Moment>,
     /// Why nobody can be believed, if the authority's keys are not here.
     no_trust: Option<String>,
     /// Nothing could be asked: there are no keys to believe, or the appliance is offline.
@@ -39,8 +42,9 @@ pub(super) struct Snapshot {
 
 /// What a [`Snapshot`] needs beside the state.
 pub(super) struct Contact {
-    pub(super) heard: Option<Instant>,
-    pub(super) asking_since: Option<Instant>,
+    pub(super) heard: Option<Moment>,
+    pub(super) tried: Option<Moment>,
+    pub(super) asking_since: Option<Moment>,
     pub(super) error: String,
     pub(super) no_trust: Option<String>,
 }
@@ -62,8 +66,10 @@ impl Snapshot {
             allowed: state.totals.allowed(),
             clock: state.clock.clone(),
             last_contact: state.last_contact,
+            is_unknown: state.is_unknown,
             error: contact.error,
             heard: contact.heard,
+            tried: contact.tried,
             asking_since: contact.asking_since,
             is_silent: state.phase.is_offline() || contact.no_trust.is_some(),
             no_trust: contact.no_trust,
@@ -88,6 +94,7 @@ impl Snapshot {
             now: self.clock.at(reading),
             silent_since: (!self.is_connected() && self.last_contact > 0)
                 .then_some(self.last_contact),
+            is_unknown: self.is_unknown,
         })
     }
 

@@ -33,7 +33,7 @@ pub(super) enum Outcome {
     Alive,
 }
 
-/// The state after `answer` to `request`.
+/// The state after `answer` to `request`, which was asked at `asked`: seconds of this start of the machine.
 ///
 /// # Errors
 /// Why the answer is not believed, or can't be had now: nothing changes then, and the same question
@@ -44,13 +44,14 @@ pub(super) fn heard(
     answer: &Answer,
     who: Identity<'_>,
     trust: &Trust,
+    asked: u64,
     reading: &Reading,
 ) -> Result<(State, Outcome), String> {
     if answer.denial == Some(Denial::Unavailable) {
         return Err(Denial::Unavailable.sentence().to_owned());
     }
     let mut next = state.clone();
-    next.clock.hear(answer.server_time, reading);
+    next.clock.hear(answer.server_time, asked, reading);
     next.last_contact = answer.server_time;
     if request.op == Op::Probe {
         return Ok((next, Outcome::Alive));
@@ -73,8 +74,16 @@ pub(super) fn heard(
             forget(&mut next);
             Outcome::Returned(returned)
         }
+        // There is nobody to give it back to.
+        Kind::Denied if request.op == Op::Return && is_unknown(answer) => {
+            forget(&mut next);
+            Outcome::Returned(0)
+        }
         Kind::Denied => {
             next.phase = after_denial(&state.phase, request.op, answer);
+            if request.op == Op::Sync && answer.denial != Some(Denial::TooManyTries) {
+                next.is_unknown = is_unknown(answer);
+            }
             let reason = answer.denial.map_or("denied", Denial::reason);
             Outcome::Denied { reason, code: answer.code, sentence: answer.message.clone() }
         }
@@ -99,7 +108,7 @@ pub(super) fn heard(
 /// The state after a license certificate that was verified and found to be for this appliance.
 pub(super) fn certified(state: &State, grant: Grant, reading: &Reading) -> State {
     let mut next = state.clone();
-    next.clock.hear(grant.lease.iat, reading);
+    next.clock.read(grant.lease.iat, reading);
     let begins = state.phase != Phase::OfflineCertificate || grant.lease.epoch != state.epoch;
     grant_in(&mut next, grant, begins);
     next.phase = Phase::OfflineCertificate;
@@ -114,6 +123,7 @@ fn grant_in(next: &mut State, grant: Grant, begins: bool) {
     let kept = if begins { Totals::default() } else { next.totals };
     next.totals = Totals { granted, ..kept };
     next.epoch = grant.lease.epoch;
+    next.is_unknown = false;
     next.returned = None; // of the license before this one
     next.dropped = None; // this one was granted in its place
     next.grant = Some(grant);
@@ -123,18 +133,23 @@ fn grant_in(next: &mut State, grant: Grant, begins: bool) {
 pub(super) fn forget(next: &mut State) {
     next.phase = Phase::Unlicensed;
     next.grant = None;
+    next.is_unknown = false;
     next.totals = Totals::default();
 }
 
+/// The authority does not know a license that was granted in its name: its books are older, or it is a
+/// standby that lags behind. Nobody took the license away, so it lasts as long as was signed.
+fn is_unknown(answer: &Answer) -> bool {
+    answer.denial == Some(Denial::UnknownLicense)
+}
+
 fn after_denial(phase: &Phase, op: Op, answer: &Answer) -> Phase {
-    match (op, answer.code, answer.denial) {
-        (Op::Activate, ..) if *phase == Phase::Activating => Phase::Unlicensed,
-        (Op::Activate | Op::Probe, ..) => phase.clone(),
-        (_, -114 | -116 | -117, _) => Phase::Refused(answer.code),
-        // The authority does not know a license it granted: no better than an inactive one.
-        (Op::Sync, _, Some(Denial::UnknownLicense)) => Phase::Refused(-114),
-        (Op::Return, ..) => Phase::Online,
-        (Op::Sync, ..) => phase.clone(),
+    match (op, answer.code) {
+        (Op::Activate, _) if *phase == Phase::Activating => Phase::Unlicensed,
+        (Op::Activate | Op::Probe, _) => phase.clone(),
+        (_, -114 | -116 | -117) => Phase::Refused(answer.code),
+        (Op::Return, _) => Phase::Online,
+        (Op::Sync, _) => phase.clone(),
     }
 }
 

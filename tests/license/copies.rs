@@ -108,8 +108,10 @@ fn two_copies_may_take_the_seat_from_each_other_three_times_a_month_and_not_four
     restart_services(other);
     until(SOON, "the other one is refused", || has(other, DUPLICATE));
     let fourth = other.apply(&code);
-    let reason = fourth.json()["reason"].clone();
-    assert_eq!((fourth.status, reason), (400, json!("duplicate_device")), "{fourth:?}");
+    let told = fourth.json();
+    assert_eq!((fourth.status, &told["reason"]), (400, &json!("too_many_takeovers")), "{told}");
+    let hint = told["hint"].as_str().unwrap();
+    assert!(hint.contains("3 times within 30 days: it is free again on 20"), "{hint}");
     assert_eq!(has(holder, LICENSED), Some(()));
     let known = vendor.show(&code);
     assert_eq!((&known["activated"], &known["takeovers"]), (&json!(1), &json!(3)), "{known}");

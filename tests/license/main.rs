@@ -28,6 +28,8 @@ mod power_cut;
 mod proxy;
 mod silence;
 mod unconfirmed;
+mod unknown;
 mod usage;
 mod vendor;
 mod wire;
+mod wrong_clocks;

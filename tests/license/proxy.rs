@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::appliance::Appliance;
 use crate::support::settings::Settings;
+use crate::support::wait::{SOON, until};
 use crate::vendor::{Licensed, Vendor};
 use crate::wire::read_message;
 
@@ -22,6 +23,15 @@ struct Proxy {
 
 impl Proxy {
     fn start(authority: u16, credentials: Option<&'static str>) -> Proxy {
+        Proxy::offering(authority, credentials, "Basic realm=\"proxy\"")
+    }
+
+    /// One that names these ways to prove who one is.
+    fn offering(
+        authority: u16,
+        credentials: Option<&'static str>,
+        challenge: &'static str,
+    ) -> Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let heads = Arc::new(Mutex::new(Vec::new()));
@@ -36,7 +46,9 @@ impl Proxy {
                 let answer = if !head.starts_with("POST http://license.invalid/v1/license ") {
                     refusal("403 Forbidden")
                 } else if !allowed {
-                    refusal("407 Proxy Authentication Required")
+                    refusal(&format!(
+                        "407 Proxy Authentication Required\r\nProxy-Authenticate: {challenge}"
+                    ))
                 } else {
                     let mut service = TcpStream::connect((Ipv4Addr::LOCALHOST, authority)).unwrap();
                     let path = text.replacen("http://license.invalid", "", 1);
@@ -48,6 +60,11 @@ impl Proxy {
             }
         });
         Proxy { port, heads }
+    }
+
+    /// How often it was asked.
+    fn asked(&self) -> usize {
+        self.heads.lock().unwrap().len()
     }
 
     fn settings(&self, user: Option<(&str, &str)>) -> String {
@@ -123,6 +140,98 @@ fn credentials_reach_the_proxy_and_nobody_else() {
     appliance.call("POST", NETWORK, &page.to_string()).ok();
     appliance.restart();
     assert_eq!(appliance.license()["connected"], true);
+}
+
+/// Five wrong ones lock many an account, for every use it has.
+#[test]
+fn a_refused_password_is_sent_again_when_a_person_acts_and_not_before() {
+    let vendor = Vendor::new();
+    let code = vendor.sell(&[]);
+    let proxy = Proxy::start(vendor.port(), Some("Basic YSB1c2VyOnBAc3M6dyVyZA=="));
+    let mut appliance = appliance(&vendor);
+    let wrong = proxy.settings(Some(("a user", "wrongword")));
+    appliance.call("POST", NETWORK, &wrong).ok();
+    let refused = appliance.apply(&code);
+    assert_eq!(refused.json()["reason"], "proxy_authentication", "{refused:?}");
+    let hint = refused.json()["hint"].clone();
+    assert!(hint.as_str().unwrap().contains("not sent again"), "{hint}");
+    assert!(!hint.as_str().unwrap().contains("by itself"), "{hint}");
+    assert_eq!(proxy.asked(), 1);
+    let looks = |appliance: &Appliance| {
+        for _ in 0..3 {
+            let document = appliance.license();
+            assert_eq!(document["connected"], false);
+            assert_eq!(document["error_message"], hint);
+        }
+        appliance.program("status", &[]).ok();
+    };
+    looks(&appliance);
+    assert_eq!(proxy.asked(), 1, "looking is no reason to try again");
+    appliance.restart();
+    looks(&appliance);
+    assert_eq!(proxy.asked(), 1, "nor is a restart");
+    for asked in 2..4 {
+        appliance.apply(&code);
+        looks(&appliance);
+        assert_eq!(proxy.asked(), asked, "a person may, once each time");
+    }
+    appliance.call("POST", NETWORK, &wrong).ok();
+    until(SOON, "the same once more, since it was set", || (proxy.asked() == 4).then_some(()));
+    until(SOON, "it is refused", || (appliance.license()["error_message"] == hint).then_some(()));
+    // The waiting activation goes on by itself as soon as the password is right.
+    let right = proxy.settings(Some(("a user", "p@ss:w%rd")));
+    appliance.call("POST", NETWORK, &right).ok();
+    until(SOON, "the appliance is licensed", || {
+        (appliance.license()["licensed"] == true).then_some(())
+    });
+}
+
+#[test]
+fn a_proxy_that_takes_no_basic_is_named_as_one_with_what_to_do() {
+    let vendor = Vendor::new();
+    let code = vendor.sell(&[]);
+    for (challenge, shown) in [
+        ("Negotiate\r\nProxy-Authenticate: NTLM", "Negotiate or NTLM"),
+        ("Digest realm=\"a, Basic\", nonce=\"x\"", "Digest"),
+    ] {
+        let proxy = Proxy::offering(vendor.port(), Some("never"), challenge);
+        let appliance = appliance(&vendor);
+        appliance.call("POST", NETWORK, &proxy.settings(Some(("amy", "right")))).ok();
+        let refused = appliance.apply(&code).json();
+        assert_eq!(refused["reason"], "proxy_authentication");
+        let hint = refused["hint"].as_str().unwrap();
+        assert!(hint.contains(&format!("no other credentials than {shown} (407)")), "{hint}");
+        assert!(hint.contains("cntlm") && hint.contains("license.invalid"), "{hint}");
+        let document = appliance.license();
+        assert_eq!((proxy.asked(), &document["error_message"]), (1, &json!(hint)));
+    }
+}
+
+#[test]
+fn a_way_that_leads_nowhere_is_not_tried_at_each_look() {
+    let vendor = Vendor::new();
+    let proxy = Proxy::start(vendor.port(), Some("never"));
+    let appliance = appliance(&vendor);
+    appliance.call("POST", NETWORK, &proxy.settings(None)).ok();
+    for _ in 0..3 {
+        assert_eq!(appliance.license()["connected"], false);
+    }
+    assert_eq!(proxy.asked(), 1);
+    let heads = proxy.heads.lock().unwrap();
+    assert!(heads[0].to_lowercase().contains("\r\naccept-encoding: identity"), "{heads:?}");
+}
+
+#[test]
+fn what_copying_adds_to_an_address_is_dropped() {
+    let appliance = Vendor::new().appliance();
+    let body = r#"{"http_configuration": {"ip": " 192.0.2.1 ", "port": "3128\r\n"}}"#;
+    let set = appliance.call("POST", NETWORK, body).ok().json();
+    assert_eq!(set, json!({"http_configuration": {"ip": "192.0.2.1", "port": 3128}}));
+    let whole = r#"{"http_configuration": {"ip": "http://192.0.2.1:3128/", "port": "3128"}}"#;
+    let refused = appliance.call("POST", NETWORK, whole);
+    let told = refused.json();
+    assert_eq!((refused.status, &told["reason"]), (400, &json!("bad_request")));
+    assert!(told["error"].as_str().unwrap().contains("is a URL: give the host alone"), "{told}");
 }
 
 #[test]

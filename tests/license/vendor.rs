@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::support::appliance::Appliance;
+use crate::support::clock::{Clock, DAY};
 use crate::support::command::{Output, run};
 use crate::support::folder::Folder;
 use crate::support::settings::{Settings, free_port};
@@ -22,12 +23,23 @@ pub(crate) struct Vendor {
     folder: Folder,
     port: u16,
     server: Option<Child>,
+    /// What its server looks at, where that is not the machine's clock.
+    clock: Option<Clock>,
 }
 
 impl Vendor {
     /// A fresh authority, serving.
     pub(crate) fn new() -> Vendor {
-        let mut vendor = Vendor { folder: Folder::new(), port: free_port(), server: None };
+        Vendor::by(None)
+    }
+
+    /// One whose server has a clock of its own, right at first.
+    pub(crate) fn with_clock() -> Vendor {
+        Vendor::by(Some(Clock::right()))
+    }
+
+    fn by(clock: Option<Clock>) -> Vendor {
+        let mut vendor = Vendor { folder: Folder::new(), port: free_port(), server: None, clock };
         vendor.say(&["init", "--customer", "4949"]);
         vendor.serve();
         vendor
@@ -36,6 +48,9 @@ impl Vendor {
     pub(crate) fn serve(&mut self) {
         let address = format!("127.0.0.1:{}", self.port);
         let mut command = self.command(&["serve", "--listen", &address]);
+        if let Some(clock) = &self.clock {
+            command = clock.of(&command);
+        }
         let mut server = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(server.stderr.take().unwrap());
         std::thread::spawn(move || {
@@ -54,6 +69,11 @@ impl Vendor {
             let _ = server.kill();
             let _ = server.wait();
         }
+    }
+
+    /// Sets the clock of its server so many days ahead.
+    pub(crate) fn ahead(&self, days: i64) {
+        self.clock.as_ref().unwrap().set(days * DAY, 0);
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -8,6 +8,7 @@
 pub(crate) mod appliance;
 pub(crate) mod authority;
 pub(crate) mod client;
+pub(crate) mod clock;
 pub(crate) mod command;
 pub(crate) mod engine;
 pub(crate) mod folder;

@@ -92,15 +92,15 @@ fn row(license: &License, now: i64) -> String {
 pub(super) fn show(options: &Options) -> Result<String, Fault> {
     let code = options.code()?;
     let book = Book::new(&options.dir);
-    let Some(license) = book.look(code)? else {
+    let Some(license) = book.look(&code)? else {
         return failed(format!(
             "there is no license {} in {}",
-            masked(code),
+            masked(&code),
             options.dir.display()
         ));
     };
     let terms = &license.terms;
-    let audit = match book.audit(code) {
+    let audit = match book.audit(&code) {
         Ok(entries) => format!("{entries} entries, whole"),
         Err(fault) => format!("NOT WHOLE: {fault}"),
     };

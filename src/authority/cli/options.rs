@@ -9,7 +9,7 @@ use lexopt::Arg;
 
 use super::{COMMANDS, Command, Fault, PROGRAM};
 use crate::config::nearest;
-use crate::license::fields::{computer_id, license_code};
+use crate::license::fields::{computer_id, license_code, typed_code};
 use crate::utc;
 
 /// A flag, what it takes if anything, and what it means.
@@ -75,12 +75,10 @@ impl Options {
         &self.argument
     }
 
-    /// The argument as a license code.
-    pub(super) fn code(&self) -> Result<&str, Fault> {
-        match license_code(&self.argument) {
-            Some(_) => Ok(&self.argument),
-            None => Err(Fault::Usage("CODE is the 18 digits of a license".to_owned())),
-        }
+    /// The argument as a license code, in whichever groups it was written.
+    pub(super) fn code(&self) -> Result<String, Fault> {
+        license_code(&typed_code(&self.argument))
+            .ok_or_else(|| Fault::Usage("CODE is the 18 digits of a license".to_owned()))
     }
 
     fn read<T>(

@@ -105,7 +105,7 @@ fn change(
     change: impl FnOnce(&mut License) -> Verdict,
 ) -> Result<String, Fault> {
     let code = options.code()?;
-    let done = Book::new(&options.dir).change(code, now(), |license| match change(license) {
+    let done = Book::new(&options.dir).change(&code, now(), |license| match change(license) {
         Ok((said, event)) => Change { result: Ok(said), event: Some(event) },
         Err(why) => Change { result: Err(why), event: None },
     })?;
@@ -113,7 +113,7 @@ fn change(
         Some(Ok(said)) => Ok(said),
         Some(Err(why)) => failed(why),
         None => {
-            failed(format!("there is no license {} in {}", masked(code), options.dir.display()))
+            failed(format!("there is no license {} in {}", masked(&code), options.dir.display()))
         }
     }
 }

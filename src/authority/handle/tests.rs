@@ -5,6 +5,7 @@ use super::{Asked, FREE, MONTH, Outcome, handle};
 use crate::authority::license::{DAY, License, Status, Terms};
 use crate::license::claims::UNLIMITED;
 use crate::license::message::{Denial, Kind, Mode, Op, Request};
+use crate::utc;
 
 struct World {
     license: License,
@@ -163,13 +164,19 @@ fn a_seat_can_be_taken_over_three_times_a_month() {
         client
     };
     for number in 0..FREE {
+        world.now += 1;
         assert_eq!(world.ask(&mut reinstalled(number), Op::Activate), Kind::Lease);
         assert_eq!(world.license.open().count(), 1);
     }
     let fourth = reinstalled(FREE);
     let request = world.request(&fourth, Op::Activate);
-    assert_eq!(world.denied(&fourth, &request), Denial::Duplicate);
-    world.now += MONTH;
+    for _ in 0..2 {
+        let answer = world.put(&fourth, &request).answer;
+        assert_eq!(answer.denial, Some(Denial::TooManyTakeovers));
+        let date = utc::format(DAY + 1 + MONTH); // the second activation was the first takeover
+        assert!(answer.message.contains(&format!("free again on {date}")), "{answer:?}");
+    }
+    world.now = DAY + 1 + MONTH;
     assert_eq!(world.ask(&mut reinstalled(FREE), Op::Activate), Kind::Lease);
 }
 

@@ -60,6 +60,8 @@ pub enum Denial {
     ActivationsExceeded,
     /// Another appliance took this one's seat, or this one is a copy.
     Duplicate,
+    /// This computer took its seat over too often of late.
+    TooManyTakeovers,
     /// The license does not allow offline mode.
     OfflineNotAllowed,
     /// The totals of an offline renewal are lower than known ones.
@@ -70,7 +72,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    pub(crate) const ALL: [Denial; 10] = [
+    pub(crate) const ALL: [Denial; 11] = [
         Denial::UnknownLicense,
         Denial::TooManyTries,
         Denial::Suspended,
@@ -78,6 +80,7 @@ impl Denial {
         Denial::Expired,
         Denial::ActivationsExceeded,
         Denial::Duplicate,
+        Denial::TooManyTakeovers,
         Denial::OfflineNotAllowed,
         Denial::WentBack,
         Denial::Unavailable,
@@ -93,6 +96,7 @@ impl Denial {
             Denial::Expired => "subscription_expired",
             Denial::ActivationsExceeded => "activations_exceeded",
             Denial::Duplicate => "duplicate_device",
+            Denial::TooManyTakeovers => "too_many_takeovers",
             Denial::OfflineNotAllowed => "offline_not_allowed",
             Denial::WentBack => "totals_went_back",
             Denial::Unavailable => "authority_unavailable",
@@ -106,7 +110,7 @@ impl Denial {
             Denial::Suspended | Denial::Revoked => -114,
             Denial::Expired => -116,
             Denial::ActivationsExceeded => -115,
-            Denial::Duplicate | Denial::WentBack => -117,
+            Denial::Duplicate | Denial::TooManyTakeovers | Denial::WentBack => -117,
             Denial::OfflineNotAllowed => -3,
             Denial::Unavailable => 0,
         }
@@ -127,6 +131,9 @@ impl Denial {
             }
             Denial::Duplicate => {
                 "another appliance uses this activation: apply the license again on the one that shall have it"
+            }
+            Denial::TooManyTakeovers => {
+                "the seat of this computer was taken over too often within 30 days: ask your vendor to release it"
             }
             Denial::OfflineNotAllowed => "Offline mode not enabled for this license",
             Denial::WentBack => {

@@ -19,6 +19,8 @@ pub(in crate::license) struct Vendor {
     requests: Vec<RequestKey>,
     pub(in crate::license) trust: Trust,
     pub(in crate::license) license: License,
+    /// What its clock says.
+    pub(super) now: i64,
 }
 
 impl Vendor {
@@ -39,11 +41,12 @@ impl Vendor {
         let file = trust_file(&[(kid("r1"), root.public())], &bundle.sign(&kid("r1"), &root));
         let trust = Trust::parse(file.as_bytes()).unwrap();
         let license = License::new(terms(), ALLOCATED);
-        Vendor { issuer, requests, trust, license }
+        Vendor { issuer, requests, trust, license, now: NOW }
     }
 
     pub(super) fn reset(&mut self) {
         self.license = License::new(terms(), ALLOCATED);
+        self.now = NOW;
     }
 
     pub(super) fn answer(&mut self, device: Digest, request: &Request) -> Answer {
@@ -54,7 +57,7 @@ impl Vendor {
             device,
             by_mail: false,
             limited: false,
-            now: NOW,
+            now: self.now,
             bundle: None,
             revoked: &[],
         };

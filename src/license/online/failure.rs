@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 
 use ureq::{Error, Timeout};
 
-use super::{Way, budget};
+use super::challenge::Schemes;
+use super::{Proxy, Way, budget};
 
 /// Where a question got stuck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub struct Failure {
     pub sentence: String,
     /// The service may have heard the question.
     pub in_doubt: bool,
+    /// The proxy that refused the credentials it was given: they are not to be sent again.
+    pub refused: Option<Box<Proxy>>,
 }
 
 impl Failure {
@@ -96,25 +99,35 @@ impl Failure {
             }
             other => (Hop::Broken, format!("{first} broke the connection off: {}", plain(other))),
         };
-        Failure { hop, sentence: what, in_doubt: connected }
+        Failure { hop, sentence: what, in_doubt: connected, refused: None }
     }
 
-    pub(super) fn proxy_password(way: &Way, status: u16) -> Failure {
-        let sentence = match &way.proxy {
-            Some(proxy) if proxy.user.is_some() => format!(
-                "the proxy {} refused the user name or password ({status}); set them with POST license/network",
-                proxy.shown()
-            ),
-            Some(proxy) => format!(
-                "the proxy {} wants a user name and password ({status}); set them with POST license/network",
-                proxy.shown()
-            ),
-            None => format!(
-                "a proxy on the way wants a password ({status}); set it with POST license/network"
-            ),
+    pub(super) fn proxy_password(way: &Way, status: u16, offered: &Schemes) -> Failure {
+        let with_credentials = way.proxy.as_ref().filter(|proxy| proxy.user.is_some());
+        let who = match &way.proxy {
+            Some(proxy) => format!("the proxy {}", proxy.shown()),
+            None => "a proxy on the way".to_owned(),
+        };
+        let sentence = if let Some(others) = offered.without_basic() {
+            format!(
+                "{who} takes no other credentials than {others} ({status}), and the appliance has Basic \
+                 alone: put a relay such as cntlm or px between them, or let the appliance through to {} \
+                 without a password",
+                way.host()
+            )
+        } else if with_credentials.is_some() {
+            format!(
+                "{who} refused the user name or password ({status}), so they are not sent again; set them \
+                 with POST license/network"
+            )
+        } else {
+            format!(
+                "{who} wants a user name and password ({status}); set them with POST license/network"
+            )
         };
         // Nobody has signed that answer, so it proves nothing about who heard the question.
-        Failure { hop: Hop::ProxyPassword, sentence, in_doubt: true }
+        let refused = with_credentials.cloned().map(Box::new);
+        Failure { hop: Hop::ProxyPassword, sentence, in_doubt: true, refused }
     }
 
     pub(super) fn not_ours(way: &Way, status: u16, body: &[u8]) -> Failure {
@@ -137,7 +150,7 @@ impl Failure {
             way.far_end(),
             way.authority_url
         );
-        Failure { hop: Hop::NotOurs, sentence, in_doubt: true }
+        Failure { hop: Hop::NotOurs, sentence, in_doubt: true, refused: None }
     }
 
     /// The service's answer can't be believed.
@@ -146,6 +159,7 @@ impl Failure {
             hop: Hop::Answer,
             sentence: format!("the answer of the license service was refused: {reason}"),
             in_doubt: true,
+            refused: None,
         }
     }
 }

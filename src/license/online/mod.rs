@@ -4,6 +4,8 @@
 //! is sealed before it comes here, so that nothing on the way can read or change it. Nothing is taken
 //! from the environment: a proxy is used if the administrator set one, and no other.
 
+mod challenge;
+
 mod failure;
 
 mod line;
@@ -66,6 +68,8 @@ impl Way {
             .post(format!("{}{}", self.authority_url.trim_end_matches('/'), wire::PATH))
             .header("Content-Type", "application/json")
             .header("Cache-Control", "no-store")
+            // Without it any coding may be chosen (RFC 9110 section 12.5.3), and we read none.
+            .header("Accept-Encoding", "identity")
             .header("User-Agent", "applianced");
         if let Some(credentials) = self.proxy.as_ref().and_then(Proxy::credentials) {
             request = request.header("Proxy-Authorization", credentials.as_str());
@@ -74,6 +78,11 @@ impl Way {
             |error: &ureq::Error| Failure::new(self, error, connected.load(Ordering::Relaxed));
         let mut response = request.send(body).map_err(|error| fault(&error))?;
         let status = response.status().as_u16();
+        let offered = challenge::schemes(response.headers().get_all("Proxy-Authenticate"));
+        // 401 is what tinyproxy says to a wrong password; our service never does.
+        if status == 407 || status == 401 && self.proxy.is_some() {
+            return Err(Failure::proxy_password(self, status, &offered));
+        }
         let read = response.body_mut().with_config().limit(LARGEST).read_to_vec();
         self.judge(status, read.map_err(|error| fault(&error))?)
     }
@@ -107,9 +116,6 @@ impl Way {
         let is_json = serde_json::from_slice::<serde_json::Value>(&body)
             .is_ok_and(|value| value.get("v").is_some());
         match status {
-            407 => Err(Failure::proxy_password(self, status)),
-            // What tinyproxy says to a wrong password; our service never does.
-            401 if self.proxy.is_some() => Err(Failure::proxy_password(self, status)),
             200 | 422 if is_json => Ok(Reply { status, body }),
             _ => Err(Failure::not_ours(self, status, &body)),
         }
@@ -117,8 +123,12 @@ impl Way {
 
     /// What a person calls the other end.
     fn far_end(&self) -> String {
+        format!("the license service at {}", self.host())
+    }
+
+    fn host(&self) -> &str {
         let host = self.authority_url.trim_start_matches("http://");
-        format!("the license service at {}", host.split('/').next().unwrap_or(host))
+        host.split('/').next().unwrap_or(host)
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::device::Device;
 use super::super::hex::RequestId;
 use super::super::lease::Totals;
 use super::super::standing::Phase;
-use super::{State, is_on_disk, load, save};
+use super::{Refused, State, is_on_disk, load, save};
 use crate::log::Log;
 use crate::store::{Folder, Scratch};
 
@@ -44,6 +44,8 @@ fn state() -> State {
         epoch: 3,
         totals: Totals { granted: 100, consumed: 40, held: 10 },
         last_contact: 1_763_726_400,
+        is_unknown: true,
+        refused: Some(Refused { seal: "00".to_owned(), sentence: "no".to_owned() }),
         dropped: Some(RequestId([3; 16])),
         bundle: Some("token".to_owned()),
         ..State::default()

@@ -90,7 +90,7 @@ impl World {
 
     fn hear(&self, state: &State, op: Op, answer: &Answer) -> Result<(State, Outcome), String> {
         let who = Identity { computer_id: COMPUTER, device: self.device };
-        heard(state, &request(op), answer, who, &self.trust, &reading())
+        heard(state, &request(op), answer, who, &self.trust, reading().boot, &reading())
     }
 
     fn online(&self) -> State {
@@ -240,7 +240,8 @@ fn each_refusal_leads_where_the_table_says() {
         (&suspended, Op::Activate, Denial::Suspended, Phase::Refused(-114)),
         (&online, Op::Sync, Denial::Suspended, Phase::Refused(-114)),
         (&online, Op::Sync, Denial::Revoked, Phase::Refused(-114)),
-        (&online, Op::Sync, Denial::UnknownLicense, Phase::Refused(-114)),
+        (&online, Op::Sync, Denial::UnknownLicense, Phase::Online),
+        (&suspended, Op::Sync, Denial::UnknownLicense, Phase::Refused(-114)),
         (&online, Op::Sync, Denial::Expired, Phase::Refused(-116)),
         (&online, Op::Sync, Denial::Duplicate, Phase::Refused(-117)),
         (&online, Op::Sync, Denial::OfflineNotAllowed, Phase::Online),
@@ -257,6 +258,24 @@ fn each_refusal_leads_where_the_table_says() {
     }
     let busy = Answer::denied(RequestId([1; 16]), NOW, Denial::Unavailable);
     assert!(world.hear(&online, Op::Sync, &busy).is_err(), "asked again later, and nothing lost");
+}
+
+#[test]
+fn a_license_that_its_authority_does_not_know_stays_and_can_be_dropped() {
+    let world = World::new();
+    let denied = |denial| Answer::denied(RequestId([1; 16]), NOW, denial);
+    let (unknown, _) =
+        world.hear(&world.online(), Op::Sync, &denied(Denial::UnknownLicense)).unwrap();
+    assert!(unknown.is_unknown && unknown.grant == world.online().grant);
+    let (limited, _) = world.hear(&unknown, Op::Sync, &denied(Denial::TooManyTries)).unwrap();
+    assert!(limited.is_unknown, "asked too often, it is not looked up");
+    let (known, _) = world.hear(&unknown, Op::Sync, &world.granting(&world.lease())).unwrap();
+    assert!(!known.is_unknown);
+    let returning = State { phase: Phase::Returning, ..unknown };
+    let (gone, outcome) =
+        world.hear(&returning, Op::Return, &denied(Denial::UnknownLicense)).unwrap();
+    assert_eq!((gone.phase, gone.grant, gone.is_unknown), (Phase::Unlicensed, None, false));
+    assert_eq!(outcome, Outcome::Returned(0));
 }
 
 #[test]

@@ -8,11 +8,15 @@ use super::super::lease::Sessions;
 use super::super::message::{Mode, Op, User};
 use super::super::online::{Failure, Hop};
 use super::super::record::State;
-use super::super::standing::Phase;
+use super::super::standing::{Phase, Standing};
 use super::super::transition::{Outcome, forget};
 use super::flight::{Purpose, Stuck};
 use super::{Command, Reply, Worker, tail};
 use crate::security::Actor;
+use crate::utc;
+
+/// A clock that differs from the license service's by so many seconds explains more than a slow answer does.
+const ASTRAY: i64 = 600;
 
 impl Worker {
     pub(super) fn activate(&mut self, code: String, user: User, by: Actor, reply: Reply<Value>) {
@@ -177,7 +181,18 @@ impl Worker {
             }
             Purpose::Sync(reply) => {
                 let done = match landed {
+                    Ok(Outcome::Granted) => self.in_force(),
                     // The license is there; that nobody could be asked about it stands in the document.
+                    Err(Stuck::Network(_)) if self.standing.snapshot().licensed => {
+                        Ok(self.document())
+                    }
+                    Ok(outcome) => Err(denied(outcome)),
+                    Err(stuck) => Err(fault(stuck, true)),
+                };
+                let _ = reply.send(done);
+            }
+            Purpose::GoOnline(reply) => {
+                let done = match landed {
                     Ok(Outcome::Granted) | Err(Stuck::Network(_)) => Ok(self.document()),
                     Ok(outcome) => Err(denied(outcome)),
                     Err(Stuck::Disk(fault)) => Err(fault),
@@ -200,21 +215,53 @@ impl Worker {
         }
     }
 
+    /// The document, if what was applied is in force.
+    fn in_force(&self) -> Result<Value, Fault> {
+        let standing = self.standing.snapshot();
+        if standing.licensed {
+            return Ok(self.document());
+        }
+        let (reason, hint) = not_in_force(&self.state, &standing, self.now());
+        Err(Fault::not_activated(reason, hint))
+    }
+
     fn activated(&mut self, landed: Result<Outcome, Stuck>) -> Result<Value, Fault> {
         match landed {
             Ok(Outcome::Granted) => {
                 let code = tail(&self.code().unwrap_or_default());
                 self.log.security(format_args!("license …{code} activated"));
-                Ok(self.document())
+                self.in_force()
             }
             Ok(outcome) => Err(denied(outcome)),
-            Err(Stuck::Network(failure)) if failure.in_doubt => {
+            Err(Stuck::Network(failure)) if failure.in_doubt && failure.refused.is_none() => {
                 let sentence = format!("{}; it is tried again by itself", failure.sentence);
                 Err(fault(Stuck::Network(Failure { sentence, ..failure }), true))
             }
             Err(stuck) => Err(fault(stuck, true)),
         }
     }
+}
+
+/// What to do about a license that was granted and is not in force.
+pub(super) fn not_in_force(state: &State, standing: &Standing, now: i64) -> (&'static str, String) {
+    let reason = match standing.status.split(' ').next() {
+        Some("-1") => "lease_expired",
+        Some("-116") => "subscription_expired",
+        _ => "not_in_force",
+    };
+    // The grant is for now, as the license service sees it; only our own clock can be past its end.
+    let clock = now.saturating_sub(state.last_contact) > ASTRAY && state.last_contact > 0;
+    let hint = if clock {
+        format!(
+            "{}; the appliance's clock says {}, and the license service said {}: set the clock",
+            standing.message,
+            utc::format(now),
+            utc::format(state.last_contact)
+        )
+    } else {
+        standing.message.clone()
+    };
+    (reason, hint)
 }
 
 /// The manual's words for a call that did not reach the license service.

@@ -1,12 +1,13 @@
 //! Questions to the authority: written down, sent, and what comes of them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::Sender;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::super::clock::Reading;
+use super::super::clock::{Moment, Reading, boottime};
 use super::super::exchange::Errand;
 use super::super::fault::Fault;
 use super::super::hex::RequestId;
@@ -16,25 +17,15 @@ use super::super::question::Asker;
 use super::super::record::State;
 use super::super::standing::Phase;
 use super::super::transition::{self, Identity, Outcome};
-use super::{Command, Event, Reply, Worker};
+use super::{Command, Event, FRESH, Reply, Worker};
 use crate::security::Actor;
 use crate::utc;
-
-/// Pauses before a question that was not answered is sent again; after the last one, that again.
-const RETRIES: [Duration; 5] = [
-    Duration::from_secs(1),
-    Duration::from_secs(4),
-    Duration::from_secs(15),
-    Duration::from_secs(60),
-    Duration::from_secs(900),
-];
-
-/// How often the authority is asked for changes.
-const REFRESH: Duration = Duration::from_secs(6 * 3_600);
 
 /// The question that is on its way.
 pub(super) struct Flight {
     request: Request,
+    /// When it was asked, in seconds of this start of the machine.
+    asked: u64,
     /// The state to go back to if it is certain that nobody heard the question.
     before: Option<State>,
     purpose: Purpose,
@@ -45,7 +36,10 @@ pub(super) enum Purpose {
     Activate(Reply<Value>),
     Return(Reply<u64>),
     GoOffline(Reply<Value>),
+    /// The license that is here is applied again.
     Sync(Reply<Value>),
+    /// Offline mode was left.
+    GoOnline(Reply<Value>),
     /// An activation that nobody confirmed is to go: given back if it is confirmed now, else dropped.
     Drop {
         by: Actor,
@@ -58,69 +52,30 @@ pub(super) enum Purpose {
     Nobody,
 }
 
-/// When something is to be asked without being told to.
-pub(super) struct Schedule {
-    sync: Instant,
-    retry: Option<Instant>,
-    attempts: usize,
-}
-
-impl Schedule {
-    /// The manual's way to receive updates: restart while online.
-    pub(super) fn at_start() -> Schedule {
-        Schedule { sync: Instant::now(), retry: None, attempts: 0 }
-    }
-
-    pub(super) fn sync_now(&mut self) {
-        *self = Schedule::at_start();
-    }
-
-    pub(super) fn is_waiting(&self) -> bool {
-        self.retry.is_some_and(|at| Instant::now() < at)
-    }
-
-    fn succeeded(&mut self) {
-        // A tenth more or less, so that appliances that started together don't ask together.
-        let tenth = REFRESH.as_secs() / 10;
-        let random = super::super::key::random::<2>().map_or(0, u16::from_be_bytes);
-        let jitter = u64::from(random) * 2 * tenth / u64::from(u16::MAX);
-        let sync =
-            Instant::now() + REFRESH - Duration::from_secs(tenth) + Duration::from_secs(jitter);
-        *self = Schedule { sync, retry: None, attempts: 0 };
-    }
-
-    fn failed(&mut self) {
-        let last = RETRIES.len() - 1;
-        let pause = RETRIES.get(self.attempts.min(last)).copied().unwrap_or(REFRESH);
-        self.attempts += 1;
-        self.retry = Some(Instant::now() + pause);
-    }
-
-    pub(super) fn due_in(&self) -> Duration {
-        let next = self.retry.unwrap_or(self.sync);
-        next.saturating_duration_since(Instant::now())
-    }
-
-    fn is_due(&self) -> bool {
-        self.due_in().is_zero()
-    }
-}
-
 impl Worker {
     /// An unanswered question first, then what is to be refreshed.
     pub(super) fn ask_what_is_due(&mut self) {
         if self.flight.is_some() || !self.schedule.is_due() {
             return;
         }
-        let refreshes =
-            matches!(self.state.phase, Phase::Online | Phase::Refused(-5 | -114 | -116));
         let asks = !self.state.phase.is_offline()
-            && (self.state.pending.is_some() || refreshes)
+            && (self.state.pending.is_some() || self.refreshes())
+            && self.refusal().is_none()
             && self.trust.is_ok();
         if !asks {
-            return self.schedule.succeeded();
+            return self.schedule.rest();
         }
         self.ask_first_pending(Mode::Online, Purpose::Nobody);
+    }
+
+    /// Whether there is a license that the authority keeps up to date.
+    fn refreshes(&self) -> bool {
+        matches!(self.state.phase, Phase::Online | Phase::Refused(-5 | -114 | -116))
+    }
+
+    /// Whether there is one that allows no work at present, which its next answer may change.
+    fn may_come_back(&self) -> bool {
+        self.refreshes() && !self.standing.snapshot().may_transcribe
     }
 
     /// Asks for what may be had; a question that is still unanswered takes its place.
@@ -184,14 +139,15 @@ impl Worker {
 
     /// Sends a question that is on disk.
     pub(super) fn send(&mut self, request: Request, before: Option<State>, purpose: Purpose) {
+        let asked = boottime();
         match self.carry(&request, Event::Heard) {
             Ok(()) => {
-                self.asking_since = Some(Instant::now());
-                self.flight = Some(Flight { request, before, purpose });
+                self.asking_since = Some(Moment::now());
+                self.flight = Some(Flight { request, asked, before, purpose });
                 self.publish();
             }
             Err(fault) => {
-                self.schedule.failed();
+                self.schedule.failed(self.may_come_back());
                 if let Some(before) = before {
                     let _ = self.commit(before);
                 }
@@ -231,10 +187,11 @@ impl Worker {
 
     /// The question in flight came to its end.
     pub(super) fn land(&mut self, result: Result<Answer, Failure>) {
-        let Some(Flight { request, before, purpose }) = self.flight.take() else { return };
+        let Some(Flight { request, asked, before, purpose }) = self.flight.take() else { return };
         self.asking_since = None;
+        self.tried = Some(Moment::now());
         let landed = match result {
-            Ok(answer) => self.take_in(&request, &answer),
+            Ok(answer) => self.take_in(&request, asked, &answer),
             Err(failure) => Err(Stuck::Network(failure)),
         };
         match &landed {
@@ -243,13 +200,17 @@ impl Worker {
                 match outcome {
                     // The question was dropped; what it was for is still to be asked.
                     Outcome::Stale => self.schedule.sync_now(),
-                    _ => self.schedule.succeeded(),
+                    _ => self.schedule.answered(self.may_come_back()),
                 }
             }
             Err(Stuck::Network(failure)) => {
                 self.log.warn(format_args!("license service: {}", failure.sentence));
                 self.error.clone_from(&failure.sentence);
-                self.schedule.failed();
+                self.schedule.failed(self.may_come_back());
+                if failure.hop == Hop::Answer {
+                    self.schedule.put_off();
+                }
+                self.remember_refusal(failure);
                 if let Some(before) = before.filter(|_| !failure.in_doubt) {
                     // Only what the question itself changed goes back: sessions went on meanwhile.
                     let (totals, log) = (self.state.totals, self.state.log);
@@ -259,9 +220,10 @@ impl Worker {
                     let _ = self.commit(State { totals, log, clock, ..before });
                 }
             }
-            Err(Stuck::Disk(_)) => self.schedule.failed(),
+            Err(Stuck::Disk(_)) => self.schedule.failed(self.may_come_back()),
         }
         self.publish();
+        self.tell_listeners();
         self.finish(purpose, landed);
         while self.flight.is_none() {
             match self.waiting.pop_front() {
@@ -273,7 +235,12 @@ impl Worker {
     }
 
     /// Believes an answer, or says why not.
-    fn take_in(&mut self, request: &Request, answer: &Answer) -> Result<Outcome, Stuck> {
+    fn take_in(
+        &mut self,
+        request: &Request,
+        asked: u64,
+        answer: &Answer,
+    ) -> Result<Outcome, Stuck> {
         self.accept_bundle(answer);
         let trust = self.trust.as_ref().map_err(|why| Stuck::Network(Failure::answer(why)))?;
         let who = Identity {
@@ -281,12 +248,12 @@ impl Worker {
             device: self.device.key.public().fingerprint(),
         };
         let (next, outcome) =
-            transition::heard(&self.state, request, answer, who, trust, &Reading::now())
+            transition::heard(&self.state, request, answer, who, trust, asked, &Reading::now())
                 .map_err(|why| Stuck::Network(Failure::answer(&why)))?;
         let begins = next.epoch != self.state.epoch;
         self.commit(next).map_err(Stuck::Disk)?;
         self.told = if begins { 0 } else { request.consumed.unsigned_abs() };
-        self.heard = Some(Instant::now());
+        self.heard = Some(Moment::now());
         Ok(outcome)
     }
 
@@ -304,13 +271,13 @@ impl Worker {
         }
     }
 
-    /// Asks for a sign of life, or joins who does.
-    pub(super) fn probe(&mut self, told: std::sync::mpsc::Sender<()>) {
-        if self.state.phase.is_offline() {
+    /// Asks for a sign of life. Whatever is on its way already, to a proxy that may refuse it, will do as well.
+    pub(super) fn probe(&mut self, told: Option<Sender<()>>) {
+        if self.state.phase.is_offline() || self.refusal().is_some() {
             return;
         }
-        if let Some(waiting) = &mut self.probe {
-            waiting.push(told);
+        if self.flight.is_some() || self.probe.is_some() {
+            self.listeners.extend(told);
             return;
         }
         let code = self.state.grant.as_ref().map(|grant| grant.lease.license.clone());
@@ -321,34 +288,53 @@ impl Worker {
             User::default(),
             &self.state,
         );
+        let asked = boottime();
         if request.and_then(|request| self.carry(&request, Event::Alive)).is_ok() {
-            self.probe = Some(vec![told]);
-            self.asking_since.get_or_insert_with(Instant::now);
+            self.probe = Some(asked);
+            self.listeners.extend(told);
+            self.asking_since.get_or_insert_with(Moment::now);
             self.publish();
+        }
+    }
+
+    /// Somebody needs a license that allows no work: is the service in reach?
+    pub(super) fn missed(&mut self) {
+        let just_tried = self.tried.is_some_and(|tried| tried.elapsed() < FRESH);
+        if self.may_come_back() && !just_tried {
+            self.probe(None);
         }
     }
 
     /// The sign of life came, or did not.
     pub(super) fn alive(&mut self, result: Result<Answer, Failure>) {
-        let waiting = self.probe.take();
+        let Some(asked) = self.probe.take() else { return };
         if self.flight.is_none() {
             self.asking_since = None;
         }
+        self.tried = Some(Moment::now());
         match result {
             Ok(answer) => {
                 self.accept_bundle(&answer);
-                self.heard = Some(Instant::now());
+                self.heard = Some(Moment::now());
                 self.error.clear();
-                self.state.clock.hear(answer.server_time, &Reading::now());
+                self.state.clock.hear(answer.server_time, asked, &Reading::now());
                 self.state.last_contact = answer.server_time;
-                if self.state.pending.is_some() {
-                    self.schedule.sync_now(); // what waits for a better moment has one now
+                self.publish();
+                if self.state.pending.is_some() || self.may_come_back() {
+                    self.schedule.in_reach();
                 }
             }
-            Err(failure) => self.error = failure.sentence,
+            Err(failure) => {
+                self.remember_refusal(&failure);
+                self.error = failure.sentence;
+            }
         }
         self.publish();
-        for told in waiting.into_iter().flatten() {
+        self.tell_listeners();
+    }
+
+    fn tell_listeners(&mut self) {
+        for told in self.listeners.drain(..) {
             let _ = told.send(());
         }
     }
@@ -371,5 +357,5 @@ pub(super) fn no_trust(why: &str) -> Fault {
 /// What a call that panicked came to.
 fn a_mistake() -> Failure {
     let sentence = "the call broke off by a mistake of this program; it will be tried again";
-    Failure { hop: Hop::Broken, sentence: sentence.to_owned(), in_doubt: true }
+    Failure { hop: Hop::Broken, sentence: sentence.to_owned(), in_doubt: true, refused: None }
 }

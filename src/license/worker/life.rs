@@ -10,7 +10,7 @@ use super::super::lease::Sessions;
 use super::super::network::Proxy;
 use super::super::record;
 use super::super::standing::Standing;
-use super::flight::Schedule;
+use super::schedule::Schedule;
 use super::{Event, Worker, check_usage_log};
 
 /// Between a panic and the next turn, so that one that comes back at once doesn't fill the log.
@@ -62,6 +62,7 @@ impl Worker {
             sessions: Sessions::default(),
             flight: None,
             probe: None,
+            listeners: Vec::new(),
             schedule: Schedule::at_start(),
             asking_since: None,
             ..self

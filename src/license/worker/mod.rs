@@ -9,17 +9,19 @@ mod flight;
 mod give_back;
 mod life;
 mod offline;
+mod proxy;
+mod schedule;
 mod usage;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::clock::Reading;
+use super::clock::{Moment, Reading};
 use super::computer_id::Machine;
 use super::device::Device;
 use super::fault::Fault;
@@ -38,13 +40,17 @@ use crate::live::Live;
 use crate::log::Log;
 use crate::security::Actor;
 use crate::store::{self, Folder};
-use flight::{Flight, Schedule};
+use flight::Flight;
+use schedule::Schedule;
 
 /// The clock is looked at at least so often.
 const TICK: Duration = Duration::from_secs(60);
 
 /// And written down so often, so that a machine that is switched off remembers about when that was.
 const KEEP_CLOCK: Duration = Duration::from_secs(3_600);
+
+/// A try to reach the authority younger than this, good or bad, is not made anew because somebody looks.
+pub(super) const FRESH: Duration = Duration::from_secs(10);
 
 /// Commands that wait for the question in flight; more are told that we are busy.
 const MOST_WAITING: usize = 2;
@@ -93,15 +99,18 @@ pub(super) struct Worker {
     sessions: Sessions,
     flight: Option<Flight>,
     waiting: VecDeque<Command>,
-    /// Who waits for a sign of life, while one is asked for.
-    probe: Option<Vec<Sender<()>>>,
+    /// When a sign of life was asked for that has not come, in seconds of this start of the machine.
+    probe: Option<u64>,
+    /// Who waits for one, or for whatever else the authority says next.
+    listeners: Vec<Sender<()>>,
     schedule: Schedule,
     /// Seconds used, as the authority heard last.
     told: u64,
-    heard: Option<Instant>,
-    asking_since: Option<Instant>,
+    heard: Option<Moment>,
+    tried: Option<Moment>,
+    asking_since: Option<Moment>,
     error: String,
-    clock_kept: Instant,
+    clock_kept: Moment,
 }
 
 pub(super) fn start(
@@ -120,12 +129,13 @@ pub(super) fn start(
     let (events, inbox) = mpsc::channel();
     let contact = Contact {
         heard: None,
+        tried: None,
         asking_since: None,
         error: String::new(),
         no_trust: trust.as_ref().err().cloned(),
     };
     let snapshot = Snapshot::new(&config.license, &device.computer_id, &state, false, contact);
-    let worker = Worker {
+    let mut worker = Worker {
         settings: config.license.clone(),
         version: config.about.version.clone(),
         folder: Arc::clone(folder),
@@ -141,12 +151,14 @@ pub(super) fn start(
         flight: None,
         waiting: VecDeque::new(),
         probe: None,
+        listeners: Vec::new(),
         schedule: Schedule::at_start(),
         told: 0,
         heard: None,
+        tried: None,
         asking_since: None,
         error: String::new(),
-        clock_kept: Instant::now(),
+        clock_kept: Moment::now(),
     };
     let handle = Handle {
         events,
@@ -154,6 +166,7 @@ pub(super) fn start(
         standing: Arc::clone(&worker.standing),
         proxy: Arc::clone(&worker.proxy),
     };
+    worker.error = worker.refusal().unwrap_or_default().to_owned();
     worker.publish(); // before anybody can ask
     thread::Builder::new()
         .name("license".to_owned())
@@ -187,6 +200,9 @@ impl Worker {
         let reading = Reading::now();
         self.state.clock.look(&reading);
         self.publish();
+        if self.state.phase == Phase::Online && !self.standing.snapshot().licensed {
+            self.schedule.hurry();
+        }
         if let Some((session, held)) = self.sessions.forgotten(reading.boot) {
             self.log.warn(format_args!(
                 "a session of the speech engine was never settled; it is charged"
@@ -194,7 +210,7 @@ impl Worker {
             let _ = self.charge(&session, held);
         }
         if self.clock_kept.elapsed() > KEEP_CLOCK && self.state.phase != Phase::Unlicensed {
-            self.clock_kept = Instant::now();
+            self.clock_kept = Moment::now();
             self.keep();
         }
         self.ask_what_is_due();
@@ -214,6 +230,16 @@ impl Worker {
                 command.refuse(Fault::busy());
             }
             return;
+        }
+        if matches!(
+            command,
+            Command::Activate { .. }
+                | Command::Remove { .. }
+                | Command::Offline { .. }
+                | Command::Proxy { .. }
+                | Command::Refresh
+        ) {
+            self.let_try_again();
         }
         match command {
             Command::Activate { code, user, by, reply } => self.activate(code, user, by, reply),
@@ -238,7 +264,7 @@ impl Worker {
                 let _ = reply.send(self.charge(&session, used));
             }
             Command::Refresh => self.schedule.sync_now(),
-            Command::Probe(told) => self.probe(told),
+            Command::Probe(told) => self.probe(Some(told)),
         }
     }
 
@@ -287,18 +313,23 @@ impl Worker {
         Ok(())
     }
 
-    /// Lets readers see the state as it stands.
-    fn publish(&self) {
+    /// What readers would see if the state were `state`.
+    fn seen(&self, state: &State, reading: &Reading) -> Snapshot {
         let contact = Contact {
             heard: self.heard,
+            tried: self.tried,
             asking_since: self.asking_since,
             error: self.error.clone(),
             no_trust: self.trust.as_ref().err().cloned(),
         };
+        let awaits = self.awaited(reading).is_some();
+        Snapshot::new(&self.settings, &self.device.computer_id, state, awaits, contact)
+    }
+
+    /// Lets readers see the state as it stands.
+    fn publish(&self) {
         let reading = Reading::now();
-        let awaits = self.awaited(&reading).is_some();
-        let id = &self.device.computer_id;
-        let snapshot = Snapshot::new(&self.settings, id, &self.state, awaits, contact);
+        let snapshot = self.seen(&self.state, &reading);
         let standing = snapshot.standing(&reading);
         self.snapshot.publish(snapshot);
         let before = self.standing.snapshot();
@@ -313,29 +344,6 @@ impl Worker {
 
     fn document(&self) -> Value {
         self.snapshot.snapshot().document(&Reading::now())
-    }
-
-    fn set_proxy(&mut self, body: Value, by: &Actor) -> Result<Value, Fault> {
-        let snapshot = self.proxy.snapshot();
-        let present = snapshot.as_ref().as_ref().ok().and_then(Option::as_ref);
-        let proxy = Proxy::from_body(body, present).map_err(|why| {
-            let hint = format!("nothing was changed; send {}", super::network::EXAMPLE);
-            Fault::input("bad_request", why, hint)
-        })?;
-        Proxy::save(proxy.as_ref(), &self.folder).map_err(|error| self.not_saved(&error))?;
-        match &proxy {
-            Some(proxy) => self.log.security(format_args!(
-                "proxy for the license service set to {} by {by}",
-                proxy.shown()
-            )),
-            None => {
-                self.log.security(format_args!("proxy for the license service cleared by {by}"));
-            }
-        }
-        let answer = Proxy::to_body(proxy.as_ref());
-        self.proxy.publish(Ok(proxy));
-        self.schedule.sync_now();
-        Ok(answer)
     }
 
     fn not_saved(&self, error: &store::Error) -> Fault {

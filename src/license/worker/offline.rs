@@ -17,6 +17,7 @@ use super::super::wire;
 use super::flight::{Purpose, Stuck, no_trust};
 use super::{Reply, Worker, tail};
 use crate::security::Actor;
+use crate::utc;
 
 /// A request that was not answered for so many seconds may be made anew.
 const AWAITED: i64 = 30 * 86_400;
@@ -119,7 +120,7 @@ impl Worker {
             && grant.token == token
         {
             return if grant.lease.license == code {
-                Ok(self.document())
+                self.would_be_in_force(&self.state).map(|()| self.document())
             } else {
                 Err(other_code())
             };
@@ -127,10 +128,30 @@ impl Worker {
         let lease = self.genuine(&token)?;
         self.fits(&lease, code)?;
         let grant = Grant { kind: Type::LicenseCertificate, token, lease };
-        self.commit(transition::certified(&self.state, grant, &Reading::now()))?;
+        let next = transition::certified(&self.state, grant, &Reading::now());
+        // Where it is of no use now it stays one that may be applied, once the clock is right.
+        self.would_be_in_force(&next)?;
+        self.commit(next)?;
         self.log
             .security(format_args!("license …{} activated with a certificate by {by}", tail(code)));
         Ok(self.document())
+    }
+
+    fn would_be_in_force(&self, state: &State) -> Result<(), Fault> {
+        let reading = Reading::now();
+        let standing = self.seen(state, &reading).standing(&reading);
+        if standing.licensed {
+            return Ok(());
+        }
+        let made = state.grant.as_ref().map_or(0, |grant| grant.lease.iat);
+        let hint = format!(
+            "{}; it was made on {}, and the appliance's clock says {}: set the clock if that is wrong, or \
+             have a new activation certificate signed",
+            standing.message,
+            utc::format(made),
+            utc::format(state.clock.at(&reading))
+        );
+        Err(not_imported("not_in_force", -1055, hint))
     }
 
     /// What the certificate states, if the authority signed it. It may be the first sign of the time a
@@ -295,7 +316,7 @@ impl Worker {
             let _ = reply.send(Err(fault));
             return;
         }
-        self.ask_first_pending(Mode::Online, Purpose::Sync(reply));
+        self.ask_first_pending(Mode::Online, Purpose::GoOnline(reply));
     }
 }
 

@@ -24,10 +24,14 @@ impl Worker {
             Ok(next) if next.totals == self.state.totals => {
                 return Ok(Reserved::Granted(next.seconds));
             }
-            _ if !standing.licensed => return Ok(Reserved::Refused(standing.status.to_owned())),
+            _ if !standing.licensed => {
+                self.missed();
+                return Ok(Reserved::Refused(standing.status.to_owned()));
+            }
             Ok(next) => next,
             Err(Refusal::Exhausted) => {
                 self.refill();
+                self.missed();
                 return Ok(Reserved::Refused("no seconds left".to_owned()));
             }
             Err(Refusal::TooManySessions) => {

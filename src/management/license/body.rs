@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::config::json;
-use crate::license::{Applicant, Fault};
+use crate::license::{Applicant, Fault, typed_code};
 
 use super::super::request::{BodyFault, Request};
 
@@ -50,9 +50,9 @@ impl Body {
         }
     }
 
-    /// The license code: required; white space around it is a matter of copying.
+    /// The license code: required; in whichever groups it was written.
     pub(super) fn code(&mut self) -> Result<String, Fault> {
-        let code = self.text("license")?.unwrap_or_default().trim().to_owned();
+        let code = typed_code(&self.text("license")?.unwrap_or_default());
         if code.is_empty() {
             return Err(self.bad("\"license\" is missing"));
         }
