@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use super::limits;
 use super::source::source;
 use super::turns::Turns;
-use crate::security::PasswordHash;
+use crate::security::{PasswordHash, spelling};
 
 /// The only user there is (both manuals: "the username for basic auth is always admin").
 const USER: &[u8] = b"admin";
@@ -88,13 +88,11 @@ impl Guard {
         if let Some(seconds) = self.must_wait(source, now) {
             return Outcome::Wait(seconds);
         }
-        let encoded = encoded(header);
+        let pair = Pair::read(encoded(header));
         let outcome = match expected {
-            Expected::Default if Pair::read(encoded).fits(DEFAULT_PASSWORD) => {
-                Outcome::Fit { first: false }
-            }
+            Expected::Default if pair.fits(DEFAULT_PASSWORD) => Outcome::Fit { first: false },
             Expected::Default | Expected::Nobody => Outcome::Refused,
-            Expected::Stored(hash) => self.check_stored(encoded, hash, source, now, may_hash),
+            Expected::Stored(hash) => self.check_stored(&pair, hash, source, now, may_hash),
         };
         if outcome == Outcome::Refused {
             self.note_failure(source, now);
@@ -104,13 +102,13 @@ impl Guard {
 
     fn check_stored(
         &self,
-        encoded: &[u8],
+        pair: &Pair,
         hash: &PasswordHash,
         source: IpAddr,
         now: Instant,
         may_hash: bool,
     ) -> Outcome {
-        let digest = self.digest(encoded, hash);
+        let digest = self.digest(pair, hash);
         if self.has_fitted(&digest) {
             return Outcome::Fit { first: false };
         }
@@ -129,7 +127,6 @@ impl Guard {
         if let Some(seconds) = self.must_wait(source, now) {
             return Outcome::Wait(seconds);
         }
-        let pair = Pair::read(encoded);
         // Hashed whatever the user name is, so that the time tells nothing.
         let fits = hash.matches(&pair.password) & pair.well_formed & (pair.user.as_slice() == USER);
         if fits {
@@ -143,10 +140,12 @@ impl Guard {
         lock(&self.fitted).is_some_and(|known| verify_slices_are_equal(&known, digest).is_ok())
     }
 
-    /// Key and fingerprint have 32 bytes each; the same credentials have one encoding (see [`Pair`]).
-    fn digest(&self, encoded: &[u8], hash: &PasswordHash) -> [u8; 32] {
+    /// Of the same credentials, however spelt, one. Key and fingerprint have 32 bytes each, and no user has
+    /// a colon.
+    fn digest(&self, pair: &Pair, hash: &PasswordHash) -> [u8; 32] {
         let digest = Sha256::new().chain_update(self.key).chain_update(hash.fingerprint());
-        digest.chain_update(encoded).finalize().into()
+        let digest = digest.chain_update([u8::from(pair.well_formed)]).chain_update(&pair.user);
+        digest.chain_update(b":").chain_update(&pair.password).finalize().into()
     }
 
     fn must_wait(&self, source: IpAddr, now: Instant) -> Option<u64> {
@@ -186,8 +185,9 @@ fn encoded(header: &[u8]) -> &[u8] {
     }
 }
 
-/// User and password of RFC 7617, wiped when dropped; malformed ones are compared like any other. Only the
-/// one base64 that an encoder makes of them is taken: padded, and with nothing in the bits left over.
+/// User and password of RFC 7617, wiped when dropped, the password in its [`spelling`]; malformed ones are
+/// compared like any other. Only the one base64 that an encoder makes of them is taken: padded, and with
+/// nothing in the bits left over.
 struct Pair {
     user: Zeroizing<Vec<u8>>,
     password: Zeroizing<Vec<u8>>,
@@ -198,7 +198,7 @@ impl Pair {
     fn read(encoded: &[u8]) -> Pair {
         Pair::parse(encoded).unwrap_or_else(|| Pair {
             user: Zeroizing::default(),
-            password: Zeroizing::new(b"?".to_vec()),
+            password: Zeroizing::new(encoded.to_vec()),
             well_formed: false,
         })
     }
@@ -209,7 +209,7 @@ impl Pair {
         let (user, password) = decoded.split_at(colon);
         Some(Pair {
             user: Zeroizing::new(user.to_vec()),
-            password: Zeroizing::new(password.get(1..)?.to_vec()),
+            password: Zeroizing::new(spelling(password.get(1..)?).as_bytes().to_vec()),
             well_formed: true,
         })
     }
