@@ -2,9 +2,9 @@
 //!
 //! Whatever is wrong with them, the answer and the time it takes are the same. One password is hashed
 //! at a time, so that guessing never takes more than one core; one that fitted is remembered as a keyed
-//! digest in memory until the password changes, so that only the first request pays for bcrypt.
+//! digest in memory until the password changes, so that only the first request pays for bcrypt; one that did
+//! not, for as long as it counts as a guess.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -15,10 +15,10 @@ use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::limits;
+use super::guesses::Guesses;
 use super::source::source;
 use super::turns::Turns;
-use crate::security::PasswordHash;
+use crate::security::{PasswordHash, spelling};
 
 /// The only user there is (both manuals: "the username for basic auth is always admin").
 const USER: &[u8] = b"admin";
@@ -51,10 +51,10 @@ pub(crate) enum Expected<'a> {
 
 /// The memory of the check: who guessed wrong, and what fitted.
 pub(crate) struct Guard {
-    /// Keys the digest of what fitted, so that it means nothing outside this process.
+    /// Keys the digests, so that they mean nothing outside this process.
     key: [u8; 32],
     fitted: Mutex<Option<[u8; 32]>>,
-    failures: Mutex<HashMap<IpAddr, Vec<Instant>>>,
+    guesses: Guesses,
     turns: Turns,
 }
 
@@ -68,7 +68,7 @@ impl Guard {
         Ok(Guard {
             key,
             fitted: Mutex::new(None),
-            failures: Mutex::new(HashMap::new()),
+            guesses: Guesses::default(),
             turns: Turns::default(),
         })
     }
@@ -85,91 +85,79 @@ impl Guard {
     ) -> Outcome {
         let Some(header) = header else { return Outcome::Refused };
         let source = source(peer);
-        if let Some(seconds) = self.must_wait(source, now) {
+        if let Some(seconds) = self.guesses.must_wait(source, now) {
             return Outcome::Wait(seconds);
         }
-        let encoded = encoded(header);
-        let outcome = match expected {
-            Expected::Default if Pair::read(encoded).fits(DEFAULT_PASSWORD) => {
+        let pair = Pair::read(encoded(header));
+        let digest = self.digest(&pair, expected);
+        let attempt = Attempt { pair, digest, source, at: now };
+        match expected {
+            Expected::Default if attempt.pair.fits(DEFAULT_PASSWORD) => {
                 Outcome::Fit { first: false }
             }
-            Expected::Default | Expected::Nobody => Outcome::Refused,
-            Expected::Stored(hash) => self.check_stored(encoded, hash, source, now, may_hash),
-        };
-        if outcome == Outcome::Refused {
-            self.note_failure(source, now);
+            Expected::Default | Expected::Nobody => self.refuse(&attempt),
+            Expected::Stored(hash) => self.check_stored(&attempt, hash, may_hash),
         }
-        outcome
     }
 
-    fn check_stored(
-        &self,
-        encoded: &[u8],
-        hash: &PasswordHash,
-        source: IpAddr,
-        now: Instant,
-        may_hash: bool,
-    ) -> Outcome {
-        let digest = self.digest(encoded, hash);
-        if self.has_fitted(&digest) {
-            return Outcome::Fit { first: false };
+    fn check_stored(&self, attempt: &Attempt, hash: &PasswordHash, may_hash: bool) -> Outcome {
+        let Attempt { pair, digest, source, .. } = attempt;
+        if let Some(outcome) = self.known(attempt) {
+            return outcome;
         }
-        let clean = lock(&self.failures).get(&source).is_none_or(Vec::is_empty);
+        let clean = self.guesses.is_clean(*source);
         if !may_hash {
             // Of a flood of guesses nearly all are turned away here, without a thread for each.
-            let room = self.turns.has_room(digest, source, clean);
+            let room = self.turns.has_room(*digest, *source, clean);
             return if room { Outcome::MustHash } else { Outcome::Busy };
         }
-        let Some(turn) = self.turns.wait(digest, source, clean) else { return Outcome::Busy };
-        // Somebody before has asked with the same: a client's many connections after a start.
-        if self.has_fitted(&digest) {
-            return Outcome::Fit { first: false };
-        }
+        let Some(_turn) = self.turns.wait(*digest, *source, clean) else { return Outcome::Busy };
         // Guesses sent all at once were let through before the first of them had failed.
-        if let Some(seconds) = self.must_wait(source, now) {
+        if let Some(seconds) = self.guesses.must_wait(*source, attempt.at) {
             return Outcome::Wait(seconds);
         }
-        let pair = Pair::read(encoded);
+        // Somebody before has asked with the same: a client's many connections after a start.
+        if let Some(outcome) = self.known(attempt) {
+            return outcome;
+        }
         // Hashed whatever the user name is, so that the time tells nothing.
         let fits = hash.matches(&pair.password) & pair.well_formed & (pair.user.as_slice() == USER);
-        if fits {
-            *lock(&self.fitted) = Some(digest);
+        if !fits {
+            return self.refuse(attempt);
         }
-        drop(turn);
-        if fits { Outcome::Fit { first: true } } else { Outcome::Refused }
+        *lock(&self.fitted) = Some(*digest);
+        Outcome::Fit { first: true }
+    }
+
+    /// What came of the same before, without hashing.
+    fn known(&self, attempt: &Attempt) -> Option<Outcome> {
+        if self.has_fitted(&attempt.digest) {
+            return Some(Outcome::Fit { first: false });
+        }
+        let is_wrong = self.guesses.has(attempt.source, &attempt.digest, attempt.at);
+        is_wrong.then_some(Outcome::Refused)
+    }
+
+    fn refuse(&self, attempt: &Attempt) -> Outcome {
+        self.guesses.note(attempt.source, &attempt.digest, attempt.at);
+        Outcome::Refused
     }
 
     fn has_fitted(&self, digest: &[u8; 32]) -> bool {
         lock(&self.fitted).is_some_and(|known| verify_slices_are_equal(&known, digest).is_ok())
     }
 
-    /// Key and fingerprint have 32 bytes each; the same credentials have one encoding (see [`Pair`]).
-    fn digest(&self, encoded: &[u8], hash: &PasswordHash) -> [u8; 32] {
-        let digest = Sha256::new().chain_update(self.key).chain_update(hash.fingerprint());
-        digest.chain_update(encoded).finalize().into()
-    }
-
-    fn must_wait(&self, source: IpAddr, now: Instant) -> Option<u64> {
-        let mut failures = lock(&self.failures);
-        let times = failures.get_mut(&source)?;
-        times.retain(|time| now.saturating_duration_since(*time) < limits::GUESS_WINDOW);
-        let oldest = *times.first()?;
-        (times.len() > limits::GUESSES).then(|| {
-            let passed = now.saturating_duration_since(oldest);
-            limits::GUESS_WINDOW.saturating_sub(passed).as_secs() + 1
-        })
-    }
-
-    fn note_failure(&self, source: IpAddr, now: Instant) {
-        let mut failures = lock(&self.failures);
-        if failures.len() >= limits::GUESSERS && !failures.contains_key(&source) {
-            let recent = |t: &Instant| now.saturating_duration_since(*t) < limits::GUESS_WINDOW;
-            failures.retain(|_, times| times.last().is_some_and(recent));
-            if failures.len() >= limits::GUESSERS {
-                failures.clear(); // an attack from that many addresses is not slowed by a list
-            }
-        }
-        failures.entry(source).or_default().push(now);
+    /// Of the same credentials, however spelt, one. Key and fingerprint have 32 bytes each, and no user has
+    /// a colon.
+    fn digest(&self, pair: &Pair, expected: &Expected<'_>) -> [u8; 32] {
+        let against = match expected {
+            Expected::Stored(hash) => hash.fingerprint(),
+            Expected::Default => &[0; 32],
+            Expected::Nobody => &[1; 32],
+        };
+        let digest = Sha256::new().chain_update(self.key).chain_update(against);
+        let digest = digest.chain_update([u8::from(pair.well_formed)]).chain_update(&pair.user);
+        digest.chain_update(b":").chain_update(&pair.password).finalize().into()
     }
 }
 
@@ -186,8 +174,18 @@ fn encoded(header: &[u8]) -> &[u8] {
     }
 }
 
-/// User and password of RFC 7617, wiped when dropped; malformed ones are compared like any other. Only the
-/// one base64 that an encoder makes of them is taken: padded, and with nothing in the bits left over.
+/// Credentials that somebody has sent.
+struct Attempt {
+    pair: Pair,
+    /// Of these, compared with what is in force.
+    digest: [u8; 32],
+    source: IpAddr,
+    at: Instant,
+}
+
+/// User and password of RFC 7617, wiped when dropped, the password in its [`spelling`]; malformed ones are
+/// compared like any other. Only the one base64 that an encoder makes of them is taken: padded, and with
+/// nothing in the bits left over.
 struct Pair {
     user: Zeroizing<Vec<u8>>,
     password: Zeroizing<Vec<u8>>,
@@ -198,7 +196,7 @@ impl Pair {
     fn read(encoded: &[u8]) -> Pair {
         Pair::parse(encoded).unwrap_or_else(|| Pair {
             user: Zeroizing::default(),
-            password: Zeroizing::new(b"?".to_vec()),
+            password: Zeroizing::new(encoded.to_vec()),
             well_formed: false,
         })
     }
@@ -209,7 +207,7 @@ impl Pair {
         let (user, password) = decoded.split_at(colon);
         Some(Pair {
             user: Zeroizing::new(user.to_vec()),
-            password: Zeroizing::new(password.get(1..)?.to_vec()),
+            password: Zeroizing::new(spelling(password.get(1..)?).as_bytes().to_vec()),
             well_formed: true,
         })
     }
@@ -232,6 +230,7 @@ mod tests {
     use base64::prelude::BASE64_STANDARD;
 
     use super::{Expected, Guard, Outcome};
+    use crate::security::PasswordHash;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
@@ -267,6 +266,40 @@ mod tests {
         }
     }
 
+    /// A password file of the least cost.
+    fn stored(password: &str) -> PasswordHash {
+        let hash = bcrypt::hash_with_result(password, 4).unwrap();
+        let line = format!("admin:{}", hash.format_for_version(bcrypt::Version::TwoY));
+        PasswordHash::from_file(line.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_was_found_wrong_is_neither_counted_nor_hashed_again_until_the_password_changes() {
+        let (guard, now, hash) = (Guard::new().unwrap(), Instant::now(), stored("gr\u{fc}n"));
+        let check = |pair: &[u8], hash: &PasswordHash, may_hash| {
+            let header = [b"Basic ", BASE64_STANDARD.encode(pair).as_bytes()].concat();
+            guard.check(Some(&header), &Expected::Stored(hash), HERE, now, may_hash)
+        };
+        let old = "admin:r\u{f6}t".as_bytes();
+        assert_eq!(check(old, &hash, false), Outcome::MustHash);
+        assert_eq!(check(old, &hash, true), Outcome::Refused);
+        for spelt in [old, b"admin:r\xf6t", "admin:ro\u{308}t".as_bytes()].repeat(10) {
+            assert_eq!(check(spelt, &hash, false), Outcome::Refused);
+        }
+        for other in [b"root:r\xf6t".as_slice(), b"admin:r\xf6", b"r\xf6t", b"admin:gr\xfcn"] {
+            assert_eq!(check(other, &hash, false), Outcome::MustHash);
+        }
+        assert_eq!(check(b"admin:gr\xfcn", &hash, true), Outcome::Fit { first: true });
+        assert_eq!(
+            check("admin:gru\u{308}n".as_bytes(), &hash, false),
+            Outcome::Fit { first: false }
+        );
+
+        let changed = stored("r\u{f6}t");
+        assert_eq!(check(b"admin:gr\xfcn", &changed, false), Outcome::MustHash);
+        assert_eq!(check(old, &changed, true), Outcome::Fit { first: true });
+    }
+
     #[test]
     fn nobody_fits_a_damaged_password_file() {
         let outcome = Guard::new().unwrap().check(
@@ -282,8 +315,9 @@ mod tests {
     #[test]
     fn guessing_from_one_address_stops_it_alone_and_for_a_minute() {
         let (guard, start) = (Guard::new().unwrap(), Instant::now());
-        for _ in 0..=10 {
-            assert_eq!(check(&guard, &basic("admin:x"), HERE, start), Outcome::Refused);
+        for guess in 0..=10 {
+            let guess = basic(&format!("admin:x{guess}"));
+            assert_eq!(check(&guard, &guess, HERE, start), Outcome::Refused);
         }
         assert!(matches!(check(&guard, &basic("admin:admin"), HERE, start), Outcome::Wait(1..=61)));
         let elsewhere = IpAddr::from([192, 0, 2, 2]);
@@ -312,7 +346,8 @@ mod tests {
         let (guard, now) = (Guard::new().unwrap(), Instant::now());
         for host in 0..=10_u128 {
             let peer = IpAddr::V6(std::net::Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) + host));
-            assert_eq!(check(&guard, &basic("admin:x"), peer, now), Outcome::Refused);
+            let guess = basic(&format!("admin:x{host}"));
+            assert_eq!(check(&guard, &guess, peer, now), Outcome::Refused);
         }
         let peer = "2001:db8::ffff".parse().unwrap();
         assert!(matches!(check(&guard, &basic("admin:admin"), peer, now), Outcome::Wait(_)));

@@ -154,13 +154,13 @@ pub(crate) const STRANGERS: usize = 128;
 /// Descriptors kept free for files, services and the control socket.
 pub(crate) const SPARE_DESCRIPTORS: usize = 64;
 
-/// Wrong passwords from one address within [`GUESS_WINDOW`] before it has to wait.
+/// Different wrong passwords from one address within [`GUESS_WINDOW`] before it has to wait.
 pub(crate) const GUESSES: usize = 10;
 
 /// See [`GUESSES`].
 pub(crate) const GUESS_WINDOW: Duration = Duration::from_secs(60);
 
-/// Addresses whose guesses are remembered, about 200 bytes each.
+/// Addresses whose guesses are remembered, about 450 bytes each.
 pub(crate) const GUESSERS: usize = 10_000;
 
 /// Requests that may wait for their password to be hashed, and as many from addresses that have guessed

@@ -21,6 +21,7 @@ mod forward;
 mod framing;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod guesses;
 mod head;
 mod kept;
 mod later;

@@ -6,6 +6,9 @@ use super::policy::Area;
 use crate::config::Api;
 use crate::reason;
 
+/// What makes a browser ask, and Java encode what it is told as we do (RFC 7617 section 2.1).
+const CHALLENGE: &str = "Basic realm=\"appliance\", charset=\"UTF-8\"";
+
 /// An answer that the gate gives without asking a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
@@ -88,7 +91,7 @@ impl Reply {
             )
         };
         Reply { status: 401, content_type, body: body.to_owned(), fields: Vec::new() }
-            .with("WWW-Authenticate", "Basic realm=\"appliance\"")
+            .with("WWW-Authenticate", CHALLENGE)
     }
 
     /// Sends the client elsewhere: 301 keeps GET and HEAD what they are, 308 every other method.
@@ -182,7 +185,10 @@ mod tests {
         assert!(v1.contains("Content-Type: text/html\r\n"), "{v1}");
         let v2 = text(&Reply::challenge(Area::ManagementV2, BOTH));
         assert!(v2.ends_with("\r\n\r\n401 Unauthorized\n"), "{v2}");
-        assert!(v2.contains("WWW-Authenticate: Basic realm=\"appliance\"\r\n"), "{v2}");
+        assert!(
+            v2.contains("WWW-Authenticate: Basic realm=\"appliance\", charset=\"UTF-8\"\r\n"),
+            "{v2}"
+        );
     }
 
     #[test]

@@ -45,6 +45,8 @@ mod public_key;
 
 mod settings;
 
+mod spelling;
+
 mod summary;
 
 mod warnings;
@@ -57,6 +59,7 @@ pub(crate) use addresses::of_this_machine as addresses_of_this_machine;
 pub use inspect::{Inspection, inspect};
 pub use keeper::Keeper;
 pub use password::PasswordHash;
+pub(crate) use spelling::spelling;
 pub use summary::{Source, Summary};
 
 /// The access rules in force, as one value: what the gate reads per request.

@@ -11,6 +11,7 @@ use bcrypt::BASE_64;
 use sha2::{Digest, Sha256};
 
 use super::bcrypt_steps;
+use super::spelling::spelling;
 
 /// bcrypt reads no further: two passwords that differ only after byte 72 would be the same.
 const LONGEST_BYTES: usize = 72;
@@ -39,8 +40,9 @@ impl PasswordHash {
     /// Hashes a new password, which takes as long as one comparison.
     ///
     /// # Errors
-    /// The rule that the password breaks: 1 to 72 bytes of UTF-8 without control characters.
+    /// The rule that the password breaks: 1 to 72 bytes in its [`spelling`], without control characters.
     pub(super) fn new(password: &str) -> Result<PasswordHash, String> {
+        let password = spelling(password.as_bytes());
         if password.is_empty() {
             return Err("the password is empty: choose one of 1 to 72 bytes".to_owned());
         }
@@ -56,7 +58,7 @@ impl PasswordHash {
                         which can't be typed into a browser's prompt: choose one without"
                 .to_owned());
         }
-        let parts = bcrypt::hash_with_result(password, COST)
+        let parts = bcrypt::hash_with_result(password.as_bytes(), COST)
             .map_err(|error| format!("the password could not be hashed: {error}"))?;
         Ok(PasswordHash::from_hash(parts.format_for_version(bcrypt::Version::TwoY)))
     }
@@ -66,7 +68,7 @@ impl PasswordHash {
     ///
     /// # Errors
     /// What is wrong with the file, without quoting it.
-    pub(super) fn from_file(contents: &[u8]) -> Result<PasswordHash, String> {
+    pub(crate) fn from_file(contents: &[u8]) -> Result<PasswordHash, String> {
         // Windows editors write a byte order mark before the text.
         let contents = contents.strip_prefix(b"\xef\xbb\xbf").unwrap_or(contents);
         let text = std::str::from_utf8(contents).map_err(|_| "it is not text")?;
@@ -104,7 +106,9 @@ impl PasswordHash {
 
     /// Compares at bcrypt's own pace (CPU bound; cost 12 takes about a quarter of a second), in the
     /// same time whatever the password is. Others go first all the while.
-    pub fn matches(&self, password: &[u8]) -> bool {
+    ///
+    /// `password` is in the [`spelling`] in which a new one is hashed: to try another would take as long again.
+    pub(crate) fn matches(&self, password: &[u8]) -> bool {
         // bcrypt would ignore bytes after the 72nd and repeat the password over a NUL, so that
         // others than the right one would pass. The hash is computed all the same, for the time.
         let exact = password.len() <= LONGEST_BYTES && !password.contains(&0);

@@ -173,7 +173,8 @@ fn fits(answer: &Answer, method: &str, wanted: &Verdict) -> bool {
             };
             let title = "<head><title>401 Authorization Required</title></head>";
             answer.status == 401
-                && answer.field("www-authenticate") == Some("Basic realm=\"appliance\"")
+                && answer.field("www-authenticate")
+                    == Some("Basic realm=\"appliance\", charset=\"UTF-8\"")
                 && answer.field("content-type").is_some_and(|found| found.starts_with(kind))
                 && (method == "HEAD" || answer.text().contains(words))
                 && (method == "HEAD" || answer.text().contains(title) == *page)

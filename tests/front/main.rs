@@ -17,6 +17,7 @@ mod manual_v1;
 mod manual_v2;
 mod other_sites;
 mod own_answers;
+mod passwords;
 mod secrets;
 mod signals;
 mod slow_settings;

@@ -147,7 +147,10 @@ fn the_v1_page_asks_a_browser_for_the_password_in_html() {
         appliance.curl(&["-D", "-", "-o", "page", &appliance.https("/v1/management/services")]);
     let head = head.out.to_ascii_lowercase();
     assert!(head.starts_with("http/1.1 401"), "{head}");
-    assert!(head.contains("\r\nwww-authenticate: basic realm=\"appliance\"\r\n"), "{head}");
+    assert!(
+        head.contains("\r\nwww-authenticate: basic realm=\"appliance\", charset=\"utf-8\"\r\n"),
+        "{head}"
+    );
     assert!(head.contains("\r\ncontent-type: text/html"), "{head}");
 }
 

@@ -167,7 +167,10 @@ fn the_v2_page_asks_for_the_password_in_plain_text() {
     {
         let head = appliance.curl(&["-D", "-", "-o", "page", &url]).out.to_ascii_lowercase();
         assert!(head.starts_with("http/1.1 401"), "{head}");
-        assert!(head.contains("\r\nwww-authenticate: basic realm=\"appliance\"\r\n"), "{head}");
+        assert!(
+            head.contains("\r\nwww-authenticate: basic realm=\"appliance\", charset=\"utf-8\"\r\n"),
+            "{head}"
+        );
         assert!(head.contains("\r\ncontent-type: text/plain"), "{head}");
     }
 }

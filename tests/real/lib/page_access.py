@@ -59,7 +59,7 @@ class Access(Part):
             expect(cancelled.page.prompts == 1, f"{cancelled.page.prompts} prompts")
             told = cancelled.page.statuses[self.desk.appliance.url("https", "/")]
             scheme = {name.lower(): value for name, value in told["headers"].items()}["www-authenticate"]
-            expect((told["status"], scheme) == (401, 'Basic realm="appliance"'), f"{told['status']} {scheme}")
+            expect((told["status"], scheme) == (401, 'Basic realm="appliance", charset="UTF-8"'), f"{told['status']} {scheme}")
             cancelled.page.close()
         self.desk.open()
         expect(self.page.prompts == int(asked), f"{self.page.prompts} prompts")
