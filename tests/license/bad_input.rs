@@ -91,3 +91,28 @@ fn other_methods_are_405_with_the_ones_there_are() {
         assert_eq!(appliance.call(method, path, "{}").status, 405, "{method} {path}");
     }
 }
+
+#[test]
+fn a_code_may_be_written_in_groups_at_every_door() {
+    let vendor = Vendor::new();
+    let code = vendor.sell(&["--offline-mode"]);
+    let group = |at: usize, mark: &str| format!("{}{mark}{}", &code[..at], &code[at..]);
+    assert_eq!(vendor.show(&group(6, " "))["activated"], 0);
+    vendor.say(&["extend", &group(4, "-"), "--secs", "1"]);
+    let appliance = vendor.appliance();
+    let body = |code: &str| json!({ "license": code }).to_string();
+    for generation in ["v1", "v2"] {
+        let path = format!("/{generation}/management/license/offlineactivation");
+        let asked = appliance.curl(&[
+            "-u",
+            "admin:admin",
+            "-d",
+            &body(&group(9, "\u{2013}")),
+            &appliance.https(&path),
+        ]);
+        assert!(asked.ok().json()["certificate"].is_string(), "{generation}");
+    }
+    appliance.remove().ok();
+    let document = appliance.apply(&group(12, " - ")).ok().json();
+    assert_eq!((&document["licensed"], &document["license_code"]), (&json!(true), &json!(code)));
+}
