@@ -14,6 +14,7 @@ pub(crate) mod engine;
 pub(crate) mod folder;
 pub(crate) mod handshake;
 pub(crate) mod license;
+pub(crate) mod not_tried;
 pub(crate) mod settings;
 pub(crate) mod stub;
 pub(crate) mod untried;
