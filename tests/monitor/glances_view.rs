@@ -82,7 +82,9 @@ fn items_values_and_limits_are_told_by_every_way() {
         let json =
             |path: &str| ask(&appliance, way, &[], &format!("/monitor/api/3/{path}")).ok().json();
         assert!(json("mem/total")["total"].is_u64());
-        assert_eq!(json("network/interface_name/lo")["lo"][0]["is_up"], true);
+        // A plain chroot may lack /sys, where that stands.
+        let up = std::path::Path::new("/sys/class/net/lo").exists();
+        assert_eq!(json("network/interface_name/lo")["lo"][0]["is_up"], up);
         assert_eq!(json("network/interface_name/nosuch").to_string(), r#"{"nosuch":[]}"#);
         assert_eq!(json("percpu/cpu_number/0")["0"][0]["cpu_number"], 0);
         assert_eq!(json("load/limits")["load_critical"], 5.0);
