@@ -37,7 +37,7 @@ fn a_damaged_license_is_kept_aside_and_the_same_code_heals_it_without_a_second_s
         appliance.launch();
         assert_eq!(appliance.license()["status"], "-5 License status license does not verify");
         assert_eq!(kept_aside(&appliance, "license.json"), number + 1);
-        assert!(appliance.log().contains("license.json does not verify"), "{}", appliance.log());
+        appliance.logs(0, "license.json does not verify");
         assert_eq!(appliance.apply(&code).ok().json()["licensed"], true);
         assert_eq!(vendor.show(&code)["activated"], 1);
     }
@@ -81,7 +81,7 @@ fn without_a_trust_file_the_appliance_runs_and_says_what_is_missing() {
     assert_eq!(appliance.license()["connected"], false);
     let refused = appliance.apply("494900000000000000");
     assert_eq!((refused.status, &refused.json()["reason"]), (500, &json!("trust_file")));
-    assert!(appliance.log().contains("/nonexistent/trust.json"), "{}", appliance.log());
+    appliance.logs(0, "/nonexistent/trust.json");
     let checked = appliance.program("check", &[]);
     assert!(checked.err.contains("no license can be checked"), "{checked:?}");
 }
