@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::attendant::{self, Attendant};
 use crate::config::Config;
-use crate::confinement;
 use crate::gate::{Bound, Gate, Open};
+use crate::helper;
+use crate::helper::Attendant;
 use crate::license;
 use crate::log::Log;
 use crate::management::{self, Context};
+use crate::sandbox;
 use crate::security::Keeper;
-use crate::wishes::{Wish, Wishes};
+use crate::signals::{Wish, Wishes};
 
 /// On SIGTERM, requests in flight get so long to finish.
 const DRAIN: Duration = Duration::from_secs(9);
@@ -27,7 +28,7 @@ const DRAIN: Duration = Duration::from_secs(9);
 ///
 /// # Errors
 /// One line that says why it could not start.
-pub fn run(config: Config, log: &Log) -> Result<(), String> {
+pub(crate) fn run(config: Config, log: &Log) -> Result<(), String> {
     // First of all, for a start takes as long as the key of a first certificate: what is asked meanwhile
     // is done once ready.
     let mut wishes = Wishes::listen().map_err(|e| format!("cannot catch signals: {e}"))?;
@@ -37,8 +38,8 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
     let bound = Bound::all(&config.listen, log)?;
     let machine = license::Machine::look(); // root alone may read all of it
     let manager = ServiceManager::look();
-    let attendant = attendant::start(&config.commands)?;
-    confinement::confine(&config, log)?;
+    let attendant = helper::start(&config.commands)?;
+    sandbox::confine(&config, log)?;
 
     let keeper = Arc::new(Keeper::open(&config.state_dir, config.api, log.clone())?);
     let license = license::start(&config, keeper.folder(), &machine, log)?;

@@ -15,11 +15,11 @@ use std::time::SystemTime;
 use self::patient::Patient;
 pub(crate) use self::recent::Kind;
 use self::recent::Recent;
-use crate::utc;
+use crate::util::utc;
 
 /// Where lines go; cheap to clone and handed down from the daemon.
 #[derive(Clone)]
-pub struct Log(Arc<Shared>);
+pub(crate) struct Log(Arc<Shared>);
 
 struct Shared {
     recent: Recent,
@@ -32,7 +32,7 @@ const LONGEST_LINE: usize = 2_000;
 impl Log {
     /// Writes to standard error. A line that can't be written is lost, and nothing stops for it; the next
     /// one that can tells how many were.
-    pub fn to_stderr() -> Log {
+    pub(crate) fn to_stderr() -> Log {
         let stderr = Mutex::new(Patient::new(std::io::stderr()));
         Log::to(move |line| {
             let now = utc::unix_seconds(SystemTime::now());
@@ -41,27 +41,27 @@ impl Log {
     }
 
     /// Hands every line to `sink`, for tests.
-    pub fn to(sink: impl Fn(&str) + Send + Sync + 'static) -> Log {
+    pub(crate) fn to(sink: impl Fn(&str) + Send + Sync + 'static) -> Log {
         Log(Arc::new(Shared { recent: Recent::default(), sink: Box::new(sink) }))
     }
 
     /// What an operator may want to know.
-    pub fn info(&self, text: impl Display) {
+    pub(crate) fn info(&self, text: impl Display) {
         self.line("info", &text);
     }
 
     /// What an operator should look at.
-    pub fn warn(&self, text: impl Display) {
+    pub(crate) fn warn(&self, text: impl Display) {
         self.line("warning", &text);
     }
 
     /// What keeps a promise from being kept.
-    pub fn error(&self, text: impl Display) {
+    pub(crate) fn error(&self, text: impl Display) {
         self.line("error", &text);
     }
 
     /// Who was let in or refused, and what was changed: one line an event, never a secret.
-    pub fn security(&self, text: impl Display) {
+    pub(crate) fn security(&self, text: impl Display) {
         self.line("security", &text);
     }
 

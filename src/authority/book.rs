@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::license::fields::license_code;
+use crate::license::protocol::fields::license_code;
 use crate::store::{self, Error};
 
 use super::journal::{self, Journal};

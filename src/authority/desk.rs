@@ -9,11 +9,12 @@ use std::os::unix::fs::MetadataExt;
 
 use serde_json::{Map, Value};
 
-use crate::license::certificate::Certificate;
-use crate::license::key::PublicKey;
-use crate::license::message::{Answer, Denial, Kind, Op, Request};
-use crate::license::wire::{self, OpenedRequest, Sealed};
-use crate::license::{claims, token, trust};
+use crate::license::protocol::certificate::Certificate;
+use crate::license::protocol::key::PublicKey;
+use crate::license::protocol::message::{Answer, Denial, Kind, Op, Request};
+use crate::license::protocol::wire;
+use crate::license::protocol::wire::{OpenedRequest, Sealed};
+use crate::license::protocol::{claims, token, trust};
 use crate::log::Log;
 use crate::store::Error;
 
@@ -299,7 +300,7 @@ pub(crate) fn inspect(text: &str, trust: Option<&trust::Trust>, now: i64) -> Res
             );
             if let Ok(lease) = claims::Lease::from_json(&payload) {
                 put("seconds", (lease.granted).into());
-                put("subscription_expiry", crate::utc::format(lease.exp).into());
+                put("subscription_expiry", crate::util::utc::format(lease.exp).into());
             }
             put("says", payload);
         }

@@ -11,11 +11,11 @@
 
 use serde_json::Value;
 
-use crate::license::claims::Receipt;
-use crate::license::hex::Digest;
-use crate::license::key::KeyId;
-use crate::license::message::{Answer, Denial, Kind, Mode, Op, Request};
-use crate::license::token::{Type, Unverified};
+use crate::license::protocol::claims::Receipt;
+use crate::license::protocol::hex::Digest;
+use crate::license::protocol::key::KeyId;
+use crate::license::protocol::message::{Answer, Denial, Kind, Mode, Op, Request};
+use crate::license::protocol::token::{Type, Unverified};
 
 use super::license::{Activation, FREE, Kept, License, MONTH, Status};
 use super::seen::Seen;

@@ -14,9 +14,9 @@ use rustix::fs::OFlags;
 use serde_json::{Map, Value};
 
 use crate::config::json;
-use crate::license::hex::Digest;
+use crate::license::protocol::hex::Digest;
 use crate::store::{self, Error};
-use crate::utc;
+use crate::util::utc;
 
 /// Largest state file, in bytes. A license of one seat with all the ids it may remember has about 2 MB;
 /// one of as many seats as can be sold, with all the activations it may ever have, has this room.

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use crate::license::fields::{Fault, Fields};
-use crate::license::hex;
-use crate::license::key::{KeyId, PublicKey, RequestKey, SigningKey};
-use crate::license::trust::{Bundle, Dated, Trust, trust_file};
+use crate::license::protocol::fields::{Fault, Fields};
+use crate::license::protocol::hex;
+use crate::license::protocol::key::{KeyId, PublicKey, RequestKey, SigningKey};
+use crate::license::protocol::trust::{Bundle, Dated, Trust, trust_file};
 use crate::store::{self, Error};
 
 use super::journal::{self, Journal};
@@ -136,7 +136,7 @@ fn event(word: &str) -> Map<String, Value> {
 }
 
 fn broken() -> Error {
-    Error::Failed(crate::license::key::Broken.to_string())
+    Error::Failed(crate::license::protocol::key::Broken.to_string())
 }
 
 fn absent(dir: &Path) -> Error {
@@ -313,7 +313,7 @@ impl Keyring {
             validity: Vec::new(),
             revoked: Vec::new(),
             seq: fields.count("seq")?,
-            bundle: fields.text("bundle", crate::license::token::LONGEST)?,
+            bundle: fields.text("bundle", crate::license::protocol::token::LONGEST)?,
         };
         for entry in fields.array("issuers")? {
             let (kid, secret, nbf, exp) = secret(entry)?;

@@ -1,12 +1,12 @@
 //! One license as the authority knows it: its terms, its seconds, and who holds them.
 
-use crate::license::claims::Lease;
-use crate::license::hex::{Digest, RequestId};
-use crate::license::message::{Answer, Denial, Request, User};
+use crate::license::protocol::claims::Lease;
+use crate::license::protocol::hex::{Digest, RequestId};
+use crate::license::protocol::message::{Answer, Denial, Request, User};
 
 use super::pool::Pool;
 use super::seen::Seen;
-use crate::utc;
+use crate::util::utc;
 
 /// Ids of one epoch that are remembered: the most, and the fewest where there are many seats.
 const MOST_IDS: usize = 10_000;

@@ -15,7 +15,7 @@
 //! | `licenses/NNN/CODE.log` | what was done to it, each line bound to the one before |
 //! | `serve.lock` | held by the running `serve` |
 
-pub mod cli;
+pub(crate) mod cli;
 
 mod serve;
 

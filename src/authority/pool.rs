@@ -1,6 +1,6 @@
 //! The seconds of one license: what was bought, what nobody holds, what was charged for good.
 
-use crate::license::claims::UNLIMITED;
+use crate::license::protocol::claims::UNLIMITED;
 
 /// `left` + what open activations were granted + `charged` is always `allocated`; of an unlimited
 /// license nothing is ever taken, and `charged` only tells how much was used.
@@ -77,7 +77,7 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::Pool;
-    use crate::license::claims::UNLIMITED;
+    use crate::license::protocol::claims::UNLIMITED;
 
     #[test]
     fn never_more_is_taken_than_is_left() {

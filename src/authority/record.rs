@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::license::fields::{Fault, Fields, computer_id, license_code};
-use crate::license::hex::{Digest, RequestId};
-use crate::license::message::{Answer, Denial, User};
+use crate::license::protocol::fields::{Fault, Fields, computer_id, license_code};
+use crate::license::protocol::hex::{Digest, RequestId};
+use crate::license::protocol::message::{Answer, Denial, User};
 
 use super::license::{Activation, Kept, License, Status, Terms};
 use super::pool::Pool;

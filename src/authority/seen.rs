@@ -1,7 +1,7 @@
 //! Which questions were answered already, in few bytes each.
 
-use crate::license::hex::RequestId;
-use crate::license::key::{base64url, from_base64url};
+use crate::license::protocol::hex::RequestId;
+use crate::license::protocol::key::{base64url, from_base64url};
 
 /// Ids of questions, the oldest first.
 ///
@@ -47,7 +47,7 @@ fn short(id: RequestId) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::Seen;
-    use crate::license::hex::RequestId;
+    use crate::license::protocol::hex::RequestId;
 
     #[test]
     fn the_oldest_is_forgotten_and_the_rest_is_read_again() {

@@ -12,11 +12,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::license::wire;
+use crate::license::protocol::wire;
 use crate::log::Log;
+use crate::signals::{Wish, Wishes};
 use crate::store::Error;
-use crate::utc;
-use crate::wishes::{Wish, Wishes};
+use crate::util::utc;
 
 use super::desk::Desk;
 use super::keyring::Keyring;

@@ -17,9 +17,9 @@ use std::process::ExitCode;
 
 use lexopt::Arg;
 
-use crate::attendant;
 use crate::config::{Config, DEFAULT_FILE};
-use crate::confinement::User;
+use crate::helper;
+use crate::sandbox::User;
 
 const PROGRAM: &str = "applianced";
 
@@ -82,8 +82,8 @@ enum Exit {
 }
 
 /// Runs the command that `args`, without the program's name, ask for.
-pub fn run(args: Vec<OsString>) -> ExitCode {
-    if args.first().is_some_and(|word| word == attendant::WORD) {
+pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
+    if args.first().is_some_and(|word| word == helper::WORD) {
         return ExitCode::from(attend() as u8);
     }
     let exit = match understand(args) {
@@ -99,7 +99,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
 
 /// Part of the daemon and no command, so no help names it.
 fn attend() -> Exit {
-    match attendant::serve() {
+    match helper::serve() {
         Ok(()) => Exit::Fine,
         Err(fault) => {
             complain(fault);

@@ -12,7 +12,7 @@ use crate::license;
 use crate::management::client::{self, Failure};
 use crate::management::{describe_certificate, service_states};
 use crate::security::inspect;
-use crate::utc;
+use crate::util::utc;
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;

@@ -7,20 +7,20 @@ use super::section::Field;
 
 /// One listener of the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listen {
+pub(crate) struct Listen {
     /// Port 0 takes a free one.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Which paths are reachable.
-    pub serves: Serves,
+    pub(crate) serves: Serves,
     /// Whether it speaks TLS.
-    pub tls: bool,
+    pub(crate) tls: bool,
     /// Without meaning on a TLS listener, where it is [`HttpDisabled::Close`].
-    pub http_disabled: HttpDisabled,
+    pub(crate) http_disabled: HttpDisabled,
 }
 
 /// What is reachable on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Serves {
+pub(crate) enum Serves {
     /// Everything, by path.
     All,
     /// The management API alone.
@@ -35,7 +35,7 @@ pub enum Serves {
 
 /// What a plain listener does while plain HTTP is off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HttpDisabled {
+pub(crate) enum HttpDisabled {
     /// Accepts and closes without a byte (v1 manual: `Empty reply from server`).
     Close,
     /// Answers 301 or 308 to the HTTPS address (v2 manual).
@@ -72,14 +72,14 @@ impl Listen {
 
 impl Serves {
     /// The word of the settings file.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         SERVES.iter().find(|(_, serves)| *serves == self).map_or("", |(word, _)| word)
     }
 }
 
 impl HttpDisabled {
     /// The word of the settings file.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         HTTP_DISABLED.iter().find(|(_, does)| *does == self).map_or("", |(word, _)| word)
     }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::section::Faults;
 use super::{CONTROL_SOCKET, Config, ServiceAddress, USAGE_SOCKET};
-use crate::names;
+use crate::util::resolve;
 
 /// Notes each service whose address is one of our own, as far as the settings tell: which addresses the
 /// machine has beside loopback is not known here.
@@ -32,7 +32,7 @@ fn own_door(config: &Config, address: &ServiceAddress) -> Option<String> {
         ServiceAddress::Tcp { host, port } => {
             let known = match host.parse::<IpAddr>() {
                 Ok(ip) => vec![ip],
-                Err(_) => names::this_machine(host, *port)?.map(|known| known.ip()).to_vec(),
+                Err(_) => resolve::this_machine(host, *port)?.map(|known| known.ip()).to_vec(),
             };
             let takes = |listener: IpAddr| known.iter().any(|ip| takes(listener, *ip));
             let mut listeners = config.listen.iter().map(|listen| listen.address);

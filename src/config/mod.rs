@@ -56,19 +56,19 @@ use std::io::{ErrorKind, Read as _};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-pub use listen::{HttpDisabled, Listen, Serves};
+pub(crate) use listen::{HttpDisabled, Listen, Serves};
 pub(crate) use section::nearest;
 pub(crate) use services::OWN_PARTS;
-pub use services::{Auth, Service, ServiceAddress};
+pub(crate) use services::{Auth, Service, ServiceAddress};
 
 /// Read when no `--config` is given and the file exists.
-pub const DEFAULT_FILE: &str = "/etc/applianced/config.json";
+pub(crate) const DEFAULT_FILE: &str = "/etc/applianced/config.json";
 
 /// Largest settings file in bytes; a real one has about two thousand.
-pub const LARGEST_FILE: u64 = 1 << 20;
+pub(crate) const LARGEST_FILE: u64 = 1 << 20;
 
 /// Longest path of a Unix socket in bytes: `sun_path` less its terminating zero (unix(7)).
-pub const LONGEST_SOCKET_PATH: usize = 107;
+pub(crate) const LONGEST_SOCKET_PATH: usize = 107;
 
 /// Names of our own sockets in `run_dir`: that of the management API, and that on which a speech engine
 /// counts seconds.
@@ -77,75 +77,75 @@ pub(crate) const USAGE_SOCKET: &str = "usage.sock";
 
 /// Everything the settings file can say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+pub(crate) struct Config {
     /// Everything that survives a reboot.
-    pub state_dir: PathBuf,
+    pub(crate) state_dir: PathBuf,
     /// The sockets.
-    pub run_dir: PathBuf,
+    pub(crate) run_dir: PathBuf,
     /// Which generations are mounted.
-    pub api: Api,
+    pub(crate) api: Api,
     /// At least one; no address twice.
-    pub listen: Vec<Listen>,
+    pub(crate) listen: Vec<Listen>,
     /// Where redirects point.
-    pub https_port: u16,
+    pub(crate) https_port: u16,
     /// Sorted by name; always holds `speech` and `realtime`.
-    pub services: Vec<Service>,
+    pub(crate) services: Vec<Service>,
     /// The authority and what is shown while unlicensed.
-    pub license: License,
+    pub(crate) license: License,
     /// What `host/about` tells.
-    pub about: About,
+    pub(crate) about: About,
     /// Programs the API may run.
-    pub commands: Commands,
+    pub(crate) commands: Commands,
     /// One line in the log for each request.
-    pub access_log: bool,
+    pub(crate) access_log: bool,
     /// Name or `uid:gid` to become after binding.
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
 }
 
 /// Which generations of the API are mounted; at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Api {
+pub(crate) struct Api {
     /// `/v1/…`
-    pub v1: bool,
+    pub(crate) v1: bool,
     /// `/v2/…`
-    pub v2: bool,
+    pub(crate) v2: bool,
 }
 
 /// The license authority, and what is shown while there is no license.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct License {
+pub(crate) struct License {
     /// Begins with `http://`.
-    pub authority_url: String,
+    pub(crate) authority_url: String,
     /// Absolute.
-    pub trust_file: PathBuf,
+    pub(crate) trust_file: PathBuf,
     /// Digits.
-    pub product: String,
+    pub(crate) product: String,
     /// Up to 2,147,483,647.
-    pub customer_id: u32,
+    pub(crate) customer_id: u32,
     /// Seconds, up to 2,147,483,647.
-    pub transcription_secs_allocated: u32,
+    pub(crate) transcription_secs_allocated: u32,
 }
 
 /// What `host/about` tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct About {
+pub(crate) struct About {
     /// `version` (v1), `appliance_version` (v2).
-    pub version: String,
+    pub(crate) version: String,
     /// `appliance_variant` (v2).
-    pub variant: String,
+    pub(crate) variant: String,
     /// `languages` (v2).
-    pub languages: Vec<String>,
+    pub(crate) languages: Vec<String>,
 }
 
 /// A program and its arguments each; empty means not offered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Commands {
+pub(crate) struct Commands {
     /// `DELETE reboot`, after a minute.
-    pub reboot: Vec<String>,
+    pub(crate) reboot: Vec<String>,
     /// `DELETE shutdown`, at once.
-    pub shutdown: Vec<String>,
+    pub(crate) shutdown: Vec<String>,
     /// `DELETE services`.
-    pub restart_services: Vec<String>,
+    pub(crate) restart_services: Vec<String>,
 }
 
 impl Default for Config {
@@ -190,7 +190,7 @@ impl Config {
     /// Reads `file`; without one, [`DEFAULT_FILE`] if it exists, otherwise the defaults.
     ///
     /// The error has one sentence per fault, each beginning with the file's name.
-    pub fn load(file: Option<&Path>) -> Result<Config, Vec<String>> {
+    pub(crate) fn load(file: Option<&Path>) -> Result<Config, Vec<String>> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let text = match read(path) {
             Ok(text) => text,
@@ -205,7 +205,7 @@ impl Config {
     }
 
     /// The path of the socket of the management API.
-    pub fn control_socket(&self) -> PathBuf {
+    pub(crate) fn control_socket(&self) -> PathBuf {
         self.run_dir.join(CONTROL_SOCKET)
     }
 }

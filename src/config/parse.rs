@@ -10,7 +10,7 @@ const LONGEST_SOCKET_NAME: usize = "/control.sock".len();
 
 impl Config {
     /// Reads the text of a settings file; the error has one sentence per fault.
-    pub fn parse(text: &[u8]) -> Result<Config, Vec<String>> {
+    pub(crate) fn parse(text: &[u8]) -> Result<Config, Vec<String>> {
         let value = json::parse(text).map_err(|fault| vec![fault])?;
         let faults = Faults::default();
         let config = whole(Field::root(value, &faults));

@@ -9,26 +9,26 @@ use super::section::Field;
 
 /// One service behind the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
+pub(crate) struct Service {
     /// Up to 64 characters of `a-z`, `0-9`, `-` and `_`.
-    pub name: String,
+    pub(crate) name: String,
     /// Where it listens.
-    pub address: ServiceAddress,
+    pub(crate) address: ServiceAddress,
     /// Path prefixes, the longest that fits wins; empty for `speech` and `realtime`, whose paths are fixed.
-    pub paths: Vec<String>,
+    pub(crate) paths: Vec<String>,
     /// Who asks for the password; for `speech` and `realtime` the gate's own rules stand instead.
-    pub auth: Auth,
+    pub(crate) auth: Auth,
     /// Methods refused while the license is not valid; empty for `speech` and `realtime`, as above.
-    pub licensed: Vec<String>,
+    pub(crate) licensed: Vec<String>,
     /// Whether upgrades to WebSocket pass.
-    pub websocket: bool,
+    pub(crate) websocket: bool,
     /// Seconds it may take to begin its answer, and be silent in the middle of it; 1 to 86,400.
-    pub timeout: u32,
+    pub(crate) timeout: u32,
 }
 
 /// Where a service listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ServiceAddress {
+pub(crate) enum ServiceAddress {
     /// `host:port`
     Tcp {
         /// A name or an address, an IPv6 one without its brackets.
@@ -42,7 +42,7 @@ pub enum ServiceAddress {
 
 /// Who asks for the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Auth {
+pub(crate) enum Auth {
     /// The gate, as for management.
     Admin,
     /// The service itself, if it wants to.
@@ -109,14 +109,14 @@ impl Service {
     }
 
     /// Whether it is one of the two whose paths and rules are fixed.
-    pub fn is_built_in(&self) -> bool {
+    pub(crate) fn is_built_in(&self) -> bool {
         self.name == "speech" || self.name == "realtime"
     }
 }
 
 impl Auth {
     /// The word of the settings file.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         AUTH.iter().find(|(_, auth)| *auth == self).map_or("", |(word, _)| word)
     }
 }

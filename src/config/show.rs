@@ -6,7 +6,7 @@ use super::{Config, Listen, Service};
 
 impl Config {
     /// Every setting with the value in force, defaults included.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let generations = [("v1", self.api.v1), ("v2", self.api.v2)];
         let api: Vec<&str> =
             generations.iter().filter(|(_, mounted)| *mounted).map(|(word, _)| *word).collect();

@@ -16,7 +16,7 @@ mod security;
 
 use crate::cli::{reset, status};
 use crate::config::Config;
-use crate::utc;
+use crate::util::utc;
 
 use daemon::{Daemon, Trouble};
 use screen::Screen;
@@ -26,7 +26,7 @@ use screen::Screen;
 struct Gone;
 
 /// Shows menus until it is left.
-pub fn run(config: &Config) {
+pub(crate) fn run(config: &Config) {
     let mut screen = Screen::new();
     // Whichever way it is left, there is nobody to tell.
     let _ = top(config, &mut screen);

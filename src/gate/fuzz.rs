@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use base64::Engine as _;
 
-use super::credentials::{Expected, Guard, Outcome};
-use super::framing::{self, Decoder, Encoder, Length, Sender};
-use super::head::{HeadBuffer, RequestHead};
-use super::target::Target;
+use crate::gate::request::basic_auth::{Expected, Guard, Outcome};
+use crate::http::body;
+use crate::http::body::{Decoder, Encoder, Length, Sender};
+use crate::http::head::{HeadBuffer, RequestHead};
+use crate::http::target::Target;
 
 /// Request heads: the same however the bytes arrive, and what is forwarded reads as what was judged.
 pub fn request_head(data: &[u8]) {
@@ -22,7 +23,7 @@ pub fn request_head(data: &[u8]) {
     let mut buffer = HeadBuffer::default();
     buffer.extend(data);
     while let Ok(Some(head)) = buffer.request() {
-        let length = framing::of_request(&head);
+        let length = body::of_request(&head);
         let Ok(target) = Target::of(&head) else { continue };
         let is_bare = |byte: u8| !byte.is_ascii_graphic() || b"\"#<>[\\]^`{|}".contains(&byte);
         assert!(target.path.starts_with('/') && !target.path_and_query().bytes().any(is_bare));
@@ -36,7 +37,7 @@ pub fn request_head(data: &[u8]) {
         let again = again.request().ok().flatten().filter(|a| a.fields == head.fields);
         let same = |again: &RequestHead| {
             let read = Target::of(again).map(|target| target.path_and_query());
-            framing::of_request(again) == length && read.as_ref() == Ok(&path)
+            body::of_request(again) == length && read.as_ref() == Ok(&path)
         };
         assert!(again.is_some_and(|again| same(&again)), "read otherwise again");
     }
@@ -53,7 +54,7 @@ pub fn answer_head(data: &[u8]) {
     let mut buffer = HeadBuffer::default();
     buffer.extend(data);
     while let Ok(Some(head)) = buffer.answer() {
-        let _ = framing::of_answer("GET", &head);
+        let _ = body::of_answer("GET", &head);
         let mut text =
             format!("HTTP/1.{} {} {}\r\n", head.minor, head.status, head.reason).into_bytes();
         head.fields.write_to(&mut text);

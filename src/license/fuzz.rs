@@ -3,17 +3,18 @@
 
 use serde_json::Value;
 
-use super::certificate::{Certificate, read_license};
-use super::claims::{Lease, Receipt};
-use super::clock::Clock;
-use super::fields::Fields;
-use super::key::{KeyId, PublicKey, RequestKey};
-use super::message::{Answer, Request};
-use super::network::Proxy;
-use super::token::{Type, Unverified};
-use super::trust::Trust;
-use super::usage_log::Head;
-use super::{record::State, wire};
+use super::protocol::wire;
+use crate::license::client::network::Proxy;
+use crate::license::protocol::certificate::{Certificate, read_license};
+use crate::license::protocol::claims::{Lease, Receipt};
+use crate::license::protocol::fields::Fields;
+use crate::license::protocol::key::{KeyId, PublicKey, RequestKey};
+use crate::license::protocol::message::{Answer, Request};
+use crate::license::protocol::token::{Type, Unverified};
+use crate::license::protocol::trust::Trust;
+use crate::license::state::clock::Clock;
+use crate::license::state::record::State;
+use crate::license::state::usage_log::Head;
 
 /// A license certificate as people paste it; what is read is written and read the same.
 pub fn certificate(data: &[u8]) {

@@ -6,19 +6,20 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::clock::Reading;
-use super::computer_id::Machine;
-use super::fault::Fault;
-use super::message::User;
-use super::network::Proxy;
-use super::standing::Standing;
-use super::status::Snapshot;
-use super::worker::{self, Command, Event, FRESH, Reply};
+use super::client::worker;
+use super::error::Fault;
 use crate::config::Config;
-use crate::live::Live;
+use crate::license::client::network::Proxy;
+use crate::license::client::worker::{Command, Event, FRESH, Reply};
+use crate::license::device::computer_id::Machine;
+use crate::license::protocol::message::User;
+use crate::license::state::clock::Reading;
+use crate::license::state::entitlement::Standing;
+use crate::license::state::status::Snapshot;
 use crate::log::Log;
 use crate::security::Actor;
 use crate::store::Folder;
+use crate::util::published::Live;
 
 /// Longest a call waits for the worker: two questions to the authority and some air.
 const WAIT: Duration = Duration::from_secs(75);
@@ -28,16 +29,16 @@ const PROBE: Duration = Duration::from_millis(1_800);
 
 /// The license worker as others see it; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Handle {
-    pub(super) events: Sender<Event>,
-    pub(super) snapshot: Arc<Live<Snapshot>>,
-    pub(super) standing: Arc<Live<Standing>>,
-    pub(super) proxy: Arc<Live<Result<Option<Proxy>, String>>>,
+pub(crate) struct Handle {
+    pub(crate) events: Sender<Event>,
+    pub(crate) snapshot: Arc<Live<Snapshot>>,
+    pub(crate) standing: Arc<Live<Standing>>,
+    pub(crate) proxy: Arc<Live<Result<Option<Proxy>, String>>>,
 }
 
 /// What the speech engine gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reserved {
+pub(crate) enum Reserved {
     /// So many seconds, not more than it asked for.
     Granted(u64),
     /// None, and why.
@@ -48,7 +49,7 @@ pub enum Reserved {
 ///
 /// # Errors
 /// When the device key can't be read or made, or no thread can be started.
-pub fn start(
+pub(crate) fn start(
     config: &Config,
     folder: &Arc<Folder>,
     machine: &Machine,
@@ -59,24 +60,24 @@ pub fn start(
 
 impl Handle {
     /// What the gate reads for every request.
-    pub fn standing(&self) -> &Arc<Live<Standing>> {
+    pub(crate) fn standing(&self) -> &Arc<Live<Standing>> {
         &self.standing
     }
 
     /// The status document. Asks the authority for a sign of life if the last try, good or bad, is old, and
     /// waits for it less than 2 s in all; nothing else here ever waits for the network.
-    pub fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         self.look();
         self.snapshot.snapshot().document(&Reading::now())
     }
 
     /// What keeps work from being done, in words; nothing if all is well. Asks nobody.
-    pub fn errors(&self) -> Vec<String> {
+    pub(crate) fn errors(&self) -> Vec<String> {
         self.snapshot.snapshot().errors(&Reading::now())
     }
 
     /// `{"offline": …}` and the status document.
-    pub fn offline_status(&self) -> Value {
+    pub(crate) fn offline_status(&self) -> Value {
         let document = self.status();
         self.with_offline(document)
     }
@@ -108,7 +109,7 @@ impl Handle {
     ///
     /// # Errors
     /// In the manual's words.
-    pub fn activate(&self, code: String, user: User, by: Actor) -> Result<Value, Fault> {
+    pub(crate) fn activate(&self, code: String, user: User, by: Actor) -> Result<Value, Fault> {
         self.ask(|reply| Command::Activate { code, user, by, reply })
     }
 
@@ -116,7 +117,7 @@ impl Handle {
     ///
     /// # Errors
     /// In the manual's words.
-    pub fn remove(&self, by: Actor) -> Result<u64, Fault> {
+    pub(crate) fn remove(&self, by: Actor) -> Result<u64, Fault> {
         self.ask(|reply| Command::Remove { by, reply })
     }
 
@@ -124,7 +125,7 @@ impl Handle {
     ///
     /// # Errors
     /// In the manual's words.
-    pub fn activation_certificate(
+    pub(crate) fn activation_certificate(
         &self,
         code: String,
         user: User,
@@ -138,7 +139,7 @@ impl Handle {
     ///
     /// # Errors
     /// When there is none, or its renewal is awaited.
-    pub fn return_certificate(&self, by: Actor) -> Result<Value, Fault> {
+    pub(crate) fn return_certificate(&self, by: Actor) -> Result<Value, Fault> {
         self.ask(|reply| Command::GiveBack { by, reply })
     }
 
@@ -146,7 +147,7 @@ impl Handle {
     ///
     /// # Errors
     /// In the manual's words, a sentence of its own for each way it may not fit.
-    pub fn apply_certificate(
+    pub(crate) fn apply_certificate(
         &self,
         code: String,
         certificate: String,
@@ -159,7 +160,7 @@ impl Handle {
     ///
     /// # Errors
     /// In the manual's words.
-    pub fn set_offline(&self, offline: bool, by: Actor) -> Result<Value, Fault> {
+    pub(crate) fn set_offline(&self, offline: bool, by: Actor) -> Result<Value, Fault> {
         self.ask(|reply| Command::Offline { offline, by, reply })
             .map(|document| self.with_offline(document))
     }
@@ -168,7 +169,7 @@ impl Handle {
     ///
     /// # Errors
     /// When its file can't be believed.
-    pub fn proxy(&self) -> Result<Option<Proxy>, Fault> {
+    pub(crate) fn proxy(&self) -> Result<Option<Proxy>, Fault> {
         (*self.proxy.snapshot()).clone().map_err(|why| {
             Fault::internal("storage", why, "set the proxy again with POST license/network")
         })
@@ -178,12 +179,12 @@ impl Handle {
     ///
     /// # Errors
     /// What is wrong with the body.
-    pub fn set_proxy(&self, body: Value, by: Actor) -> Result<Value, Fault> {
+    pub(crate) fn set_proxy(&self, body: Value, by: Actor) -> Result<Value, Fault> {
         self.ask(|reply| Command::Proxy { body, by, reply })
     }
 
     /// Asks the authority for changes of the license, when online; doesn't wait for them.
-    pub fn refresh(&self) {
+    pub(crate) fn refresh(&self) {
         let _ = self.events.send(Event::Command(Command::Refresh));
     }
 
@@ -191,7 +192,7 @@ impl Handle {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn reserve(
+    pub(crate) fn reserve(
         &self,
         session: String,
         seconds: u64,
@@ -204,7 +205,7 @@ impl Handle {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn settle(&self, session: String, used: u64) -> Result<u64, Fault> {
+    pub(crate) fn settle(&self, session: String, used: u64) -> Result<u64, Fault> {
         self.ask(|reply| Command::Settle { session, used, reply })
     }
 

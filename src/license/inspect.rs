@@ -2,26 +2,27 @@
 
 use serde_json::Value;
 
-use super::clock::Reading;
+use super::device::trust_file;
 use super::device::{self, Device};
-use super::network::Proxy;
-use super::record::{self, State};
-use super::status::{Contact, Snapshot};
-use super::trust_file;
+use super::state::record;
 use crate::config::Config;
+use crate::license::client::network::Proxy;
+use crate::license::state::clock::Reading;
+use crate::license::state::record::State;
+use crate::license::state::status::{Contact, Snapshot};
 use crate::store::View;
 
 /// What was found.
 #[derive(Debug)]
-pub struct Inspection {
+pub(crate) struct Inspection {
     /// The status document, never connected.
-    pub document: Value,
+    pub(crate) document: Value,
     /// What is wrong, each with its file and what to do.
-    pub faults: Vec<String>,
+    pub(crate) faults: Vec<String>,
 }
 
 /// Looks at the license files of `config.state_dir`.
-pub fn inspect(config: &Config) -> Inspection {
+pub(crate) fn inspect(config: &Config) -> Inspection {
     // Without the folder there is nothing to find; one that can't be used is told by who keeps the rest.
     let view = View::open(&config.state_dir).ok().flatten();
     let mut faults = Vec::new();

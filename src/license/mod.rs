@@ -19,55 +19,15 @@
 //! | `license-network.json` | the proxy |
 //! | `device.key`, `identity.json` | who this appliance is |
 
-pub mod hex;
+pub(crate) mod client;
 
-pub mod key;
+pub(crate) mod device;
 
-pub mod token;
+pub(crate) mod error;
 
-pub mod claims;
+pub mod protocol;
 
-pub mod trust;
-
-pub mod message;
-
-pub mod wire;
-
-pub mod certificate;
-
-pub(crate) mod fields;
-
-pub mod clock;
-
-pub mod computer_id;
-
-mod device;
-
-pub mod lease;
-
-pub mod standing;
-
-mod fault;
-
-pub mod network;
-
-pub mod online;
-
-mod exchange;
-
-mod record;
-
-mod usage_log;
-
-mod status;
-
-mod question;
-
-mod transition;
-
-mod trust_file;
-
-mod worker;
+pub(crate) mod state;
 
 mod inspect;
 
@@ -76,17 +36,14 @@ pub mod fuzz;
 
 mod handle;
 
-pub use computer_id::Machine;
-pub use fault::{Fault, Kind as FaultKind};
-pub(crate) use fields::typed_code;
-pub use handle::{Handle, Reserved, start};
-pub use inspect::{Inspection, inspect};
-pub use message::User as Applicant;
-pub use standing::Standing;
-pub use trust_file::load as load_trust;
+pub(crate) use crate::license::device::computer_id::Machine;
+pub(crate) use crate::license::device::trust_file::load as load_trust;
+pub(crate) use crate::license::error::Fault;
+pub(crate) use crate::license::protocol::fields::typed_code;
+pub(crate) use crate::license::protocol::message::User as Applicant;
+pub(crate) use crate::license::state::entitlement::Standing;
+pub(crate) use handle::{Handle, Reserved, start};
+pub(crate) use inspect::inspect;
 
 #[cfg(test)]
 mod model;
-
-/// Begins every string that is signed or bound, so that no signature of ours fits elsewhere.
-pub(crate) const PROTOCOL: &str = "appliance-license/1";

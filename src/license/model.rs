@@ -5,20 +5,20 @@
 
 mod vendor;
 
-pub(super) use vendor::Vendor;
+pub(crate) use vendor::Vendor;
 
-use super::clock::Reading;
-use super::hex::{Digest, RequestId};
-use super::lease::{Next, Reserve, Sessions};
-use super::message::{Answer, Denial, Kind, Mode, Op, Request};
-use super::question::Asker;
-use super::record::State;
-use super::standing::Phase;
-use super::transition::{Identity, heard};
-use super::trust::Trust;
+use crate::license::client::question::Asker;
+use crate::license::protocol::hex::{Digest, RequestId};
+use crate::license::protocol::message::{Answer, Denial, Kind, Mode, Op, Request};
+use crate::license::protocol::trust::Trust;
+use crate::license::state::clock::Reading;
+use crate::license::state::entitlement::Phase;
+use crate::license::state::lease::{Next, Reserve, Sessions};
+use crate::license::state::record::State;
+use crate::license::state::transition::{Identity, heard};
 
-pub(super) const NOW: i64 = 1_763_726_400;
-pub(super) const CODE: &str = "494953679762904933";
+pub(crate) const NOW: i64 = 1_763_726_400;
+pub(crate) const CODE: &str = "494953679762904933";
 const ALLOCATED: i64 = 2_000;
 const CACHE: i64 = 120;
 const SEATS: usize = 2;

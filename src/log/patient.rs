@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::utc;
+use crate::util::utc;
 
 /// Bytes that a pipe takes without waiting once it says that it can be written to: `PIPE_BUF`, pipe(7).
 const AT_ONCE: usize = 4_096;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::socket;
+use super::server::socket;
 
 /// How long one exchange may take; a local answer takes milliseconds, one with a password hash half a second.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -22,16 +22,16 @@ const MOST_FIELDS: usize = 32;
 
 /// What the daemon said.
 #[derive(Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// The HTTP status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// The body; the management API answers JSON alone. Null where there is none.
-    pub body: Value,
+    pub(crate) body: Value,
 }
 
 impl Reply {
     /// What a reply other than 200 says, for the person.
-    pub fn complaint(&self) -> String {
+    pub(crate) fn complaint(&self) -> String {
         let said = [&self.body["message"], &self.body["error"]].into_iter().find_map(Value::as_str);
         match said {
             Some(said) => said.to_owned(),
@@ -42,7 +42,7 @@ impl Reply {
 
 /// Why there is no reply.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// Nobody listens on the socket: the daemon does not run.
     NotRunning,
     /// Somebody does, but no good answer came: what happened, for the person.
@@ -50,12 +50,12 @@ pub enum Failure {
 }
 
 /// Asks the daemon that listens on `path`. Nothing is sent but the method and the target.
-pub fn ask(path: &Path, method: &str, target: &str) -> Result<Reply, Failure> {
+pub(crate) fn ask(path: &Path, method: &str, target: &str) -> Result<Reply, Failure> {
     tell(path, method, target, b"", DEADLINE)
 }
 
 /// Sends a JSON `body` too; the whole exchange may take `patience`.
-pub fn tell(
+pub(crate) fn tell(
     path: &Path,
     method: &str,
     target: &str,

@@ -10,67 +10,45 @@
 
 use std::sync::Arc;
 
-use crate::attendant::Attendant;
 use crate::config::Config;
+use crate::helper::Attendant;
 use crate::log::Log;
 use crate::monitor::Monitor;
 use crate::security::Keeper;
 
-pub mod client;
+pub(crate) mod client;
 
-mod answer;
-mod at_once;
-mod commands;
-mod cpu_info;
-mod docs;
-mod free_storage;
-mod health;
-mod host;
-mod html;
-mod license;
-mod logs;
-mod mem_info;
-mod monitoring;
-mod page;
-mod ping;
-mod power;
-mod query;
-mod request;
-mod resource;
-mod restart;
-mod security;
+mod api;
+mod inline;
+
 mod server;
-mod services;
-mod socket;
-mod table;
-mod usage;
-
-pub use at_once::{AtOnce, Given, Question, at_once};
-pub use commands::Turns;
-pub(crate) use security::certificate::describe as describe_certificate;
+mod web;
+pub(crate) use crate::management::api::commands::Turns;
+pub(crate) use crate::management::api::security::certificate::describe as describe_certificate;
 #[cfg(fuzzing)]
-pub use security::fuzz;
-pub use server::{Handle, start, start_usage};
-pub(crate) use services::states as service_states;
+pub use crate::management::api::security::fuzz;
+pub(crate) use crate::management::api::services::states as service_states;
+pub(crate) use crate::management::inline::{AtOnce, Given, Question, at_once};
+pub(crate) use server::{start, start_usage};
 
 /// Largest body of a request in bytes; certificates and keys have a few thousand.
-pub const LARGEST_BODY: usize = 1 << 20;
+pub(crate) const LARGEST_BODY: usize = 1 << 20;
 
 /// What handlers work with.
 #[derive(Clone)]
-pub struct Context {
+pub(crate) struct Context {
     /// The settings.
-    pub config: Arc<Config>,
+    pub(crate) config: Arc<Config>,
     /// Keeper of certificate, password and plain HTTP.
-    pub keeper: Arc<Keeper>,
+    pub(crate) keeper: Arc<Keeper>,
     /// The worker that owns the license.
-    pub license: crate::license::Handle,
+    pub(crate) license: crate::license::Handle,
     /// Where operations and security events are written.
-    pub log: Log,
+    pub(crate) log: Log,
     /// What the machine does at the moment.
-    pub monitor: Arc<Monitor>,
+    pub(crate) monitor: Arc<Monitor>,
     /// Who runs the configured commands.
-    pub attendant: Arc<Attendant>,
+    pub(crate) attendant: Arc<Attendant>,
     /// Which of them are under way.
-    pub turns: Arc<Turns>,
+    pub(crate) turns: Arc<Turns>,
 }

@@ -4,11 +4,11 @@ use super::PLUGINS;
 
 /// Why there is nothing to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// 400, 404 or 405.
-    pub status: u16,
+    pub(crate) status: u16,
     /// The sentence in the page, not yet escaped.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl Fault {
@@ -56,7 +56,7 @@ impl Fault {
     }
 
     /// The page.
-    pub fn page(&self) -> String {
+    pub(crate) fn page(&self) -> String {
         let title = match self.status {
             400 => "Error: 400 Bad Request",
             405 => "Error: 405 Method Not Allowed",

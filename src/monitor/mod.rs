@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-pub use self::fault::Fault;
+pub(crate) use self::fault::Fault;
 pub(crate) use self::fs::{Space, spaces};
 use self::interval::{Counters, Interval};
 
@@ -64,7 +64,7 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// What a path leads to.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Seen {
+pub(crate) enum Seen {
     /// What was measured.
     Stats(Value),
     /// What is known beforehand; Glances sends it without a character set.
@@ -75,7 +75,7 @@ pub enum Seen {
 
 /// The eyes of the appliance; shared by all who ask.
 #[derive(Debug, Default)]
-pub struct Monitor(Mutex<Kept>);
+pub(crate) struct Monitor(Mutex<Kept>);
 
 /// What was seen in the second that runs.
 #[derive(Debug, Default)]
@@ -91,7 +91,7 @@ impl Monitor {
     ///
     /// # Errors
     /// What Glances would answer: 400, 404 or 405.
-    pub fn look(&self, readable: bool, path: &str) -> Result<Seen, Fault> {
+    pub(crate) fn look(&self, readable: bool, path: &str) -> Result<Seen, Fault> {
         if readable { route::look(self, path) } else { Err(Fault::wrong_method()) }
     }
 
@@ -99,7 +99,7 @@ impl Monitor {
     ///
     /// # Errors
     /// Why it sees nothing, for the person.
-    pub fn stats(&self, plugin: &str) -> Result<Arc<Value>, String> {
+    pub(crate) fn stats(&self, plugin: &str) -> Result<Arc<Value>, String> {
         let Some(index) = PLUGINS.iter().position(|(name, _)| *name == plugin) else {
             return Err(format!("there is no plugin {plugin}"));
         };

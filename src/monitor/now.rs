@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::interval::Interval;
-use crate::utc;
+use crate::util::utc;
 
 pub(super) fn look(_: &Interval) -> Result<Value, String> {
     Ok(Value::String(shown(utc::unix_seconds(SystemTime::now()))))

@@ -9,7 +9,7 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
 use super::name;
-use crate::utc;
+use crate::util::utc;
 
 /// A client has to take the chain in with every handshake; real ones have two to four members.
 const MOST_CERTIFICATES: usize = 16;

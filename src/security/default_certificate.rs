@@ -16,7 +16,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::addresses::Host;
 use super::pem;
-use crate::utc;
+use crate::util::utc;
 
 const YEAR: i64 = 31_556_952;
 /// Ten years (contract, "Default certificate").

@@ -9,24 +9,24 @@ use super::settings::Settings;
 use super::{Password, Source, Summary};
 use crate::config::Api;
 use crate::store::View;
-use crate::utc;
+use crate::util::utc;
 
 /// What the next start would find, without the locks and repairs of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inspection {
+pub(crate) struct Inspection {
     /// One sentence for each thing to mend; none when all is well.
-    pub faults: Vec<String>,
+    pub(crate) faults: Vec<String>,
     /// The certificate that would serve; `None` before the first start.
-    pub summary: Option<Summary>,
+    pub(crate) summary: Option<Summary>,
     /// Whether plain HTTP would be served; `None` when the folder can't be read.
-    pub plain_http: Option<bool>,
+    pub(crate) plain_http: Option<bool>,
     /// `set`, `unset`, `off` or `locked`.
-    pub password: &'static str,
+    pub(crate) password: &'static str,
 }
 
 /// Reads the files as a start would and changes nothing; needs no lock. An absent folder is no
 /// fault, the first start makes it.
-pub fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection {
+pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection {
     let view = match View::open(state_dir) {
         Ok(Some(view)) => view,
         Ok(None) => {

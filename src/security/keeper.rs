@@ -11,10 +11,10 @@ use super::files::{self, Stamp};
 use super::settings::Settings;
 use super::{Actor, Fault, Identity, Password, PasswordHash, Rules, Summary, certificate};
 use crate::config::Api;
-use crate::live::Live;
 use crate::log::Log;
 use crate::store::{self, Folder};
-use crate::utc;
+use crate::util::published::Live;
+use crate::util::utc;
 
 mod open;
 
@@ -25,7 +25,7 @@ mod tests;
 
 /// Holds the state folder's lock, so there is one per appliance.
 #[derive(Debug)]
-pub struct Keeper {
+pub(crate) struct Keeper {
     folder: Arc<Folder>,
     api: Api,
     log: Log,
@@ -64,17 +64,17 @@ struct Seen {
 
 impl Keeper {
     /// The rules in force.
-    pub fn rules(&self) -> &Arc<Live<Rules>> {
+    pub(crate) fn rules(&self) -> &Arc<Live<Rules>> {
         &self.rules
     }
 
     /// The certificate in force.
-    pub fn identity(&self) -> &Arc<Live<Identity>> {
+    pub(crate) fn identity(&self) -> &Arc<Live<Identity>> {
         &self.identity
     }
 
     /// The locked state folder, for the other rooms that keep files in it.
-    pub fn folder(&self) -> &Arc<Folder> {
+    pub(crate) fn folder(&self) -> &Arc<Folder> {
         &self.folder
     }
 
@@ -83,7 +83,7 @@ impl Keeper {
     ///
     /// # Errors
     /// [`Fault::Refused`] says what is wrong with the files and how to mend it.
-    pub fn replace_certificate(
+    pub(crate) fn replace_certificate(
         &self,
         by: &Actor,
         keyfile: &[u8],
@@ -112,7 +112,7 @@ impl Keeper {
     ///
     /// # Errors
     /// [`Fault::Failed`] only.
-    pub fn set_plain_http(&self, by: &Actor, enabled: bool) -> Result<(), Fault> {
+    pub(crate) fn set_plain_http(&self, by: &Actor, enabled: bool) -> Result<(), Fault> {
         let mut state = self.lock();
         let authentication = state.settings.authentication;
         let settings = Settings { plain_http: enabled, authentication, discard: Vec::new() };
@@ -128,7 +128,7 @@ impl Keeper {
     ///
     /// # Errors
     /// [`Fault::Refused`] says which rule the password breaks.
-    pub fn set_password(&self, by: &Actor, password: &str) -> Result<(), Fault> {
+    pub(crate) fn set_password(&self, by: &Actor, password: &str) -> Result<(), Fault> {
         let hash = PasswordHash::new(password).map_err(Fault::Refused)?;
         let line = hash.to_line();
         let mut state = self.lock();
@@ -145,7 +145,7 @@ impl Keeper {
     ///
     /// # Errors
     /// [`Fault::Failed`] only.
-    pub fn unset_password(&self, by: &Actor) -> Result<(), Fault> {
+    pub(crate) fn unset_password(&self, by: &Actor) -> Result<(), Fault> {
         let mut state = self.lock();
         let settings = Settings {
             authentication: self.api.v1,
@@ -164,7 +164,7 @@ impl Keeper {
     ///
     /// # Errors
     /// [`Fault::Failed`] only.
-    pub fn reset(&self, by: &Actor) -> Result<(), Fault> {
+    pub(crate) fn reset(&self, by: &Actor) -> Result<(), Fault> {
         let mut state = self.lock();
         let settings = Settings { discard: files::DISCARDABLE.to_vec(), ..Settings::DEFAULT };
         self.commit(&mut state, settings)?;

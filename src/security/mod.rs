@@ -56,24 +56,24 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub(crate) use addresses::of_this_machine as addresses_of_this_machine;
-pub use inspect::{Inspection, inspect};
-pub use keeper::Keeper;
-pub use password::PasswordHash;
+pub(crate) use inspect::inspect;
+pub(crate) use keeper::Keeper;
+pub(crate) use password::PasswordHash;
 pub(crate) use spelling::spelling;
-pub use summary::{Source, Summary};
+pub(crate) use summary::{Source, Summary};
 
 /// The access rules in force, as one value: what the gate reads per request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// Whether requests over plain HTTP are served at all.
-    pub plain_http: bool,
+    pub(crate) plain_http: bool,
     /// What a client has to know.
-    pub password: Password,
+    pub(crate) password: Password,
 }
 
 /// What the administrator's password is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Password {
+pub(crate) enum Password {
     /// None set: v1 paths open, v2 paths `admin`:`admin`.
     Unset,
     /// Authentication switched off (v2 alone).
@@ -86,7 +86,7 @@ pub enum Password {
 
 impl Password {
     /// One word for a status line: `set`, `unset`, `off` or `locked`.
-    pub fn state(&self) -> &'static str {
+    pub(crate) fn state(&self) -> &'static str {
         match self {
             Password::Unset => "unset",
             Password::Off => "off",
@@ -98,16 +98,16 @@ impl Password {
 
 /// The certificate in use, with its key in a form rustls signs with; the two are known to match.
 #[derive(Debug, Clone)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// What the handshake presents and signs with.
-    pub certified: Arc<rustls::sign::CertifiedKey>,
+    pub(crate) certified: Arc<rustls::sign::CertifiedKey>,
     /// What people are told about it.
-    pub summary: Summary,
+    pub(crate) summary: Summary,
 }
 
 /// Who asked for a change, for the security log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Actor {
+pub(crate) enum Actor {
     /// Somebody who may open the control socket or the state folder: console, scripts, root.
     Local,
     /// A client the gate let through.
@@ -125,7 +125,7 @@ impl fmt::Display for Actor {
 
 /// Why a change was not made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// The input is at fault and nothing has changed: what is wrong and what to do, for the person (400).
     Refused(String),
     /// The disk or we are at fault, and what the disk holds stays in force: for the person (500); the

@@ -25,7 +25,7 @@ const USER: &str = "admin";
 
 /// A bcrypt hash of the password; its debug form tells nothing of it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash {
+pub(crate) struct PasswordHash {
     hash: String,
     fingerprint: [u8; 32],
 }
@@ -124,7 +124,7 @@ impl PasswordHash {
     }
 
     /// Changes whenever the hash in the file changes; what a verified credential is remembered under.
-    pub fn fingerprint(&self) -> &[u8] {
+    pub(crate) fn fingerprint(&self) -> &[u8] {
         &self.fingerprint
     }
 

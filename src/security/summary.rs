@@ -8,11 +8,11 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
 use super::{public_key, warnings};
-use crate::utc;
+use crate::util::utc;
 
 /// Where the certificate in use comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// Made by the appliance at its first start.
     Default,
     /// Uploaded by the administrator.
@@ -30,25 +30,25 @@ impl fmt::Display for Source {
 
 /// What `GET sslcertificate` tells; everything here is public.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Whether it is the appliance's own or an uploaded one.
-    pub source: Source,
+    pub(crate) source: Source,
     /// As in `CN=appliance.example.com, O=Example`.
-    pub subject: String,
+    pub(crate) subject: String,
     /// Who signed it, written the same way.
-    pub issuer: String,
+    pub(crate) issuer: String,
     /// The subject alternative names that are host names or addresses.
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// Seconds since 1970.
-    pub not_before: i64,
+    pub(crate) not_before: i64,
     /// Seconds since 1970.
-    pub not_after: i64,
+    pub(crate) not_after: i64,
     /// The fingerprint, `AA:BB:…` as `openssl x509 -fingerprint -sha256` prints it.
-    pub sha256: String,
+    pub(crate) sha256: String,
     /// Certificates presented, this one included.
-    pub chain_length: usize,
+    pub(crate) chain_length: usize,
     /// As in `RSA-2048`, `ECDSA-P256`, `Ed25519`.
-    pub key_type: String,
+    pub(crate) key_type: String,
     /// What is legal and will hurt, whatever the clock says.
     lasting: Vec<String>,
 }
@@ -75,17 +75,17 @@ impl Summary {
     }
 
     /// What is legal and will hurt clients, a sentence each, at `now` (seconds since 1970).
-    pub fn warnings(&self, now: i64) -> Vec<String> {
+    pub(crate) fn warnings(&self, now: i64) -> Vec<String> {
         self.lasting.iter().cloned().chain(warnings::soon_over(self.not_after, now)).collect()
     }
 
     /// The warning for whoever calls the appliance by `host`, a name or an address, if its names lack that.
-    pub fn elsewhere(&self, host: &str) -> Option<String> {
+    pub(crate) fn elsewhere(&self, host: &str) -> Option<String> {
         warnings::elsewhere(&self.names, host)
     }
 
     /// What is wrong with the dates at `now` (seconds since 1970), completing "the certificate …".
-    pub fn date_fault(&self, now: i64) -> Option<String> {
+    pub(crate) fn date_fault(&self, now: i64) -> Option<String> {
         let clock = utc::format(now);
         if now < self.not_before {
             let from = utc::format(self.not_before);

@@ -7,7 +7,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::asn1_rs::{Oid, oid};
 
 use super::public_key::{self, Kind};
-use crate::utc;
+use crate::util::utc;
 
 /// Seconds; public certificate authorities tell their customers to renew that long before the end.
 const SOON: i64 = 30 * 24 * 60 * 60;

@@ -20,7 +20,7 @@ const LOCK: &str = "lock";
 ///
 /// Names are relative to the folder, as in `tls/default.pem`.
 #[derive(Debug)]
-pub struct View {
+pub(crate) struct View {
     root: PathBuf,
 }
 
@@ -29,7 +29,7 @@ impl View {
     ///
     /// # Errors
     /// When it is not a folder, not ours, or open to others.
-    pub fn open(root: &Path) -> Result<Option<View>, Error> {
+    pub(crate) fn open(root: &Path) -> Result<Option<View>, Error> {
         match fs::metadata(root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::system("look at", root, &error)),
@@ -44,19 +44,23 @@ impl View {
     ///
     /// # Errors
     /// [`Error::Untrusted`] when it is no regular file, too large, or others could have written it.
-    pub fn read(&self, name: &str, most_bytes: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    pub(crate) fn read(
+        &self,
+        name: &str,
+        most_bytes: u64,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         trust::read(&self.path(name), most_bytes)
     }
 
     /// Where a file lies, for sentences.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 }
 
 /// The folder as its one writer holds it; the lock goes when this is dropped or the process ends.
 #[derive(Debug)]
-pub struct Folder {
+pub(crate) struct Folder {
     view: View,
     _lock: File,
 }
@@ -67,7 +71,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`Error::Busy`] when another instance has it, otherwise what is wrong with the folder.
-    pub fn open(root: &Path, subfolders: &[&str]) -> Result<Folder, Error> {
+    pub(crate) fn open(root: &Path, subfolders: &[&str]) -> Result<Folder, Error> {
         make(root)?;
         let metadata = fs::metadata(root).map_err(|e| Error::system("look at", root, &e))?;
         trust::check_folder(root, &metadata)?;
@@ -86,7 +90,7 @@ impl Folder {
     }
 
     /// The reading side.
-    pub fn view(&self) -> &View {
+    pub(crate) fn view(&self) -> &View {
         &self.view
     }
 
@@ -94,7 +98,7 @@ impl Folder {
     ///
     /// # Errors
     /// Leaves the old file or, when only the last sync failed, the new one: read it again.
-    pub fn replace(&self, name: &str, contents: &[u8]) -> Result<(), Error> {
+    pub(crate) fn replace(&self, name: &str, contents: &[u8]) -> Result<(), Error> {
         replace::replace(&self.view.path(name), contents)
     }
 
@@ -102,7 +106,7 @@ impl Folder {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn remove(&self, name: &str) -> Result<(), Error> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
         replace::remove(&self.view.path(name))
     }
 
@@ -110,7 +114,7 @@ impl Folder {
     ///
     /// # Errors
     /// When the system refuses; the file stays where it was.
-    pub fn set_aside(&self, name: &str, now: SystemTime) -> Result<PathBuf, Error> {
+    pub(crate) fn set_aside(&self, name: &str, now: SystemTime) -> Result<PathBuf, Error> {
         set_aside::move_aside(&self.view.path(name), now)
     }
 
@@ -119,7 +123,7 @@ impl Folder {
     ///
     /// # Errors
     /// As [`Folder::replace`].
-    pub fn set_aside_and_replace(
+    pub(crate) fn set_aside_and_replace(
         &self,
         name: &str,
         contents: &[u8],

@@ -24,7 +24,7 @@ use std::io;
 use std::path::Path;
 
 pub(crate) use folder::make as make_folder;
-pub use folder::{Folder, View};
+pub(crate) use folder::{Folder, View};
 pub(crate) use replace::{publish, replace, sync_folder_of};
 #[cfg(test)]
 pub(crate) use scratch::Scratch;
@@ -32,7 +32,7 @@ pub(crate) use trust::read;
 
 /// Why a file or folder could not be used, as a sentence for the operator, sorted by who can help.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Error {
+pub(crate) enum Error {
     /// It is there, but someone else could have written it; the sentence holds the mending command.
     Untrusted(String),
     /// Another process holds the folder.

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use rustix::io::Errno;
 
 use super::{Error, replace};
-use crate::utc;
+use crate::util::utc;
 
 /// Moves `path` to `<name>.damaged-<UTC time>` beside it and says where it went.
 ///

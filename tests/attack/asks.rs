@@ -22,7 +22,7 @@ pub(crate) struct Ask {
 }
 
 /// The text of the API's table: a row that is added there is tried here.
-const TABLE: &str = include_str!("../../src/management/table.rs");
+const TABLE: &str = include_str!("../../src/management/api/table.rs");
 
 /// The rows of the table: generations, path without them, method.
 fn rows() -> Vec<(&'static str, &'static str, &'static str)> {

@@ -2,10 +2,10 @@
 
 use std::sync::Barrier;
 
-use applianced::license::hex::Digest;
-use applianced::license::key::SigningKey;
-use applianced::license::message::{Denial, Kind, Op};
-use applianced::license::wire::{self, OpenError};
+use applianced::protocol::hex::Digest;
+use applianced::protocol::key::SigningKey;
+use applianced::protocol::message::{Denial, Kind, Op};
+use applianced::protocol::wire::{self, OpenError};
 use serde_json::Value;
 
 use crate::machine::{Machine, NOW, is, post};
@@ -120,7 +120,7 @@ fn a_question_that_cannot_be_opened_is_answered_in_clear_and_nothing_happens() {
     assert!(is(&error, &OpenError::Unsealed("the request was changed on its way".to_owned())));
 
     let mut trust = machine.trust.request_keys(NOW)[0].clone();
-    trust.kid = applianced::license::key::KeyId::parse("k9").unwrap();
+    trust.kid = applianced::protocol::key::KeyId::parse("k9").unwrap();
     let sealed = wire::seal_to(&machine.request(Op::Probe), &trust, &machine.device).unwrap();
     let (status, body) = post(address, &sealed.body).unwrap();
     assert_eq!((status, sealed.opener.open(&body)), (422, Err(OpenError::UnknownKey)));

@@ -1,7 +1,7 @@
 //! Appliances without a network: certificates that people carry.
 
-use applianced::license::claims::Lease;
-use applianced::license::message::Op;
+use applianced::protocol::claims::Lease;
+use applianced::protocol::message::Op;
 use serde_json::Value;
 
 use crate::machine::{Machine, NOW};

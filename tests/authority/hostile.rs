@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use applianced::license::message::{Kind, Op};
-use applianced::license::wire;
+use applianced::protocol::message::{Kind, Op};
+use applianced::protocol::wire;
 
 use crate::machine::{Machine, NOW, exchange, post};
 use crate::vendor::Vendor;

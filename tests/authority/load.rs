@@ -11,8 +11,8 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use applianced::license::hex::RequestId;
-use applianced::license::message::{Answer, Kind, Op};
+use applianced::protocol::hex::RequestId;
+use applianced::protocol::message::{Answer, Kind, Op};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

@@ -4,14 +4,14 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use applianced::license::certificate::Certificate;
-use applianced::license::claims::{Lease, Receipt};
-use applianced::license::hex::{Digest, RequestId};
-use applianced::license::key::SigningKey;
-use applianced::license::message::{Answer, Kind, Mode, Op, Request, User};
-use applianced::license::token::Type;
-use applianced::license::trust::{Dates, Trust};
-use applianced::license::wire::{self, OpenError};
+use applianced::protocol::certificate::Certificate;
+use applianced::protocol::claims::{Lease, Receipt};
+use applianced::protocol::hex::{Digest, RequestId};
+use applianced::protocol::key::SigningKey;
+use applianced::protocol::message::{Answer, Kind, Mode, Op, Request, User};
+use applianced::protocol::token::Type;
+use applianced::protocol::trust::{Dates, Trust};
+use applianced::protocol::wire::{self, OpenError};
 
 pub(crate) const NOW: i64 = 1_800_000_000;
 

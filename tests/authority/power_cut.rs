@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use applianced::license::message::{Answer, Denial, Kind, Op, Request};
+use applianced::protocol::message::{Answer, Denial, Kind, Op, Request};
 
 use crate::machine::Machine;
 use rustix::process::Signal;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
-use applianced::license::trust::Trust;
+use applianced::protocol::trust::Trust;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 

@@ -2,13 +2,12 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::SystemTime;
 
-use applianced::utc;
 use serde_json::json;
 
 use crate::support::appliance::Appliance;
 use crate::support::command::run;
+use crate::support::date::in_seconds;
 use crate::support::engine::Engine;
 use crate::support::wait::{SOON, until};
 use crate::usage::Engine as _;
@@ -26,7 +25,7 @@ pub(crate) fn restart_services(appliance: &Appliance) {
 #[test]
 fn a_license_ends_by_itself_and_an_extension_brings_it_back() {
     let (vendor, engine) = (Vendor::new(), Engine::start());
-    let end = utc::format(utc::unix_seconds(SystemTime::now()) + 8);
+    let end = in_seconds(8);
     let code = vendor.sell(&["--expires", &end, "--grace-days", "0"]);
     let appliance = Appliance::start(&vendor.settings(vendor.port()).speech(engine.address));
     let document = appliance.apply(&code).ok().json();

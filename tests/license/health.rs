@@ -1,11 +1,9 @@
 //! What `health` says of the license: whether work is done, and in words why not.
 
-use std::time::SystemTime;
-
-use applianced::utc;
 use serde_json::{Value, json};
 
 use crate::support::appliance::Appliance;
+use crate::support::date::in_seconds;
 use crate::support::settings::Settings;
 use crate::support::wait::{SOON, until};
 use crate::usage::Engine as _;
@@ -51,7 +49,7 @@ fn a_license_is_healthy_while_work_is_done_and_says_why_when_not() {
 #[test]
 fn a_license_that_ended_is_ill() {
     let vendor = Vendor::new();
-    let end = utc::format(utc::unix_seconds(SystemTime::now()) + 2);
+    let end = in_seconds(2);
     let code = vendor.sell(&["--expires", &end, "--grace-days", "0"]);
     let appliance = vendor.appliance();
     appliance.apply(&code).ok();

@@ -1,14 +1,12 @@
 //! Clocks that are wrong, at the vendor or here, and machines that slept: what was paid for is there again
 //! as soon as somebody tells the time right, and nobody gains by telling it wrong.
 
-use std::time::SystemTime;
-
-use applianced::utc;
 use serde_json::json;
 
 use crate::ending::{has, restart_services};
 use crate::support::appliance::Appliance;
 use crate::support::clock::{Clock, DAY};
+use crate::support::date::in_seconds;
 use crate::support::wait::{SOON, until};
 use crate::usage::Engine as _;
 use crate::vendor::{Licensed, Vendor};
@@ -61,7 +59,7 @@ fn a_sign_of_life_with_a_wrong_time_does_no_harm_to_a_license_that_comes_later()
 #[test]
 fn a_subscription_that_ended_by_the_vendors_wrong_clock_goes_on_by_itself() {
     let vendor = Vendor::with_clock();
-    let end = utc::format(utc::unix_seconds(SystemTime::now()) + 100 * DAY);
+    let end = in_seconds(100 * DAY.cast_unsigned());
     let code = vendor.sell(&["--expires", &end]);
     let appliance = vendor.appliance();
     appliance.apply(&code).ok();

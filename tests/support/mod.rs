@@ -10,6 +10,7 @@ pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod command;
+pub(crate) mod date;
 pub(crate) mod engine;
 pub(crate) mod folder;
 pub(crate) mod handshake;

@@ -7,7 +7,7 @@ use super::options::{Options, now};
 use super::{Fault, failed, listings};
 use crate::authority::desk::{self, Desk};
 use crate::authority::keyring::Keyring;
-use crate::license::certificate::LONGEST;
+use crate::license::protocol::certificate::LONGEST;
 use crate::log::Log;
 
 /// The text of FILE, or of standard input for `-`.

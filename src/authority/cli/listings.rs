@@ -8,7 +8,7 @@ use super::options::{Options, now};
 use crate::authority::book::{Book, masked};
 use crate::authority::keyring::Keyring;
 use crate::authority::license::{Activation, DAY, License, Status};
-use crate::utc;
+use crate::util::utc;
 
 /// Every license that can be read, and what is wrong with the others.
 fn licenses(options: &Options) -> Result<(Vec<License>, Vec<String>), Fault> {

@@ -86,7 +86,7 @@ const COMMANDS: &[Command] = &[
 ];
 
 /// Runs the command that `args`, without the program's name, ask for.
-pub fn run(args: Vec<OsString>) -> ExitCode {
+pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     let done = match options::understand(args) {
         Ok(Asked::Command(command, options)) => (command.run)(&options),
         Ok(Asked::Text(text)) => Ok(text),

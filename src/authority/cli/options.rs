@@ -9,8 +9,8 @@ use lexopt::Arg;
 
 use super::{COMMANDS, Command, Fault, PROGRAM};
 use crate::config::nearest;
-use crate::license::fields::{computer_id, license_code, typed_code};
-use crate::utc;
+use crate::license::protocol::fields::{computer_id, license_code, typed_code};
+use crate::util::utc;
 
 /// A flag, what it takes if anything, and what it means.
 pub(super) struct Flag {

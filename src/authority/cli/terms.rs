@@ -7,9 +7,9 @@ use super::{Fault, failed};
 use crate::authority::book::{Book, Change, masked};
 use crate::authority::keyring::Keyring;
 use crate::authority::license::{DAY, License, Status, Terms};
-use crate::license::claims::UNLIMITED;
-use crate::license::key::random;
-use crate::utc;
+use crate::license::protocol::claims::UNLIMITED;
+use crate::license::protocol::key::random;
+use crate::util::utc;
 
 /// Largest number of seats: a license is one file, written anew at each answer to any of them.
 const MOST_SEATS: i64 = 10_000;

@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::{Asked, Outcome, handle};
 use crate::authority::license::{DAY, License, Terms};
-use crate::license::claims::{Lease, Receipt};
-use crate::license::hex::{Digest, RequestId};
-use crate::license::message::{Answer, Kind, Mode, Op, Request, User};
-use crate::license::token::Type;
+use crate::license::protocol::claims::{Lease, Receipt};
+use crate::license::protocol::hex::{Digest, RequestId};
+use crate::license::protocol::message::{Answer, Kind, Mode, Op, Request, User};
+use crate::license::protocol::token::Type;
 
 /// Seconds of the license under test, and those of a cached lease.
 const ALLOCATED: i64 = 1_000;

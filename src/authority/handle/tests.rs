@@ -3,9 +3,9 @@
 use super::model::{Chance, Client, sign, terms};
 use super::{Asked, FREE, MONTH, Outcome, handle};
 use crate::authority::license::{DAY, License, Status, Terms};
-use crate::license::claims::UNLIMITED;
-use crate::license::message::{Denial, Kind, Mode, Op, Request};
-use crate::utc;
+use crate::license::protocol::claims::UNLIMITED;
+use crate::license::protocol::message::{Denial, Kind, Mode, Op, Request};
+use crate::util::utc;
 
 struct World {
     license: License,

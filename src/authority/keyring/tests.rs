@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::{Keyring, Which, init, rotate};
-use crate::license::token::{self, Type};
-use crate::license::trust::{Acceptance, Dates, Refusal};
+use crate::license::protocol::token;
+use crate::license::protocol::token::Type;
+use crate::license::protocol::trust::{Acceptance, Dates, Refusal};
 use crate::store::Scratch;
 
 const NOW: i64 = 1_763_710_000;

@@ -5,26 +5,27 @@ use serde_json::Value;
 use super::{ALLOCATED, CACHE, CODE, NOW, SEATS};
 use crate::authority::handle::{Asked, handle};
 use crate::authority::license::{License, Terms};
-use crate::license::hex::Digest;
-use crate::license::key::{KeyId, RequestKey, SigningKey};
-use crate::license::message::{Answer, Request};
-use crate::license::token::{self, Type};
-use crate::license::trust::{Bundle, Dated, Trust, trust_file};
-use crate::license::wire;
+use crate::license::protocol::hex::Digest;
+use crate::license::protocol::key::{KeyId, RequestKey, SigningKey};
+use crate::license::protocol::message::{Answer, Request};
+use crate::license::protocol::token;
+use crate::license::protocol::token::Type;
+use crate::license::protocol::trust::{Bundle, Dated, Trust, trust_file};
+use crate::license::protocol::wire;
 
 /// The vendor's keys and accounts.
-pub(in crate::license) struct Vendor {
+pub(crate) struct Vendor {
     issuer: SigningKey,
     /// The younger one first.
     requests: Vec<RequestKey>,
-    pub(in crate::license) trust: Trust,
-    pub(in crate::license) license: License,
+    pub(crate) trust: Trust,
+    pub(crate) license: License,
     /// What its clock says.
-    pub(super) now: i64,
+    pub(crate) now: i64,
 }
 
 impl Vendor {
-    pub(in crate::license) fn new() -> Vendor {
+    pub(crate) fn new() -> Vendor {
         let (nbf, exp) = (0, NOW * 2);
         let kid = |name| KeyId::parse(name).unwrap();
         let (root, issuer) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
@@ -44,12 +45,12 @@ impl Vendor {
         Vendor { issuer, requests, trust, license, now: NOW }
     }
 
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.license = License::new(terms(), ALLOCATED);
         self.now = NOW;
     }
 
-    pub(super) fn answer(&mut self, device: Digest, request: &Request) -> Answer {
+    pub(crate) fn answer(&mut self, device: Digest, request: &Request) -> Answer {
         let kid = KeyId::parse("i1").unwrap();
         let sign = |kind: Type, payload: &Value| token::sign(kind, &kid, payload, &self.issuer);
         let asked = Asked {
@@ -69,7 +70,7 @@ impl Vendor {
 
 impl Vendor {
     /// The sealed answer to a posted question.
-    pub(in crate::license) fn posted(&mut self, body: &[u8]) -> Vec<u8> {
+    pub(crate) fn posted(&mut self, body: &[u8]) -> Vec<u8> {
         let opened = wire::open(body, &self.requests).unwrap();
         let answer = self.answer(opened.device.fingerprint(), &opened.request);
         opened.reply.seal(&answer).unwrap()

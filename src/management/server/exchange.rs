@@ -9,10 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tiny_http::{Header, Response, StatusCode};
 
-use super::super::answer::{Answer, SERVER};
-use super::super::request::{Method, Request};
 use super::Handler;
 use crate::log::Log;
+use crate::management::api::answer::{Answer, SERVER};
+use crate::management::api::request::{Method, Request};
 
 /// Bodies up to this many bytes tiny_http has in memory when it hands over a request.
 const IN_MEMORY: usize = 1024;
@@ -21,7 +21,7 @@ const IN_MEMORY: usize = 1024;
 const DRAINABLE: usize = 256 << 20;
 
 /// A request as tiny_http carries it.
-pub(super) struct Carried(pub(super) tiny_http::Request);
+pub(crate) struct Carried(pub(super) tiny_http::Request);
 
 impl Carried {
     fn header(&self, name: &'static str) -> Option<&str> {
@@ -34,7 +34,7 @@ impl Carried {
     }
 
     /// Whether reading the body, or dropping it unread, may wait for the sender.
-    pub(super) fn has_long_body(&self) -> bool {
+    pub(crate) fn has_long_body(&self) -> bool {
         self.is_chunked()
             || self.header("Expect").is_some()
             || self.0.body_length().is_some_and(|length| length > IN_MEMORY)
@@ -45,7 +45,7 @@ impl Carried {
     }
 
     /// What the handler says; `None` if that may take a while and `may_wait` is false.
-    pub(super) fn judge(&mut self, handler: &Handler, log: &Log, may_wait: bool) -> Option<Answer> {
+    pub(crate) fn judge(&mut self, handler: &Handler, log: &Log, may_wait: bool) -> Option<Answer> {
         catch_unwind(AssertUnwindSafe(|| self.ask(handler, may_wait))).unwrap_or_else(|_| {
             // Without the query, into which clients put tokens.
             let path = self.0.url().split('?').next().unwrap_or_default();
@@ -55,7 +55,7 @@ impl Carried {
     }
 
     /// Sends `answer`, or what the handler says now if there is none yet.
-    pub(super) fn answer(mut self, answer: Option<Answer>, handler: &Handler, log: &Log) {
+    pub(crate) fn answer(mut self, answer: Option<Answer>, handler: &Handler, log: &Log) {
         if self.0.body_length().is_some_and(|length| length > DRAINABLE) {
             // Dropping it would allocate that much, and a failed allocation ends the whole process:
             // the connection and its thread are given up instead, and nobody is answered. The gate

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::answer::Answer;
 use super::super::client;
-use super::super::request::Request;
-use super::super::socket;
 use super::{Handle, Place, serve};
 use crate::log::Log;
+use crate::management::api::answer::Answer;
+use crate::management::api::request::Request;
+use crate::management::server::socket;
 
 /// More than a socket holds.
 const LONG: usize = 4 << 20;

@@ -11,10 +11,10 @@ use super::super::settings::Settings;
 use super::super::{Identity, Source, certificate, default_certificate};
 use super::{Keeper, Kept, LOCKED, Seen, State, finish_discard};
 use crate::config::Api;
-use crate::live::Live;
 use crate::log::Log;
 use crate::store::Folder;
-use crate::utc;
+use crate::util::published::Live;
+use crate::util::utc;
 
 impl Keeper {
     /// Takes the state folder (made with mode 0700 if absent), finishes a change that a power cut
@@ -23,7 +23,7 @@ impl Keeper {
     /// # Errors
     /// When the folder can't be used: open to others, in use by another instance, not writable.
     /// Damaged files are no error: they are logged, and the safe side of each is in force.
-    pub fn open(state_dir: &Path, api: Api, log: Log) -> Result<Keeper, String> {
+    pub(crate) fn open(state_dir: &Path, api: Api, log: Log) -> Result<Keeper, String> {
         let folder = Folder::open(state_dir, &files::SUBFOLDERS).map_err(|e| e.to_string())?;
         let now = SystemTime::now();
         let (mut settings, mut settings_stamp) = settings(&folder, now, &log);

@@ -9,11 +9,11 @@ use super::super::files::{self, Found, Stamp};
 use super::super::settings::Settings;
 use super::super::{Identity, Source};
 use super::{Keeper, Kept, LOCKED, State};
-use crate::utc;
+use crate::util::utc;
 
 impl Keeper {
     /// Reads all files again; unchanged ones change and log nothing.
-    pub fn reload(&self) {
+    pub(crate) fn reload(&self) {
         self.take_in(&mut self.lock());
     }
 

@@ -1,0 +1,140 @@
+//! TLS as the manuals promise it: versions, suites, order, key exchange; certificates by snapshot.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{Ticketer, cipher_suite, default_provider, kx_group};
+use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, SupportedCipherSuite};
+
+use crate::config::Api;
+use crate::security::Identity;
+use crate::util::published::Live;
+
+/// TLS 1.2, in the order of the v2 manual; ECDSA serves an uploaded ECDSA key, RSA the rest.
+const TLS12: [SupportedCipherSuite; 6] = [
+    cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+];
+
+/// TLS 1.3, in the order of the v1 manual.
+const TLS13_V1: [SupportedCipherSuite; 3] = [
+    cipher_suite::TLS13_AES_256_GCM_SHA384,
+    cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS13_AES_128_GCM_SHA256,
+];
+
+/// TLS 1.3, in the order of the v2 manual.
+const TLS13_V2: [SupportedCipherSuite; 3] = [
+    cipher_suite::TLS13_AES_128_GCM_SHA256,
+    cipher_suite::TLS13_AES_256_GCM_SHA384,
+    cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+];
+
+/// The one configuration of every TLS listener. The certificate is looked up in `identity` at each
+/// handshake, so a new one serves the next client and cuts nobody.
+///
+/// # Errors
+/// Only if the cryptographic library refuses its own suites or has no random bytes.
+pub(crate) fn server_config(
+    api: Api,
+    identity: Arc<Live<Identity>>,
+) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let tls13 = if api.v2 { TLS13_V2 } else { TLS13_V1 };
+    let provider = CryptoProvider {
+        cipher_suites: tls13.into_iter().chain(TLS12).collect(),
+        kx_groups: vec![
+            kx_group::X25519MLKEM768,
+            kx_group::X25519,
+            kx_group::SECP256R1,
+            kx_group::SECP384R1,
+        ],
+        ..default_provider()
+    };
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Current(Arc::clone(&identity))));
+    config.ignore_client_order = true;
+    // curl 7.88 to 8.4 offers nothing but http/1.0 when it is told to speak that.
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
+    // Tickets whose keys rotate every six hours, instead of a table of sessions kept in memory.
+    config.ticketer = Arc::new(Tickets::new(identity)?);
+    config.send_tls13_tickets = 1;
+    Ok(Arc::new(config))
+}
+
+/// Gives each handshake the certificate that is in force when its ClientHello arrives.
+struct Current(Arc<Live<Identity>>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.snapshot().certified))
+    }
+}
+
+impl std::fmt::Debug for Current {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Current")
+    }
+}
+
+/// Ticket keys that live as long as the identity they were made under. A resumed session shows no
+/// certificate, so with lasting keys a client would keep the old one after a change.
+struct Tickets {
+    identity: Arc<Live<Identity>>,
+    made: Mutex<Made>,
+}
+
+/// Keys, and the certificate that was in force when they were made.
+struct Made {
+    under: Arc<CertifiedKey>,
+    keys: Arc<dyn ProducesTickets>,
+}
+
+impl Tickets {
+    fn new(identity: Arc<Live<Identity>>) -> Result<Self, rustls::Error> {
+        let under = Arc::clone(&identity.snapshot().certified);
+        Ok(Self { identity, made: Mutex::new(Made { under, keys: Ticketer::new()? }) })
+    }
+
+    /// `None` when there are no random bytes for new keys: the handshake goes on without a ticket.
+    fn keys(&self) -> Option<Arc<dyn ProducesTickets>> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock, so that nobody brings keys of an older identity back.
+        let now = Arc::clone(&self.identity.snapshot().certified);
+        if !Arc::ptr_eq(&made.under, &now) {
+            *made = Made { under: now, keys: Ticketer::new().ok()? };
+        }
+        Some(Arc::clone(&made.keys))
+    }
+}
+
+impl ProducesTickets for Tickets {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        self.keys().map_or(0, |keys| keys.lifetime())
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        self.keys()?.encrypt(plain)
+    }
+
+    fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
+        self.keys()?.decrypt(cipher)
+    }
+}
+
+impl std::fmt::Debug for Tickets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tickets")
+    }
+}

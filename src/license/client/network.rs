@@ -1,0 +1,286 @@
+//! The proxy on the way to the license service: how the administrator gives it, and `license-network.json`.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use crate::config::json;
+use crate::store;
+use crate::store::{Folder, View};
+
+/// An HTTP proxy.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Proxy {
+    /// A name or an address, an IPv6 one without brackets.
+    pub(crate) host: String,
+    /// 1 to 65535.
+    pub(crate) port: u16,
+    /// Without one the proxy is asked without credentials.
+    pub(crate) user: Option<String>,
+    /// Never shown, logged or put in an error.
+    pub(crate) password: Option<Zeroizing<String>>,
+}
+
+/// Longest user name or password in bytes.
+const LONGEST_CREDENTIAL: usize = 256;
+
+/// What a password is shown as.
+const MASK: &str = "********";
+
+const VERSION: u64 = 1;
+
+const FILE: &str = "license-network.json";
+const LARGEST_FILE: u64 = 64 << 10;
+
+/// Of a body that will do, for the person.
+pub(crate) const EXAMPLE: &str = r#"{"http_configuration": {"ip": "192.0.2.1", "port": "3128"}}"#;
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Proxy({})", self.shown())
+    }
+}
+
+impl Proxy {
+    /// `host:port`
+    pub(crate) fn address(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// For a sentence: the address alone.
+    pub(crate) fn shown(&self) -> String {
+        self.address()
+    }
+
+    /// The value of `Proxy-Authorization` (RFC 7617).
+    pub(crate) fn credentials(&self) -> Option<Zeroizing<String>> {
+        let user = self.user.as_deref()?;
+        let password = self.password.as_ref().map_or("", |password| password.as_str());
+        let pair = Zeroizing::new(format!("{user}:{password}"));
+        Some(Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))))
+    }
+
+    /// Reads `{"http_configuration": {…}}` as the manual has it; `None` where it clears the proxy.
+    ///
+    /// A password of eight asterisks is the one of `present`, for the same host and user: it is what
+    /// GET shows for it.
+    ///
+    /// # Errors
+    /// What is wrong, without repeating a value.
+    pub(crate) fn from_body(body: Value, present: Option<&Proxy>) -> Result<Option<Proxy>, String> {
+        let Value::Object(mut members) = body else {
+            return Err("the body is not an object".to_owned());
+        };
+        let settings = members.remove("http_configuration");
+        relay(members.remove("relay_configuration"))?;
+        nothing_else(&members, &["http_configuration", "relay_configuration"])?;
+        match settings {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(settings)) => from_members(settings, present),
+            Some(_) => Err("http_configuration is not an object".to_owned()),
+        }
+    }
+
+    /// As GET answers.
+    pub(crate) fn to_body(proxy: Option<&Proxy>) -> Value {
+        let Some(proxy) = proxy else { return json!({"http_configuration": {}}) };
+        let mut settings = json!({"ip": proxy.host, "port": proxy.port});
+        if let Some(user) = &proxy.user {
+            settings["user"] = json!(user);
+        }
+        if proxy.password.is_some() {
+            settings["password"] = json!(MASK);
+        }
+        json!({"http_configuration": settings})
+    }
+
+    /// What was set. A file that can't be believed is not the same as none: without its proxy the
+    /// appliance would ask on another way than it was told to.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub(crate) fn read(view: &View) -> Result<Option<Proxy>, String> {
+        match view.read(FILE, LARGEST_FILE) {
+            Ok(None) => Ok(None),
+            Ok(Some(contents)) => Proxy::from_file(&contents)
+                .map_err(|fault| format!("{} is damaged: {fault}", view.path(FILE).display())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Keeps it.
+    ///
+    /// # Errors
+    /// As [`Folder::replace`].
+    pub(crate) fn save(proxy: Option<&Proxy>, folder: &Folder) -> Result<(), store::Error> {
+        folder.replace(FILE, &Proxy::to_file(proxy))
+    }
+
+    /// The contents of `license-network.json`.
+    pub(crate) fn to_file(proxy: Option<&Proxy>) -> Zeroizing<Vec<u8>> {
+        let mut file = Proxy::to_body(proxy);
+        if let Some(password) = proxy.and_then(|proxy| proxy.password.as_ref()) {
+            file["http_configuration"]["password"] = json!(password.as_str());
+        }
+        file["version"] = json!(VERSION);
+        Zeroizing::new(format!("{file:#}\n").into_bytes())
+    }
+
+    /// # Errors
+    /// What is wrong with the file.
+    pub(crate) fn from_file(contents: &[u8]) -> Result<Option<Proxy>, String> {
+        let Ok(Value::Object(mut members)) = json::parse(contents) else {
+            return Err("it is not a JSON object".to_owned());
+        };
+        match members.remove("version").as_ref().and_then(Value::as_u64) {
+            Some(VERSION) => Proxy::from_body(Value::Object(members), None),
+            _ => Err(format!("its version is not {VERSION}")),
+        }
+    }
+}
+
+fn from_members(
+    mut settings: Map<String, Value>,
+    present: Option<&Proxy>,
+) -> Result<Option<Proxy>, String> {
+    let host = text(settings.remove("ip"), "ip")?;
+    let port = port(settings.remove("port"))?;
+    let user = credential(settings.remove("user"), "user")?;
+    let password = credential(settings.remove("password"), "password")?.map(Zeroizing::new);
+    nothing_else(&settings, &["ip", "port", "user", "password"])?;
+    let host = host.map(|host| host.trim().to_owned()).filter(|host| !host.is_empty());
+    let (host, port) = match (host, port) {
+        (None, None) if user.is_none() && password.is_none() => return Ok(None),
+        (Some(host), Some(port)) => (host, port),
+        (None, _) => return Err("ip is missing: the host name or address of the proxy".to_owned()),
+        (_, None) => return Err("port is missing: the port of the proxy".to_owned()),
+    };
+    if user.is_none() && password.is_some() {
+        return Err("password without user".to_owned());
+    }
+    if user.as_ref().is_some_and(|user| user.contains(':')) {
+        return Err(
+            "user holds a colon, which Basic authentication can't carry (RFC 7617)".to_owned()
+        );
+    }
+    let kept = password.as_ref().is_some_and(|password| password.as_str() == MASK);
+    let host = proxy_host(&host)?.to_owned();
+    let password = if kept {
+        // Only for whom it was given: nobody shall have it sent to a proxy of his own.
+        let same = present.filter(|present| present.host == host && present.user == user);
+        let known = same.and_then(|present| present.password.clone());
+        Some(known.ok_or("password is the mask that GET shows; give the password itself")?)
+    } else {
+        password
+    };
+    Ok(Some(Proxy { host, port, user, password }))
+}
+
+/// A host name or an address, an IPv6 one without its brackets.
+fn proxy_host(host: &str) -> Result<&str, &'static str> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    if bare.parse::<Ipv6Addr>().is_ok() || bare == host && is_name(host) {
+        return Ok(bare);
+    }
+    if host.contains('/') {
+        return Err("ip is a URL: give the host alone in ip and the port in port");
+    }
+    if host.contains('@') {
+        return Err("ip holds more than the host: user, password and port have keys of their own");
+    }
+    let with_port = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
+    if with_port.is_some_and(|(host, _)| proxy_host(host).is_ok()) {
+        return Err("ip gives the port too: that belongs in port");
+    }
+    Err("ip is neither a host name nor an address")
+}
+
+/// Labels of letters, digits and hyphens (RFC 1123 section 2.1), and underscores, which some networks use. What
+/// ends in a number is an address or nothing, as for every browser (WHATWG URL, "ends in a number").
+fn is_name(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let label = |label: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (1..=63).contains(&label.len())
+            && label.bytes().all(known)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let ends_in_a_number = last.bytes().all(|byte| byte.is_ascii_digit());
+    name.len() <= 253
+        && name.split('.').all(label)
+        && (!ends_in_a_number || host.parse::<Ipv4Addr>().is_ok())
+}
+
+/// The manual quotes it, its interface description does not.
+fn port(value: Option<Value>) -> Result<Option<u16>, String> {
+    let wrong = || "port is not a number from 1 to 65535".to_owned();
+    let number = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => match text.trim() {
+            "" => return Ok(None),
+            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                digits.parse().map_err(|_| wrong())?
+            }
+            _ => return Err(wrong()),
+        },
+        Some(Value::Number(number)) => {
+            number.as_u64().and_then(|number| u16::try_from(number).ok()).ok_or_else(wrong)?
+        }
+        Some(_) => return Err(wrong()),
+    };
+    if number == 0 { Err(wrong()) } else { Ok(Some(number)) }
+}
+
+fn text(value: Option<Value>, name: &str) -> Result<Option<String>, String> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("{name} is not a string")),
+    }
+}
+
+fn credential(value: Option<Value>, name: &str) -> Result<Option<String>, String> {
+    let found = text(value, name)?;
+    let bad = |text: &String| text.len() > LONGEST_CREDENTIAL || text.chars().any(char::is_control);
+    if found.as_ref().is_some_and(bad) {
+        return Err(format!(
+            "{name} is longer than {LONGEST_CREDENTIAL} bytes or holds a control character"
+        ));
+    }
+    Ok(found)
+}
+
+/// The original's console always sends an empty one; a relay we don't have.
+fn relay(value: Option<Value>) -> Result<(), String> {
+    let empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty() || text == "0",
+        Value::Number(number) => number.as_u64() == Some(0),
+        _ => false,
+    };
+    match value {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Object(members)) if members.values().all(empty) => Ok(()),
+        Some(_) => Err("relay_configuration is not supported; use http_configuration".to_owned()),
+    }
+}
+
+fn nothing_else(members: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
+    match members.keys().next() {
+        None => Ok(()),
+        Some(name) => Err(json::unknown_key(name, known)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Giving a license that was activated with a certificate back with one.
+//!
+//! The license is gone for good before the certificate is handed out, so that its seconds can't be used
+//! and credited too. Where the two cross is the vendor's account, which credits a certificate once.
+
+use serde_json::{Value, json};
+
+use super::flight::no_trust;
+use super::{Worker, tail};
+use crate::license::error::Fault;
+use crate::license::protocol::certificate::Certificate;
+use crate::license::protocol::message::{Mode, Op, User};
+use crate::license::protocol::wire;
+use crate::license::state::entitlement::Phase;
+use crate::license::state::lease::Sessions;
+use crate::license::state::record::Returned;
+use crate::license::state::transition::forget;
+use crate::security::Actor;
+
+impl Worker {
+    /// The return certificate: the same one until a license is granted again.
+    pub(crate) fn give_back(&mut self, by: &Actor) -> Result<Value, Fault> {
+        if let Some(returned) = &self.state.returned {
+            return Ok(answer(returned));
+        }
+        match &self.state.phase {
+            Phase::OfflineCertificate => {}
+            Phase::Online | Phase::OfflineMode => {
+                return Err(refused(
+                    "activated_online",
+                    "it was activated online: give it back with DELETE license, in reach of the license \
+                     service and not in offline mode",
+                ));
+            }
+            _ => {
+                return Err(Fault::input(
+                    "no_license",
+                    "No license to remove",
+                    "no license was activated with a certificate here",
+                ));
+            }
+        }
+        // If the vendor has signed the renewal, its account is ahead of ours.
+        if self.state.awaited.is_some() {
+            return Err(refused(
+                "certificate_request_pending",
+                "a renewal waits for its license certificate: apply that with PUT first",
+            ));
+        }
+        let code = self.code().unwrap_or_default();
+        let mut next = self.state.clone();
+        // Nobody can settle any more what running sessions hold: it counts as used.
+        next.totals = next.totals.charge_held();
+        let request = self.question(Op::Return, &code, Mode::Offline, User::default(), &next)?;
+        let trust = self.trust.as_ref().map_err(|why| no_trust(why))?;
+        let sealed = wire::seal(&request, trust, self.now(), &self.device.key)
+            .map_err(|error| no_trust(&error.to_string()))?;
+        let certificate = Certificate::Return(sealed.sealed)
+            .write()
+            .ok_or_else(|| refused("too_long", "ask your vendor to release it"))?;
+        let returned = Returned { certificate, seconds: next.totals.allowed() };
+        forget(&mut next);
+        next.returned = Some(returned.clone());
+        self.commit(next)?;
+        self.sessions = Sessions::default();
+        self.log.security(format_args!(
+            "license …{} given back with a return certificate by {by}",
+            tail(&code)
+        ));
+        Ok(answer(&returned))
+    }
+}
+
+fn answer(returned: &Returned) -> Value {
+    json!({
+        "certificate": returned.certificate,
+        "transcription_secs_returned": returned.seconds,
+    })
+}
+
+fn refused(reason: &'static str, hint: &str) -> Fault {
+    Fault::internal(reason, "Unable to make a return certificate", hint)
+}

@@ -1,0 +1,71 @@
+//! Turn after turn, and a new start after a panic.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use super::schedule::Schedule;
+use super::{Event, Worker, check_usage_log};
+use crate::license::client::network::Proxy;
+use crate::license::error::Fault;
+use crate::license::state::entitlement::Standing;
+use crate::license::state::lease::Sessions;
+use crate::license::state::record;
+
+/// Between a panic and the next turn, so that one that comes back at once doesn't fill the log.
+const AFTER_A_PANIC: Duration = Duration::from_secs(1);
+
+impl Worker {
+    /// Until nobody can ask any more. A mistake of ours costs the command it was made at; what holds
+    /// then is what the disk says.
+    pub(crate) fn run(mut self, inbox: &Receiver<Event>) {
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.turn(inbox))) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(_) => {
+                    // Nothing is allowed until the next turn has published what it found.
+                    self.standing.publish(Standing::NONE);
+                    self.log.error("the license worker panicked; it starts again from its files");
+                    self = self.anew();
+                    thread::sleep(AFTER_A_PANIC);
+                }
+            }
+        }
+    }
+
+    /// What is due, then what comes in; false when nobody can ask any more.
+    fn turn(&mut self, inbox: &Receiver<Event>) -> bool {
+        self.wake();
+        match inbox.recv_timeout(self.patience()) {
+            Ok(Event::Command(command)) => self.obey(command),
+            Ok(Event::Heard(result)) => self.land(result),
+            Ok(Event::Alive(result)) => self.alive(result),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        true
+    }
+
+    /// As after a start: sessions are over, what they held is charged, whoever waits is told.
+    fn anew(mut self) -> Worker {
+        self.waiting.drain(..).for_each(|command| command.refuse(Fault::busy()));
+        let trust = self.trust.as_mut().ok();
+        let mut state = record::load(&self.folder, &self.device, trust, &self.log);
+        check_usage_log(&mut state, &self.folder, &self.log);
+        state.totals = state.totals.charge_held();
+        let proxy = Proxy::read(self.folder.view());
+        self.proxy.publish(proxy.inspect_err(|why| self.log.error(why)));
+        Worker {
+            state,
+            sessions: Sessions::default(),
+            flight: None,
+            probe: None,
+            listeners: Vec::new(),
+            schedule: Schedule::at_start(),
+            asking_since: None,
+            ..self
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! Without a route to the license service: certificates, and offline mode.
+
+use serde_json::Value;
+
+use super::flight::{Purpose, Stuck, no_trust};
+use super::{Reply, Worker, tail};
+use crate::license::error::Fault;
+use crate::license::protocol::certificate;
+use crate::license::protocol::certificate::Certificate;
+use crate::license::protocol::claims::Lease;
+use crate::license::protocol::fields::license_code;
+use crate::license::protocol::message::{Mode, Op, User};
+use crate::license::protocol::token::Type;
+use crate::license::protocol::trust::Dates;
+use crate::license::protocol::wire;
+use crate::license::state::clock::Reading;
+use crate::license::state::entitlement::Phase;
+use crate::license::state::record::{Awaited, Grant, State};
+use crate::license::state::transition;
+use crate::license::state::transition::Outcome;
+use crate::security::Actor;
+use crate::util::utc;
+
+/// A request that was not answered for so many seconds may be made anew.
+const AWAITED: i64 = 30 * 86_400;
+
+impl Worker {
+    /// The request whose answer is awaited, unless it is too old to come.
+    pub(crate) fn awaited(&self, reading: &Reading) -> Option<&Awaited> {
+        let now = self.state.clock.unless_believed(reading);
+        self.state
+            .awaited
+            .as_ref()
+            .filter(|awaited| now.saturating_sub(awaited.request.ts) < AWAITED)
+    }
+
+    /// The activation certificate: the same one until it is answered, over restarts too.
+    pub(crate) fn certificate(
+        &mut self,
+        code: &str,
+        user: User,
+        by: &Actor,
+    ) -> Result<String, Fault> {
+        if license_code(code).is_none() {
+            let hint = "a license code has 18 digits: check it, or contact support";
+            return Err(Fault::not_activated("unknown_license", hint));
+        }
+        if let Some(awaited) = self.awaited(&Reading::now()) {
+            if awaited.request.license == code {
+                return Ok(awaited.certificate.clone());
+            }
+            return Err(request_refused(
+                "certificate_request_pending",
+                -1121,
+                "another license code waits for its license certificate; apply that with PUT, or drop the \
+                 request with DELETE license",
+            ));
+        }
+        let renews = self.state.phase == Phase::OfflineCertificate;
+        match &self.state.phase {
+            Phase::OfflineCertificate if self.code().as_deref() == Some(code) => {}
+            Phase::Activating
+            | Phase::Returning
+            | Phase::Unlicensed
+            | Phase::Damaged
+            | Phase::Unread
+            | Phase::Refused(_) => match &self.state.pending {
+                None => {}
+                // The same activation on another way: which of them is heard first doesn't matter.
+                Some(pending) if pending.op == Op::Activate && pending.license == code => {}
+                Some(pending) => {
+                    let hint = if pending.op == Op::Activate {
+                        "an online activation with another license code is not confirmed yet; drop it with \
+                         DELETE license, or reach the license service"
+                    } else {
+                        "an online call is not confirmed yet; reach the license service, or try again later"
+                    };
+                    return Err(request_refused("online_call_pending", -112, hint));
+                }
+            },
+            Phase::Online | Phase::OfflineMode | Phase::OfflineCertificate => {
+                return Err(request_refused(
+                    "license_present",
+                    -112,
+                    "a license is in force; remove it with DELETE license first",
+                ));
+            }
+        }
+        let op = if renews { Op::Sync } else { Op::Activate };
+        let request = self.question(op, code, Mode::Offline, user, &self.state)?;
+        let trust = self.trust.as_ref().map_err(|why| no_trust(why))?;
+        let sealed = wire::seal(&request, trust, self.now(), &self.device.key)
+            .map_err(|error| no_trust(&error.to_string()))?;
+        let text = Certificate::Activation(sealed.sealed).write().ok_or_else(|| {
+            Fault::internal(
+                "too_long",
+                "Unable to request activation certificate",
+                "shorten the details",
+            )
+        })?;
+        let awaited = Awaited { request, certificate: text.clone() };
+        self.commit(State { awaited: Some(awaited), ..self.state.clone() })?;
+        self.log.security(format_args!(
+            "activation certificate for license …{} made by {by}",
+            tail(code)
+        ));
+        Ok(text)
+    }
+
+    /// Applies a license certificate; the one that is in force already changes nothing.
+    pub(crate) fn apply(&mut self, code: &str, text: &str, by: &Actor) -> Result<Value, Fault> {
+        let token = certificate::read_license(text).map_err(|fault| {
+            let reason = match fault {
+                certificate::Fault::Mangled => "certificate_mangled",
+                certificate::Fault::Other(_) => "wrong_certificate",
+                _ => "no_certificate",
+            };
+            not_imported(reason, -1055, fault.to_string())
+        })?;
+        if let Some(grant) = &self.state.grant
+            && self.state.phase == Phase::OfflineCertificate
+            && grant.token == token
+        {
+            return if grant.lease.license == code {
+                self.would_be_in_force(&self.state).map(|()| self.document())
+            } else {
+                Err(other_code())
+            };
+        }
+        let lease = self.genuine(&token)?;
+        self.fits(&lease, code)?;
+        let grant = Grant { kind: Type::LicenseCertificate, token, lease };
+        let next = transition::certified(&self.state, grant, &Reading::now());
+        // Where it is of no use now it stays one that may be applied, once the clock is right.
+        self.would_be_in_force(&next)?;
+        self.commit(next)?;
+        self.log
+            .security(format_args!("license …{} activated with a certificate by {by}", tail(code)));
+        Ok(self.document())
+    }
+
+    fn would_be_in_force(&self, state: &State) -> Result<(), Fault> {
+        let reading = Reading::now();
+        let standing = self.seen(state, &reading).standing(&reading);
+        if standing.licensed {
+            return Ok(());
+        }
+        let made = state.grant.as_ref().map_or(0, |grant| grant.lease.iat);
+        let hint = format!(
+            "{}; it was made on {}, and the appliance's clock says {}: set the clock if that is wrong, or \
+             have a new activation certificate signed",
+            standing.message,
+            utc::format(made),
+            utc::format(state.clock.at(&reading))
+        );
+        Err(not_imported("not_in_force", -1055, hint))
+    }
+
+    /// What the certificate states, if the authority signed it. It may be the first sign of the time a
+    /// machine without a clock gets: its own date counts as now where ours is behind, and a year that the
+    /// machine believed in once does not keep out what ends that belief.
+    fn genuine(&mut self, token: &str) -> Result<Lease, Fault> {
+        let now = self.state.clock.unless_believed(&Reading::now());
+        let trust = self.trust.as_mut().map_err(|why| no_trust(why))?;
+        let known = trust.bundle_token().to_owned();
+        let refused = |refusal: crate::license::protocol::trust::Refusal| {
+            not_imported(
+                "certificate_not_genuine",
+                -1055,
+                format!("the certificate does not count: {refusal}"),
+            )
+        };
+        let read = |payload: &Value| {
+            Lease::from_json(payload).map_err(|why| {
+                not_imported(
+                    "certificate_not_genuine",
+                    -1055,
+                    format!("the certificate makes no sense: {why}"),
+                )
+            })
+        };
+        let verified =
+            trust.verify_certificate(token, Dates::Kept).map_err(refused).and_then(|payload| {
+                let lease = read(&payload)?;
+                let payload = trust
+                    .verify_certificate(token, Dates::At(now.max(lease.iat)))
+                    .map_err(refused)?;
+                read(&payload)
+            });
+        if trust.bundle_token() != known {
+            self.keep();
+        }
+        verified
+    }
+
+    /// Whether the certificate answers what this appliance asked, each mismatch in its own words.
+    fn fits(&self, lease: &Lease, code: &str) -> Result<(), Fault> {
+        let here = lease.computer_id == self.device.computer_id
+            && lease.device == self.device.key.public().fingerprint();
+        // A computer that changed between the two certificates is still the device that asked.
+        let moved = lease.device == self.device.key.public().fingerprint()
+            && Some(&lease.computer_id)
+                == self.state.awaited.as_ref().map(|a| &a.request.computer_id);
+        if !here && !moved {
+            return Err(not_imported(
+                "other_computer",
+                -1055,
+                "the certificate was made for another appliance: use the one that was made from this \
+                 appliance's activation certificate",
+            ));
+        }
+        let Some(awaited) = &self.state.awaited else {
+            return Err(not_imported(
+                "no_request",
+                -1114,
+                "no activation certificate waits for an answer here: make one with POST \
+                 license/offlineactivation and have it signed",
+            ));
+        };
+        if lease.req_id != awaited.request.req_id {
+            return Err(not_imported(
+                "older_request",
+                -1055,
+                "the certificate answers an older activation certificate: have the present one signed",
+            ));
+        }
+        if lease.license != code || awaited.request.license != code {
+            return Err(other_code());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_offline(&mut self, offline: bool, by: &Actor, reply: Reply<Value>) {
+        let phase = self.state.phase.clone();
+        let answer = match (offline, phase) {
+            (true, Phase::OfflineMode | Phase::OfflineCertificate) | (false, Phase::Online) => {
+                Ok(self.document())
+            }
+            (true, Phase::Online) if self.allows_offline() => {
+                self.log.security(format_args!("offline mode entered by {by}"));
+                return self.go_offline(reply);
+            }
+            (true, _) => Err(offline_not_enabled()),
+            (false, Phase::OfflineMode) => {
+                self.log.security(format_args!("offline mode left by {by}"));
+                self.go_online(reply);
+                return;
+            }
+            (false, Phase::OfflineCertificate) => Err(Fault::internal(
+                "activated_with_certificate",
+                "License was activated with a certificate",
+                "it works without the license service; renew it with a new activation certificate",
+            )),
+            // Without a license nothing is offline.
+            (false, _) => Ok(self.document()),
+        };
+        let _ = reply.send(answer);
+    }
+
+    fn allows_offline(&self) -> bool {
+        self.state.grant.as_ref().is_some_and(|grant| grant.lease.offline_mode)
+    }
+
+    /// One last question, for all the seconds that may be held offline; if it finds nobody, what is
+    /// held already has to do.
+    pub(crate) fn go_offline(&mut self, reply: Reply<Value>) {
+        match self.state.pending.clone() {
+            // It asks for as many seconds as it did, so it has to be out of the way.
+            Some(pending) if pending.mode == Mode::Online => {
+                self.send(pending, None, Purpose::ThenOffline(reply));
+            }
+            _ => self.ask_first_pending(Mode::Offline, Purpose::GoOffline(reply)),
+        }
+    }
+
+    pub(crate) fn went_offline(&mut self, landed: Result<Outcome, Stuck>) -> Result<Value, Fault> {
+        let stale = matches!(landed, Ok(Outcome::Stale));
+        match landed {
+            Ok(Outcome::Denied { reason: "offline_not_allowed", .. }) => {
+                return Err(offline_not_enabled());
+            }
+            Ok(Outcome::Denied { reason, sentence, code }) => {
+                return Err(Fault::internal(
+                    reason,
+                    format!("Unable to go offline: {code}"),
+                    sentence,
+                ));
+            }
+            Err(Stuck::Disk(fault)) => return Err(fault),
+            Ok(_) if !self.allows_offline() => return Err(offline_not_enabled()),
+            // Whatever else came of it, only a license in force can be taken along.
+            _ if stale || self.state.phase != Phase::Online => {
+                return Err(Fault::internal(
+                    "stale",
+                    "Unable to go offline: 0",
+                    "the license service has moved on since; try again",
+                ));
+            }
+            Ok(_) | Err(Stuck::Network(_)) => {}
+        }
+        let unheard = landed.is_err();
+        self.commit(State { phase: Phase::OfflineMode, ..self.state.clone() })?;
+        self.error.clear();
+        self.publish();
+        let mut document = self.document();
+        if unheard {
+            let seconds = self.state.totals.allowed();
+            let message = format!(
+                "the license service was not reached; {seconds} seconds are cached for offline use"
+            );
+            document["message"] = Value::from(message);
+        }
+        Ok(document)
+    }
+
+    fn go_online(&mut self, reply: Reply<Value>) {
+        if let Err(fault) = self.commit(State { phase: Phase::Online, ..self.state.clone() }) {
+            let _ = reply.send(Err(fault));
+            return;
+        }
+        self.ask_first_pending(Mode::Online, Purpose::GoOnline(reply));
+    }
+}
+
+fn offline_not_enabled() -> Fault {
+    Fault::internal(
+        "offline_mode_not_enabled",
+        "Offline mode not enabled for this license",
+        "only a license that allows it can be taken offline; ask your vendor",
+    )
+}
+
+fn request_refused(reason: &'static str, number: i64, hint: &str) -> Fault {
+    Fault::internal(reason, format!("Unable to request activation certificate: {number}"), hint)
+}
+
+fn not_imported(reason: &'static str, number: i64, hint: impl Into<String>) -> Fault {
+    Fault::input(reason, format_args!("Unable to import certificate: {number}"), hint)
+}
+
+fn other_code() -> Fault {
+    not_imported(
+        "other_license",
+        -1055,
+        "the certificate is for another license code than the one sent with it",
+    )
+}

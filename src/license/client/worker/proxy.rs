@@ -1,0 +1,75 @@
+//! The proxy on the way to the license service: setting it, and not repeating what it refused.
+//!
+//! A user name and password that a proxy refuses are often those of an account that is locked after a
+//! handful of tries, for every use it has. So they are sent once, and again only when a person has set
+//! them or made a call that needs the service. That outlives a restart, or a machine that starts over and
+//! over would lock the account; what is kept of them is a seal.
+
+use serde_json::Value;
+
+use super::Worker;
+use crate::license::client::network::{EXAMPLE, Proxy};
+use crate::license::client::online::Failure;
+use crate::license::error::Fault;
+use crate::license::state::record::Refused;
+use crate::security::Actor;
+
+impl Worker {
+    pub(crate) fn set_proxy(&mut self, body: Value, by: &Actor) -> Result<Value, Fault> {
+        let snapshot = self.proxy.snapshot();
+        let present = snapshot.as_ref().as_ref().ok().and_then(Option::as_ref);
+        let proxy = Proxy::from_body(body, present).map_err(|why| {
+            let hint = format!("nothing was changed; send {}", EXAMPLE);
+            Fault::input("bad_request", why, hint)
+        })?;
+        Proxy::save(proxy.as_ref(), &self.folder).map_err(|error| self.not_saved(&error))?;
+        match &proxy {
+            Some(proxy) => self.log.security(format_args!(
+                "proxy for the license service set to {} by {by}",
+                proxy.shown()
+            )),
+            None => {
+                self.log.security(format_args!("proxy for the license service cleared by {by}"));
+            }
+        }
+        let answer = Proxy::to_body(proxy.as_ref());
+        self.proxy.publish(Ok(proxy));
+        // What was tried on the way before says nothing about this one.
+        self.tried = None;
+        self.publish();
+        self.schedule.sync_now();
+        Ok(answer)
+    }
+
+    /// Why the service can't be asked until a person acts: the proxy refused the credentials there are.
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        let refused = self.state.refused.as_ref()?;
+        let proxy = self.proxy.snapshot();
+        let present = proxy.as_ref().as_ref().ok()?.as_ref()?;
+        (self.seal_of(present) == refused.seal).then_some(refused.sentence.as_str())
+    }
+
+    /// Remembers that the proxy refused what it was sent; if they were changed meanwhile, that says nothing.
+    pub(crate) fn remember_refusal(&mut self, failure: &Failure) {
+        let Some(proxy) = failure.refused.as_deref() else { return };
+        let refused = Refused { seal: self.seal_of(proxy), sentence: failure.sentence.clone() };
+        self.state.refused = Some(refused);
+        if self.refusal().is_some() {
+            self.keep();
+        } else {
+            self.state.refused = None;
+        }
+    }
+
+    /// A person has acted: one more try is due.
+    pub(crate) fn let_try_again(&mut self) {
+        self.state.refused = None;
+    }
+
+    fn seal_of(&self, proxy: &Proxy) -> String {
+        let credentials = proxy.credentials();
+        let credentials = credentials.as_ref().map_or("", |credentials| credentials.as_str());
+        let sealed = zeroize::Zeroizing::new(format!("proxy {} {credentials}", proxy.address()));
+        self.device.seal(&sealed)
+    }
+}

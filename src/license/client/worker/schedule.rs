@@ -1,0 +1,174 @@
+//! When the authority is asked without anybody telling us to.
+//!
+//! While all is well, every six hours. A question that nobody answers is asked again, ever more seldom. A
+//! license that is over is renewed as soon as the service is known to be in reach; where its answers leave
+//! it over, they are asked for ever more seldom too, however many look at the license meanwhile.
+
+use std::time::Duration;
+
+use crate::license::protocol::key;
+use crate::license::state::clock::Moment;
+
+/// Pauses before a question that was not answered is sent again; after the last one, that again.
+const RETRIES: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(900),
+];
+
+/// The longest of them while the license is over: work stands still until it is renewed.
+const LONGEST_WHILE_OVER: Duration = Duration::from_secs(60);
+
+/// Pauses after answers that left the license over.
+const FRUITLESS: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(900),
+    Duration::from_secs(3_600),
+];
+
+/// How often the authority is asked for changes.
+const REFRESH: Duration = Duration::from_secs(6 * 3_600);
+
+/// When something is to be asked.
+pub(crate) struct Schedule {
+    sync: Moment,
+    retry: Option<Moment>,
+    /// Tries in a row that nobody answered.
+    attempts: usize,
+    /// Answers in a row that left the license over.
+    fruitless: usize,
+    /// Before this another one would be no better.
+    not_before: Moment,
+}
+
+impl Schedule {
+    /// The manual's way to receive updates: restart while online.
+    pub(crate) fn at_start() -> Schedule {
+        let now = Moment::now();
+        Schedule { sync: now, retry: None, attempts: 0, fruitless: 0, not_before: now }
+    }
+
+    /// A person wants it.
+    pub(crate) fn sync_now(&mut self) {
+        *self = Schedule::at_start();
+    }
+
+    /// The license is over, or no seconds are left.
+    pub(crate) fn hurry(&mut self) {
+        self.sync = self.sync.min(self.not_before.max(Moment::now()));
+    }
+
+    /// The service has just given a sign of life: what waits for a better moment has one now.
+    pub(crate) fn in_reach(&mut self) {
+        self.retry = None;
+        self.attempts = 0;
+        self.hurry();
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.retry.is_some_and(|at| Moment::now() < at)
+    }
+
+    /// The question was answered; `over` if that leaves a license that ought to come back and has not.
+    pub(crate) fn answered(&mut self, over: bool) {
+        self.rest();
+        if over { self.put_off() } else { self.fruitless = 0 }
+    }
+
+    /// Nothing needs to be asked for now.
+    pub(crate) fn rest(&mut self) {
+        // A tenth more or less, so that appliances that started together don't ask together.
+        let tenth = REFRESH.as_secs() / 10;
+        let random = key::random::<2>().map_or(0, u16::from_be_bytes);
+        let jitter = u64::from(random) * 2 * tenth / u64::from(u16::MAX);
+        self.sync = Moment::now()
+            + (REFRESH + Duration::from_secs(jitter)).saturating_sub(Duration::from_secs(tenth));
+        self.retry = None;
+        self.attempts = 0;
+    }
+
+    /// Nobody answered; `over` as in [`Schedule::answered`].
+    pub(crate) fn failed(&mut self, over: bool) {
+        let longest = if over { LONGEST_WHILE_OVER } else { REFRESH };
+        self.retry = Some(Moment::now() + step(&RETRIES, self.attempts).min(longest));
+        self.attempts += 1;
+    }
+
+    /// The service was in reach, and its answer could not be used: another sign of life is no news.
+    pub(crate) fn put_off(&mut self) {
+        self.not_before = Moment::now() + step(&FRUITLESS, self.fruitless);
+        self.sync = self.sync.max(self.not_before);
+        self.fruitless += 1;
+    }
+
+    pub(crate) fn due_in(&self) -> Duration {
+        self.retry.unwrap_or(self.sync).due_in()
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.due_in().is_zero()
+    }
+}
+
+fn step(steps: &[Duration], number: usize) -> Duration {
+    steps.get(number).or(steps.last()).copied().unwrap_or(REFRESH)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{LONGEST_WHILE_OVER, REFRESH, Schedule};
+
+    /// For how long, at least, nobody is asked from now on, however many look.
+    fn pause(schedule: &mut Schedule) -> Duration {
+        schedule.hurry();
+        schedule.in_reach();
+        schedule.due_in() + Duration::from_millis(900)
+    }
+
+    #[test]
+    fn while_all_is_well_the_authority_is_asked_every_six_hours() {
+        let mut schedule = Schedule::at_start();
+        assert!(schedule.is_due());
+        schedule.answered(false);
+        let tenth = REFRESH / 10;
+        assert!((REFRESH - tenth * 2..=REFRESH + tenth).contains(&schedule.due_in()));
+    }
+
+    #[test]
+    fn a_license_that_is_over_is_asked_for_at_once_and_then_ever_more_seldom() {
+        let mut schedule = Schedule::at_start();
+        schedule.answered(false);
+        schedule.hurry();
+        assert!(schedule.is_due());
+        for seconds in [1, 15, 60, 900, 3_600, 3_600, 3_600] {
+            schedule.answered(true);
+            assert!(pause(&mut schedule) >= Duration::from_secs(seconds), "{seconds}");
+        }
+        schedule.sync_now();
+        assert!(schedule.is_due(), "a person is heard at once");
+    }
+
+    #[test]
+    fn a_sign_of_life_ends_the_wait_for_the_network_and_not_for_a_better_answer() {
+        let mut schedule = Schedule::at_start();
+        for _ in 0..10 {
+            schedule.failed(true);
+        }
+        assert!(schedule.is_waiting() && schedule.due_in() <= LONGEST_WHILE_OVER);
+        schedule.failed(false);
+        assert!(schedule.due_in() > LONGEST_WHILE_OVER);
+        schedule.in_reach();
+        assert!(schedule.is_due() && !schedule.is_waiting());
+        for seconds in [1, 15, 60] {
+            schedule.failed(true);
+            schedule.put_off();
+            assert!(pause(&mut schedule) >= Duration::from_secs(seconds), "{seconds}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What makes this appliance the one that was licensed: its key and its computer id, on disk.
+//!
+//! The key gives continuity when the machine's identifiers change (a move), and proves that who gives
+//! a license back is who has it. It is made at the first start and never leaves.
+
+pub(crate) mod computer_id;
+pub(crate) mod trust_file;
+
+use std::time::SystemTime;
+
+use aws_lc_rs::{hkdf, hmac};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::protocol::hex;
+use crate::license::device::computer_id::{Machine, uuid_from};
+use crate::license::protocol::key::{SigningKey, random};
+use crate::log::Log;
+use crate::store::{Folder, View};
+
+pub(crate) const KEY: &str = "device.key";
+const IDENTITY: &str = "identity.json";
+const VERSION: u64 = 1;
+
+/// Both files have less than a hundred bytes.
+const LARGEST: u64 = 4_096;
+
+/// Key and id of this appliance.
+pub(crate) struct Device {
+    /// Signs what the authority has to believe.
+    pub(crate) key: SigningKey,
+    /// Keyed by the device's secret: proves that a file is our own.
+    mac: hmac::Key,
+    /// Which computer this is.
+    pub(crate) computer_id: String,
+    /// The machine has nothing to derive an id from; this one is random and kept.
+    pub(crate) soft: bool,
+}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Device({})", self.computer_id)
+    }
+}
+
+impl Device {
+    /// Reads both files, making what is not there. A damaged key is kept aside and a new one made: that
+    /// is a new device to the authority, and the same computer.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the system has no random bytes.
+    pub(crate) fn open(folder: &Folder, machine: &Machine, log: &Log) -> Result<Device, String> {
+        let key = open_key(folder, log)?;
+        let recorded = read_identity(folder.view());
+        let known = recorded.as_ref().map(|(id, _)| id.clone());
+        let (computer_id, soft) = match (machine.computer_id(), recorded) {
+            (Some(id), _) => (id, false),
+            (None, Some((id, true))) => (id, true),
+            (None, _) => (uuid_from(&random::<16>().map_err(|e| e.to_string())?), true),
+        };
+        let moved = known.is_some_and(|known| known != computer_id);
+        let device = Device { mac: mac_key(&key), key, computer_id, soft };
+        if moved {
+            log.security(
+                "this appliance runs on another computer than before; the license moves with it",
+            );
+        }
+        device.save(folder)?;
+        Ok(device)
+    }
+
+    /// The device as its files say, without making or changing anything; `None` where there is no key.
+    /// A lost id is an empty one: the daemon asks the machine, which may tell it to root alone.
+    ///
+    /// # Errors
+    /// When the key is damaged, or can't be read or believed.
+    pub(crate) fn look(view: &View) -> Result<Option<Device>, String> {
+        let key = match read_key(view)? {
+            None => return Ok(None),
+            Some(Ok(key)) => key,
+            Some(Err(Damaged)) => {
+                return Err(format!(
+                    "{} is damaged: the next start keeps it aside and makes a new one, which no \
+                     license on this appliance was made for; put it back, or post the license code \
+                     again after that start",
+                    view.path(KEY).display()
+                ));
+            }
+        };
+        let (computer_id, soft) = read_identity(view).unwrap_or_default();
+        Ok(Some(Device { mac: mac_key(&key), key, computer_id, soft }))
+    }
+
+    /// Proves that `text` was written by this device.
+    pub(crate) fn seal(&self, text: &str) -> String {
+        hex::encode(hmac::sign(&self.mac, text.as_bytes()).as_ref())
+    }
+
+    /// Whether it was.
+    #[must_use]
+    pub(crate) fn is_sealed(&self, text: &str, seal: &str) -> bool {
+        hex::decode(seal).is_some_and(|tag| hmac::verify(&self.mac, text.as_bytes(), &tag).is_ok())
+    }
+
+    fn save(&self, folder: &Folder) -> Result<(), String> {
+        let file = json!({
+            "version": VERSION,
+            "computer_id": self.computer_id,
+            "soft": self.soft,
+        });
+        let contents = format!("{file:#}\n");
+        let present = folder.view().read(IDENTITY, LARGEST);
+        if present.is_ok_and(|present| present.is_some_and(|p| *p == *contents.as_bytes())) {
+            return Ok(());
+        }
+        folder.replace(IDENTITY, contents.as_bytes()).map_err(|error| error.to_string())
+    }
+}
+
+/// HKDF (RFC 5869) keeps signing and sealing apart.
+fn mac_key(key: &SigningKey) -> hmac::Key {
+    let secret =
+        hkdf::Salt::new(hkdf::HKDF_SHA256, b"appliance-license/1").extract(&key.seed()[..]);
+    let mut bytes = Zeroizing::new([0; 32]);
+    let filled =
+        secret.expand(&[b"state"], hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut bytes[..]));
+    // 32 bytes are what SHA-256 gives in one block; should that ever fail, no file verifies.
+    debug_assert!(filled.is_ok());
+    hmac::Key::new(hmac::HMAC_SHA256, &bytes[..])
+}
+
+fn open_key(folder: &Folder, log: &Log) -> Result<SigningKey, String> {
+    match read_key(folder.view())? {
+        Some(Ok(key)) => return Ok(key),
+        Some(Err(Damaged)) => {
+            let aside = folder.set_aside(KEY, SystemTime::now()).map_err(|e| e.to_string())?;
+            log.error(format_args!(
+                "{KEY} is damaged and kept as {}; a new one is made, post the license code again",
+                aside.display()
+            ));
+        }
+        None => {}
+    }
+    let key = SigningKey::generate().map_err(|e| e.to_string())?;
+    let text = Zeroizing::new(format!("{}\n", hex::encode(&key.seed()[..])));
+    folder.replace(KEY, text.as_bytes()).map_err(|e| e.to_string())?;
+    Ok(key)
+}
+
+struct Damaged;
+
+/// A key that others could have written is an error: not ours to overwrite, somebody has to look.
+fn read_key(view: &View) -> Result<Option<Result<SigningKey, Damaged>>, String> {
+    let Some(contents) = view.read(KEY, LARGEST).map_err(|e| e.to_string())? else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(&contents).unwrap_or_default().trim();
+    let seed = hex::decode(text).map(Zeroizing::new);
+    let Some(seed) = seed.and_then(|seed| <[u8; 32]>::try_from(&seed[..]).ok()) else {
+        return Ok(Some(Err(Damaged)));
+    };
+    SigningKey::from_seed(&Zeroizing::new(seed)).map(|key| Some(Ok(key))).map_err(|e| e.to_string())
+}
+
+/// Id and whether it is a soft one. A damaged file is no loss: the machine says who it is.
+fn read_identity(view: &View) -> Option<(String, bool)> {
+    let contents = view.read(IDENTITY, LARGEST).ok()??;
+    let value: Value = serde_json::from_slice(&contents).ok()?;
+    let id = super::protocol::fields::computer_id(value["computer_id"].as_str()?)?;
+    Some((id, value["soft"].as_bool()?))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+    use std::sync::{Arc, Mutex};
+
+    use super::{Device, Machine};
+    use crate::log::Log;
+    use crate::store::{Folder, Scratch};
+
+    fn open(scratch: &Scratch, machine: &Machine) -> Device {
+        let folder = Folder::open(&scratch.0.join("state"), &[]).unwrap();
+        Device::open(&folder, machine, &Log::to(|_| {})).unwrap()
+    }
+
+    fn machine(digit: char) -> Machine {
+        Machine::new("", &digit.to_string().repeat(32))
+    }
+
+    #[test]
+    fn key_and_id_stay_over_restarts() {
+        let scratch = Scratch::new();
+        let first = open(&scratch, &machine('a'));
+        let second = open(&scratch, &machine('a'));
+        assert_eq!(first.key.public(), second.key.public());
+        assert_eq!(first.computer_id, second.computer_id);
+        assert!(!first.soft);
+    }
+
+    #[test]
+    fn two_appliances_from_one_image_are_two() {
+        let (one, two) = (Scratch::new(), Scratch::new());
+        let (one, two) = (open(&one, &machine('a')), open(&two, &machine('b')));
+        assert_ne!(one.key.public(), two.key.public());
+        assert_ne!(one.computer_id, two.computer_id);
+    }
+
+    #[test]
+    fn a_machine_without_identity_keeps_a_random_one() {
+        let scratch = Scratch::new();
+        let first = open(&scratch, &Machine::default());
+        let second = open(&scratch, &Machine::default());
+        assert!(first.soft && second.soft);
+        assert_eq!(first.computer_id, second.computer_id);
+        let other = Scratch::new();
+        assert_ne!(open(&other, &Machine::default()).computer_id, first.computer_id);
+    }
+
+    #[test]
+    fn another_computer_is_told_and_the_key_stays() {
+        let scratch = Scratch::new();
+        let first = open(&scratch, &machine('a'));
+        let told = Mutex::new(String::new());
+        let told = Arc::new(told);
+        let log = Arc::clone(&told);
+        let log = Log::to(move |line| log.lock().unwrap().push_str(line));
+        let folder = Folder::open(&scratch.0.join("state"), &[]).unwrap();
+        let moved = Device::open(&folder, &machine('b'), &log).unwrap();
+        assert_eq!(first.key.public(), moved.key.public());
+        assert_ne!(first.computer_id, moved.computer_id);
+        assert!(told.lock().unwrap().contains("another computer"));
+    }
+
+    #[test]
+    fn a_damaged_key_is_kept_aside_and_another_made() {
+        let scratch = Scratch::new();
+        let first = open(&scratch, &machine('a'));
+        let seal = first.seal("text");
+        assert!(first.is_sealed("text", &seal) && !first.is_sealed("texT", &seal));
+        fs::write(scratch.0.join("state/device.key"), "half").unwrap();
+        let second = open(&scratch, &machine('a'));
+        assert_eq!(first.computer_id, second.computer_id);
+        assert!(!second.is_sealed("text", &seal));
+        let kept = fs::read_dir(scratch.0.join("state")).unwrap().flatten();
+        assert!(kept.into_iter().any(|entry| {
+            entry.file_name().to_string_lossy().starts_with("device.key.damaged-")
+        }));
+    }
+}

@@ -1,0 +1,143 @@
+//! Why a license call failed, in the manual's words and ours.
+
+use std::fmt;
+
+/// A failed call: the original's text, a stable word, and what to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// How the original would have said it.
+    pub(crate) kind: Kind,
+    /// The manual's text, or ours in its manner.
+    pub(crate) detail: String,
+    /// A stable word for programs.
+    pub(crate) reason: &'static str,
+    /// What to do next, for the person. Holds no secret.
+    pub(crate) hint: String,
+}
+
+/// The original's three ways to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `Input exception: …`, code 3, HTTP 400.
+    Input,
+    /// From behind its management service, code 13, HTTP 500.
+    Unknown,
+    /// The same, when the network ate the call.
+    Cancelled,
+}
+
+/// The manual's "Invalid License".
+const NOT_ACTIVATED: &str = "Input exception: Not activated";
+/// The manual's "Appliance Offline".
+const OFFLINE: &str = "Input exception: Not activated - Cannot activate when offline";
+/// The manual's "when port 80 is blocked".
+const BLOCKED: &str = "Received RST_STREAM with error code 8";
+
+impl Fault {
+    /// Something is wrong with what was sent; nothing has changed.
+    pub(crate) fn input(
+        reason: &'static str,
+        detail: impl fmt::Display,
+        hint: impl Into<String>,
+    ) -> Fault {
+        let detail = format!("Input exception: {detail}");
+        Fault { kind: Kind::Input, detail, reason, hint: hint.into() }
+    }
+
+    /// The authority said no to a license code.
+    pub(crate) fn not_activated(reason: &'static str, hint: impl Into<String>) -> Fault {
+        let detail = NOT_ACTIVATED.to_owned();
+        Fault { kind: Kind::Input, detail, reason, hint: hint.into() }
+    }
+
+    /// The authority was not reached by an activation.
+    pub(crate) fn offline(reason: &'static str, hint: impl Into<String>) -> Fault {
+        Fault { kind: Kind::Input, detail: OFFLINE.to_owned(), reason, hint: hint.into() }
+    }
+
+    /// The authority was not reached by another call, or packets to its port vanish.
+    pub(crate) fn blocked(reason: &'static str, hint: impl Into<String>) -> Fault {
+        Fault { kind: Kind::Cancelled, detail: BLOCKED.to_owned(), reason, hint: hint.into() }
+    }
+
+    /// Code 13 with the original's detail.
+    pub(crate) fn internal(
+        reason: &'static str,
+        detail: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Fault {
+        Fault { kind: Kind::Unknown, detail: detail.into(), reason, hint: hint.into() }
+    }
+
+    /// The disk did not take it.
+    pub(crate) fn disk(error: &impl fmt::Display) -> Fault {
+        Fault::internal(
+            "storage",
+            format!("The license could not be saved: {error}"),
+            "what is on the disk stays in force; mend the disk and try again",
+        )
+    }
+
+    /// The worker did not answer in time, or is gone.
+    pub(crate) fn busy() -> Fault {
+        Fault::internal(
+            "busy",
+            "The license service is busy",
+            "another license call is being made; ask for the license to see what came of it",
+        )
+    }
+
+    /// The gRPC number that the original's clients read.
+    pub(crate) fn code(&self) -> u8 {
+        if self.kind == Kind::Input { 3 } else { 13 }
+    }
+
+    /// The text as v1 wrote it, without what only its own plumbing knew: a script that looks for
+    /// `details = "…"` finds it.
+    pub(crate) fn v1_text(&self) -> String {
+        let word = match self.kind {
+            Kind::Input => return self.detail.clone(),
+            Kind::Unknown => "UNKNOWN",
+            Kind::Cancelled => "CANCELLED",
+        };
+        format!(
+            "Error happened in the license_management service: ModelException: Unknown Rpc Error. \
+             Status code=StatusCode.{word}: <_Rendezvous of RPC that terminated with:\n\tstatus = \
+             StatusCode.{word}\n\tdetails = \"{}\"\n>",
+            self.detail
+        )
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.detail, self.reason, self.hint)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use super::Fault;
+
+    #[test]
+    fn the_v1_text_is_the_manuals_without_its_plumbing() {
+        let fault = Fault::internal(
+            "offline_mode_not_enabled",
+            "Offline mode not enabled for this license",
+            "",
+        );
+        assert_eq!(
+            fault.v1_text(),
+            "Error happened in the license_management service: ModelException: Unknown Rpc Error. Status \
+             code=StatusCode.UNKNOWN: <_Rendezvous of RPC that terminated with:\n\tstatus = \
+             StatusCode.UNKNOWN\n\tdetails = \"Offline mode not enabled for this license\"\n>"
+        );
+        assert_eq!(fault.code(), 13);
+        assert!(Fault::blocked("x", "").v1_text().contains(
+            "StatusCode.CANCELLED\n\tdetails = \"Received RST_STREAM with error code 8\""
+        ));
+        assert_eq!(Fault::not_activated("x", "").v1_text(), "Input exception: Not activated");
+    }
+}

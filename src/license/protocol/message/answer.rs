@@ -1,0 +1,237 @@
+//! The answer of the authority: what became of a question, and why it was refused.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::LONGEST_TEXT;
+use crate::license::protocol::fields::Fields;
+use crate::license::protocol::hex::RequestId;
+
+/// What became of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `token` is a lease. After [`Op::Activate`](super::Op::Activate) it begins an epoch: nothing is consumed.
+    Lease,
+    /// The accounts did not fit; `token` is a lease that begins a new epoch with nothing consumed, and
+    /// what was outstanding in the old one is charged.
+    Reset,
+    /// `returned` seconds went back; `token` is a return receipt.
+    Returned,
+    /// Refused for `reason`; nothing changed.
+    Denied,
+    /// This question was answered long ago and others after it; nothing changed. Drop it and ask anew.
+    Stale,
+    /// A sign of life.
+    Probe,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Kind; 6] =
+        [Kind::Lease, Kind::Reset, Kind::Returned, Kind::Denied, Kind::Stale, Kind::Probe];
+
+    /// As in the JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Lease => "lease",
+            Kind::Reset => "reset",
+            Kind::Returned => "returned",
+            Kind::Denied => "denied",
+            Kind::Stale => "stale",
+            Kind::Probe => "probe",
+        }
+    }
+}
+
+/// Why the authority refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// No such license, or not for this product.
+    UnknownLicense,
+    /// Too many wrong codes from there in the last hour.
+    TooManyTries,
+    /// The license is suspended; it may be resumed.
+    Suspended,
+    /// The license is revoked for good.
+    Revoked,
+    /// The subscription and its grace have ended; it may be extended.
+    Expired,
+    /// All seats are taken.
+    ActivationsExceeded,
+    /// Another appliance took this one's seat, or this one is a copy.
+    Duplicate,
+    /// This computer took its seat over too often of late.
+    TooManyTakeovers,
+    /// The license does not allow offline mode.
+    OfflineNotAllowed,
+    /// The totals of an offline renewal are lower than known ones.
+    WentBack,
+    /// The authority can't answer now, through no fault of the appliance. The only refusal after which
+    /// the question is kept and asked again as it is: it may have been carried out.
+    Unavailable,
+}
+
+impl Denial {
+    pub(crate) const ALL: [Denial; 11] = [
+        Denial::UnknownLicense,
+        Denial::TooManyTries,
+        Denial::Suspended,
+        Denial::Revoked,
+        Denial::Expired,
+        Denial::ActivationsExceeded,
+        Denial::Duplicate,
+        Denial::TooManyTakeovers,
+        Denial::OfflineNotAllowed,
+        Denial::WentBack,
+        Denial::Unavailable,
+    ];
+
+    /// The stable word.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Denial::UnknownLicense => "unknown_license",
+            Denial::TooManyTries => "too_many_tries",
+            Denial::Suspended => "license_suspended",
+            Denial::Revoked => "license_revoked",
+            Denial::Expired => "subscription_expired",
+            Denial::ActivationsExceeded => "activations_exceeded",
+            Denial::Duplicate => "duplicate_device",
+            Denial::TooManyTakeovers => "too_many_takeovers",
+            Denial::OfflineNotAllowed => "offline_not_allowed",
+            Denial::WentBack => "totals_went_back",
+            Denial::Unavailable => "authority_unavailable",
+        }
+    }
+
+    /// The status number of the original's library.
+    pub fn code(self) -> i64 {
+        match self {
+            Denial::UnknownLicense | Denial::TooManyTries => -50,
+            Denial::Suspended | Denial::Revoked => -114,
+            Denial::Expired => -116,
+            Denial::ActivationsExceeded => -115,
+            Denial::Duplicate | Denial::TooManyTakeovers | Denial::WentBack => -117,
+            Denial::OfflineNotAllowed => -3,
+            Denial::Unavailable => 0,
+        }
+    }
+
+    /// What is wrong and what to do, for the administrator of the appliance.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Denial::UnknownLicense => {
+                "the license authority does not know this license code for this product: check its digits"
+            }
+            Denial::TooManyTries => "too many wrong license codes: wait an hour and try again",
+            Denial::Suspended => "the license is suspended: ask your vendor",
+            Denial::Revoked => "the license has been revoked: ask your vendor",
+            Denial::Expired => "the subscription has expired: ask your vendor to extend it",
+            Denial::ActivationsExceeded => {
+                "all activations of this license are in use: remove the license from another appliance first"
+            }
+            Denial::Duplicate => {
+                "another appliance uses this activation: apply the license again on the one that shall have it"
+            }
+            Denial::TooManyTakeovers => {
+                "the seat of this computer was taken over too often within 30 days: ask your vendor to release it"
+            }
+            Denial::OfflineNotAllowed => "Offline mode not enabled for this license",
+            Denial::WentBack => {
+                "the usage told is lower than the usage already known: restore the newer state, or ask your vendor"
+            }
+            Denial::Unavailable => {
+                "the license authority can't answer at the moment: try again later"
+            }
+        }
+    }
+}
+
+/// An answer, as it stands inside the seal.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The question.
+    pub req_id: RequestId,
+    /// The authority's clock, in seconds since 1970; the only clock of the network to be believed.
+    pub server_time: i64,
+    /// What became of the question.
+    pub kind: Kind,
+    /// A lease or a receipt, to be verified before it is believed.
+    pub token: Option<String>,
+    /// Seconds that went back to the license; 0 unless [`Kind::Returned`].
+    pub returned: i64,
+    /// A bundle newer than the appliance's.
+    pub bundle: Option<String>,
+    /// Why, if [`Kind::Denied`]; `None` there for a reason that only a later release knows.
+    pub denial: Option<Denial>,
+    /// Status number of the original's library that goes with a refusal, 0 otherwise.
+    pub code: i64,
+    /// For the administrator; may be empty.
+    pub message: String,
+}
+
+/// Tells what became of the question; tokens name licenses.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Answer { req_id, kind, code, .. } = self;
+        write!(f, "Answer({} {req_id} code {code})", kind.name())
+    }
+}
+
+impl Answer {
+    /// An answer that brings nothing but its kind.
+    pub fn plain(req_id: RequestId, server_time: i64, kind: Kind) -> Answer {
+        Answer {
+            req_id,
+            server_time,
+            kind,
+            token: None,
+            returned: 0,
+            bundle: None,
+            denial: None,
+            code: 0,
+            message: String::new(),
+        }
+    }
+
+    /// A refusal with the sentence that belongs to it.
+    pub fn denied(req_id: RequestId, server_time: i64, denial: Denial) -> Answer {
+        Answer {
+            denial: Some(denial),
+            code: denial.code(),
+            message: denial.sentence().to_owned(),
+            ..Answer::plain(req_id, server_time, Kind::Denied)
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "ok": !matches!(self.kind, Kind::Denied | Kind::Stale),
+            "req_id": self.req_id.to_string(),
+            "server_time": self.server_time,
+            "kind": self.kind.name(),
+            "token": self.token,
+            "returned": self.returned,
+            "bundle": self.bundle,
+            "code": self.code,
+            "reason": self.denial.map_or("", Denial::reason),
+            "message": self.message,
+        })
+    }
+
+    pub(crate) fn from_json(value: &Value) -> Result<Answer, String> {
+        let fields = Fields::of(value)?;
+        let kind = |name: &str| Kind::ALL.into_iter().find(|kind| kind.name() == name);
+        let reason = fields.text("reason", LONGEST_TEXT)?;
+        Ok(Answer {
+            req_id: fields.request_id("req_id")?,
+            server_time: fields.number("server_time")?,
+            kind: fields.parsed("kind", "a known kind of answer", kind)?,
+            token: fields.optional("token", "a text", |text| Some(text.to_owned()))?,
+            returned: fields.count("returned")?,
+            bundle: fields.optional("bundle", "a text", |text| Some(text.to_owned()))?,
+            denial: Denial::ALL.into_iter().find(|denial| denial.reason() == reason),
+            code: fields.number("code")?,
+            message: fields.text("message", 4 * LONGEST_TEXT)?,
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! The status document: every field of the manual, always, in its order.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::clock::{Clock, Moment, Reading};
+use super::entitlement::{Facts, Phase, Standing, Terms, judge};
+use super::record::{Grant, State};
+use crate::config;
+use crate::license::protocol::token::Type;
+use crate::util::utc;
+
+/// How long after an answer the appliance counts as connected.
+const CONNECTED: Duration = Duration::from_secs(60);
+
+/// What readers see: the state as last committed, and the contact with the authority.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    settings: config::License,
+    computer_id: String,
+    phase: Phase,
+    awaits_certificate: bool,
+    grant: Option<Grant>,
+    allowed: u64,
+    clock: Clock,
+    last_contact: i64,
+    is_unknown: bool,
+    /// Why the last try to reach the authority failed; empty if it did not.
+    error: String,
+    /// The latest answer of the authority.
+    heard: Option<Moment>,
+    /// When the latest try came to its end, whatever that was.
+    pub(crate) tried: Option<Moment>,
+    /// The latest try that has not come to its end.
+    pub(crate) asking_since: Option<Moment>,
+    /// Why nobody can be believed, if the authority's keys are not here.
+    no_trust: Option<String>,
+    /// Nothing could be asked: there are no keys to believe, or the appliance is offline.
+    pub(crate) is_silent: bool,
+}
+
+/// What a [`Snapshot`] needs beside the state.
+pub(crate) struct Contact {
+    pub(crate) heard: Option<Moment>,
+    pub(crate) tried: Option<Moment>,
+    pub(crate) asking_since: Option<Moment>,
+    pub(crate) error: String,
+    pub(crate) no_trust: Option<String>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(
+        settings: &config::License,
+        computer_id: &str,
+        state: &State,
+        awaits_certificate: bool,
+        contact: Contact,
+    ) -> Snapshot {
+        Snapshot {
+            settings: settings.clone(),
+            computer_id: computer_id.to_owned(),
+            phase: state.phase.clone(),
+            awaits_certificate,
+            grant: state.grant.clone(),
+            allowed: state.totals.allowed(),
+            clock: state.clock.clone(),
+            last_contact: state.last_contact,
+            is_unknown: state.is_unknown,
+            error: contact.error,
+            heard: contact.heard,
+            tried: contact.tried,
+            asking_since: contact.asking_since,
+            is_silent: state.phase.is_offline() || contact.no_trust.is_some(),
+            no_trust: contact.no_trust,
+        }
+    }
+
+    pub(crate) fn is_offline(&self) -> bool {
+        self.phase.is_offline()
+    }
+
+    fn is_connected(&self) -> bool {
+        !self.is_silent && self.heard.is_some_and(|heard| heard.elapsed() < CONNECTED)
+    }
+
+    /// What the license allows at `reading`.
+    pub(crate) fn standing(&self, reading: &Reading) -> Standing {
+        judge(&Facts {
+            phase: self.phase.clone(),
+            awaits_certificate: self.awaits_certificate,
+            terms: self.grant.as_ref().map(|grant| terms(&self.phase, grant)).unwrap_or_default(),
+            allowed: self.allowed,
+            now: self.clock.at(reading),
+            silent_since: (!self.is_connected() && self.last_contact > 0)
+                .then_some(self.last_contact),
+            is_unknown: self.is_unknown,
+        })
+    }
+
+    /// What keeps work from being done, in words; nothing if all is well.
+    pub(crate) fn errors(&self, reading: &Reading) -> Vec<String> {
+        let Standing { may_transcribe, status, message, .. } = self.standing(reading);
+        let why = match message.as_str() {
+            "" if self.awaits_certificate => "a license certificate is awaited",
+            "" => "there is no license; apply one",
+            message => message,
+        };
+        let refused = (!may_transcribe).then(|| format!("{why} ({status})"));
+        refused.into_iter().chain(self.no_trust.clone()).collect()
+    }
+
+    /// The document, in the order and with the types of the manual.
+    pub(crate) fn document(&self, reading: &Reading) -> Value {
+        let standing = self.standing(reading);
+        let grant = self.grant.as_ref().filter(|_| self.phase.has_license());
+        let allowed = if standing.licensed { self.allowed } else { 0 };
+        let lease = grant.map(|grant| &grant.lease);
+        json!({
+            "licensed": standing.licensed,
+            "product": lease.map_or(self.settings.product.as_str(), |lease| lease.product.as_str()),
+            "subscription_expiry": utc::format(lease.map_or(0, |lease| lease.exp)),
+            "status": standing.status,
+            "message": standing.message,
+            "transcription_minutes_allowed": (allowed / 60).to_string(),
+            "license_type": lease.map_or("", |lease| license_type(lease.kind)),
+            "activation_type": grant.map_or("", activation_type),
+            "transcription_secs_allowed": allowed,
+            "transcription_secs_allocated": lease.map_or(
+                i64::from(self.settings.transcription_secs_allocated), |lease| lease.allocated),
+            "connected": self.is_connected(),
+            "customer_id": lease.map_or(
+                i64::from(self.settings.customer_id), |lease| lease.customer_id),
+            "license_code": lease.map_or("", |lease| lease.license.as_str()),
+            "computer_id": self.computer_id,
+            "error_message": self.error,
+        })
+    }
+}
+
+/// What decides, of what was granted. Offline the longer of both limits holds: each is signed.
+fn terms(phase: &Phase, grant: &Grant) -> Terms {
+    let lease = &grant.lease;
+    let holds_until =
+        if phase.is_offline() { lease.lease_exp.max(lease.offline_until) } else { lease.lease_exp };
+    Terms { kind: lease.kind, expires: lease.exp, grace: lease.grace, holds_until }
+}
+
+/// The words of the original's library.
+fn license_type(kind: i64) -> &'static str {
+    match kind {
+        2 => "2 License is trial",
+        3 => "3 License is permanent",
+        4 => "4 License is permanent and concurrent",
+        5 => "5 License is subscription",
+        6 => "6 License is concurrent subscription",
+        _ => "",
+    }
+}
+
+fn activation_type(grant: &Grant) -> &'static str {
+    if grant.kind == Type::LicenseCertificate {
+        "2 License was activated with a certificate"
+    } else {
+        "1 License was activated online"
+    }
+}

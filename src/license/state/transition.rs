@@ -1,0 +1,197 @@
+//! What an answer of the authority does to the state: a pure function, so that no order of messages
+//! can surprise.
+
+use super::clock::Reading;
+use super::entitlement::Phase;
+use super::lease::Totals;
+use super::record::{Grant, State};
+use crate::license::protocol::claims::{Lease, Receipt};
+use crate::license::protocol::hex::Digest;
+use crate::license::protocol::message::{Answer, Denial, Kind, Op, Request};
+use crate::license::protocol::token::Type;
+use crate::license::protocol::trust::{Dates, Trust};
+
+/// Whom a token must be made for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identity<'a> {
+    pub(crate) computer_id: &'a str,
+    pub(crate) device: Digest,
+}
+
+/// What came of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Seconds were granted.
+    Granted,
+    /// So many seconds went back.
+    Returned(u64),
+    /// The authority said no: a stable word, its number, and a sentence.
+    Denied { reason: &'static str, code: i64, sentence: String },
+    /// The question was answered long ago.
+    Stale,
+    /// A sign of life.
+    Alive,
+}
+
+/// The state after `answer` to `request`, which was asked at `asked`: seconds of this start of the machine.
+///
+/// # Errors
+/// Why the answer is not believed, or can't be had now: nothing changes then, and the same question
+/// may be asked again.
+pub(crate) fn heard(
+    state: &State,
+    request: &Request,
+    answer: &Answer,
+    who: Identity<'_>,
+    trust: &Trust,
+    asked: u64,
+    reading: &Reading,
+) -> Result<(State, Outcome), String> {
+    if answer.denial == Some(Denial::Unavailable) {
+        return Err(Denial::Unavailable.sentence().to_owned());
+    }
+    let mut next = state.clone();
+    next.clock.hear(answer.server_time, asked, reading);
+    next.last_contact = answer.server_time;
+    if request.op == Op::Probe {
+        return Ok((next, Outcome::Alive));
+    }
+    next.pending = None;
+    let outcome = match answer.kind {
+        Kind::Lease | Kind::Reset => {
+            let grant = lease(request, answer, who, trust)?;
+            let begins = answer.kind == Kind::Reset
+                || request.op == Op::Activate
+                || grant.lease.epoch != state.epoch;
+            grant_in(&mut next, grant, begins);
+            next.phase = Phase::Online;
+            Outcome::Granted
+        }
+        Kind::Returned => {
+            let receipt = receipt(request, answer, who, trust)?;
+            next.epoch = receipt.epoch;
+            let returned = receipt.returned.unsigned_abs();
+            forget(&mut next);
+            Outcome::Returned(returned)
+        }
+        // There is nobody to give it back to.
+        Kind::Denied if request.op == Op::Return && is_unknown(answer) => {
+            forget(&mut next);
+            Outcome::Returned(0)
+        }
+        Kind::Denied => {
+            next.phase = after_denial(&state.phase, request.op, answer);
+            if request.op == Op::Sync && answer.denial != Some(Denial::TooManyTries) {
+                next.is_unknown = is_unknown(answer);
+            }
+            let reason = answer.denial.map_or("denied", Denial::reason);
+            Outcome::Denied { reason, code: answer.code, sentence: answer.message.clone() }
+        }
+        Kind::Stale => {
+            next.phase = match state.phase {
+                Phase::Activating => Phase::Unlicensed,
+                Phase::Returning => {
+                    forget(&mut next);
+                    Phase::Unlicensed
+                }
+                // A machine that was set back to an earlier state: the next question mends that.
+                Phase::Online => Phase::Online,
+                _ => Phase::Refused(-117),
+            };
+            Outcome::Stale
+        }
+        Kind::Probe => return Err("it answers another kind of question".to_owned()),
+    };
+    Ok((next, outcome))
+}
+
+/// The state after a license certificate that was verified and found to be for this appliance.
+pub(crate) fn certified(state: &State, grant: Grant, reading: &Reading) -> State {
+    let mut next = state.clone();
+    next.clock.read(grant.lease.iat, reading);
+    let begins = state.phase != Phase::OfflineCertificate || grant.lease.epoch != state.epoch;
+    grant_in(&mut next, grant, begins);
+    next.phase = Phase::OfflineCertificate;
+    next.awaited = None;
+    next.pending = None;
+    next
+}
+
+fn grant_in(next: &mut State, grant: Grant, begins: bool) {
+    let granted = grant.lease.granted.unsigned_abs();
+    // What running sessions held before an epoch began was charged when the old one ended.
+    let kept = if begins { Totals::default() } else { next.totals };
+    next.totals = Totals { granted, ..kept };
+    next.epoch = grant.lease.epoch;
+    next.is_unknown = false;
+    next.returned = None; // of the license before this one
+    next.dropped = None; // this one was granted in its place
+    next.grant = Some(grant);
+}
+
+/// Nothing is left but the count of epochs and the clock.
+pub(crate) fn forget(next: &mut State) {
+    next.phase = Phase::Unlicensed;
+    next.grant = None;
+    next.is_unknown = false;
+    next.totals = Totals::default();
+}
+
+/// The authority does not know a license that was granted in its name: its books are older, or it is a
+/// standby that lags behind. Nobody took the license away, so it lasts as long as was signed.
+fn is_unknown(answer: &Answer) -> bool {
+    answer.denial == Some(Denial::UnknownLicense)
+}
+
+fn after_denial(phase: &Phase, op: Op, answer: &Answer) -> Phase {
+    match (op, answer.code) {
+        (Op::Activate, _) if *phase == Phase::Activating => Phase::Unlicensed,
+        (Op::Activate | Op::Probe, _) => phase.clone(),
+        (_, -114 | -116 | -117) => Phase::Refused(answer.code),
+        (Op::Return, _) => Phase::Online,
+        (Op::Sync, _) => phase.clone(),
+    }
+}
+
+fn lease(
+    request: &Request,
+    answer: &Answer,
+    who: Identity<'_>,
+    trust: &Trust,
+) -> Result<Grant, String> {
+    let token = answer.token.clone().ok_or("it brings no token")?;
+    let payload = trust
+        .verify(Type::Lease, &token, Dates::At(answer.server_time))
+        .map_err(|refusal| refusal.to_string())?;
+    let lease = Lease::from_json(&payload)?;
+    fits(lease.license == request.license, "license")?;
+    fits(lease.computer_id == who.computer_id, "computer")?;
+    fits(lease.device == who.device, "device")?;
+    fits(lease.req_id == request.req_id, "request")?;
+    Ok(Grant { kind: Type::Lease, token, lease })
+}
+
+fn receipt(
+    request: &Request,
+    answer: &Answer,
+    who: Identity<'_>,
+    trust: &Trust,
+) -> Result<Receipt, String> {
+    let token = answer.token.as_deref().ok_or("it brings no token")?;
+    let payload = trust
+        .verify(Type::ReturnReceipt, token, Dates::At(answer.server_time))
+        .map_err(|refusal| refusal.to_string())?;
+    let receipt = Receipt::from_json(&payload)?;
+    fits(receipt.license == request.license, "license")?;
+    fits(receipt.computer_id == who.computer_id, "computer")?;
+    fits(receipt.device == who.device, "device")?;
+    fits(receipt.req_id == request.req_id, "request")?;
+    Ok(receipt)
+}
+
+fn fits(fits: bool, what: &str) -> Result<(), String> {
+    if fits { Ok(()) } else { Err(format!("its token is for another {what}")) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! `freestorage`: the bytes that are still free, for each disk.
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Code};
+use super::request::Request;
+use crate::management::Context;
+use crate::monitor::{Space, spaces};
+
+pub(crate) fn show(_: &Context, _: &mut Request<'_>) -> Answer {
+    match spaces() {
+        Ok(spaces) => Answer::json(&json!({"items": items(spaces)})),
+        Err(cause) => Answer::error(Code::Internal, &cause),
+    }
+}
+
+/// A disk that is mounted in several places counts once, at the first.
+fn items(mut spaces: Vec<Space>) -> Vec<Value> {
+    let mut seen = Vec::new();
+    spaces.retain(|space| {
+        let is_new = !seen.contains(&space.mount.device);
+        seen.push(space.mount.device.clone());
+        is_new
+    });
+    let item = |space: Space| json!({"path": space.mount.point, "bytes": space.free.to_string()});
+    spaces.into_iter().map(item).collect()
+}

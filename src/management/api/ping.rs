@@ -1,0 +1,15 @@
+//! `ping`: whether anybody is there. The reply's words are ours; only its shape is public.
+
+use serde_json::json;
+
+use super::answer::Answer;
+use super::request::Request;
+use crate::management::Context;
+
+pub(crate) fn management(_: &Context, _: &mut Request<'_>) -> Answer {
+    Answer::json(&json!({"reply": "management is running"}))
+}
+
+pub(crate) fn license(_: &Context, _: &mut Request<'_>) -> Answer {
+    Answer::json(&json!({"reply": "license management is running"}))
+}

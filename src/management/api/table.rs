@@ -1,0 +1,155 @@
+//! The whole API as one table: which path and method leads to which handler.
+
+use crate::config::Api;
+
+use super::answer::{Answer, Code};
+use super::license::{network, offline, online};
+use super::request::{Method, Request};
+use super::security::{admin_password, certificate, insecure_ports, reset};
+use super::{
+    cpu_info, free_storage, health, host, logs, mem_info, monitoring, ping, power, resource,
+    restart, services,
+};
+use crate::management::Context;
+use crate::management::web::{docs, page};
+
+type Handler = fn(&Context, &mut Request<'_>) -> Answer;
+
+/// Whether others may wait for a handler to be done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// It tells what is in memory.
+    AtOnce,
+    /// It may wait: for a disk, a lock that is held meanwhile, another machine.
+    Slow,
+}
+
+use Pace::{AtOnce, Slow};
+
+/// Under which generations a path is mounted; its row leaves the `/v1` or `/v2` out. A `*` at its end
+/// is any one segment, which the handler reads with [`Request::name`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum In {
+    V1,
+    V2,
+    Both,
+    /// Under none: for people with a browser.
+    Neither,
+}
+
+#[rustfmt::skip]
+const TABLE: &[(In, &str, Method, Pace, Handler)] = &[
+    (In::V1,   "/management/host/about",      Method::Get,    AtOnce, host::about_v1),
+    (In::V2,   "/management/host/about",      Method::Get,    AtOnce, host::about_v2),
+    (In::V1,   "/management/ping",            Method::Get,    AtOnce, ping::management),
+    (In::V1,   "/management/license/ping",    Method::Get,    AtOnce, ping::license),
+    (In::Both, "/management/license",         Method::Get,    Slow,   online::show),
+    (In::Both, "/management/license",         Method::Post,   Slow,   online::apply),
+    (In::Both, "/management/license",         Method::Delete, Slow,   online::remove),
+    (In::Both, "/management/license/network", Method::Get,    Slow,   network::show),
+    (In::Both, "/management/license/network", Method::Post,   Slow,   network::set),
+    (In::Both, "/management/license/offlineactivation", Method::Post, Slow,   offline::request),
+    (In::Both, "/management/license/offlineactivation", Method::Put,  Slow,   offline::apply),
+    (In::Both, "/management/license/offlineactivation", Method::Delete, Slow,   offline::give_back),
+    (In::Both, "/management/license/offlinemode", Method::Get,  Slow,   offline::show_mode),
+    (In::Both, "/management/license/offlinemode", Method::Post, Slow,   offline::set_mode),
+    (In::V1,   "/management/services",        Method::Get,    Slow,   services::list),
+    (In::V1,   "/management/services",        Method::Delete, Slow,   restart::services),
+    (In::V1,   "/management/resource/*",      Method::Get,    Slow,   resource::show),
+    (In::V1,   "/management/freestorage",     Method::Get,    Slow,   free_storage::show),
+    (In::V1,   "/management/logs/*",          Method::Get,    Slow,   logs::show),
+    (In::Both, "/management/reboot",          Method::Delete, Slow,   power::reboot),
+    (In::Both, "/management/shutdown",        Method::Delete, Slow,   power::shutdown),
+    (In::V2,   "/management/health",          Method::Get,    Slow,   health::show),
+    (In::V2,   "/management/cpuinfo",         Method::Get,    Slow,   cpu_info::show),
+    (In::V2,   "/management/meminfo",         Method::Get,    Slow,   mem_info::show),
+    (In::Both, "/security/sslcertificate",    Method::Get,    AtOnce, certificate::show),
+    (In::Both, "/security/sslcertificate",    Method::Post,   Slow,   certificate::replace),
+    (In::Both, "/security/insecureports",     Method::Get,    AtOnce, insecure_ports::show),
+    (In::Both, "/security/insecureports",     Method::Post,   Slow,   insecure_ports::set),
+    (In::Both, "/security/adminpassword",     Method::Get,    AtOnce, admin_password::show),
+    (In::Both, "/security/adminpassword",     Method::Post,   Slow,   admin_password::set),
+    (In::Both, "/security/adminpassword",     Method::Delete, Slow,   admin_password::unset),
+    (In::Both, "/security/reset",             Method::Delete, Slow,   reset::all),
+    (In::Neither, "/",                        Method::Get,    AtOnce, page::show),
+    (In::Neither, "/docs",                    Method::Get,    AtOnce, docs::show),
+    (In::Neither, "/docs/",                   Method::Get,    AtOnce, docs::show),
+    (In::Neither, "/docs/openapi.json",       Method::Get,    Slow,   docs::description),
+];
+
+/// Finds the handler and lets it answer; `None` if that may take a while and `may_wait` is false.
+pub(crate) fn answer(
+    context: &Context,
+    request: &mut Request<'_>,
+    may_wait: bool,
+) -> Option<Answer> {
+    if let Some(path) = request.path.strip_prefix("/monitor/") {
+        let path = format!("/{path}");
+        return may_wait.then(|| monitoring::answer(&context.monitor, request.method, &path));
+    }
+    let (generation, path) = mounted(context.config.api, &request.path);
+    let shared = matches!(generation, In::V1 | In::V2);
+    let rows = || {
+        let of_generation = move |mount| mount == generation || (mount == In::Both && shared);
+        TABLE.iter().filter(move |row| of_generation(row.0) && fits(row.1, path))
+    };
+    let asked = if request.method == Method::Head { Method::Get } else { request.method };
+    match rows().find(|row| row.2 == asked) {
+        Some((_, _, _, Slow, _)) if !may_wait => None,
+        Some((_, _, _, _, handler)) => Some(handler(context, request)),
+        None => match allow(rows().map(|row| row.2)) {
+            none if none.is_empty() => {
+                Some(Answer::error(Code::NotFound, "there is nothing at this path"))
+            }
+            allow => Some(Answer::wrong_method(allow)),
+        },
+    }
+}
+
+/// Splits `/v1/x` into its generation and `/x`, if that generation is mounted.
+fn mounted(api: Api, path: &str) -> (In, &str) {
+    match (path.strip_prefix("/v1"), path.strip_prefix("/v2")) {
+        (Some(rest), _) if api.v1 => (In::V1, rest),
+        (_, Some(rest)) if api.v2 => (In::V2, rest),
+        _ => (In::Neither, path),
+    }
+}
+
+/// Paths and methods that are mounted, `*` and all, to compare the description with.
+#[cfg(test)]
+pub(crate) fn routes(api: Api) -> Vec<(String, Method)> {
+    let generations = [(In::V1, "/v1", api.v1), (In::V2, "/v2", api.v2)];
+    let mut routes = Vec::new();
+    for (mount, path, method, _, _) in TABLE {
+        if *mount == In::Neither {
+            routes.push(((*path).to_owned(), *method));
+        }
+        for (generation, prefix, _) in generations.iter().filter(|generation| generation.2) {
+            if *mount == *generation || *mount == In::Both {
+                routes.push((format!("{prefix}{path}"), *method));
+            }
+        }
+    }
+    routes
+}
+
+fn fits(row: &str, path: &str) -> bool {
+    match row.strip_suffix('*').map(|folder| path.strip_prefix(folder)) {
+        None => row == path,
+        Some(name) => name.is_some_and(|name| !name.is_empty() && !name.contains('/')),
+    }
+}
+
+fn allow(methods: impl Iterator<Item = Method>) -> String {
+    let mut words = Vec::new();
+    for method in methods {
+        words.push(method.word());
+        if method == Method::Get {
+            words.push(Method::Head.word());
+        }
+    }
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

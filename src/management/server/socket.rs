@@ -1,0 +1,179 @@
+//! The Unix socket of a server: made private before anybody can connect, and only where none lives.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, CWD, Mode};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use crate::util::{descriptors, unix_connect};
+
+/// For root and whoever runs the daemon.
+pub(crate) const OWNER: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// And for their group.
+pub(crate) const OWNER_AND_GROUP: Mode = OWNER.union(Mode::RGRP).union(Mode::WGRP);
+
+/// Listens at `path` with `mode`, making its folder with mode 0755 where there is none.
+///
+/// A socket that nobody answers on is a leftover and is removed; anything else in the way is an
+/// error for the person.
+pub(crate) fn listen(path: &Path, mode: Mode) -> Result<UnixListener, String> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(folder)
+        .map_err(|fault| format!("the folder {} can't be made: {fault}", folder.display()))?;
+    clear(path)?;
+    bind(path, mode).map_err(|fault| format!("can't listen on {}: {fault}", path.display()))
+}
+
+fn clear(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    match fs::symlink_metadata(path) {
+        Err(fault) if fault.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(fault) => return Err(format!("{shown}: {fault}")),
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(format!(
+                "{shown} is in the way and is no socket; remove it or choose another run_dir"
+            ));
+        }
+        Ok(_) => {}
+    }
+    match somebody_listens(path) {
+        Ok(false) => match fs::remove_file(path) {
+            Err(fault) if fault.kind() != ErrorKind::NotFound => {
+                Err(format!("the leftover {shown} can't be removed: {fault}"))
+            }
+            _ => Ok(()),
+        },
+        Ok(true) => Err(format!("another daemon answers on {shown} already; stop it first")),
+        Err(fault) => Err(format!("{shown}: {fault}")),
+    }
+}
+
+/// Linux gives the new file the socket's own mode less the umask (`unix_bind`), so that setting it
+/// first leaves no moment in which others may connect, and no process-wide umask is touched.
+fn bind(path: &Path, mode: Mode) -> io::Result<UnixListener> {
+    let socket = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    rustix::fs::fchmod(&socket, mode)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    // What the umask took off comes back before anybody can connect.
+    rustix::fs::chmodat(CWD, path, mode, AtFlags::empty())?;
+    rustix::net::listen(&socket, descriptors::backlog().into())?;
+    Ok(UnixListener::from(socket))
+}
+
+/// Connects without ever waiting: [`ErrorKind::WouldBlock`] when the listener has no room.
+pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
+    connect_within(path, Duration::ZERO)
+}
+
+/// The same for who may wait until there is room.
+pub(crate) fn connect_within(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let at_once = || unix_connect::connect(path, |_| Ok(()));
+    let stream = unix_connect::retry(patience, at_once, |e| e == Errno::AGAIN)?;
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+/// Whether somebody listens at `path`, busy or not.
+pub(crate) fn somebody_listens(path: &Path) -> io::Result<bool> {
+    match connect(path) {
+        Ok(_) => Ok(true),
+        Err(fault) => match fault.kind() {
+            ErrorKind::WouldBlock => Ok(true),
+            ErrorKind::ConnectionRefused | ErrorKind::NotFound => Ok(false),
+            _ => Err(fault),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::net::UnixStream;
+    use std::path::PathBuf;
+
+    use super::OWNER;
+
+    fn listen(path: &std::path::Path) -> Result<std::os::unix::net::UnixListener, String> {
+        super::listen(path, OWNER)
+    }
+
+    fn folder(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("applianced-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        path
+    }
+
+    fn mode(path: &std::path::Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn the_socket_is_private_in_a_folder_others_may_look_into() {
+        let folder = folder("private");
+        let path = folder.join("control.sock");
+        let _listener = listen(&path).unwrap();
+        assert_eq!((mode(&path), mode(&folder)), (0o600, 0o755));
+        UnixStream::connect(&path).unwrap();
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_leftover_is_replaced_and_a_living_one_is_left_alone() {
+        let folder = folder("leftover");
+        let path = folder.join("control.sock");
+        drop(listen(&path).unwrap());
+        let _second = listen(&path).unwrap();
+        assert!(listen(&path).unwrap_err().contains("another daemon answers"));
+        UnixStream::connect(&path).unwrap();
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_never_removed() {
+        let folder = folder("file");
+        fs::create_dir(&folder).unwrap();
+        let path = folder.join("control.sock");
+        fs::write(&path, "precious").unwrap();
+        assert!(listen(&path).unwrap_err().contains("is no socket"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn who_finds_no_room_waits_for_it() {
+        let folder = folder("room");
+        let path = folder.join("control.sock");
+        let listener = listen(&path).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = super::connect(&path) {
+            waiting.push(stream);
+        }
+        let patience = std::time::Duration::from_secs(20);
+        std::thread::scope(|scope| {
+            let late = scope.spawn(|| super::connect_within(&path, patience));
+            drop(listener.accept().unwrap());
+            late.join().unwrap().unwrap();
+        });
+        let full = super::connect_within(&path, std::time::Duration::ZERO).unwrap_err();
+        assert_eq!(full.kind(), std::io::ErrorKind::WouldBlock);
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,287 @@
+//! The API's description, and the page to read it.
+//!
+//! The description is kept by theme in `docs/*.json`, in OpenAPI 3.1 but for what is said once for many:
+//! `every` and `changes` of a theme are answers that all its operations and those that change something
+//! can give, `headers` are those of its 200, `{v}` stands for each generation. Here it is put together
+//! for what is mounted; who is asked for a password is the policy of the gate, told in its words.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value, json};
+
+use super::html;
+use crate::config::{Api, Config, Serves};
+use crate::management::Context;
+use crate::management::api::answer::Answer;
+use crate::management::api::request::Request;
+
+const BASE: &str = include_str!("docs/base.json");
+
+/// In the order in which a reader meets them.
+const THEMES: [&str; 8] = [
+    include_str!("docs/management.json"),
+    include_str!("docs/security.json"),
+    include_str!("docs/license.json"),
+    include_str!("docs/speech.json"),
+    include_str!("docs/monitoring.json"),
+    include_str!("docs/plugins.json"),
+    include_str!("docs/usage.json"),
+    include_str!("docs/pages.json"),
+];
+
+/// How a path begins that each generation has.
+const BOTH: &str = "/{v}/";
+
+pub(crate) fn show(_context: &Context, _request: &mut Request<'_>) -> Answer {
+    html::page(include_str!("docs/page.html"))
+}
+
+/// OpenAPI 3.1.
+pub(crate) fn description(context: &Context, _request: &mut Request<'_>) -> Answer {
+    let mut answer = Answer::json(&Value::Null);
+    // Without blanks: half of it would be indentation.
+    answer.body = describe(&context.config).to_string().into_bytes();
+    answer
+}
+
+fn describe(config: &Config) -> Value {
+    let mut whole = parsed(BASE);
+    for mut theme in THEMES.map(parsed) {
+        for (section, entries) in taken(&mut theme, "components") {
+            for (name, entry) in entries.as_object().cloned().unwrap_or_default() {
+                whole["components"][&section][&name] = entry;
+            }
+        }
+        let tag = theme["tag"]["name"].clone();
+        if let (Value::Object(_), Some(tags)) = (&theme["tag"], whole["tags"].as_array_mut()) {
+            tags.push(theme["tag"].clone());
+        }
+        for (path, item) in taken(&mut theme, "paths") {
+            let shared = path.starts_with(BOTH);
+            for generation in generations(config.api, &path) {
+                let words = [("{v}", generation.to_lowercase()), ("{V}", generation.to_owned())];
+                let (mut path, mut item) = (Value::from(path.as_str()), item.clone());
+                fill(&mut path, &words);
+                fill(&mut item, &words);
+                let path = path.as_str().unwrap_or_default();
+                complete(&mut item, &theme, &tag, asks(config.api, path, &tag));
+                fill(&mut item, &words);
+                if shared {
+                    share(&mut item, &mut whole["components"]);
+                }
+                whole["paths"][path] = item;
+            }
+        }
+    }
+    whole["info"]["version"] = env!("CARGO_PKG_VERSION").into();
+    let words = [
+        ("{version}", env!("CARGO_PKG_VERSION").to_owned()),
+        ("{run_dir}", config.run_dir.display().to_string()),
+        ("{ports}", ports(config)),
+    ];
+    fill(&mut whole, &words);
+    prune(&mut whole);
+    whole
+}
+
+/// Null if it is no JSON, which a test would notice.
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+fn taken(theme: &mut Value, member: &str) -> Map<String, Value> {
+    match theme.get_mut(member).map(Value::take) {
+        Some(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
+}
+
+/// Under which generations a path is mounted; one word where it belongs to none. Speech of version 2 is
+/// passed on whatever is mounted.
+fn generations(api: Api, path: &str) -> Vec<&'static str> {
+    let (v1, v2) = (api.v1.then_some("V1"), api.v2.then_some("V2"));
+    if path.starts_with(BOTH) {
+        v1.into_iter().chain(v2).collect()
+    } else if path.starts_with("/v1") {
+        v1.into_iter().collect()
+    } else if path.starts_with("/v2/management/") {
+        v2.into_iter().collect()
+    } else {
+        vec!["V1"]
+    }
+}
+
+/// Whether a path asks for the password, over the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Never,
+    /// Once one is set, at least over HTTPS; with the manual's page (v1) or line (v2).
+    OnceSet(&'static str),
+    Always(&'static str),
+}
+
+/// The rules of `gate::policy`.
+fn asks(api: Api, path: &str, tag: &Value) -> Asks {
+    const PAGE: &str = "Page401";
+    const TEXT: &str = "Text401";
+    let words = if api.v1 { PAGE } else { TEXT };
+    let is_v2 = path.starts_with("/v2");
+    match tag.as_str().unwrap_or_default() {
+        "Seconds" => Asks::Never,
+        "Speech" if is_v2 && api.v2 => Asks::Never,
+        "Pages" if api.v2 => Asks::Always(TEXT),
+        "Pages" => Asks::OnceSet(TEXT),
+        "Monitoring" if !api.v1 => Asks::Always(TEXT),
+        "Speech" | "Monitoring" => Asks::OnceSet(words),
+        _ if is_v2 => Asks::Always(TEXT),
+        _ => Asks::OnceSet(words),
+    }
+}
+
+/// Gives each operation of a path what its theme says once for all of them.
+fn complete(item: &mut Value, theme: &Value, tag: &Value, asks: Asks) {
+    let socket = theme["socket"].as_str();
+    for (method, operation) in item.as_object_mut().into_iter().flatten() {
+        if method == "parameters" {
+            continue;
+        }
+        let changes = method != "get";
+        operation["tags"] = json!([tag]);
+        let mut answers = taken(operation, "responses");
+        let headers = &theme["headers"];
+        if let Some(Value::Object(fine)) = answers.get_mut("200")
+            && headers.is_object()
+            && fine.contains_key("content")
+        {
+            fine.entry("headers").or_insert_with(|| headers.clone());
+        }
+        let mut more = |status: &str, name: &str| {
+            answers.insert(status.to_owned(), reference(name));
+        };
+        if let Asks::OnceSet(words) | Asks::Always(words) = asks {
+            more("401", words);
+            // All others have it among the rare ones.
+            if tag == "Speech" {
+                more("429", "429");
+            }
+        }
+        match asks {
+            // As the whole has it.
+            Asks::OnceSet(_) => {}
+            Asks::Always(_) => operation["security"] = json!([{"admin": []}]),
+            Asks::Never => operation["security"] = json!([]),
+        }
+        if socket.is_none() {
+            more(if changes { "308" } else { "301" }, "Moved");
+        }
+        let shared = [changes.then_some("changes"), Some("every")];
+        for shared in shared.into_iter().flatten() {
+            for (status, answer) in theme[shared].as_object().into_iter().flatten() {
+                // A 413 is for those that take a body; the others have it among the rare ones.
+                if status != "413" || operation.get("requestBody").is_some() {
+                    answers.entry(status.clone()).or_insert_with(|| answer.clone());
+                }
+            }
+        }
+        answers.sort_keys();
+        operation["responses"] = answers.into();
+    }
+    if let Some(socket) = socket {
+        item["servers"] = json!([{
+            "url": "http://localhost",
+            "description": format!("On the Unix socket {socket} alone."),
+            "x-unix-socket": socket,
+        }]);
+    }
+}
+
+/// Moves what is the same in both generations to where both can refer to it.
+fn share(item: &mut Value, components: &mut Value) {
+    for (_, operation) in item.as_object_mut().into_iter().flatten() {
+        let id = operation["operationId"].as_str().unwrap_or_default();
+        let name = id.trim_end_matches("V1").trim_end_matches("V2").to_owned();
+        let mut moved = |section: &str, name: &str, place: &mut Value| {
+            if place.get("$ref").is_none() {
+                components[section][name] = place.take();
+                *place = json!({"$ref": format!("#/components/{section}/{name}")});
+            }
+        };
+        if let Some(body) = operation.get_mut("requestBody") {
+            moved("requestBodies", &name, body);
+        }
+        for (status, answer) in operation["responses"].as_object_mut().into_iter().flatten() {
+            moved("responses", &format!("{name}.{status}"), answer);
+        }
+    }
+}
+
+fn reference(answer: &str) -> Value {
+    json!({"$ref": format!("#/components/responses/{answer}")})
+}
+
+/// What each port serves, in a sentence for each.
+fn ports(config: &Config) -> String {
+    let told = config.listen.iter().map(|listen| {
+        let what = match listen.serves {
+            Serves::All => "everything",
+            Serves::Management => "what stands under Management, Security, License and Pages",
+            Serves::Monitoring => "monitoring, without /monitor in front",
+            Serves::Speech => "jobs",
+            Serves::Realtime => "live transcription",
+        };
+        let scheme = if listen.tls { "HTTPS" } else { "HTTP" };
+        format!("{} ({scheme}) serves {what}.", listen.address.port())
+    });
+    told.collect::<Vec<_>>().join(" ")
+}
+
+/// Puts `words` in place of their names in every text.
+fn fill(value: &mut Value, words: &[(&str, String)]) {
+    match value {
+        Value::String(text) => {
+            for (name, word) in words {
+                if text.contains(name) {
+                    *text = text.replace(name, word);
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| fill(value, words)),
+        Value::Object(members) => members.values_mut().for_each(|value| fill(value, words)),
+        _ => {}
+    }
+}
+
+/// Drops components that nothing refers to.
+fn prune(whole: &mut Value) {
+    loop {
+        let mut used = HashSet::new();
+        references(whole, &mut used);
+        let mut dropped = false;
+        for (section, entries) in whole["components"].as_object_mut().into_iter().flatten() {
+            if let (Value::Object(entries), false) = (entries, section == "securitySchemes") {
+                let before = entries.len();
+                entries.retain(|name, _| used.contains(&format!("#/components/{section}/{name}")));
+                dropped |= entries.len() < before;
+            }
+        }
+        if !dropped {
+            return;
+        }
+    }
+}
+
+fn references(value: &Value, found: &mut HashSet<String>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+        Value::Object(members) => {
+            if let Some(target) = members.get("$ref").and_then(Value::as_str) {
+                found.insert(target.to_owned());
+            }
+            members.values().for_each(|value| references(value, found));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! What a browser gets: the page, and the description of the API.
+
+pub(crate) mod docs;
+pub(crate) mod html;
+pub(crate) mod page;

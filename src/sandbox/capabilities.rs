@@ -1,0 +1,45 @@
+//! Capabilities, the way to get any back, and the ways to look into this process' memory.
+
+use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set,
+    remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
+};
+
+/// Capabilities are numbered from 0 without a gap, and the kernel keeps them in 64 bits.
+const MOST_CAPABILITIES: u32 = 64;
+
+/// Empties the bounding set, for as long as we may: that needs `CAP_SETPCAP`, which a daemon that was
+/// not started as root lacks. Then `no_new_privs` alone stands between it and the set.
+pub(crate) fn shrink_bounding_set() -> Result<(), String> {
+    for number in 0..MOST_CAPABILITIES {
+        // Whether rustix has a name for it does not matter to the kernel.
+        match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number)) {
+            Ok(()) => {}
+            // The first number that this kernel doesn't know; or we have no right to it.
+            Err(Errno::INVAL | Errno::PERM) => return Ok(()),
+            Err(fault) => return Err(format!("cannot give up capability {number}: {fault}")),
+        }
+    }
+    Ok(())
+}
+
+/// Empties all other sets, makes it impossible to gain rights by running a program, and keeps other
+/// processes of the same user, and core dumps, away from the keys in memory.
+pub(crate) fn give_up() -> Result<(), String> {
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    match clear_ambient_capability_set() {
+        // Before Linux 4.3 there was no such set.
+        Ok(()) | Err(Errno::INVAL) => {}
+        Err(fault) => return Err(format!("cannot give up ambient capabilities: {fault}")),
+    }
+    set_capabilities(None, sets)
+        .map_err(|fault| format!("cannot give up capabilities: {fault}"))?;
+    set_no_new_privs(true).map_err(|fault| format!("cannot set no_new_privs: {fault}"))?;
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none)
+        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable))
+        .map_err(|fault| format!("cannot forbid core dumps: {fault}"))
+}

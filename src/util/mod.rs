@@ -1,0 +1,8 @@
+//! Small tools without a subject of their own that several rooms need.
+
+pub(crate) mod descriptors;
+pub(crate) mod published;
+pub(crate) mod resolve;
+pub(crate) mod semaphore;
+pub(crate) mod unix_connect;
+pub(crate) mod utc;

@@ -1,0 +1,27 @@
+//! Publish a whole new value; readers take a snapshot.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// A value that is replaced whole and read by snapshot.
+///
+/// The lock is held only while a pointer is copied, never during I/O.
+#[derive(Debug)]
+pub(crate) struct Live<T>(RwLock<Arc<T>>);
+
+impl<T> Live<T> {
+    /// Starts with `value`.
+    pub(crate) fn new(value: T) -> Live<T> {
+        Live(RwLock::new(Arc::new(value)))
+    }
+
+    /// The value as it stands now; later changes don't reach the snapshot.
+    pub(crate) fn snapshot(&self) -> Arc<T> {
+        // A panicking writer can't leave half a pointer behind, so poison carries no news here.
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts `value` in place for every snapshot taken from now on.
+    pub(crate) fn publish(&self, value: T) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(value);
+    }
+}
