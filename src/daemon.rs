@@ -13,13 +13,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::config::Config;
 use crate::gate::{Bound, Gate, Open};
 use crate::helper;
-use crate::helper::Attendant;
+use crate::helper::CommandHelper;
 use crate::license;
 use crate::log::Log;
 use crate::management::{self, Context};
 use crate::sandbox;
-use crate::security::Keeper;
-use crate::signals::{Wish, Wishes};
+use crate::security::SecuritySettings;
+use crate::signals::{Signal, Signals};
 
 /// On SIGTERM, requests in flight get so long to finish.
 const DRAIN: Duration = Duration::from_secs(9);
@@ -31,7 +31,7 @@ const DRAIN: Duration = Duration::from_secs(9);
 pub(crate) fn run(config: Config, log: &Log) -> Result<(), String> {
     // First of all, for a start takes as long as the key of a first certificate: what is asked meanwhile
     // is done once ready.
-    let mut wishes = Wishes::listen().map_err(|e| format!("cannot catch signals: {e}"))?;
+    let mut wishes = Signals::listen().map_err(|e| format!("cannot catch signals: {e}"))?;
     raise_descriptor_limit();
     let config = Arc::new(config);
 
@@ -41,7 +41,7 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), String> {
     let attendant = helper::start(&config.commands)?;
     sandbox::confine(&config, log)?;
 
-    let keeper = Arc::new(Keeper::open(&config.state_dir, config.api, log.clone())?);
+    let keeper = Arc::new(SecuritySettings::open(&config.state_dir, config.api, log.clone())?);
     let license = license::start(&config, keeper.folder(), &machine, log)?;
     wishes.watch(&[&config.state_dir, &config.state_dir.join("tls")], log);
     let context = Context {
@@ -50,7 +50,7 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), String> {
         license: license.clone(),
         log: log.clone(),
         monitor: Arc::default(),
-        attendant: Arc::new(Attendant::new(attendant, log)?),
+        attendant: Arc::new(CommandHelper::new(attendant, log)?),
         turns: Arc::default(),
     };
     let management = management::start(&config.run_dir, context.clone())?;
@@ -69,7 +69,7 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), String> {
     announce(&listeners);
     manager.tell("READY=1");
 
-    while wishes.wait().map_err(|e| format!("cannot wait for signals: {e}"))? == Wish::Reload {
+    while wishes.wait().map_err(|e| format!("cannot wait for signals: {e}"))? == Signal::Reload {
         keeper.reload();
     }
 

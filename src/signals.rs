@@ -13,7 +13,7 @@ use crate::log::Log;
 
 /// One wish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum Signal {
     /// SIGTERM or SIGINT: finish what is in flight and end.
     Stop,
     /// SIGHUP, or a state file was changed by hand: take in what is on the disk.
@@ -21,18 +21,18 @@ pub(crate) enum Wish {
 }
 
 /// Where wishes arrive: signals, and changes in the state folder.
-pub(crate) struct Wishes {
+pub(crate) struct Signals {
     stop: UnixStream,
     reload: UnixStream,
     changes: Option<OwnedFd>,
 }
 
-impl Wishes {
+impl Signals {
     /// Starts to listen for signals.
     ///
     /// # Errors
     /// When signals can't be caught.
-    pub(crate) fn listen() -> io::Result<Wishes> {
+    pub(crate) fn listen() -> io::Result<Signals> {
         let on = |signals: &[i32]| -> io::Result<UnixStream> {
             let (heard, told) = UnixStream::pair()?;
             heard.set_nonblocking(true)?;
@@ -41,7 +41,7 @@ impl Wishes {
             }
             Ok(heard)
         };
-        Ok(Wishes {
+        Ok(Signals {
             stop: on(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?,
             reload: on(&[signal_hook::consts::SIGHUP])?,
             changes: None,
@@ -65,7 +65,7 @@ impl Wishes {
     ///
     /// # Errors
     /// When the kernel refuses to wait.
-    pub(crate) fn wait(&mut self) -> io::Result<Wish> {
+    pub(crate) fn wait(&mut self) -> io::Result<Signal> {
         loop {
             let mut waited = vec![
                 PollFd::new(&self.stop, PollFlags::IN),
@@ -77,10 +77,10 @@ impl Wishes {
                 Err(e) => return Err(e.into()),
             }
             if drain(&mut self.stop) {
-                return Ok(Wish::Stop);
+                return Ok(Signal::Stop);
             }
             if drain(&mut self.reload) | self.changes.as_ref().is_some_and(changed) {
-                return Ok(Wish::Reload);
+                return Ok(Signal::Reload);
             }
         }
     }
@@ -129,7 +129,7 @@ mod tests {
     use super::{changed, watch};
     use crate::config::Api;
     use crate::log::Log;
-    use crate::security::{Actor, Keeper};
+    use crate::security::{Actor, SecuritySettings};
     use crate::store::Scratch;
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
         let scratch = Scratch::new();
         let root = scratch.0.join("state");
         let api = Api { v1: true, v2: false };
-        let keeper = Keeper::open(&root, api, Log::to(|_| {})).unwrap();
+        let keeper = SecuritySettings::open(&root, api, Log::to(|_| {})).unwrap();
         let (file, other) = (root.join("admin.htpasswd"), root.join("admin.htpasswd.old"));
         let changes = watch(&[&root, &root.join("tls")]).unwrap();
         let mode = |mode| fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();

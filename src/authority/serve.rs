@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::license::protocol::wire;
 use crate::log::Log;
-use crate::signals::{Wish, Wishes};
+use crate::signals::{Signal, Signals};
 use crate::store::Error;
 use crate::util::utc;
 
@@ -57,7 +57,7 @@ pub(crate) fn serve(
     let listener = TcpListener::bind(address)
         .map_err(|error| failed(&format!("listen on {address}"), &error))?;
     let bound = listener.local_addr().map_err(|error| failed("listen", &error))?;
-    let mut wishes = Wishes::listen().map_err(|error| failed("catch signals", &error))?;
+    let mut wishes = Signals::listen().map_err(|error| failed("catch signals", &error))?;
     let open = Arc::new(Open::default());
     let (accepting, counted) = (log.clone(), Arc::clone(&open));
     let spawned = thread::Builder::new()
@@ -66,7 +66,7 @@ pub(crate) fn serve(
     spawned.map_err(|error| failed("start a thread", &error))?;
     announce(&format!("listening on {bound}"));
     announce("ready");
-    while wishes.wait().map_err(|error| failed("wait for signals", &error))? != Wish::Stop {}
+    while wishes.wait().map_err(|error| failed("wait for signals", &error))? != Signal::Stop {}
     log.info("stopping");
     // A question that is cut off here is asked again and gets the same answer.
     open.drain(DRAIN);

@@ -4,7 +4,7 @@ use super::{Exit, Options, complain, print, settings_as_user};
 use crate::config::{Api, Config};
 use crate::log::Log;
 use crate::management::client::{self, Failure};
-use crate::security::{Actor, Fault, Keeper};
+use crate::security::{Actor, Fault, SecuritySettings};
 
 pub(super) fn run(options: &Options) -> Exit {
     let Some(config) = settings_as_user(options) else { return Exit::Settings };
@@ -44,7 +44,7 @@ fn online(config: &Config) -> Result<String, Failure> {
 
 /// Does it itself; the lock on the state folder keeps a daemon that starts just now away.
 fn offline(config: &Config, log: Log) -> Result<String, String> {
-    let keeper = Keeper::open(&config.state_dir, config.api, log)?;
+    let keeper = SecuritySettings::open(&config.state_dir, config.api, log)?;
     keeper.reset(&Actor::Local).map_err(|fault| match fault {
         Fault::Refused(told) | Fault::Failed(told) => told,
     })?;

@@ -52,7 +52,7 @@ fn top(config: &Config, screen: &mut Screen) -> Result<(), Gone> {
         let now = utc::format(utc::unix_seconds(std::time::SystemTime::now()));
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         screen.title(&format!("Appliance {} on {host}, {now}", config.about.version))?;
-        let chosen = match security::Standing::look(daemon) {
+        let chosen = match security::Entitlement::look(daemon) {
             Ok(standing) => {
                 for (index, url) in
                     machine::main_urls(config, standing.plain_http).iter().enumerate()

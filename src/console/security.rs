@@ -9,16 +9,16 @@ use crate::config::Config;
 use crate::log::Log;
 
 /// What is in force.
-pub(super) struct Standing {
+pub(super) struct Entitlement {
     pub(super) plain_http: bool,
     password: String,
 }
 
-impl Standing {
-    pub(super) fn look(daemon: Daemon<'_>) -> Result<Standing, Trouble> {
+impl Entitlement {
+    pub(super) fn look(daemon: Daemon<'_>) -> Result<Entitlement, Trouble> {
         let plain_http = daemon.read("security/insecureports")?["enable_insecure_ports"] == true;
         let password = daemon.read("security/adminpassword")?["admin_password"].clone();
-        Ok(Standing { plain_http, password: password.as_str().unwrap_or_default().to_owned() })
+        Ok(Entitlement { plain_http, password: password.as_str().unwrap_or_default().to_owned() })
     }
 
     pub(super) fn show(&self, config: &Config, screen: &mut Screen) -> Result<(), Gone> {
@@ -48,7 +48,7 @@ enum Entry {
 
 pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
     loop {
-        let seen = Standing::look(daemon)
+        let seen = Entitlement::look(daemon)
             .and_then(|standing| Ok((standing, daemon.read("security/sslcertificate")?)));
         let (standing, certificate) = match seen {
             Ok(seen) => seen,
@@ -96,7 +96,7 @@ fn set_password(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Res
         return screen.pause();
     };
     let done = daemon.post("security/adminpassword", &json!({"password": password.as_str()}));
-    let plain_http = Standing::look(daemon).is_ok_and(|standing| standing.plain_http);
+    let plain_http = Entitlement::look(daemon).is_ok_and(|standing| standing.plain_http);
     let warning = match (plain_http, config.api.v2) {
         (false, _) => "",
         (true, true) => {

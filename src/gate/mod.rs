@@ -37,18 +37,18 @@ use crate::gate::upstream::idle::Kept;
 use crate::gate::upstream::pool::Service;
 use crate::http::date::now;
 use crate::http::head::HeadBuffer;
-use crate::license::Standing;
+use crate::license::Entitlement;
 use crate::log::Log;
-use crate::management::AtOnce;
+use crate::management::InlineApi;
 use crate::security::{Identity, Rules};
-use crate::util::published::Live;
+use crate::util::published::Published;
 
 /// What every port shares.
 pub(crate) struct Gate {
     config: Arc<Config>,
-    rules: Arc<Live<Rules>>,
-    license: Arc<Live<Standing>>,
-    at_once: AtOnce,
+    rules: Arc<Published<Rules>>,
+    license: Arc<Published<Entitlement>>,
+    at_once: InlineApi,
     tls: Arc<ServerConfig>,
     routes: Routes,
     /// Connections to services.
@@ -68,10 +68,10 @@ impl Gate {
     pub(crate) fn new(
         config: Arc<Config>,
         control_socket: &Path,
-        at_once: AtOnce,
-        rules: Arc<Live<Rules>>,
-        identity: Arc<Live<Identity>>,
-        license: Arc<Live<Standing>>,
+        at_once: InlineApi,
+        rules: Arc<Published<Rules>>,
+        identity: Arc<Published<Identity>>,
+        license: Arc<Published<Entitlement>>,
         log: Log,
     ) -> Result<Gate, String> {
         let address = ServiceAddress::Unix(control_socket.to_owned());

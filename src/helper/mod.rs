@@ -62,7 +62,7 @@ impl Which {
 
 /// The daemon's side.
 #[derive(Default)]
-pub(crate) struct Attendant {
+pub(crate) struct CommandHelper {
     /// Absent where no command is configured.
     orders: Option<Mutex<Box<dyn Write + Send>>>,
     ends: Arc<Ends>,
@@ -74,16 +74,16 @@ type End = Result<(), String>;
 #[derive(Debug, Default)]
 struct Ends(Mutex<BTreeMap<Which, Sender<End>>>);
 
-impl Attendant {
+impl CommandHelper {
     /// Listens to an attendant that was started; without one, no command can be run.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub(crate) fn new(started: Option<Started>, log: &Log) -> Result<Attendant, String> {
+    pub(crate) fn new(started: Option<Started>, log: &Log) -> Result<CommandHelper, String> {
         let Some(Started { orders, said, mut child }) = started else {
-            return Ok(Attendant::default());
+            return Ok(CommandHelper::default());
         };
-        Attendant::over(orders, said, log, move || drop(child.wait()))
+        CommandHelper::over(orders, said, log, move || drop(child.wait()))
     }
 
     /// The same over any two streams; `at_end` is called when the attendant has closed its own.
@@ -92,7 +92,7 @@ impl Attendant {
         said: impl Read + Send + 'static,
         log: &Log,
         at_end: impl FnOnce() + Send + 'static,
-    ) -> Result<Attendant, String> {
+    ) -> Result<CommandHelper, String> {
         let (ends, log) = (Arc::<Ends>::default(), log.clone());
         let told = Arc::clone(&ends);
         thread::Builder::new()
@@ -107,7 +107,7 @@ impl Attendant {
                 at_end();
             })
             .map_err(|fault| format!("no thread for the commands: {fault}"))?;
-        Ok(Attendant { orders: Some(Mutex::new(Box::new(orders))), ends })
+        Ok(CommandHelper { orders: Some(Mutex::new(Box::new(orders))), ends })
     }
 
     /// Has one command run and waits for its end; what it says goes to the log meanwhile. Of each

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::process::attend;
 use super::run::MOST_LINES;
-use super::{Attendant, NOT_CONFIGURED, News, Which};
+use super::{CommandHelper, NOT_CONFIGURED, News, Which};
 use crate::log::Log;
 
 /// Both sides in this process, with `words` as the command that reboots.
 struct World {
-    attendant: Attendant,
+    attendant: CommandHelper,
     log: Arc<Mutex<String>>,
 }
 
@@ -25,7 +25,7 @@ impl World {
         use std::io::Write as _;
         writeln!(to_order, "{}", serde_json::json!({"reboot": words})).unwrap();
         std::thread::spawn(move || attend(BufReader::new(orders), to_say));
-        World { attendant: Attendant::over(to_order, said, &log, || {}).unwrap(), log: kept }
+        World { attendant: CommandHelper::over(to_order, said, &log, || {}).unwrap(), log: kept }
     }
 
     fn run(words: &[&str]) -> (Result<(), String>, World) {
@@ -59,7 +59,7 @@ fn a_command_that_fails_or_is_not_there_is_told() {
     assert_eq!(World::run(&[]).0, Err(NOT_CONFIGURED.to_owned()));
     let (_, world) = World::run(&["/bin/true"]);
     assert_eq!(world.attendant.run(Which::Shutdown), Err(NOT_CONFIGURED.to_owned()));
-    assert_eq!(Attendant::default().run(Which::Reboot), Err(NOT_CONFIGURED.to_owned()));
+    assert_eq!(CommandHelper::default().run(Which::Reboot), Err(NOT_CONFIGURED.to_owned()));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn nobody_waits_for_what_a_command_leaves_running() {
 fn an_attendant_that_has_ended_is_told_and_not_waited_for() {
     let (orders, to_order) = std::io::pipe().unwrap();
     let (said, to_say) = std::io::pipe().unwrap();
-    let attendant = Attendant::over(to_order, said, &Log::to(|_| {}), || {}).unwrap();
+    let attendant = CommandHelper::over(to_order, said, &Log::to(|_| {}), || {}).unwrap();
     let waiting = attendant.order(Which::Reboot).unwrap();
     drop((orders, to_say));
     assert!(waiting.recv().is_err());

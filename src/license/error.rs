@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A failed call: the original's text, a stable word, and what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct ApiError {
     /// How the original would have said it.
     pub(crate) kind: Kind,
     /// The manual's text, or ours in its manner.
@@ -33,31 +33,31 @@ const OFFLINE: &str = "Input exception: Not activated - Cannot activate when off
 /// The manual's "when port 80 is blocked".
 const BLOCKED: &str = "Received RST_STREAM with error code 8";
 
-impl Fault {
+impl ApiError {
     /// Something is wrong with what was sent; nothing has changed.
     pub(crate) fn input(
         reason: &'static str,
         detail: impl fmt::Display,
         hint: impl Into<String>,
-    ) -> Fault {
+    ) -> ApiError {
         let detail = format!("Input exception: {detail}");
-        Fault { kind: Kind::Input, detail, reason, hint: hint.into() }
+        ApiError { kind: Kind::Input, detail, reason, hint: hint.into() }
     }
 
     /// The authority said no to a license code.
-    pub(crate) fn not_activated(reason: &'static str, hint: impl Into<String>) -> Fault {
+    pub(crate) fn not_activated(reason: &'static str, hint: impl Into<String>) -> ApiError {
         let detail = NOT_ACTIVATED.to_owned();
-        Fault { kind: Kind::Input, detail, reason, hint: hint.into() }
+        ApiError { kind: Kind::Input, detail, reason, hint: hint.into() }
     }
 
     /// The authority was not reached by an activation.
-    pub(crate) fn offline(reason: &'static str, hint: impl Into<String>) -> Fault {
-        Fault { kind: Kind::Input, detail: OFFLINE.to_owned(), reason, hint: hint.into() }
+    pub(crate) fn offline(reason: &'static str, hint: impl Into<String>) -> ApiError {
+        ApiError { kind: Kind::Input, detail: OFFLINE.to_owned(), reason, hint: hint.into() }
     }
 
     /// The authority was not reached by another call, or packets to its port vanish.
-    pub(crate) fn blocked(reason: &'static str, hint: impl Into<String>) -> Fault {
-        Fault { kind: Kind::Cancelled, detail: BLOCKED.to_owned(), reason, hint: hint.into() }
+    pub(crate) fn blocked(reason: &'static str, hint: impl Into<String>) -> ApiError {
+        ApiError { kind: Kind::Cancelled, detail: BLOCKED.to_owned(), reason, hint: hint.into() }
     }
 
     /// Code 13 with the original's detail.
@@ -65,13 +65,13 @@ impl Fault {
         reason: &'static str,
         detail: impl Into<String>,
         hint: impl Into<String>,
-    ) -> Fault {
-        Fault { kind: Kind::Unknown, detail: detail.into(), reason, hint: hint.into() }
+    ) -> ApiError {
+        ApiError { kind: Kind::Unknown, detail: detail.into(), reason, hint: hint.into() }
     }
 
     /// The disk did not take it.
-    pub(crate) fn disk(error: &impl fmt::Display) -> Fault {
-        Fault::internal(
+    pub(crate) fn disk(error: &impl fmt::Display) -> ApiError {
+        ApiError::internal(
             "storage",
             format!("The license could not be saved: {error}"),
             "what is on the disk stays in force; mend the disk and try again",
@@ -79,8 +79,8 @@ impl Fault {
     }
 
     /// The worker did not answer in time, or is gone.
-    pub(crate) fn busy() -> Fault {
-        Fault::internal(
+    pub(crate) fn busy() -> ApiError {
+        ApiError::internal(
             "busy",
             "The license service is busy",
             "another license call is being made; ask for the license to see what came of it",
@@ -109,21 +109,21 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}): {}", self.detail, self.reason, self.hint)
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ApiError {}
 
 #[cfg(test)]
 mod tests {
-    use super::Fault;
+    use super::ApiError;
 
     #[test]
     fn the_v1_text_is_the_manuals_without_its_plumbing() {
-        let fault = Fault::internal(
+        let fault = ApiError::internal(
             "offline_mode_not_enabled",
             "Offline mode not enabled for this license",
             "",
@@ -135,9 +135,9 @@ mod tests {
              StatusCode.UNKNOWN\n\tdetails = \"Offline mode not enabled for this license\"\n>"
         );
         assert_eq!(fault.code(), 13);
-        assert!(Fault::blocked("x", "").v1_text().contains(
+        assert!(ApiError::blocked("x", "").v1_text().contains(
             "StatusCode.CANCELLED\n\tdetails = \"Received RST_STREAM with error code 8\""
         ));
-        assert_eq!(Fault::not_activated("x", "").v1_text(), "Input exception: Not activated");
+        assert_eq!(ApiError::not_activated("x", "").v1_text(), "Input exception: Not activated");
     }
 }

@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::client::worker;
-use super::error::Fault;
+use super::error::ApiError;
 use crate::config::Config;
 use crate::license::client::network::Proxy;
 use crate::license::client::worker::{Command, Event, FRESH, Reply};
 use crate::license::device::computer_id::Machine;
 use crate::license::protocol::message::User;
 use crate::license::state::clock::Reading;
-use crate::license::state::entitlement::Standing;
+use crate::license::state::entitlement::Entitlement;
 use crate::license::state::status::Snapshot;
 use crate::log::Log;
 use crate::security::Actor;
 use crate::store::Folder;
-use crate::util::published::Live;
+use crate::util::published::Published;
 
 /// Longest a call waits for the worker: two questions to the authority and some air.
 const WAIT: Duration = Duration::from_secs(75);
@@ -31,9 +31,9 @@ const PROBE: Duration = Duration::from_millis(1_800);
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     pub(crate) events: Sender<Event>,
-    pub(crate) snapshot: Arc<Live<Snapshot>>,
-    pub(crate) standing: Arc<Live<Standing>>,
-    pub(crate) proxy: Arc<Live<Result<Option<Proxy>, String>>>,
+    pub(crate) snapshot: Arc<Published<Snapshot>>,
+    pub(crate) standing: Arc<Published<Entitlement>>,
+    pub(crate) proxy: Arc<Published<Result<Option<Proxy>, String>>>,
 }
 
 /// What the speech engine gets.
@@ -60,7 +60,7 @@ pub(crate) fn start(
 
 impl Handle {
     /// What the gate reads for every request.
-    pub(crate) fn standing(&self) -> &Arc<Live<Standing>> {
+    pub(crate) fn standing(&self) -> &Arc<Published<Entitlement>> {
         &self.standing
     }
 
@@ -109,7 +109,7 @@ impl Handle {
     ///
     /// # Errors
     /// In the manual's words.
-    pub(crate) fn activate(&self, code: String, user: User, by: Actor) -> Result<Value, Fault> {
+    pub(crate) fn activate(&self, code: String, user: User, by: Actor) -> Result<Value, ApiError> {
         self.ask(|reply| Command::Activate { code, user, by, reply })
     }
 
@@ -117,7 +117,7 @@ impl Handle {
     ///
     /// # Errors
     /// In the manual's words.
-    pub(crate) fn remove(&self, by: Actor) -> Result<u64, Fault> {
+    pub(crate) fn remove(&self, by: Actor) -> Result<u64, ApiError> {
         self.ask(|reply| Command::Remove { by, reply })
     }
 
@@ -130,7 +130,7 @@ impl Handle {
         code: String,
         user: User,
         by: Actor,
-    ) -> Result<String, Fault> {
+    ) -> Result<String, ApiError> {
         self.ask(|reply| Command::Certificate { code, user, by, reply })
     }
 
@@ -139,7 +139,7 @@ impl Handle {
     ///
     /// # Errors
     /// When there is none, or its renewal is awaited.
-    pub(crate) fn return_certificate(&self, by: Actor) -> Result<Value, Fault> {
+    pub(crate) fn return_certificate(&self, by: Actor) -> Result<Value, ApiError> {
         self.ask(|reply| Command::GiveBack { by, reply })
     }
 
@@ -152,7 +152,7 @@ impl Handle {
         code: String,
         certificate: String,
         by: Actor,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, ApiError> {
         self.ask(|reply| Command::Apply { code, certificate, by, reply })
     }
 
@@ -160,7 +160,7 @@ impl Handle {
     ///
     /// # Errors
     /// In the manual's words.
-    pub(crate) fn set_offline(&self, offline: bool, by: Actor) -> Result<Value, Fault> {
+    pub(crate) fn set_offline(&self, offline: bool, by: Actor) -> Result<Value, ApiError> {
         self.ask(|reply| Command::Offline { offline, by, reply })
             .map(|document| self.with_offline(document))
     }
@@ -169,9 +169,9 @@ impl Handle {
     ///
     /// # Errors
     /// When its file can't be believed.
-    pub(crate) fn proxy(&self) -> Result<Option<Proxy>, Fault> {
+    pub(crate) fn proxy(&self) -> Result<Option<Proxy>, ApiError> {
         (*self.proxy.snapshot()).clone().map_err(|why| {
-            Fault::internal("storage", why, "set the proxy again with POST license/network")
+            ApiError::internal("storage", why, "set the proxy again with POST license/network")
         })
     }
 
@@ -179,7 +179,7 @@ impl Handle {
     ///
     /// # Errors
     /// What is wrong with the body.
-    pub(crate) fn set_proxy(&self, body: Value, by: Actor) -> Result<Value, Fault> {
+    pub(crate) fn set_proxy(&self, body: Value, by: Actor) -> Result<Value, ApiError> {
         self.ask(|reply| Command::Proxy { body, by, reply })
     }
 
@@ -197,7 +197,7 @@ impl Handle {
         session: String,
         seconds: u64,
         seq: Option<u64>,
-    ) -> Result<Reserved, Fault> {
+    ) -> Result<Reserved, ApiError> {
         self.ask(|reply| Command::Reserve { session, seconds, seq, reply })
     }
 
@@ -205,13 +205,13 @@ impl Handle {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub(crate) fn settle(&self, session: String, used: u64) -> Result<u64, Fault> {
+    pub(crate) fn settle(&self, session: String, used: u64) -> Result<u64, ApiError> {
         self.ask(|reply| Command::Settle { session, used, reply })
     }
 
-    fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Fault> {
+    fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, ApiError> {
         let (reply, answer) = mpsc::channel();
-        self.events.send(Event::Command(command(reply))).map_err(|_| Fault::busy())?;
-        answer.recv_timeout(WAIT).unwrap_or_else(|_| Err(Fault::busy()))
+        self.events.send(Event::Command(command(reply))).map_err(|_| ApiError::busy())?;
+        answer.recv_timeout(WAIT).unwrap_or_else(|_| Err(ApiError::busy()))
     }
 }

@@ -5,7 +5,7 @@
 //! ([`standing`], [`lease`], [`clock`]); which computer this is (`computer_id`, `device`); one worker
 //! that owns the state on disk and asks the authority ([`Handle`]).
 //! Out: what the vendor grants ([`crate::authority`]), how answers look (management), who is refused
-//! (the gate reads [`Standing`]).
+//! (the gate reads [`Entitlement`]).
 //!
 //! Silence is never an answer: a license that was granted holds until its signed dates, and only an
 //! answer that the authority sealed and signed can take it away. Every change is on disk before it
@@ -38,10 +38,10 @@ mod handle;
 
 pub(crate) use crate::license::device::computer_id::Machine;
 pub(crate) use crate::license::device::trust_file::load as load_trust;
-pub(crate) use crate::license::error::Fault;
+pub(crate) use crate::license::error::ApiError;
 pub(crate) use crate::license::protocol::fields::typed_code;
 pub(crate) use crate::license::protocol::message::User as Applicant;
-pub(crate) use crate::license::state::entitlement::Standing;
+pub(crate) use crate::license::state::entitlement::Entitlement;
 pub(crate) use handle::{Handle, Reserved, start};
 pub(crate) use inspect::inspect;
 

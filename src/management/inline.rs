@@ -38,11 +38,11 @@ pub(crate) struct Given {
 }
 
 /// What answers at once; `None` where that may take a while.
-pub(crate) type AtOnce = Box<dyn Fn(&Question<'_>) -> Option<Given> + Send + Sync>;
+pub(crate) type InlineApi = Box<dyn Fn(&Question<'_>) -> Option<Given> + Send + Sync>;
 
 /// The API for a caller who can't wait.
 #[must_use]
-pub(crate) fn at_once(context: Context) -> AtOnce {
+pub(crate) fn at_once(context: Context) -> InlineApi {
     Box::new(move |question| {
         let asked = AssertUnwindSafe(|| ask(&context, question));
         let answer = catch_unwind(asked).unwrap_or_else(|_| {

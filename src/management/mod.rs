@@ -11,10 +11,10 @@
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::helper::Attendant;
+use crate::helper::CommandHelper;
 use crate::log::Log;
 use crate::monitor::Monitor;
-use crate::security::Keeper;
+use crate::security::SecuritySettings;
 
 pub(crate) mod client;
 
@@ -23,12 +23,12 @@ mod inline;
 
 mod server;
 mod web;
-pub(crate) use crate::management::api::commands::Turns;
+pub(crate) use crate::management::api::commands::RunningCommands;
 pub(crate) use crate::management::api::security::certificate::describe as describe_certificate;
 #[cfg(fuzzing)]
 pub use crate::management::api::security::fuzz;
 pub(crate) use crate::management::api::services::states as service_states;
-pub(crate) use crate::management::inline::{AtOnce, Given, Question, at_once};
+pub(crate) use crate::management::inline::{Given, InlineApi, Question, at_once};
 pub(crate) use server::{start, start_usage};
 
 /// Largest body of a request in bytes; certificates and keys have a few thousand.
@@ -39,8 +39,8 @@ pub(crate) const LARGEST_BODY: usize = 1 << 20;
 pub(crate) struct Context {
     /// The settings.
     pub(crate) config: Arc<Config>,
-    /// Keeper of certificate, password and plain HTTP.
-    pub(crate) keeper: Arc<Keeper>,
+    /// SecuritySettings of certificate, password and plain HTTP.
+    pub(crate) keeper: Arc<SecuritySettings>,
     /// The worker that owns the license.
     pub(crate) license: crate::license::Handle,
     /// Where operations and security events are written.
@@ -48,7 +48,7 @@ pub(crate) struct Context {
     /// What the machine does at the moment.
     pub(crate) monitor: Arc<Monitor>,
     /// Who runs the configured commands.
-    pub(crate) attendant: Arc<Attendant>,
+    pub(crate) attendant: Arc<CommandHelper>,
     /// Which of them are under way.
-    pub(crate) turns: Arc<Turns>,
+    pub(crate) turns: Arc<RunningCommands>,
 }

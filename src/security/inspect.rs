@@ -101,7 +101,7 @@ mod tests {
     use super::{Inspection, inspect};
     use crate::config::Api;
     use crate::log::Log;
-    use crate::security::{Actor, Keeper, Source};
+    use crate::security::{Actor, SecuritySettings, Source};
     use crate::store::Scratch;
 
     const BOTH: Api = Api { v1: true, v2: true };
@@ -124,7 +124,7 @@ mod tests {
     fn it_looks_while_the_daemon_runs_and_names_every_fault() {
         let scratch = Scratch::new();
         let path = scratch.0.join("state");
-        let keeper = Keeper::open(&path, BOTH, Log::to(|_| {})).unwrap();
+        let keeper = SecuritySettings::open(&path, BOTH, Log::to(|_| {})).unwrap();
         keeper.set_plain_http(&Actor::Local, false).unwrap();
         let seen = look(&path);
         assert_eq!((seen.faults.len(), seen.plain_http), (0, Some(false)));

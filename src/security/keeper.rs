@@ -13,7 +13,7 @@ use super::{Actor, Fault, Identity, Password, PasswordHash, Rules, Summary, cert
 use crate::config::Api;
 use crate::log::Log;
 use crate::store::{self, Folder};
-use crate::util::published::Live;
+use crate::util::published::Published;
 use crate::util::utc;
 
 mod open;
@@ -25,13 +25,13 @@ mod tests;
 
 /// Holds the state folder's lock, so there is one per appliance.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct SecuritySettings {
     folder: Arc<Folder>,
     api: Api,
     log: Log,
     state: Mutex<State>,
-    rules: Arc<Live<Rules>>,
-    identity: Arc<Live<Identity>>,
+    rules: Arc<Published<Rules>>,
+    identity: Arc<Published<Identity>>,
 }
 
 /// What the disk holds, as far as it could be believed.
@@ -62,14 +62,14 @@ struct Seen {
     uploaded: Stamp,
 }
 
-impl Keeper {
+impl SecuritySettings {
     /// The rules in force.
-    pub(crate) fn rules(&self) -> &Arc<Live<Rules>> {
+    pub(crate) fn rules(&self) -> &Arc<Published<Rules>> {
         &self.rules
     }
 
     /// The certificate in force.
-    pub(crate) fn identity(&self) -> &Arc<Live<Identity>> {
+    pub(crate) fn identity(&self) -> &Arc<Published<Identity>> {
         &self.identity
     }
 

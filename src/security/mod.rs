@@ -1,7 +1,7 @@
 //! What the administrator may change: the certificate, the password, plain HTTP; and their reset.
 //!
 //! In: the values the gate reads for every request ([`Rules`], [`Identity`]) and the one keeper
-//! that changes them ([`Keeper`]): written to disk first, published second, answered third.
+//! that changes them ([`SecuritySettings`]): written to disk first, published second, answered third.
 //! Out: who may ask (the gate's policy), how the answer looks (management), how files are replaced
 //! ([`crate::store`]).
 //!
@@ -57,7 +57,7 @@ use std::sync::Arc;
 
 pub(crate) use addresses::of_this_machine as addresses_of_this_machine;
 pub(crate) use inspect::inspect;
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::SecuritySettings;
 pub(crate) use password::PasswordHash;
 pub(crate) use spelling::spelling;
 pub(crate) use summary::{Source, Summary};

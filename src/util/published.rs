@@ -6,12 +6,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 ///
 /// The lock is held only while a pointer is copied, never during I/O.
 #[derive(Debug)]
-pub(crate) struct Live<T>(RwLock<Arc<T>>);
+pub(crate) struct Published<T>(RwLock<Arc<T>>);
 
-impl<T> Live<T> {
+impl<T> Published<T> {
     /// Starts with `value`.
-    pub(crate) fn new(value: T) -> Live<T> {
-        Live(RwLock::new(Arc::new(value)))
+    pub(crate) fn new(value: T) -> Published<T> {
+        Published(RwLock::new(Arc::new(value)))
     }
 
     /// The value as it stands now; later changes don't reach the snapshot.

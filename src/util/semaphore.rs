@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Counts places that are taken.
-pub(crate) struct Tally {
+pub(crate) struct Semaphore {
     count: Mutex<Count>,
     empty: Condvar,
     ceiling: usize,
@@ -18,15 +18,15 @@ struct Count {
 }
 
 /// One of them; given back when dropped.
-pub(crate) struct Place(Arc<Tally>);
+pub(crate) struct Place(Arc<Semaphore>);
 
-impl Tally {
-    pub(crate) fn new(ceiling: usize) -> Arc<Tally> {
-        Arc::new(Tally { count: Mutex::default(), empty: Condvar::new(), ceiling })
+impl Semaphore {
+    pub(crate) fn new(ceiling: usize) -> Arc<Semaphore> {
+        Arc::new(Semaphore { count: Mutex::default(), empty: Condvar::new(), ceiling })
     }
 
     /// A place, if there is one.
-    pub(crate) fn take(self: &Arc<Tally>) -> Option<Place> {
+    pub(crate) fn take(self: &Arc<Semaphore>) -> Option<Place> {
         let mut count = self.count();
         if count.taken >= self.ceiling {
             return None;
@@ -69,11 +69,11 @@ mod tests {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use super::Tally;
+    use super::Semaphore;
 
     #[test]
     fn there_are_so_many_places_and_each_is_given_back() {
-        let tally = Tally::new(2);
+        let tally = Semaphore::new(2);
         let (first, second) = (tally.take().unwrap(), tally.take().unwrap());
         assert!(tally.take().is_none());
         drop(first);
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn who_waits_hears_when_the_last_has_gone() {
-        let tally = Tally::new(1);
+        let tally = Semaphore::new(1);
         let place = tally.take().unwrap();
         thread::scope(|scope| {
             let waiting =

@@ -10,7 +10,7 @@ use rustls::{ServerConfig, SupportedCipherSuite};
 
 use crate::config::Api;
 use crate::security::Identity;
-use crate::util::published::Live;
+use crate::util::published::Published;
 
 /// TLS 1.2, in the order of the v2 manual; ECDSA serves an uploaded ECDSA key, RSA the rest.
 const TLS12: [SupportedCipherSuite; 6] = [
@@ -43,7 +43,7 @@ const TLS13_V2: [SupportedCipherSuite; 3] = [
 /// Only if the cryptographic library refuses its own suites or has no random bytes.
 pub(crate) fn server_config(
     api: Api,
-    identity: Arc<Live<Identity>>,
+    identity: Arc<Published<Identity>>,
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
     let tls13 = if api.v2 { TLS13_V2 } else { TLS13_V1 };
     let provider = CryptoProvider {
@@ -70,7 +70,7 @@ pub(crate) fn server_config(
 }
 
 /// Gives each handshake the certificate that is in force when its ClientHello arrives.
-struct Current(Arc<Live<Identity>>);
+struct Current(Arc<Published<Identity>>);
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
@@ -87,7 +87,7 @@ impl std::fmt::Debug for Current {
 /// Ticket keys that live as long as the identity they were made under. A resumed session shows no
 /// certificate, so with lasting keys a client would keep the old one after a change.
 struct Tickets {
-    identity: Arc<Live<Identity>>,
+    identity: Arc<Published<Identity>>,
     made: Mutex<Made>,
 }
 
@@ -98,7 +98,7 @@ struct Made {
 }
 
 impl Tickets {
-    fn new(identity: Arc<Live<Identity>>) -> Result<Self, rustls::Error> {
+    fn new(identity: Arc<Published<Identity>>) -> Result<Self, rustls::Error> {
         let under = Arc::clone(&identity.snapshot().certified);
         Ok(Self { identity, made: Mutex::new(Made { under, keys: Ticketer::new()? }) })
     }

@@ -10,7 +10,7 @@ use crate::gate::limits;
 use crate::gate::request::router::Route;
 use crate::http::body::Length;
 use crate::util::semaphore;
-use crate::util::semaphore::Tally;
+use crate::util::semaphore::Semaphore;
 
 /// What a request needs a place for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +42,14 @@ pub(crate) struct Place {
 
 /// Places that several share, so that none can have all.
 pub(crate) struct Shared {
-    all: Arc<Tally>,
+    all: Arc<Semaphore>,
     shares: Arc<Shares>,
 }
 
 impl Shared {
     /// So many places, for those with numbers below `sharers`.
     pub(crate) fn new(ceiling: usize, sharers: usize) -> Shared {
-        Shared { all: Tally::new(ceiling), shares: Shares::new(ceiling, sharers) }
+        Shared { all: Semaphore::new(ceiling), shares: Shares::new(ceiling, sharers) }
     }
 
     /// A place for that one, if there is one.
@@ -58,7 +58,7 @@ impl Shared {
         Some(Place { _place: self.all.take()?, _share: Some(share) })
     }
 
-    /// See [`Tally::wait_until_empty`].
+    /// See [`Semaphore::wait_until_empty`].
     pub(crate) fn wait_until_empty(&self, deadline: Instant) -> usize {
         self.all.wait_until_empty(deadline)
     }
@@ -67,8 +67,8 @@ impl Shared {
 /// All of them.
 pub(crate) struct Places {
     service: Shared,
-    own: Arc<Tally>,
-    own_large: Arc<Tally>,
+    own: Arc<Semaphore>,
+    own_large: Arc<Semaphore>,
 }
 
 impl Places {
@@ -76,8 +76,8 @@ impl Places {
     pub(crate) fn new(services: usize) -> Places {
         Places {
             service: Shared::new(limits::exchanges(), services),
-            own: Tally::new(limits::own_exchanges()),
-            own_large: Tally::new(limits::large_own_exchanges()),
+            own: Semaphore::new(limits::own_exchanges()),
+            own_large: Semaphore::new(limits::large_own_exchanges()),
         }
     }
 

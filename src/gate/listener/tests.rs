@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use super::Open;
 use crate::config::Config;
 use crate::gate::{Bound, Gate};
-use crate::license::Standing;
+use crate::license::Entitlement;
 use crate::log::Log;
-use crate::security::Keeper;
+use crate::security::SecuritySettings;
 use crate::store::Scratch;
-use crate::util::published::Live;
+use crate::util::published::Published;
 
 /// A gate on a port of its own, whose access log panics at `/boom`.
 fn world(scratch: &Scratch) -> (SocketAddr, Arc<Mutex<String>>, Open) {
@@ -26,9 +26,10 @@ fn world(scratch: &Scratch) -> (SocketAddr, Arc<Mutex<String>>, Open) {
     });
     let listen = r#"{"listen": [{"address": "127.0.0.1:0", "serves": "all"}]}"#;
     let config = Arc::new(Config::parse(listen.as_bytes()).unwrap());
-    let keeper = Keeper::open(&scratch.0.join("state"), config.api, Log::to(|_| {})).unwrap();
+    let keeper =
+        SecuritySettings::open(&scratch.0.join("state"), config.api, Log::to(|_| {})).unwrap();
     let (rules, identity) = (Arc::clone(keeper.rules()), Arc::clone(keeper.identity()));
-    let standing = Arc::new(Live::new(Standing::NONE));
+    let standing = Arc::new(Published::new(Entitlement::NONE));
     let socket = scratch.0.join("nobody.sock");
     let nothing = Box::new(|_: &crate::management::Question<'_>| None);
     let gate =

@@ -95,7 +95,7 @@ pub(crate) struct Facts {
 /// What follows.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct Entitlement {
     /// The manual's `licensed`.
     pub(crate) licensed: bool,
     /// What the gate lets through.
@@ -108,9 +108,9 @@ pub(crate) struct Standing {
     pub(crate) next_change: Option<i64>,
 }
 
-impl Standing {
+impl Entitlement {
     /// Nothing known yet: nothing allowed.
-    pub(crate) const NONE: Standing = Standing {
+    pub(crate) const NONE: Entitlement = Entitlement {
         licensed: false,
         may_transcribe: false,
         status: TRIAL_EXPIRED,
@@ -124,12 +124,15 @@ const UNKNOWN: &str = "the license service does not know this license; contact t
 const AWAITING: &str = "-9 License status in midst of offline licensing";
 
 /// Judges.
-pub(crate) fn judge(facts: &Facts) -> Standing {
-    let refused =
-        |status, message: &str| Standing { status, message: message.to_owned(), ..Standing::NONE };
+pub(crate) fn judge(facts: &Facts) -> Entitlement {
+    let refused = |status, message: &str| Entitlement {
+        status,
+        message: message.to_owned(),
+        ..Entitlement::NONE
+    };
     match &facts.phase {
         Phase::Unlicensed if facts.awaits_certificate => refused(AWAITING, ""),
-        Phase::Unlicensed => Standing::NONE,
+        Phase::Unlicensed => Entitlement::NONE,
         Phase::Activating => refused(
             if facts.awaits_certificate { AWAITING } else { TRIAL_EXPIRED },
             "activation not yet confirmed; it is tried again by itself",
@@ -172,15 +175,15 @@ pub(crate) fn judge(facts: &Facts) -> Standing {
     }
 }
 
-fn granted(facts: &Facts) -> Standing {
+fn granted(facts: &Facts) -> Entitlement {
     let Terms { kind, expires, grace, holds_until } = facts.terms;
     let ends = expires.saturating_add(grace);
     let now = facts.now;
     if now >= ends {
-        return Standing {
+        return Entitlement {
             status: "-116 License status subscription expired",
             message: format!("expired on {}", utc::format(expires)),
-            ..Standing::NONE
+            ..Entitlement::NONE
         };
     }
     if now >= holds_until {
@@ -190,13 +193,13 @@ fn granted(facts: &Facts) -> Standing {
             _ if facts.is_unknown => UNKNOWN,
             _ => "it comes back when the license service is reached",
         };
-        return Standing {
+        return Entitlement {
             status: "-1 License status lease expired",
             message: format!(
                 "valid without the license service until {}; {remedy}",
                 utc::format(holds_until)
             ),
-            ..Standing::NONE
+            ..Entitlement::NONE
         };
     }
     let mut messages = Vec::new();
@@ -233,7 +236,7 @@ fn granted(facts: &Facts) -> Standing {
         holds_until.saturating_sub(WARNING),
         holds_until,
     ];
-    Standing {
+    Entitlement {
         licensed: true,
         may_transcribe: facts.allowed > 0,
         status: match kind {
@@ -248,7 +251,7 @@ fn granted(facts: &Facts) -> Standing {
 
 #[cfg(test)]
 mod tests {
-    use super::{Facts, Phase, Standing, Terms, judge};
+    use super::{Entitlement, Facts, Phase, Terms, judge};
 
     const DAY: i64 = 86_400;
     /// 2027-10-16T12:26:37Z
@@ -259,7 +262,7 @@ mod tests {
         Facts { phase, terms, allowed: 3_600, now: END - 100 * DAY, ..Facts::default() }
     }
 
-    fn summary(standing: &Standing) -> (bool, bool, &str) {
+    fn summary(standing: &Entitlement) -> (bool, bool, &str) {
         let number = standing.status.split(' ').next().unwrap_or_default();
         (standing.licensed, standing.may_transcribe, number)
     }

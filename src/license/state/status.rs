@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::clock::{Clock, Moment, Reading};
-use super::entitlement::{Facts, Phase, Standing, Terms, judge};
+use super::entitlement::{Entitlement, Facts, Phase, Terms, judge};
 use super::record::{Grant, State};
 use crate::config;
 use crate::license::protocol::token::Type;
@@ -85,7 +85,7 @@ impl Snapshot {
     }
 
     /// What the license allows at `reading`.
-    pub(crate) fn standing(&self, reading: &Reading) -> Standing {
+    pub(crate) fn standing(&self, reading: &Reading) -> Entitlement {
         judge(&Facts {
             phase: self.phase.clone(),
             awaits_certificate: self.awaits_certificate,
@@ -100,7 +100,7 @@ impl Snapshot {
 
     /// What keeps work from being done, in words; nothing if all is well.
     pub(crate) fn errors(&self, reading: &Reading) -> Vec<String> {
-        let Standing { may_transcribe, status, message, .. } = self.standing(reading);
+        let Entitlement { may_transcribe, status, message, .. } = self.standing(reading);
         let why = match message.as_str() {
             "" if self.awaits_certificate => "a license certificate is awaited",
             "" => "there is no license; apply one",

@@ -4,16 +4,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::helper::{Attendant, Which};
+use crate::helper::{CommandHelper, Which};
 use crate::log::Log;
 
 /// Which commands are under way, from the order to their end.
 #[derive(Debug, Default)]
-pub(crate) struct Turns([AtomicBool; 3]);
+pub(crate) struct RunningCommands([AtomicBool; 3]);
 
-impl Turns {
+impl RunningCommands {
     /// The right to run a command; `None` while it is under way already.
-    pub(crate) fn take(self: &Arc<Turns>, which: Which) -> Option<Turn> {
+    pub(crate) fn take(self: &Arc<RunningCommands>, which: Which) -> Option<Turn> {
         let taken = self.0[which as usize].swap(true, Ordering::AcqRel);
         (!taken).then(|| Turn { turns: Arc::clone(self), which })
     }
@@ -21,7 +21,7 @@ impl Turns {
 
 /// The right to run one command once; dropping it lets the next one have it.
 pub(crate) struct Turn {
-    turns: Arc<Turns>,
+    turns: Arc<RunningCommands>,
     which: Which,
 }
 
@@ -36,7 +36,7 @@ impl Turn {
     ///
     /// # Errors
     /// Why it did not run or end well, for the person; it is in the log already.
-    pub(crate) fn run(self, attendant: &Attendant, log: &Log) -> Result<(), String> {
+    pub(crate) fn run(self, attendant: &CommandHelper, log: &Log) -> Result<(), String> {
         let name = self.which.word();
         let ran = attendant
             .run(self.which)
@@ -55,11 +55,11 @@ mod tests {
 
     use std::sync::Arc;
 
-    use super::{Turns, Which};
+    use super::{RunningCommands, Which};
 
     #[test]
     fn a_command_has_one_turn_at_a_time() {
-        let turns = Arc::new(Turns::default());
+        let turns = Arc::new(RunningCommands::default());
         let turn = turns.take(Which::Shutdown).unwrap();
         assert!(turns.take(Which::Shutdown).is_none());
         assert!(turns.take(Which::Reboot).is_some());

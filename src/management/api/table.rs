@@ -19,12 +19,12 @@ type Handler = fn(&Context, &mut Request<'_>) -> Answer;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pace {
     /// It tells what is in memory.
-    AtOnce,
+    InlineApi,
     /// It may wait: for a disk, a lock that is held meanwhile, another machine.
     Slow,
 }
 
-use Pace::{AtOnce, Slow};
+use Pace::{InlineApi, Slow};
 
 /// Under which generations a path is mounted; its row leaves the `/v1` or `/v2` out. A `*` at its end
 /// is any one segment, which the handler reads with [`Request::name`].
@@ -39,10 +39,10 @@ enum In {
 
 #[rustfmt::skip]
 const TABLE: &[(In, &str, Method, Pace, Handler)] = &[
-    (In::V1,   "/management/host/about",      Method::Get,    AtOnce, host::about_v1),
-    (In::V2,   "/management/host/about",      Method::Get,    AtOnce, host::about_v2),
-    (In::V1,   "/management/ping",            Method::Get,    AtOnce, ping::management),
-    (In::V1,   "/management/license/ping",    Method::Get,    AtOnce, ping::license),
+    (In::V1,   "/management/host/about",      Method::Get,    InlineApi, host::about_v1),
+    (In::V2,   "/management/host/about",      Method::Get,    InlineApi, host::about_v2),
+    (In::V1,   "/management/ping",            Method::Get,    InlineApi, ping::management),
+    (In::V1,   "/management/license/ping",    Method::Get,    InlineApi, ping::license),
     (In::Both, "/management/license",         Method::Get,    Slow,   online::show),
     (In::Both, "/management/license",         Method::Post,   Slow,   online::apply),
     (In::Both, "/management/license",         Method::Delete, Slow,   online::remove),
@@ -63,17 +63,17 @@ const TABLE: &[(In, &str, Method, Pace, Handler)] = &[
     (In::V2,   "/management/health",          Method::Get,    Slow,   health::show),
     (In::V2,   "/management/cpuinfo",         Method::Get,    Slow,   cpu_info::show),
     (In::V2,   "/management/meminfo",         Method::Get,    Slow,   mem_info::show),
-    (In::Both, "/security/sslcertificate",    Method::Get,    AtOnce, certificate::show),
+    (In::Both, "/security/sslcertificate",    Method::Get,    InlineApi, certificate::show),
     (In::Both, "/security/sslcertificate",    Method::Post,   Slow,   certificate::replace),
-    (In::Both, "/security/insecureports",     Method::Get,    AtOnce, insecure_ports::show),
+    (In::Both, "/security/insecureports",     Method::Get,    InlineApi, insecure_ports::show),
     (In::Both, "/security/insecureports",     Method::Post,   Slow,   insecure_ports::set),
-    (In::Both, "/security/adminpassword",     Method::Get,    AtOnce, admin_password::show),
+    (In::Both, "/security/adminpassword",     Method::Get,    InlineApi, admin_password::show),
     (In::Both, "/security/adminpassword",     Method::Post,   Slow,   admin_password::set),
     (In::Both, "/security/adminpassword",     Method::Delete, Slow,   admin_password::unset),
     (In::Both, "/security/reset",             Method::Delete, Slow,   reset::all),
-    (In::Neither, "/",                        Method::Get,    AtOnce, page::show),
-    (In::Neither, "/docs",                    Method::Get,    AtOnce, docs::show),
-    (In::Neither, "/docs/",                   Method::Get,    AtOnce, docs::show),
+    (In::Neither, "/",                        Method::Get,    InlineApi, page::show),
+    (In::Neither, "/docs",                    Method::Get,    InlineApi, docs::show),
+    (In::Neither, "/docs/",                   Method::Get,    InlineApi, docs::show),
     (In::Neither, "/docs/openapi.json",       Method::Get,    Slow,   docs::description),
 ];
 

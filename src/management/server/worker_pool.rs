@@ -19,7 +19,7 @@ use super::{Event, Handler, STACK};
 use crate::log::Log;
 use crate::management::api::answer::Answer;
 use crate::management::server::socket;
-use crate::util::semaphore::{Place, Tally};
+use crate::util::semaphore::{Place, Semaphore};
 
 /// Requests with slow handlers that are worked on at the same time; who has the turn does more of them.
 const SLOW_ANSWERS: usize = 7;
@@ -137,13 +137,16 @@ impl Crew {
 /// nothing from the other.
 #[derive(Clone)]
 pub(crate) struct AllSeats {
-    slow_answers: Arc<Tally>,
-    long_ways: Arc<Tally>,
+    slow_answers: Arc<Semaphore>,
+    long_ways: Arc<Semaphore>,
 }
 
 impl AllSeats {
     pub(crate) fn new() -> AllSeats {
-        AllSeats { slow_answers: Tally::new(SLOW_ANSWERS), long_ways: Tally::new(LONG_WAYS) }
+        AllSeats {
+            slow_answers: Semaphore::new(SLOW_ANSWERS),
+            long_ways: Semaphore::new(LONG_WAYS),
+        }
     }
 
     /// Waits until everybody is back or `deadline` has passed.

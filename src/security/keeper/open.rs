@@ -9,21 +9,21 @@ use super::super::addresses::Host;
 use super::super::files::{self, Found, Stamp};
 use super::super::settings::Settings;
 use super::super::{Identity, Source, certificate, default_certificate};
-use super::{Keeper, Kept, LOCKED, Seen, State, finish_discard};
+use super::{Kept, LOCKED, SecuritySettings, Seen, State, finish_discard};
 use crate::config::Api;
 use crate::log::Log;
 use crate::store::Folder;
-use crate::util::published::Live;
+use crate::util::published::Published;
 use crate::util::utc;
 
-impl Keeper {
+impl SecuritySettings {
     /// Takes the state folder (made with mode 0700 if absent), finishes a change that a power cut
     /// interrupted, and makes the default certificate at the first start.
     ///
     /// # Errors
     /// When the folder can't be used: open to others, in use by another instance, not writable.
     /// Damaged files are no error: they are logged, and the safe side of each is in force.
-    pub(crate) fn open(state_dir: &Path, api: Api, log: Log) -> Result<Keeper, String> {
+    pub(crate) fn open(state_dir: &Path, api: Api, log: Log) -> Result<SecuritySettings, String> {
         let folder = Folder::open(state_dir, &files::SUBFOLDERS).map_err(|e| e.to_string())?;
         let now = SystemTime::now();
         let (mut settings, mut settings_stamp) = settings(&folder, now, &log);
@@ -40,9 +40,9 @@ impl Keeper {
             uploaded: uploaded_stamp,
         };
         let state = State { settings, password, default, uploaded, seen };
-        Ok(Keeper {
-            rules: Arc::new(Live::new(state.rules(api))),
-            identity: Arc::new(Live::new(state.identity().clone())),
+        Ok(SecuritySettings {
+            rules: Arc::new(Published::new(state.rules(api))),
+            identity: Arc::new(Published::new(state.identity().clone())),
             folder: Arc::new(folder),
             api,
             log,

@@ -8,10 +8,10 @@ use std::time::SystemTime;
 use super::super::files::{self, Found, Stamp};
 use super::super::settings::Settings;
 use super::super::{Identity, Source};
-use super::{Keeper, Kept, LOCKED, State};
+use super::{Kept, LOCKED, SecuritySettings, State};
 use crate::util::utc;
 
-impl Keeper {
+impl SecuritySettings {
     /// Reads all files again; unchanged ones change and log nothing.
     pub(crate) fn reload(&self) {
         self.take_in(&mut self.lock());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use super::Keeper;
+use super::SecuritySettings;
 use crate::config::Api;
 use crate::log::Log;
 use crate::security::certificate::tests::{Made, root};
@@ -40,10 +40,10 @@ impl Appliance {
         Appliance { _scratch: scratch, state, log: Arc::default() }
     }
 
-    fn start(&self, api: Api) -> Keeper {
+    fn start(&self, api: Api) -> SecuritySettings {
         let log = Arc::clone(&self.log);
         let log = Log::to(move |line| log.lock().unwrap().push_str(line));
-        Keeper::open(&self.state, api, log).unwrap()
+        SecuritySettings::open(&self.state, api, log).unwrap()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -74,25 +74,25 @@ impl Appliance {
     }
 }
 
-fn upload(keeper: &Keeper, made: &Made) {
+fn upload(keeper: &SecuritySettings, made: &Made) {
     let (key, chain) = (made.key_pem(), made.pem());
     let now = SystemTime::now();
     keeper.replace_certificate(&Actor::Local, key.as_bytes(), chain.as_bytes(), now).unwrap();
 }
 
-fn plain_http(keeper: &Keeper) -> bool {
+fn plain_http(keeper: &SecuritySettings) -> bool {
     keeper.rules().snapshot().plain_http
 }
 
-fn password(keeper: &Keeper) -> &'static str {
+fn password(keeper: &SecuritySettings) -> &'static str {
     keeper.rules().snapshot().password.state()
 }
 
-fn source(keeper: &Keeper) -> Source {
+fn source(keeper: &SecuritySettings) -> Source {
     keeper.identity().snapshot().summary.source
 }
 
-fn sha256(keeper: &Keeper) -> String {
+fn sha256(keeper: &SecuritySettings) -> String {
     keeper.identity().snapshot().summary.sha256.clone()
 }
 
@@ -133,7 +133,7 @@ fn every_change_survives_a_restart_and_a_reset_takes_all_of_them_back() {
     }
 
     keeper.reset(&by).unwrap();
-    let after = |keeper: &Keeper| {
+    let after = |keeper: &SecuritySettings| {
         assert_eq!((plain_http(keeper), password(keeper)), (true, "unset"));
         assert_eq!((source(keeper), sha256(keeper)), (Source::Default, default.clone()));
     };
@@ -203,6 +203,6 @@ fn authentication_turned_off_on_v2_does_not_carry_over_to_both() {
 fn two_keepers_cannot_have_the_same_folder() {
     let appliance = Appliance::new();
     let _first = appliance.start(BOTH);
-    let second = Keeper::open(&appliance.state, BOTH, Log::to(|_| {}));
+    let second = SecuritySettings::open(&appliance.state, BOTH, Log::to(|_| {}));
     assert!(second.unwrap_err().contains("another applianced"));
 }

@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::flight::{Purpose, Stuck};
 use super::{Command, Reply, Worker, tail};
 use crate::license::client::online::{Failure, Hop};
-use crate::license::error::Fault;
+use crate::license::error::ApiError;
 use crate::license::protocol::fields::license_code;
 use crate::license::protocol::message::{Mode, Op, User};
-use crate::license::state::entitlement::{Phase, Standing};
+use crate::license::state::entitlement::{Entitlement, Phase};
 use crate::license::state::lease::Sessions;
 use crate::license::state::record::State;
 use crate::license::state::transition::{Outcome, forget};
@@ -22,22 +22,22 @@ impl Worker {
     pub(crate) fn activate(&mut self, code: String, user: User, by: Actor, reply: Reply<Value>) {
         if license_code(&code).is_none() {
             let hint = "a license code has 18 digits: check it, or contact support";
-            let _ = reply.send(Err(Fault::not_activated("unknown_license", hint)));
+            let _ = reply.send(Err(ApiError::not_activated("unknown_license", hint)));
             return;
         }
         let present = self.code();
         let same = present.as_deref() == Some(code.as_str());
         let refusal = match &self.state.phase {
-            Phase::OfflineMode => Some(Fault::offline(
+            Phase::OfflineMode => Some(ApiError::offline(
                 "offline_mode",
                 "the appliance is in offline mode; leave it with POST license/offlinemode {\"offline\": false}",
             )),
-            Phase::OfflineCertificate => Some(Fault::offline(
+            Phase::OfflineCertificate => Some(ApiError::offline(
                 "offline_mode",
                 "the license here was activated with a certificate; give it back with DELETE \
                  license/offlineactivation first",
             )),
-            Phase::Online if !same => Some(Fault::not_activated(
+            Phase::Online if !same => Some(ApiError::not_activated(
                 "license_present",
                 "this appliance has another license already; remove it with DELETE license first",
             )),
@@ -79,7 +79,7 @@ impl Worker {
                  the license service can be reached"
             };
             let fault =
-                Fault::internal("offline_mode", "Cannot remove license in offline mode", hint);
+                ApiError::internal("offline_mode", "Cannot remove license in offline mode", hint);
             let _ = reply.send(Err(fault));
             return;
         }
@@ -116,10 +116,10 @@ impl Worker {
 
     /// Drops what is left of a license that is not in force here: an activation that nobody confirmed or
     /// a certificate that waits for its answer, a seat that was taken away, the memory of a damaged file.
-    fn clear(&mut self, by: &Actor) -> Result<u64, Fault> {
+    fn clear(&mut self, by: &Actor) -> Result<u64, ApiError> {
         let State { phase, awaited, pending, .. } = self.state.clone();
         if phase == Phase::Unlicensed && awaited.is_none() && pending.is_none() {
-            return Err(Fault::input(
+            return Err(ApiError::input(
                 "no_license",
                 "No license to remove",
                 "the appliance is not licensed; apply a license with POST license",
@@ -216,16 +216,16 @@ impl Worker {
     }
 
     /// The document, if what was applied is in force.
-    fn in_force(&self) -> Result<Value, Fault> {
+    fn in_force(&self) -> Result<Value, ApiError> {
         let standing = self.standing.snapshot();
         if standing.licensed {
             return Ok(self.document());
         }
         let (reason, hint) = not_in_force(&self.state, &standing, self.now());
-        Err(Fault::not_activated(reason, hint))
+        Err(ApiError::not_activated(reason, hint))
     }
 
-    fn activated(&mut self, landed: Result<Outcome, Stuck>) -> Result<Value, Fault> {
+    fn activated(&mut self, landed: Result<Outcome, Stuck>) -> Result<Value, ApiError> {
         match landed {
             Ok(Outcome::Granted) => {
                 let code = tail(&self.code().unwrap_or_default());
@@ -243,7 +243,11 @@ impl Worker {
 }
 
 /// What to do about a license that was granted and is not in force.
-pub(crate) fn not_in_force(state: &State, standing: &Standing, now: i64) -> (&'static str, String) {
+pub(crate) fn not_in_force(
+    state: &State,
+    standing: &Entitlement,
+    now: i64,
+) -> (&'static str, String) {
     let reason = match standing.status.split(' ').next() {
         Some("-1") => "lease_expired",
         Some("-116") => "subscription_expired",
@@ -265,28 +269,28 @@ pub(crate) fn not_in_force(state: &State, standing: &Standing, now: i64) -> (&'s
 }
 
 /// The manual's words for a call that did not reach the license service.
-pub(crate) fn fault(stuck: Stuck, activates: bool) -> Fault {
+pub(crate) fn fault(stuck: Stuck, activates: bool) -> ApiError {
     match stuck {
         Stuck::Disk(fault) => fault,
         Stuck::Network(failure) if activates && failure.hop != Hop::Blocked => {
-            Fault::offline(failure.hop.word(), failure.sentence)
+            ApiError::offline(failure.hop.word(), failure.sentence)
         }
-        Stuck::Network(failure) => Fault::blocked(failure.hop.word(), failure.sentence),
+        Stuck::Network(failure) => ApiError::blocked(failure.hop.word(), failure.sentence),
     }
 }
 
-fn denied(outcome: Outcome) -> Fault {
+fn denied(outcome: Outcome) -> ApiError {
     match outcome {
-        Outcome::Denied { reason, sentence, .. } => Fault::not_activated(reason, sentence),
-        _ => Fault::not_activated("stale", "the license service has moved on since; try again"),
+        Outcome::Denied { reason, sentence, .. } => ApiError::not_activated(reason, sentence),
+        _ => ApiError::not_activated("stale", "the license service has moved on since; try again"),
     }
 }
 
-fn not_removed(outcome: Outcome) -> Fault {
+fn not_removed(outcome: Outcome) -> ApiError {
     match outcome {
         Outcome::Denied { reason, code, sentence } => {
-            Fault::internal(reason, format!("Unable to remove license: {code}"), sentence)
+            ApiError::internal(reason, format!("Unable to remove license: {code}"), sentence)
         }
-        _ => Fault::internal("stale", "Unable to remove license: 0", "try again"),
+        _ => ApiError::internal("stale", "Unable to remove license: 0", "try again"),
     }
 }

@@ -11,7 +11,7 @@ use super::{Command, Event, FRESH, Reply, Worker};
 use crate::license::client::exchange::Errand;
 use crate::license::client::online::{Failure, Hop, Way};
 use crate::license::client::question::Asker;
-use crate::license::error::Fault;
+use crate::license::error::ApiError;
 use crate::license::protocol::hex::RequestId;
 use crate::license::protocol::message::{Answer, Mode, Op, Request, User};
 use crate::license::state::clock::{Moment, Reading, boottime};
@@ -123,7 +123,7 @@ impl Worker {
         mode: Mode,
         user: User,
         state: &State,
-    ) -> Result<Request, Fault> {
+    ) -> Result<Request, ApiError> {
         let trust = self.trust.as_ref().map_err(|why| no_trust(why))?;
         let asker = Asker {
             product: &self.settings.product,
@@ -133,7 +133,7 @@ impl Worker {
             wall: utc::unix_seconds(SystemTime::now()),
         };
         let id = RequestId::fresh().map_err(|broken| {
-            Fault::internal("storage", broken.to_string(), "restart the appliance")
+            ApiError::internal("storage", broken.to_string(), "restart the appliance")
         })?;
         Ok(Request { user, ..asker.question(id, op, code, mode, state) })
     }
@@ -162,10 +162,10 @@ impl Worker {
         &self,
         request: &Request,
         event: fn(Result<Answer, Failure>) -> Event,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ApiError> {
         let trust = self.trust.as_ref().map_err(|why| no_trust(why))?;
         let proxy = (*self.proxy.snapshot()).clone().map_err(|why| {
-            Fault::internal("storage", why, "set the proxy again with POST license/network")
+            ApiError::internal("storage", why, "set the proxy again with POST license/network")
         })?;
         let errand = Errand {
             request: request.clone(),
@@ -182,7 +182,7 @@ impl Worker {
         });
         started.map(drop).map_err(|fault| {
             self.log.error(format_args!("no thread for a license call: {fault}"));
-            Fault::busy()
+            ApiError::busy()
         })
     }
 
@@ -344,11 +344,11 @@ impl Worker {
 /// Why a question brought nothing.
 pub(crate) enum Stuck {
     Network(Failure),
-    Disk(Fault),
+    Disk(ApiError),
 }
 
-pub(crate) fn no_trust(why: &str) -> Fault {
-    Fault::internal(
+pub(crate) fn no_trust(why: &str) -> ApiError {
+    ApiError::internal(
         "trust_file",
         format!("The license authority's keys are not usable: {why}"),
         "the trust file is part of the image; ask its vendor",

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::flight::no_trust;
 use super::{Worker, tail};
-use crate::license::error::Fault;
+use crate::license::error::ApiError;
 use crate::license::protocol::certificate::Certificate;
 use crate::license::protocol::message::{Mode, Op, User};
 use crate::license::protocol::wire;
@@ -19,7 +19,7 @@ use crate::security::Actor;
 
 impl Worker {
     /// The return certificate: the same one until a license is granted again.
-    pub(crate) fn give_back(&mut self, by: &Actor) -> Result<Value, Fault> {
+    pub(crate) fn give_back(&mut self, by: &Actor) -> Result<Value, ApiError> {
         if let Some(returned) = &self.state.returned {
             return Ok(answer(returned));
         }
@@ -33,7 +33,7 @@ impl Worker {
                 ));
             }
             _ => {
-                return Err(Fault::input(
+                return Err(ApiError::input(
                     "no_license",
                     "No license to remove",
                     "no license was activated with a certificate here",
@@ -78,6 +78,6 @@ fn answer(returned: &Returned) -> Value {
     })
 }
 
-fn refused(reason: &'static str, hint: &str) -> Fault {
-    Fault::internal(reason, "Unable to make a return certificate", hint)
+fn refused(reason: &'static str, hint: &str) -> ApiError {
+    ApiError::internal(reason, "Unable to make a return certificate", hint)
 }

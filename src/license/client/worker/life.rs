@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::schedule::Schedule;
 use super::{Event, Worker, check_usage_log};
 use crate::license::client::network::Proxy;
-use crate::license::error::Fault;
-use crate::license::state::entitlement::Standing;
+use crate::license::error::ApiError;
+use crate::license::state::entitlement::Entitlement;
 use crate::license::state::lease::Sessions;
 use crate::license::state::record;
 
@@ -26,7 +26,7 @@ impl Worker {
                 Ok(false) => return,
                 Err(_) => {
                     // Nothing is allowed until the next turn has published what it found.
-                    self.standing.publish(Standing::NONE);
+                    self.standing.publish(Entitlement::NONE);
                     self.log.error("the license worker panicked; it starts again from its files");
                     self = self.anew();
                     thread::sleep(AFTER_A_PANIC);
@@ -50,7 +50,7 @@ impl Worker {
 
     /// As after a start: sessions are over, what they held is charged, whoever waits is told.
     fn anew(mut self) -> Worker {
-        self.waiting.drain(..).for_each(|command| command.refuse(Fault::busy()));
+        self.waiting.drain(..).for_each(|command| command.refuse(ApiError::busy()));
         let trust = self.trust.as_mut().ok();
         let mut state = record::load(&self.folder, &self.device, trust, &self.log);
         check_usage_log(&mut state, &self.folder, &self.log);

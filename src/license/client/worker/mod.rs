@@ -30,12 +30,12 @@ use crate::license::client::worker::schedule::Schedule;
 use crate::license::device::Device;
 use crate::license::device::computer_id::Machine;
 use crate::license::device::trust_file;
-use crate::license::error::Fault;
+use crate::license::error::ApiError;
 use crate::license::handle::{Handle, Reserved};
 use crate::license::protocol::message::{Answer, User};
 use crate::license::protocol::trust::Trust;
 use crate::license::state::clock::{Moment, Reading};
-use crate::license::state::entitlement::{Phase, Standing};
+use crate::license::state::entitlement::{Entitlement, Phase};
 use crate::license::state::lease::Sessions;
 use crate::license::state::record;
 use crate::license::state::record::State;
@@ -45,7 +45,7 @@ use crate::log::Log;
 use crate::security::Actor;
 use crate::store;
 use crate::store::Folder;
-use crate::util::published::Live;
+use crate::util::published::Published;
 
 /// The clock is looked at at least so often.
 const TICK: Duration = Duration::from_secs(60);
@@ -60,7 +60,7 @@ pub(crate) const FRESH: Duration = Duration::from_secs(10);
 const MOST_WAITING: usize = 2;
 
 /// Where the outcome of a command goes.
-pub(crate) type Reply<T> = Sender<Result<T, Fault>>;
+pub(crate) type Reply<T> = Sender<Result<T, ApiError>>;
 
 /// What may happen.
 pub(crate) enum Event {
@@ -95,9 +95,9 @@ pub(crate) struct Worker {
     log: Log,
     /// For the threads that carry questions.
     events: Sender<Event>,
-    snapshot: Arc<Live<Snapshot>>,
-    standing: Arc<Live<Standing>>,
-    proxy: Arc<Live<Result<Option<Proxy>, String>>>,
+    snapshot: Arc<Published<Snapshot>>,
+    standing: Arc<Published<Entitlement>>,
+    proxy: Arc<Published<Result<Option<Proxy>, String>>>,
 
     state: State,
     sessions: Sessions,
@@ -147,9 +147,9 @@ pub(crate) fn start(
         trust,
         log: log.clone(),
         events: events.clone(),
-        snapshot: Arc::new(Live::new(snapshot)),
-        standing: Arc::new(Live::new(Standing::NONE)),
-        proxy: Arc::new(Live::new(proxy)),
+        snapshot: Arc::new(Published::new(snapshot)),
+        standing: Arc::new(Published::new(Entitlement::NONE)),
+        proxy: Arc::new(Published::new(proxy)),
         state,
         sessions: Sessions::default(),
         flight: None,
@@ -231,7 +231,7 @@ impl Worker {
             if self.waiting.len() < MOST_WAITING {
                 self.waiting.push_back(command);
             } else {
-                command.refuse(Fault::busy());
+                command.refuse(ApiError::busy());
             }
             return;
         }
@@ -281,7 +281,7 @@ impl Worker {
     }
 
     /// Writes the state down and takes it over. After a failed write the disk decides what holds.
-    fn commit(&mut self, mut next: State) -> Result<(), Fault> {
+    fn commit(&mut self, mut next: State) -> Result<(), ApiError> {
         if self.state.phase == Phase::Unread {
             self.set_aside()?;
         }
@@ -299,12 +299,12 @@ impl Worker {
         }
         saved.map_err(|error| {
             self.log.error(format_args!("the license could not be saved: {error}"));
-            Fault::disk(&error)
+            ApiError::disk(&error)
         })
     }
 
     /// Keeps the file that could not be believed, since a person begins anew.
-    fn set_aside(&mut self) -> Result<(), Fault> {
+    fn set_aside(&mut self) -> Result<(), ApiError> {
         let aside = record::set_aside(&self.folder).map_err(|error| self.not_saved(&error))?;
         if let Some(aside) = aside {
             self.log.security(format_args!(
@@ -350,9 +350,9 @@ impl Worker {
         self.snapshot.snapshot().document(&Reading::now())
     }
 
-    fn not_saved(&self, error: &store::Error) -> Fault {
+    fn not_saved(&self, error: &store::Error) -> ApiError {
         self.log.error(format_args!("a license setting could not be saved: {error}"));
-        Fault::disk(error)
+        ApiError::disk(error)
     }
 
     /// Effective time.
@@ -362,7 +362,7 @@ impl Worker {
 }
 
 impl Command {
-    fn refuse(self, fault: Fault) {
+    fn refuse(self, fault: ApiError) {
         match self {
             Command::Activate { reply, .. }
             | Command::Apply { reply, .. }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::flight::{Purpose, Stuck, no_trust};
 use super::{Reply, Worker, tail};
-use crate::license::error::Fault;
+use crate::license::error::ApiError;
 use crate::license::protocol::certificate;
 use crate::license::protocol::certificate::Certificate;
 use crate::license::protocol::claims::Lease;
@@ -40,10 +40,10 @@ impl Worker {
         code: &str,
         user: User,
         by: &Actor,
-    ) -> Result<String, Fault> {
+    ) -> Result<String, ApiError> {
         if license_code(code).is_none() {
             let hint = "a license code has 18 digits: check it, or contact support";
-            return Err(Fault::not_activated("unknown_license", hint));
+            return Err(ApiError::not_activated("unknown_license", hint));
         }
         if let Some(awaited) = self.awaited(&Reading::now()) {
             if awaited.request.license == code {
@@ -92,7 +92,7 @@ impl Worker {
         let sealed = wire::seal(&request, trust, self.now(), &self.device.key)
             .map_err(|error| no_trust(&error.to_string()))?;
         let text = Certificate::Activation(sealed.sealed).write().ok_or_else(|| {
-            Fault::internal(
+            ApiError::internal(
                 "too_long",
                 "Unable to request activation certificate",
                 "shorten the details",
@@ -108,7 +108,7 @@ impl Worker {
     }
 
     /// Applies a license certificate; the one that is in force already changes nothing.
-    pub(crate) fn apply(&mut self, code: &str, text: &str, by: &Actor) -> Result<Value, Fault> {
+    pub(crate) fn apply(&mut self, code: &str, text: &str, by: &Actor) -> Result<Value, ApiError> {
         let token = certificate::read_license(text).map_err(|fault| {
             let reason = match fault {
                 certificate::Fault::Mangled => "certificate_mangled",
@@ -139,7 +139,7 @@ impl Worker {
         Ok(self.document())
     }
 
-    fn would_be_in_force(&self, state: &State) -> Result<(), Fault> {
+    fn would_be_in_force(&self, state: &State) -> Result<(), ApiError> {
         let reading = Reading::now();
         let standing = self.seen(state, &reading).standing(&reading);
         if standing.licensed {
@@ -159,7 +159,7 @@ impl Worker {
     /// What the certificate states, if the authority signed it. It may be the first sign of the time a
     /// machine without a clock gets: its own date counts as now where ours is behind, and a year that the
     /// machine believed in once does not keep out what ends that belief.
-    fn genuine(&mut self, token: &str) -> Result<Lease, Fault> {
+    fn genuine(&mut self, token: &str) -> Result<Lease, ApiError> {
         let now = self.state.clock.unless_believed(&Reading::now());
         let trust = self.trust.as_mut().map_err(|why| no_trust(why))?;
         let known = trust.bundle_token().to_owned();
@@ -194,7 +194,7 @@ impl Worker {
     }
 
     /// Whether the certificate answers what this appliance asked, each mismatch in its own words.
-    fn fits(&self, lease: &Lease, code: &str) -> Result<(), Fault> {
+    fn fits(&self, lease: &Lease, code: &str) -> Result<(), ApiError> {
         let here = lease.computer_id == self.device.computer_id
             && lease.device == self.device.key.public().fingerprint();
         // A computer that changed between the two certificates is still the device that asked.
@@ -246,7 +246,7 @@ impl Worker {
                 self.go_online(reply);
                 return;
             }
-            (false, Phase::OfflineCertificate) => Err(Fault::internal(
+            (false, Phase::OfflineCertificate) => Err(ApiError::internal(
                 "activated_with_certificate",
                 "License was activated with a certificate",
                 "it works without the license service; renew it with a new activation certificate",
@@ -273,14 +273,17 @@ impl Worker {
         }
     }
 
-    pub(crate) fn went_offline(&mut self, landed: Result<Outcome, Stuck>) -> Result<Value, Fault> {
+    pub(crate) fn went_offline(
+        &mut self,
+        landed: Result<Outcome, Stuck>,
+    ) -> Result<Value, ApiError> {
         let stale = matches!(landed, Ok(Outcome::Stale));
         match landed {
             Ok(Outcome::Denied { reason: "offline_not_allowed", .. }) => {
                 return Err(offline_not_enabled());
             }
             Ok(Outcome::Denied { reason, sentence, code }) => {
-                return Err(Fault::internal(
+                return Err(ApiError::internal(
                     reason,
                     format!("Unable to go offline: {code}"),
                     sentence,
@@ -290,7 +293,7 @@ impl Worker {
             Ok(_) if !self.allows_offline() => return Err(offline_not_enabled()),
             // Whatever else came of it, only a license in force can be taken along.
             _ if stale || self.state.phase != Phase::Online => {
-                return Err(Fault::internal(
+                return Err(ApiError::internal(
                     "stale",
                     "Unable to go offline: 0",
                     "the license service has moved on since; try again",
@@ -322,23 +325,23 @@ impl Worker {
     }
 }
 
-fn offline_not_enabled() -> Fault {
-    Fault::internal(
+fn offline_not_enabled() -> ApiError {
+    ApiError::internal(
         "offline_mode_not_enabled",
         "Offline mode not enabled for this license",
         "only a license that allows it can be taken offline; ask your vendor",
     )
 }
 
-fn request_refused(reason: &'static str, number: i64, hint: &str) -> Fault {
-    Fault::internal(reason, format!("Unable to request activation certificate: {number}"), hint)
+fn request_refused(reason: &'static str, number: i64, hint: &str) -> ApiError {
+    ApiError::internal(reason, format!("Unable to request activation certificate: {number}"), hint)
 }
 
-fn not_imported(reason: &'static str, number: i64, hint: impl Into<String>) -> Fault {
-    Fault::input(reason, format_args!("Unable to import certificate: {number}"), hint)
+fn not_imported(reason: &'static str, number: i64, hint: impl Into<String>) -> ApiError {
+    ApiError::input(reason, format_args!("Unable to import certificate: {number}"), hint)
 }
 
-fn other_code() -> Fault {
+fn other_code() -> ApiError {
     not_imported(
         "other_license",
         -1055,

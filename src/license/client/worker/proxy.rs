@@ -10,17 +10,17 @@ use serde_json::Value;
 use super::Worker;
 use crate::license::client::network::{EXAMPLE, Proxy};
 use crate::license::client::online::Failure;
-use crate::license::error::Fault;
+use crate::license::error::ApiError;
 use crate::license::state::record::Refused;
 use crate::security::Actor;
 
 impl Worker {
-    pub(crate) fn set_proxy(&mut self, body: Value, by: &Actor) -> Result<Value, Fault> {
+    pub(crate) fn set_proxy(&mut self, body: Value, by: &Actor) -> Result<Value, ApiError> {
         let snapshot = self.proxy.snapshot();
         let present = snapshot.as_ref().as_ref().ok().and_then(Option::as_ref);
         let proxy = Proxy::from_body(body, present).map_err(|why| {
             let hint = format!("nothing was changed; send {}", EXAMPLE);
-            Fault::input("bad_request", why, hint)
+            ApiError::input("bad_request", why, hint)
         })?;
         Proxy::save(proxy.as_ref(), &self.folder).map_err(|error| self.not_saved(&error))?;
         match &proxy {

@@ -1,7 +1,7 @@
 //! Counting seconds for the speech engine.
 
 use super::Worker;
-use crate::license::error::Fault;
+use crate::license::error::ApiError;
 use crate::license::handle::Reserved;
 use crate::license::state::clock::Reading;
 use crate::license::state::entitlement::Phase;
@@ -17,7 +17,7 @@ impl Worker {
         session: &str,
         seconds: u64,
         seq: Option<u64>,
-    ) -> Result<Reserved, Fault> {
+    ) -> Result<Reserved, ApiError> {
         let reading = Reading::now();
         let standing = self.snapshot.snapshot().standing(&reading);
         let request = Reserve { session, seconds, seq };
@@ -45,7 +45,7 @@ impl Worker {
     }
 
     /// Ends a session and charges what it used.
-    pub(crate) fn charge(&mut self, session: &str, used: u64) -> Result<u64, Fault> {
+    pub(crate) fn charge(&mut self, session: &str, used: u64) -> Result<u64, ApiError> {
         let reading = Reading::now();
         let next = self.sessions.settle(self.state.totals, self.epoch(), session, used);
         if next.totals == self.state.totals {
@@ -59,7 +59,7 @@ impl Worker {
             };
             let log = usage_log::append(&self.folder, self.state.log, entry).map_err(|error| {
                 self.log.error(format_args!("the usage log: {error}"));
-                Fault::disk(&error)
+                ApiError::disk(&error)
             })?;
             self.take_over(&next, log, reading.boot)?;
         }
@@ -69,7 +69,7 @@ impl Worker {
 
     /// Writes totals that have changed down. The sessions follow the state wherever that goes: a write that
     /// failed may be in force, and what it was about is asked again.
-    fn take_over(&mut self, next: &Next, log: usage_log::Head, boot: u64) -> Result<(), Fault> {
+    fn take_over(&mut self, next: &Next, log: usage_log::Head, boot: u64) -> Result<(), ApiError> {
         let written = self.commit(State { totals: next.totals, log, ..self.state.clone() });
         if self.state.totals == next.totals {
             self.sessions.take_in(next, boot);

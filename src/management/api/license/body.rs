@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::config::json;
-use crate::license::{Applicant, Fault, typed_code};
+use crate::license::{ApiError, Applicant, typed_code};
 
 use crate::management::api::request::{BodyFault, Request};
 
@@ -20,7 +20,7 @@ pub(crate) struct Body {
 
 impl Body {
     /// Reads the whole body; `example` is one that would do, for the person.
-    pub(crate) fn read(request: &mut Request<'_>, example: &'static str) -> Result<Body, Fault> {
+    pub(crate) fn read(request: &mut Request<'_>, example: &'static str) -> Result<Body, ApiError> {
         let wrong = |what: &str| Err(bad(what, example));
         let body = match request.read_body() {
             Ok(body) if body.len() <= LARGEST => body,
@@ -38,7 +38,7 @@ impl Body {
     }
 
     /// A string that may be absent or empty.
-    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Fault> {
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, ApiError> {
         self.known.push(name);
         match self.members.remove(name) {
             None | Some(Value::Null) => Ok(None),
@@ -51,7 +51,7 @@ impl Body {
     }
 
     /// The license code: required; in whichever groups it was written.
-    pub(crate) fn code(&mut self) -> Result<String, Fault> {
+    pub(crate) fn code(&mut self) -> Result<String, ApiError> {
         let code = typed_code(&self.text("license")?.unwrap_or_default());
         if code.is_empty() {
             return Err(self.bad("\"license\" is missing"));
@@ -63,7 +63,7 @@ impl Body {
     }
 
     /// The optional details of whoever applies.
-    pub(crate) fn applicant(&mut self) -> Result<Applicant, Fault> {
+    pub(crate) fn applicant(&mut self) -> Result<Applicant, ApiError> {
         Ok(Applicant {
             username: self.detail("username")?,
             email_address: self.detail("email_address")?,
@@ -71,7 +71,7 @@ impl Body {
         })
     }
 
-    fn detail(&mut self, name: &'static str) -> Result<String, Fault> {
+    fn detail(&mut self, name: &'static str) -> Result<String, ApiError> {
         let text = self.text(name)?.unwrap_or_default();
         if text.len() > 256 || text.chars().any(char::is_control) {
             return Err(self
@@ -80,7 +80,7 @@ impl Body {
         Ok(text)
     }
 
-    pub(crate) fn flag(&mut self, name: &'static str) -> Result<bool, Fault> {
+    pub(crate) fn flag(&mut self, name: &'static str) -> Result<bool, ApiError> {
         self.known.push(name);
         match self.members.remove(name) {
             Some(Value::Bool(flag)) => Ok(flag),
@@ -92,7 +92,7 @@ impl Body {
     }
 
     /// Whatever is left is not known.
-    pub(crate) fn end(self) -> Result<(), Fault> {
+    pub(crate) fn end(self) -> Result<(), ApiError> {
         match self.members.keys().next() {
             None => Ok(()),
             Some(name) => {
@@ -106,11 +106,11 @@ impl Body {
         Value::Object(self.members)
     }
 
-    pub(crate) fn bad(&self, what: &str) -> Fault {
+    pub(crate) fn bad(&self, what: &str) -> ApiError {
         bad(what, self.example)
     }
 }
 
-fn bad(what: &str, example: &str) -> Fault {
-    Fault::input("bad_request", what, format!("send {example}"))
+fn bad(what: &str, example: &str) -> ApiError {
+    ApiError::input("bad_request", what, format!("send {example}"))
 }

@@ -11,13 +11,13 @@ pub(crate) mod online;
 
 use serde_json::{Value, json};
 
-use crate::license::Fault;
+use crate::license::ApiError;
 
 use super::answer::Answer;
 use super::request::Request;
 
 /// A failed call in the words of the generation that was asked.
-fn failure(request: &Request<'_>, fault: &Fault) -> Answer {
+fn failure(request: &Request<'_>, fault: &ApiError) -> Answer {
     let error =
         if request.path.starts_with("/v1/") { fault.v1_text() } else { fault.detail.clone() };
     let value = json!({
@@ -31,7 +31,7 @@ fn failure(request: &Request<'_>, fault: &Fault) -> Answer {
 }
 
 /// What was done, or why not.
-fn answer(request: &Request<'_>, done: Result<Value, Fault>) -> Answer {
+fn answer(request: &Request<'_>, done: Result<Value, ApiError>) -> Answer {
     match done {
         Ok(value) => Answer::json(&value),
         Err(fault) => failure(request, &fault),

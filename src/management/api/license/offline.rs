@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::answer;
 use super::body::Body;
-use crate::license::Fault;
+use crate::license::ApiError;
 use crate::management::Context;
 use crate::management::api::answer::Answer;
 use crate::management::api::request::Request;
@@ -21,7 +21,7 @@ pub(crate) fn request(context: &Context, request: &mut Request<'_>) -> Answer {
     let done = (|| {
         let mut body = Body::read(request, REQUEST)?;
         if body.text("certificate")?.is_some() {
-            return Err(Fault::internal(
+            return Err(ApiError::internal(
                 "certificate_request_pending",
                 "Unable to request activation certificate: -1121",
                 "to apply a license certificate use PUT; the activation certificate you have stays valid",
@@ -40,7 +40,7 @@ pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Answer {
         let code = body.code()?;
         let certificate = body.text("certificate")?;
         let certificate = certificate.ok_or_else(|| {
-            Fault::input(
+            ApiError::input(
                 "certificate_missing",
                 "Unable to import certificate: -1114",
                 format!("the license certificate is missing; send {APPLY}"),

@@ -1,7 +1,7 @@
 //! What stands under `/v1/security/` and `/v2/security/`, the same in both.
 //!
 //! In: reading what was sent, strictly, and saying what is true afterwards. Out: what a good key or
-//! password is, and making a change durable; that is the [`Keeper`](crate::security::Keeper)'s.
+//! password is, and making a change durable; that is the [`SecuritySettings`](crate::security::SecuritySettings)'s.
 
 pub(crate) mod admin_password;
 pub(crate) mod certificate;

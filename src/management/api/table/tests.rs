@@ -13,7 +13,7 @@ use crate::log::Log;
 use crate::management::Context;
 use crate::management::api::answer::Answer;
 use crate::management::api::request::fake;
-use crate::security::Keeper;
+use crate::security::SecuritySettings;
 
 /// An API with a state folder of its own.
 struct World {
@@ -30,7 +30,7 @@ impl World {
         let _ = fs::remove_dir_all(&folder);
         let config = Arc::new(Config::parse(settings.as_bytes()).unwrap());
         let log = Log::to(|_| {});
-        let keeper = Arc::new(Keeper::open(&folder, config.api, log.clone()).unwrap());
+        let keeper = Arc::new(SecuritySettings::open(&folder, config.api, log.clone()).unwrap());
         let license =
             license::start(&config, keeper.folder(), &license::Machine::default(), &log).unwrap();
         World {
