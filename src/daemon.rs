@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Config;
-use crate::gate::{Bound, Gate, Open};
+use crate::gate::{Bound, Gate, Listeners};
 use crate::helper;
 use crate::helper::CommandHelper;
 use crate::license;
@@ -65,7 +65,7 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), String> {
         log.clone(),
     )?;
     let listeners: Vec<String> = bound.iter().map(Bound::describe).collect();
-    let open = Open::start(Arc::new(gate), bound).map_err(|e| format!("cannot serve: {e}"))?;
+    let open = Listeners::start(Arc::new(gate), bound).map_err(|e| format!("cannot serve: {e}"))?;
     announce(&listeners);
     manager.tell("READY=1");
 

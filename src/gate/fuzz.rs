@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use base64::Engine as _;
 
-use crate::gate::request::basic_auth::{Expected, Guard, Outcome};
+use crate::gate::request::basic_auth::{Authenticator, Expected, Outcome};
 use crate::http::body;
 use crate::http::body::{Decoder, Encoder, Length, Sender};
 use crate::http::head::{HeadBuffer, RequestHead};
@@ -84,7 +84,7 @@ pub fn chunked(data: &[u8]) {
 
 /// `Authorization`: only one pair fits, however it is written.
 pub fn credentials(data: &[u8]) {
-    let Ok(guard) = Guard::new() else { return };
+    let Ok(guard) = Authenticator::new() else { return };
     let outcome = guard.check(
         Some(data),
         &Expected::Default,

@@ -22,16 +22,16 @@ use std::time::Instant;
 
 use rustls::{ServerConfig, ServerConnection};
 
-pub(crate) use crate::gate::listener::Open;
+pub(crate) use crate::gate::listener::Listeners;
 pub(crate) use crate::gate::listener::bind::Bound;
 
-use self::connection::{Connection, Phase};
+use self::connection::{Connection, State};
 use crate::config::{Config, Listen, ServiceAddress};
-use crate::gate::connection::handshake_log::Strangers;
+use crate::gate::connection::handshake_log::HandshakeLog;
 use crate::gate::connection::stream::ClientStream;
-use crate::gate::limits::permits::Places;
-use crate::gate::limits::token_bucket::Allowance;
-use crate::gate::request::basic_auth::Guard;
+use crate::gate::limits::permits::RequestLimits;
+use crate::gate::limits::token_bucket::TokenBucket;
+use crate::gate::request::basic_auth::Authenticator;
 use crate::gate::request::router::Routes;
 use crate::gate::upstream::idle::Kept;
 use crate::gate::upstream::pool::Service;
@@ -53,11 +53,11 @@ pub(crate) struct Gate {
     routes: Routes,
     /// Connections to services.
     kept: Arc<Kept>,
-    guard: Guard,
-    strangers: Strangers,
+    guard: Authenticator,
+    strangers: HandshakeLog,
     log: Log,
     /// What requests hold that have been let in and are not answered yet.
-    places: Places,
+    places: RequestLimits,
     /// Set on the way down: every answer is the last of its connection.
     draining: AtomicBool,
 }
@@ -82,10 +82,10 @@ impl Gate {
             tls: connection::tls::server_config(config.api, identity)
                 .map_err(|e| format!("cannot set up TLS: {e}"))?,
             routes: Routes::new(&config, Arc::new(own), &kept),
-            places: Places::new(services),
+            places: RequestLimits::new(services),
             kept,
-            guard: Guard::new()?,
-            strangers: Strangers::new(log.clone()),
+            guard: Authenticator::new()?,
+            strangers: HandshakeLog::new(log.clone()),
             draining: AtomicBool::new(false),
             config,
             rules,
@@ -108,7 +108,7 @@ impl Gate {
     ///
     /// # Errors
     /// When rustls can't make a connection, which is a lack of memory or of random bytes.
-    fn greet(
+    fn new_connection(
         &self,
         tcp: TcpStream,
         peer: SocketAddr,
@@ -117,20 +117,20 @@ impl Gate {
         let now = Instant::now();
         let (stream, phase, deadline) = if listen.tls {
             let tls = ServerConnection::new(Arc::clone(&self.tls))?;
-            (ClientStream::tls(tcp, tls), Phase::Handshake, now + limits::HANDSHAKE)
+            (ClientStream::tls(tcp, tls), State::Handshake, now + limits::HANDSHAKE)
         } else {
-            (ClientStream::plain(tcp), Phase::Head, now + limits::IDLE)
+            (ClientStream::plain(tcp), State::Head, now + limits::IDLE)
         };
         Ok(Connection {
             stream,
             peer,
-            phase,
+            state: phase,
             head: HeadBuffer::default(),
             deadline,
-            allowance: Allowance::new(now),
+            allowance: TokenBucket::new(now),
             heard: now,
             gone: false,
-            is_due: false,
+            is_ready: false,
         })
     }
 }

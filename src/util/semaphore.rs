@@ -18,7 +18,7 @@ struct Count {
 }
 
 /// One of them; given back when dropped.
-pub(crate) struct Place(Arc<Semaphore>);
+pub(crate) struct Permit(Arc<Semaphore>);
 
 impl Semaphore {
     pub(crate) fn new(ceiling: usize) -> Arc<Semaphore> {
@@ -26,13 +26,13 @@ impl Semaphore {
     }
 
     /// A place, if there is one.
-    pub(crate) fn take(self: &Arc<Semaphore>) -> Option<Place> {
+    pub(crate) fn take(self: &Arc<Semaphore>) -> Option<Permit> {
         let mut count = self.count();
         if count.taken >= self.ceiling {
             return None;
         }
         count.taken += 1;
-        Some(Place(Arc::clone(self)))
+        Some(Permit(Arc::clone(self)))
     }
 
     /// Waits until all places are free or `deadline` has passed, and says how many are not.
@@ -52,7 +52,7 @@ impl Semaphore {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut count = self.0.count();
         count.taken -= 1;

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use crate::config::Listen;
 use crate::gate::Gate;
-use crate::gate::connection::{Connection, Next, Phase, handshake_log};
-use crate::gate::limits::token_bucket::Allowance;
+use crate::gate::connection::{Action, Connection, State, handshake_log};
+use crate::gate::limits::token_bucket::TokenBucket;
 use crate::gate::limits::{self, token_bucket};
-use crate::gate::proxy::exchange::{self, Buffers, Exchange, Side, Start};
+use crate::gate::proxy::exchange::{self, Buffers, Downstream, Exchange, Start};
 use crate::gate::proxy::http::{Progress, Relay};
 use crate::gate::proxy::websocket::Tunnel;
 
@@ -23,35 +23,35 @@ impl Gate {
         listen: &Listen,
         buffers: &mut Buffers,
         may_wait: bool,
-    ) -> Next {
+    ) -> Action {
         let mut answers = 0;
         loop {
             if answers == limits::ANSWERS_AT_ONCE {
-                return Next::Pause;
+                return Action::Yield;
             }
             // Taken out, for most of what happens leads to another phase.
-            let next = match std::mem::replace(&mut connection.phase, Phase::Head) {
-                Phase::Handshake => self.shake_hands(connection, listen),
-                Phase::Head => self.hear_request(connection, listen, buffers),
-                Phase::Asked(head) => self.serve(connection, listen, head, may_wait),
-                Phase::Admitted(exchange) => self.start(connection, exchange, may_wait),
-                Phase::Relay(relay) => self.relay(connection, relay, buffers),
-                Phase::Tunnel(tunnel) => self.tunnel(connection, tunnel, buffers),
-                Phase::Answered(answered) => {
+            let next = match std::mem::replace(&mut connection.state, State::Head) {
+                State::Handshake => self.shake_hands(connection, listen),
+                State::Head => self.hear_request(connection, listen, buffers),
+                State::Request(head) => self.serve(connection, listen, head, may_wait),
+                State::Connecting(exchange) => self.start(connection, exchange, may_wait),
+                State::Proxying(relay) => self.relay(connection, relay, buffers),
+                State::Tunnel(tunnel) => self.tunnel(connection, tunnel, buffers),
+                State::Responding(answered) => {
                     answers += 1;
                     self.deliver(connection, answered)
                 }
-                Phase::Refused => {
-                    connection.phase = Phase::Refused;
+                State::RejectingWebSocket => {
+                    connection.state = State::RejectingWebSocket;
                     match connection.refuse_stream() {
                         Ok(true) => None,
-                        Ok(false) => Some(Next::Park),
-                        Err(_) => Some(Next::Gone),
+                        Ok(false) => Some(Action::Wait),
+                        Err(_) => Some(Action::Close),
                     }
                 }
-                Phase::Linger(end) => {
-                    connection.phase = Phase::Linger(end);
-                    Some(connection.hear_out(end))
+                State::LingeringClose(end) => {
+                    connection.state = State::LingeringClose(end);
+                    Some(connection.drain(end))
                 }
             };
             if let Some(next) = next {
@@ -62,21 +62,21 @@ impl Gate {
 
     // Each of these does what a phase is for, and sets the next one; `None` to go on with it.
 
-    fn shake_hands(&self, connection: &mut Connection, listen: &Listen) -> Option<Next> {
+    fn shake_hands(&self, connection: &mut Connection, listen: &Listen) -> Option<Action> {
         match connection.stream.try_handshake() {
             Ok(()) => connection.expect_request(),
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                connection.phase = Phase::Handshake;
+                connection.state = State::Handshake;
                 connection.heard = Instant::now();
-                return Some(Next::Park);
+                return Some(Action::Wait);
             }
             Err(e) if e.kind() == ErrorKind::Unsupported => {
-                self.note_stranger(connection, listen, "the client speaks plain HTTP");
+                self.log_failed_handshake(connection, listen, "the client speaks plain HTTP");
                 self.answer_plain_http(connection, listen);
             }
             Err(e) => {
-                self.note_stranger(connection, listen, &handshake_log::why(&e));
-                return Some(Next::Gone);
+                self.log_failed_handshake(connection, listen, &handshake_log::why(&e));
+                return Some(Action::Close);
             }
         }
         None
@@ -87,20 +87,20 @@ impl Gate {
         connection: &mut Connection,
         listen: &Listen,
         buffers: &mut Buffers,
-    ) -> Option<Next> {
+    ) -> Option<Action> {
         match connection.head.request() {
-            Ok(Some(head)) => connection.phase = Phase::Asked(head),
+            Ok(Some(head)) => connection.state = State::Request(head),
             Ok(None) => match connection.read_head(buffers) {
                 Ok(true) => {}
                 Ok(false) => {
                     connection.note_piece();
-                    return Some(Next::Park);
+                    return Some(Action::Wait);
                 }
                 Err(e) => {
                     if e.kind() == ErrorKind::UnexpectedEof {
-                        connection.stream.say_goodbye(); // who has said it may wait for ours
+                        connection.stream.close_write(); // who has said it may wait for ours
                     }
-                    return Some(Next::Gone);
+                    return Some(Action::Close);
                 }
             },
             Err(malformed) => self.refuse_malformed(connection, listen, malformed),
@@ -113,20 +113,20 @@ impl Gate {
         connection: &mut Connection,
         exchange: Box<Exchange>,
         may_wait: bool,
-    ) -> Option<Next> {
+    ) -> Option<Action> {
         match exchange.start(may_wait) {
             Start::Relay(relay) => {
                 let now = Instant::now();
                 connection.deadline = now + relay.patience();
-                connection.allowance = Allowance::new(now);
-                connection.phase = Phase::Relay(relay);
+                connection.allowance = TokenBucket::new(now);
+                connection.state = State::Proxying(relay);
                 None
             }
             Start::Later(exchange) => {
-                connection.phase = Phase::Admitted(exchange);
-                Some(Next::Detach)
+                connection.state = State::Connecting(exchange);
+                Some(Action::Block)
             }
-            Start::Failed(exchange, ending) => self.settle(connection, *exchange, ending),
+            Start::Failed(exchange, ending) => self.finish_exchange(connection, *exchange, ending),
         }
     }
 
@@ -135,40 +135,40 @@ impl Gate {
         connection: &mut Connection,
         mut relay: Box<Relay>,
         buffers: &mut Buffers,
-    ) -> Option<Next> {
+    ) -> Option<Action> {
         if connection.gone {
-            let ending = exchange::Ending::Cut("the client went away".to_owned());
-            return self.settle(connection, *relay.into_exchange(), ending);
+            let ending = exchange::ExchangeEnd::Cut("the client went away".to_owned());
+            return self.finish_exchange(connection, *relay.into_exchange(), ending);
         }
         let before = relay.passed();
-        let next = match relay.advance(&mut Side::of(connection, buffers)) {
+        let next = match relay.advance(&mut Downstream::of(connection, buffers)) {
             Progress::Ended(ending) if relay.deserves_another(&ending) => {
                 let mut exchange = relay.into_exchange();
                 exchange.needs_fresh = true;
-                connection.phase = Phase::Admitted(exchange);
+                connection.state = State::Connecting(exchange);
                 return None;
             }
             Progress::Ended(ending) => {
-                return self.settle(connection, *relay.into_exchange(), ending);
+                return self.finish_exchange(connection, *relay.into_exchange(), ending);
             }
-            Progress::Waits(false) => Next::Park,
+            Progress::Waits(false) => Action::Wait,
             Progress::Waits(true) => {
                 let moved = (relay.passed() - before).max(token_bucket::BODY_PIECE);
-                connection.go_on(moved, relay.patience());
-                Next::Park
+                connection.record_progress(moved, relay.patience());
+                Action::Wait
             }
             Progress::Pauses => {
-                connection.go_on(relay.passed() - before, relay.patience());
-                Next::Pause
+                connection.record_progress(relay.passed() - before, relay.patience());
+                Action::Yield
             }
             Progress::Tunnel => {
                 let arrived = connection.head.take_rest();
-                connection.go_on(0, limits::TUNNEL_IDLE);
-                connection.phase = Phase::Tunnel(Box::new(relay.into_tunnel(arrived)));
+                connection.record_progress(0, limits::TUNNEL_IDLE);
+                connection.state = State::Tunnel(Box::new(relay.into_tunnel(arrived)));
                 return None;
             }
         };
-        connection.phase = Phase::Relay(relay);
+        connection.state = State::Proxying(relay);
         Some(next)
     }
 
@@ -177,23 +177,23 @@ impl Gate {
         connection: &mut Connection,
         mut tunnel: Box<Tunnel>,
         buffers: &mut Buffers,
-    ) -> Option<Next> {
+    ) -> Option<Action> {
         if tunnel.is_cut_off(connection.gone) {
-            let ending = exchange::Ending::Cut("the client went away".to_owned());
-            return self.settle(connection, *tunnel.into_exchange(), ending);
+            let ending = exchange::ExchangeEnd::Cut("the client went away".to_owned());
+            return self.finish_exchange(connection, *tunnel.into_exchange(), ending);
         }
         let before = tunnel.passed();
-        let next = match tunnel.advance(&mut Side::of(connection, buffers)) {
+        let next = match tunnel.advance(&mut Downstream::of(connection, buffers)) {
             Progress::Ended(ending) => {
-                return self.settle(connection, *tunnel.into_exchange(), ending);
+                return self.finish_exchange(connection, *tunnel.into_exchange(), ending);
             }
-            Progress::Waits(false) => Next::Park,
+            Progress::Waits(false) => Action::Wait,
             progress => {
-                connection.go_on(tunnel.passed() - before, limits::TUNNEL_IDLE);
-                if matches!(progress, Progress::Pauses) { Next::Pause } else { Next::Park }
+                connection.record_progress(tunnel.passed() - before, limits::TUNNEL_IDLE);
+                if matches!(progress, Progress::Pauses) { Action::Yield } else { Action::Wait }
             }
         };
-        connection.phase = Phase::Tunnel(tunnel);
+        connection.state = State::Tunnel(tunnel);
         Some(next)
     }
 }

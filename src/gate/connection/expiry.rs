@@ -1,9 +1,9 @@
 //! Connections whose time is up, and those that make room for others.
 
-use super::{Connection, Next, Phase};
+use super::{Action, Connection, State};
 use crate::config::Listen;
 use crate::gate::Gate;
-use crate::gate::proxy::exchange::{Buffers, Ending};
+use crate::gate::proxy::exchange::{Buffers, ExchangeEnd};
 
 impl Gate {
     /// Nothing has happened on `connection` for too long.
@@ -15,45 +15,51 @@ impl Gate {
         connection: &mut Connection,
         listen: &Listen,
         buffers: &mut Buffers,
-    ) -> Next {
+    ) -> Action {
         if connection.waits_to_write() {
             let until = connection.deadline;
             let next = self.advance(connection, listen, buffers, false);
-            if !matches!(next, Next::Park) || connection.deadline > until {
+            if !matches!(next, Action::Wait) || connection.deadline > until {
                 return next;
             }
         }
-        match std::mem::replace(&mut connection.phase, Phase::Head) {
-            Phase::Relay(relay) => {
+        match std::mem::replace(&mut connection.state, State::Head) {
+            State::Proxying(relay) => {
                 let ending = relay.out_of_patience();
-                self.settle(connection, *relay.into_exchange(), ending).unwrap_or(Next::Park)
+                self.finish_exchange(connection, *relay.into_exchange(), ending)
+                    .unwrap_or(Action::Wait)
             }
-            Phase::Tunnel(tunnel) => {
-                let ending = Ending::Cut("the tunnel was silent for too long".to_owned());
-                self.settle(connection, *tunnel.into_exchange(), ending).unwrap_or(Next::Park)
+            State::Tunnel(tunnel) => {
+                let ending = ExchangeEnd::Cut("the tunnel was silent for too long".to_owned());
+                self.finish_exchange(connection, *tunnel.into_exchange(), ending)
+                    .unwrap_or(Action::Wait)
             }
             phase => {
-                if matches!(phase, Phase::Handshake) {
-                    self.note_stranger(connection, listen, "the handshake took longer than 10 s");
+                if matches!(phase, State::Handshake) {
+                    self.log_failed_handshake(
+                        connection,
+                        listen,
+                        "the handshake took longer than 10 s",
+                    );
                 }
-                connection.phase = phase;
+                connection.state = phase;
                 if !self.is_silent(listen) {
                     connection.dismiss();
                 }
-                Next::Gone
+                Action::Close
             }
         }
     }
 
     /// It has to make room for others.
-    pub(crate) fn evict(&self, connection: &mut Connection) -> Next {
-        let exchange = match std::mem::replace(&mut connection.phase, Phase::Head) {
-            Phase::Relay(relay) => relay.into_exchange(),
-            Phase::Tunnel(tunnel) => tunnel.into_exchange(),
-            _ => return Next::Gone,
+    pub(crate) fn evict(&self, connection: &mut Connection) -> Action {
+        let exchange = match std::mem::replace(&mut connection.state, State::Head) {
+            State::Proxying(relay) => relay.into_exchange(),
+            State::Tunnel(tunnel) => tunnel.into_exchange(),
+            _ => return Action::Close,
         };
-        let ending = Ending::Cut("had to make room for others".to_owned());
-        let _ = self.settle(connection, *exchange, ending);
-        Next::Gone
+        let ending = ExchangeEnd::Cut("had to make room for others".to_owned());
+        let _ = self.finish_exchange(connection, *exchange, ending);
+        Action::Close
     }
 }

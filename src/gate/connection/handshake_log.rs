@@ -18,7 +18,7 @@ const LINES: u64 = 5;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Limits the lines, and counts what it leaves out.
-pub(crate) struct Strangers {
+pub(crate) struct HandshakeLog {
     log: Log,
     recent: Mutex<Recent>,
 }
@@ -28,9 +28,9 @@ struct Recent {
     failures: u64,
 }
 
-impl Strangers {
-    pub(crate) fn new(log: Log) -> Strangers {
-        Strangers { log, recent: Mutex::new(Recent { since: Instant::now(), failures: 0 }) }
+impl HandshakeLog {
+    pub(crate) fn new(log: Log) -> HandshakeLog {
+        HandshakeLog { log, recent: Mutex::new(Recent { since: Instant::now(), failures: 0 }) }
     }
 
     /// A handshake of `peer` on `port` has failed.
@@ -62,7 +62,7 @@ impl Strangers {
 
 impl Gate {
     /// A handshake has failed; who has said nothing at all, such as a health check, is not worth a line.
-    pub(crate) fn note_stranger(&self, connection: &Connection, listen: &Listen, why: &str) {
+    pub(crate) fn log_failed_handshake(&self, connection: &Connection, listen: &Listen, why: &str) {
         if connection.stream.has_spoken() {
             self.strangers.note(connection.peer, listen.address.port(), why);
         }
@@ -130,7 +130,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::Instant;
 
-    use super::{LINES, Recent, SECOND, Strangers};
+    use super::{HandshakeLog, LINES, Recent, SECOND};
     use crate::log::{Kind, Log};
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&lines);
         let log = Log::to(move |line| kept.lock().unwrap().push(line.to_owned()));
-        let strangers = Strangers::new(log.clone());
+        let strangers = HandshakeLog::new(log.clone());
         let peer = "[::ffff:192.0.2.7]:4711".parse().unwrap();
         let later = || {
             let mut recent = strangers.recent.lock().unwrap();
@@ -158,7 +158,7 @@ mod tests {
         let last = lines.lock().unwrap().last().unwrap().clone();
         assert!(last.contains(" 995 more TLS handshakes failed"), "{last}");
         assert_eq!(lines.lock().unwrap().iter().filter(|line| line.contains(" 995 ")).count(), 1);
-        // Strangers don't push out what an operator looks for.
+        // HandshakeLog don't push out what an operator looks for.
         assert!(log.recent(Kind::Operation, usize::MAX, |_| true).is_empty());
     }
 }

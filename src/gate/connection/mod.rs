@@ -19,9 +19,9 @@ use super::request::license_denied;
 use super::{limits, now};
 use crate::gate::connection::stream::ClientStream;
 use crate::gate::io::duplex::Duplex as _;
-use crate::gate::io::write_buffer::Outbox;
-use crate::gate::limits::permits::{Kind, Place};
-use crate::gate::limits::token_bucket::Allowance;
+use crate::gate::io::write_buffer::WriteBuffer;
+use crate::gate::limits::permits::{Kind, Permit};
+use crate::gate::limits::token_bucket::TokenBucket;
 use crate::gate::proxy::exchange::{Buffers, Exchange};
 use crate::gate::proxy::http::Relay;
 use crate::gate::proxy::websocket::Tunnel;
@@ -32,47 +32,47 @@ use crate::http::head::{HeadBuffer, RequestHead};
 pub(crate) struct Connection {
     pub(crate) stream: ClientStream,
     pub(crate) peer: SocketAddr,
-    pub(crate) phase: Phase,
+    pub(crate) state: State,
     pub(crate) head: HeadBuffer,
     pub(crate) deadline: Instant,
     /// Of the exchange it is in, or was in last, and of heads and refusals since.
-    pub(crate) allowance: Allowance,
+    pub(crate) allowance: TokenBucket,
     /// The client has hung up altogether.
     pub(crate) gone: bool,
     /// When it last went on with a handshake or a head.
     pub(crate) heard: Instant,
     /// It has said something, and others had to be heard first.
-    pub(crate) is_due: bool,
+    pub(crate) is_ready: bool,
 }
 
-pub(crate) enum Phase {
+pub(crate) enum State {
     Handshake,
     /// Waits for a request, or for the rest of its head.
     Head,
     /// Has asked for something that is to be judged.
-    Asked(RequestHead),
+    Request(RequestHead),
     /// Is let in, to a service that is to be reached.
-    Admitted(Box<Exchange>),
+    Connecting(Box<Exchange>),
     /// Waits for its service, or for more of itself.
-    Relay(Box<Relay>),
+    Proxying(Box<Relay>),
     /// Both sides say what they like.
     Tunnel(Box<Tunnel>),
     /// Has to take an answer of our own.
-    Answered(Answered),
+    Responding(Answered),
     /// A WebSocket that is accepted and will be refused, once its client has said something and so
     /// listens: client libraries show what comes as an answer, and not what comes before.
-    Refused,
+    RejectingWebSocket,
     /// Has had its last answer; until then more may come and go unread.
-    Linger(Instant),
+    LingeringClose(Instant),
 }
 
 /// An answer of our own on its way, to its last byte.
 pub(crate) struct Answered {
-    pub(crate) outbox: Outbox,
+    pub(crate) outbox: WriteBuffer,
     pub(crate) then: Then,
     since: Instant,
     /// Given back when it is out.
-    place: Option<(Kind, Place)>,
+    place: Option<(Kind, Permit)>,
 }
 
 /// What follows on an answer of our own.
@@ -80,13 +80,13 @@ pub(crate) struct Answered {
 pub(crate) enum Then {
     NextRequest,
     HangUp,
-    /// See [`Phase::Refused`].
+    /// See [`State::RejectingWebSocket`].
     FirstWords,
 }
 
 /// Who goes first, where several could.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rank {
+pub(crate) enum Priority {
     /// A little work for somebody who is known.
     First,
     /// A handshake, which costs as much as hundreds of requests.
@@ -97,7 +97,7 @@ pub(crate) enum Rank {
 
 /// Since when somebody dawdles in a place. The least goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Dawdling {
+pub(crate) enum SlowClient {
     /// Its client says no more and has had no answer: it may have gone, or listen still (RFC 9112 section
     /// 9.6 has half-closed connections).
     Gone(Instant),
@@ -107,52 +107,54 @@ pub(crate) enum Dawdling {
 /// What becomes of a connection after an event.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum Action {
     /// Nothing can be done before one of its sockets does something.
-    Park,
+    Wait,
     /// There is more to do, once others have had their turn.
-    Pause,
+    Yield,
     /// What is next takes waiting, which whoever watches a port must not.
-    Detach,
+    Block,
     /// All places for what it asks are taken; who dawdles in one may have to give it up.
-    Crowded(Kind),
+    OverLimit(Kind),
     /// Close it.
-    Gone,
+    Close,
 }
 
 impl Connection {
     pub(crate) fn expect_request(&mut self) {
-        self.phase = Phase::Head;
+        self.state = State::Head;
         self.deadline =
             Instant::now() + if self.head.is_empty() { limits::IDLE } else { limits::HEAD };
     }
 
     /// True while somebody works for this client.
     pub(crate) fn is_served(&self) -> bool {
-        match &self.phase {
-            Phase::Asked(_) | Phase::Admitted(_) | Phase::Relay(_) | Phase::Tunnel(_) => true,
-            Phase::Answered(answered) => answered.place.is_some(),
+        match &self.state {
+            State::Request(_) | State::Connecting(_) | State::Proxying(_) | State::Tunnel(_) => {
+                true
+            }
+            State::Responding(answered) => answered.place.is_some(),
             _ => false,
         }
     }
 
     /// The service that is to be found for it, by its number; `None` if its password is to be hashed.
     pub(crate) fn seeks(&self) -> Option<usize> {
-        match &self.phase {
-            Phase::Admitted(exchange) => Some(exchange.route.service.number),
+        match &self.state {
+            State::Connecting(exchange) => Some(exchange.route.service.number),
             _ => None,
         }
     }
 
     /// Since when its client keeps us waiting, if nobody works for it.
-    pub(crate) fn waits_since(&self) -> Option<Instant> {
-        let patience = match &self.phase {
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let patience = match &self.state {
             _ if self.is_served() => return None,
-            Phase::Handshake => limits::HANDSHAKE,
-            Phase::Head if self.head.is_empty() => limits::IDLE,
-            Phase::Head => limits::HEAD,
-            Phase::Answered(_) => limits::BODY_PROGRESS,
-            Phase::Refused => limits::FIRST_WORDS,
+            State::Handshake => limits::HANDSHAKE,
+            State::Head if self.head.is_empty() => limits::IDLE,
+            State::Head => limits::HEAD,
+            State::Responding(_) => limits::BODY_PROGRESS,
+            State::RejectingWebSocket => limits::FIRST_WORDS,
             _ => limits::LINGER,
         };
         Some(self.heard.max(self.deadline.checked_sub(patience)?))
@@ -160,17 +162,17 @@ impl Connection {
 
     /// What its place is and how soon it has to give it up, if nothing but its client keeps it there, nobody
     /// in it has said anything for long, or its client has gone as far as can be told.
-    pub(crate) fn dawdles(&self) -> Option<(Kind, Dawdling)> {
-        match &self.phase {
-            Phase::Answered(answered) => {
+    pub(crate) fn dawdles(&self) -> Option<(Kind, SlowClient)> {
+        match &self.state {
+            State::Responding(answered) => {
                 let (kind, _) = answered.place.as_ref()?;
-                Some((*kind, Dawdling::Here(answered.since)))
+                Some((*kind, SlowClient::Here(answered.since)))
             }
-            Phase::Relay(relay) => Some((relay.kind(), relay.dawdles(self.stream.is_ending())?)),
-            Phase::Tunnel(tunnel) => {
+            State::Proxying(relay) => Some((relay.kind(), relay.dawdles(self.stream.is_ending())?)),
+            State::Tunnel(tunnel) => {
                 let moved = self.deadline.checked_sub(limits::TUNNEL_IDLE)?;
                 let silent = moved.elapsed() >= limits::TUNNEL_SILENT;
-                silent.then_some((tunnel.kind(), Dawdling::Here(moved)))
+                silent.then_some((tunnel.kind(), SlowClient::Here(moved)))
             }
             _ => None,
         }
@@ -178,21 +180,23 @@ impl Connection {
 
     /// Bytes of ours wait for the client to take them.
     pub(crate) fn waits_to_write(&self) -> bool {
-        match &self.phase {
-            Phase::Relay(relay) => relay.waits_to_write_to_client(),
-            Phase::Tunnel(tunnel) => tunnel.waits_to_write_to_client(),
-            Phase::Answered(_) => true,
+        match &self.state {
+            State::Proxying(relay) => relay.waits_to_write_to_client(),
+            State::Tunnel(tunnel) => tunnel.waits_to_write_to_client(),
+            State::Responding(_) => true,
             _ => self.stream.wants_write(),
         }
     }
 
     /// How soon it has its turn.
-    pub(crate) fn rank(&self, now: Instant) -> Rank {
-        match self.phase {
-            Phase::Handshake => Rank::Stranger,
-            Phase::Relay(_) | Phase::Tunnel(_) if self.allowance.is_spent(now) => Rank::Bulk,
-            Phase::Head if self.allowance.is_spent(now) => Rank::Bulk,
-            _ => Rank::First,
+    pub(crate) fn rank(&self, now: Instant) -> Priority {
+        match self.state {
+            State::Handshake => Priority::Stranger,
+            State::Proxying(_) | State::Tunnel(_) if self.allowance.is_exhausted(now) => {
+                Priority::Bulk
+            }
+            State::Head if self.allowance.is_exhausted(now) => Priority::Bulk,
+            _ => Priority::First,
         }
     }
 
@@ -205,12 +209,12 @@ impl Connection {
     }
 
     /// It has been refused something, and lets others go first for a second.
-    pub(crate) fn step_back(&mut self) {
+    pub(crate) fn penalize(&mut self) {
         self.allowance.spend(token_bucket::REFUSAL, Instant::now());
     }
 
     /// `bytes` of an exchange have moved; the next may take as long as `patience`.
-    pub(crate) fn go_on(&mut self, bytes: u64, patience: Duration) {
+    pub(crate) fn record_progress(&mut self, bytes: u64, patience: Duration) {
         let now = Instant::now();
         self.allowance.spend(bytes, now);
         self.deadline = now + patience;
@@ -218,18 +222,18 @@ impl Connection {
 
     /// Has `epoll` tell of the service, if there is one, under `token`.
     pub(crate) fn report_service(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
-        match &mut self.phase {
-            Phase::Relay(relay) => relay.report_service(epoll, token),
-            Phase::Tunnel(tunnel) => tunnel.report_service(epoll, token),
+        match &mut self.state {
+            State::Proxying(relay) => relay.report_service(epoll, token),
+            State::Tunnel(tunnel) => tunnel.report_service(epoll, token),
             _ => Ok(()),
         }
     }
 
     /// The service can be read; `ending` if it will say no more.
     pub(crate) fn note_service(&mut self, ending: bool) {
-        match &mut self.phase {
-            Phase::Relay(relay) => relay.note_service(ending),
-            Phase::Tunnel(tunnel) => tunnel.note_service(ending),
+        match &mut self.state {
+            State::Proxying(relay) => relay.note_service(ending),
+            State::Tunnel(tunnel) => tunnel.note_service(ending),
             _ => {}
         }
     }
@@ -252,10 +256,10 @@ impl Connection {
     }
 
     /// Goes on to send `bytes`, and holds `place` until they are out.
-    pub(crate) fn answer(&mut self, bytes: Vec<u8>, then: Then, place: Option<(Kind, Place)>) {
-        let (outbox, since) = (Outbox::of(bytes), Instant::now());
+    pub(crate) fn answer(&mut self, bytes: Vec<u8>, then: Then, place: Option<(Kind, Permit)>) {
+        let (outbox, since) = (WriteBuffer::of(bytes), Instant::now());
         self.deadline = since + limits::BODY_PROGRESS;
-        self.phase = Phase::Answered(Answered { outbox, then, since, place });
+        self.state = State::Responding(Answered { outbox, then, since, place });
     }
 
     /// Sends what the client takes of `answered`; false while there is more.
@@ -277,7 +281,7 @@ impl Connection {
 
     /// A WebSocket is about to be refused.
     pub(crate) fn expect_first_words(&mut self) {
-        self.phase = Phase::Refused;
+        self.state = State::RejectingWebSocket;
         self.deadline = Instant::now() + limits::FIRST_WORDS;
     }
 
@@ -298,47 +302,47 @@ impl Connection {
 
     /// Says that nothing more will come from us, and goes on to hear the client out.
     pub(crate) fn hang_up(&mut self) {
-        self.stream.say_goodbye();
-        self.phase = Phase::Linger(Instant::now() + limits::LINGER_SENDING);
+        self.stream.close_write();
+        self.state = State::LingeringClose(Instant::now() + limits::LINGER_SENDING);
         self.deadline = Instant::now() + limits::LINGER;
         let _ = self.head.take_rest();
     }
 
     /// Reads and forgets, so that the close does not reset a connection with an answer on its way.
-    pub(crate) fn hear_out(&mut self, end: Instant) -> Next {
+    pub(crate) fn drain(&mut self, end: Instant) -> Action {
         let mut unread = [0; 16 << 10];
         let mut left = limits::LINGER_BYTES;
         while left > 0 {
             match io::Read::read(&mut self.stream.tcp(), &mut unread) {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => break,
                 Ok(n) if n > 0 => left = left.saturating_sub(n),
-                _ => return Next::Gone,
+                _ => return Action::Close,
             }
         }
         if left < limits::LINGER_BYTES {
             self.deadline = end.min(Instant::now() + limits::LINGER);
         }
         match left {
-            _ if Instant::now() >= end => Next::Gone,
-            0 => Next::Pause,
-            _ => Next::Park,
+            _ if Instant::now() >= end => Action::Close,
+            0 => Action::Yield,
+            _ => Action::Wait,
         }
     }
 
     /// The time of a client for which nobody works is up.
     pub(crate) fn dismiss(&mut self) {
-        match self.phase {
-            Phase::Refused => {
+        match self.state {
+            State::RejectingWebSocket => {
                 let _ = self.stream.try_write(&license_denied::last_words());
-                self.stream.say_goodbye();
+                self.stream.close_write();
             }
-            Phase::Head => {
+            State::Head => {
                 if !self.head.is_empty() {
                     let late = Reply::error(None, 408, "the request head took too long to arrive");
                     let bytes = late.to_bytes(self.head.asks_for_head(), Some("close"), &now());
                     let _ = self.stream.try_write(&bytes);
                 }
-                self.stream.say_goodbye();
+                self.stream.close_write();
             }
             _ => {}
         }

@@ -4,13 +4,13 @@ use std::collections::{HashSet, VecDeque};
 
 /// A queue of tokens.
 #[derive(Default)]
-pub(crate) struct Later {
+pub(crate) struct RunQueue {
     order: VecDeque<u64>,
     /// The same; a connection to which much happens would stand in it many times otherwise.
     members: HashSet<u64>,
 }
 
-impl Later {
+impl RunQueue {
     pub(crate) fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
@@ -34,11 +34,11 @@ impl Later {
 
 #[cfg(test)]
 mod tests {
-    use super::Later;
+    use super::RunQueue;
 
     #[test]
     fn everybody_stands_in_the_queue_once_and_may_come_again_after_that() {
-        let mut later = Later::default();
+        let mut later = RunQueue::default();
         for token in [1, 2, 1, 1, 2] {
             later.push(token);
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustls::ServerConnection;
 
 use crate::gate::io::duplex::Duplex;
-use crate::gate::io::readiness::{Watched, retry};
+use crate::gate::io::readiness::{Readiness, retry};
 
 /// Ciphertext read from the kernel at once; rustls alone would ask for 4 KiB at a time.
 const INPUT_BYTES: usize = 16 << 10;
@@ -22,7 +22,7 @@ thread_local! {
 /// Never blocks.
 pub(crate) struct ClientStream {
     tcp: TcpStream,
-    watched: Watched,
+    watched: Readiness,
     tls: Option<Box<Tls>>,
 }
 
@@ -37,12 +37,12 @@ struct Tls {
 
 impl ClientStream {
     pub(crate) fn plain(tcp: TcpStream) -> ClientStream {
-        ClientStream { tcp, watched: Watched::new(), tls: None }
+        ClientStream { tcp, watched: Readiness::new(), tls: None }
     }
 
     pub(crate) fn tls(tcp: TcpStream, connection: ServerConnection) -> ClientStream {
         let tls = Tls { connection, input: Vec::new(), taken: 0, begun: false };
-        ClientStream { tcp, watched: Watched::new(), tls: Some(Box::new(tls)) }
+        ClientStream { tcp, watched: Readiness::new(), tls: Some(Box::new(tls)) }
     }
 
     pub(crate) fn tcp(&self) -> &TcpStream {
@@ -59,7 +59,7 @@ impl ClientStream {
         self.tls.is_some() && self.is_ending()
     }
 
-    /// See [`Watched::report`].
+    /// See [`Readiness::report`].
     pub(crate) fn report(
         &mut self,
         epoll: &Arc<OwnedFd>,
@@ -101,7 +101,7 @@ impl ClientStream {
     }
 
     /// Sends a TLS close alert, if there is TLS, and the end of our side.
-    pub(crate) fn say_goodbye(&mut self) {
+    pub(crate) fn close_write(&mut self) {
         let ClientStream { tcp, tls, .. } = self;
         if let Some(tls) = tls {
             tls.connection.send_close_notify();
@@ -118,7 +118,7 @@ impl ClientStream {
 
 impl Tls {
     /// Moves ciphertext from the kernel into rustls; 0 at the end of the connection.
-    fn feed(&mut self, tcp: &mut TcpStream, watched: &mut Watched) -> io::Result<usize> {
+    fn feed(&mut self, tcp: &mut TcpStream, watched: &mut Readiness) -> io::Result<usize> {
         if self.taken < self.input.len() {
             let input = std::mem::take(&mut self.input);
             let taken = self.take(tcp, input.get(self.taken..).unwrap_or_default())?;
@@ -181,7 +181,7 @@ impl Tls {
     fn read(
         &mut self,
         tcp: &mut TcpStream,
-        watched: &mut Watched,
+        watched: &mut Readiness,
         buffer: &mut [u8],
     ) -> io::Result<usize> {
         loop {

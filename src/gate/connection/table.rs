@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Instant;
 
-use super::run_queue::Later;
-use super::{Connection, Dawdling, Rank};
+use super::run_queue::RunQueue;
+use super::{Connection, Priority, SlowClient};
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::limits::client_prefix::source;
-use crate::gate::limits::eviction::Waiting;
+use crate::gate::limits::eviction::Candidate;
 use crate::gate::limits::permits::Kind;
 
 /// What an event says.
@@ -26,25 +26,25 @@ pub(crate) struct Event {
 
 /// The connections of one port, by the token that epoll reports.
 #[derive(Default)]
-pub(crate) struct Parked {
+pub(crate) struct ConnectionTable {
     slots: HashMap<u64, Slot>,
     last: u64,
     /// Those with something to do who let others go first; some may be gone.
-    strangers: Later,
-    bulk: Later,
+    strangers: RunQueue,
+    bulk: RunQueue,
 }
 
 enum Slot {
-    Here(Box<Connection>),
+    Idle(Box<Connection>),
     /// Somebody works on it; what has happened meanwhile, if anything.
-    Out(Option<Event>),
+    InUse(Option<Event>),
 }
 
-impl Parked {
+impl ConnectionTable {
     /// A token never given out before, for a connection that is being worked on.
     pub(crate) fn token(&mut self) -> u64 {
         self.last += 1;
-        self.slots.insert(self.last, Slot::Out(None));
+        self.slots.insert(self.last, Slot::InUse(None));
         self.last
     }
 
@@ -58,10 +58,10 @@ impl Parked {
     ) -> Option<Box<Connection>> {
         let mut connection = self.take(token, event)?;
         match connection.rank(now) {
-            Rank::First => Some(connection),
+            Priority::First => Some(connection),
             rank => {
-                connection.is_due = true;
-                self.slots.insert(token, Slot::Here(connection));
+                connection.is_ready = true;
+                self.slots.insert(token, Slot::Idle(connection));
                 self.later(rank).push(token);
                 None
             }
@@ -70,16 +70,16 @@ impl Parked {
 
     /// Puts a connection back that has more to do, once others have had their turn.
     pub(crate) fn postpone(&mut self, token: u64, mut connection: Box<Connection>) {
-        connection.is_due = true;
+        connection.is_ready = true;
         let busy = self.put(token, connection);
         if let Some(connection) = busy {
-            self.slots.insert(token, Slot::Here(connection));
+            self.slots.insert(token, Slot::Idle(connection));
         }
         self.bulk.push(token);
     }
 
     /// Hands out the one whose turn it is of those who let others go first.
-    pub(crate) fn take_later(&mut self, rank: Rank) -> Option<(u64, Box<Connection>)> {
+    pub(crate) fn take_later(&mut self, rank: Priority) -> Option<(u64, Box<Connection>)> {
         loop {
             let token = self.later(rank).pop()?;
             if let Some(connection) = self.take(token, Event::default()) {
@@ -98,20 +98,20 @@ impl Parked {
         self.strangers.len()
     }
 
-    fn later(&mut self, rank: Rank) -> &mut Later {
-        if rank == Rank::Stranger { &mut self.strangers } else { &mut self.bulk }
+    fn later(&mut self, rank: Priority) -> &mut RunQueue {
+        if rank == Priority::Stranger { &mut self.strangers } else { &mut self.bulk }
     }
 
     fn take(&mut self, token: u64, event: Event) -> Option<Box<Connection>> {
         let slot = self.slots.get_mut(&token)?;
-        match std::mem::replace(slot, Slot::Out(None)) {
-            Slot::Here(mut connection) => {
-                connection.is_due = false;
+        match std::mem::replace(slot, Slot::InUse(None)) {
+            Slot::Idle(mut connection) => {
+                connection.is_ready = false;
                 connection.hear(event);
                 Some(connection)
             }
-            Slot::Out(news) => {
-                *slot = Slot::Out(Some(news.unwrap_or_default().and(event)));
+            Slot::InUse(news) => {
+                *slot = Slot::InUse(Some(news.unwrap_or_default().and(event)));
                 None
             }
         }
@@ -125,13 +125,13 @@ impl Parked {
     ) -> Option<Box<Connection>> {
         match self.slots.entry(token) {
             Entry::Occupied(mut slot) => match slot.get() {
-                Slot::Out(Some(event)) => {
+                Slot::InUse(Some(event)) => {
                     connection.hear(*event);
-                    slot.insert(Slot::Out(None));
+                    slot.insert(Slot::InUse(None));
                     Some(connection)
                 }
                 _ => {
-                    slot.insert(Slot::Here(connection));
+                    slot.insert(Slot::Idle(connection));
                     None
                 }
             },
@@ -140,8 +140,8 @@ impl Parked {
     }
 
     /// Tells a connection that is being worked on what has happened to it meanwhile.
-    pub(crate) fn tell_news(&mut self, token: u64, connection: &mut Connection) {
-        if let Some(Slot::Out(news)) = self.slots.get_mut(&token)
+    pub(crate) fn deliver_pending(&mut self, token: u64, connection: &mut Connection) {
+        if let Some(Slot::InUse(news)) = self.slots.get_mut(&token)
             && let Some(event) = news.take()
         {
             connection.hear(event);
@@ -154,7 +154,7 @@ impl Parked {
     }
 
     /// Hands out all for whom nobody works.
-    pub(crate) fn take_unserved(&mut self) -> Vec<(u64, Box<Connection>)> {
+    pub(crate) fn take_idle(&mut self) -> Vec<(u64, Box<Connection>)> {
         self.take_those(|connection| !connection.is_served())
     }
 
@@ -164,15 +164,15 @@ impl Parked {
     }
 
     /// Those for whom nobody works.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = Waiting> {
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = Candidate> {
         self.slots.iter().filter_map(|(token, slot)| match slot {
-            Slot::Here(connection) => Some(Waiting {
-                since: connection.waits_since()?,
-                is_due: connection.is_due,
+            Slot::Idle(connection) => Some(Candidate {
+                since: connection.idle_since()?,
+                is_ready: connection.is_ready,
                 source: source(connection.peer.ip()),
                 token: *token,
             }),
-            Slot::Out(_) => None,
+            Slot::InUse(_) => None,
         })
     }
 
@@ -180,13 +180,13 @@ impl Parked {
     pub(crate) fn dawdlers(
         &self,
         fits: impl Fn(Kind) -> bool,
-    ) -> impl Iterator<Item = (Dawdling, u64)> {
+    ) -> impl Iterator<Item = (SlowClient, u64)> {
         self.slots.iter().filter_map(move |(token, slot)| match slot {
-            Slot::Here(connection) => {
+            Slot::Idle(connection) => {
                 let (kind, dawdling) = connection.dawdles()?;
                 fits(kind).then_some((dawdling, *token))
             }
-            Slot::Out(_) => None,
+            Slot::InUse(_) => None,
         })
     }
 
@@ -198,7 +198,7 @@ impl Parked {
     ) -> Option<Box<Connection>> {
         let connection = self.take(token, Event::default())?;
         if !fits(&connection) {
-            self.slots.insert(token, Slot::Here(connection));
+            self.slots.insert(token, Slot::Idle(connection));
             return None;
         }
         Some(connection)
@@ -208,7 +208,7 @@ impl Parked {
         let fitting: Vec<u64> = self
             .slots
             .iter()
-            .filter(|(_, slot)| matches!(slot, Slot::Here(c) if fits(c)))
+            .filter(|(_, slot)| matches!(slot, Slot::Idle(c) if fits(c)))
             .map(|(token, _)| *token)
             .collect();
         fitting

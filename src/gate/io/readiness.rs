@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 /// What is known of one socket.
-pub(crate) struct Watched {
+pub(crate) struct Readiness {
     /// Bytes, or the end, may be there to be read.
     readable: bool,
     /// The peer has said that nothing more will come.
@@ -24,10 +24,10 @@ struct Registration {
     flags: EventFlags,
 }
 
-impl Watched {
+impl Readiness {
     /// Of a new socket, of which nothing is known.
-    pub(crate) fn new() -> Watched {
-        Watched { readable: true, ending: false, registration: None }
+    pub(crate) fn new() -> Readiness {
+        Readiness { readable: true, ending: false, registration: None }
     }
 
     /// `socket` can be read again; `ending` if its peer will say no more.

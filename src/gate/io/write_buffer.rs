@@ -30,14 +30,14 @@ fn leave(mut bytes: Vec<u8>) {
 
 /// Filled whole, sent in as many pieces as the other side takes.
 #[derive(Default)]
-pub(crate) struct Outbox {
+pub(crate) struct WriteBuffer {
     bytes: Vec<u8>,
     sent: usize,
 }
 
-impl Outbox {
-    pub(crate) fn of(bytes: Vec<u8>) -> Outbox {
-        Outbox { bytes, sent: 0 }
+impl WriteBuffer {
+    pub(crate) fn of(bytes: Vec<u8>) -> WriteBuffer {
+        WriteBuffer { bytes, sent: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -106,7 +106,7 @@ impl Outbox {
     }
 }
 
-impl Drop for Outbox {
+impl Drop for WriteBuffer {
     fn drop(&mut self) {
         leave(std::mem::take(&mut self.bytes));
     }

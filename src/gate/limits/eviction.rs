@@ -6,10 +6,10 @@ use std::time::Instant;
 
 /// A connection for which nobody works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Waiting {
+pub(crate) struct Candidate {
     pub(crate) since: Instant,
     /// It is not its client that it waits for.
-    pub(crate) is_due: bool,
+    pub(crate) is_ready: bool,
     /// See [`source`](super::client_prefix::source).
     pub(crate) source: IpAddr,
     pub(crate) token: u64,
@@ -28,7 +28,7 @@ const FEW: usize = 8;
 /// Those who have to go: of a crowded address first, if there is one, and who has waited longest. So one
 /// host's thousands cost no other host a connection, and those of thousands of hosts cost it only to who
 /// has kept us waiting for longer than all of them.
-pub(crate) fn first_to_go<T: Copy>(mut crowd: Vec<(Waiting, T)>) -> Vec<(Waiting, T)> {
+pub(crate) fn select_victims<T: Copy>(mut crowd: Vec<(Candidate, T)>) -> Vec<(Candidate, T)> {
     let count = (crowd.len() / PART).max(LEAST).min(crowd.len().div_ceil(2));
     if count >= crowd.len() {
         return crowd;
@@ -40,8 +40,8 @@ pub(crate) fn first_to_go<T: Copy>(mut crowd: Vec<(Waiting, T)>) -> Vec<(Waiting
     let most = from.into_iter().max_by_key(|(_, count)| *count);
     let crowded =
         most.filter(|(_, count)| *count > FEW.max(crowd.len() / SHARE)).map(|(source, _)| source);
-    let rank = |(waiting, _): &(Waiting, T)| {
-        (Some(waiting.source) != crowded, waiting.is_due, waiting.since)
+    let rank = |(waiting, _): &(Candidate, T)| {
+        (Some(waiting.source) != crowded, waiting.is_ready, waiting.since)
     };
     crowd.select_nth_unstable_by_key(count, rank);
     crowd.truncate(count);
@@ -53,22 +53,22 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
     use std::time::{Duration, Instant};
 
-    use super::{LEAST, Waiting, first_to_go};
+    use super::{Candidate, LEAST, select_victims};
 
     /// A crowd in which connection `n` came at second `n` from address `from(n)`.
-    fn crowd(count: u32, from: impl Fn(u32) -> u32) -> Vec<(Waiting, ())> {
+    fn crowd(count: u32, from: impl Fn(u32) -> u32) -> Vec<(Candidate, ())> {
         let start = Instant::now();
-        let one = |n| Waiting {
+        let one = |n| Candidate {
             since: start + Duration::from_secs(n),
-            is_due: false,
+            is_ready: false,
             source: IpAddr::V4(Ipv4Addr::from_bits(from(u32::try_from(n).unwrap_or(0)))),
             token: n,
         };
         (0..count.into()).map(|n| (one(n), ())).collect()
     }
 
-    fn gone(crowd: Vec<(Waiting, ())>) -> Vec<u64> {
-        let mut tokens: Vec<u64> = first_to_go(crowd).iter().map(|(w, ())| w.token).collect();
+    fn gone(crowd: Vec<(Candidate, ())>) -> Vec<u64> {
+        let mut tokens: Vec<u64> = select_victims(crowd).iter().map(|(w, ())| w.token).collect();
         tokens.sort_unstable();
         tokens
     }
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn who_has_said_something_stays_before_all_who_have_not() {
         let mut crowd = crowd(1_000, |n| n);
-        crowd.iter_mut().take(500).for_each(|(waiting, ())| waiting.is_due = true);
+        crowd.iter_mut().take(500).for_each(|(waiting, ())| waiting.is_ready = true);
         assert_eq!(gone(crowd), (500..532).collect::<Vec<u64>>());
     }
 

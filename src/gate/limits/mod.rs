@@ -112,7 +112,7 @@ pub(crate) fn descriptors_with_ourselves() -> usize {
     descriptors::limit().saturating_sub(2 * waiting + 8)
 }
 
-/// Places, of ours or of the services, that are taken at once from who waits for nothing but a slow
+/// RequestLimits, of ours or of the services, that are taken at once from who waits for nothing but a slow
 /// client, when all are taken.
 pub(crate) const EVICTED_AT_ONCE: usize = 32;
 

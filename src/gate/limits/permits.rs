@@ -1,4 +1,4 @@
-//! Places for requests on their way, of three kinds, so that a flood of one kind leaves the others theirs.
+//! RequestLimits for requests on their way, of three kinds, so that a flood of one kind leaves the others theirs.
 //!
 //! Of those for services each service has some for itself, so that one that hangs costs its own clients
 //! alone; the others are for whoever comes first.
@@ -34,28 +34,28 @@ impl Kind {
 }
 
 /// One of them; given back when dropped.
-pub(crate) struct Place {
+pub(crate) struct Permit {
     /// Given back first.
     _share: Option<Share>,
-    _place: semaphore::Place,
+    _place: semaphore::Permit,
 }
 
-/// Places that several share, so that none can have all.
-pub(crate) struct Shared {
+/// RequestLimits that several share, so that none can have all.
+pub(crate) struct FairSemaphore {
     all: Arc<Semaphore>,
     shares: Arc<Shares>,
 }
 
-impl Shared {
+impl FairSemaphore {
     /// So many places, for those with numbers below `sharers`.
-    pub(crate) fn new(ceiling: usize, sharers: usize) -> Shared {
-        Shared { all: Semaphore::new(ceiling), shares: Shares::new(ceiling, sharers) }
+    pub(crate) fn new(ceiling: usize, sharers: usize) -> FairSemaphore {
+        FairSemaphore { all: Semaphore::new(ceiling), shares: Shares::new(ceiling, sharers) }
     }
 
     /// A place for that one, if there is one.
-    pub(crate) fn take(&self, number: usize) -> Option<Place> {
+    pub(crate) fn take(&self, number: usize) -> Option<Permit> {
         let share = self.shares.take(number)?;
-        Some(Place { _place: self.all.take()?, _share: Some(share) })
+        Some(Permit { _place: self.all.take()?, _share: Some(share) })
     }
 
     /// See [`Semaphore::wait_until_empty`].
@@ -65,30 +65,30 @@ impl Shared {
 }
 
 /// All of them.
-pub(crate) struct Places {
-    service: Shared,
+pub(crate) struct RequestLimits {
+    service: FairSemaphore,
     own: Arc<Semaphore>,
     own_large: Arc<Semaphore>,
 }
 
-impl Places {
+impl RequestLimits {
     /// For services with numbers below `services`.
-    pub(crate) fn new(services: usize) -> Places {
-        Places {
-            service: Shared::new(limits::exchanges(), services),
+    pub(crate) fn new(services: usize) -> RequestLimits {
+        RequestLimits {
+            service: FairSemaphore::new(limits::exchanges(), services),
             own: Semaphore::new(limits::own_exchanges()),
             own_large: Semaphore::new(limits::large_own_exchanges()),
         }
     }
 
     /// A place, if there is one.
-    pub(crate) fn take(&self, kind: Kind) -> Option<Place> {
+    pub(crate) fn take(&self, kind: Kind) -> Option<Permit> {
         let tally = match kind {
             Kind::Service(number) => return self.service.take(number),
             Kind::Own => &self.own,
             Kind::OwnLarge => &self.own_large,
         };
-        Some(Place { _place: tally.take()?, _share: None })
+        Some(Permit { _place: tally.take()?, _share: None })
     }
 
     /// True if giving back a place of one kind makes room for a request of another.

@@ -18,14 +18,14 @@ pub(crate) const REFUSAL: u64 = 2 * BYTES;
 
 /// What is left to one exchange.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Allowance {
+pub(crate) struct TokenBucket {
     left: i64,
     at: Instant,
 }
 
-impl Allowance {
-    pub(crate) fn new(now: Instant) -> Allowance {
-        Allowance { left: BYTES.cast_signed(), at: now }
+impl TokenBucket {
+    pub(crate) fn new(now: Instant) -> TokenBucket {
+        TokenBucket { left: BYTES.cast_signed(), at: now }
     }
 
     /// So many bytes have been moved.
@@ -36,7 +36,7 @@ impl Allowance {
     }
 
     /// It has moved more than it may before others.
-    pub(crate) fn is_spent(&self, now: Instant) -> bool {
+    pub(crate) fn is_exhausted(&self, now: Instant) -> bool {
         self.left(now) <= 0
     }
 
@@ -51,54 +51,54 @@ impl Allowance {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Allowance, BODY_PIECE, BYTES, HEAD_PIECE, REFUSAL};
+    use super::{BODY_PIECE, BYTES, HEAD_PIECE, REFUSAL, TokenBucket};
 
     #[test]
     fn what_is_spent_comes_back_within_two_seconds() {
         let start = Instant::now();
-        let mut allowance = Allowance::new(start);
+        let mut allowance = TokenBucket::new(start);
         allowance.spend(BYTES - 1, start);
-        assert!(!allowance.is_spent(start), "small");
+        assert!(!allowance.is_exhausted(start), "small");
         allowance.spend(BYTES, start);
-        assert!(allowance.is_spent(start), "big");
+        assert!(allowance.is_exhausted(start), "big");
         let soon = start + Duration::from_millis(1_100);
-        assert!(!allowance.is_spent(soon), "has waited");
+        assert!(!allowance.is_exhausted(soon), "has waited");
         allowance.spend(BYTES / 5, soon);
-        assert!(allowance.is_spent(soon), "goes on as before");
+        assert!(allowance.is_exhausted(soon), "goes on as before");
     }
 
     #[test]
     fn who_was_refused_lets_others_go_first_for_a_second() {
         let start = Instant::now();
-        let mut allowance = Allowance::new(start);
+        let mut allowance = TokenBucket::new(start);
         allowance.spend(REFUSAL, start);
-        assert!(allowance.is_spent(start + Duration::from_millis(900)));
+        assert!(allowance.is_exhausted(start + Duration::from_millis(900)));
         allowance.spend(REFUSAL, start);
-        assert!(!allowance.is_spent(start + Duration::from_millis(1_100)), "no longer for two");
+        assert!(!allowance.is_exhausted(start + Duration::from_millis(1_100)), "no longer for two");
     }
 
     #[test]
     fn who_sends_byte_by_byte_is_a_big_one_within_a_second() {
         for (piece, little) in [(BODY_PIECE, 31), (HEAD_PIECE, 3)] {
             let start = Instant::now();
-            let mut allowance = Allowance::new(start);
+            let mut allowance = TokenBucket::new(start);
             for number in 1..=little {
                 allowance.spend(piece, start);
-                assert!(!allowance.is_spent(start), "after {number} pieces");
+                assert!(!allowance.is_exhausted(start), "after {number} pieces");
             }
             allowance.spend(piece, start);
-            assert!(allowance.is_spent(start), "after {} pieces", little + 1);
+            assert!(allowance.is_exhausted(start), "after {} pieces", little + 1);
         }
     }
 
     #[test]
     fn live_audio_is_never_big() {
         let start = Instant::now();
-        let mut allowance = Allowance::new(start);
+        let mut allowance = TokenBucket::new(start);
         for step in 0..600 {
             let now = start + Duration::from_millis(100 * step);
             allowance.spend(19_200, now);
-            assert!(!allowance.is_spent(now), "after {step} tenths of a second");
+            assert!(!allowance.is_exhausted(now), "after {step} tenths of a second");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
-use super::socket_activation::Passed;
+use super::socket_activation::PassedSockets;
 use crate::config::{Listen, Serves};
 use crate::log::Log;
 
@@ -28,7 +28,7 @@ impl Bound {
     /// # Errors
     /// One line that names the address, the reason and what to look at.
     pub(crate) fn all(listen: &[Listen], log: &Log) -> Result<Vec<Bound>, String> {
-        let mut passed = Passed::take()?;
+        let mut passed = PassedSockets::take()?;
         let bound = listen
             .iter()
             .map(|listen| passed.bound(listen).map_or_else(|| Bound::new(listen, log), Ok))

@@ -19,13 +19,13 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
-use super::House;
+use super::SharedState;
 use crate::config::Listen;
-use crate::gate::connection::table::{Event, Parked};
-use crate::gate::connection::{Connection, Dawdling, Next, Rank};
+use crate::gate::connection::table::{ConnectionTable, Event};
+use crate::gate::connection::{Action, Connection, Priority, SlowClient};
 use crate::gate::io::duplex::timespec;
-use crate::gate::limits::eviction::Waiting;
-use crate::gate::limits::permits::{Kind, Place};
+use crate::gate::limits::eviction::Candidate;
+use crate::gate::limits::permits::{Kind, Permit};
 use crate::gate::proxy::exchange::Buffers;
 use crate::gate::{Gate, limits};
 
@@ -42,13 +42,13 @@ const EVENTS: usize = 64;
 const SHARED_EVENTS: usize = 4;
 
 /// One port and the connections that came through it.
-pub(crate) struct Port {
+pub(crate) struct EventLoop {
     gate: Arc<Gate>,
-    house: Arc<House>,
+    shared: Arc<SharedState>,
     listener: TcpListener,
     listen: Listen,
     epoll: Arc<OwnedFd>,
-    parked: Mutex<Parked>,
+    parked: Mutex<ConnectionTable>,
     /// Threads that watch, and those of them that wait for an event right now.
     watchers: AtomicUsize,
     waiting: AtomicUsize,
@@ -61,19 +61,19 @@ struct Tick {
     accepting_paused: bool,
 }
 
-impl Port {
+impl EventLoop {
     pub(crate) fn new(
         gate: Arc<Gate>,
-        house: Arc<House>,
+        shared: Arc<SharedState>,
         listener: TcpListener,
         listen: Listen,
-    ) -> io::Result<Port> {
+    ) -> io::Result<EventLoop> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let once = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
         epoll::add(&epoll, &listener, epoll::EventData::new_u64(LISTENER), once)?;
-        Ok(Port {
+        Ok(EventLoop {
             gate,
-            house,
+            shared,
             listener,
             listen,
             epoll: Arc::new(epoll),
@@ -88,15 +88,15 @@ impl Port {
     pub(crate) fn shut(&self) {
         // On a listening socket this refuses new clients at once, while other threads hold it.
         let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
-        let unserved = self.parked().take_unserved();
+        let unserved = self.parked().take_idle();
         for (token, mut connection) in unserved {
-            connection.stream.say_goodbye();
+            connection.stream.close_write();
             self.close(token, connection);
         }
     }
 
     /// Starts a thread that watches this port; false if the kernel has none for us.
-    pub(crate) fn hire(self: &Arc<Port>) -> bool {
+    pub(crate) fn spawn_worker(self: &Arc<EventLoop>) -> bool {
         self.watchers.fetch_add(1, Ordering::SeqCst);
         let port = Arc::clone(self);
         let started = self.thread().spawn(move || {
@@ -119,13 +119,13 @@ impl Port {
             .stack_size(limits::STACK_BYTES)
     }
 
-    fn parked(&self) -> MutexGuard<'_, Parked> {
+    fn parked(&self) -> MutexGuard<'_, ConnectionTable> {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for events and handles them. Ends when it is quiet and another watches.
-    fn watch(self: &Arc<Port>) {
-        let alone = self.house.processors == 1;
+    fn watch(self: &Arc<EventLoop>) {
+        let alone = self.shared.processors == 1;
         let mut events = Vec::with_capacity(if alone { EVENTS } else { SHARED_EVENTS });
         let mut buffers = Buffers::default();
         let (mut more, mut since_yield) = (false, Instant::now());
@@ -146,8 +146,8 @@ impl Port {
             }
             self.tick(&mut buffers);
             let crowd = self.watchers.load(Ordering::SeqCst);
-            if !events.is_empty() && others == 0 && crowd < self.house.processors {
-                self.hire(); // without help it goes on as it is
+            if !events.is_empty() && others == 0 && crowd < self.shared.processors {
+                self.spawn_worker(); // without help it goes on as it is
             }
             for event in events.drain(..) {
                 match event.data.u64() {
@@ -156,7 +156,7 @@ impl Port {
                 }
             }
             // One of each kind, and then a look at who has come to be served first.
-            for rank in [Rank::Stranger, Rank::Bulk] {
+            for rank in [Priority::Stranger, Priority::Bulk] {
                 let taken = self.parked().take_later(rank);
                 if let Some((token, connection)) = taken {
                     self.advance(token, connection, &mut buffers);
@@ -177,7 +177,7 @@ impl Port {
     }
 
     /// Something has happened to a connection.
-    fn attend(self: &Arc<Port>, token: u64, event: Event, buffers: &mut Buffers) {
+    fn attend(self: &Arc<EventLoop>, token: u64, event: Event, buffers: &mut Buffers) {
         let taken = self.parked().hear(token, event, Instant::now());
         if let Some(connection) = taken {
             self.advance(token, connection, buffers);
@@ -185,26 +185,31 @@ impl Port {
     }
 
     /// Does for a connection what can be done at once.
-    fn advance(self: &Arc<Port>, token: u64, connection: Box<Connection>, buffers: &mut Buffers) {
+    fn advance(
+        self: &Arc<EventLoop>,
+        token: u64,
+        connection: Box<Connection>,
+        buffers: &mut Buffers,
+    ) {
         let mut moving = Some(connection);
         while let Some(mut connection) = moving.take() {
-            let next = self.guarded(&mut connection, |gate, connection| {
+            let next = self.catch_panic(&mut connection, |gate, connection| {
                 gate.advance(connection, &self.listen, buffers, false)
             });
             match next {
-                Next::Park => moving = self.park(token, connection),
-                Next::Pause => {
+                Action::Wait => moving = self.park(token, connection),
+                Action::Yield => {
                     if let Some(connection) = self.watch_service(token, connection) {
                         self.parked().postpone(token, connection);
                     }
                 }
-                Next::Gone => self.close(token, connection),
-                Next::Crowded(kind) => moving = Some(self.find_place(connection, kind)),
-                Next::Detach => match self.house.threads.take(self.gate.waits_for(&connection)) {
+                Action::Close => self.close(token, connection),
+                Action::OverLimit(kind) => moving = Some(self.find_place(connection, kind)),
+                Action::Block => match self.shared.threads.take(self.gate.waits_for(&connection)) {
                     Some(place) => moving = self.detach(token, connection, place),
                     None => {
                         let kind = connection.seeks().map(Kind::Service);
-                        self.gate.turn_away(&mut connection, &self.listen, kind);
+                        self.gate.reject_busy(&mut connection, &self.listen, kind);
                         moving = Some(connection);
                     }
                 },
@@ -214,10 +219,10 @@ impl Port {
 
     /// Goes on with a connection on a thread that may wait; returns it if there is none to be had.
     fn detach(
-        self: &Arc<Port>,
+        self: &Arc<EventLoop>,
         token: u64,
         connection: Box<Connection>,
-        place: Place,
+        place: Permit,
     ) -> Option<Box<Connection>> {
         // Kept here until the thread has taken it, so that it isn't lost if there is no thread.
         let handed = Arc::new(Mutex::new(Some(connection)));
@@ -226,63 +231,63 @@ impl Port {
             let _place = place;
             let connection = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(connection) = connection {
-                port.carry(token, connection);
+                port.run_blocking(token, connection);
             }
         });
         if started.is_ok() {
             return None;
         }
         let mut connection = handed.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        self.gate.turn_away(&mut connection, &self.listen, None);
+        self.gate.reject_busy(&mut connection, &self.listen, None);
         Some(connection)
     }
 
     /// Does for a connection what takes waiting, until it can be watched again.
-    fn carry(self: &Arc<Port>, token: u64, connection: Box<Connection>) {
+    fn run_blocking(self: &Arc<EventLoop>, token: u64, connection: Box<Connection>) {
         let mut buffers = Buffers::default();
         let mut moving = Some(connection);
         while let Some(mut connection) = moving.take() {
-            let next = self.guarded(&mut connection, |gate, connection| {
+            let next = self.catch_panic(&mut connection, |gate, connection| {
                 gate.advance(connection, &self.listen, &mut buffers, true)
             });
             match next {
-                Next::Park => moving = self.park(token, connection),
-                Next::Pause => {
+                Action::Wait => moving = self.park(token, connection),
+                Action::Yield => {
                     moving = self.watch_service(token, connection);
                     if let Some(connection) = &mut moving {
-                        self.parked().tell_news(token, connection);
+                        self.parked().deliver_pending(token, connection);
                     }
                 }
-                Next::Detach => moving = Some(connection),
-                Next::Crowded(kind) => moving = Some(self.find_place(connection, kind)),
-                Next::Gone => self.close(token, connection),
+                Action::Block => moving = Some(connection),
+                Action::OverLimit(kind) => moving = Some(self.find_place(connection, kind)),
+                Action::Close => self.close(token, connection),
             }
         }
     }
 
     /// Others give up their places for it, or it hears that there is none.
     fn find_place(&self, mut connection: Box<Connection>, kind: Kind) -> Box<Connection> {
-        if !self.house.make_way(kind) {
-            self.gate.turn_away(&mut connection, &self.listen, Some(kind));
+        if !self.shared.evict_slow(kind) {
+            self.gate.reject_busy(&mut connection, &self.listen, Some(kind));
         }
         connection
     }
 
-    /// Who waits here; see [`Parked::waiting`].
-    pub(crate) fn waiting(&self) -> Vec<Waiting> {
+    /// Who waits here; see [`ConnectionTable::waiting`].
+    pub(crate) fn waiting(&self) -> Vec<Candidate> {
         self.parked().waiting().collect()
     }
 
     /// Closes one of them, if it still waits.
     pub(crate) fn dismiss(&self, token: u64) {
-        let taken = self.parked().take_if(token, |connection| connection.waits_since().is_some());
+        let taken = self.parked().take_if(token, |connection| connection.idle_since().is_some());
         if let Some(connection) = taken {
             self.close(token, connection);
         }
     }
 
-    /// Who dawdles here; see [`Parked::dawdlers`].
-    pub(crate) fn dawdlers(&self, kind: Kind) -> Vec<(Dawdling, u64)> {
+    /// Who dawdles here; see [`ConnectionTable::dawdlers`].
+    pub(crate) fn dawdlers(&self, kind: Kind) -> Vec<(SlowClient, u64)> {
         self.parked().dawdlers(|from| self.gate.places.makes_room(from, kind)).collect()
     }
 
@@ -293,21 +298,21 @@ impl Port {
             connection.dawdles().is_some_and(|(from, _)| makes_room(from))
         });
         let Some(mut connection) = taken else { return false };
-        let _ = self.guarded(&mut connection, |gate, connection| gate.evict(connection));
+        let _ = self.catch_panic(&mut connection, |gate, connection| gate.evict(connection));
         self.close(token, connection);
         true
     }
 
     /// A panic costs one connection.
-    fn guarded(
+    fn catch_panic(
         &self,
         connection: &mut Connection,
-        act: impl FnOnce(&Gate, &mut Connection) -> Next,
-    ) -> Next {
+        act: impl FnOnce(&Gate, &mut Connection) -> Action,
+    ) -> Action {
         catch_unwind(AssertUnwindSafe(|| act(&self.gate, connection))).unwrap_or_else(|_| {
             let peer = connection.peer;
             self.gate.log.error(format_args!("{peer}: a request made us panic"));
-            Next::Gone
+            Action::Close
         })
     }
 
@@ -344,11 +349,11 @@ impl Port {
     fn close(&self, token: u64, connection: Box<Connection>) {
         self.parked().forget(token);
         drop(connection);
-        self.house.connections_gone(1);
+        self.shared.connections_gone(1);
     }
 
     /// Looks after deadlines, whoever comes by.
-    fn tick(self: &Arc<Port>, buffers: &mut Buffers) {
+    fn tick(self: &Arc<EventLoop>, buffers: &mut Buffers) {
         let now = Instant::now();
         let Ok(mut tick) = self.next_tick.try_lock() else { return };
         if now < tick.at {
@@ -357,15 +362,15 @@ impl Port {
         tick.at = now + TICK;
         let resume = std::mem::take(&mut tick.accepting_paused);
         drop(tick);
-        self.gate.kept.let_go(now);
+        self.gate.kept.expire_idle(now);
         self.gate.strangers.tell_left_out();
         let expired = self.parked().take_expired(now);
         for (token, mut connection) in expired {
-            let next = self.guarded(&mut connection, |gate, connection| {
+            let next = self.catch_panic(&mut connection, |gate, connection| {
                 gate.expire(connection, &self.listen, buffers)
             });
             match next {
-                Next::Gone => self.close(token, connection),
+                Action::Close => self.close(token, connection),
                 _ => self.advance(token, connection, buffers),
             }
         }

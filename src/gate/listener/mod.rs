@@ -11,44 +11,44 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::Instant;
 
-use super::connection::Dawdling;
+use super::connection::SlowClient;
 use super::{Gate, limits};
-use crate::gate::limits::eviction::{Waiting, first_to_go};
-use crate::gate::limits::permits::{Kind, Shared};
+use crate::gate::limits::eviction::{Candidate, select_victims};
+use crate::gate::limits::permits::{FairSemaphore, Kind};
 use crate::gate::listener::bind::Bound;
-use crate::gate::listener::event_loop::Port;
+use crate::gate::listener::event_loop::EventLoop;
 
 /// All ports, open.
-pub(crate) struct Open {
+pub(crate) struct Listeners {
     gate: Arc<Gate>,
-    house: Arc<House>,
-    ports: Vec<Arc<Port>>,
+    shared: Arc<SharedState>,
+    ports: Vec<Arc<EventLoop>>,
 }
 
 /// What all ports share.
-pub(crate) struct House {
+pub(crate) struct SharedState {
     /// Processors we may use: so many threads watch a port when there is much to do.
     pub(crate) processors: usize,
     /// Threads that wait for something, shared by number of the service that is to be found, and by passwords
     /// that are to be hashed under the number behind the last.
-    pub(crate) threads: Shared,
+    pub(crate) threads: FairSemaphore,
     connections: AtomicUsize,
     connection_ceiling: usize,
     /// See [`limits::STRANGERS`].
     pub(crate) strangers: usize,
-    ports: OnceLock<Vec<Weak<Port>>>,
+    ports: OnceLock<Vec<Weak<EventLoop>>>,
 }
 
-impl Open {
+impl Listeners {
     /// Starts a thread for each port.
     ///
     /// # Errors
     /// When the kernel has no more descriptors or threads for us.
-    pub(crate) fn start(gate: Arc<Gate>, bound: Vec<Bound>) -> io::Result<Open> {
+    pub(crate) fn start(gate: Arc<Gate>, bound: Vec<Bound>) -> io::Result<Listeners> {
         let connection_ceiling = limits::connections();
-        let house = Arc::new(House {
+        let shared = Arc::new(SharedState {
             processors: thread::available_parallelism().map_or(1, NonZero::get),
-            threads: Shared::new(limits::THREADS, gate.config.services.len() + 1),
+            threads: FairSemaphore::new(limits::THREADS, gate.config.services.len() + 1),
             connections: AtomicUsize::new(0),
             connection_ceiling,
             strangers: limits::STRANGERS.min(connection_ceiling / 8),
@@ -56,14 +56,14 @@ impl Open {
         });
         let mut ports = Vec::new();
         for Bound { listener, listen } in bound {
-            let port = Port::new(Arc::clone(&gate), Arc::clone(&house), listener, listen)?;
+            let port = EventLoop::new(Arc::clone(&gate), Arc::clone(&shared), listener, listen)?;
             ports.push(Arc::new(port));
         }
-        let _ = house.ports.set(ports.iter().map(Arc::downgrade).collect()); // once, here
-        if !ports.iter().all(Port::hire) {
+        let _ = shared.ports.set(ports.iter().map(Arc::downgrade).collect()); // once, here
+        if !ports.iter().all(EventLoop::spawn_worker) {
             return Err(io::Error::other("cannot start a thread"));
         }
-        Ok(Open { gate, house, ports })
+        Ok(Listeners { gate, shared, ports })
     }
 
     /// Takes nobody new in, lets what is in flight finish until `deadline`, and says how many exchanges
@@ -74,34 +74,34 @@ impl Open {
             port.shut();
         }
         // What waits on a thread may become an exchange; an exchange goes on without one.
-        let threads = self.house.threads.wait_until_empty(deadline);
+        let threads = self.shared.threads.wait_until_empty(deadline);
         threads.max(self.gate.places.wait_until_empty(deadline))
     }
 }
 
-impl House {
+impl SharedState {
     /// A client has come; false if there are as many as there may be.
     pub(crate) fn connection_came(&self) -> bool {
         self.connections.fetch_add(1, Ordering::SeqCst) < self.connection_ceiling
     }
 
-    /// Closes connections for which nobody works, wherever they came in; see [`first_to_go`].
-    pub(crate) fn make_room(&self) {
+    /// Closes connections for which nobody works, wherever they came in; see [`select_victims`].
+    pub(crate) fn evict_idle(&self) {
         let ports = self.ports();
-        let mut crowd: Vec<(Waiting, &Arc<Port>)> = Vec::new();
+        let mut crowd: Vec<(Candidate, &Arc<EventLoop>)> = Vec::new();
         for port in &ports {
             crowd.extend(port.waiting().into_iter().map(|waiting| (waiting, port)));
         }
-        for (waiting, port) in first_to_go(crowd) {
+        for (waiting, port) in select_victims(crowd) {
             port.dismiss(waiting.token);
         }
     }
 
     /// Takes their places from those whose clients may have gone and who have dawdled longest in them,
     /// wherever they came in; false if nobody does.
-    pub(crate) fn make_way(&self, kind: Kind) -> bool {
+    pub(crate) fn evict_slow(&self, kind: Kind) -> bool {
         let ports = self.ports();
-        let mut dawdlers: Vec<(Dawdling, u64, &Arc<Port>)> = Vec::new();
+        let mut dawdlers: Vec<(SlowClient, u64, &Arc<EventLoop>)> = Vec::new();
         for port in &ports {
             let here = port.dawdlers(kind).into_iter();
             dawdlers.extend(here.map(|(since, token)| (since, token, port)));
@@ -111,7 +111,7 @@ impl House {
         evicted.filter(|(_, token, port)| port.evict(*token, kind)).count() > 0
     }
 
-    fn ports(&self) -> Vec<Arc<Port>> {
+    fn ports(&self) -> Vec<Arc<EventLoop>> {
         self.ports.get().into_iter().flatten().filter_map(Weak::upgrade).collect()
     }
 

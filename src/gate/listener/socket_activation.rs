@@ -8,20 +8,20 @@ use super::bind::{BACKLOG, Bound};
 use crate::config::Listen;
 
 /// Those that no listener of the settings has taken yet.
-pub(crate) struct Passed(Vec<(SocketAddr, TcpListener)>);
+pub(crate) struct PassedSockets(Vec<(SocketAddr, TcpListener)>);
 
-impl Passed {
+impl PassedSockets {
     /// Takes what is meant for this process, and the variables out of the environment. While there is
     /// one thread, for the environment is the process'.
     ///
     /// # Errors
     /// One line about a descriptor that is no TCP socket.
-    pub(crate) fn take() -> Result<Passed, String> {
+    pub(crate) fn take() -> Result<PassedSockets, String> {
         // Without a process they may be another's, inherited by mistake; listenfd is more generous.
         let ours =
             std::env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string());
         if !ours {
-            return Ok(Passed(Vec::new()));
+            return Ok(PassedSockets(Vec::new()));
         }
         let mut passed = ListenFd::from_env();
         let mut sockets = Vec::with_capacity(passed.len());
@@ -35,7 +35,7 @@ impl Passed {
             rustix::net::listen(&socket, BACKLOG).map_err(|fault| told(fault.into()))?;
             sockets.push((socket.local_addr().map_err(told)?, socket));
         }
-        Ok(Passed(sockets))
+        Ok(PassedSockets(sockets))
     }
 
     /// The socket for `listen`, if it was passed.

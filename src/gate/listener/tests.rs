@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::Open;
+use super::Listeners;
 use crate::config::Config;
 use crate::gate::{Bound, Gate};
 use crate::license::Entitlement;
@@ -17,7 +17,7 @@ use crate::store::Scratch;
 use crate::util::published::Published;
 
 /// A gate on a port of its own, whose access log panics at `/boom`.
-fn world(scratch: &Scratch) -> (SocketAddr, Arc<Mutex<String>>, Open) {
+fn world(scratch: &Scratch) -> (SocketAddr, Arc<Mutex<String>>, Listeners) {
     let kept = Arc::new(Mutex::new(String::new()));
     let sink = Arc::clone(&kept);
     let log = Log::to(move |line| {
@@ -38,7 +38,7 @@ fn world(scratch: &Scratch) -> (SocketAddr, Arc<Mutex<String>>, Open) {
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     let bound = Bound { listener, listen: config.listen[0].clone() };
-    (address, kept, Open::start(Arc::new(gate), vec![bound]).unwrap())
+    (address, kept, Listeners::start(Arc::new(gate), vec![bound]).unwrap())
 }
 
 /// All that comes back on a connection of its own.

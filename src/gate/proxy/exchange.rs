@@ -9,7 +9,7 @@ use crate::gate::connection::Connection;
 use crate::gate::connection::stream::ClientStream;
 use crate::gate::io::write_buffer;
 use crate::gate::limits;
-use crate::gate::limits::permits::{Kind, Place};
+use crate::gate::limits::permits::{Kind, Permit};
 use crate::gate::request::access_log::Record;
 use crate::gate::request::router::Route;
 use crate::http::body::Length;
@@ -39,20 +39,20 @@ pub(crate) struct Exchange {
     /// A kept connection to the service died under it.
     pub(crate) needs_fresh: bool,
     /// Given back when the exchange is over.
-    pub(crate) _place: Place,
+    pub(crate) _place: Permit,
 }
 
 /// What an exchange needs of its client's connection, and memory that a thread lends it meanwhile.
-pub(crate) struct Side<'a> {
+pub(crate) struct Downstream<'a> {
     pub(crate) client: &'a mut ClientStream,
     /// What arrived behind the head: the beginning of the body, or the next request.
     pub(crate) arrived: &'a mut HeadBuffer,
     pub(crate) buffers: &'a mut Buffers,
 }
 
-impl<'a> Side<'a> {
-    pub(crate) fn of(connection: &'a mut Connection, buffers: &'a mut Buffers) -> Side<'a> {
-        Side { client: &mut connection.stream, arrived: &mut connection.head, buffers }
+impl<'a> Downstream<'a> {
+    pub(crate) fn of(connection: &'a mut Connection, buffers: &'a mut Buffers) -> Downstream<'a> {
+        Downstream { client: &mut connection.stream, arrived: &mut connection.head, buffers }
     }
 }
 
@@ -74,7 +74,7 @@ impl Buffers {
 /// How an exchange ended.
 #[must_use]
 #[derive(Debug)]
-pub(crate) enum Ending {
+pub(crate) enum ExchangeEnd {
     /// The connection is ready for the next request.
     KeepAlive,
     /// The answer is out; say goodbye and hear the client out.
@@ -90,7 +90,7 @@ pub(crate) enum Start {
     Relay(Box<Relay>),
     /// It takes waiting to reach the service.
     Later(Box<Exchange>),
-    Failed(Box<Exchange>, Ending),
+    Failed(Box<Exchange>, ExchangeEnd),
 }
 
 impl Exchange {
@@ -118,8 +118,8 @@ impl Exchange {
         Kind::of(&self.route, self.length)
     }
 
-    fn unreachable(&self, error: &io::Error) -> Ending {
-        Ending::Failed(502, format!("{} can't be reached: {error}", self.route.service.name))
+    fn unreachable(&self, error: &io::Error) -> ExchangeEnd {
+        ExchangeEnd::Failed(502, format!("{} can't be reached: {error}", self.route.service.name))
     }
 
     /// Idempotent (RFC 9110 section 9.2.2) and without a body that would be gone.

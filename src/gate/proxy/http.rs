@@ -8,11 +8,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::exchange::{Ending, Exchange, Side};
+use super::exchange::{Downstream, Exchange, ExchangeEnd};
 use super::request_body::Upload;
 use super::response_body::{Asked, Download, Taken};
 use super::websocket::Tunnel;
-use crate::gate::connection::Dawdling;
+use crate::gate::connection::SlowClient;
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::limits;
 use crate::gate::limits::permits::Kind;
@@ -43,17 +43,17 @@ pub(crate) enum Progress {
     Pauses,
     /// Both sides have agreed on a WebSocket.
     Tunnel,
-    Ended(Ending),
+    Ended(ExchangeEnd),
 }
 
 /// Why a relay stops.
 enum Stop {
     Tunnel,
-    End(Ending),
+    End(ExchangeEnd),
 }
 
-impl From<Ending> for Stop {
-    fn from(ending: Ending) -> Stop {
+impl From<ExchangeEnd> for Stop {
+    fn from(ending: ExchangeEnd) -> Stop {
         Stop::End(ending)
     }
 }
@@ -77,7 +77,7 @@ impl Relay {
     }
 
     /// Moves what can be moved without waiting.
-    pub(crate) fn advance(&mut self, side: &mut Side<'_>) -> Progress {
+    pub(crate) fn advance(&mut self, side: &mut Downstream<'_>) -> Progress {
         if let Err(ending) = self.take_arrived(side).and_then(|()| self.notice_end(side)) {
             return Progress::Ended(ending);
         }
@@ -120,8 +120,8 @@ impl Relay {
     }
 
     /// True if `ending` may be the fault of a connection that was kept too long.
-    pub(crate) fn deserves_another(&self, ending: &Ending) -> bool {
-        self.reused && !self.download.has_head() && matches!(ending, Ending::Failed(502, _))
+    pub(crate) fn deserves_another(&self, ending: &ExchangeEnd) -> bool {
+        self.reused && !self.download.has_head() && matches!(ending, ExchangeEnd::Failed(502, _))
     }
 
     /// Has `epoll` tell of the service under `token`.
@@ -140,7 +140,7 @@ impl Relay {
     }
 
     /// Moves once in each direction; true if anything did.
-    fn step(&mut self, side: &mut Side<'_>) -> Result<bool, Stop> {
+    fn step(&mut self, side: &mut Downstream<'_>) -> Result<bool, Stop> {
         let mut moved = false;
         if self.download.is_waiting() {
             moved |= self.download.send(side.client).map_err(|e| client_gone(&e))?;
@@ -157,7 +157,7 @@ impl Relay {
 
     /// A TLS client may end without having said so: it has gone (RFC 8446 section 6.1), whatever else it has
     /// asked for before.
-    fn notice_end(&self, side: &mut Side<'_>) -> Result<(), Ending> {
+    fn notice_end(&self, side: &mut Downstream<'_>) -> Result<(), ExchangeEnd> {
         if !side.client.may_be_cut_off() || !self.upload.is_complete() {
             return Ok(());
         }
@@ -173,7 +173,7 @@ impl Relay {
     }
 
     /// The bytes that came with the head; what is not body stays for the next request.
-    fn take_arrived(&mut self, side: &mut Side<'_>) -> Result<(), Ending> {
+    fn take_arrived(&mut self, side: &mut Downstream<'_>) -> Result<(), ExchangeEnd> {
         if self.upload.is_complete() || side.arrived.is_empty() {
             return Ok(());
         }
@@ -181,7 +181,7 @@ impl Relay {
         self.take_upload(&arrived, side)
     }
 
-    fn read_client(&mut self, side: &mut Side<'_>) -> Result<bool, Stop> {
+    fn read_client(&mut self, side: &mut Downstream<'_>) -> Result<bool, Stop> {
         let mut raw = std::mem::take(&mut side.buffers.raw);
         raw.resize(limits::RELAY_BYTES, 0);
         let moved = match side.client.try_read(&mut raw) {
@@ -194,7 +194,11 @@ impl Relay {
         Ok(moved?)
     }
 
-    fn take_upload(&mut self, arrived: &[u8], side: &mut Side<'_>) -> Result<(), Ending> {
+    fn take_upload(
+        &mut self,
+        arrived: &[u8],
+        side: &mut Downstream<'_>,
+    ) -> Result<(), ExchangeEnd> {
         if !self.exchange.route.area.is_own()
             && let Some(taken) = self.upload.pass(arrived, &mut self.service)
         {
@@ -205,9 +209,9 @@ impl Relay {
         let taken = self.upload.take(arrived, &mut side.buffers.content);
         let taken = taken.map_err(|reason| {
             if self.download.has_begun() {
-                Ending::Cut(reason.to_owned())
+                ExchangeEnd::Cut(reason.to_owned())
             } else {
-                Ending::Failed(400, reason.to_owned())
+                ExchangeEnd::Failed(400, reason.to_owned())
             }
         })?;
         self.exchange.record.received += side.buffers.content.len() as u64;
@@ -215,7 +219,7 @@ impl Relay {
         Ok(())
     }
 
-    fn read_service(&mut self, side: &mut Side<'_>) -> Result<bool, Stop> {
+    fn read_service(&mut self, side: &mut Downstream<'_>) -> Result<bool, Stop> {
         let mut raw = std::mem::take(&mut side.buffers.raw);
         raw.resize(limits::RELAY_BYTES, 0);
         let moved = match self.service.try_read(&mut raw) {
@@ -228,7 +232,7 @@ impl Relay {
         moved
     }
 
-    fn take_download(&mut self, arrived: &[u8], side: &mut Side<'_>) -> Result<bool, Stop> {
+    fn take_download(&mut self, arrived: &[u8], side: &mut Downstream<'_>) -> Result<bool, Stop> {
         match self.download.pass(arrived, side.client) {
             Some(Ok(taken)) => {
                 self.exchange.record.sent += taken as u64;
@@ -258,22 +262,26 @@ impl Relay {
         }
     }
 
-    fn service_ended(&mut self, why: &str) -> Result<bool, Ending> {
+    fn service_ended(&mut self, why: &str) -> Result<bool, ExchangeEnd> {
         if self.download.end_of_connection() { Ok(true) } else { Err(self.service_failed(why)) }
     }
 
-    fn answer_failed(&self, reason: &str) -> Ending {
+    fn answer_failed(&self, reason: &str) -> ExchangeEnd {
         let name = &self.exchange.route.service.name;
         let why = format!("the answer of {name} can't be passed on: {reason}");
-        if self.download.has_begun() { Ending::Cut(why) } else { Ending::Failed(502, why) }
+        if self.download.has_begun() {
+            ExchangeEnd::Cut(why)
+        } else {
+            ExchangeEnd::Failed(502, why)
+        }
     }
 
-    fn service_failed(&self, why: &str) -> Ending {
+    fn service_failed(&self, why: &str) -> ExchangeEnd {
         let name = &self.exchange.route.service.name;
         if self.download.has_begun() {
-            Ending::Cut(format!("{name} broke off its answer: {why}"))
+            ExchangeEnd::Cut(format!("{name} broke off its answer: {why}"))
         } else {
-            Ending::Failed(502, format!("{name} did not answer: {why}"))
+            ExchangeEnd::Failed(502, format!("{name} did not answer: {why}"))
         }
     }
 
@@ -305,7 +313,7 @@ impl Relay {
     }
 
     /// See `Connection::dawdles`; `ending` if its client will say no more.
-    pub(crate) fn dawdles(&self, ending: bool) -> Option<Dawdling> {
+    pub(crate) fn dawdles(&self, ending: bool) -> Option<SlowClient> {
         let is_own = self.exchange.route.area.is_own();
         let since = self.exchange.record.since;
         let waits_for_client = self.download.is_waiting() || self.waits_for_client();
@@ -314,8 +322,8 @@ impl Relay {
             || self.passed() < limits::SLOWEST * since.elapsed().as_secs()
             || (self.pieces >= limits::PIECES && self.passed() < limits::PIECE * self.pieces);
         match () {
-            () if ending && !is_own && !self.download.has_begun() => Some(Dawdling::Gone(since)),
-            () if waits_for_client && slow => Some(Dawdling::Here(since)),
+            () if ending && !is_own && !self.download.has_begun() => Some(SlowClient::Gone(since)),
+            () if waits_for_client && slow => Some(SlowClient::Here(since)),
             () => None,
         }
     }
@@ -330,25 +338,25 @@ impl Relay {
     }
 
     /// What it ends with if nothing has moved for so long.
-    pub(crate) fn out_of_patience(&self) -> Ending {
+    pub(crate) fn out_of_patience(&self) -> ExchangeEnd {
         let name = &self.exchange.route.service.name;
         if self.download.has_begun() || self.download.is_waiting() {
-            Ending::Cut("nothing moved for too long".to_owned())
+            ExchangeEnd::Cut("nothing moved for too long".to_owned())
         } else if self.is_owed_by_client() {
-            Ending::Failed(408, "the request body stopped coming".to_owned())
+            ExchangeEnd::Failed(408, "the request body stopped coming".to_owned())
         } else {
-            Ending::Failed(504, format!("{name} does not answer in time"))
+            ExchangeEnd::Failed(504, format!("{name} does not answer in time"))
         }
     }
 
     /// The answer is out.
-    fn finish(&mut self) -> Ending {
+    fn finish(&mut self) -> ExchangeEnd {
         let delivered = self.upload.is_delivered();
         self.reusable = self.download.reusable && delivered && !self.exchange.ends_service();
-        if self.download.close || !delivered { Ending::Close } else { Ending::KeepAlive }
+        if self.download.close || !delivered { ExchangeEnd::Close } else { ExchangeEnd::KeepAlive }
     }
 }
 
-fn client_gone(error: &io::Error) -> Ending {
-    Ending::Cut(format!("the client went away: {error}"))
+fn client_gone(error: &io::Error) -> ExchangeEnd {
+    ExchangeEnd::Cut(format!("the client went away: {error}"))
 }

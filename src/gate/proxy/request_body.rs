@@ -1,13 +1,13 @@
 //! The request on its way to the service.
 
-use crate::gate::io::write_buffer::Outbox;
+use crate::gate::io::write_buffer::WriteBuffer;
 use crate::gate::upstream::stream::ServiceStream;
 use crate::http::body::{Decoder, Encoder, Length, Sender};
 use crate::http::fields::Fields;
 
 /// Head and body, taken from the client's framing and put into the service's.
 pub(crate) struct Upload {
-    outbox: Outbox,
+    outbox: WriteBuffer,
     body: Decoder,
     encoder: Encoder,
     /// The service has no use for trailers.
@@ -21,7 +21,7 @@ pub(crate) struct Upload {
 impl Upload {
     /// `own` is for ourselves: tiny_http takes trailers for more of the body, or for the next request.
     pub(crate) fn new(head: Vec<u8>, length: Length, own: bool) -> Upload {
-        let outbox = Outbox::of(head);
+        let outbox = WriteBuffer::of(head);
         let encoder = if length == Length::Chunked { Encoder::Chunked } else { Encoder::Bare };
         let body = Decoder::new(Sender::Client, length);
         Upload { outbox, body, encoder, own, begun: false, deaf: false }

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write as _};
 
 use crate::gate::connection::stream::ClientStream;
 use crate::gate::io::duplex::Duplex as _;
-use crate::gate::io::write_buffer::Outbox;
+use crate::gate::io::write_buffer::WriteBuffer;
 use crate::gate::request::response::persistence;
 use crate::http::body;
 use crate::http::body::{Decoder, Encoder, Length, Sender};
@@ -18,7 +18,7 @@ const SMALL_BODY: usize = 1 << 10;
 
 /// Taken from the service's framing and put into the client's.
 pub(crate) struct Download {
-    outbox: Outbox,
+    outbox: WriteBuffer,
     /// TLS may still hold bytes that the outbox has handed on.
     unflushed: bool,
     head: HeadBuffer,
@@ -58,7 +58,7 @@ pub(crate) struct Asked<'a> {
 impl Download {
     pub(crate) fn new(close: bool) -> Download {
         Download {
-            outbox: Outbox::default(),
+            outbox: WriteBuffer::default(),
             unflushed: false,
             head: HeadBuffer::default(),
             body: None,

@@ -4,10 +4,10 @@ use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::exchange::{Ending, Exchange, Side};
+use super::exchange::{Downstream, Exchange, ExchangeEnd};
 use super::http::Progress;
 use crate::gate::io::duplex::Duplex;
-use crate::gate::io::write_buffer::Outbox;
+use crate::gate::io::write_buffer::WriteBuffer;
 use crate::gate::limits;
 use crate::gate::limits::permits::Kind;
 use crate::gate::upstream::stream::ServiceStream;
@@ -33,17 +33,17 @@ impl Tunnel {
     }
 
     /// Passes what can be passed without waiting.
-    pub(crate) fn advance(&mut self, side: &mut Side<'_>) -> Progress {
+    pub(crate) fn advance(&mut self, side: &mut Downstream<'_>) -> Progress {
         let mut moved = false;
         for _ in 0..limits::RELAY_STEPS {
             if self.up.ended && self.down.ended {
-                return Progress::Ended(Ending::Close);
+                return Progress::Ended(ExchangeEnd::Close);
             }
             match self.step(side) {
                 Ok(true) => moved = true,
                 Ok(false) => return Progress::Waits(moved),
                 Err(e) => {
-                    return Progress::Ended(Ending::Cut(format!("the client went away: {e}")));
+                    return Progress::Ended(ExchangeEnd::Cut(format!("the client went away: {e}")));
                 }
             }
         }
@@ -89,7 +89,7 @@ impl Tunnel {
     }
 
     /// Moves once in each direction; true if anything did.
-    fn step(&mut self, side: &mut Side<'_>) -> io::Result<bool> {
+    fn step(&mut self, side: &mut Downstream<'_>) -> io::Result<bool> {
         let raw = side.buffers.raw();
         // A service that hangs up while the client still talks resets its connection. What it said
         // before is for the client all the same, so only a lost client breaks the tunnel.
@@ -114,7 +114,7 @@ enum Broken {
 }
 
 struct Direction {
-    outbox: Outbox,
+    outbox: WriteBuffer,
     /// Bytes may wait inside the writing side's TLS.
     unflushed: bool,
     /// The side that is read has nothing more to say.
@@ -128,7 +128,7 @@ struct Direction {
 impl Direction {
     fn new(arrived: Vec<u8>) -> Direction {
         let passed = arrived.len() as u64;
-        let outbox = Outbox::of(arrived);
+        let outbox = WriteBuffer::of(arrived);
         Direction { outbox, unflushed: false, finished: false, ended: false, passed }
     }
 
@@ -144,7 +144,7 @@ impl Direction {
 
     /// The side that is written takes no more, so what would go there is not read either.
     fn give_up(&mut self) -> bool {
-        self.outbox = Outbox::default();
+        self.outbox = WriteBuffer::default();
         self.unflushed = false;
         self.ended = true;
         self.finish()
@@ -177,7 +177,7 @@ impl Direction {
         if !self.outbox.is_empty() {
             return Ok(moved);
         }
-        self.outbox = Outbox::default(); // a tunnel lives long, and most of them are silent
+        self.outbox = WriteBuffer::default(); // a tunnel lives long, and most of them are silent
         if self.unflushed {
             match to.try_flush() {
                 Ok(()) => self.unflushed = false,

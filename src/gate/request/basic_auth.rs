@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::failed_logins::Guesses;
-use super::hash_queue::Turns;
+use super::hash_queue::HashQueue;
 use crate::gate::limits::client_prefix::source;
 use crate::security::{PasswordHash, spelling};
 
@@ -50,26 +50,26 @@ pub(crate) enum Expected<'a> {
 }
 
 /// The memory of the check: who guessed wrong, and what fitted.
-pub(crate) struct Guard {
+pub(crate) struct Authenticator {
     /// Keys the digests, so that they mean nothing outside this process.
     key: [u8; 32],
     fitted: Mutex<Option<[u8; 32]>>,
     guesses: Guesses,
-    turns: Turns,
+    turns: HashQueue,
 }
 
-impl Guard {
+impl Authenticator {
     /// # Errors
     /// When the system has no random bytes to give.
-    pub(crate) fn new() -> Result<Guard, String> {
+    pub(crate) fn new() -> Result<Authenticator, String> {
         let mut key = [0; 32];
         aws_lc_rs::rand::fill(&mut key)
             .map_err(|_| "cannot get random bytes from the system".to_owned())?;
-        Ok(Guard {
+        Ok(Authenticator {
             key,
             fitted: Mutex::new(None),
             guesses: Guesses::default(),
-            turns: Turns::default(),
+            turns: HashQueue::default(),
         })
     }
 
@@ -229,7 +229,7 @@ mod tests {
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
 
-    use super::{Expected, Guard, Outcome};
+    use super::{Authenticator, Expected, Outcome};
     use crate::security::PasswordHash;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -238,14 +238,14 @@ mod tests {
         format!("Basic {}", BASE64_STANDARD.encode(pair)).into_bytes()
     }
 
-    fn check(guard: &Guard, header: &[u8], peer: IpAddr, now: Instant) -> Outcome {
+    fn check(guard: &Authenticator, header: &[u8], peer: IpAddr, now: Instant) -> Outcome {
         guard.check(Some(header), &Expected::Default, peer, now, true)
     }
 
     #[test]
     fn only_admin_with_its_password_fits() {
         let now = Instant::now();
-        let fits = |header: &[u8]| check(&Guard::new().unwrap(), header, HERE, now);
+        let fits = |header: &[u8]| check(&Authenticator::new().unwrap(), header, HERE, now);
         assert_eq!(fits(&basic("admin:admin")), Outcome::Fit { first: false });
         assert_eq!(fits(&basic("admin:admin").to_ascii_lowercase()[..6]), Outcome::Refused);
         for header in [
@@ -275,7 +275,8 @@ mod tests {
 
     #[test]
     fn what_was_found_wrong_is_neither_counted_nor_hashed_again_until_the_password_changes() {
-        let (guard, now, hash) = (Guard::new().unwrap(), Instant::now(), stored("gr\u{fc}n"));
+        let (guard, now, hash) =
+            (Authenticator::new().unwrap(), Instant::now(), stored("gr\u{fc}n"));
         let check = |pair: &[u8], hash: &PasswordHash, may_hash| {
             let header = [b"Basic ", BASE64_STANDARD.encode(pair).as_bytes()].concat();
             guard.check(Some(&header), &Expected::Stored(hash), HERE, now, may_hash)
@@ -302,7 +303,7 @@ mod tests {
 
     #[test]
     fn nobody_fits_a_damaged_password_file() {
-        let outcome = Guard::new().unwrap().check(
+        let outcome = Authenticator::new().unwrap().check(
             Some(&basic("admin:admin")),
             &Expected::Nobody,
             HERE,
@@ -314,7 +315,7 @@ mod tests {
 
     #[test]
     fn guessing_from_one_address_stops_it_alone_and_for_a_minute() {
-        let (guard, start) = (Guard::new().unwrap(), Instant::now());
+        let (guard, start) = (Authenticator::new().unwrap(), Instant::now());
         for guess in 0..=10 {
             let guess = basic(&format!("admin:x{guess}"));
             assert_eq!(check(&guard, &guess, HERE, start), Outcome::Refused);
@@ -334,7 +335,7 @@ mod tests {
 
     #[test]
     fn requests_without_credentials_are_no_guesses() {
-        let (guard, now) = (Guard::new().unwrap(), Instant::now());
+        let (guard, now) = (Authenticator::new().unwrap(), Instant::now());
         for _ in 0..100 {
             assert_eq!(guard.check(None, &Expected::Default, HERE, now, true), Outcome::Refused);
         }
@@ -343,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_guesser_with_a_whole_network_is_one_guesser() {
-        let (guard, now) = (Guard::new().unwrap(), Instant::now());
+        let (guard, now) = (Authenticator::new().unwrap(), Instant::now());
         for host in 0..=10_u128 {
             let peer = IpAddr::V6(std::net::Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) + host));
             let guess = basic(&format!("admin:x{host}"));

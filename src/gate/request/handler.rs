@@ -13,10 +13,10 @@ use super::policy::{Against, Area, Judgement, PasswordKind, Situation};
 use super::response::Reply;
 use super::router::Route;
 use crate::config::{HttpDisabled, Listen};
-use crate::gate::connection::{Connection, Next, Phase, Then};
+use crate::gate::connection::{Action, Connection, State, Then};
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::limits::permits::Kind;
-use crate::gate::proxy::exchange::{Admitted, Ending, Exchange};
+use crate::gate::proxy::exchange::{Admitted, Exchange, ExchangeEnd};
 use crate::gate::{Gate, now};
 use crate::http::body;
 use crate::http::body::Length;
@@ -60,7 +60,7 @@ impl Gate {
         listen: &Listen,
         head: RequestHead,
         may_wait: bool,
-    ) -> Option<Next> {
+    ) -> Option<Action> {
         let mut record = Record::new(connection.peer.ip(), listen.tls);
         let asked = match read(&head) {
             Ok((target, length)) => self.understand(head, target, length),
@@ -79,24 +79,24 @@ impl Gate {
         let route = self.routes.find(listen.serves, &asked.target, asked.websocket);
         match self.decide(connection, listen, &asked, route.as_ref(), may_wait) {
             Decision::Detach => {
-                connection.phase = Phase::Asked(asked.head);
-                return Some(Next::Detach);
+                connection.state = State::Request(asked.head);
+                return Some(Action::Block);
             }
             Decision::Forward(admitted) => {
-                let Some(route) = route else { return Some(Next::Gone) }; // forwards nothing without
+                let Some(route) = route else { return Some(Action::Close) }; // forwards nothing without
                 let kind = Kind::of(&route, asked.length);
                 let Some(place) = self.places.take(kind) else {
-                    connection.phase = Phase::Asked(asked.head);
-                    return Some(Next::Crowded(kind));
+                    connection.state = State::Request(asked.head);
+                    return Some(Action::OverLimit(kind));
                 };
-                if let Some(given) = self.at_hand(connection, listen, &asked, &route) {
+                if let Some(given) = self.try_local(connection, listen, &asked, &route) {
                     (record.status, record.sent) = (given.status, given.length);
                     let then = if asked.close { Then::HangUp } else { Then::NextRequest };
                     connection.answer(given.bytes, then, Some((kind, place)));
                     self.put_on_record(&record, method, path, &route.service.name);
                     return None;
                 }
-                connection.phase = Phase::Admitted(Box::new(Exchange {
+                connection.state = State::Connecting(Box::new(Exchange {
                     head: asked.head,
                     target: asked.target,
                     route,
@@ -115,7 +115,7 @@ impl Gate {
             Decision::Answer { reply, close } => {
                 (record.status, record.sent) = (reply.status, reply.length());
                 self.reply(connection, &asked.head, &reply, close);
-                connection.step_back();
+                connection.penalize();
             }
             Decision::RefuseJob => {
                 let reply = license_denied::of_job();
@@ -135,24 +135,24 @@ impl Gate {
     }
 
     /// An exchange has ended: what its client gets to know, and the log.
-    pub(crate) fn settle(
+    pub(crate) fn finish_exchange(
         &self,
         connection: &mut Connection,
         exchange: Exchange,
-        ending: Ending,
-    ) -> Option<Next> {
+        ending: ExchangeEnd,
+    ) -> Option<Action> {
         let Exchange { head, target, route, length, close, mut record, .. } = exchange;
         let mut next = None;
         match ending {
-            Ending::KeepAlive => connection.expect_request(),
-            Ending::Close => connection.hang_up(),
-            Ending::Cut(why) => {
+            ExchangeEnd::KeepAlive => connection.expect_request(),
+            ExchangeEnd::Close => connection.hang_up(),
+            ExchangeEnd::Cut(why) => {
                 record.remark = why;
                 // Without an orderly end, so that half an answer is not taken for a whole one.
                 let _ = set_socket_linger(connection.stream.descriptor(), Some(Duration::ZERO));
-                next = Some(Next::Gone);
+                next = Some(Action::Close);
             }
-            Ending::Failed(status, why) => {
+            ExchangeEnd::Failed(status, why) => {
                 let mut refusal = Reply::error(Some(route.area), status, &why);
                 (record.status, record.sent) = (status, refusal.length());
                 if status == 503 {

@@ -9,13 +9,13 @@ use crate::gate::limits;
 
 /// The queue before the hash.
 #[derive(Default)]
-pub(crate) struct Turns {
+pub(crate) struct HashQueue {
     queue: Mutex<Queue>,
     changed: Condvar,
 }
 
 /// The right to hash; it ends when dropped.
-pub(crate) struct Turn<'a>(&'a Turns);
+pub(crate) struct HashPermit<'a>(&'a HashQueue);
 
 #[derive(Default)]
 struct Queue {
@@ -31,9 +31,14 @@ struct Waiting {
     clean: bool,
 }
 
-impl Turns {
+impl HashQueue {
     /// Waits for a turn with the credentials of `digest`; `None` if too many wait already.
-    pub(crate) fn wait(&self, digest: [u8; 32], source: IpAddr, clean: bool) -> Option<Turn<'_>> {
+    pub(crate) fn wait(
+        &self,
+        digest: [u8; 32],
+        source: IpAddr,
+        clean: bool,
+    ) -> Option<HashPermit<'_>> {
         let mut queue = self.queue();
         let own = Waiting { digest, source, clean };
         if !queue.has_room(&own) {
@@ -49,7 +54,7 @@ impl Turns {
             queue.waiting.swap_remove(place);
         }
         queue.hashing = true;
-        Some(Turn(self))
+        Some(HashPermit(self))
     }
 
     /// True if somebody with these credentials could wait now.
@@ -74,7 +79,7 @@ impl Queue {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for HashPermit<'_> {
     fn drop(&mut self) {
         self.0.queue().hashing = false;
         self.0.changed.notify_all();
@@ -89,14 +94,14 @@ mod tests {
     use std::sync::mpsc;
     use std::thread;
 
-    use super::{Turns, limits};
+    use super::{HashQueue, limits};
 
     fn address(last: u8) -> IpAddr {
         IpAddr::from([192, 0, 2, last])
     }
 
     /// Waits until `count` wait.
-    fn crowd(turns: &Turns, count: usize) {
+    fn crowd(turns: &HashQueue, count: usize) {
         while turns.queue().waiting.len() < count {
             thread::yield_now();
         }
@@ -104,7 +109,7 @@ mod tests {
 
     #[test]
     fn who_has_not_guessed_wrong_comes_before_a_crowd_that_has() {
-        let turns = Turns::default();
+        let turns = HashQueue::default();
         let (order, served) = mpsc::channel();
         thread::scope(|scope| {
             let first = turns.wait([0; 32], address(0), false).unwrap();
@@ -132,7 +137,7 @@ mod tests {
 
     #[test]
     fn one_address_does_not_fill_the_queue_and_one_hash_answers_many_alike() {
-        let turns = Turns::default();
+        let turns = HashQueue::default();
         thread::scope(|scope| {
             let first = turns.wait([0; 32], address(0), true).unwrap();
             for number in 1..=4 {

@@ -7,9 +7,9 @@ use super::handler::Asked;
 use super::response::{Reply, persistence};
 use super::router::Route;
 use crate::config::Listen;
-use crate::gate::connection::{Answered, Connection, Next, Phase, Then};
+use crate::gate::connection::{Action, Answered, Connection, State, Then};
 use crate::gate::limits::permits::Kind;
-use crate::gate::proxy::exchange::Ending;
+use crate::gate::proxy::exchange::ExchangeEnd;
 use crate::gate::{Gate, now};
 use crate::http::body::Length;
 use crate::http::head::{Malformed, RequestHead};
@@ -18,7 +18,7 @@ use crate::management::{Given, Question};
 
 impl Gate {
     /// The answer to a request that has been let in, where it is in our memory.
-    pub(crate) fn at_hand(
+    pub(crate) fn try_local(
         &self,
         connection: &Connection,
         listen: &Listen,
@@ -86,14 +86,14 @@ impl Gate {
         &self,
         connection: &mut Connection,
         mut answered: Answered,
-    ) -> Option<Next> {
+    ) -> Option<Action> {
         match connection.send(&mut answered) {
             Ok(true) => {}
             Ok(false) => {
-                connection.phase = Phase::Answered(answered);
-                return Some(Next::Park);
+                connection.state = State::Responding(answered);
+                return Some(Action::Wait);
             }
-            Err(_) => return Some(Next::Gone),
+            Err(_) => return Some(Action::Close),
         }
         match answered.then {
             _ if self.is_draining() => connection.hang_up(),
@@ -105,15 +105,15 @@ impl Gate {
     }
 
     /// There is no place or no thread left for what `connection` asks; `kind` says for whom, if that is known.
-    pub(crate) fn turn_away(
+    pub(crate) fn reject_busy(
         &self,
         connection: &mut Connection,
         listen: &Listen,
         kind: Option<Kind>,
     ) {
         let busy = &self.why_busy(kind);
-        match std::mem::replace(&mut connection.phase, Phase::Head) {
-            Phase::Asked(head) => {
+        match std::mem::replace(&mut connection.state, State::Head) {
+            State::Request(head) => {
                 let reply = Reply::busy(busy);
                 let mut record = Record::new(connection.peer.ip(), listen.tls);
                 (record.status, record.sent) = (reply.status, reply.length());
@@ -122,12 +122,12 @@ impl Gate {
                 self.reply(connection, &head, &reply, true);
                 self.put_on_record(&record, &head.method, &path, "");
             }
-            Phase::Admitted(exchange) => {
-                let ending = Ending::Failed(503, busy.clone());
+            State::Connecting(exchange) => {
+                let ending = ExchangeEnd::Failed(503, busy.clone());
                 // What follows is said by the connection itself.
-                let _ = self.settle(connection, *exchange, ending);
+                let _ = self.finish_exchange(connection, *exchange, ending);
             }
-            phase => connection.phase = phase,
+            phase => connection.state = phase,
         }
     }
 

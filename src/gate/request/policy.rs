@@ -95,7 +95,7 @@ pub(crate) enum Against {
 
 /// What happens to a plain connection while plain HTTP is off; `None`: it may go on to [`judge`].
 ///
-/// Asked before the path is looked at, so that a shut door tells nothing about the house.
+/// Asked before the path is looked at, so that a shut door tells nothing about the shared.
 pub(crate) fn shut_door(situation: &Situation) -> Option<HttpDisabled> {
     (!situation.tls && !situation.plain_http).then_some(situation.http_disabled)
 }

@@ -58,7 +58,7 @@ impl Kept {
     }
 
     /// Hangs up where nothing was asked for too long.
-    pub(crate) fn let_go(&self, now: Instant) {
+    pub(crate) fn expire_idle(&self, now: Instant) {
         let fresh = |since: Instant| now.saturating_duration_since(since) < limits::SERVICE_IDLE;
         self.idle().iter_mut().for_each(|idle| idle.retain(|(since, _)| fresh(*since)));
     }
@@ -111,9 +111,9 @@ mod tests {
         let kept = Kept::with_ceiling(1, 2);
         let (ours, mut theirs) = connection(&kept);
         kept.keep(0, ours);
-        kept.let_go(Instant::now());
+        kept.expire_idle(Instant::now());
         assert!(!is_closed(&mut theirs));
-        kept.let_go(Instant::now() + limits::SERVICE_IDLE);
+        kept.expire_idle(Instant::now() + limits::SERVICE_IDLE);
         assert!(is_closed(&mut theirs), "the service sees the end");
         assert!(kept.take(0).is_none());
     }

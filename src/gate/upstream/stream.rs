@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use super::idle::Seat;
 use crate::gate::io::duplex::Duplex;
-use crate::gate::io::readiness::{Watched, retry};
+use crate::gate::io::readiness::{Readiness, retry};
 
 /// Never blocks.
 pub(crate) struct ServiceStream {
     socket: Socket,
-    watched: Watched,
+    watched: Readiness,
     /// Given back when it is closed.
     _seat: Seat,
 }
@@ -26,15 +26,15 @@ enum Socket {
 impl ServiceStream {
     /// Of a socket that is non-blocking already.
     pub(crate) fn tcp(tcp: TcpStream, seat: Seat) -> ServiceStream {
-        ServiceStream { socket: Socket::Tcp(tcp), watched: Watched::new(), _seat: seat }
+        ServiceStream { socket: Socket::Tcp(tcp), watched: Readiness::new(), _seat: seat }
     }
 
     /// Of a socket that is non-blocking already.
     pub(crate) fn unix(unix: UnixStream, seat: Seat) -> ServiceStream {
-        ServiceStream { socket: Socket::Unix(unix), watched: Watched::new(), _seat: seat }
+        ServiceStream { socket: Socket::Unix(unix), watched: Readiness::new(), _seat: seat }
     }
 
-    /// See [`Watched::report`].
+    /// See [`Readiness::report`].
     pub(crate) fn report(
         &mut self,
         epoll: &Arc<OwnedFd>,

@@ -19,7 +19,7 @@ use super::{Event, Handler, STACK};
 use crate::log::Log;
 use crate::management::api::answer::Answer;
 use crate::management::server::socket;
-use crate::util::semaphore::{Place, Semaphore};
+use crate::util::semaphore::{Permit, Semaphore};
 
 /// Requests with slow handlers that are worked on at the same time; who has the turn does more of them.
 const SLOW_ANSWERS: usize = 7;
@@ -54,7 +54,7 @@ struct Errand {
     request: Carried,
     /// Where only the way to the client is left.
     answer: Option<Answer>,
-    seat: Place,
+    seat: Permit,
 }
 
 impl Crew {

@@ -8,27 +8,27 @@ use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
-use super::{LISTENER, Port};
+use super::{EventLoop, LISTENER};
 use crate::gate::limits;
 
-impl Port {
+impl EventLoop {
     /// Takes in who waits at the door; a crowd in portions, so that those inside are served meanwhile, and
     /// one at a time while too many of them still have to be greeted: they would have to go before their turn.
     pub(crate) fn accept(&self) {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         for accepted in 0..limits::ACCEPTED_AT_ONCE {
-            if accepted > 0 && self.parked().strangers() >= self.house.strangers {
+            if accepted > 0 && self.parked().strangers() >= self.shared.strangers {
                 break;
             }
             match rustix::net::acceptfrom_with(&self.listener, flags) {
                 Ok((socket, address)) => {
                     let peer = address.and_then(|a| SocketAddr::try_from(a).ok());
-                    self.welcome(TcpStream::from(socket), peer);
+                    self.register(TcpStream::from(socket), peer);
                 }
                 Err(Errno::AGAIN) => break,
                 // Ours to mend: make room, and come back in a moment.
                 Err(e @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
-                    self.house.make_room();
+                    self.shared.evict_idle();
                     self.gate.kept.give_up_oldest();
                     let mut tick = self.next_tick.lock().unwrap_or_else(PoisonError::into_inner);
                     if !tick.accepting_paused {
@@ -59,14 +59,14 @@ impl Port {
         }
     }
 
-    fn welcome(&self, tcp: TcpStream, peer: Option<SocketAddr>) {
+    fn register(&self, tcp: TcpStream, peer: Option<SocketAddr>) {
         let Some(peer) = peer else { return };
-        if !self.house.connection_came() {
-            self.house.make_room();
+        if !self.shared.connection_came() {
+            self.shared.evict_idle();
         }
         let _ = tcp.set_nodelay(true);
-        let Ok(connection) = self.gate.greet(tcp, peer, &self.listen) else {
-            self.house.connections_gone(1);
+        let Ok(connection) = self.gate.new_connection(tcp, peer, &self.listen) else {
+            self.shared.connections_gone(1);
             return;
         };
         let mut connection = Box::new(connection);
@@ -74,7 +74,7 @@ impl Port {
         let token = parked.token();
         if connection.stream.report(&self.epoll, token, false).is_err() {
             parked.forget(token);
-            self.house.connections_gone(1);
+            self.shared.connections_gone(1);
             return;
         }
         // Nobody else has been told yet: whoever is has to wait for the lock.
