@@ -39,11 +39,13 @@ audit: ## known vulnerabilities, licenses and origins of all dependencies (needs
 aarch64: ## build the release binaries for 64-bit ARM and try one under QEMU's user emulation
 	@scripts/aarch64
 
-install: ## copy the release binaries, if built, to $(DESTDIR)$(PREFIX)/bin
+install: ## copy the release binaries, if built, and the manual pages below $(DESTDIR)$(PREFIX)
 	@for binary in $(BINARIES); do \
 		test -f $$binary || { echo "make install: no $$binary; run make first" >&2; exit 1; }; done
-	install -d $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/bin $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,5 8)
 	install -m 755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 scripts/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 scripts/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 
 dist: ## build and pack the release binaries, init scripts and papers into target/dist; reproducible
 	@scripts/dist
