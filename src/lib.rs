@@ -27,6 +27,11 @@ pub(crate) mod signals;
 pub(crate) mod store;
 pub(crate) mod util;
 
+/// The rules of the appliance's manuals, numbered, in our own words. Code and tests cite them as `M1-…`
+/// (version 1 of the API), `M2-…` (version 2), `ML-…` (licensing) and `MA-…` (facts from elsewhere).
+#[doc = include_str!("manual.md")]
+pub mod manual {}
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
