@@ -20,7 +20,7 @@ use super::confine;
 use crate::config::Config;
 use crate::log::Log;
 
-#[path = "../../tests/support/not_tried.rs"]
+#[path = "../../tests/integration/support/not_tried.rs"]
 mod not_tried;
 
 const FOLDER: &str = "APPLIANCED_CONFINED_IN";

@@ -1,14 +1,14 @@
-//! One cell of the matrix: a request at a door with credentials, what must come of it, and what did.
+//! One case of the matrix: a request at a listener with credentials, what must come of it, and what did.
 
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::asks::Ask;
-use crate::credentials::{Credentials, Worth};
-use crate::rules::{Api, Area, hides, is_asked, refusal_is_a_page};
+use crate::attack::credentials::{Credentials, Worth};
+use crate::attack::fixture::{HTTPS_PORT, Kind, Listener, Serves, State};
+use crate::attack::requests::Request;
+use crate::attack::rules::{Api, Area, hides, is_asked, refusal_is_a_page};
 use crate::support::client::{self, Answer, Client};
-use crate::world::{Door, HTTPS_PORT, Kind, Serves, State};
 
 /// What must come of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,111 +33,115 @@ pub(crate) enum Verdict {
 /// Wrong passwords that one address sends before it is another's turn; the appliance allows ten.
 const GUESSES: u32 = 8;
 
-/// What `ask` is about at this door; `None`: nobody serves it there, and everybody is told.
-pub(crate) fn area_at(api: Api, door: Door, ask: &Ask) -> Option<Area> {
-    let area = ask.area;
-    let served = match door.serves {
+/// What `request` is about at this listener; `None`: nobody serves it there, and everybody is told.
+pub(crate) fn area_at(api: Api, listener: Listener, request: &Request) -> Option<Area> {
+    let area = request.area;
+    let served = match listener.serves {
         Serves::All => area,
         Serves::Management => {
             area.filter(|a| matches!(a, Area::AdminV1 | Area::AdminV2 | Area::Page))
         }
         Serves::Monitoring => Some(Area::Monitoring),
         Serves::Speech => area.filter(|a| matches!(a, Area::SpeechV1 | Area::Jobs)),
-        Serves::Realtime if ask.websocket && ask.path == "/" => Some(Area::Realtime),
+        Serves::Realtime if request.websocket && request.path == "/" => Some(Area::Realtime),
         Serves::Realtime => area.filter(|a| *a == Area::Realtime),
     };
-    served.or_else(|| hides(api, door.serves).then_some(Area::Nowhere))
+    served.or_else(|| hides(api, listener.serves).then_some(Area::Nowhere))
 }
 
-/// What is asked for at this door: monitoring has no prefix where it has a door of its own.
-pub(crate) fn path_at(door: Door, ask: &Ask) -> &str {
-    match door.serves {
-        Serves::Monitoring => ask.path.strip_prefix("/monitor").unwrap_or(&ask.path),
-        _ => &ask.path,
+/// What is asked for at this listener: monitoring has no prefix where it has a listener of its own.
+pub(crate) fn path_at(listener: Listener, request: &Request) -> &str {
+    match listener.serves {
+        Serves::Monitoring => request.path.strip_prefix("/monitor").unwrap_or(&request.path),
+        _ => &request.path,
     }
 }
 
 pub(crate) fn verdict(
     api: Api,
     state: State,
-    door: Door,
-    ask: &Ask,
+    listener: Listener,
+    request: &Request,
     credentials: &Credentials,
 ) -> Verdict {
-    let tls = door.kind == Kind::Tls;
-    if !tls && !state.plain_http && door.kind == Kind::Close {
+    let tls = listener.kind == Kind::Tls;
+    if !tls && !state.plain_http && listener.kind == Kind::Close {
         return Verdict::Silence;
     }
     if credentials.worth == Worth::Ambiguous {
         return Verdict::Ambiguous;
     }
     if !tls && !state.plain_http {
-        let status = if matches!(ask.method, "GET" | "HEAD") { 301 } else { 308 };
-        let prefix = if door.serves == Serves::Monitoring { "/monitor" } else { "" };
-        let location = format!("https://localhost:{HTTPS_PORT}{prefix}{}", path_at(door, ask));
+        let status = if matches!(request.method, "GET" | "HEAD") { 301 } else { 308 };
+        let prefix = if listener.serves == Serves::Monitoring { "/monitor" } else { "" };
+        let location =
+            format!("https://localhost:{HTTPS_PORT}{prefix}{}", path_at(listener, request));
         return Verdict::Elsewhere { status, location };
     }
-    let Some(area) = area_at(api, door, ask) else { return Verdict::Nowhere };
+    let Some(area) = area_at(api, listener, request) else { return Verdict::Nowhere };
     let shut = is_asked(api, tls, state.password, area) && credentials.worth != Worth::Right;
     if shut {
         return Verdict::Shut { page: refusal_is_a_page(api, area) };
     }
-    match (area, ask.area) {
-        (Area::Monitoring, Some(Area::Monitoring)) => Verdict::Open(ask.open),
+    match (area, request.area) {
+        (Area::Monitoring, Some(Area::Monitoring)) => Verdict::Open(request.open),
         (Area::Monitoring, _) => Verdict::Open(&[404, 405]),
         (Area::Realtime, _) => Verdict::Open(&[101]),
         (Area::Nowhere, _) => Verdict::Nowhere,
-        _ => Verdict::Open(ask.open),
+        _ => Verdict::Open(request.open),
     }
 }
 
-/// Somebody at a door: another address and another connection whenever that is due.
+/// Somebody at a listener: another address and another connection whenever that is due.
 pub(crate) struct Caller {
-    door: Door,
+    listener: Listener,
     client: Option<Client>,
     source: Ipv4Addr,
     guesses: u32,
 }
 
 impl Caller {
-    pub(crate) fn at(door: Door) -> Caller {
-        Caller { door, client: None, source: next_source(), guesses: 0 }
+    pub(crate) fn at(listener: Listener) -> Caller {
+        Caller { listener, client: None, source: next_source(), guesses: 0 }
     }
 
     /// What came of it does not fit: a sentence.
     pub(crate) fn fault(
         &mut self,
-        ask: &Ask,
+        request: &Request,
         body: &str,
         credentials: &Credentials,
         wanted: &Verdict,
     ) -> Option<String> {
         let is_guess = credentials.worth == Worth::Wrong || credentials.worth == Worth::Right;
         if is_guess && self.guesses == GUESSES {
-            *self = Caller::at(self.door);
+            *self = Caller::at(self.listener);
         }
         self.guesses += u32::from(is_guess);
-        let path = path_at(self.door, ask);
-        let upgrade = if ask.websocket {
+        let path = path_at(self.listener, request);
+        let upgrade = if request.websocket {
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         } else {
             ""
         };
-        let length = match (body, ask.method) {
+        let length = match (body, request.method) {
             ("", "GET" | "HEAD" | "DELETE") => String::new(),
             _ => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
         };
-        let request = format!(
+        let text = format!(
             "{} {path} HTTP/1.1\r\nHost: localhost\r\n{upgrade}{}{length}\r\n{body}",
-            ask.method, credentials.lines
+            request.method, credentials.lines
         );
         let client = self.client.take();
         let mut client = client.unwrap_or_else(|| {
-            let tls = self.door.kind == Kind::Tls;
-            Client::at_from(self.source, client::Door { name: "", port: self.door.port, tls })
+            let tls = self.listener.kind == Kind::Tls;
+            Client::at_from(
+                self.source,
+                client::Listener { name: "", port: self.listener.port, tls },
+            )
         });
-        let _ = client.try_send(request.as_bytes()); // it may have heard enough before all is sent
+        let _ = client.try_send(text.as_bytes()); // it may have heard enough before all is sent
         if *wanted == Verdict::Silence {
             return match client.until_end() {
                 Ok(bytes) if bytes.is_empty() => None,
@@ -145,13 +149,13 @@ impl Caller {
                 other => Some(format!("not silent: {other:?}")),
             };
         }
-        let answer = match client.try_answer(ask.method) {
+        let answer = match client.try_answer(request.method) {
             Ok(answer) => answer,
             Err(error) => return Some(format!("no answer: {error}")),
         };
         let goes_on = answer.status != 101 && answer.field("connection") != Some("close");
         self.client = goes_on.then_some(client);
-        let fits = fits(&answer, ask.method, wanted);
+        let fits = fits(&answer, request.method, wanted);
         (!fits).then(|| format!("{}{}", answer.head, answer.text()))
     }
 }

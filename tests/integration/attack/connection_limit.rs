@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::support::appliance::Appliance;
-use crate::support::client::{Client, Door};
+use crate::support::client::{Client, Listener};
 use crate::support::engine::Engine;
 use crate::support::settings::Settings;
 use crate::support::wait::{SOON, until};
@@ -22,7 +22,7 @@ const REQUEST: &str = "GET /v1/management/ping HTTP/1.1\r\nHost: localhost\r\n\r
 fn the_crowd_of_one_address_costs_no_client_of_another_its_connection() {
     let appliance = Appliance::start_with_descriptors(DESCRIPTORS, &Settings::v1());
     let [http, https] = [(appliance.ports.http, false), (appliance.ports.https, true)]
-        .map(|(port, tls)| Door { name: "", port, tls });
+        .map(|(port, tls)| Listener { name: "", port, tls });
     // Who waits with nothing said, and who in the middle of a request.
     let mut others = vec![Client::at(https), Client::at(http), Client::at(https)];
     let (half, rest) = REQUEST.split_at(30);

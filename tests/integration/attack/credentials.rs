@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::rules::SECRET;
+use crate::attack::rules::SECRET;
 
 /// What credentials are worth where the password is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! One appliance with every kind of door, and the states its administrator can bring it into.
+//! One appliance with every kind of listener, and the states its administrator can bring it into.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use serde_json::{Value, json};
 
-use crate::rules::{Api, Password, SECRET};
+use crate::attack::rules::{Api, Password, SECRET};
 use crate::support::appliance::Appliance;
 use crate::support::settings::{Settings, free_port};
 use crate::support::stub::{Stub, ok};
@@ -16,7 +16,7 @@ use crate::support::wait::{SOON, until};
 /// Where redirects point to; nobody needs to listen there.
 pub(crate) const HTTPS_PORT: u16 = 4433;
 
-/// What is behind a door.
+/// What is behind a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Serves {
     All,
@@ -26,7 +26,7 @@ pub(crate) enum Serves {
     Realtime,
 }
 
-/// How a door behaves.
+/// How a listener behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Tls,
@@ -37,7 +37,7 @@ pub(crate) enum Kind {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Door {
+pub(crate) struct Listener {
     pub(crate) serves: Serves,
     pub(crate) kind: Kind,
     pub(crate) port: u16,
@@ -49,16 +49,16 @@ pub(crate) struct State {
     pub(crate) plain_http: bool,
 }
 
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) api: Api,
-    pub(crate) doors: Vec<Door>,
+    pub(crate) listeners: Vec<Listener>,
     /// Every service behind the gate.
     pub(crate) services: Stub,
     appliance: Appliance,
 }
 
-impl World {
-    pub(crate) fn start(api: Api) -> World {
+impl Fixture {
+    pub(crate) fn start(api: Api) -> Fixture {
         let services = Stub::start(|visit| {
             while let Some((head, _)) = visit.request() {
                 if head.to_ascii_lowercase().contains("\r\nupgrade: websocket") {
@@ -68,7 +68,7 @@ impl World {
                 visit.say(ok("served").as_bytes());
             }
         });
-        let doors = doors();
+        let listeners = listeners();
         let own = |path: &str, auth: &str| json!({"address": services.address.to_string(), "paths": [path], "auth": auth});
         let settings = match api {
             Api::V1 => Settings::v1(),
@@ -80,10 +80,10 @@ impl World {
             .realtime(services.address)
             .service("house", own("/admin-only/", "admin"))
             .service("guest", own("/free/", "none"))
-            .with("listen", doors.iter().map(Door::setting).collect())
+            .with("listen", listeners.iter().map(Listener::setting).collect())
             .with("access_log", json!(false))
             .with("https_port", json!(HTTPS_PORT));
-        World { api, doors, services, appliance: Appliance::start(&settings) }
+        Fixture { api, listeners, services, appliance: Appliance::start(&settings) }
     }
 
     /// What the administrator, and an accident, can bring about; the wait ends when it is in force.
@@ -169,19 +169,19 @@ impl World {
     }
 }
 
-fn doors() -> Vec<Door> {
-    let mut doors = Vec::new();
+fn listeners() -> Vec<Listener> {
+    let mut listeners = Vec::new();
     for serves in
         [Serves::All, Serves::Management, Serves::Monitoring, Serves::Speech, Serves::Realtime]
     {
         for kind in [Kind::Tls, Kind::Close, Kind::Redirect] {
-            doors.push(Door { serves, kind, port: free_port() });
+            listeners.push(Listener { serves, kind, port: free_port() });
         }
     }
-    doors
+    listeners
 }
 
-impl Door {
+impl Listener {
     fn setting(&self) -> Value {
         let serves = format!("{:?}", self.serves).to_lowercase();
         let address = format!("127.0.0.1:{}", self.port);

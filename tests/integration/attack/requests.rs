@@ -1,10 +1,10 @@
 //! Everything that can be asked for: each row of the API's own table, and what lies beside it.
 
-use crate::rules::{Api, Area};
+use crate::attack::rules::{Api, Area};
 
 /// One request, credentials apart.
 #[derive(Clone, Debug)]
-pub(crate) struct Ask {
+pub(crate) struct Request {
     /// `None`: nobody serves it.
     pub(crate) area: Option<Area>,
     pub(crate) method: &'static str,
@@ -22,7 +22,7 @@ pub(crate) struct Ask {
 }
 
 /// The text of the API's table: a row that is added there is tried here.
-const TABLE: &str = include_str!("../../src/management/table.rs");
+const TABLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/management/table.rs"));
 
 /// The rows of the table: generations, path without them, method.
 fn rows() -> Vec<(&'static str, &'static str, &'static str)> {
@@ -65,15 +65,15 @@ fn answers(path: &str, method: &str) -> &'static [u16] {
         ("/security/sslcertificate", "POST") => &[400, 403], // 403: the key came in clear
         (_, "POST" | "PUT") => &[400],
         (_, "DELETE") if path.ends_with("/license") => &[400, 500],
-        // Would give the license back, which the jobs of the next cells need: for strangers alone.
+        // Would give the license back, which the jobs of the next cases need: for strangers alone.
         (_, "DELETE") if path.ends_with("/offlineactivation") => &[],
         (_, "DELETE") if path.ends_with("/reboot") || path.ends_with("/shutdown") => &[501],
         _ => &[200],
     }
 }
 
-fn ask(area: Area, method: &'static str, path: &str) -> Ask {
-    Ask {
+fn request(area: Area, method: &'static str, path: &str) -> Request {
+    Request {
         area: Some(area),
         method,
         path: path.to_owned(),
@@ -86,41 +86,44 @@ fn ask(area: Area, method: &'static str, path: &str) -> Ask {
 }
 
 /// All of them for what is mounted.
-pub(crate) fn all(api: Api) -> Vec<Ask> {
-    let mut asks = management(api);
+pub(crate) fn all(api: Api) -> Vec<Request> {
+    let mut requests = management(api);
     let page = ["/", "/docs", "/docs/", "/docs/openapi.json"];
-    asks.extend(page.map(|path| ask(Area::Page, "HEAD", path)));
-    asks.push(Ask { websocket: true, ..ask(Area::Page, "GET", "/") });
+    requests.extend(page.map(|path| request(Area::Page, "HEAD", path)));
+    requests.push(Request { websocket: true, ..request(Area::Page, "GET", "/") });
     let monitor = ["all", "cpu", "status", "mem/percent", "config", "pluginslist"];
-    asks.extend(
-        monitor.map(|path| ask(Area::Monitoring, "GET", &format!("/monitor/api/3/{path}"))),
+    requests.extend(
+        monitor.map(|path| request(Area::Monitoring, "GET", &format!("/monitor/api/3/{path}"))),
     );
-    asks.push(Ask { open: &[404, 405], ..ask(Area::Monitoring, "DELETE", "/monitor/api/3/all") });
+    requests.push(Request {
+        open: &[404, 405],
+        ..request(Area::Monitoring, "DELETE", "/monitor/api/3/all")
+    });
 
     for path in ["/v1.0/user/1/jobs/", "/v1.0/user/1/jobs/7?a=1", "/v1/user/1/jobs"] {
         for method in ["GET", "POST", "DELETE"] {
             let area = Some(Area::SpeechV1).filter(|_| api != Api::V2);
-            asks.push(Ask { area, ..ask(Area::SpeechV1, method, path) });
+            requests.push(Request { area, ..request(Area::SpeechV1, method, path) });
         }
     }
     for path in ["/v2/jobs", "/v2/jobs/", "/v2/jobs/7/transcript"] {
-        asks.extend(["GET", "POST", "DELETE"].map(|method| ask(Area::Jobs, method, path)));
+        requests.extend(["GET", "POST", "DELETE"].map(|method| request(Area::Jobs, method, path)));
     }
     for path in ["/v2", "/v2/en"] {
-        let realtime = ask(Area::Realtime, "GET", path);
-        asks.push(Ask { websocket: true, open: &[101], ..realtime });
+        let realtime = request(Area::Realtime, "GET", path);
+        requests.push(Request { websocket: true, open: &[101], ..realtime });
     }
     for method in ["GET", "PUT", "DELETE"] {
-        asks.push(ask(Area::OwnAdmin, method, "/admin-only/thing"));
-        asks.push(ask(Area::OwnNone, method, "/free/thing"));
+        requests.push(request(Area::OwnAdmin, method, "/admin-only/thing"));
+        requests.push(request(Area::OwnNone, method, "/free/thing"));
     }
-    let nowhere = |path: &&str| Ask { area: None, ..ask(Area::Page, "GET", path) };
-    asks.extend(NOWHERE.iter().map(nowhere));
-    asks
+    let nowhere = |path: &&str| Request { area: None, ..request(Area::Page, "GET", path) };
+    requests.extend(NOWHERE.iter().map(nowhere));
+    requests
 }
 
-fn management(api: Api) -> Vec<Ask> {
-    let mut asks = Vec::new();
+fn management(api: Api) -> Vec<Request> {
+    let mut requests = Vec::new();
     for (mounted, path, word) in rows() {
         let generations: &[(&str, Area)] = match mounted {
             "V1" => &[("/v1", Area::AdminV1)],
@@ -138,24 +141,24 @@ fn management(api: Api) -> Vec<Ask> {
                 Area::AdminV2 => api != Api::V1,
                 _ => true,
             };
-            let found = Ask {
+            let found = Request {
                 area: Some(*area).filter(|_| is_there),
                 effective: body_that_changes(path, method),
                 harmless: if matches!(method, "POST" | "PUT") { "[]" } else { "" },
                 open: answers(path, method),
                 destroys: method == "DELETE" && path.starts_with("/security/"),
-                ..ask(*area, method, &full)
+                ..request(*area, method, &full)
             };
             // Methods that the path does not know, and HEAD, which is a GET.
-            asks.push(Ask { open: &[405], ..ask(*area, "PATCH", &full) });
-            asks.last_mut().unwrap().area = found.area;
+            requests.push(Request { open: &[405], ..request(*area, "PATCH", &full) });
+            requests.last_mut().unwrap().area = found.area;
             if method == "GET" {
-                asks.push(Ask { method: "HEAD", ..found.clone() });
+                requests.push(Request { method: "HEAD", ..found.clone() });
             }
-            asks.push(found);
+            requests.push(found);
         }
     }
-    asks
+    requests
 }
 
 /// What nobody serves, much of it nearly something.

@@ -1,7 +1,7 @@
 //! Who is asked for a password where, as the contract words it: a table of its own, written from the
 //! manuals' sentences and not from the program.
 
-use crate::world::Serves;
+use crate::attack::fixture::Serves;
 
 /// What is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,18 +5,19 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::vendor::Vendor;
+use crate::authority::fixture::sell;
+use crate::support::vendor::Vendor;
 
 #[test]
 fn a_license_is_made_listed_shown_and_reported() {
-    let vendor = Vendor::new();
+    let vendor = Vendor::init();
     let expires = "2099-10-16T12:26:37Z";
     #[rustfmt::skip]
     let code = vendor.ok(&["create", "--secs", "1800000", "--cache", "3600", "--expires", expires]);
     assert!(code.len() == 18 && code.starts_with("4949"), "{code}");
     assert!(code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
     let other =
-        vendor.sell(&["--trial", "--activations", "3", "--product", "100", "--offline-mode"]);
+        sell(&vendor, &["--trial", "--activations", "3", "--product", "100", "--offline-mode"]);
     assert_ne!(code, other);
 
     let listed: Value = serde_json::from_str(&vendor.ok(&["list", "--json"])).unwrap();
@@ -51,8 +52,8 @@ fn a_license_is_made_listed_shown_and_reported() {
 
 #[test]
 fn many_licenses_are_made_at_once_one_code_a_line() {
-    let vendor = Vendor::new();
-    let codes = vendor.sell(&["--count", "3", "--activations", "2"]);
+    let vendor = Vendor::init();
+    let codes = sell(&vendor, &["--count", "3", "--activations", "2"]);
     let mut codes: Vec<&str> = codes.lines().collect();
     codes.sort_unstable();
     codes.dedup();
@@ -62,16 +63,16 @@ fn many_licenses_are_made_at_once_one_code_a_line() {
     assert_eq!(listed.iter().map(|l| l["license"].as_str().unwrap()).collect::<Vec<_>>(), codes);
     assert!(listed.iter().all(|license| license["activations"] == 2), "{listed:?}");
 
-    let one: Value = serde_json::from_str(&vendor.sell(&["--json"])).unwrap();
+    let one: Value = serde_json::from_str(&sell(&vendor, &["--json"])).unwrap();
     assert_eq!(one["license"].as_str().unwrap().len(), 18);
-    let array: Value = serde_json::from_str(&vendor.sell(&["--json", "--count", "1"])).unwrap();
+    let array: Value = serde_json::from_str(&sell(&vendor, &["--json", "--count", "1"])).unwrap();
     assert_eq!(array[0]["license"].as_str().unwrap().len(), 18);
 }
 
 #[test]
 fn a_license_is_extended_suspended_resumed_and_revoked() {
-    let vendor = Vendor::new();
-    let code = vendor.sell(&[]);
+    let vendor = Vendor::init();
+    let code = sell(&vendor, &[]);
     vendor.ok(&["extend", &code, "--secs", "500", "--expires", "2098-01-01T00:00:00Z"]);
     let shown = vendor.show(&code);
     assert_eq!(
@@ -90,8 +91,8 @@ fn a_license_is_extended_suspended_resumed_and_revoked() {
 
 #[test]
 fn a_wrong_use_is_told_apart_from_a_failure_and_changes_nothing() {
-    let vendor = Vendor::new();
-    let code = vendor.sell(&[]);
+    let vendor = Vendor::init();
+    let code = sell(&vendor, &[]);
     let absent = "494900000000000000";
     for (words, exit, said) in [
         (vec!["create", "--secs", "1"], 2, "--expires is missing"),
@@ -125,7 +126,7 @@ fn a_wrong_use_is_told_apart_from_a_failure_and_changes_nothing() {
         assert!(output.out.is_empty() && output.err.lines().count() == 1, "{words:?}: {output:?}");
     }
     assert_eq!(vendor.show(&code)["audit"], "1 entries, whole");
-    let nowhere = std::process::Command::new(crate::vendor::program())
+    let nowhere = std::process::Command::new(crate::support::vendor::program())
         .args(["list", "--dir", "/nowhere"])
         .output()
         .unwrap();
@@ -135,8 +136,8 @@ fn a_wrong_use_is_told_apart_from_a_failure_and_changes_nothing() {
 
 #[test]
 fn an_edited_license_is_refused_and_an_edited_log_is_found_out() {
-    let vendor = Vendor::new();
-    let code = vendor.sell(&[]);
+    let vendor = Vendor::init();
+    let code = sell(&vendor, &[]);
     vendor.ok(&["extend", &code, "--secs", "1"]);
     let path =
         |suffix: &str| vendor.dir().join(format!("licenses/{}/{code}.{suffix}", &code[15..]));
@@ -150,7 +151,7 @@ fn an_edited_license_is_refused_and_an_edited_log_is_found_out() {
     assert!(output.code == 1 && output.err.contains("do not add up"), "{output:?}");
     assert!(!output.err.contains(&code), "{output:?}");
 
-    let other = vendor.sell(&[]);
+    let other = sell(&vendor, &[]);
     let listed = vendor.run(&["list", "--json"]);
     assert!(listed.code == 1 && listed.err.contains("do not add up"), "{listed:?}");
     assert_eq!(listed.json()[0]["license"], other.as_str(), "the others are still listed");
@@ -158,8 +159,8 @@ fn an_edited_license_is_refused_and_an_edited_log_is_found_out() {
 
 #[test]
 fn only_the_trust_file_is_for_everybody_to_read() {
-    let mut vendor = Vendor::new();
-    let code = vendor.sell(&[]);
+    let mut vendor = Vendor::init();
+    let code = sell(&vendor, &[]);
     vendor.serve();
     let mode = |name: &str| {
         std::fs::metadata(vendor.dir().join(name)).unwrap().permissions().mode() & 0o777
@@ -176,7 +177,7 @@ fn only_the_trust_file_is_for_everybody_to_read() {
 
 #[test]
 fn a_trust_file_of_an_earlier_release_is_opened_to_everybody_by_serve() {
-    let mut vendor = Vendor::new();
+    let mut vendor = Vendor::init();
     let path = vendor.dir().join("trust.json");
     std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     vendor.serve();

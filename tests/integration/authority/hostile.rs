@@ -6,12 +6,13 @@ use std::net::TcpStream;
 use applianced::license::message::{Kind, Op};
 use applianced::license::wire;
 
-use crate::machine::{Machine, NOW, exchange, post};
-use crate::vendor::Vendor;
+use crate::authority::fixture::sell;
+use crate::authority::machine::{Machine, NOW, exchange, post};
+use crate::support::vendor::Vendor;
 
 #[test]
 fn strangers_get_a_status_and_nothing_more() {
-    let mut vendor = Vendor::new();
+    let mut vendor = Vendor::init();
     let address = vendor.serve();
     let post_head =
         |length: usize| format!("POST /v1/license HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
@@ -39,8 +40,8 @@ fn strangers_get_a_status_and_nothing_more() {
 
 #[test]
 fn those_who_say_nothing_keep_nobody_waiting() {
-    let mut vendor = Vendor::new();
-    let code = vendor.sell(&[]);
+    let mut vendor = Vendor::init();
+    let code = sell(&vendor, &[]);
     let address = vendor.serve();
     let silent: Vec<TcpStream> = (0..200)
         .map(|_| {
@@ -58,8 +59,8 @@ fn those_who_say_nothing_keep_nobody_waiting() {
 
 #[test]
 fn every_request_ever_sent_can_be_sent_again_without_effect() {
-    let mut vendor = Vendor::new();
-    let code = vendor.sell(&["--activations", "2"]);
+    let mut vendor = Vendor::init();
+    let code = sell(&vendor, &["--activations", "2"]);
     let address = vendor.serve();
     let mut captured = Vec::new();
     let mut machine = Machine::new(&code, vendor.trust());

@@ -16,10 +16,10 @@ use applianced::license::message::{Answer, Kind, Op};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::machine::Machine;
-use crate::support::untried::can_trace_open;
+use crate::authority::machine::Machine;
+use crate::support::prerequisites::can_trace_open;
+use crate::support::vendor::{Vendor, program};
 use crate::support::wait::{SOON, until};
-use crate::vendor::{Vendor, program};
 
 /// Threads that ask at the same time; each has its share of the appliances.
 const CALLERS: usize = 20;
@@ -48,7 +48,7 @@ fn nothing_is_lost_when_it_is_killed_under_load() {
     let licenses = setting("LICENSES", 100);
     let appliances = setting("APPLIANCES", 100).min(licenses * 2);
     let load = Duration::from_secs(setting("LOAD_SECONDS", 3) as u64);
-    let mut vendor = Vendor::new();
+    let mut vendor = Vendor::init();
     let codes = sell(&vendor, licenses);
     // Two appliances to a license, so that some ask about the same one at the same moment.
     let mut shares: Vec<Vec<Appliance>> = (0..CALLERS).map(|_| Vec::new()).collect();
@@ -99,7 +99,7 @@ fn an_activation_costs_the_same_however_many_licenses_there_are() {
         return;
     }
     let (few, many) = (10, setting("LICENSES", 100).max(11));
-    let mut vendor = Vendor::new();
+    let mut vendor = Vendor::init();
     sell(&vendor, few - 1);
     let among_few = activation(&mut vendor);
     sell(&vendor, many - few - 1);

@@ -1,8 +1,7 @@
 //! An appliance as the authority meets it: the library's own messages over real sockets.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::io;
+use std::net::SocketAddr;
 
 use applianced::license::certificate::Certificate;
 use applianced::license::claims::{Lease, Receipt};
@@ -12,6 +11,8 @@ use applianced::license::message::{Answer, Kind, Mode, Op, Request, User};
 use applianced::license::token::Type;
 use applianced::license::trust::{Dates, Trust};
 use applianced::license::wire::{self, OpenError};
+
+use crate::support::client::Client;
 
 pub(crate) const NOW: i64 = 1_800_000_000;
 
@@ -147,21 +148,15 @@ pub(crate) fn post(address: SocketAddr, body: &[u8]) -> io::Result<(u16, Vec<u8>
         wire::PATH,
         body.len()
     );
-    let (status, body) = exchange(address, &[head.as_bytes(), body].concat())?;
-    Ok((status, body))
+    exchange(address, &[head.as_bytes(), body].concat())
 }
 
 /// Status and body of the answer to raw bytes.
 pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> io::Result<(u16, Vec<u8>)> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    stream.write_all(bytes)?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let head = answer.windows(4).position(|window| window == b"\r\n\r\n");
-    let head = head.ok_or(io::ErrorKind::UnexpectedEof)?;
-    let status = String::from_utf8_lossy(&answer[9..12]).parse().map_err(io::Error::other)?;
-    Ok((status, answer.split_off(head + 4)))
+    let mut client = Client::try_plain(address.port())?;
+    client.try_send(bytes)?;
+    let answer = client.try_answer("POST")?;
+    Ok((answer.status, answer.body))
 }
 
 /// Whether the error is an unsealed answer of this kind.

@@ -4,25 +4,19 @@ use applianced::license::claims::Lease;
 use applianced::license::message::Op;
 use serde_json::Value;
 
-use crate::machine::{Machine, NOW};
-use crate::vendor::Vendor;
+use crate::authority::fixture::{self, sell};
+use crate::authority::machine::{Machine, NOW};
+use crate::support::vendor::Vendor;
 
-fn world() -> (Vendor, String, Machine) {
-    let vendor = Vendor::new();
-    let code = vendor.sell(&["--offline-mode", "--offline-secs", "400"]);
-    let machine = Machine::new(&code, vendor.trust());
-    (vendor, code, machine)
-}
-
-fn sign(vendor: &Vendor, certificate: &str) -> String {
-    vendor.feed(&["sign", "-"], certificate).ok().out
+fn fixture() -> (Vendor, String, Machine) {
+    fixture::fixture(&["--offline-mode", "--offline-secs", "400"])
 }
 
 #[test]
 fn the_same_activation_certificate_gives_the_same_license_certificate() {
-    let (vendor, code, mut machine) = world();
+    let (vendor, code, mut machine) = fixture();
     let activation = machine.certificate(Op::Activate);
-    let license = sign(&vendor, &activation);
+    let license = vendor.sign(&activation);
     let Lease { granted, req_id, offline_mode, .. } = machine.apply(&license, NOW);
     assert_eq!((granted, offline_mode), (400, true));
 
@@ -33,7 +27,7 @@ fn the_same_activation_certificate_gives_the_same_license_certificate() {
         &activation[64..]
     );
     std::fs::write(&file, &wrapped).unwrap();
-    assert_eq!(vendor.run(&["sign", file.to_str().unwrap()]).ok().out, license);
+    assert_eq!(vendor.ok(&["sign", file.to_str().unwrap()]), license);
     let wide: Vec<u8> = wrapped.encode_utf16().flat_map(u16::to_le_bytes).collect();
     std::fs::write(&file, wide).unwrap();
     let refused = vendor.run(&["sign", file.to_str().unwrap()]);
@@ -45,11 +39,11 @@ fn the_same_activation_certificate_gives_the_same_license_certificate() {
 
 #[test]
 fn a_renewal_continues_where_the_license_certificate_stood() {
-    let (vendor, code, mut machine) = world();
-    let license = sign(&vendor, &machine.certificate(Op::Activate));
+    let (vendor, code, mut machine) = fixture();
+    let license = vendor.sign(&machine.certificate(Op::Activate));
     machine.apply(&license, NOW);
     machine.consumed = 300;
-    let renewed = sign(&vendor, &machine.certificate(Op::Sync));
+    let renewed = vendor.sign(&machine.certificate(Op::Sync));
     assert_eq!(machine.apply(&renewed, NOW).granted, 700);
     let shown = vendor.show(&code);
     assert_eq!((&shown["secs_left"], &shown["secs_used"]), (&300.into(), &300.into()));
@@ -61,30 +55,30 @@ fn a_renewal_continues_where_the_license_certificate_stood() {
 
 #[test]
 fn a_license_certificate_brings_the_bundle_that_names_its_issuer() {
-    let (vendor, _, mut machine) = world();
+    let (vendor, _, mut machine) = fixture();
     vendor.ok(&["rotate", "issuer", "--revoke"]);
-    let license = sign(&vendor, &machine.certificate(Op::Activate));
+    let license = vendor.sign(&machine.certificate(Op::Activate));
     assert_eq!(machine.apply(&license, NOW).granted, 400);
     assert_eq!(machine.trust.bundle().seq, 2);
 }
 
 #[test]
 fn a_license_certificate_whose_key_was_revoked_on_its_way_is_signed_again() {
-    let (vendor, code, mut machine) = world();
+    let (vendor, code, mut machine) = fixture();
     let activation = machine.certificate(Op::Activate);
-    let lost = sign(&vendor, &activation);
+    let lost = vendor.sign(&activation);
     vendor.ok(&["rotate", "issuer", "--revoke"]);
-    let again = sign(&vendor, &activation);
+    let again = vendor.sign(&activation);
     assert_ne!(lost, again);
     assert_eq!(machine.apply(&again, NOW).granted, 400);
-    assert_eq!(sign(&vendor, &activation), again);
+    assert_eq!(vendor.sign(&activation), again);
     assert_eq!(vendor.show(&code)["secs_left"], 600);
 }
 
 #[test]
 fn a_return_certificate_is_credited_once() {
-    let (vendor, code, mut machine) = world();
-    let license = sign(&vendor, &machine.certificate(Op::Activate));
+    let (vendor, code, mut machine) = fixture();
+    let license = vendor.sign(&machine.certificate(Op::Activate));
     machine.apply(&license, NOW);
     machine.consumed = 150;
     let back = machine.certificate(Op::Return);
@@ -97,7 +91,7 @@ fn a_return_certificate_is_credited_once() {
         assert_eq!(vendor.show(&code)["secs_left"], 850);
     }
     // Once the appliance has a license again, an old certificate is not about that.
-    let license = sign(&vendor, &machine.certificate(Op::Activate));
+    let license = vendor.sign(&machine.certificate(Op::Activate));
     machine.apply(&license, NOW);
     let late = vendor.feed(&["redeem", "-"], &back);
     assert!(late.code == 1 && late.err.contains("it was given back before"), "{late:?}");
@@ -106,12 +100,12 @@ fn a_return_certificate_is_credited_once() {
 
 #[test]
 fn what_is_mangled_forged_or_not_allowed_is_refused_each_in_its_own_words() {
-    let (vendor, _, machine) = world();
+    let (vendor, _, machine) = fixture();
     let activation = machine.certificate(Op::Activate);
-    let plain = vendor.sell(&[]);
+    let plain = sell(&vendor, &[]);
     let not_allowed = Machine::new(&plain, vendor.trust()).certificate(Op::Activate);
-    let other = Machine::new(&plain, Vendor::new().trust()).certificate(Op::Activate);
-    let license = sign(&vendor, &activation);
+    let other = Machine::new(&plain, Vendor::init().trust()).certificate(Op::Activate);
+    let license = vendor.sign(&activation);
     for (certificate, said) in [
         (format!("> {activation}"), "mangled"),
         (activation[..1_000].to_owned(), "mangled"),
@@ -129,15 +123,17 @@ fn what_is_mangled_forged_or_not_allowed_is_refused_each_in_its_own_words() {
 
 #[test]
 fn anybody_may_look_into_a_certificate() {
-    let (vendor, code, machine) = world();
+    let (vendor, code, machine) = fixture();
     let activation = machine.certificate(Op::Activate);
-    let license = sign(&vendor, &activation);
+    let license = vendor.sign(&activation);
     let inspect = |dir: &str, text: &str| -> Value {
         let file = vendor.scratch("inspected.txt");
         std::fs::write(&file, text).unwrap();
         let words = ["inspect", file.to_str().unwrap(), "--json", "--dir", dir];
-        let output =
-            std::process::Command::new(crate::vendor::program()).args(words).output().unwrap();
+        let output = std::process::Command::new(crate::support::vendor::program())
+            .args(words)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{output:?}");
         serde_json::from_slice(&output.stdout).unwrap()
     };

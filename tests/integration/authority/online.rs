@@ -8,17 +8,9 @@ use applianced::license::message::{Denial, Kind, Op};
 use applianced::license::wire::{self, OpenError};
 use serde_json::Value;
 
-use crate::machine::{Machine, NOW, is, post};
-use crate::vendor::Vendor;
-
-/// An authority that serves, a license of 1,000 seconds, and an appliance that is to have it.
-fn world(flags: &[&str]) -> (Vendor, String, Machine) {
-    let mut vendor = Vendor::new();
-    let code = vendor.sell(flags);
-    vendor.serve();
-    let machine = Machine::new(&code, vendor.trust());
-    (vendor, code, machine)
-}
+use crate::authority::fixture::{sell, serving};
+use crate::authority::machine::{Machine, NOW, is, post};
+use crate::support::vendor::Vendor;
 
 fn figures(vendor: &Vendor, code: &str) -> [i64; 3] {
     let shown = vendor.show(code);
@@ -27,7 +19,7 @@ fn figures(vendor: &Vendor, code: &str) -> [i64; 3] {
 
 #[test]
 fn an_appliance_activates_uses_asks_for_more_and_returns() {
-    let (mut vendor, code, mut machine) = world(&[]);
+    let (mut vendor, code, mut machine) = serving(&[]);
     let address = vendor.address();
     assert_eq!(machine.ask(address, Op::Probe).kind, Kind::Probe);
     assert_eq!(machine.ask(address, Op::Activate).kind, Kind::Lease);
@@ -46,7 +38,7 @@ fn an_appliance_activates_uses_asks_for_more_and_returns() {
 
 #[test]
 fn commands_work_beside_the_running_serve() {
-    let (vendor, code, mut machine) = world(&[]);
+    let (vendor, code, mut machine) = serving(&[]);
     let address = vendor.address();
     machine.ask(address, Op::Activate);
     vendor.ok(&["suspend", &code]);
@@ -60,14 +52,14 @@ fn commands_work_beside_the_running_serve() {
     assert_eq!(figures(&vendor, &code), [1_440, 0, 60]);
     vendor.ok(&["credit", &code, "--secs", "60"]);
     assert_eq!(figures(&vendor, &code), [1_500, 0, 0]);
-    let later = vendor.sell(&[]);
+    let later = sell(&vendor, &[]);
     let mut other = Machine::new(&later, vendor.trust());
     assert_eq!(other.ask(address, Op::Activate).kind, Kind::Lease, "sold while serving");
 }
 
 #[test]
 fn only_one_serve_uses_a_folder() {
-    let (vendor, _, _) = world(&[]);
+    let (vendor, _, _) = serving(&[]);
     let second = vendor.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert!(
         second.code == 1 && second.err.contains("another `license-authority serve`"),
@@ -77,7 +69,7 @@ fn only_one_serve_uses_a_folder() {
 
 #[test]
 fn keys_are_rotated_while_appliances_ask() {
-    let (vendor, _, mut machine) = world(&[]);
+    let (vendor, _, mut machine) = serving(&[]);
     let address = vendor.address();
     machine.ask(address, Op::Activate);
     assert_eq!(machine.trust.bundle().seq, 1);
@@ -92,7 +84,7 @@ fn keys_are_rotated_while_appliances_ask() {
 
 #[test]
 fn a_lost_answer_comes_again_under_a_key_that_is_still_believed() {
-    let (vendor, code, mut machine) = world(&[]);
+    let (vendor, code, mut machine) = serving(&[]);
     let address = vendor.address();
     let request = machine.request(Op::Activate);
     let lost = machine.send(address, &request).unwrap();
@@ -113,9 +105,9 @@ fn a_lost_answer_comes_again_under_a_key_that_is_still_believed() {
 
 #[test]
 fn a_question_that_cannot_be_opened_is_answered_in_clear_and_nothing_happens() {
-    let (vendor, _, machine) = world(&[]);
+    let (vendor, _, machine) = serving(&[]);
     let address = vendor.address();
-    let stranger = Machine::new("494900000000000000", Vendor::new().trust());
+    let stranger = Machine::new("494900000000000000", Vendor::init().trust());
     let error = stranger.send(address, &stranger.request(Op::Probe)).unwrap_err();
     assert!(is(&error, &OpenError::Unsealed("the request was changed on its way".to_owned())));
 
@@ -128,7 +120,7 @@ fn a_question_that_cannot_be_opened_is_answered_in_clear_and_nothing_happens() {
 
 #[test]
 fn after_ten_wrong_codes_a_place_is_refused_and_its_own_appliances_are_not() {
-    let (vendor, code, mut machine) = world(&["--activations", "5"]);
+    let (vendor, code, mut machine) = serving(&["--activations", "5"]);
     let address = vendor.address();
     machine.ask(address, Op::Activate);
     let mut guesser = Machine::new("", vendor.trust());
@@ -152,7 +144,7 @@ fn after_ten_wrong_codes_a_place_is_refused_and_its_own_appliances_are_not() {
 
 #[test]
 fn appliances_that_race_for_the_last_seconds_never_get_more_than_there_are() {
-    let (vendor, code, _) = world(&["--activations", "100"]);
+    let (vendor, code, _) = serving(&["--activations", "100"]);
     let address = vendor.address();
     let start = Barrier::new(25);
     let granted: Vec<i64> = std::thread::scope(|scope| {
@@ -174,7 +166,7 @@ fn appliances_that_race_for_the_last_seconds_never_get_more_than_there_are() {
 
 #[test]
 fn a_question_that_could_not_be_written_down_is_asked_again_and_answered_once() {
-    let (vendor, code, machine) = world(&[]);
+    let (vendor, code, machine) = serving(&[]);
     let address = vendor.address();
     let path = vendor.dir().join(format!("licenses/{}/{code}.json", &code[15..]));
     let whole = std::fs::read(&path).unwrap();
@@ -190,7 +182,7 @@ fn a_question_that_could_not_be_written_down_is_asked_again_and_answered_once() 
 
 #[test]
 fn neither_codes_nor_persons_reach_the_log() {
-    let (vendor, code, mut machine) = world(&[]);
+    let (vendor, code, mut machine) = serving(&[]);
     machine.ask(vendor.address(), Op::Activate);
     machine.ask(vendor.address(), Op::Sync);
     let masked = format!("{}…{}", &code[..4], &code[14..]);

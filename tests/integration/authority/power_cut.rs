@@ -12,14 +12,15 @@ use std::process::Command;
 
 use applianced::license::message::{Answer, Denial, Kind, Op, Request};
 
-use crate::machine::Machine;
+use crate::authority::machine::Machine;
 use rustix::process::Signal;
 
-use crate::support::command::run;
-use crate::support::untried::can_trace_open;
+use crate::authority::fixture::sell;
+use crate::support::folder::copy;
+use crate::support::prerequisites::can_trace_open;
+use crate::support::strace::{CHANGING, Call, SENDING, assert_durable, attach, calls};
+use crate::support::vendor::{Vendor, program};
 use crate::support::wait::{SOON, until};
-use crate::trace::{CHANGING, Call, SENDING, assert_durable, attach, calls};
-use crate::vendor::{Vendor, program};
 
 /// More calls of one kind than any answer should need.
 const MOST_CALLS: usize = 100;
@@ -114,8 +115,8 @@ struct Scene {
 
 impl Scene {
     fn new(op: Op, figures: [i64; 3]) -> Scene {
-        let mut vendor = Vendor::new();
-        let code = vendor.sell(&[]);
+        let mut vendor = Vendor::init();
+        let code = sell(&vendor, &[]);
         let mut machine = Machine::new(&code, vendor.trust());
         let mut entries = 2;
         if op != Op::Activate {
@@ -247,11 +248,4 @@ impl Scene {
         command.args(["serve", "--listen", "127.0.0.1:0", "--dir"]).arg(self.vendor.dir());
         command
     }
-}
-
-/// Makes `to` a copy of the folder `from`, owners and modes included.
-fn copy(from: &Path, to: &Path) {
-    let _ = std::fs::remove_dir_all(to);
-    let copied = run(Command::new("cp").args(["-a", "-T"]).arg(from).arg(to));
-    assert_eq!(copied.code, 0, "{copied:?}");
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use crate::line::Console;
+use crate::console::session::Console;
 use crate::support::appliance::Appliance;
 use crate::support::settings::Settings;
 use crate::support::wait::{SOON, until};

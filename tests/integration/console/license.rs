@@ -1,9 +1,10 @@
 //! The License menu against a running authority, and without a network.
 
-use crate::line::Console;
+use crate::console::session::Console;
 use crate::support::appliance::Appliance;
+use crate::support::license::Licensed as _;
 use crate::support::settings::{Settings, free_port};
-use crate::vendor::{Licensed as _, Vendor};
+use crate::support::vendor::Vendor;
 
 fn details(console: &mut Console, code: &str) {
     console.answer("License code, 18 digits: ", code);

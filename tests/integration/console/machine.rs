@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::line::Console;
+use crate::console::session::Console;
 use crate::support::appliance::Appliance;
 use crate::support::folder::Folder;
+use crate::support::prerequisites::Namespace;
 use crate::support::settings::Settings;
-use crate::support::untried::Namespace;
 use crate::support::wait::{SOON, until};
 
 #[test]

@@ -1,8 +1,8 @@
 //! The Security menu: locked out and let in again, passwords, plain HTTP.
 
-use crate::line::Console;
+use crate::console::session::Console;
 use crate::support::appliance::Appliance;
-use crate::support::authority::{Authority, Key, text};
+use crate::support::certificates::{Authority, Key, text};
 use crate::support::settings::Settings;
 
 const PING: &str = "/v1/management/ping";

@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use rustix::process::{Signal, kill_process};
 
-use crate::line::Console;
+use crate::console::session::Console;
 use crate::support::appliance::Appliance;
 use crate::support::settings::Settings;
 use crate::support::wait::{SOON, until};

@@ -1,6 +1,6 @@
 //! Without a daemon: what the console says, and what it can still do.
 
-use crate::line::Console;
+use crate::console::session::Console;
 use crate::support::appliance::Appliance;
 use crate::support::settings::Settings;
 

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::support::appliance::Appliance;
-use crate::vendor::{Licensed, Vendor};
+use crate::support::license::Licensed;
+use crate::support::vendor::Vendor;
 
 const LICENSE: &str = "/v1/management/license";
 const OFFLINE: &str = "/v1/management/license/offlineactivation";
@@ -98,7 +99,7 @@ fn a_code_may_be_written_in_groups_at_every_door() {
     let code = vendor.sell(&["--offline-mode"]);
     let group = |at: usize, mark: &str| format!("{}{mark}{}", &code[..at], &code[at..]);
     assert_eq!(vendor.show(&group(6, " "))["activated"], 0);
-    vendor.say(&["extend", &group(4, "-"), "--secs", "1"]);
+    vendor.ok(&["extend", &group(4, "-"), "--secs", "1"]);
     let appliance = vendor.appliance();
     let body = |code: &str| json!({ "license": code }).to_string();
     for generation in ["v1", "v2"] {

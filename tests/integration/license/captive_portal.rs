@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::license::usage::Engine as _;
 use crate::support::appliance::Appliance;
+use crate::support::license::Licensed;
+use crate::support::network::{Fault, read_message};
 use crate::support::settings::Settings;
+use crate::support::vendor::Vendor;
 use crate::support::wait::{SOON, until};
-use crate::usage::Engine as _;
-use crate::vendor::{Licensed, Vendor};
-use crate::wire::{Weather, read_message};
 
 const NETWORK: &str = "/v1/management/license/network";
 const OFFLINE: &str = "Input exception: Not activated - Cannot activate when offline";
@@ -130,28 +131,28 @@ fn is_given_up(answer: impl Fn(&mut TcpStream) + Clone + Send + 'static) {
 #[test]
 fn who_passes_a_call_on_and_then_asks_for_a_password_takes_nothing() {
     let vendor = Vendor::new();
-    let wire = vendor.wire();
+    let network = vendor.network();
     let code = vendor.sell(&[]);
     let forged = String::from_utf8(http("407 Proxy Authentication Required", "")).unwrap();
-    let appliance = Appliance::start(&vendor.settings_of(&wire));
+    let appliance = Appliance::start(&vendor.settings_over(&network));
     let accounts = |wanted: [u64; 4]| {
         let known = vendor.show(&code);
         let told =
             ["activated", "secs_held", "secs_used", "takeovers"].map(|name| known[name].clone());
         assert_eq!(told, wanted.map(Value::from), "{known}");
     };
-    wire.turn(Weather::Forging(forged.clone()));
+    network.set(Fault::Forge(forged.clone()));
     let refused = appliance.apply(&code);
     assert_eq!(refused.json()["reason"], "proxy_authentication", "{refused:?}");
     accounts([1, 3_600, 0, 0]);
-    wire.turn(Weather::Fair);
+    network.set(Fault::None);
     assert_eq!(appliance.apply(&code).ok().json()["licensed"], true);
     accounts([1, 3_600, 0, 0]);
 
     appliance.uses(100);
-    wire.turn(Weather::Forging(forged));
+    network.set(Fault::Forge(forged));
     assert_eq!(appliance.remove().json()["reason"], "proxy_authentication");
-    wire.turn(Weather::Fair);
+    network.set(Fault::None);
     until(SOON, "the return is confirmed", || {
         (appliance.license()["status"] == UNLICENSED).then_some(())
     });
@@ -161,14 +162,14 @@ fn who_passes_a_call_on_and_then_asks_for_a_password_takes_nothing() {
 #[test]
 fn a_question_that_is_still_open_does_not_cost_the_seconds_for_offline_mode() {
     let vendor = Vendor::new();
-    let wire = vendor.wire();
+    let network = vendor.network();
     let code = vendor.sell(&["--offline-mode", "--offline-secs", "180000"]);
-    let appliance = Appliance::start(&vendor.settings_of(&wire));
+    let appliance = Appliance::start(&vendor.settings_over(&network));
     appliance.apply(&code).ok();
     appliance.uses(10);
-    wire.turn(Weather::LosingAnswers);
+    network.set(Fault::LoseAnswers);
     appliance.apply(&code).ok(); // nobody answers, so it stays to be asked again
-    wire.turn(Weather::Fair);
+    network.set(Fault::None);
     let mode = "/v1/management/license/offlinemode";
     let document = appliance.call("POST", mode, r#"{"offline": true}"#).ok().json();
     assert_eq!(document["transcription_secs_allowed"], 180_000, "{document}");

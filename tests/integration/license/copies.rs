@@ -3,12 +3,14 @@
 
 use serde_json::json;
 
-use crate::ending::{copy, has, restart_services};
+use crate::license::ending::{has, restart_services};
+use crate::license::usage::Engine as _;
 use crate::support::appliance::{Appliance, program};
-use crate::support::untried::Namespace;
+use crate::support::folder::copy;
+use crate::support::license::Licensed;
+use crate::support::prerequisites::Namespace;
+use crate::support::vendor::Vendor;
 use crate::support::wait::{SOON, until};
-use crate::usage::Engine as _;
-use crate::vendor::{Licensed, Vendor};
 
 const DUPLICATE: &str = "-117 License status duplicate device id";
 const LICENSED: &str = "3 License status concurrent license";
@@ -70,7 +72,7 @@ fn a_machine_that_moves_twice_before_anybody_hears_of_it_keeps_its_seat() {
     let mut appliance = Appliance::prepare(&vendor.settings(vendor.port()));
     launch_on(&mut appliance, 'a');
     appliance.apply(&code).ok();
-    vendor.stop();
+    vendor.kill();
     for digit in ['b', 'c'] {
         appliance.stop();
         launch_on(&mut appliance, digit);

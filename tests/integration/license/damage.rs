@@ -5,13 +5,14 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use serde_json::json;
 
-use crate::ending::has;
-use crate::offline::request;
+use crate::license::ending::has;
+use crate::license::offline::request;
+use crate::license::usage::Engine as _;
 use crate::support::appliance::Appliance;
+use crate::support::license::Licensed;
 use crate::support::settings::free_port;
+use crate::support::vendor::Vendor;
 use crate::support::wait::{SOON, until};
-use crate::usage::Engine as _;
-use crate::vendor::{Licensed, Vendor};
 
 fn licensed(vendor: &Vendor) -> (String, Appliance) {
     let code = vendor.sell(&[]);
@@ -200,7 +201,7 @@ fn a_license_file_that_is_not_believed_is_left_alone_until_it_is_mended() {
     let before = start_in_doubt(&mut appliance);
     let message = appliance.license()["message"].clone();
     // Newer keys are written down by themselves, as the time is.
-    vendor.say(&["rotate", "issuer"]);
+    vendor.ok(&["rotate", "issuer"]);
     until(SOON, "the appliance has the new keys", || {
         appliance.license();
         appliance.log().contains("newer keys of the license authority taken in").then_some(())

@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
+use crate::license::usage::Engine as _;
 use crate::support::appliance::{Appliance, program};
 use crate::support::command::Output;
-use crate::support::untried::{can_trace, traceable};
-use crate::usage::Engine as _;
-use crate::vendor::{Licensed, Vendor};
+use crate::support::license::Licensed;
+use crate::support::prerequisites::{can_trace, traceable};
+use crate::support::vendor::Vendor;
 
 /// A daemon whose disk fails at some calls on the files that the license is written to.
 fn failing(appliance: &mut Appliance, fault: &str) {
@@ -29,11 +30,11 @@ fn a_question_that_can_not_be_written_down_is_not_sent() {
         return;
     }
     let vendor = Vendor::new();
-    let (wire, code) = (vendor.wire(), vendor.sell(&[]));
+    let (network, code) = (vendor.network(), vendor.sell(&[]));
     for fault in ["write:error=ENOSPC", "fsync:error=EIO", "rename:error=EROFS"] {
-        let mut appliance = Appliance::prepare(&vendor.settings_of(&wire));
+        let mut appliance = Appliance::prepare(&vendor.settings_over(&network));
         failing(&mut appliance, fault);
-        let before = wire.questions().len();
+        let before = network.questions().len();
         let refused = appliance.apply(&code);
         assert_eq!(
             (refused.status, &refused.json()["reason"]),
@@ -44,7 +45,7 @@ fn a_question_that_can_not_be_written_down_is_not_sent() {
             refused.json()["error"].as_str().unwrap().contains("could not be saved"),
             "{refused:?}"
         );
-        assert_eq!(wire.questions().len(), before, "{fault}: sent all the same");
+        assert_eq!(network.questions().len(), before, "{fault}: sent all the same");
         assert_eq!(appliance.license()["status"], "-113 License status server trial expired");
         appliance.restart();
         assert_eq!(appliance.license()["licensed"], false);
@@ -58,8 +59,8 @@ fn an_answer_that_can_not_be_written_down_is_asked_for_again() {
         return;
     }
     let vendor = Vendor::new();
-    let (wire, code) = (vendor.wire(), vendor.sell(&[]));
-    let mut appliance = Appliance::prepare(&vendor.settings_of(&wire));
+    let (network, code) = (vendor.network(), vendor.sell(&[]));
+    let mut appliance = Appliance::prepare(&vendor.settings_over(&network));
     // The first write is the question, the second the answer.
     failing(&mut appliance, "fsync:error=EIO:when=2");
     let refused = appliance.apply(&code);

@@ -1,18 +1,17 @@
 //! How a license ends, and how it comes back: dates, the vendor's word, copies and snapshots.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::SystemTime;
 
 use applianced::utc;
 use serde_json::json;
 
+use crate::license::usage::Engine as _;
 use crate::support::appliance::Appliance;
-use crate::support::command::run;
 use crate::support::engine::Engine;
+use crate::support::folder::copy;
+use crate::support::license::Licensed;
+use crate::support::vendor::Vendor;
 use crate::support::wait::{SOON, until};
-use crate::usage::Engine as _;
-use crate::vendor::{Licensed, Vendor};
 
 pub(crate) fn has(appliance: &Appliance, status: &str) -> Option<()> {
     (appliance.license()["status"] == status).then_some(())
@@ -38,7 +37,7 @@ fn a_license_ends_by_itself_and_an_extension_brings_it_back() {
     });
     assert_eq!(has(&appliance, "-116 License status subscription expired"), Some(()));
     assert_eq!(appliance.license()["subscription_expiry"], end, "what ended is still shown");
-    vendor.say(&["extend", &code, "--expires", "2090-01-01T00:00:00Z"]);
+    vendor.ok(&["extend", &code, "--expires", "2090-01-01T00:00:00Z"]);
     assert_eq!(appliance.apply(&code).ok().json()["licensed"], true);
     appliance.post(&appliance.https("/v2/jobs"), "{}").ok();
 }
@@ -49,14 +48,14 @@ fn a_suspension_stops_work_and_its_end_lets_it_go_on() {
     let code = vendor.sell(&[]);
     let mut appliance = Appliance::start(&vendor.settings(vendor.port()).speech(engine.address));
     appliance.apply(&code).ok();
-    vendor.say(&["suspend", &code]);
+    vendor.ok(&["suspend", &code]);
     restart_services(&appliance);
     let inactive = "-114 License status license code inactive";
     until(SOON, "the suspension is known", || has(&appliance, inactive));
     assert_eq!(appliance.post(&appliance.https("/v2/jobs"), "{}").status, 403);
     appliance.restart();
     assert_eq!(has(&appliance, inactive), Some(()), "over a restart too");
-    vendor.say(&["resume", &code]);
+    vendor.ok(&["resume", &code]);
     restart_services(&appliance);
     until(SOON, "work goes on", || has(&appliance, "3 License status concurrent license"));
     assert_eq!(vendor.show(&code)["activated"], 1);
@@ -119,12 +118,6 @@ fn an_older_state_goes_on_and_costs_what_was_cached() {
     assert_eq!(vendor.show(&code)["secs_used"], 3_700);
 }
 
-pub(crate) fn copy(from: &Path, to: &Path) {
-    let _ = std::fs::remove_dir_all(to);
-    let copied = run(Command::new("cp").args(["-a", "-T"]).arg(from).arg(to));
-    assert_eq!(copied.code, 0, "{copied:?}");
-}
-
 /// What the vendor does when a signing key was stolen must not cost honest appliances their license.
 #[test]
 fn a_withdrawn_key_stops_a_license_until_the_service_is_reached_and_costs_nothing() {
@@ -133,13 +126,13 @@ fn a_withdrawn_key_stops_a_license_until_the_service_is_reached_and_costs_nothin
     let mut appliance = vendor.appliance();
     appliance.apply(&code).ok();
     appliance.uses(100);
-    vendor.say(&["rotate", "issuer", "--revoke"]);
+    vendor.ok(&["rotate", "issuer", "--revoke"]);
     // A sign of life brings the keys, and no new license yet.
     until(SOON, "the appliance has the new keys", || {
         appliance.license();
         appliance.log().contains("newer keys of the license authority taken in").then_some(())
     });
-    vendor.stop();
+    vendor.kill();
     appliance.restart();
     assert_eq!(has(&appliance, "-5 License status license does not verify"), Some(()));
     let message = appliance.license()["message"].clone();

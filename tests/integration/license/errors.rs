@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::support::appliance::Appliance;
 use crate::support::command::Output;
+use crate::support::license::Licensed;
 use crate::support::settings::free_port;
-use crate::vendor::{Licensed, Vendor};
+use crate::support::vendor::Vendor;
 
 const LICENSE: &str = "/v1/management/license";
 const OFFLINE: &str = "/v1/management/license/offlineactivation";
@@ -63,9 +64,9 @@ fn what_the_vendor_has_ended_is_not_activated_and_says_which() {
     let vendor = Vendor::new();
     let appliance = vendor.appliance();
     let suspended = vendor.sell(&[]);
-    vendor.say(&["suspend", &suspended]);
+    vendor.ok(&["suspend", &suspended]);
     let revoked = vendor.sell(&[]);
-    vendor.say(&["revoke", &revoked]);
+    vendor.ok(&["revoke", &revoked]);
     let other_product = vendor.sell(&["--product", "999"]);
     for (code, reason) in [
         (&suspended, "license_suspended"),
@@ -133,7 +134,7 @@ fn giving_back_without_a_route_changes_nothing() {
     let code = vendor.sell(&[]);
     let appliance = vendor.appliance();
     appliance.apply(&code).ok();
-    vendor.stop();
+    vendor.kill();
     let blocked = rpc("CANCELLED", "Received RST_STREAM with error code 8");
     fails(&appliance.remove(), 500, &blocked, "connect");
     assert_eq!(appliance.license()["licensed"], true);
@@ -182,12 +183,12 @@ fn offline_mode_without_permission_is_the_manuals_refusal() {
 #[test]
 fn in_offline_mode_nothing_is_removed_or_activated_and_not_a_byte_is_sent() {
     let vendor = Vendor::new();
-    let wire = vendor.wire();
+    let network = vendor.network();
     let code = vendor.sell(&["--offline-mode"]);
-    let mut appliance = Appliance::start(&vendor.settings(wire.port));
+    let mut appliance = Appliance::start(&vendor.settings(network.port));
     appliance.apply(&code).ok();
     appliance.call("POST", MODE, r#"{"offline": true}"#).ok();
-    let before = wire.questions().len();
+    let before = network.questions().len();
     let detail = "Cannot remove license in offline mode";
     fails(&appliance.remove(), 500, &rpc("UNKNOWN", detail), "offline_mode");
     fails_plainly(&appliance, "DELETE", LICENSE, "", detail);
@@ -198,5 +199,5 @@ fn in_offline_mode_nothing_is_removed_or_activated_and_not_a_byte_is_sent() {
     appliance.restart();
     assert_eq!(appliance.license()["connected"], false);
     assert_eq!(appliance.license()["licensed"], true);
-    assert_eq!(wire.questions().len(), before, "something was sent in offline mode");
+    assert_eq!(network.questions().len(), before, "something was sent in offline mode");
 }

@@ -1,10 +1,12 @@
 //! An authority that has forgotten a license: restored from a backup, or a standby that lags behind.
 
-use crate::ending::{copy, restart_services};
+use crate::license::ending::restart_services;
 use crate::support::appliance::Appliance;
 use crate::support::engine::Engine;
+use crate::support::folder::copy;
+use crate::support::license::Licensed;
+use crate::support::vendor::Vendor;
 use crate::support::wait::{SOON, until};
-use crate::vendor::{Licensed, Vendor};
 
 const WORDS: &str = "the license service does not know this license; contact the vendor";
 
@@ -16,7 +18,7 @@ fn forgotten(engine: &Engine) -> (Vendor, Appliance) {
     let code = vendor.sell(&[]);
     let appliance = Appliance::start(&vendor.settings(vendor.port()).speech(engine.address));
     appliance.apply(&code).ok();
-    vendor.stop();
+    vendor.kill();
     copy(&vendor.dir(), &vendor.dir().with_extension("newer"));
     copy(&backup, &vendor.dir());
     vendor.serve();
@@ -39,7 +41,7 @@ fn a_license_that_its_authority_has_forgotten_lasts_to_the_end_of_its_lease_and_
     appliance.restart();
     until(SOON, "over a restart too", || says_so(&appliance));
     // The newer books are back.
-    vendor.stop();
+    vendor.kill();
     copy(&vendor.dir().with_extension("newer"), &vendor.dir());
     vendor.serve();
     restart_services(&appliance);

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::license::usage::Engine as _;
 use crate::support::appliance::Appliance;
 use crate::support::engine::Engine;
-use crate::usage::Engine as _;
-use crate::vendor::{Licensed, Vendor};
+use crate::support::license::Licensed;
+use crate::support::vendor::Vendor;
 
 const REFUSAL: &str = r#"{"code": 403, "error": "Invalid or missing license", "detail": "You are not authorised to perform this action: License is invalid", "status": 403, "title": "Forbidden", "type": "about:blank"}"#;
 
@@ -17,7 +18,8 @@ const REFUSAL: &str = r#"{"code": 403, "error": "Invalid or missing license", "d
 fn jobs_need_a_license_and_everything_else_does_not() {
     let (vendor, engine) = (Vendor::new(), Engine::start());
     let code = vendor.sell(&[]);
-    let appliance = Appliance::start(&vendor.settings_of(&vendor.wire()).speech(engine.address));
+    let appliance =
+        Appliance::start(&vendor.settings_over(&vendor.network()).speech(engine.address));
     for path in
         ["/v1.0/user/1/jobs", "/v1.0/user/1/jobs/", "/v1/user/7/jobs", "/v2/jobs", "/v2/jobs/"]
     {
@@ -37,7 +39,8 @@ fn jobs_need_a_license_and_everything_else_does_not() {
 #[test]
 fn who_may_not_come_in_is_not_told_about_the_license() {
     let (vendor, engine) = (Vendor::new(), Engine::start());
-    let appliance = Appliance::start(&vendor.settings_of(&vendor.wire()).speech(engine.address));
+    let appliance =
+        Appliance::start(&vendor.settings_over(&vendor.network()).speech(engine.address));
     let password = appliance.https("/v1/security/adminpassword");
     appliance.post(&password, r#"{"password": "secret"}"#).ok();
     let url = appliance.https("/v1.0/user/1/jobs");
@@ -66,7 +69,7 @@ fn methods_of_a_service_of_the_images_own_are_refused_as_its_settings_say() {
     let service = json!({
         "x": {"address": engine.address.to_string(), "paths": ["/x/"], "auth": "none", "licensed": ["POST"]}
     });
-    let settings = vendor.settings_of(&vendor.wire()).with("services", service);
+    let settings = vendor.settings_over(&vendor.network()).with("services", service);
     let code = vendor.sell(&[]);
     let appliance = Appliance::start(&settings);
     let url = appliance.https("/x/work");
@@ -125,12 +128,12 @@ fn a_license_that_ends_while_a_stream_runs_does_not_cut_it() {
     let code = vendor.sell(&[]);
     let engine = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let service = json!({"realtime": {"address": engine.local_addr().unwrap().to_string()}});
-    let settings = vendor.settings_of(&vendor.wire()).with("services", service);
+    let settings = vendor.settings_over(&vendor.network()).with("services", service);
     let appliance = Appliance::start(&settings);
     appliance.apply(&code).ok();
     let talking = std::thread::spawn(move || {
         let (mut stream, _) = engine.accept().unwrap();
-        crate::wire::read_message(&mut stream).unwrap();
+        crate::support::network::read_message(&mut stream).unwrap();
         stream
             .write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
             .unwrap();
@@ -158,7 +161,8 @@ fn a_license_that_ends_while_a_stream_runs_does_not_cut_it() {
 fn without_seconds_nothing_is_let_in_until_there_are_some() {
     let (vendor, engine) = (Vendor::new(), Engine::start());
     let code = vendor.sell(&["--secs", "50"]);
-    let appliance = Appliance::start(&vendor.settings_of(&vendor.wire()).speech(engine.address));
+    let appliance =
+        Appliance::start(&vendor.settings_over(&vendor.network()).speech(engine.address));
     appliance.apply(&code).ok();
     appliance.uses(50);
     assert_eq!(appliance.post(&appliance.https("/v2/jobs"), "{}").status, 403);
@@ -167,7 +171,7 @@ fn without_seconds_nothing_is_let_in_until_there_are_some() {
         (&document["licensed"], &document["message"]),
         (&json!(true), &json!("no seconds left"))
     );
-    vendor.say(&["extend", &code, "--secs", "100"]);
+    vendor.ok(&["extend", &code, "--secs", "100"]);
     appliance.apply(&code).ok();
     assert_eq!(appliance.post(&appliance.https("/v2/jobs"), "{}").status, 200);
 }

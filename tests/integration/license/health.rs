@@ -5,11 +5,12 @@ use std::time::SystemTime;
 use applianced::utc;
 use serde_json::{Value, json};
 
+use crate::license::usage::Engine as _;
 use crate::support::appliance::Appliance;
+use crate::support::license::Licensed;
 use crate::support::settings::Settings;
+use crate::support::vendor::Vendor;
 use crate::support::wait::{SOON, until};
-use crate::usage::Engine as _;
-use crate::vendor::{Licensed, Vendor};
 
 const PATH: &str = "/v2/management/health";
 

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::license::usage::Engine as _;
 use crate::support::appliance::Appliance;
 use crate::support::command::Output;
+use crate::support::license::Licensed;
 use crate::support::settings::free_port;
-use crate::usage::Engine as _;
-use crate::vendor::{Licensed, Vendor};
+use crate::support::vendor::Vendor;
 
 pub(crate) const PATH: &str = "/v1/management/license/offlineactivation";
 

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::ending::has;
-use crate::offline::{put, request};
+use crate::license::ending::has;
+use crate::license::offline::{put, request};
 use crate::support::appliance::Appliance;
+use crate::support::license::Licensed;
 use crate::support::settings::Settings;
+use crate::support::vendor::Vendor;
 use crate::support::wait::{SOON, until};
-use crate::vendor::{Licensed, Vendor};
 
 const LICENSED: &str = "3 License status concurrent license";
 
@@ -22,7 +23,7 @@ fn old_image(vendor: &Vendor) -> Appliance {
     let url = format!("http://127.0.0.1:{}/", vendor.port());
     let license = json!({"authority_url": url, "trust_file": image});
     let appliance = Appliance::start(&Settings::both().with("license", license));
-    vendor.say(&["rotate", "issuer"]);
+    vendor.ok(&["rotate", "issuer"]);
     appliance
 }
 
@@ -39,7 +40,7 @@ fn lose_the_rest(appliance: &Appliance) {
 
 /// The vendor is out of reach, so that nothing but the files can tell.
 fn is_still_licensed(vendor: &mut Vendor, appliance: &mut Appliance) {
-    vendor.stop();
+    vendor.kill();
     appliance.stop();
     lose_the_rest(appliance);
     let checked = appliance.program("check", &[]);
@@ -75,13 +76,13 @@ fn newer_keys_outlive_a_start_without_a_trust_file() {
     let code = vendor.sell(&[]);
     let mut appliance = old_image(&vendor);
     appliance.apply(&code).ok();
-    vendor.stop();
+    vendor.kill();
     let (image, away) = (vendor.dir().join("image-trust.json"), vendor.dir().join("away.json"));
     fs::rename(&image, &away).unwrap();
     appliance.restart();
     assert_eq!(appliance.license()["licensed"], true, "what is sealed is believed");
     // Charging writes the state down.
-    crate::usage::Engine::uses(&appliance, 100);
+    crate::license::usage::Engine::uses(&appliance, 100);
     appliance.stop();
     fs::rename(&away, &image).unwrap();
     appliance.launch();
@@ -98,12 +99,12 @@ fn a_withdrawn_key_stays_withdrawn_whatever_else_is_lost() {
     let taken_in = "newer keys of the license authority taken in";
     appliance.logs(0, taken_in);
     let known = appliance.log().len();
-    vendor.say(&["rotate", "issuer", "--revoke"]);
+    vendor.ok(&["rotate", "issuer", "--revoke"]);
     until(SOON, "the appliance has the new keys", || {
         appliance.license(); // a sign of life brings them
         appliance.log()[known..].contains(taken_in).then_some(())
     });
-    vendor.stop();
+    vendor.kill();
     appliance.stop();
     lose_the_rest(&appliance);
     let shown: Value = appliance.program("status", &["--json"]).json();

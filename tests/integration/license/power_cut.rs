@@ -11,10 +11,10 @@ mod sockets;
 
 use serde_json::json;
 
+use crate::license::usage::Engine as _;
 use crate::support::command::Output;
+use crate::support::license::Licensed as _;
 use crate::support::wait::{SOON, until};
-use crate::usage::Engine as _;
-use crate::vendor::Licensed as _;
 use scene::Scene;
 
 /// More calls of one kind than any change should need; a search that goes on longer is a fault of the test.

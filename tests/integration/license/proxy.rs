@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::support::appliance::Appliance;
+use crate::support::license::Licensed;
+use crate::support::network::read_message;
 use crate::support::settings::Settings;
+use crate::support::vendor::Vendor;
 use crate::support::wait::{SOON, until};
-use crate::vendor::{Licensed, Vendor};
-use crate::wire::read_message;
 
 const NETWORK: &str = "/v1/management/license/network";
 

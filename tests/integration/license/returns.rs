@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::errors::{fails, rpc};
-use crate::offline::{PATH, island, put, request, seconds};
+use crate::license::errors::{fails, rpc};
+use crate::license::offline::{PATH, island, put, request, seconds};
+use crate::license::usage::Engine as _;
 use crate::support::appliance::Appliance;
 use crate::support::command::Output;
-use crate::usage::Engine as _;
-use crate::vendor::{Licensed, Vendor};
+use crate::support::license::Licensed;
+use crate::support::vendor::Vendor;
 
 fn give_back(appliance: &Appliance) -> Output {
     appliance.call("DELETE", PATH, "")

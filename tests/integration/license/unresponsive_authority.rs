@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::license::usage::Engine as _;
 use crate::support::appliance::Appliance;
 use crate::support::engine::Engine;
+use crate::support::license::Licensed;
+use crate::support::network::Fault;
+use crate::support::vendor::Vendor;
 use crate::support::wait::{SOON, until};
-use crate::usage::Engine as _;
-use crate::vendor::{Licensed, Vendor};
-use crate::wire::Weather;
 
 /// What the status may take in all: two seconds for the network, and air for a busy machine.
 const STATUS: Duration = Duration::from_secs(8);
@@ -28,17 +29,19 @@ fn within<T>(limit: Duration, what: impl FnOnce() -> T) -> T {
 #[test]
 fn while_the_authority_hangs_status_speech_and_counting_go_on() {
     let (vendor, engine) = (Vendor::new(), Engine::start());
-    let (wire, code) = (vendor.wire(), vendor.sell(&[]));
-    let appliance = Appliance::start(&vendor.settings_of(&wire).speech(engine.address));
+    let (network, code) = (vendor.network(), vendor.sell(&[]));
+    let appliance = Appliance::start(&vendor.settings_over(&network).speech(engine.address));
     appliance.apply(&code).ok();
-    wire.turn(Weather::Hanging);
-    let known = wire.questions().len();
+    network.set(Fault::Hang);
+    let known = network.questions().len();
     let mut removal = appliance.curl_in_background(&[
         "-X",
         "DELETE",
         &appliance.management("/v1/management/license"),
     ]);
-    until(SOON, "the authority has been asked", || (wire.questions().len() > known).then_some(()));
+    until(SOON, "the authority has been asked", || {
+        (network.questions().len() > known).then_some(())
+    });
     let returning = within(STATUS, || appliance.license());
     assert_eq!(returning["status"], "-6 License status returned license to server");
     for _ in 0..3 {
@@ -55,10 +58,10 @@ fn while_the_authority_hangs_status_speech_and_counting_go_on() {
 #[test]
 fn a_license_works_on_while_its_authority_is_silent() {
     let (vendor, engine) = (Vendor::new(), Engine::start());
-    let (wire, code) = (vendor.wire(), vendor.sell(&[]));
-    let mut appliance = Appliance::start(&vendor.settings_of(&wire).speech(engine.address));
+    let (network, code) = (vendor.network(), vendor.sell(&[]));
+    let mut appliance = Appliance::start(&vendor.settings_over(&network).speech(engine.address));
     appliance.apply(&code).ok();
-    wire.turn(Weather::Hanging);
+    network.set(Fault::Hang);
     appliance.restart();
     let document = within(STATUS, || appliance.license());
     assert_eq!((&document["licensed"], &document["connected"]), (&json!(true), &json!(false)));
@@ -70,9 +73,9 @@ fn a_license_works_on_while_its_authority_is_silent() {
 #[test]
 fn an_activation_whose_answer_was_lost_is_finished_by_itself() {
     let vendor = Vendor::new();
-    let (wire, code) = (vendor.wire(), vendor.sell(&[]));
-    let appliance = Appliance::start(&vendor.settings_of(&wire));
-    wire.turn(Weather::LosingAnswers);
+    let (network, code) = (vendor.network(), vendor.sell(&[]));
+    let appliance = Appliance::start(&vendor.settings_over(&network));
+    network.set(Fault::LoseAnswers);
     let lost = appliance.apply(&code);
     assert_eq!(
         lost.json()["error"],
@@ -83,7 +86,7 @@ fn an_activation_whose_answer_was_lost_is_finished_by_itself() {
         "{lost:?}"
     );
     assert_eq!(appliance.license()["licensed"], false);
-    wire.turn(Weather::Fair);
+    network.set(Fault::None);
     until(SOON, "the appliance is licensed", || {
         (appliance.license()["licensed"] == true).then_some(())
     });
@@ -95,14 +98,14 @@ fn an_activation_whose_answer_was_lost_is_finished_by_itself() {
 #[test]
 fn a_return_whose_answer_was_lost_is_confirmed_once() {
     let vendor = Vendor::new();
-    let (wire, code) = (vendor.wire(), vendor.sell(&[]));
-    let mut appliance = Appliance::start(&vendor.settings_of(&wire));
+    let (network, code) = (vendor.network(), vendor.sell(&[]));
+    let mut appliance = Appliance::start(&vendor.settings_over(&network));
     appliance.apply(&code).ok();
     appliance.uses(100);
-    wire.turn(Weather::LosingAnswers);
+    network.set(Fault::LoseAnswers);
     assert_eq!(appliance.remove().status, 500);
     assert_eq!(appliance.license()["status"], "-6 License status returned license to server");
-    wire.turn(Weather::Fair);
+    network.set(Fault::None);
     let again = appliance.remove();
     // By itself or by this call: the same seconds, once.
     if again.status == 200 {
@@ -124,8 +127,8 @@ fn a_return_whose_answer_was_lost_is_confirmed_once() {
 #[test]
 fn whatever_else_answers_is_named_and_activates_nothing() {
     let vendor = Vendor::new();
-    let (wire, code) = (vendor.wire(), vendor.sell(&[]));
-    let appliance = Appliance::start(&vendor.settings_of(&wire));
+    let (network, code) = (vendor.network(), vendor.sell(&[]));
+    let appliance = Appliance::start(&vendor.settings_over(&network));
     let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<!DOCTYPE html><html>Please sign in</html>";
     let forged = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n";
     let answers = [
@@ -145,7 +148,7 @@ fn whatever_else_answers_is_named_and_activates_nothing() {
         (format!("{forged}{}", r#"{"v":1,"error":"go away"}"#), "answer_refused", "go away"),
     ];
     for (answer, reason, words) in answers {
-        wire.turn(Weather::Saying(answer));
+        network.set(Fault::Answer(answer));
         let refused = appliance.apply(&code).json();
         assert_eq!(refused["reason"], reason, "{refused}");
         assert!(refused["hint"].as_str().unwrap().contains(words), "{refused}");
@@ -162,7 +165,7 @@ fn offline_mode_without_a_route_keeps_what_is_cached_and_says_so() {
     let mut appliance = vendor.appliance();
     appliance.apply(&code).ok();
     appliance.uses(100);
-    vendor.stop();
+    vendor.kill();
     let mode = "/v1/management/license/offlinemode";
     let answer = appliance.call("POST", mode, r#"{"offline": true}"#).ok().json();
     assert_eq!((&answer["offline"], &answer["licensed"]), (&json!(true), &json!(true)));
@@ -174,12 +177,12 @@ fn offline_mode_without_a_route_keeps_what_is_cached_and_says_so() {
 #[test]
 fn nothing_of_the_question_can_be_read_on_the_way() {
     let vendor = Vendor::new();
-    let (wire, code) = (vendor.wire(), vendor.sell(&[]));
-    let appliance = Appliance::start(&vendor.settings_of(&wire));
+    let (network, code) = (vendor.network(), vendor.sell(&[]));
+    let appliance = Appliance::start(&vendor.settings_over(&network));
     let body =
         json!({"license": code, "username": "Amy Liu", "email_address": "a-liu@example.com"});
     let document = appliance.call("POST", "/v1/management/license", &body.to_string()).ok().json();
-    let questions = wire.questions();
+    let questions = network.questions();
     assert!(!questions.is_empty());
     for question in questions {
         let text = String::from_utf8(question).unwrap();
@@ -192,12 +195,12 @@ fn nothing_of_the_question_can_be_read_on_the_way() {
 #[test]
 fn an_answer_to_another_question_is_refused_however_genuine() {
     let vendor = Vendor::new();
-    let (wire, code) = (vendor.wire(), vendor.sell(&[]));
-    let appliance = Appliance::start(&vendor.settings_of(&wire));
+    let (network, code) = (vendor.network(), vendor.sell(&[]));
+    let appliance = Appliance::start(&vendor.settings_over(&network));
     appliance.apply(&code).ok();
-    let yesterday = recorded(&vendor, wire.questions().last().unwrap());
+    let yesterday = recorded(&vendor, network.questions().last().unwrap());
     let before = appliance.license()["transcription_secs_allowed"].clone();
-    wire.turn(Weather::Saying(yesterday));
+    network.set(Fault::Answer(yesterday));
     let answer = appliance.apply(&code).ok().json();
     assert!(
         answer["error_message"].as_str().unwrap().contains("belongs to another request"),
@@ -211,5 +214,5 @@ fn recorded(vendor: &Vendor, question: &[u8]) -> String {
     use std::io::Write as _;
     let mut service = std::net::TcpStream::connect(("127.0.0.1", vendor.port())).unwrap();
     service.write_all(question).unwrap();
-    String::from_utf8(crate::wire::read_message(&mut service).unwrap()).unwrap()
+    String::from_utf8(crate::support::network::read_message(&mut service).unwrap()).unwrap()
 }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::support::appliance::Appliance;
 use crate::support::command::Output;
+use crate::support::license::Licensed;
+use crate::support::vendor::Vendor;
 use crate::support::wait::{SOON, until};
-use crate::vendor::{Licensed, Vendor};
 
 /// What the speech engine does.
 pub(crate) trait Engine {
@@ -140,9 +141,8 @@ fn a_crash_costs_at_most_what_was_held() {
     appliance.launch();
     // What a and b held counts as used; the authority fills up what is missing.
     let used = until(SOON, "the authority knows what was used", || {
-        let used =
-            vendor.say(&["report", "--json"]).parse::<Value>().unwrap()["total"]["secs_used"]
-                .clone();
+        let used = vendor.ok(&["report", "--json"]).parse::<Value>().unwrap()["total"]["secs_used"]
+            .clone();
         (used != json!(0)).then_some(used)
     });
     assert_eq!(used, json!(125));

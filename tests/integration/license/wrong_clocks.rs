@@ -6,12 +6,13 @@ use std::time::SystemTime;
 use applianced::utc;
 use serde_json::json;
 
-use crate::ending::{has, restart_services};
+use crate::license::ending::{has, restart_services};
+use crate::license::usage::Engine as _;
 use crate::support::appliance::Appliance;
 use crate::support::clock::{Clock, DAY};
+use crate::support::license::Licensed;
+use crate::support::vendor::Vendor;
 use crate::support::wait::{SOON, until};
-use crate::usage::Engine as _;
-use crate::vendor::{Licensed, Vendor};
 
 const LEASE_EXPIRED: &str = "-1 License status lease expired";
 const LICENSED: &str = "3 License status concurrent license";
@@ -102,7 +103,7 @@ fn a_lease_that_ended_while_the_service_was_away_is_renewed_when_it_is_back() {
     let mut vendor = Vendor::with_clock();
     let (code, clock) = (vendor.sell(&[]), Clock::right());
     let appliance = licensed_by(&clock, &vendor, &code);
-    vendor.stop();
+    vendor.kill();
     vendor.ahead(31);
     clock.sleep(31 * DAY);
     until(SOON, "the lease is over", || has(&appliance, LEASE_EXPIRED));

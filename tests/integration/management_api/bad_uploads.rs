@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::support::appliance::Appliance;
-use crate::support::authority::{Authority, Key, form, text};
-use crate::support::handshake::handshake;
+use crate::support::certificates::{Authority, Key, form, text};
 use crate::support::settings::Settings;
+use crate::support::tls::handshake;
 
 /// One bad upload: what curl sends, and words of the sentence that must come back.
 struct Bad {

@@ -1,10 +1,10 @@
 //! What whoever may open the control socket can do: everything, without a password.
 
 use crate::support::appliance::Appliance;
-use crate::support::authority::{Authority, Key, form, text};
+use crate::support::certificates::{Authority, Key, form, text};
 use crate::support::command::Output;
-use crate::support::handshake::handshake;
 use crate::support::settings::Settings;
+use crate::support::tls::handshake;
 
 /// Sends the arguments to the control socket.
 fn local(appliance: &Appliance, arguments: &[&str]) -> Output {

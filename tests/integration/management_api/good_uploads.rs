@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::support::appliance::Appliance;
-use crate::support::authority::{Authority, Key, fingerprint, form};
-use crate::support::handshake::handshake;
+use crate::support::certificates::{Authority, Key, fingerprint, form};
 use crate::support::settings::Settings;
+use crate::support::tls::handshake;
 
 /// Uploads, and checks as a user would: the machine trusts the root and curl needs no --insecure.
 #[track_caller]

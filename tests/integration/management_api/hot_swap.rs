@@ -6,11 +6,12 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use crate::support::appliance::Appliance;
-use crate::support::authority::{Authority, Key, fingerprint, form};
+use crate::support::certificates::{Authority, Key, fingerprint, form};
+use crate::support::client::Client;
 use crate::support::command::finished;
 use crate::support::engine::{Engine, SLOW};
-use crate::support::handshake::{handshake, request};
 use crate::support::settings::Settings;
+use crate::support::tls::handshake;
 use crate::support::wait::{SOON, until};
 
 const UPLOADS: usize = 200;
@@ -94,12 +95,20 @@ fn visit_until(over: &AtomicBool, port: u16) -> Vec<Visit> {
     let mut visits = Vec::new();
     while !over.load(Ordering::Relaxed) {
         let started = Instant::now();
-        let shown = request(port, "/v1/management/ping").and_then(|(shown, response)| {
-            if response.starts_with("HTTP/1.1 200") { Ok(shown.fingerprint) } else { Err(response) }
-        });
+        let shown = visit(port);
         visits.push(Visit { started, done: Instant::now(), shown });
     }
     visits
+}
+
+/// A handshake and one request; the certificate that was shown.
+fn visit(port: u16) -> Result<String, String> {
+    let (shown, mut client) = Client::try_tls(port)?;
+    let request =
+        "GET /v1/management/ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    client.try_send(request.as_bytes()).map_err(|error| format!("writing: {error}"))?;
+    let answer = client.try_answer("GET").map_err(|error| format!("reading: {error}"))?;
+    if answer.status == 200 { Ok(shown.fingerprint) } else { Err(answer.head) }
 }
 
 /// The certificate in force when the visit began, and those of uploads that were under way during it.

@@ -1,10 +1,10 @@
 //! Every command of the v1 manual page "SSL Configuration", as typed there and in its order.
 
 use crate::support::appliance::Appliance;
-use crate::support::authority::{Authority, Key, fingerprint};
+use crate::support::certificates::{Authority, Key, fingerprint};
 use crate::support::engine::{Engine, JOBS};
-use crate::support::handshake::handshake;
 use crate::support::settings::Settings;
+use crate::support::tls::handshake;
 
 const UPLOADED: &str =
     r#"{"success": true, "message": "certificate and private_key applied successfully"}"#;

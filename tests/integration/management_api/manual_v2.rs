@@ -3,10 +3,10 @@
 //! Out: the page's one line with the vendor's own WebSocket client, which is not ours to install.
 
 use crate::support::appliance::Appliance;
-use crate::support::authority::{Authority, Key, fingerprint};
+use crate::support::certificates::{Authority, Key, fingerprint};
 use crate::support::engine::{Engine, JOBS};
-use crate::support::handshake::handshake;
 use crate::support::settings::Settings;
+use crate::support::tls::handshake;
 use crate::support::wait::{SOON, until};
 
 const UPLOADED: &str =

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::appliance::Appliance;
-use crate::support::authority::{Authority, Key, form};
+use crate::support::certificates::{Authority, Key, form};
 use crate::support::settings::Settings;
 
 /// Stands for a password, a license code, and whatever else nobody else may read.

@@ -11,11 +11,11 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::support::appliance::Appliance;
-use crate::support::authority::{Authority, Key, fingerprint, form};
+use crate::support::certificates::{Authority, Key, fingerprint, form};
 use crate::support::command::{finished, run};
 use crate::support::engine::{Engine, SLOW};
-use crate::support::handshake::handshake;
 use crate::support::settings::Settings;
+use crate::support::tls::handshake;
 use crate::support::wait::{SOON, until};
 
 /// The promised 10 s and some air for a busy machine.

@@ -2,7 +2,7 @@
 //! nothing after a change of certificate or a restart: its keys were in memory alone.
 
 use crate::support::appliance::Appliance;
-use crate::support::authority::{Authority, Key, form};
+use crate::support::certificates::{Authority, Key, form};
 use crate::support::settings::Settings;
 
 /// A request on a connection of its own; `session` is where openssl keeps the ticket, read or written. True

@@ -7,11 +7,11 @@ use std::net::{Ipv4Addr, TcpStream};
 use rustls::NamedGroup;
 
 use crate::support::appliance::Appliance;
-use crate::support::authority::{Authority, Key, form};
+use crate::support::certificates::{Authority, Key, form};
 use crate::support::client::Client;
 use crate::support::command::Output;
-use crate::support::handshake::{agree, handshake};
 use crate::support::settings::Settings;
+use crate::support::tls::{agree, handshake};
 use crate::support::wait::{SOON, until};
 
 const AES_128: &str = "TLS_AES_128_GCM_SHA256";

@@ -1,7 +1,7 @@
 //! Certificates that are taken although some client will suffer, and are told of wherever somebody may look.
 
 use crate::support::appliance::Appliance;
-use crate::support::authority::{Authority, Key, Pair, form};
+use crate::support::certificates::{Authority, Key, Pair, form};
 use crate::support::settings::Settings;
 
 const MESSAGE: &str = "certificate and private_key applied successfully";

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use crate::monitor::listeners::{ALL, ask};
 use crate::support::appliance::Appliance;
 use crate::support::settings::Settings;
-use crate::ways::{ALL, ask};
 
 const PLUGINS: [&str; 14] = [
     "quicklook",
@@ -169,8 +169,8 @@ fn monitoring_asks_for_the_password_where_the_rules_say_so() {
     assert_eq!(appliance.read(&secure).status, 401);
     appliance.read_as("example", &secure).ok();
     appliance.read(&plain).ok();
-    let doors = appliance.https("/v1/security/insecureports");
-    appliance.post_as("example", &doors, r#"{"enable_insecure_ports": false}"#).ok();
+    let ports = appliance.https("/v1/security/insecureports");
+    appliance.post_as("example", &ports, r#"{"enable_insecure_ports": false}"#).ok();
     assert_eq!(appliance.read(&plain).code, 52);
 
     let appliance = Appliance::start(&Settings::both());

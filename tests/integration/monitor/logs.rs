@@ -1,10 +1,10 @@
 //! `logs/{name}`: the daemon's own last lines.
 
+use crate::monitor::listeners::{ALL, Way, ask};
 use crate::support::appliance::Appliance;
 use crate::support::engine::Engine;
 use crate::support::settings::Settings;
 use crate::support::wait::{SOON, until};
-use crate::ways::{ALL, Way, ask};
 
 fn lines(appliance: &Appliance, way: Way, name_and_count: &str) -> (String, Vec<String>) {
     let path = format!("/v1/management/logs/{name_and_count}");
@@ -16,8 +16,8 @@ fn lines(appliance: &Appliance, way: Way, name_and_count: &str) -> (String, Vec<
 #[test]
 fn management_tells_what_was_changed_by_every_way() {
     let appliance = Appliance::start(&Settings::both());
-    let doors = appliance.https("/v1/security/insecureports");
-    appliance.post(&doors, r#"{"enable_insecure_ports": true}"#).ok();
+    let ports = appliance.https("/v1/security/insecureports");
+    appliance.post(&ports, r#"{"enable_insecure_ports": true}"#).ok();
     for way in ALL {
         let (count, all) = lines(&appliance, way, "management");
         assert_eq!(count, "100", "{way:?}");

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::monitor::listeners::{ALL, Way, ask};
 use crate::support::appliance::Appliance;
 use crate::support::settings::Settings;
 use crate::support::wait::{SOON, until};
-use crate::ways::{ALL, Way, ask};
 
 /// An appliance each of whose commands says its words and leaves a file in the appliance's folder.
 fn appliance(name: &str) -> (Appliance, PathBuf) {

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
+use crate::monitor::listeners::{ALL, Way, ask};
 use crate::support::appliance::Appliance;
 use crate::support::engine::Engine;
 use crate::support::settings::Settings;
-use crate::ways::{ALL, Way, ask};
 
 #[test]
 fn resources_are_told_in_percent_by_every_way() {

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::support::appliance::Appliance;
 use crate::support::command::run;
+use crate::support::prerequisites::{not_tried, root};
 use crate::support::settings::{Settings, free_port};
-use crate::support::untried::{not_tried, root};
 use crate::support::wait::{SOON, until};
 
 /// An address on the loopback interface that goes when the test goes.

@@ -6,12 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::process::{Process, daemon};
+use crate::process::proc::{Process, daemon};
+use crate::process::user::NOBODY;
 use crate::support::appliance::Appliance;
+use crate::support::prerequisites::is_root;
 use crate::support::settings::Settings;
-use crate::support::untried::is_root;
 use crate::support::wait::{SOON, until};
-use crate::user::NOBODY;
 
 fn attended() -> (Appliance, Process) {
     let commands = json!({"restart_services": ["/bin/sh", "-c", "echo I am $(id -u)"]});

@@ -6,8 +6,8 @@ use std::process::{Child, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::appliance::Appliance;
+use crate::support::prerequisites::Namespace;
 use crate::support::settings::Settings;
-use crate::support::untried::Namespace;
 use crate::support::wait::{SOON, until};
 
 /// Starts the daemon on nothing at all and sends `signal` as soon as it has made its state folder, which

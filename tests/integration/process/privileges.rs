@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::process::daemon;
+use crate::process::proc::daemon;
 use crate::support::appliance::Appliance;
+use crate::support::prerequisites::{is_root, root};
 use crate::support::settings::Settings;
-use crate::support::untried::{is_root, root};
 
 const NONE: &str = "0000000000000000";
 

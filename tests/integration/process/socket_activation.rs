@@ -9,11 +9,11 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::process::daemon;
+use crate::process::proc::daemon;
+use crate::process::user::{NOBODY, change};
 use crate::support::appliance::{Appliance, program};
+use crate::support::prerequisites::{is_root, root};
 use crate::support::settings::{Settings, free_port};
-use crate::support::untried::{is_root, root};
-use crate::user::{NOBODY, change};
 
 /// The daemon with its standard input as descriptor 3, by way of a shell. `before` stands before the
 /// program.

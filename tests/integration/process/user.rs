@@ -6,12 +6,12 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::process::daemon;
+use crate::process::proc::daemon;
 use crate::support::appliance::Appliance;
 use crate::support::folder::Folder;
+use crate::support::prerequisites::{Namespace, root};
 use crate::support::settings::Settings;
 use crate::support::stub::{Stub, ok};
-use crate::support::untried::{Namespace, root};
 use crate::support::wait::{SOON, until};
 
 /// The number that Debian's "nobody" has; there need be no such user.

@@ -1,15 +1,10 @@
 //! How a client may call the appliance and its paths, and what of it reaches a service.
 
+use crate::speech::fixture::answering;
 use crate::support::appliance::Appliance;
 use crate::support::client::Client;
 use crate::support::settings::Settings;
 use crate::support::stub::{Stub, field};
-
-fn world() -> (Stub, Appliance) {
-    let stub = Stub::answering("done");
-    let appliance = Appliance::start(&Settings::both().speech(stub.address));
-    (stub, appliance)
-}
 
 /// What the service got, or the status of the refusal.
 fn seen(stub: &Stub, appliance: &Appliance, request: &str) -> Result<String, u16> {
@@ -24,7 +19,7 @@ fn seen(stub: &Stub, appliance: &Appliance, request: &str) -> Result<String, u16
 
 #[test]
 fn a_port_that_is_the_schemes_own_may_be_written_or_left_out() {
-    let (stub, appliance) = world();
+    let (stub, appliance) = answering("done");
     for (target, host) in [
         ("http://box", "box"),
         ("http://box", "box:80"),
@@ -67,7 +62,7 @@ fn a_port_that_is_the_schemes_own_may_be_written_or_left_out() {
 
 #[test]
 fn a_whole_url_needs_no_path_and_in_http_1_0_no_host() {
-    let (stub, appliance) = world();
+    let (stub, appliance) = answering("done");
     let mut client = Client::plain(appliance.ports.http);
     for target in ["http://box", "http://box?x=/v2/jobs", "http://box:80?"] {
         client.send(format!(
@@ -91,7 +86,7 @@ fn a_whole_url_needs_no_path_and_in_http_1_0_no_host() {
 
 #[test]
 fn what_browsers_leave_bare_reaches_the_service_percent_encoded() {
-    let (stub, appliance) = world();
+    let (stub, appliance) = answering("done");
     for (target, wanted) in [
         ("/v2/jobs/report[1].pdf", "/v2/jobs/report%5B1%5D.pdf"),
         ("/v2/jobs/a|b^c{d}", "/v2/jobs/a%7Cb%5Ec%7Bd%7D"),
@@ -121,7 +116,7 @@ fn what_browsers_leave_bare_reaches_the_service_percent_encoded() {
 
 #[test]
 fn a_line_that_is_too_long_once_it_is_encoded_is_414() {
-    let (stub, appliance) = world();
+    let (stub, appliance) = answering("done");
     let request =
         |count: usize| format!("GET /v2/jobs/{} HTTP/1.1\r\nHost: box\r\n\r\n", "é".repeat(count));
     let head = seen(&stub, &appliance, &request(1_300)).unwrap();

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::speech::websocket::{SWITCH, echo, upgrade};
 use crate::support::appliance::Appliance;
 use crate::support::client::Client;
 use crate::support::settings::Settings;
 use crate::support::stub::{Stub, Visit, field, ok};
 use crate::support::wait::{SOON, until};
-use crate::websocket::{SWITCH, echo, upgrade};
 
 const DESCRIPTORS: usize = 512;
 
@@ -24,13 +24,13 @@ const HUNG: &str = "GET /v2/jobs/hung HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// A speech engine that never answers `/v2/jobs/hung`, and how many have asked it for that and are not told
 /// to be gone.
-struct World {
+struct Fixture {
     appliance: Appliance,
     waiting: Arc<AtomicUsize>,
     _stubs: [Stub; 2],
 }
 
-fn world() -> World {
+fn fixture() -> Fixture {
     let waiting = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&waiting);
     let engine = Stub::start(move |visit| {
@@ -50,7 +50,7 @@ fn world() -> World {
     });
     let settings = Settings::both().speech(engine.address).service("x", x);
     let appliance = Appliance::start_with_descriptors(DESCRIPTORS, &settings);
-    World { appliance, waiting, _stubs: [engine, other] }
+    Fixture { appliance, waiting, _stubs: [engine, other] }
 }
 
 fn well(visit: &mut Visit) {
@@ -63,7 +63,7 @@ fn well(visit: &mut Visit) {
     }
 }
 
-impl World {
+impl Fixture {
     fn waiting(&self) -> usize {
         self.waiting.load(Ordering::SeqCst)
     }
@@ -88,9 +88,9 @@ impl World {
 
 #[test]
 fn a_service_that_hangs_costs_its_own_clients_alone_and_they_are_told_which_it_is() {
-    let world = world();
+    let fixture = fixture();
     let ask = |_| {
-        let mut client = Client::plain(world.appliance.ports.http);
+        let mut client = Client::plain(fixture.appliance.ports.http);
         client.send(HUNG);
         client
     };
@@ -98,7 +98,7 @@ fn a_service_that_hangs_costs_its_own_clients_alone_and_they_are_told_which_it_i
     let refused = clients.last_mut().unwrap().answer("GET");
     assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")), "{refused:?}");
     assert!(refused.text().contains("speech has 112 requests waiting"), "{refused:?}");
-    world.others_are_served();
+    fixture.others_are_served();
 }
 
 /// A port with no room for a connection more, where a SYN is not answered; and those that fill it.
@@ -143,17 +143,17 @@ fn a_service_that_cannot_be_reached_leaves_threads_to_find_others() {
 
 #[test]
 fn clients_that_have_gone_make_room_before_anybody_is_turned_away() {
-    let world = world();
+    let fixture = fixture();
     // Those who wait are not sent away for those who do not.
-    let mut patient = Client::plain(world.appliance.ports.http);
+    let mut patient = Client::plain(fixture.appliance.ports.http);
     patient.send(HUNG);
     for _ in 0..3 * CLIENTS {
-        let mut client = Client::plain(world.appliance.ports.http);
+        let mut client = Client::plain(fixture.appliance.ports.http);
         client.send(HUNG);
         client.break_off();
     }
-    assert_eq!(world.status("/v2/jobs/7"), 200);
-    world.others_are_served();
+    assert_eq!(fixture.status("/v2/jobs/7"), 200);
+    fixture.others_are_served();
     let mut looks = patient.with_patience(Duration::from_millis(50));
     let silent = looks.until_end().expect_err("who waits has been sent away");
     assert_eq!(silent.kind(), std::io::ErrorKind::WouldBlock, "{silent}");
@@ -161,18 +161,18 @@ fn clients_that_have_gone_make_room_before_anybody_is_turned_away() {
 
 #[test]
 fn impatient_polls_of_an_engine_that_hangs_leave_it_and_others_places() {
-    let world = world();
-    let url = world.appliance.http("/v2/jobs/hung");
+    let fixture = fixture();
+    let url = fixture.appliance.http("/v2/jobs/hung");
     let poll = format!("seq {CLIENTS} | xargs -P 8 -I{{}} curl -s -m 0.02 {url}; true");
     assert!(Command::new("sh").args(["-c", &poll]).status().unwrap().success());
-    world.others_are_served();
-    assert_eq!(world.status("/v2/jobs/7"), 200);
+    fixture.others_are_served();
+    assert_eq!(fixture.status("/v2/jobs/7"), 200);
 }
 
 #[test]
 fn a_tls_client_that_ends_without_saying_so_has_gone_and_its_service_is_told() {
-    let world = world();
-    let https = || Client::tls(world.appliance.ports.https);
+    let fixture = fixture();
+    let https = || Client::tls(fixture.appliance.ports.https);
     // One that waits, one that has asked for more, one whose first request is answered already.
     let mut clients = [https(), https(), https()];
     clients[0].send(HUNG);
@@ -180,9 +180,9 @@ fn a_tls_client_that_ends_without_saying_so_has_gone_and_its_service_is_told() {
     clients[2].send(HUNG.replace("/hung", ""));
     assert_eq!(clients[2].answer("GET").text(), "good");
     clients[2].send(HUNG);
-    until(SOON, "all wait", || (world.waiting() == 3).then_some(()));
+    until(SOON, "all wait", || (fixture.waiting() == 3).then_some(()));
     clients.iter_mut().for_each(Client::break_off);
-    until(SOON, "the service is told of each", || (world.waiting() == 0).then_some(()));
+    until(SOON, "the service is told of each", || (fixture.waiting() == 0).then_some(()));
 }
 
 #[test]

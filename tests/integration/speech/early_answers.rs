@@ -2,9 +2,9 @@
 
 use std::thread;
 
+use crate::speech::fixture::{fixture, listeners};
 use crate::support::appliance::Appliance;
-use crate::support::client::{Client, Door};
-use crate::support::settings::Settings;
+use crate::support::client::Client;
 use crate::support::stub::Stub;
 use crate::support::wait::{SOON, until};
 
@@ -25,8 +25,9 @@ const UPLOAD: usize = 24 << 20;
 const ANSWER: &[u8] =
     b"HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain\r\nContent-Length: 8\r\n\r\ntoo long";
 
-fn world(then: Then) -> (Stub, Appliance) {
-    let stub = Stub::start(move |visit| {
+/// A service that answers before it has heard everything, and an appliance in front of it.
+fn answering_early(then: Then) -> (Stub, Appliance) {
+    fixture(move |visit| {
         visit.head();
         visit.some();
         visit.say(ANSWER);
@@ -38,38 +39,29 @@ fn world(then: Then) -> (Stub, Appliance) {
             Then::Closes => {}
             Then::ReadsOn => visit.await_end(),
         }
-    });
-    let appliance = Appliance::start(&Settings::both().speech(stub.address));
-    (stub, appliance)
-}
-
-fn doors(appliance: &Appliance) -> [Door; 2] {
-    [
-        Door { name: "plain", port: appliance.ports.speech, tls: false },
-        Door { name: "TLS", port: appliance.ports.https, tls: true },
-    ]
+    })
 }
 
 #[test]
 fn a_client_that_sends_everything_before_it_listens_gets_the_early_answer() {
     let body = vec![b'x'; UPLOAD];
     for then in [Then::StopsReading, Then::Closes, Then::ReadsOn] {
-        let (_stub, appliance) = world(then);
-        for door in doors(&appliance) {
-            let mut client = Client::at(door);
+        let (_stub, appliance) = answering_early(then);
+        for listener in listeners(&appliance) {
+            let mut client = Client::at(listener);
             client.send(format!(
                 "POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: {UPLOAD}\r\n\r\n"
             ));
             let sent = client.try_send(&body);
             let answer = client.try_answer("POST");
             let answer =
-                answer.unwrap_or_else(|e| panic!("{then:?} {door:?}: {e}; sent: {sent:?}"));
+                answer.unwrap_or_else(|e| panic!("{then:?} {listener:?}: {e}; sent: {sent:?}"));
             assert_eq!(
                 (answer.status, answer.text().as_str()),
                 (413, "too long"),
-                "{then:?} {door:?}"
+                "{then:?} {listener:?}"
             );
-            assert_eq!(answer.field("connection"), Some("close"), "{then:?} {door:?}");
+            assert_eq!(answer.field("connection"), Some("close"), "{then:?} {listener:?}");
         }
     }
 }
@@ -77,13 +69,13 @@ fn a_client_that_sends_everything_before_it_listens_gets_the_early_answer() {
 #[test]
 fn uploads_that_never_pause_get_it_as_soon_as_it_is_there() {
     let body = vec![b'x'; UPLOAD];
-    let (_stub, appliance) = world(Then::ReadsOn);
-    for door in doors(&appliance) {
+    let (_stub, appliance) = answering_early(Then::ReadsOn);
+    for listener in listeners(&appliance) {
         // Beside others each has sent more whenever it has its turn.
         thread::scope(|scope| {
             for _ in 0..16 {
                 scope.spawn(|| {
-                    let mut client = Client::at(door);
+                    let mut client = Client::at(listener);
                     client.send(format!(
                         "POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: {UPLOAD}\r\n\r\n"
                     ));
@@ -99,7 +91,7 @@ fn uploads_that_never_pause_get_it_as_soon_as_it_is_there() {
 #[test]
 fn curl_shows_the_early_answer_of_a_service_that_has_heard_enough() {
     for then in [Then::StopsReading, Then::Closes, Then::ReadsOn] {
-        let (_stub, appliance) = world(then);
+        let (_stub, appliance) = answering_early(then);
         let file = appliance.folder().join("audio");
         std::fs::write(&file, vec![b'x'; UPLOAD]).unwrap();
         let upload = format!("data_file=@{}", file.display());

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::speech::fixture::listeners;
 use crate::support::appliance::Appliance;
-use crate::support::client::{Client, Door};
+use crate::support::client::{Client, Listener};
 use crate::support::settings::Settings;
 use crate::support::stub::{Stub, Visit, ok};
 use crate::support::wait::until;
@@ -16,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// An appliance whose speech service has a second, plays `part` to `/v2/jobs/bad` and answers the rest.
 fn with_a_second(
     part: impl Fn(&mut Visit) + Send + Sync + 'static,
-) -> (Stub, Appliance, [Door; 2]) {
+) -> (Stub, Appliance, [Listener; 2]) {
     let stub = Stub::start(move |visit| {
         while let Some((head, _)) = visit.request() {
             if head.contains(" /v2/jobs/bad") {
@@ -27,11 +28,8 @@ fn with_a_second(
     });
     let speech = json!({"address": stub.address.to_string(), "timeout": 1});
     let appliance = Appliance::start(&Settings::both().service("speech", speech));
-    let doors = [
-        Door { name: "plain", port: appliance.ports.speech, tls: false },
-        Door { name: "TLS", port: appliance.ports.https, tls: true },
-    ];
-    (stub, appliance, doors)
+    let listeners = listeners(&appliance);
+    (stub, appliance, listeners)
 }
 
 fn is_served(client: &mut Client) {
@@ -41,12 +39,12 @@ fn is_served(client: &mut Client) {
 
 #[test]
 fn a_service_that_never_answers_is_a_504_and_the_connection_goes_on() {
-    let (_stub, _appliance, doors) = with_a_second(Visit::await_end);
-    for door in doors {
-        let mut client = Client::at(door).with_patience(PATIENCE);
+    let (_stub, _appliance, listeners) = with_a_second(Visit::await_end);
+    for listener in listeners {
+        let mut client = Client::at(listener).with_patience(PATIENCE);
         client.send("GET /v2/jobs/bad HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let answer = client.answer("GET");
-        assert_eq!(answer.status, 504, "{door:?}: {answer:?}");
+        assert_eq!(answer.status, 504, "{listener:?}: {answer:?}");
         assert!(answer.text().contains("does not answer in time"), "{answer:?}");
         is_served(&mut client);
     }
@@ -68,29 +66,29 @@ fn a_service_that_never_asks_for_an_announced_upload_is_a_504() {
 
 #[test]
 fn a_service_that_never_answers_an_upload_is_a_504_and_nothing_follows_it() {
-    let (_stub, _appliance, doors) = with_a_second(Visit::await_end);
-    for door in doors {
-        let mut client = Client::at(door).with_patience(PATIENCE);
+    let (_stub, _appliance, listeners) = with_a_second(Visit::await_end);
+    for listener in listeners {
+        let mut client = Client::at(listener).with_patience(PATIENCE);
         client
             .send("POST /v2/jobs/bad HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody");
-        assert_eq!(client.answer("POST").status, 504, "{door:?}");
-        assert_eq!(client.until_end().unwrap(), b"", "{door:?}");
-        is_served(&mut Client::at(door));
+        assert_eq!(client.answer("POST").status, 504, "{listener:?}");
+        assert_eq!(client.until_end().unwrap(), b"", "{listener:?}");
+        is_served(&mut Client::at(listener));
     }
 }
 
 #[test]
 fn a_service_that_falls_silent_in_its_answer_is_cut_so_that_the_client_notices() {
-    let (_stub, _appliance, doors) = with_a_second(|visit| {
+    let (_stub, _appliance, listeners) = with_a_second(|visit| {
         visit.say(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart");
         visit.await_end();
     });
-    for door in doors {
-        let mut client = Client::at(door).with_patience(PATIENCE);
+    for listener in listeners {
+        let mut client = Client::at(listener).with_patience(PATIENCE);
         client.send("GET /v2/jobs/bad HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let cut = client.try_answer("GET").expect_err("half an answer is none");
-        assert_ne!(cut.kind(), std::io::ErrorKind::WouldBlock, "{door:?}: it hangs");
-        is_served(&mut Client::at(door));
+        assert_ne!(cut.kind(), std::io::ErrorKind::WouldBlock, "{listener:?}: it hangs");
+        is_served(&mut Client::at(listener));
     }
 }
 

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::support::appliance::Appliance;
-use crate::support::authority::hexadecimal;
+use crate::support::certificates::hexadecimal;
 use crate::support::settings::Settings;
 use crate::support::stub::{Stub, field, ok};
 

@@ -8,8 +8,8 @@ use crate::support::client::Client;
 use crate::support::settings::Settings;
 use crate::support::stub::Stub;
 
-/// No license has been applied.
-fn world() -> (Stub, Appliance) {
+/// An appliance without a license, in front of services with rules of their own.
+fn fixture() -> (Stub, Appliance) {
     let stub = Stub::answering("done");
     let service = |paths: &[&str], auth: &str, licensed: &[&str]| json!({"address": stub.address.to_string(), "paths": paths, "auth": auth, "licensed": licensed});
     let settings = Settings::both()
@@ -24,7 +24,7 @@ fn world() -> (Stub, Appliance) {
 }
 
 /// The three ways to the speech engine and to other services.
-fn doors(appliance: &Appliance) -> Vec<String> {
+fn listeners(appliance: &Appliance) -> Vec<String> {
     let ports = &appliance.ports;
     vec![
         format!("http://127.0.0.1:{}", ports.http),
@@ -35,13 +35,14 @@ fn doors(appliance: &Appliance) -> Vec<String> {
 
 #[test]
 fn a_standard_method_in_other_letters_is_400_and_starts_no_job() {
-    let (stub, appliance) = world();
-    for door in doors(&appliance) {
+    let (stub, appliance) = fixture();
+    for listener in listeners(&appliance) {
         for path in ["/v2/jobs", "/v1/user/1/jobs", "/v1.0/user/1/jobs/", "/v1/security/reset"] {
             for method in ["post", "Post", "pOST", "delete", "get", "head", "connect", "Trace"] {
                 // curl waits for the body of an answer to what it does not know as HEAD.
-                let answer = appliance.curl(&["-X", method, "-d", "{}", &format!("{door}{path}")]);
-                assert_eq!(answer.status, 400, "{method} {door}{path}: {answer:?}");
+                let answer =
+                    appliance.curl(&["-X", method, "-d", "{}", &format!("{listener}{path}")]);
+                assert_eq!(answer.status, 400, "{method} {listener}{path}: {answer:?}");
                 assert!(answer.out.contains("capital letters"), "{answer:?}");
             }
         }
@@ -55,7 +56,7 @@ fn a_standard_method_in_other_letters_is_400_and_starts_no_job() {
 
 #[test]
 fn a_method_that_fields_or_the_query_name_is_judged_beside_the_one_in_front() {
-    let (stub, appliance) = world();
+    let (stub, appliance) = fixture();
     let url = |path: &str| appliance.http(path);
     for field in [
         "X-HTTP-Method-Override: POST",
@@ -95,7 +96,7 @@ fn a_method_that_fields_or_the_query_name_is_judged_beside_the_one_in_front() {
 
 #[test]
 fn a_method_named_beside_the_real_one_changes_nothing_of_management() {
-    let (_, appliance) = world();
+    let (_, appliance) = fixture();
     for field in ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"] {
         for (method, named, path, status) in [
             ("GET", "DELETE", "/v1/security/reset", 405),
@@ -118,7 +119,7 @@ fn a_method_named_beside_the_real_one_changes_nothing_of_management() {
 
 #[test]
 fn a_path_that_a_forgiving_engine_takes_for_that_of_a_new_job_needs_the_license() {
-    let (stub, appliance) = world();
+    let (stub, appliance) = fixture();
     for path in [
         "/v1/user/;x/jobs",
         "/v1/user//jobs",
@@ -173,7 +174,7 @@ fn a_path_that_a_forgiving_engine_takes_for_that_of_a_new_job_needs_the_license(
 
 #[test]
 fn a_path_that_might_lead_into_a_service_with_other_rules_leads_nowhere() {
-    let (stub, appliance) = world();
+    let (stub, appliance) = fixture();
     assert_eq!(appliance.read(&appliance.http("/shop/office/safe")).status, 401);
     for path in [
         "/shop/office",
@@ -195,7 +196,7 @@ fn a_path_that_might_lead_into_a_service_with_other_rules_leads_nowhere() {
 
 #[test]
 fn trace_and_connect_are_405_where_there_is_something_and_404_where_there_is_nothing() {
-    let (stub, appliance) = world();
+    let (stub, appliance) = fixture();
     let all = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
     for (path, status, allow) in [
         ("/v1/management/ping", 405, Some("GET, HEAD")),
@@ -237,7 +238,7 @@ fn trace_and_connect_are_405_where_there_is_something_and_404_where_there_is_not
 
 #[test]
 fn an_answer_to_head_has_no_body_however_malformed_the_request_is() {
-    let (_, appliance) = world();
+    let (_, appliance) = fixture();
     for rest in [
         "/ HTTP/1.1\r\nHost: a\r\nbad field\r\n\r\n",
         "/ HTTP/1.1\r\n\r\n",
@@ -261,7 +262,7 @@ fn an_answer_to_head_has_no_body_however_malformed_the_request_is() {
 
 #[test]
 fn a_later_minor_version_is_served_as_the_one_we_speak() {
-    let (stub, appliance) = world();
+    let (stub, appliance) = fixture();
     let mut client = Client::plain(appliance.ports.http);
     for version in ["1.2", "1.9"] {
         client.send(format!("GET /v1/management/ping HTTP/{version}\r\nHost: a\r\n\r\n"));

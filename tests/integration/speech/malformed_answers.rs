@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use crate::speech::fixture::{fixture, listeners};
 use crate::support::appliance::Appliance;
-use crate::support::client::{Client, Door};
-use crate::support::settings::Settings;
+use crate::support::client::Client;
 use crate::support::stub::{Stub, ok};
 
 /// How long a client waits for an answer that never comes, which happens in failures only.
@@ -13,22 +13,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A service that gives the answer of that number, in one packet.
 fn saying(answers: Vec<Vec<u8>>) -> (Stub, Appliance) {
-    let stub = Stub::start(move |visit| {
+    fixture(move |visit| {
         while let Some((head, _)) = visit.request() {
             let path = head.split(' ').nth(1).unwrap();
             let number: usize = path.rsplit('/').next().unwrap().parse().unwrap();
             visit.say(&answers[number]);
         }
-    });
-    let appliance = Appliance::start(&Settings::both().speech(stub.address));
-    (stub, appliance)
-}
-
-fn doors(appliance: &Appliance) -> [Door; 2] {
-    [
-        Door { name: "plain", port: appliance.ports.speech, tls: false },
-        Door { name: "TLS", port: appliance.ports.https, tls: true },
-    ]
+    })
 }
 
 fn chunked(body: &[u8]) -> Vec<u8> {
@@ -53,16 +44,16 @@ fn chunks_that_everybody_reads_in_one_way_reach_the_client_tidied_up() {
         ("blanks before a colon", b"5\r\nhello\r\n0\r\nX-Sum \t: 9\r\n\r\n", "X-Sum: 9\r\n".into()),
     ];
     let (_stub, appliance) = saying(rows.iter().map(|(_, body, _)| chunked(body)).collect());
-    for door in doors(&appliance) {
+    for listener in listeners(&appliance) {
         for version in ["HTTP/1.1", "HTTP/1.0"] {
             for (number, (name, _, trailers)) in rows.iter().enumerate() {
-                let mut client = Client::at(door).with_patience(PATIENCE);
+                let mut client = Client::at(listener).with_patience(PATIENCE);
                 client.send(format!("GET /v2/jobs/{number} {version}\r\nHost: a\r\n\r\n"));
                 let answer = client.answer("GET");
-                assert_eq!(answer.status, 200, "{name}, {door:?}, {version}: {answer:?}");
-                assert_eq!(answer.text(), "hello", "{name}, {door:?}, {version}: {answer:?}");
+                assert_eq!(answer.status, 200, "{name}, {listener:?}, {version}: {answer:?}");
+                assert_eq!(answer.text(), "hello", "{name}, {listener:?}, {version}: {answer:?}");
                 let expected = if version == "HTTP/1.1" { trailers } else { "" };
-                assert_eq!(answer.trailers, expected, "{name}, {door:?}, {version}");
+                assert_eq!(answer.trailers, expected, "{name}, {listener:?}, {version}");
             }
         }
     }
@@ -74,8 +65,8 @@ fn chunks_that_everybody_reads_in_one_way_reach_the_client_tidied_up() {
 fn a_length_with_many_zeros_is_the_number_it_is() {
     let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}5\r\n\r\nhello", "0".repeat(30));
     let (_stub, appliance) = saying(vec![answer.into_bytes()]);
-    for door in doors(&appliance) {
-        let mut client = Client::at(door).with_patience(PATIENCE);
+    for listener in listeners(&appliance) {
+        let mut client = Client::at(listener).with_patience(PATIENCE);
         client.send("GET /v2/jobs/0 HTTP/1.1\r\nHost: a\r\n\r\n");
         let answer = client.answer("GET");
         assert_eq!((answer.field("content-length"), answer.text()), (Some("5"), "hello".into()));
@@ -108,14 +99,14 @@ fn what_is_wrong_with_an_answer_is_said_while_nothing_of_it_has_reached_the_clie
         (b"hello\r\n\r\n".to_vec(), "it does not begin with a status line of HTTP/1.1"),
     ];
     let (_stub, appliance) = saying(rows.iter().map(|(words, _)| words.clone()).collect());
-    for door in doors(&appliance) {
+    for listener in listeners(&appliance) {
         for (number, (words, reason)) in rows.iter().enumerate() {
             let known = appliance.log().len();
-            let mut client = Client::at(door).with_patience(PATIENCE);
+            let mut client = Client::at(listener).with_patience(PATIENCE);
             client.send(format!("GET /v2/jobs/{number} HTTP/1.1\r\nHost: a\r\n\r\n"));
             let answer = client.answer("GET");
             let words = String::from_utf8_lossy(&words[..words.len().min(80)]);
-            assert_eq!(answer.status, 502, "{door:?} {words:?}: {answer:?}");
+            assert_eq!(answer.status, 502, "{listener:?} {words:?}: {answer:?}");
             let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
             let detail = body["detail"].as_str().unwrap();
             let told = format!("the answer of speech can't be passed on: {reason}");
@@ -123,7 +114,7 @@ fn what_is_wrong_with_an_answer_is_said_while_nothing_of_it_has_reached_the_clie
             appliance.logs(known, &format!("status=502 in=0 out={} ", answer.body.len()));
             // The connection is as good as before.
             client.send("GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n");
-            assert_eq!(client.answer("GET").status, 404, "{door:?} {words:?}");
+            assert_eq!(client.answer("GET").status, 404, "{listener:?} {words:?}");
         }
     }
 }
@@ -131,17 +122,17 @@ fn what_is_wrong_with_an_answer_is_said_while_nothing_of_it_has_reached_the_clie
 #[test]
 fn a_request_whose_answer_is_bad_is_not_sent_again() {
     let (stub, appliance) = saying(vec![ok("hi").into(), chunked(b"zz\r\nhello\r\n0\r\n\r\n")]);
-    for door in doors(&appliance) {
+    for listener in listeners(&appliance) {
         stub.forget();
-        let mut client = Client::at(door).with_patience(PATIENCE);
+        let mut client = Client::at(listener).with_patience(PATIENCE);
         for _ in 0..5 {
             // So that there is a connection that has served before.
             client.send("GET /v2/jobs/0 HTTP/1.1\r\nHost: a\r\n\r\n");
-            assert_eq!(client.answer("GET").status, 200, "{door:?}");
+            assert_eq!(client.answer("GET").status, 200, "{listener:?}");
             client.send("DELETE /v2/jobs/1 HTTP/1.1\r\nHost: a\r\n\r\n");
-            assert_eq!(client.answer("DELETE").status, 502, "{door:?}");
+            assert_eq!(client.answer("DELETE").status, 502, "{listener:?}");
         }
-        assert_eq!(stub.texts().concat().matches("DELETE /v2/jobs/1 ").count(), 5, "{door:?}");
+        assert_eq!(stub.texts().concat().matches("DELETE /v2/jobs/1 ").count(), 5, "{listener:?}");
     }
 }
 
@@ -152,8 +143,8 @@ fn an_answer_without_a_date_gets_one_and_another_keeps_its_own() {
     let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     let (_stub, appliance) =
         saying(vec![dated.into(), ok("hi").into(), format!("{interim}{}", ok("hi")).into()]);
-    for door in doors(&appliance) {
-        let mut client = Client::at(door).with_patience(PATIENCE);
+    for listener in listeners(&appliance) {
+        let mut client = Client::at(listener).with_patience(PATIENCE);
         client.send("GET /v2/jobs/0 HTTP/1.1\r\nHost: a\r\n\r\n");
         let answer = client.answer("GET");
         assert_eq!(answer.field("date"), Some("Sun, 06 Nov 1994 08:49:37 GMT"), "{answer:?}");

@@ -9,7 +9,8 @@ const PASSWORD: &str = r#"{"password": "example"}"#;
 const V1: &str = r#"curl --insecure -L -X GET "https://${APPLIANCE_HOST}/v1.0/user/1/jobs/""#;
 const V2: &str = r#"curl --insecure -L -X 'GET' "https://${APPLIANCE_HOST}/v2/jobs/""#;
 
-fn world(settings: Settings) -> (Stub, Appliance) {
+/// An appliance of these settings in front of a service without jobs.
+fn without_jobs(settings: Settings) -> (Stub, Appliance) {
     let stub = Stub::answering("{\"jobs\": []}");
     let appliance = Appliance::start(&settings.speech(stub.address));
     (stub, appliance)
@@ -22,7 +23,7 @@ fn plain(appliance: &Appliance, path: &str) -> String {
 
 #[test]
 fn the_command_of_the_v1_page_lists_jobs_until_a_password_is_set_and_with_it_then() {
-    let (stub, appliance) = world(Settings::v1());
+    let (stub, appliance) = without_jobs(Settings::v1());
     assert_eq!(appliance.page(V1).ok().out, "{\"jobs\": []}");
     assert!(stub.texts()[0].starts_with("GET /v1.0/user/1/jobs/ HTTP/1.1\r\n"));
     assert_eq!(appliance.read(&plain(&appliance, "/v1.0/user/1/jobs/")).ok().out, "{\"jobs\": []}");
@@ -45,7 +46,7 @@ fn the_command_of_the_v1_page_lists_jobs_until_a_password_is_set_and_with_it_the
 #[test]
 fn the_command_of_the_v2_page_lists_jobs_with_and_without_a_password_set() {
     for settings in [Settings::v2(), Settings::both()] {
-        let (stub, appliance) = world(settings);
+        let (stub, appliance) = without_jobs(settings);
         for _ in 0..2 {
             stub.forget();
             assert_eq!(appliance.page(V2).ok().out, "{\"jobs\": []}");
@@ -64,7 +65,7 @@ fn the_command_of_the_v2_page_lists_jobs_with_and_without_a_password_set() {
 
 #[test]
 fn a_job_clients_own_credentials_reach_the_service() {
-    let (stub, appliance) = world(Settings::both());
+    let (stub, appliance) = without_jobs(Settings::both());
     appliance.post(&appliance.https("/v1/security/adminpassword"), PASSWORD).ok();
     for url in
         [appliance.https("/v2/jobs/"), appliance.http("/v2/jobs/"), plain(&appliance, "/v2/jobs/")]
@@ -94,7 +95,7 @@ fn the_appliances_own_credentials_never_reach_the_service() {
         (Settings::both(), "/v1/user/1/jobs/"),
         (Settings::v1(), "/v2/jobs/"),
     ] {
-        let (stub, appliance) = world(settings);
+        let (stub, appliance) = without_jobs(settings);
         appliance.post(&appliance.https("/v1/security/adminpassword"), PASSWORD).ok();
         stub.forget();
         let url = appliance.https(path);

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::speech::fixture::{fixture, listeners};
 use crate::support::appliance::Appliance;
-use crate::support::client::{Client, Door};
+use crate::support::client::Client;
 use crate::support::settings::{Settings, free_port};
 use crate::support::stub::{Stub, Visit, ok};
 use crate::support::wait::{SOON, until};
@@ -28,32 +29,23 @@ enum Seen {
 
 use Seen::{BadGateway, Cut};
 
-fn doors(appliance: &Appliance) -> [Door; 2] {
-    [
-        Door { name: "plain", port: appliance.ports.speech, tls: false },
-        Door { name: "TLS", port: appliance.ports.https, tls: true },
-    ]
-}
-
 /// A service that plays `part` to requests below `/v2/jobs/bad` and hangs up; it behaves otherwise.
 fn playing(part: impl Fn(&mut Visit, &str) + Send + Sync + 'static) -> (Stub, Appliance) {
-    let stub = Stub::start(move |visit| {
+    fixture(move |visit| {
         while let Some((head, _)) = visit.request() {
             if head.contains(" /v2/jobs/bad") {
                 return part(visit, &head);
             }
             visit.say(ok("good").as_bytes());
         }
-    });
-    let appliance = Appliance::start(&Settings::both().speech(stub.address));
-    (stub, appliance)
+    })
 }
 
 fn is_served(appliance: &Appliance) {
-    for door in doors(appliance) {
-        let mut client = Client::at(door).with_patience(PATIENCE);
+    for listener in listeners(appliance) {
+        let mut client = Client::at(listener).with_patience(PATIENCE);
         client.send("GET /v2/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        assert_eq!(client.answer("GET").text(), "good", "{door:?}");
+        assert_eq!(client.answer("GET").text(), "good", "{listener:?}");
     }
 }
 
@@ -98,9 +90,9 @@ fn answers_that_could_be_read_differently_never_become_an_answer_of_ours() {
     });
     let mut faults = Vec::new();
     for (number, (name, _, expected)) in rows.iter().enumerate() {
-        for door in doors(&appliance) {
+        for listener in listeners(&appliance) {
             for version in ["HTTP/1.1", "HTTP/1.0"] {
-                let mut client = Client::at(door).with_patience(PATIENCE);
+                let mut client = Client::at(listener).with_patience(PATIENCE);
                 client.send(format!(
                     "GET /v2/jobs/bad/{number} {version}\r\nHost: localhost\r\n\r\n"
                 ));
@@ -114,7 +106,7 @@ fn answers_that_could_be_read_differently_never_become_an_answer_of_ours() {
                     Err(e) => *expected == Cut && was_cut(e),
                 };
                 if !fits {
-                    faults.push(format!("{name}, {version}, {}: {answer:?}", door.name));
+                    faults.push(format!("{name}, {version}, {}: {answer:?}", listener.name));
                 }
             }
         }
@@ -138,25 +130,25 @@ fn a_chunk_fault_in_the_middle_of_an_answer_cuts_it() {
         visit.await_end();
     });
     let appliance = Appliance::start(&Settings::both().speech(stub.address));
-    for door in doors(&appliance) {
-        let mut client = Client::at(door).with_patience(PATIENCE);
+    for listener in listeners(&appliance) {
+        let mut client = Client::at(listener).with_patience(PATIENCE);
         client.send("POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n");
         client.head();
-        assert_eq!(client.bytes(9).unwrap(), b"4\r\ngood\r\n", "{door:?}");
+        assert_eq!(client.bytes(9).unwrap(), b"4\r\ngood\r\n", "{listener:?}");
         client.send("x");
         let rest = client.until_end();
-        assert!(rest.as_ref().is_err_and(was_cut), "{door:?}: {rest:?}");
+        assert!(rest.as_ref().is_err_and(was_cut), "{listener:?}: {rest:?}");
     }
 }
 
 #[test]
 fn a_service_that_resets_its_connection_is_a_bad_gateway() {
     let (_stub, appliance) = playing(|visit, _| visit.close_hard());
-    for door in doors(&appliance) {
+    for listener in listeners(&appliance) {
         for method in ["GET", "POST"] {
-            let mut client = Client::at(door).with_patience(PATIENCE);
+            let mut client = Client::at(listener).with_patience(PATIENCE);
             client.send(format!("{method} /v2/jobs/bad HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-            assert_eq!(client.answer(method).status, 502, "{door:?}");
+            assert_eq!(client.answer(method).status, 502, "{listener:?}");
         }
     }
     is_served(&appliance);
@@ -167,20 +159,20 @@ fn a_service_that_is_not_there_is_a_bad_gateway_until_it_is() {
     let port = free_port();
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
     let appliance = Appliance::start(&Settings::both().speech(address));
-    for door in doors(&appliance) {
-        let mut client = Client::at(door).with_patience(PATIENCE);
+    for listener in listeners(&appliance) {
+        let mut client = Client::at(listener).with_patience(PATIENCE);
         for _ in 0..2 {
             client.send("GET /v2/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n");
             let answer = client.answer("GET");
-            assert_eq!(answer.status, 502, "{door:?}");
+            assert_eq!(answer.status, 502, "{listener:?}");
             let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-            assert_eq!(body["code"], 502, "{door:?}: {body}");
+            assert_eq!(body["code"], 502, "{listener:?}: {body}");
         }
         // A body that nobody wanted is not taken for the next request.
-        let mut client = Client::at(door).with_patience(PATIENCE);
+        let mut client = Client::at(listener).with_patience(PATIENCE);
         client.send("POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 39\r\n\r\nGET /v2/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        assert_eq!(client.answer("POST").status, 502, "{door:?}");
-        assert_eq!(client.until_end().unwrap(), b"", "{door:?}");
+        assert_eq!(client.answer("POST").status, 502, "{listener:?}");
+        assert_eq!(client.until_end().unwrap(), b"", "{listener:?}");
     }
     let listener = TcpListener::bind(address).unwrap();
     std::thread::spawn(move || {
@@ -229,10 +221,10 @@ fn a_head_of_100_megabytes_is_given_up_and_costs_no_memory() {
         }
     });
     let before = appliance.memory("VmRSS");
-    for door in doors(&appliance) {
-        let mut client = Client::at(door).with_patience(PATIENCE);
+    for listener in listeners(&appliance) {
+        let mut client = Client::at(listener).with_patience(PATIENCE);
         client.send("GET /v2/jobs/bad HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        assert_eq!(client.answer("GET").status, 502, "{door:?}");
+        assert_eq!(client.answer("GET").status, 502, "{listener:?}");
     }
     assert!(appliance.memory("VmHWM") < before + 4_096, "{} KiB", appliance.memory("VmHWM"));
     is_served(&appliance);
@@ -258,11 +250,11 @@ fn bytes_behind_an_answer_are_never_the_answer_to_the_next_request() {
         });
         let appliance = Appliance::start(&Settings::both().speech(stub.address));
         let mut asked = 0;
-        for door in doors(&appliance) {
-            let mut client = Client::at(door).with_patience(PATIENCE);
+        for listener in listeners(&appliance) {
+            let mut client = Client::at(listener).with_patience(PATIENCE);
             for _ in 0..10 {
                 client.send("GET /v2/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n");
-                assert_eq!(client.answer("GET").text(), "good", "{door:?} {delayed}");
+                assert_eq!(client.answer("GET").text(), "good", "{listener:?} {delayed}");
                 // What came too late to be seen with the answer is seen once it has arrived. (Behind the
                 // next request nobody could tell it from the answer to that.)
                 asked += 1;
@@ -288,8 +280,8 @@ fn bytes_behind_an_answer_without_a_body_are_thrown_away() {
             }
         });
         let appliance = Appliance::start(&Settings::both().speech(stub.address));
-        for door in doors(&appliance) {
-            let mut client = Client::at(door).with_patience(PATIENCE);
+        for listener in listeners(&appliance) {
+            let mut client = Client::at(listener).with_patience(PATIENCE);
             for _ in 0..5 {
                 client.send(format!("{method} /v2/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n"));
                 let answer = client.answer(method);
@@ -308,12 +300,12 @@ fn a_client_that_leaves_while_the_service_hangs_takes_the_service_connection_wit
         visit.say(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart");
         visit.await_end();
     });
-    for door in doors(&appliance) {
+    for listener in listeners(&appliance) {
         let known = appliance.log().len();
-        let mut client = Client::at(door).with_patience(PATIENCE);
+        let mut client = Client::at(listener).with_patience(PATIENCE);
         client.send("GET /v2/jobs/bad HTTP/1.1\r\nHost: localhost\r\n\r\n");
         client.head();
-        assert_eq!(client.bytes(4).unwrap(), b"part", "{door:?}");
+        assert_eq!(client.bytes(4).unwrap(), b"part", "{listener:?}");
         is_served(&appliance);
         client.vanish();
         until(SOON, "the gate notices", || {

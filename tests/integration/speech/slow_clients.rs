@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::speech::fixture::fixture;
+use crate::speech::websocket::{SWITCH, echo, upgrade};
 use crate::support::appliance::Appliance;
 use crate::support::client::Client;
 use crate::support::settings::Settings;
 use crate::support::stub::{Stub, Visit, field, ok};
 use crate::support::wait::{SOON, until};
-use crate::websocket::{SWITCH, echo, upgrade};
 
 /// Many of each kind, so that a byte kept for each of them would show.
 const CLIENTS: usize = 40;
@@ -22,17 +23,16 @@ const CLIENTS: usize = 40;
 /// are not counted. Without back-pressure it would be gigabytes.
 const GROWTH: u64 = 12 << 10;
 
-fn world(part: impl Fn(&mut Visit, &str) + Send + Sync + 'static) -> (Stub, Appliance) {
-    let stub = Stub::start(move |visit| {
+/// A service that plays `part` at `/v2/jobs/endless` and behaves otherwise, and an appliance in front of it.
+fn endless(part: impl Fn(&mut Visit, &str) + Send + Sync + 'static) -> (Stub, Appliance) {
+    fixture(move |visit| {
         while let Some(head) = visit.head() {
             if head.contains(" /v2/jobs/endless") {
                 return part(visit, &head);
             }
             visit.say(ok("good").as_bytes());
         }
-    });
-    let appliance = Appliance::start(&Settings::both().speech(stub.address));
-    (stub, appliance)
+    })
 }
 
 fn others_are_served(appliance: &Appliance) {
@@ -55,7 +55,7 @@ fn half_of_each(appliance: &Appliance) -> Vec<Client> {
 
 #[test]
 fn clients_that_stop_reading_hold_up_the_service_and_nobody_else() {
-    let (stub, appliance) = world(|visit, _| {
+    let (stub, appliance) = endless(|visit, _| {
         visit.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         let chunk = [&b"10000\r\n"[..], &[b'x'; 0x10000], b"\r\n"].concat();
         while visit.say(&chunk) {}
@@ -79,7 +79,7 @@ fn clients_that_stop_reading_hold_up_the_service_and_nobody_else() {
 
 #[test]
 fn clients_that_send_a_head_byte_by_byte_are_served_like_others() {
-    let (_stub, appliance) = world(|_, _| {});
+    let (_stub, appliance) = endless(|_, _| {});
     let before = appliance.memory("VmRSS");
     let mut clients = half_of_each(&appliance);
     let head =
@@ -99,7 +99,7 @@ fn clients_that_send_a_head_byte_by_byte_are_served_like_others() {
 
 #[test]
 fn clients_that_stop_in_the_middle_of_a_body_hold_up_nobody_else() {
-    let (stub, appliance) = world(|visit, _| visit.await_end());
+    let (stub, appliance) = endless(|visit, _| visit.await_end());
     others_are_served(&appliance);
     let before = appliance.memory("VmRSS");
     let mut clients = half_of_each(&appliance);
@@ -128,7 +128,7 @@ fn clients_that_stop_in_the_middle_of_a_body_hold_up_nobody_else() {
 
 #[test]
 fn a_head_that_never_ends_gets_a_408_and_the_end_of_its_connection() {
-    let (_stub, appliance) = world(|_, _| {});
+    let (_stub, appliance) = endless(|_, _| {});
     let clients = [Client::plain(appliance.ports.speech), Client::tls(appliance.ports.https)];
     // The appliance gives 20 seconds.
     let mut clients = clients.map(|client| client.with_patience(Duration::from_secs(60)));
@@ -145,7 +145,7 @@ fn a_head_that_never_ends_gets_a_408_and_the_end_of_its_connection() {
 #[test]
 fn a_client_that_reads_slowly_and_steadily_gets_its_answer_to_the_end() {
     const LENGTH: usize = 40 << 20;
-    let (_stub, appliance) = world(|visit, _| {
+    let (_stub, appliance) = endless(|visit, _| {
         visit.say(format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n").as_bytes());
         visit.say(&vec![b'x'; LENGTH]);
     });

@@ -1,50 +1,37 @@
-//! Bodies, interim answers and framing on their way through, at plain and TLS doors.
+//! Bodies, interim answers and framing on their way through, at plain and TLS listeners.
 
 use serde_json::json;
 
+use crate::speech::fixture::{fixture, listeners};
 use crate::support::appliance::Appliance;
-use crate::support::client::{Answer, Client, Door};
+use crate::support::client::{Answer, Client, Listener};
 use crate::support::folder::Folder;
 use crate::support::settings::Settings;
-use crate::support::stub::{Stub, Visit, field, ok};
+use crate::support::stub::{Stub, field, ok};
 use crate::support::wait::{SOON, until};
-
-fn doors(appliance: &Appliance) -> [Door; 2] {
-    [
-        Door { name: "plain", port: appliance.ports.speech, tls: false },
-        Door { name: "TLS", port: appliance.ports.https, tls: true },
-    ]
-}
-
-/// An appliance in front of a service that plays `part`.
-fn world(part: impl Fn(&mut Visit) + Send + Sync + 'static) -> (Stub, Appliance) {
-    let stub = Stub::start(part);
-    let appliance = Appliance::start(&Settings::both().speech(stub.address));
-    (stub, appliance)
-}
 
 /// A service that answers every request with these bytes.
 fn saying(answer: &'static str) -> (Stub, Appliance) {
-    world(move |visit| while visit.request().is_some() && visit.say(answer.as_bytes()) {})
+    fixture(move |visit| while visit.request().is_some() && visit.say(answer.as_bytes()) {})
 }
 
-/// The same that hangs up after each.
+/// A service that answers one request with these bytes and hangs up.
 fn saying_goodbye(answer: &'static str) -> (Stub, Appliance) {
-    world(move |visit| {
+    fixture(move |visit| {
         visit.request();
         visit.say(answer.as_bytes());
     })
 }
 
-fn ask(door: Door, method: &str, version: &str) -> Answer {
-    let mut client = Client::at(door);
+fn ask(listener: Listener, method: &str, version: &str) -> Answer {
+    let mut client = Client::at(listener);
     client.send(format!("{method} /v2/jobs {version}\r\nHost: localhost\r\n\r\n"));
     client.answer(method)
 }
 
 #[test]
 fn bodies_of_known_and_unknown_length_pass_both_ways_byte_by_byte_the_same() {
-    let (_stub, appliance) = world(|visit| {
+    let (_stub, appliance) = fixture(|visit| {
         while let Some((head, body)) = visit.request() {
             let framing = match field(&head, "content-length") {
                 Some(length) => format!("Content-Length: {length}"),
@@ -55,15 +42,19 @@ fn bodies_of_known_and_unknown_length_pass_both_ways_byte_by_byte_the_same() {
         }
     });
     let content: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
-    for door in doors(&appliance) {
-        let mut client = Client::at(door);
+    for listener in listeners(&appliance) {
+        let mut client = Client::at(listener);
         for round in 0..3 {
             let head = "POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\n";
             client.send(format!("{head}Content-Length: {}\r\n\r\n", content.len()));
             client.send(&content);
             let answer = client.answer("POST");
-            assert_eq!((answer.status, answer.body == content), (201, true), "{door:?} {round}");
-            assert_eq!(answer.field("content-length"), Some("100000"), "{door:?} {round}");
+            assert_eq!(
+                (answer.status, answer.body == content),
+                (201, true),
+                "{listener:?} {round}"
+            );
+            assert_eq!(answer.field("content-length"), Some("100000"), "{listener:?} {round}");
 
             client.send(format!("{head}Transfer-Encoding: chunked\r\n\r\n"));
             for piece in content.chunks(1 + 7_777 * (round + 1)) {
@@ -71,15 +62,19 @@ fn bodies_of_known_and_unknown_length_pass_both_ways_byte_by_byte_the_same() {
             }
             client.send("0\r\n\r\n");
             let answer = client.answer("POST");
-            assert_eq!((answer.status, answer.body == content), (201, true), "{door:?} {round}");
-            assert_eq!(answer.field("transfer-encoding"), Some("chunked"), "{door:?} {round}");
+            assert_eq!(
+                (answer.status, answer.body == content),
+                (201, true),
+                "{listener:?} {round}"
+            );
+            assert_eq!(answer.field("transfer-encoding"), Some("chunked"), "{listener:?} {round}");
         }
     }
 }
 
 #[test]
 fn each_piece_of_a_body_arrives_before_the_next_is_sent_in_either_direction() {
-    let (_stub, appliance) = world(|visit| {
+    let (_stub, appliance) = fixture(|visit| {
         visit.head();
         visit.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         // What comes in goes out at once, framing and all, to the last chunk.
@@ -87,8 +82,8 @@ fn each_piece_of_a_body_arrives_before_the_next_is_sent_in_either_direction() {
             visit.say(&chunk);
         }
     });
-    for door in doors(&appliance) {
-        let mut client = Client::at(door);
+    for listener in listeners(&appliance) {
+        let mut client = Client::at(listener);
         client.send(
             "POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
         );
@@ -96,14 +91,14 @@ fn each_piece_of_a_body_arrives_before_the_next_is_sent_in_either_direction() {
         for turn in 0..10 {
             let chunk = format!("1\r\n{turn}\r\n");
             client.send(&chunk);
-            assert_eq!(client.bytes(6).unwrap(), chunk.as_bytes(), "{door:?}");
+            assert_eq!(client.bytes(6).unwrap(), chunk.as_bytes(), "{listener:?}");
         }
     }
 }
 
 #[test]
 fn a_client_that_waits_for_100_gets_it_from_the_service_and_then_the_answer() {
-    let (stub, appliance) = world(|visit| {
+    let (stub, appliance) = fixture(|visit| {
         while let Some(head) = visit.head() {
             assert_eq!(field(&head, "expect"), Some("100-continue"));
             // With fields that such an answer has no use for, and one that it must not have.
@@ -113,13 +108,13 @@ fn a_client_that_waits_for_100_gets_it_from_the_service_and_then_the_answer() {
             assert_eq!(body, b"hello");
         }
     });
-    for door in doors(&appliance) {
-        let mut client = Client::at(door);
+    for listener in listeners(&appliance) {
+        let mut client = Client::at(listener);
         client.send("POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
-        assert_eq!(client.head(), "HTTP/1.1 100 Continue\r\n\r\n", "{door:?}");
-        assert!(!stub.texts().concat().contains("hello"), "{door:?}: nobody sent a body yet");
+        assert_eq!(client.head(), "HTTP/1.1 100 Continue\r\n\r\n", "{listener:?}");
+        assert!(!stub.texts().concat().contains("hello"), "{listener:?}: nobody sent a body yet");
         client.send("hello");
-        assert_eq!(client.answer("POST").text(), "done", "{door:?}");
+        assert_eq!(client.answer("POST").text(), "done", "{listener:?}");
         stub.forget();
     }
 }
@@ -128,18 +123,18 @@ fn a_client_that_waits_for_100_gets_it_from_the_service_and_then_the_answer() {
 fn a_client_that_waits_for_100_and_is_refused_at_once_is_asked_for_no_body() {
     for status in ["403 Forbidden", "413 Content Too Large"] {
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno");
-        let (stub, appliance) = world(move |visit| {
+        let (stub, appliance) = fixture(move |visit| {
             visit.head();
             visit.say(answer.as_bytes());
             visit.await_end();
         });
-        for door in doors(&appliance) {
-            let mut client = Client::at(door);
+        for listener in listeners(&appliance) {
+            let mut client = Client::at(listener);
             client.send("POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
             let head = client.head();
-            assert!(head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{door:?}: {head}");
-            assert!(head.contains("\r\nConnection: close\r\n"), "{door:?}: {head}");
-            assert_eq!(client.until_end().unwrap(), b"no", "{door:?}");
+            assert!(head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{listener:?}: {head}");
+            assert!(head.contains("\r\nConnection: close\r\n"), "{listener:?}: {head}");
+            assert_eq!(client.until_end().unwrap(), b"no", "{listener:?}");
         }
         assert!(stub.texts().iter().all(|text| text.ends_with("\r\n\r\n")), "{:?}", stub.texts());
     }
@@ -148,10 +143,10 @@ fn a_client_that_waits_for_100_and_is_refused_at_once_is_asked_for_no_body() {
 #[test]
 fn the_gates_own_refusal_asks_for_no_body_either() {
     let (stub, appliance) = saying("");
-    for door in doors(&appliance) {
-        let mut client = Client::at(door);
+    for listener in listeners(&appliance) {
+        let mut client = Client::at(listener);
         client.send("POST /nowhere HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
-        assert!(client.head().starts_with("HTTP/1.1 404 "), "{door:?}");
+        assert!(client.head().starts_with("HTTP/1.1 404 "), "{listener:?}");
         client.until_end().unwrap();
     }
     assert!(stub.recorded().is_empty());
@@ -163,16 +158,16 @@ fn early_hints_reach_clients_of_http_1_1_and_nobody_gets_a_100_unasked() {
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 0\r\n\r\n\
          HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
     );
-    for door in doors(&appliance) {
-        let mut client = Client::at(door);
+    for listener in listeners(&appliance) {
+        let mut client = Client::at(listener);
         client.send("GET /v2/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        assert_eq!(client.head(), "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", "{door:?}");
-        assert_eq!(client.answer("GET").text(), "hi", "{door:?}");
+        assert_eq!(client.head(), "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", "{listener:?}");
+        assert_eq!(client.answer("GET").text(), "hi", "{listener:?}");
 
-        let mut old = Client::at(door);
+        let mut old = Client::at(listener);
         old.send("GET /v2/jobs HTTP/1.0\r\n\r\n");
-        assert!(old.head().starts_with("HTTP/1.1 200 OK\r\n"), "{door:?}");
-        assert_eq!(old.until_end().unwrap(), b"hi", "{door:?}");
+        assert!(old.head().starts_with("HTTP/1.1 200 OK\r\n"), "{listener:?}");
+        assert_eq!(old.until_end().unwrap(), b"hi", "{listener:?}");
     }
 }
 
@@ -196,8 +191,8 @@ fn answers_without_a_body_keep_their_fields_and_the_connection() {
         ),
     ] {
         let (stub, appliance) = saying(answer);
-        for door in doors(&appliance) {
-            let mut client = Client::at(door);
+        for listener in listeners(&appliance) {
+            let mut client = Client::at(listener);
             for _ in 0..3 {
                 client.send(format!("{method} /v2/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n"));
                 let seen = client.answer(method);
@@ -219,18 +214,22 @@ fn trailers_reach_clients_that_know_chunks() {
         "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n\
          3;x=y\r\nabc\r\n0\r\nX-Sum: 9\r\nContent-Length: 1\r\n\r\n",
     );
-    for door in doors(&appliance) {
-        let answer = ask(door, "GET", "HTTP/1.1");
-        assert_eq!(answer.field("trailer"), Some("X-Sum"), "{door:?}");
+    for listener in listeners(&appliance) {
+        let answer = ask(listener, "GET", "HTTP/1.1");
+        assert_eq!(answer.field("trailer"), Some("X-Sum"), "{listener:?}");
         assert_eq!(
             (answer.text(), answer.trailers),
             ("abc".into(), "X-Sum: 9\r\n".into()),
-            "{door:?}"
+            "{listener:?}"
         );
         // HTTP/1.0 has neither chunks nor trailers.
-        let old = ask(door, "GET", "HTTP/1.0");
-        assert_eq!((old.field("transfer-encoding"), old.text()), (None, "abc".into()), "{door:?}");
-        assert_eq!(old.field("connection"), Some("close"), "{door:?}");
+        let old = ask(listener, "GET", "HTTP/1.0");
+        assert_eq!(
+            (old.field("transfer-encoding"), old.text()),
+            (None, "abc".into()),
+            "{listener:?}"
+        );
+        assert_eq!(old.field("connection"), Some("close"), "{listener:?}");
     }
 }
 
@@ -238,24 +237,28 @@ fn trailers_reach_clients_that_know_chunks() {
 fn an_answer_that_ends_with_its_connection_ends_with_a_last_chunk_for_http_1_1() {
     for answer in ["HTTP/1.1 200 OK\r\n\r\nall of it", "HTTP/1.0 200 OK\r\n\r\nall of it"] {
         let (_stub, appliance) = saying_goodbye(answer);
-        for door in doors(&appliance) {
-            let mut client = Client::at(door);
+        for listener in listeners(&appliance) {
+            let mut client = Client::at(listener);
             for _ in 0..2 {
                 client.send("GET /v2/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n");
                 let new = client.answer("GET");
-                assert_eq!(new.field("transfer-encoding"), Some("chunked"), "{answer:?} {door:?}");
-                assert_eq!(new.text(), "all of it", "{answer:?} {door:?}");
+                assert_eq!(
+                    new.field("transfer-encoding"),
+                    Some("chunked"),
+                    "{answer:?} {listener:?}"
+                );
+                assert_eq!(new.text(), "all of it", "{answer:?} {listener:?}");
             }
-            let old = ask(door, "GET", "HTTP/1.0");
-            assert_eq!(old.field("transfer-encoding"), None, "{answer:?} {door:?}");
-            assert_eq!(old.text(), "all of it", "{answer:?} {door:?}");
+            let old = ask(listener, "GET", "HTTP/1.0");
+            assert_eq!(old.field("transfer-encoding"), None, "{answer:?} {listener:?}");
+            assert_eq!(old.text(), "all of it", "{answer:?} {listener:?}");
         }
     }
 }
 
 #[test]
 fn requests_in_one_packet_are_answered_in_order() {
-    let (stub, appliance) = world(|visit| {
+    let (stub, appliance) = fixture(|visit| {
         while let Some((head, body)) = visit.request() {
             let target = head.split(' ').nth(1).unwrap().to_owned();
             visit.say(
@@ -270,8 +273,8 @@ fn requests_in_one_packet_are_answered_in_order() {
             visit.say(&body);
         }
     });
-    for door in doors(&appliance) {
-        let mut client = Client::at(door);
+    for listener in listeners(&appliance) {
+        let mut client = Client::at(listener);
         let host = "HTTP/1.1\r\nHost: localhost\r\n";
         client.send(format!(
             "GET /v2/jobs/1 {host}\r\nPOST /v2/jobs/2 {host}Content-Length: 5\r\n\r\nhelloPOST /v2/jobs/3 {host}\
@@ -285,8 +288,8 @@ fn requests_in_one_packet_are_answered_in_order() {
             "/v2/jobs/4",
             "/v2/jobs/5",
         ];
-        assert_eq!(answers, expected, "{door:?}");
-        assert_eq!(client.until_end().unwrap(), b"", "{door:?}");
+        assert_eq!(answers, expected, "{listener:?}");
+        assert_eq!(client.until_end().unwrap(), b"", "{listener:?}");
     }
     drop(stub);
 }
@@ -303,10 +306,10 @@ fn a_service_on_a_unix_socket_is_served_as_one_on_a_port() {
     });
     let speech = json!({"address": format!("unix:{}", path.display())});
     let appliance = Appliance::start(&Settings::both().service("speech", speech));
-    for door in doors(&appliance) {
-        let mut client = Client::at(door);
+    for listener in listeners(&appliance) {
+        let mut client = Client::at(listener);
         client.send("POST /v2/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello");
-        assert_eq!(client.answer("POST").text(), "hello", "{door:?}");
+        assert_eq!(client.answer("POST").text(), "hello", "{listener:?}");
     }
     until(SOON, "both requests are recorded", || (stub.recorded().len() == 2).then_some(()));
 }

@@ -1,7 +1,7 @@
 //! WebSockets: bytes both ways as they are, from the upgrade to the last word of either side.
 
 use crate::support::appliance::Appliance;
-use crate::support::client::{Client, Door};
+use crate::support::client::{Client, Listener};
 use crate::support::settings::Settings;
 use crate::support::stub::{Stub, Visit, field};
 use crate::support::wait::{SOON, until};
@@ -10,18 +10,18 @@ pub(crate) const SWITCH: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
-/// Every door that takes WebSockets, and a path there.
-fn doors(appliance: &Appliance) -> Vec<(Door, &'static str)> {
+/// Every listener that takes WebSockets, and a path there.
+fn listeners(appliance: &Appliance) -> Vec<(Listener, &'static str)> {
     let ports = &appliance.ports;
-    let door = |name, port, tls| Door { name, port, tls };
+    let listener = |name, port, tls| Listener { name, port, tls };
     vec![
-        (door("443", ports.https, true), "/v2"),
-        (door("443", ports.https, true), "/v2/en"),
-        (door("80", ports.http, false), "/v2/en"),
-        (door("9000", ports.v1_realtime, true), "/"),
-        (door("9000", ports.v1_realtime, true), "/v2"),
-        (door("9004", ports.v2_realtime, true), "/v2/en"),
-        (door("9004", ports.v2_realtime, true), "/"),
+        (listener("443", ports.https, true), "/v2"),
+        (listener("443", ports.https, true), "/v2/en"),
+        (listener("80", ports.http, false), "/v2/en"),
+        (listener("9000", ports.v1_realtime, true), "/"),
+        (listener("9000", ports.v1_realtime, true), "/v2"),
+        (listener("9004", ports.v2_realtime, true), "/v2/en"),
+        (listener("9004", ports.v2_realtime, true), "/"),
     ]
 }
 
@@ -68,23 +68,26 @@ fn pieces() -> Vec<Vec<u8>> {
 #[test]
 fn every_door_and_path_for_websockets_passes_bytes_both_ways_as_they_are() {
     let (stub, appliance) = switching(echo);
-    for (door, path) in doors(&appliance) {
-        let mut client = Client::at(door);
+    for (listener, path) in listeners(&appliance) {
+        let mut client = Client::at(listener);
         client.send(upgrade(path));
         let head = client.head();
         assert!(
             head.starts_with("HTTP/1.1 101 Switching Protocols\r\n"),
-            "{door:?} {path}: {head}"
+            "{listener:?} {path}: {head}"
         );
         for piece in pieces() {
             client.send(&piece);
             assert!(
                 client.bytes(piece.len()).unwrap() == piece,
-                "{door:?} {path}: {} bytes",
+                "{listener:?} {path}: {} bytes",
                 piece.len()
             );
         }
-        assert!(stub.texts().concat().starts_with(&format!("GET {path} HTTP/1.1\r\n")), "{door:?}");
+        assert!(
+            stub.texts().concat().starts_with(&format!("GET {path} HTTP/1.1\r\n")),
+            "{listener:?}"
+        );
         drop(client);
         stub.forget();
     }
@@ -101,8 +104,8 @@ fn the_fields_of_the_upgrade_pass_untouched_but_a_length_it_must_not_have() {
         visit.await_end();
     });
     let appliance = Appliance::start(&Settings::both().realtime(stub.address));
-    for (door, path) in doors(&appliance) {
-        let mut client = Client::at(door);
+    for (listener, path) in listeners(&appliance) {
+        let mut client = Client::at(listener);
         client.send(format!(
             "GET {path}?jwt=a.b HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nAuthorization: Bearer x\r\n\
              Origin: https://a\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: v1, v2\r\n\
@@ -121,7 +124,7 @@ fn the_fields_of_the_upgrade_pass_untouched_but_a_length_it_must_not_have() {
         );
 
         let seen = stub.texts().concat();
-        let proto = if door.tls { "https" } else { "http" };
+        let proto = if listener.tls { "https" } else { "http" };
         let expected = format!(
             "GET {path}?jwt=a.b HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n\
              Origin: https://a\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: v1, v2\r\n\
@@ -129,7 +132,7 @@ fn the_fields_of_the_upgrade_pass_untouched_but_a_length_it_must_not_have() {
              X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: {proto}\r\nX-Forwarded-Host: localhost\r\n\
              Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
         );
-        assert_eq!(seen, expected, "{door:?}");
+        assert_eq!(seen, expected, "{listener:?}");
         stub.forget();
     }
 }
@@ -142,11 +145,11 @@ fn bytes_right_behind_the_upgrade_and_right_behind_the_101_are_not_lost() {
         echo(visit);
     });
     let appliance = Appliance::start(&Settings::both().realtime(stub.address));
-    for (door, path) in doors(&appliance) {
-        let mut client = Client::at(door);
+    for (listener, path) in listeners(&appliance) {
+        let mut client = Client::at(listener);
         client.send(upgrade(path) + "right behind");
         client.head();
-        assert_eq!(client.bytes(22).unwrap(), b"first wordright behind", "{door:?}");
+        assert_eq!(client.bytes(22).unwrap(), b"first wordright behind", "{listener:?}");
     }
 }
 
@@ -157,13 +160,13 @@ fn a_client_that_has_finished_still_hears_the_service_out() {
         visit.await_end();
         visit.say(b"answer to the last word");
     });
-    for (door, path) in doors(&appliance) {
-        let mut client = Client::at(door);
+    for (listener, path) in listeners(&appliance) {
+        let mut client = Client::at(listener);
         client.send(upgrade(path));
         client.head();
         client.send("last word");
         client.finish();
-        assert_eq!(client.until_end().unwrap(), b"answer to the last word", "{door:?}");
+        assert_eq!(client.until_end().unwrap(), b"answer to the last word", "{listener:?}");
     }
 }
 
@@ -174,12 +177,12 @@ fn a_service_that_has_finished_still_hears_the_client_out() {
         visit.finish();
         visit.await_end();
     });
-    for (door, path) in doors(&appliance) {
+    for (listener, path) in listeners(&appliance) {
         stub.forget();
-        let mut client = Client::at(door);
+        let mut client = Client::at(listener);
         client.send(upgrade(path));
         client.head();
-        assert_eq!(client.until_end().unwrap(), b"I listen", "{door:?}");
+        assert_eq!(client.until_end().unwrap(), b"I listen", "{listener:?}");
         client.send(vec![b'x'; 100_000]);
         client.finish();
         until(SOON, "the service has it all", || {
@@ -198,15 +201,15 @@ fn the_last_words_of_a_service_that_hangs_up_on_a_talking_client_arrive() {
         visit.say(said.as_bytes());
         // What the client goes on sending is never read, which makes the close a reset.
     });
-    for (door, path) in doors(&appliance) {
+    for (listener, path) in listeners(&appliance) {
         for _ in 0..5 {
-            let mut client = Client::at(door);
+            let mut client = Client::at(listener);
             client.send(upgrade(path));
             client.head();
             let sent = client.try_send(&vec![0; 4 << 20]);
             let heard = client.until_end();
-            let heard = heard.unwrap_or_else(|e| panic!("{door:?}: {e}; sent: {sent:?}"));
-            assert_eq!(String::from_utf8_lossy(&heard), words, "{door:?}");
+            let heard = heard.unwrap_or_else(|e| panic!("{listener:?}: {e}; sent: {sent:?}"));
+            assert_eq!(String::from_utf8_lossy(&heard), words, "{listener:?}");
         }
     }
 }
@@ -219,12 +222,12 @@ fn a_service_that_refuses_the_upgrade_is_heard() {
         }
     });
     let appliance = Appliance::start(&Settings::both().realtime(stub.address));
-    for (door, path) in doors(&appliance) {
-        let mut client = Client::at(door);
+    for (listener, path) in listeners(&appliance) {
+        let mut client = Client::at(listener);
         for _ in 0..2 {
             client.send(upgrade(path));
             let answer = client.answer("GET");
-            assert_eq!((answer.status, answer.text()), (403, "quota".into()), "{door:?}");
+            assert_eq!((answer.status, answer.text()), (403, "quota".into()), "{listener:?}");
         }
     }
 }
@@ -233,15 +236,15 @@ fn a_service_that_refuses_the_upgrade_is_heard() {
 fn a_service_that_answers_200_to_an_upgrade_gets_no_tunnel() {
     let stub = Stub::answering("page");
     let appliance = Appliance::start(&Settings::both().realtime(stub.address));
-    for (door, path) in doors(&appliance) {
+    for (listener, path) in listeners(&appliance) {
         stub.forget();
-        let mut client = Client::at(door);
+        let mut client = Client::at(listener);
         client.send(upgrade(path) + "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let answer = client.answer("GET");
-        assert_eq!((answer.status, answer.text()), (200, "page".into()), "{door:?}");
+        assert_eq!((answer.status, answer.text()), (200, "page".into()), "{listener:?}");
         // What stands behind is a request like any other, judged and not tunnelled.
-        assert_eq!(client.answer("GET").status, 404, "{door:?}");
-        assert!(!stub.texts().concat().contains("smuggled"), "{door:?}");
+        assert_eq!(client.answer("GET").status, 404, "{listener:?}");
+        assert!(!stub.texts().concat().contains("smuggled"), "{listener:?}");
     }
 }
 
@@ -277,9 +280,9 @@ fn a_service_that_is_not_there_is_a_bad_gateway_for_websockets_too() {
         &Settings::both()
             .service("realtime", serde_json::json!({"address": "unix:/nonexistent/socket"})),
     );
-    for (door, path) in doors(&appliance) {
-        let mut client = Client::at(door);
+    for (listener, path) in listeners(&appliance) {
+        let mut client = Client::at(listener);
         client.send(upgrade(path));
-        assert_eq!(client.answer("GET").status, 502, "{door:?}");
+        assert_eq!(client.answer("GET").status, 502, "{listener:?}");
     }
 }

@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::speech::websocket::{echo, upgrade};
 use crate::support::appliance::Appliance;
-use crate::support::authority::{Authority, Key, fingerprint, form};
+use crate::support::certificates::{Authority, Key, fingerprint, form};
 use crate::support::client::Client;
-use crate::support::handshake::handshake;
 use crate::support::settings::Settings;
 use crate::support::stub::Stub;
+use crate::support::tls::handshake;
 use crate::support::wait::{SOON, until};
-use crate::websocket::{echo, upgrade};
 
 const STREAMS: usize = 40;
 

@@ -1,10 +1,10 @@
 //! Damaged state files: the appliance starts, on the safe side, and says what it found.
 
-use crate::standing::{PASSWORDS, observe};
+use crate::state::security_settings::{PASSWORDS, observe};
 use crate::support::appliance::Appliance;
-use crate::support::authority::{Authority, Key, form, text};
-use crate::support::handshake::handshake;
+use crate::support::certificates::{Authority, Key, form, text};
 use crate::support::settings::Settings;
+use crate::support::tls::handshake;
 
 /// What may become of a file: cut to nothing, overwritten, cut in half.
 fn damaged(whole: &[u8]) -> [Vec<u8>; 3] {

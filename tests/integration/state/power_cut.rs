@@ -12,14 +12,15 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::standing::{PASSWORDS, Standing, observe};
+use crate::state::security_settings::{PASSWORDS, Standing, observe};
 use crate::support::appliance::{Appliance, program};
-use crate::support::authority::{Authority, Key, form};
-use crate::support::command::{Output, run};
+use crate::support::certificates::{Authority, Key, form};
+use crate::support::command::Output;
+use crate::support::folder::copy;
+use crate::support::prerequisites::{can_trace, traceable};
 use crate::support::settings::Settings;
-use crate::support::untried::{can_trace, traceable};
+use crate::support::strace::{CHANGING, Call, SENDING, assert_durable, call, calls};
 use crate::support::wait::SOON;
-use crate::trace::{CHANGING, Call, SENDING, assert_durable, call, calls};
 
 /// More calls of one kind than any change should need; a search that goes on longer is a fault of the test.
 const MOST_CALLS: usize = 200;
@@ -251,13 +252,6 @@ impl Scene {
         command.arg(program()).arg("serve").arg("--config").arg(self.appliance.config());
         command
     }
-}
-
-/// Makes `to` a copy of the folder `from`, owners and modes included.
-fn copy(from: &Path, to: &Path) {
-    let _ = std::fs::remove_dir_all(to);
-    let copied = run(Command::new("cp").args(["-a", "-T"]).arg(from).arg(to));
-    assert_eq!(copied.code, 0, "{copied:?}");
 }
 
 fn read_ping(appliance: &Appliance) -> Output {

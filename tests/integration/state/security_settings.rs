@@ -1,7 +1,7 @@
 //! The three security settings as a stranger and the administrator find them from outside.
 
 use crate::support::appliance::Appliance;
-use crate::support::handshake::handshake;
+use crate::support::tls::handshake;
 
 /// Passwords the tests set; [`Standing::password`] is found by trying them.
 pub(crate) const PASSWORDS: [&str; 2] = ["first password", "second password"];

@@ -1,7 +1,6 @@
 //! A running appliance in a folder of its own.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -10,10 +9,10 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use super::command::{Output, furnish, run};
+use super::command::{Output, collect, furnish, run};
 use super::folder::Folder;
-use super::license::Desk;
 use super::settings::{Ports, Settings};
+use super::vendor::Vendor;
 use super::wait::{SOON, until, within};
 
 /// What the appliance promises for a stop (10 s) and some air for a busy machine.
@@ -34,8 +33,8 @@ pub(crate) struct Appliance {
     folder: Folder,
     /// The root certificate that the user's machine trusts, once the user has made it so.
     trusted: Option<PathBuf>,
-    /// Who sold its license.
-    desk: Option<Desk>,
+    /// Who sold its license, unless the test sees to that.
+    vendor: Option<Vendor>,
     daemon: Option<Daemon>,
 }
 
@@ -50,13 +49,13 @@ impl Appliance {
     pub(crate) fn start(settings: &Settings) -> Appliance {
         let mut appliance = Appliance::prepare(settings);
         appliance.launch();
-        if let Some(desk) = &appliance.desk {
-            desk.license(&appliance);
+        if let Some(vendor) = &appliance.vendor {
+            vendor.license(&appliance);
         }
         appliance
     }
 
-    /// One that may have only so many descriptors.
+    /// An appliance that may have only so many descriptors.
     pub(crate) fn start_with_descriptors(count: usize, settings: &Settings) -> Appliance {
         let mut appliance = Appliance::prepare(settings);
         let mut limited = Command::new("prlimit");
@@ -71,16 +70,16 @@ impl Appliance {
         let folder = Folder::new();
         let ports = Ports::free();
         // An engine is of no use without a license, so an appliance that has one gets the other too.
-        let desk = settings.has_engine().then(|| Desk::open(folder.path()));
-        let settings = match &desk {
-            Some(desk) => {
-                &settings.clone().with("license", json!({"trust_file": desk.trust_file()}))
+        let vendor = settings.has_engine().then(Vendor::init);
+        let settings = match &vendor {
+            Some(vendor) => {
+                &settings.clone().with("license", json!({"trust_file": vendor.trust_file()}))
             }
             None => settings,
         };
         settings.write(&folder.path().join("config.json"), folder.path(), &ports);
         furnish(&folder.path().join("home"));
-        Appliance { ports, folder, trusted: None, desk, daemon: None }
+        Appliance { ports, folder, trusted: None, vendor, daemon: None }
     }
 
     /// Starts the daemon on the state that is there and waits until it says `ready`.
@@ -91,12 +90,12 @@ impl Appliance {
         }
     }
 
-    /// The same by another command line that ends in the daemon; the status if it ends before it is ready.
+    /// Runs a command line that ends in the daemon; the status if it ends before it is ready.
     pub(crate) fn launch_as(&mut self, command: &mut Command) -> Result<(), ExitStatus> {
         self.launch_with_input(command, Stdio::null())
     }
 
-    /// The same with something on standard input.
+    /// Runs a command line that ends in the daemon, with something on its standard input.
     pub(crate) fn launch_with_input(
         &mut self,
         command: &mut Command,
@@ -310,19 +309,4 @@ impl Drop for Appliance {
         // Shown by the test runner when the test has failed, and only then.
         println!("--- log of the appliance ---\n{}", daemon.logged.lock().unwrap());
     }
-}
-
-/// Reads lines on a thread of its own, so that the daemon never waits for a test to read.
-fn collect(stream: impl Read + Send + 'static) -> Arc<Mutex<String>> {
-    let kept = Arc::new(Mutex::new(String::new()));
-    let sink = Arc::clone(&kept);
-    std::thread::spawn(move || {
-        let mut reader = BufReader::new(stream);
-        let mut line = Vec::new();
-        while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
-            sink.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
-            line.clear();
-        }
-    });
-    kept
 }

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
 
-use super::handshake::{TlsStream, connect, connect_over};
 use super::stub::field;
+use super::tls::{Shown, TlsStream, connect, connect_over};
 
 /// How long a client waits for bytes; beyond the appliance's own 20 seconds for a head.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// Where a client knocks.
+/// One of the appliance's listeners, as a client sees it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Door {
+pub(crate) struct Listener {
     pub(crate) name: &'static str,
     pub(crate) port: u16,
     pub(crate) tls: bool,
@@ -57,22 +57,32 @@ impl Answer {
 
 impl Client {
     pub(crate) fn plain(port: u16) -> Client {
-        let tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        Client::new(Stream::Plain(tcp))
+        Client::try_plain(port).unwrap()
+    }
+
+    pub(crate) fn try_plain(port: u16) -> io::Result<Client> {
+        let tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        Ok(Client::new(Stream::Plain(tcp)))
     }
 
     pub(crate) fn tls(port: u16) -> Client {
-        Client::new(Stream::Tls(Box::new(connect(port).unwrap().1)))
+        Client::try_tls(port).unwrap().1
     }
 
-    pub(crate) fn at(door: Door) -> Client {
-        if door.tls { Client::tls(door.port) } else { Client::plain(door.port) }
+    /// Also what the handshake showed.
+    pub(crate) fn try_tls(port: u16) -> Result<(Shown, Client), String> {
+        let (shown, stream) = connect(port)?;
+        Ok((shown, Client::new(Stream::Tls(Box::new(stream)))))
     }
 
-    /// Knocks from another address of this machine, which all of 127.0.0.0/8 are.
-    pub(crate) fn at_from(source: Ipv4Addr, door: Door) -> Client {
-        let tcp = connect_from(source, door.port).unwrap();
-        if door.tls {
+    pub(crate) fn at(listener: Listener) -> Client {
+        if listener.tls { Client::tls(listener.port) } else { Client::plain(listener.port) }
+    }
+
+    /// Connects from another address of this machine, which all of 127.0.0.0/8 are.
+    pub(crate) fn at_from(source: Ipv4Addr, listener: Listener) -> Client {
+        let tcp = connect_from(source, listener.port).unwrap();
+        if listener.tls {
             Client::new(Stream::Tls(Box::new(connect_over(tcp).unwrap().1)))
         } else {
             Client::new(Stream::Plain(tcp))
@@ -133,7 +143,7 @@ impl Client {
         self.try_answer(method).unwrap()
     }
 
-    /// The same, or what broke it off.
+    /// The final answer to a request of `method`, or what broke it off.
     pub(crate) fn try_answer(&mut self, method: &str) -> io::Result<Answer> {
         loop {
             let head = self.through(b"\r\n\r\n")?;

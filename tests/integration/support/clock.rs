@@ -20,7 +20,7 @@ impl Clock {
     pub(crate) fn right() -> Clock {
         let clock = Clock { folder: Folder::new() };
         clock.set(0, 0);
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/clock.c");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/support/clock.c");
         let built = run(Command::new("gcc").args(["-O1", "-o"]).arg(clock.tracer()).arg(source));
         assert_eq!(built.code, 0, "{built:?}");
         clock

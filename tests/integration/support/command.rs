@@ -1,7 +1,9 @@
 //! Running programs to their end and keeping what they said.
 
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 /// What a finished program left behind.
 #[derive(Debug, Clone)]
@@ -80,4 +82,19 @@ pub(crate) fn openssl(folder: &Path, arguments: &[&str]) -> Output {
     let output = run(Command::new("openssl").args(arguments).current_dir(folder));
     assert!(output.code == 0, "openssl {}: {output:?}", arguments.join(" "));
     output
+}
+
+/// Reads lines on a thread of its own, so that a daemon never waits for a test to read.
+pub(crate) fn collect(stream: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let kept = Arc::new(Mutex::new(String::new()));
+    let sink = Arc::clone(&kept);
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(stream);
+        let mut line = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
+            sink.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    });
+    kept
 }

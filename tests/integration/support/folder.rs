@@ -2,7 +2,10 @@
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::command::run;
 
 /// A private folder directly under the system's temporary one: short, because the path of a Unix
 /// socket inside it may have 107 bytes.
@@ -28,4 +31,11 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// Makes `to` a copy of the folder `from`, owners and modes included.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    let _ = std::fs::remove_dir_all(to);
+    let copied = run(Command::new("cp").args(["-a", "-T"]).arg(from).arg(to));
+    assert_eq!(copied.code, 0, "{copied:?}");
 }

@@ -1,4 +1,5 @@
-//! The network between an appliance and its authority: passes, hangs, loses answers, and remembers.
+//! The network between an appliance and its authority: it passes messages, hangs, loses answers, and
+//! remembers what was asked.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -9,42 +10,40 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// What the network does with a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Weather {
+pub(crate) enum Fault {
     /// Passes it and its answer.
-    Fair,
-    /// Takes the connection and says nothing until the weather changes.
-    Hanging,
+    None,
+    /// Takes the connection and says nothing until the fault changes.
+    Hang,
     /// Passes the question and loses the answer.
-    LosingAnswers,
+    LoseAnswers,
     /// Answers in place of the authority.
-    Saying(String),
+    Answer(String),
     /// Passes the question and answers itself.
-    Forging(String),
+    Forge(String),
     /// The daemon dies: before its question is passed on (`None`), or when the authority has answered
     /// and so many bytes of that have arrived.
-    Killing { daemon: Pid, bytes: Option<usize> },
+    Kill { daemon: Pid, bytes: Option<usize> },
 }
 
 /// One way to one authority.
-pub(crate) struct Wire {
+pub(crate) struct Network {
     pub(crate) port: u16,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    weather: Mutex<Weather>,
+    fault: Mutex<Fault>,
     /// Every question, as it went over the network.
     questions: Mutex<Vec<Vec<u8>>>,
 }
 
-impl Wire {
-    pub(crate) fn to(authority: u16) -> Wire {
+impl Network {
+    pub(crate) fn to(authority: u16) -> Network {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared {
-            weather: Mutex::new(Weather::Fair),
-            questions: Mutex::new(Vec::new()),
-        });
+        let shared =
+            Arc::new(Shared { fault: Mutex::new(Fault::None), questions: Mutex::new(Vec::new()) });
         let everybody = Arc::clone(&shared);
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
@@ -52,11 +51,11 @@ impl Wire {
                 thread::spawn(move || carry(connection, authority, &shared));
             }
         });
-        Wire { port, shared }
+        Network { port, shared }
     }
 
-    pub(crate) fn turn(&self, weather: Weather) {
-        *self.shared.weather.lock().unwrap() = weather;
+    pub(crate) fn set(&self, fault: Fault) {
+        *self.shared.fault.lock().unwrap() = fault;
     }
 
     /// Questions that came so far.
@@ -69,35 +68,35 @@ impl Wire {
 fn carry(mut client: TcpStream, authority: u16, shared: &Shared) {
     let Some(question) = read_message(&mut client) else { return };
     shared.questions.lock().unwrap().push(question.clone());
-    let weather = shared.weather.lock().unwrap().clone();
-    match weather {
-        Weather::Fair => {}
-        Weather::Hanging => {
+    let fault = shared.fault.lock().unwrap().clone();
+    match fault {
+        Fault::None => {}
+        Fault::Hang => {
             // Until the other end gives up.
             let _ = client.read(&mut [0]);
             return;
         }
-        Weather::Saying(text) => {
+        Fault::Answer(text) => {
             let _ = client.write_all(text.as_bytes());
             return;
         }
-        Weather::Killing { daemon, bytes: None } => {
+        Fault::Kill { daemon, bytes: None } => {
             return kill_process(daemon, Signal::KILL).unwrap();
         }
-        Weather::LosingAnswers | Weather::Forging(_) | Weather::Killing { .. } => {}
+        Fault::LoseAnswers | Fault::Forge(_) | Fault::Kill { .. } => {}
     }
     let Ok(mut service) = TcpStream::connect((Ipv4Addr::LOCALHOST, authority)) else { return };
     if service.write_all(&question).is_err() {
         return;
     }
     let Some(answer) = read_message(&mut service) else { return };
-    match weather {
-        Weather::Fair => {
+    match fault {
+        Fault::None => {
             let _ = client.write_all(&answer);
             let _ = client.shutdown(Shutdown::Write);
         }
-        Weather::Forging(text) => drop(client.write_all(text.as_bytes())),
-        Weather::Killing { daemon, bytes: Some(bytes) } => {
+        Fault::Forge(text) => drop(client.write_all(text.as_bytes())),
+        Fault::Kill { daemon, bytes: Some(bytes) } => {
             let _ = client.write_all(&answer[..bytes.min(answer.len())]);
             kill_process(daemon, Signal::KILL).unwrap();
         }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::Pid;
 
-use crate::support::wait::{SOON, until};
+use super::wait::{SOON, until};
 
 /// One system call: its name, what it was called with, and the paths of the folder it names.
 #[derive(Debug, Clone)]
@@ -49,7 +49,6 @@ pub(crate) const CHANGING: [&str; 23] = [
 pub(crate) const SENDING: [&str; 2] = ["sendto", "sendmsg"];
 
 /// strace with `inject` at every thread of a running daemon, the later ones included; it ends with it.
-#[allow(dead_code)] // for the programs that use it
 pub(crate) fn attach(daemon: Pid, inject: &str) -> Child {
     let id = daemon.as_raw_nonzero();
     let mut command = Command::new("strace");

@@ -17,7 +17,7 @@ use rustls::{
     StreamOwned,
 };
 
-use super::authority::hexadecimal;
+use super::certificates::hexadecimal;
 
 /// What a handshake showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,16 +32,6 @@ pub(crate) fn handshake(port: u16) -> Result<Shown, String> {
     connect(port).map(|(shown, _)| shown)
 }
 
-/// A handshake and one GET on the same connection; also the whole response.
-pub(crate) fn request(port: u16, path: &str) -> Result<(Shown, String), String> {
-    let (shown, mut stream) = connect(port)?;
-    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes()).map_err(|error| format!("writing: {error}"))?;
-    let mut response = String::new();
-    stream.read_to_string(&mut response).map_err(|error| format!("reading: {error}"))?;
-    Ok((shown, response))
-}
-
 /// A client's end of a TLS connection.
 pub(crate) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
@@ -52,7 +42,7 @@ pub(crate) fn connect(port: u16) -> Result<(Shown, TlsStream), String> {
     connect_over(socket)
 }
 
-/// The same over a connection that is there.
+/// A handshake over a connection that is there, and the connection.
 pub(crate) fn connect_over(mut socket: TcpStream) -> Result<(Shown, TlsStream), String> {
     socket.set_read_timeout(Some(Duration::from_secs(20))).map_err(|error| error.to_string())?;
     let client = agree(&mut socket)?;

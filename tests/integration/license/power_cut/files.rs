@@ -9,9 +9,9 @@ use std::process::Command;
 use super::scene::Scene;
 use super::{MOST_CALLS, Play};
 use crate::support::appliance::program;
-use crate::support::untried::{can_trace, traceable};
+use crate::support::prerequisites::{can_trace, traceable};
+use crate::support::strace::{CHANGING, SENDING, assert_durable, calls};
 use crate::support::wait::SOON;
-use crate::trace::{CHANGING, SENDING, assert_durable, calls};
 
 /// What the call did in the state folder before its answer left.
 struct Recorded {

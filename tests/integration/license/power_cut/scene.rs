@@ -1,20 +1,20 @@
 //! One appliance and one authority, the same before every try.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
 use super::Play;
 use crate::support::appliance::Appliance;
-use crate::support::command::{Output, run};
+use crate::support::command::Output;
+use crate::support::folder::copy;
+use crate::support::network::Network;
+use crate::support::vendor::Vendor;
 use crate::support::wait::{SOON, until};
-use crate::vendor::Vendor;
-use crate::wire::Wire;
 
 pub(super) struct Scene {
     pub(super) vendor: Vendor,
-    pub(super) wire: Wire,
+    pub(super) network: Network,
     pub(super) appliance: Appliance,
     pub(super) code: String,
 }
@@ -24,13 +24,13 @@ impl Scene {
     pub(super) fn new(play: &Play) -> Scene {
         let vendor = Vendor::new();
         let code = vendor.sell(&["--offline-mode", "--offline-secs", "180000"]);
-        let wire = vendor.wire();
-        let mut appliance = Appliance::prepare(&vendor.settings(wire.port));
+        let network = vendor.network();
+        let mut appliance = Appliance::prepare(&vendor.settings(network.port));
         appliance.launch();
-        let mut scene = Scene { vendor, wire, appliance, code };
+        let mut scene = Scene { vendor, network, appliance, code };
         (play.prepare)(&scene);
         scene.appliance.stop();
-        scene.vendor.stop();
+        scene.vendor.kill();
         copy(&scene.appliance.state(""), &scene.base("state"));
         copy(&scene.vendor.dir(), &scene.base("authority"));
         scene
@@ -64,7 +64,7 @@ impl Scene {
 
     /// The same appliance and authority as before every other try.
     pub(super) fn rewind(&mut self) {
-        self.vendor.stop();
+        self.vendor.kill();
         copy(&self.base("state"), &self.appliance.state(""));
         copy(&self.base("authority"), &self.vendor.dir());
         self.vendor.serve();
@@ -88,11 +88,4 @@ fn written(folder: &Path) -> Option<(u64, bool)> {
     let file: Value = serde_json::from_str(&text).ok()?;
     let online = file["body"].as_str()?.contains(r#""phase":"online""#);
     Some((file["gen"].as_u64()?, online))
-}
-
-/// Makes `to` a copy of the folder `from`, owners and modes included.
-fn copy(from: &Path, to: &Path) {
-    let _ = std::fs::remove_dir_all(to);
-    let copied = run(Command::new("cp").args(["-a", "-T"]).arg(from).arg(to));
-    assert_eq!(copied.code, 0, "{copied:?}");
 }

@@ -10,10 +10,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use super::scene::Scene;
 use super::{MOST_CALLS, Play};
 use crate::support::appliance::program;
-use crate::support::untried::{can_trace, traceable};
+use crate::support::network::Fault;
+use crate::support::prerequisites::{can_trace, traceable};
+use crate::support::strace::attach;
 use crate::support::wait::{SOON, until};
-use crate::trace::attach;
-use crate::wire::Weather;
 
 /// What a question is carried with, in the order of the calls: a connection, its limits, the question
 /// and the answer.
@@ -40,10 +40,10 @@ pub(super) fn survives_every_part_of_the_answer(play: &Play) {
         scene.rewind();
         scene.appliance.launch();
         scene.settle();
-        scene.wire.turn(Weather::Killing { daemon: scene.appliance.pid(), bytes });
+        scene.network.set(Fault::Kill { daemon: scene.appliance.pid(), bytes });
         (play.change)(&scene);
         assert_eq!(scene.appliance.ended(SOON).signal(), Some(9), "{bytes:?}");
-        scene.wire.turn(Weather::Fair);
+        scene.network.set(Fault::None);
         scene.appliance.launch();
         (play.after)(&scene);
         scene.appliance.stop();

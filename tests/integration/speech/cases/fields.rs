@@ -1,8 +1,8 @@
 //! Field lines.
 
-use super::{BAD, Row, fields, head};
+use super::{BAD, Case, fields, head};
 
-pub(crate) fn rows() -> Vec<Row> {
+pub(crate) fn cases() -> Vec<Case> {
     const LINE: &str = "9112 5";
     const COLON: &str = "9112 5.1";
     const FOLD: &str = "9112 5.2";

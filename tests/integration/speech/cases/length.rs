@@ -1,8 +1,8 @@
 //! `Content-Length` and `Transfer-Encoding`.
 
-use super::{BAD, Row, fields, head};
+use super::{BAD, Case, fields, head};
 
-pub(crate) fn rows() -> Vec<Row> {
+pub(crate) fn cases() -> Vec<Case> {
     const LENGTH: &str = "9110 8.6";
     const CODING: &str = "9112 6.1";
     const BOTH: &str = "9112 6.3";

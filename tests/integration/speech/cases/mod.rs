@@ -1,6 +1,6 @@
 //! The table of requests that no proxy may pass on as they stand, by what is wrong with them.
 //!
-//! In each, `{path}` stands for a path that the door serves. Whoever sends a row appends a second
+//! In each, `{path}` stands for a path that the listener serves. Whoever sends a case appends a second
 //! request in the same packet: what a smuggler wants to get through.
 
 pub(crate) mod chunks;
@@ -11,7 +11,7 @@ pub(crate) mod request_line;
 pub(crate) mod targets;
 
 /// One request and what may become of it.
-pub(crate) struct Row {
+pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// The section it breaks.
     pub(crate) clause: &'static str,
@@ -23,12 +23,12 @@ pub(crate) struct Row {
 const BAD: &[u16] = &[400];
 
 /// A whole head.
-fn head(name: &'static str, clause: &'static str, bytes: &[u8], statuses: &'static [u16]) -> Row {
-    Row { name, clause, bytes: bytes.to_vec(), statuses }
+fn head(name: &'static str, clause: &'static str, bytes: &[u8], statuses: &'static [u16]) -> Case {
+    Case { name, clause, bytes: bytes.to_vec(), statuses }
 }
 
 /// A request line in front of a good rest.
-fn line(name: &'static str, clause: &'static str, line: &[u8], statuses: &'static [u16]) -> Row {
+fn line(name: &'static str, clause: &'static str, line: &[u8], statuses: &'static [u16]) -> Case {
     head(name, clause, &[line, b"\r\nHost: localhost\r\n\r\n"].concat(), statuses)
 }
 
@@ -38,18 +38,23 @@ fn target(
     clause: &'static str,
     target: &[u8],
     statuses: &'static [u16],
-) -> Row {
+) -> Case {
     line(name, clause, &[b"GET ", target, b" HTTP/1.1"].concat(), statuses)
 }
 
 /// Field lines, without the last CRLF, in a good request; a body of five bytes follows.
-fn fields(name: &'static str, clause: &'static str, lines: &[u8], statuses: &'static [u16]) -> Row {
+fn fields(
+    name: &'static str,
+    clause: &'static str,
+    lines: &[u8],
+    statuses: &'static [u16],
+) -> Case {
     let start = b"POST {path} HTTP/1.1\r\nHost: localhost\r\n";
     head(name, clause, &[&start[..], lines, b"\r\n\r\nhello"].concat(), statuses)
 }
 
-/// The same with a `Host` of the row's own and no body.
-fn host(name: &'static str, clause: &'static str, lines: &[u8]) -> Row {
+/// The same with a `Host` of the case's own and no body.
+fn host(name: &'static str, clause: &'static str, lines: &[u8]) -> Case {
     let start = b"GET {path} HTTP/1.1\r\n";
     head(name, clause, &[&start[..], lines, b"\r\n\r\n"].concat(), &[400, 421])
 }

@@ -1,8 +1,8 @@
 //! Request lines and line ends.
 
-use super::{BAD, Row, head, line};
+use super::{BAD, Case, head, line};
 
-pub(crate) fn rows() -> Vec<Row> {
+pub(crate) fn cases() -> Vec<Case> {
     const LINE: &str = "9112 3";
     const METHOD: &str = "9112 3.1";
     const VERSION: &str = "9112 2.3";

@@ -1,8 +1,8 @@
 //! Targets and `Host`.
 
-use super::{BAD, Row, head, host, line, target};
+use super::{BAD, Case, head, host, line, target};
 
-pub(crate) fn rows() -> Vec<Row> {
+pub(crate) fn cases() -> Vec<Case> {
     const TARGET: &str = "9112 3.2";
     const ABSOLUTE: &str = "9112 3.2.2";
     const SYNTAX: &str = "3986 3.3";
