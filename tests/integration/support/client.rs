@@ -10,6 +10,7 @@ use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
 
 use super::stub::field;
 use super::tls::{Shown, TlsStream, connect, connect_over};
+use super::wait::uninterrupted;
 
 /// How long a client waits for bytes; beyond the appliance's own 20 seconds for a head.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -224,10 +225,10 @@ impl Client {
     /// Reads once; `ConnectionAborted` stands for an orderly end where more was wanted.
     fn more(&mut self) -> io::Result<()> {
         let mut buffer = vec![0; 64 << 10];
-        let count = match &mut self.stream {
+        let count = uninterrupted(|| match &mut self.stream {
             Stream::Plain(tcp) => tcp.read(&mut buffer),
             Stream::Tls(tls) => tls.read(&mut buffer),
-        }?;
+        })?;
         if count == 0 {
             return Err(io::Error::new(ErrorKind::ConnectionAborted, "the appliance hung up"));
         }

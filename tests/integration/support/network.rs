@@ -8,6 +8,8 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::wait::uninterrupted;
+
 /// What the network does with a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -118,7 +120,7 @@ pub(crate) fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
                 return Some(message);
             }
         }
-        match stream.read(&mut bytes) {
+        match uninterrupted(|| stream.read(&mut bytes)) {
             Ok(0) | Err(_) => return None,
             Ok(n) => message.extend_from_slice(&bytes[..n]),
         }

@@ -13,6 +13,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::set_socket_linger;
 
+use super::wait::uninterrupted;
+
 /// Bytes kept of each connection; what is longer is a body that a test sums up instead.
 const KEPT: usize = 1 << 20;
 
@@ -223,7 +225,8 @@ impl Visit {
     /// Reads once; `None` at the end, on an error and when nothing comes for too long.
     fn more(&mut self) -> Option<()> {
         let mut buffer = vec![0; 64 << 10];
-        let count = self.line.read(&mut buffer).ok().filter(|count| *count > 0)?;
+        let read = uninterrupted(|| self.line.read(&mut buffer));
+        let count = read.ok().filter(|count| *count > 0)?;
         self.pending.extend(&buffer[..count]);
         let mut records = self.records.lock().unwrap();
         let kept = &mut records[self.number];

@@ -1,5 +1,6 @@
 //! Waiting for a condition, with a limit.
 
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what should take milliseconds; generous, so that a busy machine is not a failure.
@@ -24,5 +25,16 @@ pub(crate) fn within<T>(limit: Duration, mut condition: impl FnMut() -> Option<T
             return None;
         }
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Repeats a call that a machine that was stopped for a moment has interrupted: a socket with a time limit
+/// tells of that (signal(7)).
+pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
     }
 }
