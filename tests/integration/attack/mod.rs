@@ -1,4 +1,4 @@
-//! What a stranger on the network may try, against the real binary.
+//! What an attacker on the network may try.
 
 mod cases;
 mod connection_limit;

@@ -1,4 +1,4 @@
-//! Everything that can be asked for: each row of the API's own table, and what lies beside it.
+//! Every request there is: each row of the API's own table, and what lies beside it.
 
 use crate::attack::rules::{Api, Area};
 

@@ -37,7 +37,7 @@ pub(crate) enum Area {
     Realtime,
     /// A service of the image's own, with `"auth": "admin"`.
     OwnAdmin,
-    /// The same with `"auth": "none"`.
+    /// A service of the image's own, with `"auth": "none"`.
     OwnNone,
     /// Nobody serves it.
     Nowhere,
@@ -57,7 +57,7 @@ const V1_HOUSE: &[Area] = &[AdminV1, AdminV2, Page, Monitoring, OwnAdmin, Nowher
 /// What a generation's administrator looks after.
 const HOUSE: &[Area] = &[AdminV1, AdminV2, Page, Monitoring, OwnAdmin];
 
-/// The same and what v1 shuts with the rest: its speech, and whatever is not there, see [`hides`].
+/// What both generations shut, and what v1 shuts with the rest: its speech, and whatever is not there, see [`hides`].
 const HOUSE_AND_V1: &[Area] = &[AdminV1, AdminV2, Page, Monitoring, OwnAdmin, SpeechV1, Nowhere];
 
 /// What v2 shuts from the first day on.

@@ -107,7 +107,7 @@ struct Scene {
     base: PathBuf,
     code: String,
     machine: Machine,
-    /// The same question in every try.
+    /// What is asked in every try.
     request: Request,
     figures: [i64; 3],
     entries: usize,
@@ -180,7 +180,7 @@ impl Scene {
         panic!("{kind} is called more than {MOST_CALLS} times");
     }
 
-    /// The same for the calls on sockets, with strace at the running authority: its start is not cut.
+    /// Kills at each call on sockets, with strace at the running authority: its start is not cut.
     /// Each connection has a thread of its own, whose calls strace counts from 1.
     fn cut_at_each_socket_call(&mut self, kind: &str) -> usize {
         for number in 1..=MOST_CALLS {

@@ -65,7 +65,7 @@ impl Console {
         Console::dumb_as(&mut appliance.command("console"))
     }
 
-    /// The same by another command line that ends in the console.
+    /// Runs a command line that ends in the console.
     pub(crate) fn dumb_as(command: &mut Command) -> Console {
         command.env("TERM", "dumb").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();

@@ -86,6 +86,7 @@ fn http(status: &str, body: &str) -> Vec<u8> {
 }
 
 #[test]
+#[ignore = "slow: takes 30 s"]
 fn who_answers_a_byte_a_second_is_given_up_and_the_license_is_told_meanwhile() {
     is_given_up(|client| {
         let _ = client.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n");
@@ -96,6 +97,7 @@ fn who_answers_a_byte_a_second_is_given_up_and_the_license_is_told_meanwhile() {
 }
 
 #[test]
+#[ignore = "slow: takes 30 s"]
 fn who_answers_nothing_is_given_up_and_the_license_is_told_meanwhile() {
     is_given_up(|client| drop(client.read(&mut [0])));
 }

@@ -29,7 +29,7 @@ impl Process {
         value(&fs::read_to_string(self.folder().join("status")).unwrap(), name)
     }
 
-    /// The same of every thread.
+    /// The value of that line for every thread.
     pub(crate) fn statuses(self, name: &str) -> Vec<String> {
         let threads = fs::read_dir(self.folder().join("task")).unwrap();
         let texts = threads.filter_map(|t| fs::read_to_string(t.ok()?.path().join("status")).ok());
@@ -50,7 +50,7 @@ impl Process {
         open
     }
 
-    /// The same without what this test program has open and hands on to all it starts.
+    /// What its descriptors lead to, without those that this test program hands on to all it starts.
     pub(crate) fn open_of_its_own(self) -> Vec<(u32, String)> {
         let handed_on = Process(std::process::id()).open();
         self.open().into_iter().filter(|one| one.0 <= 2 || !handed_on.contains(one)).collect()

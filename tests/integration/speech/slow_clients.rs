@@ -127,6 +127,7 @@ fn clients_that_stop_in_the_middle_of_a_body_hold_up_nobody_else() {
 }
 
 #[test]
+#[ignore = "slow: takes 20 s"]
 fn a_head_that_never_ends_gets_a_408_and_the_end_of_its_connection() {
     let (_stub, appliance) = endless(|_, _| {});
     let clients = [Client::plain(appliance.ports.speech), Client::tls(appliance.ports.https)];
@@ -143,6 +144,7 @@ fn a_head_that_never_ends_gets_a_408_and_the_end_of_its_connection() {
 }
 
 #[test]
+#[ignore = "slow: takes 80 s"]
 fn a_client_that_reads_slowly_and_steadily_gets_its_answer_to_the_end() {
     const LENGTH: usize = 40 << 20;
     let (_stub, appliance) = endless(|visit, _| {
@@ -264,6 +266,7 @@ fn is_served(client: &mut Client, appliance: &Appliance) -> bool {
 }
 
 #[test]
+#[ignore = "slow: takes 60 s"]
 fn websockets_silent_for_a_minute_make_room_for_others_when_all_places_are_taken() {
     let stub = Stub::start(|visit| {
         while let Some(head) = visit.head() {

@@ -33,7 +33,7 @@ pub(crate) struct Appliance {
     folder: Folder,
     /// The root certificate that the user's machine trusts, once the user has made it so.
     trusted: Option<PathBuf>,
-    /// Who sold its license, unless the test sees to that.
+    /// The vendor of its license, unless the test sees to that.
     vendor: Option<Vendor>,
     daemon: Option<Daemon>,
 }
@@ -202,7 +202,7 @@ impl Appliance {
         self.trusted = Some(root.to_owned());
     }
 
-    /// The user's machine trusts nobody but the machine's own list again.
+    /// The user's machine trusts its own list alone again.
     pub(crate) fn distrust(&mut self) {
         self.trusted = None;
     }

@@ -130,7 +130,7 @@ impl Authority {
         file
     }
 
-    /// The same key in another form: `arguments` are openssl's, from after `-in` on.
+    /// A key in another form: `arguments` are openssl's, from after `-in` on.
     pub(crate) fn rewrite(
         &self,
         name: &str,

@@ -76,7 +76,7 @@ pub(crate) fn can_trace() -> bool {
     traces(traceable("strace"))
 }
 
-/// The same for a program whose memory is not closed.
+/// Whether a program whose memory is not closed can be traced here; else the test is told as not tried.
 #[track_caller]
 pub(crate) fn can_trace_open() -> bool {
     traces(Command::new("strace"))

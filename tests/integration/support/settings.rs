@@ -147,7 +147,7 @@ impl Ports {
     }
 }
 
-/// A port nobody listens on. Below the range the kernel gives to outgoing connections, so that no
+/// A port on which nothing listens. Below the range the kernel gives to outgoing connections, so that no
 /// client of another test can sit on it between this look and the appliance's bind.
 pub(crate) fn free_port() -> u16 {
     const FIRST: u16 = 12_000;

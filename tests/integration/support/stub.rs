@@ -57,7 +57,7 @@ impl Stub {
         Stub { address, records }
     }
 
-    /// The same on a Unix socket; `address` means nothing then.
+    /// Plays `part` on every connection to a Unix socket; `address` means nothing then.
     pub(crate) fn start_unix(
         path: &Path,
         part: impl Fn(&mut Visit) + Send + Sync + 'static,
@@ -84,7 +84,7 @@ impl Stub {
         self.records.lock().unwrap().clone()
     }
 
-    /// The same as text.
+    /// Every byte that came, as text.
     pub(crate) fn texts(&self) -> Vec<String> {
         self.recorded().iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
     }

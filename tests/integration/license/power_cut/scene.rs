@@ -62,7 +62,7 @@ impl Scene {
         assert_eq!(told, [seats, held, used, left, 0].map(Value::from), "{known}");
     }
 
-    /// The same appliance and authority as before every other try.
+    /// Makes appliance and authority what they were before the first try.
     pub(super) fn rewind(&mut self) {
         self.vendor.kill();
         copy(&self.base("state"), &self.appliance.state(""));

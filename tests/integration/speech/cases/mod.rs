@@ -53,7 +53,7 @@ fn fields(
     head(name, clause, &[&start[..], lines, b"\r\n\r\nhello"].concat(), statuses)
 }
 
-/// The same with a `Host` of the case's own and no body.
+/// Field lines with a `Host` among them, in a good request without a body.
 fn host(name: &'static str, clause: &'static str, lines: &[u8]) -> Case {
     let start = b"GET {path} HTTP/1.1\r\n";
     head(name, clause, &[&start[..], lines, b"\r\n\r\n"].concat(), &[400, 421])
