@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::log::Log;
 use crate::sandbox::tests::not_tried::not_tried;
 
-#[path = "../../tests/support/not_tried.rs"]
+#[path = "../../tests/integration/support/not_tried.rs"]
 mod not_tried;
 
 const FOLDER: &str = "APPLIANCED_CONFINED_IN";
