@@ -2,6 +2,7 @@
 //!
 //! The composition root: it alone knows every room.
 
+use std::error::Error;
 use std::io::{self, Write as _};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -28,39 +29,39 @@ const DRAIN: Duration = Duration::from_secs(9);
 ///
 /// # Errors
 /// One line that says why it could not start.
-pub(crate) fn run(config: Config, log: &Log) -> Result<(), String> {
+pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
     // First of all, for a start takes as long as the key of a first certificate: what is asked meanwhile
     // is done once ready.
-    let mut wishes = Signals::listen().map_err(|e| format!("cannot catch signals: {e}"))?;
+    let mut signals = Signals::listen().map_err(|e| format!("cannot catch signals: {e}"))?;
     raise_descriptor_limit();
     let config = Arc::new(config);
 
     let bound = Bound::all(&config.listen, log)?;
     let machine = license::Machine::look(); // root alone may read all of it
     let manager = ServiceManager::look();
-    let attendant = helper::start(&config.commands)?;
+    let helper = helper::start(&config.commands)?;
     sandbox::confine(&config, log)?;
 
-    let keeper = Arc::new(SecuritySettings::open(&config.state_dir, config.api, log.clone())?);
-    let license = license::start(&config, keeper.folder(), &machine, log)?;
-    wishes.watch(&[&config.state_dir, &config.state_dir.join("tls")], log);
+    let security = Arc::new(SecuritySettings::open(&config.state_dir, config.api, log.clone())?);
+    let license = license::start(&config, security.folder(), &machine, log)?;
+    signals.watch(&[&config.state_dir, &config.state_dir.join("tls")], log);
     let context = Context {
         config: Arc::clone(&config),
-        keeper: Arc::clone(&keeper),
+        security: Arc::clone(&security),
         license: license.clone(),
         log: log.clone(),
         monitor: Arc::default(),
-        attendant: Arc::new(CommandHelper::new(attendant, log)?),
-        turns: Arc::default(),
+        helper: Arc::new(CommandHelper::new(helper, log)?),
+        running: Arc::default(),
     };
     let management = management::start(&config.run_dir, context.clone())?;
     let usage = management::start_usage(&config.run_dir, license.clone(), log.clone())?;
     let gate = Gate::new(
         Arc::clone(&config),
         &config.control_socket(),
-        management::at_once(context),
-        Arc::clone(keeper.rules()),
-        Arc::clone(keeper.identity()),
+        management::inline_api(context),
+        Arc::clone(security.rules()),
+        Arc::clone(security.identity()),
         Arc::clone(license.standing()),
         log.clone(),
     )?;
@@ -69,8 +70,8 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), String> {
     announce(&listeners);
     manager.tell("READY=1");
 
-    while wishes.wait().map_err(|e| format!("cannot wait for signals: {e}"))? == Signal::Reload {
-        keeper.reload();
+    while signals.wait().map_err(|e| format!("cannot wait for signals: {e}"))? == Signal::Reload {
+        security.reload();
     }
 
     manager.tell("STOPPING=1");

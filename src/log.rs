@@ -4,7 +4,7 @@
 //! `grep ' security '` is the audit trail, and that of a request is `access`. What strangers send is escaped before it is written, and
 //! nothing secret is ever passed in. The last lines are also kept in memory (`recent`).
 
-mod patient;
+mod nonblocking_writer;
 
 mod recent;
 
@@ -12,7 +12,7 @@ use std::fmt::{self, Display, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use self::patient::Patient;
+use self::nonblocking_writer::NonblockingWriter;
 pub(crate) use self::recent::Kind;
 use self::recent::Recent;
 use crate::util::utc;
@@ -27,13 +27,13 @@ struct Shared {
 }
 
 /// Characters a line may have; what is longer is cut, so that a stranger can't fill the disk with one request.
-const LONGEST_LINE: usize = 2_000;
+const MAX_LINE: usize = 2_000;
 
 impl Log {
     /// Writes to standard error. A line that can't be written is lost, and nothing stops for it; the next
     /// one that can tells how many were.
     pub(crate) fn to_stderr() -> Log {
-        let stderr = Mutex::new(Patient::new(std::io::stderr()));
+        let stderr = Mutex::new(NonblockingWriter::new(std::io::stderr()));
         Log::to(move |line| {
             let now = utc::unix_seconds(SystemTime::now());
             stderr.lock().unwrap_or_else(PoisonError::into_inner).write(line, now);
@@ -82,7 +82,7 @@ impl Log {
 
     /// What strangers did who got no request through. As there may be many, what is kept of it has its
     /// place among the requests.
-    pub(crate) fn stranger(&self, text: impl Display) {
+    pub(crate) fn connection(&self, text: impl Display) {
         self.line_of(Kind::Access, "info", &text);
     }
 
@@ -96,7 +96,7 @@ impl Log {
         let _ = write!(Escaped(&mut line), "{now} {level} {text}");
         line.push('\n');
         (self.0.sink)(&line);
-        self.0.recent.keep(kind, line);
+        self.0.recent.push(kind, line);
     }
 }
 
@@ -112,7 +112,7 @@ struct Escaped<'a>(&'a mut String);
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
-            if self.0.len() >= LONGEST_LINE {
+            if self.0.len() >= MAX_LINE {
                 return Err(fmt::Error);
             }
             if c.is_control() {
@@ -131,7 +131,7 @@ mod tests {
 
     use std::sync::{Arc, Mutex};
 
-    use super::{LONGEST_LINE, Log};
+    use super::{Log, MAX_LINE};
 
     fn lines() -> (Log, Arc<Mutex<Vec<String>>>) {
         let kept = Arc::new(Mutex::new(Vec::new()));
@@ -152,6 +152,6 @@ mod tests {
     fn a_line_has_an_end() {
         let (log, kept) = lines();
         log.info("x".repeat(100_000));
-        assert!(kept.lock().unwrap().concat().len() <= LONGEST_LINE + 1);
+        assert!(kept.lock().unwrap().concat().len() <= MAX_LINE + 1);
     }
 }

@@ -15,14 +15,14 @@ use crate::log::Log;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// SIGTERM or SIGINT: finish what is in flight and end.
-    Stop,
+    Shutdown,
     /// SIGHUP, or a state file was changed by hand: take in what is on the disk.
     Reload,
 }
 
 /// Where wishes arrive: signals, and changes in the state folder.
 pub(crate) struct Signals {
-    stop: UnixStream,
+    shutdown: UnixStream,
     reload: UnixStream,
     changes: Option<OwnedFd>,
 }
@@ -42,7 +42,7 @@ impl Signals {
             Ok(heard)
         };
         Ok(Signals {
-            stop: on(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?,
+            shutdown: on(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?,
             reload: on(&[signal_hook::consts::SIGHUP])?,
             changes: None,
         })
@@ -68,7 +68,7 @@ impl Signals {
     pub(crate) fn wait(&mut self) -> io::Result<Signal> {
         loop {
             let mut waited = vec![
-                PollFd::new(&self.stop, PollFlags::IN),
+                PollFd::new(&self.shutdown, PollFlags::IN),
                 PollFd::new(&self.reload, PollFlags::IN),
             ];
             waited.extend(self.changes.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
@@ -76,8 +76,8 @@ impl Signals {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(e) => return Err(e.into()),
             }
-            if drain(&mut self.stop) {
-                return Ok(Signal::Stop);
+            if drain(&mut self.shutdown) {
+                return Ok(Signal::Shutdown);
             }
             if drain(&mut self.reload) | self.changes.as_ref().is_some_and(changed) {
                 return Ok(Signal::Reload);
@@ -137,23 +137,23 @@ mod tests {
         let scratch = Scratch::new();
         let root = scratch.0.join("state");
         let api = Api { v1: true, v2: false };
-        let keeper = SecuritySettings::open(&root, api, Log::to(|_| {})).unwrap();
+        let settings = SecuritySettings::open(&root, api, Log::to(|_| {})).unwrap();
         let (file, other) = (root.join("admin.htpasswd"), root.join("admin.htpasswd.old"));
         let changes = watch(&[&root, &root.join("tls")]).unwrap();
         let mode = |mode| fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
         let ways: [(&str, &dyn Fn()); 7] = [
-            ("set", &|| keeper.set_password(&Actor::Local, "first").unwrap()),
+            ("set", &|| settings.set_password(&Actor::Local, "first").unwrap()),
             ("not to be trusted", &|| mode(0o666)),
             ("mended", &|| mode(0o600)),
             ("damaged", &|| fs::write(&file, "damage").unwrap()),
-            ("set again", &|| keeper.set_password(&Actor::Local, "second").unwrap()),
+            ("set again", &|| settings.set_password(&Actor::Local, "second").unwrap()),
             ("moved", &|| fs::rename(&file, &other).unwrap()),
             ("removed", &|| fs::remove_file(&other).unwrap()),
         ];
         for (way, change) in ways {
             change();
             assert!(changed(&changes), "{way}");
-            keeper.reload();
+            settings.reload();
             assert!(!changed(&changes), "{way}: the reload wakes itself");
         }
         for name in [".admin.htpasswd.tmp", "license.json", "license-usage.log"] {

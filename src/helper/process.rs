@@ -8,14 +8,14 @@ use std::thread;
 
 use serde_json::json;
 
-use super::{News, STACK, Started, Which, run};
+use super::{CommandKind, Error, HelperMessage, HelperProcess, STACK, run};
 use crate::config::Commands;
 
 /// The word on the command line.
-pub(crate) const WORD: &str = "attendant";
+pub(crate) const WORD: &str = "command-helper";
 
 /// What the service manager told the daemon about itself; none of it is for those it starts.
-const FOR_THE_DAEMON: [&str; 6] = [
+const DAEMON_ONLY: [&str; 6] = [
     "NOTIFY_SOCKET",
     "LISTEN_FDS",
     "LISTEN_PID",
@@ -28,30 +28,29 @@ const FOR_THE_DAEMON: [&str; 6] = [
 ///
 /// # Errors
 /// One line.
-pub(crate) fn start(commands: &Commands) -> Result<Option<Started>, String> {
-    if Which::ALL.iter().all(|which| which.words(commands).is_empty()) {
+pub(crate) fn start(commands: &Commands) -> Result<Option<HelperProcess>, Error> {
+    if CommandKind::ALL.iter().all(|kind| kind.argv(commands).is_empty()) {
         return Ok(None);
     }
-    let told =
-        |fault: io::Error| format!("cannot start the process that runs the commands: {fault}");
+    let failed = |error: io::Error| Error(format!("cannot start the command helper: {error}"));
     // The program that runs, even if its file was replaced since.
     let mut command = Command::new("/proc/self/exe");
     command.arg0("applianced").arg(WORD).stdin(Stdio::piped()).stdout(Stdio::piped());
     // The daemon's log is the daemon's; and ^C at a terminal is for it alone.
     command.stderr(Stdio::null()).current_dir("/").process_group(0);
-    for name in FOR_THE_DAEMON {
+    for name in DAEMON_ONLY {
         command.env_remove(name);
     }
-    let mut child = command.spawn().map_err(told)?;
-    let (Some(mut orders), Some(said)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(told(io::ErrorKind::BrokenPipe.into()));
+    let mut child = command.spawn().map_err(failed)?;
+    let (Some(mut requests), Some(messages)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(failed(io::ErrorKind::BrokenPipe.into()));
     };
-    let known: serde_json::Map<_, _> = Which::ALL
+    let known: serde_json::Map<_, _> = CommandKind::ALL
         .iter()
-        .map(|which| (which.word().to_owned(), json!(which.words(commands))))
+        .map(|kind| (kind.name().to_owned(), json!(kind.argv(commands))))
         .collect();
-    writeln!(orders, "{}", json!(known)).map_err(told)?;
-    Ok(Some(Started { orders, said, child }))
+    writeln!(requests, "{}", json!(known)).map_err(failed)?;
+    Ok(Some(HelperProcess { requests, messages, child }))
 }
 
 /// Runs what is ordered until the daemon ends, and what runs then to its end: it may be what starts
@@ -59,45 +58,50 @@ pub(crate) fn start(commands: &Commands) -> Result<Option<Started>, String> {
 ///
 /// # Errors
 /// When the first line on standard input names no commands, as when somebody typed the word.
-pub(crate) fn serve() -> Result<(), String> {
+pub(crate) fn serve() -> Result<(), Error> {
     // Its file has the name "exe" otherwise, in ps and in the kernel's log.
-    let _ = rustix::thread::set_name(c"attendant");
-    attend(io::stdin().lock(), io::stdout())
+    let _ = rustix::thread::set_name(c"command-helper");
+    serve_streams(io::stdin().lock(), io::stdout())
 }
 
-pub(crate) fn attend(
-    orders: impl BufRead,
-    said: impl Write + Send + 'static,
-) -> Result<(), String> {
-    let mut orders = orders.lines().map_while(Result::ok);
-    let first = orders.next().unwrap_or_default();
+pub(crate) fn serve_streams(
+    requests: impl BufRead,
+    messages: impl Write + Send + 'static,
+) -> Result<(), Error> {
+    let mut requests = requests.lines().map_while(Result::ok);
+    let first = requests.next().unwrap_or_default();
     let known: serde_json::Map<_, _> = serde_json::from_str(&first)
-        .map_err(|_| "the attendant is started by the daemon, not by hand".to_owned())?;
-    let words = |which: Which| -> Vec<String> {
-        let words = known.get(which.word()).and_then(|words| words.as_array());
+        .map_err(|_| Error::from("the command helper is started by the daemon, not by hand"))?;
+    let words = |kind: CommandKind| -> Vec<String> {
+        let words = known.get(kind.name()).and_then(|words| words.as_array());
         words.into_iter().flatten().filter_map(|word| word.as_str()).map(str::to_owned).collect()
     };
-    let said = Arc::new(Mutex::new(said));
+    let messages = Arc::new(Mutex::new(messages));
     let mut running = Vec::new();
-    for which in orders.filter_map(|word| Which::named(&word)) {
-        let (words, said) = (words(which), Arc::clone(&said));
-        let tell = move |news: &News| {
-            if let Ok(mut said) = said.lock() {
+    for kind in requests.filter_map(|word| CommandKind::from_name(&word)) {
+        let (words, messages) = (words(kind), Arc::clone(&messages));
+        let tell = move |message: &HelperMessage| {
+            if let Ok(mut messages) = messages.lock() {
                 // The daemon may be gone.
-                let _ = said.write_all(news.write(which).as_bytes()).and_then(|()| said.flush());
+                let _ = messages
+                    .write_all(message.write(kind).as_bytes())
+                    .and_then(|()| messages.flush());
             }
         };
         let unable = tell.clone();
-        let started = thread::Builder::new().name(which.word().to_owned()).stack_size(STACK).spawn(
+        let started = thread::Builder::new().name(kind.name().to_owned()).stack_size(STACK).spawn(
             move || {
                 let relay = tell.clone();
-                let end = run::ended_well(&words, move |line| relay(&News::Said(line)));
-                tell(&News::Ended(end));
+                let end = run::execute(&words, move |line| relay(&HelperMessage::Output(line)));
+                tell(&HelperMessage::Exited(end));
             },
         );
         match started {
             Ok(thread) => running.push(thread),
-            Err(fault) => unable(&News::Ended(Err(format!("no thread to run it: {fault}")))),
+            Err(error) => {
+                let error = Error(format!("cannot start a thread to run it: {error}"));
+                unable(&HelperMessage::Exited(Err(error)));
+            }
         }
         running.retain(|thread| !thread.is_finished());
     }

@@ -12,13 +12,13 @@ use serde_json::Value;
 use super::server::socket;
 
 /// How long one exchange may take; a local answer takes milliseconds, one with a password hash half a second.
-const DEADLINE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Largest answer in bytes, head included.
-const LARGEST_ANSWER: usize = 1 << 20;
+const MAX_RESPONSE: usize = 1 << 20;
 
 /// Most header fields of an answer.
-const MOST_FIELDS: usize = 32;
+const MAX_FIELDS: usize = 32;
 
 /// What the daemon said.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     /// What a reply other than 200 says, for the person.
-    pub(crate) fn complaint(&self) -> String {
+    pub(crate) fn error_message(&self) -> String {
         let said = [&self.body["message"], &self.body["error"]].into_iter().find_map(Value::as_str);
         match said {
             Some(said) => said.to_owned(),
@@ -42,31 +42,31 @@ impl Reply {
 
 /// Why there is no reply.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum Error {
     /// Nobody listens on the socket: the daemon does not run.
     NotRunning,
     /// Somebody does, but no good answer came: what happened, for the person.
-    Broken(String),
+    Failed(String),
 }
 
 /// Asks the daemon that listens on `path`. Nothing is sent but the method and the target.
-pub(crate) fn ask(path: &Path, method: &str, target: &str) -> Result<Reply, Failure> {
-    tell(path, method, target, b"", DEADLINE)
+pub(crate) fn ask(path: &Path, method: &str, target: &str) -> Result<Reply, Error> {
+    tell(path, method, target, b"", TIMEOUT)
 }
 
-/// Sends a JSON `body` too; the whole exchange may take `patience`.
+/// Sends a JSON `body` too; the whole exchange may take `timeout`.
 pub(crate) fn tell(
     path: &Path,
     method: &str,
     target: &str,
     body: &[u8],
-    patience: Duration,
-) -> Result<Reply, Failure> {
-    let asked = socket::connect_within(path, patience)
-        .and_then(|stream| exchange(stream, method, target, body, patience));
+    timeout: Duration,
+) -> Result<Reply, Error> {
+    let asked = socket::connect_within(path, timeout)
+        .and_then(|stream| exchange(stream, method, target, body, timeout));
     asked.map_err(|fault| match fault.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Failure::NotRunning,
-        kind => Failure::Broken(format!(
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Error::NotRunning,
+        kind => Error::Failed(format!(
             "{}: {}",
             path.display(),
             match kind {
@@ -74,7 +74,7 @@ pub(crate) fn tell(
                     "only the administrator may open it; run this as root".to_owned(),
                 // What a socket timeout is called depends on the system.
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                    format!("the daemon did not answer within {} seconds", patience.as_secs())
+                    format!("the daemon did not answer within {} seconds", timeout.as_secs())
                 }
                 ErrorKind::UnexpectedEof => {
                     "the daemon closed before its answer was complete".to_owned()
@@ -90,10 +90,10 @@ fn exchange(
     method: &str,
     target: &str,
     body: &[u8],
-    patience: Duration,
+    timeout: Duration,
 ) -> io::Result<Reply> {
-    let until = Instant::now() + patience;
-    stream.set_write_timeout(Some(DEADLINE))?;
+    let until = Instant::now() + timeout;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     stream.write_all(
         format!(
             "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
@@ -120,7 +120,7 @@ fn exchange(
             Err(fault) if fault.kind() == ErrorKind::Interrupted => {}
             Err(fault) => return Err(fault),
         }
-        if answer.len() > LARGEST_ANSWER {
+        if answer.len() > MAX_RESPONSE {
             return Err(malformed("the daemon's answer is larger than 1 MiB"));
         }
     }
@@ -128,7 +128,7 @@ fn exchange(
 
 /// The reply, once all of it is there.
 fn complete(answer: &[u8]) -> io::Result<Option<Reply>> {
-    let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut head = httparse::Response::new(&mut fields);
     let httparse::Status::Complete(end) = head.parse(answer).map_err(malformed)? else {
         return Ok(None);
@@ -159,7 +159,7 @@ mod tests {
 
     use std::path::Path;
 
-    use super::{Failure, ask, complete};
+    use super::{Error, ask, complete};
 
     #[test]
     fn an_answer_is_complete_when_its_length_is_there() {
@@ -182,6 +182,6 @@ mod tests {
     #[test]
     fn nobody_there_is_not_running() {
         let failure = ask(Path::new("/nowhere/control.sock"), "GET", "/").unwrap_err();
-        assert!(matches!(failure, Failure::NotRunning));
+        assert!(matches!(failure, Error::NotRunning));
     }
 }

@@ -2,12 +2,13 @@
 //! Beside it `run_dir/usage.sock`, on which the speech engine counts seconds and can do nothing else.
 //!
 //! In: the table of paths and methods, one file per resource, and the only place that knows
-//! tiny_http (`server`). Handlers are functions of a `request::Request` to an `answer::Answer`
+//! tiny_http (`server`). Handlers are functions of a `request::Request` to an `response::Response`
 //! and never see a socket. Out: passwords, TLS and addresses on the network. The gate has judged a
 //! request before it comes here, and says who asked in `X-Forwarded-For` and how in
 //! `X-Forwarded-Proto`; a request without them was made on this machine. What is in memory the gate may
-//! ask for without the socket (`at_once`).
+//! ask for without the socket (`inline_api`).
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
@@ -28,11 +29,23 @@ pub(crate) use crate::management::api::security::certificate::describe as descri
 #[cfg(fuzzing)]
 pub use crate::management::api::security::fuzz;
 pub(crate) use crate::management::api::services::states as service_states;
-pub(crate) use crate::management::inline::{Given, InlineApi, Question, at_once};
+pub(crate) use crate::management::inline::{InlineApi, InlineRequest, InlineResponse, inline_api};
 pub(crate) use server::{start, start_usage};
 
 /// Largest body of a request in bytes; certificates and keys have a few thousand.
 pub(crate) const LARGEST_BODY: usize = 1 << 20;
+
+/// Why the server can't listen on its socket, for example because another daemon does.
+#[derive(Debug)]
+pub(crate) struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
 
 /// What handlers work with.
 #[derive(Clone)]
@@ -40,7 +53,7 @@ pub(crate) struct Context {
     /// The settings.
     pub(crate) config: Arc<Config>,
     /// SecuritySettings of certificate, password and plain HTTP.
-    pub(crate) keeper: Arc<SecuritySettings>,
+    pub(crate) security: Arc<SecuritySettings>,
     /// The worker that owns the license.
     pub(crate) license: crate::license::Handle,
     /// Where operations and security events are written.
@@ -48,7 +61,7 @@ pub(crate) struct Context {
     /// What the machine does at the moment.
     pub(crate) monitor: Arc<Monitor>,
     /// Who runs the configured commands.
-    pub(crate) attendant: Arc<CommandHelper>,
+    pub(crate) helper: Arc<CommandHelper>,
     /// Which of them are under way.
-    pub(crate) turns: Arc<RunningCommands>,
+    pub(crate) running: Arc<RunningCommands>,
 }

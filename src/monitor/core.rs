@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::cpu::{logical, numbers};
 use super::interval::Interval;
-use super::read;
+use super::{Error, read};
 
-pub(super) fn look(interval: &Interval) -> Result<Value, String> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
     let stat = &interval.now.stat;
     Ok(json!({"phys": physical(stat), "log": logical(stat)}))
 }

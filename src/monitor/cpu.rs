@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::percent;
+use super::{Error, percent};
 
-pub(super) fn look(interval: &Interval) -> Result<Value, String> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
     let (before, now) = (&interval.before.stat, &interval.now.stat);
-    let times = Times::of(now, "cpu").ok_or("/proc/stat has no line of all processors")?;
+    let times = Times::of(now, "cpu").ok_or(Error::from("/proc/stat has no \"cpu\" line"))?;
     let spent = times.since(Times::of(before, "cpu"));
     let count = |name| first_number(now, name).saturating_sub(first_number(before, name));
     Ok(json!({
@@ -101,7 +101,7 @@ pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::super::interval::{Counters, Interval};
-    use super::look;
+    use super::stats;
 
     pub(in super::super) const BEFORE: &str = "cpu  1000 0 500 8000 100 0 10 5 0 0\n\
         cpu0 600 0 300 4000 50 0 5 5 0 0\ncpu1 400 0 200 4000 50 0 5 0 0 0\n\
@@ -120,23 +120,23 @@ pub(super) mod tests {
     #[test]
     fn shares_are_of_the_interval_and_members_stand_in_glances_order() {
         assert_eq!(
-            look(&interval(BEFORE, NOW)).unwrap().to_string(),
+            stats(&interval(BEFORE, NOW)).unwrap().to_string(),
             r#"{"total":80.0,"user":50.0,"system":20.0,"idle":15.0,"nice":10.0,"iowait":5.0,"irq":0.0,"softirq":0.0,"steal":0.0,"guest":20.0,"guest_nice":0.0,"ctx_switches":90,"interrupts":600,"soft_interrupts":1,"syscalls":0,"time_since_update":2.5,"cpucore":2}"#
         );
     }
 
     #[test]
     fn counters_that_stand_still_or_go_back_are_nothing() {
-        let still = look(&interval(NOW, NOW)).unwrap();
+        let still = stats(&interval(NOW, NOW)).unwrap();
         assert_eq!((&still["total"], &still["ctx_switches"]), (&0.0.into(), &0.into()));
-        let back = look(&interval(NOW, BEFORE)).unwrap();
+        let back = stats(&interval(NOW, BEFORE)).unwrap();
         assert_eq!((&back["total"], &back["interrupts"]), (&0.0.into(), &0.into()));
     }
 
     #[test]
     fn a_broken_file_is_told() {
         for broken in ["", "cpu  a b\n", "cpu0 1 2 3 4\n"] {
-            assert!(look(&interval(BEFORE, broken)).is_err(), "{broken}");
+            assert!(stats(&interval(BEFORE, broken)).is_err(), "{broken}");
         }
     }
 }

@@ -7,9 +7,9 @@ use rustix::fs::{major, minor, statvfs};
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::{percent, read};
+use super::{Error, percent, read};
 
-pub(super) fn look(_: &Interval) -> Result<Value, String> {
+pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
     let entry = |Space { mount: Mount { device, point, kind }, size, used, free }: Space| {
         json!({
             "device_name": device,
@@ -45,7 +45,7 @@ pub(crate) struct Mount {
 }
 
 /// All that live on disks, in the order of their mounting.
-pub(crate) fn spaces() -> Result<Vec<Space>, String> {
+pub(crate) fn spaces() -> Result<Vec<Space>, Error> {
     let kinds = read("/proc/filesystems")?;
     let mounts = mounts(&read("/proc/self/mounts")?, &kinds, root_device);
     let spaces = mounts.into_iter().filter_map(|mount| {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::read;
+use super::{Error, read};
 
 /// Counters at two moments. Each plugin reads its own out of them.
 #[derive(Debug, Default)]
@@ -43,7 +43,14 @@ impl Interval {
         self.seconds = match passed {
             Some(passed) => passed.as_secs_f64(),
             // Nobody divides by zero, even where /proc is not to be had.
-            None => super::uptime::seconds().unwrap_or(1.0).max(1.0),
+            None => uptime().unwrap_or(1.0).max(1.0),
         };
     }
+}
+
+/// Seconds since the boot, from `/proc/uptime`.
+pub(super) fn uptime() -> Result<f64, Error> {
+    let text = read("/proc/uptime")?;
+    let first = text.split(' ').next().and_then(|number| number.parse().ok());
+    first.ok_or_else(|| "/proc/uptime holds no number".into())
 }

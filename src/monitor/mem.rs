@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::{percent, read};
+use super::{Error, percent, read};
 
 const NO_TOTAL: &str = "/proc/meminfo has no MemTotal";
 
-pub(super) fn look(_: &Interval) -> Result<Value, String> {
-    parse(&read("/proc/meminfo")?).ok_or_else(|| NO_TOTAL.to_owned())
+pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
+    parse(&read("/proc/meminfo")?).ok_or_else(|| NO_TOTAL.into())
 }
 
 fn parse(meminfo: &str) -> Option<Value> {
@@ -45,8 +45,8 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn look() -> Result<Memory, String> {
-        Memory::parse(&read("/proc/meminfo")?).ok_or_else(|| NO_TOTAL.to_owned())
+    pub(crate) fn read() -> Result<Memory, Error> {
+        Memory::parse(&read("/proc/meminfo")?).ok_or_else(|| NO_TOTAL.into())
     }
 
     fn parse(meminfo: &str) -> Option<Memory> {

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::interval::Interval;
 use super::mem::bytes;
-use super::{percent, read};
+use super::{Error, percent, read};
 
-pub(super) fn look(interval: &Interval) -> Result<Value, String> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
     // A kernel without swap has no such counters in /proc/vmstat.
     let vmstat = read("/proc/vmstat").unwrap_or_default();
     Ok(parse(&read("/proc/meminfo")?, &vmstat, interval.seconds))

@@ -11,7 +11,7 @@
 mod core;
 mod cpu;
 mod diskio;
-mod fault;
+mod error;
 mod fs;
 mod interval;
 mod limits;
@@ -28,43 +28,60 @@ mod route;
 mod system;
 mod uptime;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-pub(crate) use self::fault::Fault;
+pub(crate) use self::error::GlancesError;
 pub(crate) use self::fs::{Space, spaces};
 use self::interval::{Counters, Interval};
 
 /// What one plugin sees in an interval; the error is the cause for the person.
-type Plugin = fn(&Interval) -> Result<Value, String>;
+type Plugin = fn(&Interval) -> Result<Value, Error>;
 
 /// In the order in which Glances lists them.
 #[rustfmt::skip]
 const PLUGINS: &[(&str, Plugin)] = &[
-    ("quicklook",    quicklook::look),
-    ("processcount", processcount::look),
-    ("system",       system::look),
-    ("cpu",          cpu::look),
-    ("load",         load::look),
-    ("percpu",       percpu::look),
-    ("fs",           fs::look),
-    ("core",         core::look),
-    ("memswap",      memswap::look),
-    ("mem",          mem::look),
-    ("now",          now::look),
-    ("uptime",       uptime::look),
-    ("diskio",       diskio::look),
-    ("network",      network::look),
+    ("quicklook",    quicklook::stats),
+    ("processcount", processcount::stats),
+    ("system",       system::stats),
+    ("cpu",          cpu::stats),
+    ("load",         load::stats),
+    ("percpu",       percpu::stats),
+    ("fs",           fs::stats),
+    ("core",         core::stats),
+    ("memswap",      memswap::stats),
+    ("mem",          mem::stats),
+    ("now",          now::stats),
+    ("uptime",       uptime::stats),
+    ("diskio",       diskio::stats),
+    ("network",      network::stats),
 ];
+
+/// Why a plugin has nothing to show, for example `/proc/stat: Permission denied`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Error(String);
+
+impl From<&str> for Error {
+    fn from(text: &str) -> Error {
+        Error(text.to_owned())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// How long what was seen is good enough for everybody (Glances: `--cached-time`).
 const FRESH: Duration = Duration::from_secs(1);
 
 /// What a path leads to.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Seen {
+pub(crate) enum Content {
     /// What was measured.
     Stats(Value),
     /// What is known beforehand; Glances sends it without a character set.
@@ -75,15 +92,15 @@ pub(crate) enum Seen {
 
 /// The eyes of the appliance; shared by all who ask.
 #[derive(Debug, Default)]
-pub(crate) struct Monitor(Mutex<Kept>);
+pub(crate) struct Monitor(Mutex<Cache>);
 
 /// What was seen in the second that runs.
 #[derive(Debug, Default)]
-struct Kept {
+struct Cache {
     since: Option<Instant>,
     interval: Interval,
     /// By the plugin's place in the table; looked at only when somebody asks for it.
-    seen: [Option<Result<Arc<Value>, String>>; PLUGINS.len()],
+    seen: [Option<Result<Arc<Value>, Error>>; PLUGINS.len()],
 }
 
 impl Monitor {
@@ -91,36 +108,36 @@ impl Monitor {
     ///
     /// # Errors
     /// What Glances would answer: 400, 404 or 405.
-    pub(crate) fn look(&self, readable: bool, path: &str) -> Result<Seen, Fault> {
-        if readable { route::look(self, path) } else { Err(Fault::wrong_method()) }
+    pub(crate) fn get(&self, readable: bool, path: &str) -> Result<Content, GlancesError> {
+        if readable { route::get(self, path) } else { Err(GlancesError::wrong_method()) }
     }
 
     /// What the plugin of this name sees.
     ///
     /// # Errors
     /// Why it sees nothing, for the person.
-    pub(crate) fn stats(&self, plugin: &str) -> Result<Arc<Value>, String> {
+    pub(crate) fn stats(&self, plugin: &str) -> Result<Arc<Value>, Error> {
         let Some(index) = PLUGINS.iter().position(|(name, _)| *name == plugin) else {
-            return Err(format!("there is no plugin {plugin}"));
+            return Err(Error(format!("there is no plugin {plugin}")));
         };
         // A thread that died in here leaves whole values behind: each is put in its place at once.
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.refresh(Instant::now());
-        kept.see(index)
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.refresh(Instant::now());
+        cache.stats(index)
     }
 
     /// Every plugin's stats by its name; what can't be seen is an empty object.
     fn all(&self) -> Value {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.refresh(Instant::now());
-        let seen: Vec<_> = (0..PLUGINS.len()).map(|index| kept.see(index)).collect();
-        drop(kept);
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.refresh(Instant::now());
+        let seen: Vec<_> = (0..PLUGINS.len()).map(|index| cache.stats(index)).collect();
+        drop(cache);
         let stats = seen.into_iter().map(|seen| seen.map_or(json!({}), Arc::unwrap_or_clone));
         PLUGINS.iter().map(|(name, _)| (*name).to_owned()).zip(stats).collect::<Map<_, _>>().into()
     }
 }
 
-impl Kept {
+impl Cache {
     fn refresh(&mut self, now: Instant) {
         let age = self.since.map(|since| now.saturating_duration_since(since));
         if age.is_some_and(|age| age < FRESH) {
@@ -131,7 +148,7 @@ impl Kept {
         self.seen = Default::default();
     }
 
-    fn see(&mut self, index: usize) -> Result<Arc<Value>, String> {
+    fn stats(&mut self, index: usize) -> Result<Arc<Value>, Error> {
         let seen = &mut self.seen[index];
         seen.get_or_insert_with(|| PLUGINS[index].1(&self.interval).map(Arc::new)).clone()
     }
@@ -147,11 +164,11 @@ fn tenths(number: f64) -> f64 {
 }
 
 /// A file of `/proc` or `/sys`; the error names it.
-fn read(path: &str) -> Result<String, String> {
+fn read(path: &str) -> Result<String, Error> {
     // Names of disks, mounts and processes are bytes, and one odd name must not hide all others.
     match std::fs::read(path) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(fault) => Err(format!("{path}: {fault}")),
+        Err(error) => Err(Error(format!("{path}: {error}"))),
     }
 }
 
@@ -164,7 +181,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::{FRESH, Kept, Monitor, PLUGINS};
+    use super::{Cache, FRESH, Monitor, PLUGINS};
 
     #[test]
     fn every_plugin_sees_this_machine() {
@@ -183,21 +200,21 @@ mod tests {
 
     #[test]
     fn within_a_second_everybody_gets_the_same() {
-        let mut kept = Kept::default();
+        let mut cache = Cache::default();
         let cpu = PLUGINS.iter().position(|(name, _)| *name == "cpu").unwrap();
         let begin = Instant::now();
-        kept.refresh(begin);
-        let first = kept.see(cpu).unwrap();
-        kept.refresh(begin + FRESH - Duration::from_millis(1));
-        assert!(Arc::ptr_eq(&first, &kept.see(cpu).unwrap()));
-        kept.refresh(begin + FRESH * 3);
-        let second = kept.see(cpu).unwrap();
+        cache.refresh(begin);
+        let first = cache.stats(cpu).unwrap();
+        cache.refresh(begin + FRESH - Duration::from_millis(1));
+        assert!(Arc::ptr_eq(&first, &cache.stats(cpu).unwrap()));
+        cache.refresh(begin + FRESH * 3);
+        let second = cache.stats(cpu).unwrap();
         assert!(!Arc::ptr_eq(&first, &second));
         assert_eq!(second["time_since_update"], 3.0);
     }
 
     #[test]
-    fn the_first_look_tells_what_was_since_the_boot() {
+    fn the_first_reading_tells_what_was_since_the_boot() {
         let monitor = Monitor::default();
         let cpu = monitor.stats("cpu").unwrap();
         assert!(cpu["time_since_update"].as_f64().unwrap() > 1.0, "{cpu}");

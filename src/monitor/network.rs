@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::read;
+use super::{Error, read};
 
-pub(super) fn look(interval: &Interval) -> Result<Value, String> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
     Ok(seen(interval, state))
 }
 

@@ -6,10 +6,11 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
+use super::Error;
 use super::interval::Interval;
 use crate::util::utc;
 
-pub(super) fn look(_: &Interval) -> Result<Value, String> {
+pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
     Ok(Value::String(shown(utc::unix_seconds(SystemTime::now()))))
 }
 

@@ -10,6 +10,7 @@ mod landlock;
 mod seccomp;
 mod user;
 
+use std::fmt;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 
@@ -22,12 +23,24 @@ use crate::store;
 /// Mode of `run_dir`: the sockets in it have modes of their own.
 const RUN_DIR_MODE: u32 = 0o755;
 
+/// Why the daemon can't give up its rights, so that it must not go on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
 /// Confines the calling thread, and makes the folders of the settings where they are missing, for
 /// afterwards nothing can be made beside them.
 ///
 /// # Errors
 /// One line; the process must not go on.
-pub(crate) fn confine(config: &Config, log: &Log) -> Result<(), String> {
+pub(crate) fn confine(config: &Config, log: &Log) -> Result<(), Error> {
     let user = config.user.as_deref().map(User::find).transpose()?;
     capabilities::shrink_bounding_set()?;
     match user {
@@ -40,13 +53,13 @@ pub(crate) fn confine(config: &Config, log: &Log) -> Result<(), String> {
         None => {}
     }
     capabilities::give_up()?;
-    store::make_folder(&config.state_dir).map_err(|fault| fault.to_string())?;
+    store::make_folder(&config.state_dir).map_err(|error| Error(error.to_string()))?;
     let run_dir = &config.run_dir;
     DirBuilder::new()
         .recursive(true)
         .mode(RUN_DIR_MODE)
         .create(run_dir)
-        .map_err(|fault| format!("the folder {} can't be made: {fault}", run_dir.display()))?;
+        .map_err(|error| Error(format!("can't make the folder {}: {error}", run_dir.display())))?;
     for lack in [landlock::confine(config), seccomp::confine()].into_iter().filter_map(Result::err)
     {
         log.warn(lack);

@@ -33,7 +33,7 @@ fn confined(name: &str) -> String {
     fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
     fs::write(folder.join("outside"), "").unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--nocapture", "--test-threads=1", "confinement::tests::inside"])
+        .args(["--exact", "--nocapture", "--test-threads=1", "sandbox::tests::inside"])
         .env(FOLDER, &folder)
         .output()
         .unwrap();

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
+use super::Error;
 use rustix::fs::{AtFlags, CWD, Gid, Uid, chownat};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
@@ -22,24 +23,24 @@ impl User {
     ///
     /// # Errors
     /// One line that says which user is not known here, or what is wrong with its groups.
-    pub(crate) fn find(text: &str) -> Result<User, String> {
+    pub(crate) fn find(text: &str) -> Result<User, Error> {
         if let Some((uid, gid)) = text.split_once(':')
             && let (Ok(uid), Ok(gid)) = (uid.parse(), gid.parse())
         {
             return Ok(User { uid, gid, groups: Vec::new() });
         }
         let passwd = std::fs::read_to_string("/etc/passwd")
-            .map_err(|e| format!("cannot look up user \"{text}\": /etc/passwd: {e}"))?;
+            .map_err(|e| Error(format!("cannot look up user \"{text}\": /etc/passwd: {e}")))?;
         let (uid, gid) = find_in(&passwd, text)
-            .ok_or_else(|| format!("user \"{text}\" is not in /etc/passwd; give \"uid:gid\" or make it with 'adduser --system'"))?;
+            .ok_or_else(|| Error(format!("user \"{text}\" is not in /etc/passwd; give \"uid:gid\" or make it with 'adduser --system'")))?;
         let group = match std::fs::read_to_string("/etc/group") {
             Ok(group) => group,
             // An image may name its only user in /etc/passwd and leave it at that.
             Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
             Err(e) => {
-                return Err(format!(
+                return Err(Error(format!(
                     "cannot look up the groups of user \"{text}\": /etc/group: {e}"
-                ));
+                )));
             }
         };
         Ok(User { uid, gid, groups: groups_in(&group, text)? })
@@ -50,7 +51,7 @@ impl User {
     ///
     /// # Errors
     /// One line; the process must not go on.
-    pub(crate) fn become_for_good(self, folders: &[(&Path, u32)]) -> Result<(), String> {
+    pub(crate) fn become_for_good(self, folders: &[(&Path, u32)]) -> Result<(), Error> {
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         if rustix::process::geteuid() == uid {
             return Ok(());
@@ -61,14 +62,16 @@ impl User {
                 .mode(*mode)
                 .create(folder)
                 .and_then(|()| hand_over(folder, uid, gid))
-                .map_err(|e| format!("cannot give {} to user {uid}: {e}", folder.display()))?;
+                .map_err(|e| {
+                    Error(format!("cannot give {} to user {uid}: {e}", folder.display()))
+                })?;
         }
         // Root's own go in any case.
         let groups: Vec<Gid> = self.groups.into_iter().map(Gid::from_raw).collect();
         set_thread_groups(&groups)
             .and_then(|()| set_thread_res_gid(gid, gid, gid))
             .and_then(|()| set_thread_res_uid(uid, uid, uid))
-            .map_err(|e| format!("cannot become user {uid}: {e} (only root can)"))
+            .map_err(|e| Error(format!("cannot become user {uid}: {e} (only root can)")))
     }
 }
 
@@ -101,7 +104,7 @@ fn find_in(passwd: &str, name: &str) -> Option<(u32, u32)> {
 
 /// group(5): name, password, gid, members with commas between. A group of the user's that can't be read
 /// is an error: without it a service would be out of reach, and nobody would know why.
-fn groups_in(group: &str, name: &str) -> Result<Vec<u32>, String> {
+fn groups_in(group: &str, name: &str) -> Result<Vec<u32>, Error> {
     let mut groups = Vec::new();
     for line in group.lines() {
         let fields: Vec<_> = line.split(':').collect();
@@ -110,7 +113,7 @@ fn groups_in(group: &str, name: &str) -> Result<Vec<u32>, String> {
             continue;
         }
         let gid = number.parse().map_err(|_| {
-            format!("group \"{title}\" of user \"{name}\" has \"{number}\" for a number in /etc/group; mend that line or take the user out of it")
+            Error(format!("group \"{title}\" of user \"{name}\" has the invalid number \"{number}\" in /etc/group; correct that line or remove the user from it"))
         })?;
         groups.push(gid);
     }
@@ -142,7 +145,7 @@ mod tests {
     #[test]
     fn a_group_of_the_user_s_without_a_number_is_an_error_that_names_it() {
         let fault = groups_in("good:x:1:applianced\nbad:x:-1:applianced\n", "applianced");
-        let fault = fault.err().unwrap_or_default();
+        let fault = fault.unwrap_err().to_string();
         assert!(fault.contains("group \"bad\"") && fault.contains("\"-1\""), "{fault}");
         assert_eq!(groups_in("bad:x:-1:other\n", "applianced"), Ok(vec![]));
     }

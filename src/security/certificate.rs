@@ -13,8 +13,8 @@ use x509_parser::certificate::X509Certificate;
 use zeroize::Zeroizing;
 
 use super::chain::Chain;
-use super::pem::{self, Blocks, Broken};
-use super::public_key::{self, TAKEN};
+use super::pem::{self, Blocks, Error};
+use super::public_key::{self, SUPPORTED};
 use super::{Identity, Source, Summary};
 
 #[cfg(test)]
@@ -88,10 +88,10 @@ fn judge(
     };
     public_key::kind(own)
         .judge()
-        .map_err(|what| format!("{} in {file} has {what}: {TAKEN}", chain.name(0)))?;
+        .map_err(|what| format!("{} in {file} has {what}: {SUPPORTED}", chain.name(0)))?;
     let signer = any_supported_type(key).map_err(|_| {
         format!(
-            "the key in {} is damaged or of a kind that is not supported; {TAKEN}: check it with \
+            "the key in {} is damaged or of a kind that is not supported; {SUPPORTED}: check it with \
              `openssl pkey -in appliance.key -check -noout`",
             files.key
         )
@@ -171,7 +171,7 @@ fn check_key_signs(signer: &dyn SigningKey, files: Files) -> Result<(), String> 
     ];
     match signer.choose_scheme(&schemes).map(|scheme| scheme.sign(b"does it sign?")) {
         Some(Ok(_)) => Ok(()),
-        _ => Err(format!("the key in {} can't sign a TLS handshake: {TAKEN}", files.key)),
+        _ => Err(format!("the key in {} can't sign a TLS handshake: {SUPPORTED}", files.key)),
     }
 }
 
@@ -194,7 +194,7 @@ fn only_key(blocks: &Blocks, files: Files) -> Result<&PrivateKeyDer<'static>, St
 fn no_key(blocks: &Blocks, files: Files) -> String {
     let has = |label: &str| blocks.others.contains(&label);
     let why = if has("DSA PRIVATE KEY") {
-        format!(", only a DSA key, which is not supported; {TAKEN}")
+        format!(", only a DSA key, which is not supported; {SUPPORTED}")
     } else if has("OPENSSH PRIVATE KEY") {
         ", only an SSH key: upload the key that the certificate was requested with".to_owned()
     } else if has("PUBLIC KEY") {
@@ -247,7 +247,7 @@ impl Part {
         pem::read(contents).map_err(|broken| self.explain(broken))
     }
 
-    fn explain(self, broken: Broken) -> String {
+    fn explain(self, broken: Error) -> String {
         let (file, der) = match self {
             Part::Key => ("keyfile", "openssl pkey -inform DER -in appliance.key -out plain.key"),
             Part::Chain => {
@@ -256,9 +256,9 @@ impl Part {
             Part::Stored => ("the file", "openssl"),
         };
         match broken {
-            Broken::Empty => format!("{file} is empty"),
-            Broken::Der => format!("{file} is DER, and PEM is needed: convert it with `{der}`"),
-            Broken::Pkcs7 => match self {
+            Error::Empty => format!("{file} is empty"),
+            Error::Der => format!("{file} is DER, and PEM is needed: convert it with `{der}`"),
+            Error::Pkcs7 => match self {
                 Part::Key => {
                     "keyfile is PKCS#7, which holds certificates and never a key: upload the \
                               private key that the certificate was requested with"
@@ -269,23 +269,23 @@ impl Part {
                      -print_certs -inform DER -in appliance.p7b -out appliance.crt`"
                 ),
             },
-            Broken::Pkcs12 => format!(
+            Error::Pkcs12 => format!(
                 "{file} is PKCS#12, and PEM is needed: take it apart with `openssl pkcs12 -in \
                  appliance.p12 -nocerts -nodes -out appliance.key` and `openssl pkcs12 -in \
                  appliance.p12 -nokeys -out appliance.crt`"
             ),
-            Broken::Utf16 => format!(
+            Error::Utf16 => format!(
                 "{file} is UTF-16 text, and PEM is plain ASCII: save it again as ASCII or UTF-8"
             ),
-            Broken::Mixed => format!(
+            Error::Mixed => format!(
                 "{file} is PEM only in part, and the rest is binary, or UTF-16 as PowerShell's `>>` \
                  appends it: put it together again, all of it as ASCII or UTF-8"
             ),
-            Broken::NotPem => format!(
+            Error::NotPem => format!(
                 "{file} is not PEM: upload a text file with BEGIN and END lines, as `openssl` \
                  writes it"
             ),
-            Broken::Block(what) => format!("{file} is damaged: {what}"),
+            Error::Block(what) => format!("{file} is damaged: {what}"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Files and uploads of the security room, for the fuzzer: each function takes any bytes and panics if
 //! a rule of its own is broken.
 
-use super::settings::Settings;
+use super::settings_file::SettingsFile;
 use super::{PasswordHash, Source, certificate};
 
 /// The day the seeds were made: their certificates are valid then.
@@ -30,8 +30,8 @@ pub fn htpasswd(data: &[u8]) {
 
 /// `security.json` and `tls/*.pem`.
 pub fn state(data: &[u8]) {
-    if let Ok(settings) = Settings::from_file(data) {
-        assert_eq!(Settings::from_file(&settings.to_file()), Ok(settings));
+    if let Ok(settings) = SettingsFile::from_file(data) {
+        assert_eq!(SettingsFile::from_file(&settings.to_file()), Ok(settings));
     }
     let _ = certificate::from_file(data, Source::Default);
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::files::{self, Found};
-use super::keeper::{LOCKED, without_password};
-use super::settings::Settings;
-use super::{Password, Source, Summary};
+use super::settings::{LOCKED, without_password};
+use super::settings_file::SettingsFile;
+use super::{Password, Source, Summary, names};
 use crate::config::Api;
 use crate::store::View;
 use crate::util::utc;
@@ -33,8 +33,8 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
             return Inspection {
                 faults: Vec::new(),
                 summary: None,
-                plain_http: Some(Settings::DEFAULT.plain_http),
-                password: without_password(&Settings::DEFAULT, api).state(),
+                plain_http: Some(SettingsFile::DEFAULT.plain_http),
+                password: without_password(&SettingsFile::DEFAULT, api).state(),
             };
         }
         Err(error) => {
@@ -49,14 +49,14 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
     let mut faults = Vec::new();
     let settings = match files::settings(&view).found {
         Found::Good(settings) => settings,
-        Found::Absent => Settings::DEFAULT,
+        Found::Absent => SettingsFile::DEFAULT,
         Found::Damaged(reason) | Found::Untrusted(reason) => {
             faults.push(format!("{reason}; until it is mended plain HTTP is off"));
-            Settings::SAFE_SIDE
+            SettingsFile::FAIL_CLOSED
         }
     };
     let password = match files::password(&view).found {
-        _ if settings.discard.contains(&files::PASSWORD) => without_password(&settings, api),
+        _ if settings.discard.contains(&names::PASSWORD) => without_password(&settings, api),
         Found::Absent => without_password(&settings, api),
         Found::Good(hash) => Password::Set(hash),
         Found::Damaged(reason) | Found::Untrusted(reason) => {
@@ -73,11 +73,11 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
             None
         }
     };
-    let uploaded = summary(Source::Uploaded, settings.discard.contains(&files::UPLOADED));
+    let uploaded = summary(Source::Uploaded, settings.discard.contains(&names::UPLOADED));
     let default = summary(Source::Default, false);
     let summary = uploaded.or(default);
     let late = summary.as_ref().and_then(|summary| {
-        let fault = summary.date_fault(utc::unix_seconds(now))?;
+        let fault = summary.date_error(utc::unix_seconds(now))?;
         Some(format!("the {} certificate {fault}", summary.source))
     });
     faults.extend(late);

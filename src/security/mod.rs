@@ -18,7 +18,7 @@
 
 mod addresses;
 
-mod bcrypt_steps;
+mod bcrypt_yielding;
 
 mod certificate;
 
@@ -33,7 +33,7 @@ pub mod fuzz;
 
 mod inspect;
 
-mod keeper;
+mod names;
 
 mod name;
 
@@ -44,6 +44,8 @@ mod pem;
 mod public_key;
 
 mod settings;
+
+mod settings_file;
 
 mod spelling;
 
@@ -57,8 +59,8 @@ use std::sync::Arc;
 
 pub(crate) use addresses::of_this_machine as addresses_of_this_machine;
 pub(crate) use inspect::inspect;
-pub(crate) use keeper::SecuritySettings;
 pub(crate) use password::PasswordHash;
+pub(crate) use settings::SecuritySettings;
 pub(crate) use spelling::spelling;
 pub(crate) use summary::{Source, Summary};
 
@@ -80,7 +82,7 @@ pub(crate) enum Password {
     Off,
     /// The file is damaged: nobody gets in from the network until it is reset on the console.
     Locked,
-    /// Kept as a bcrypt hash.
+    /// PasswordState as a bcrypt hash.
     Set(PasswordHash),
 }
 
@@ -125,20 +127,20 @@ impl fmt::Display for Actor {
 
 /// Why a change was not made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum Error {
     /// The input is at fault and nothing has changed: what is wrong and what to do, for the person (400).
-    Refused(String),
+    Invalid(String),
     /// The disk or we are at fault, and what the disk holds stays in force: for the person (500); the
     /// log has it already.
     Failed(String),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Refused(sentence) | Fault::Failed(sentence) => f.write_str(sentence),
+            Error::Invalid(sentence) | Error::Failed(sentence) => f.write_str(sentence),
         }
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for Error {}

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use bcrypt::BASE_64;
 use sha2::{Digest, Sha256};
 
-use super::bcrypt_steps;
+use super::bcrypt_yielding;
 use super::spelling::spelling;
 
 /// bcrypt reads no further: two passwords that differ only after byte 72 would be the same.
@@ -117,7 +117,7 @@ impl PasswordHash {
 
     fn hashes_to_this(&self, password: &[u8]) -> Result<bool, bcrypt::BcryptError> {
         let parts: bcrypt::HashParts = self.hash.parse()?;
-        let hash = bcrypt_steps::hash(password, parts.get_cost(), parts.get_salt_raw());
+        let hash = bcrypt_yielding::hash(password, parts.get_cost(), parts.get_salt_raw());
         let written = BASE_64.encode(hash);
         let (_, end) = self.hash.split_at(self.hash.len() - written.len());
         Ok(verify_slices_are_equal(written.as_bytes(), end.as_bytes()).is_ok())

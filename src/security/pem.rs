@@ -31,7 +31,7 @@ pub(super) type Key = Zeroizing<PrivateKeyDer<'static>>;
 
 /// Why a file can't be read as PEM at all.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Broken {
+pub(super) enum Error {
     Empty,
     /// DER, the same content without the text armour.
     Der,
@@ -49,18 +49,18 @@ pub(super) enum Broken {
     Block(String),
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Blocks, Broken> {
+pub(super) fn read(bytes: &[u8]) -> Result<Blocks, Error> {
     if is_blank(bytes) {
-        return Err(Broken::Empty);
+        return Err(Error::Empty);
     }
     let mut blocks = Blocks::default();
     let mut found = false;
     let mut markers = Markers::of(bytes);
-    while let Some(block) = markers.next_block().map_err(Broken::Block)? {
+    while let Some(block) = markers.next_block().map_err(Error::Block)? {
         found = true;
-        blocks.take(&block).map_err(|Damaged| {
+        blocks.take(&block).map_err(|NotBase64| {
             let place = markers.place(&block);
-            Broken::Block(if find(block.content, b"\\n").is_some() {
+            Error::Block(if find(block.content, b"\\n").is_some() {
                 format!("the {place} has `\\n` in place of line breaks: write them as such")
             } else {
                 format!("the text of the {place} is damaged (not base64)")
@@ -69,17 +69,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<Blocks, Broken> {
     }
     match found {
         // Part of a chain would be lost in it.
-        true if bytes.contains(&0) => Err(Broken::Mixed),
+        true if bytes.contains(&0) => Err(Error::Mixed),
         true => Ok(blocks),
         false => Err(without_blocks(bytes)),
     }
 }
 
 /// The text between two markers is not base64.
-struct Damaged;
+struct NotBase64;
 
 impl Blocks {
-    fn take(&mut self, block: &Block<'_>) -> Result<(), Damaged> {
+    fn take(&mut self, block: &Block<'_>) -> Result<(), NotBase64> {
         match block.label {
             Some("ENCRYPTED PRIVATE KEY") => self.encrypted_keys += 1,
             Some("RSA PRIVATE KEY" | "EC PRIVATE KEY") if is_encrypted(block.content) => {
@@ -97,21 +97,21 @@ impl Blocks {
         Ok(())
     }
 
-    fn decode(&mut self, label: &str, content: &[u8]) -> Result<(), Damaged> {
-        let content = std::str::from_utf8(content).map_err(|_| Damaged)?;
+    fn decode(&mut self, label: &str, content: &[u8]) -> Result<(), NotBase64> {
+        let content = std::str::from_utf8(content).map_err(|_| NotBase64)?;
         // Room for all of it at once: a string that grows leaves unwiped copies behind.
         let mut text = Zeroizing::new(String::with_capacity(content.len() + 128));
         text.extend([BEGIN, label, "-----\n"]);
         text.extend(content.chars().filter(|c| !is_unseen(*c)));
         text.extend(["\n", END, label, "-----\n"]);
-        match rustls_pemfile::read_one_from_slice(text.as_bytes()).map_err(|_| Damaged)? {
+        match rustls_pemfile::read_one_from_slice(text.as_bytes()).map_err(|_| NotBase64)? {
             // The label that AD CS gives to PKCS#7.
             Some((Item::X509Certificate(der), _)) if is_pkcs7(&der) => self.others.push("PKCS7"),
             Some((Item::X509Certificate(certificate), _)) => self.certificates.push(certificate),
             Some((Item::Pkcs8Key(key), _)) => self.keys.push(Zeroizing::new(key.into())),
             Some((Item::Pkcs1Key(key), _)) => self.keys.push(Zeroizing::new(key.into())),
             Some((Item::Sec1Key(key), _)) => self.keys.push(Zeroizing::new(key.into())),
-            _ => return Err(Damaged),
+            _ => return Err(NotBase64),
         }
         Ok(())
     }
@@ -151,16 +151,16 @@ fn is_encrypted(content: &[u8]) -> bool {
     find(content, b"Proc-Type:").is_some_and(|at| find(&content[at..], b"ENCRYPTED").is_some())
 }
 
-fn without_blocks(bytes: &[u8]) -> Broken {
+fn without_blocks(bytes: &[u8]) -> Error {
     match bytes {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'-', 0, ..] | [0, b'-', ..] => Broken::Utf16,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'-', 0, ..] | [0, b'-', ..] => Error::Utf16,
         // SEQUENCE { INTEGER 3, …: RFC 7292 section 4.
-        [0x30, 0x82, _, _, 2, 1, 3, ..] | [0x30, 0x80, 2, 1, 3, ..] => Broken::Pkcs12,
-        _ if is_pkcs7(bytes) => Broken::Pkcs7,
+        [0x30, 0x82, _, _, 2, 1, 3, ..] | [0x30, 0x80, 2, 1, 3, ..] => Error::Pkcs12,
+        _ if is_pkcs7(bytes) => Error::Pkcs7,
         [0x30, length, ..] if *length >= 0x80 || bytes.len() == usize::from(*length) + 2 => {
-            Broken::Der
+            Error::Der
         }
-        _ => Broken::NotPem,
+        _ => Error::NotPem,
     }
 }
 

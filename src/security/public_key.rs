@@ -12,7 +12,7 @@ const FEWEST_RSA_BITS: usize = 2048;
 const MOST_RSA_BITS: usize = 8192;
 
 /// What is said wherever a key is not taken.
-pub(super) const TAKEN: &str =
+pub(super) const SUPPORTED: &str =
     "taken are RSA keys of 2048 to 8192 bits, ECDSA keys on P-256 and P-384, and Ed25519";
 
 /// The kind of a certificate's public key.

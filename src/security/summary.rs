@@ -85,7 +85,7 @@ impl Summary {
     }
 
     /// What is wrong with the dates at `now` (seconds since 1970), completing "the certificate …".
-    pub(crate) fn date_fault(&self, now: i64) -> Option<String> {
+    pub(crate) fn date_error(&self, now: i64) -> Option<String> {
         let clock = utc::format(now);
         if now < self.not_before {
             let from = utc::format(self.not_before);

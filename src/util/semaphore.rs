@@ -7,28 +7,28 @@ use std::time::Instant;
 pub(crate) struct Semaphore {
     count: Mutex<Count>,
     empty: Condvar,
-    ceiling: usize,
+    capacity: usize,
 }
 
 #[derive(Default)]
 struct Count {
     taken: usize,
     /// Somebody waits for the last to leave; telling nobody would be a system call for nothing.
-    awaited: bool,
+    has_waiter: bool,
 }
 
 /// One of them; given back when dropped.
 pub(crate) struct Permit(Arc<Semaphore>);
 
 impl Semaphore {
-    pub(crate) fn new(ceiling: usize) -> Arc<Semaphore> {
-        Arc::new(Semaphore { count: Mutex::default(), empty: Condvar::new(), ceiling })
+    pub(crate) fn new(capacity: usize) -> Arc<Semaphore> {
+        Arc::new(Semaphore { count: Mutex::default(), empty: Condvar::new(), capacity })
     }
 
     /// A place, if there is one.
-    pub(crate) fn take(self: &Arc<Semaphore>) -> Option<Permit> {
+    pub(crate) fn try_acquire(self: &Arc<Semaphore>) -> Option<Permit> {
         let mut count = self.count();
-        if count.taken >= self.ceiling {
+        if count.taken >= self.capacity {
             return None;
         }
         count.taken += 1;
@@ -36,10 +36,10 @@ impl Semaphore {
     }
 
     /// Waits until all places are free or `deadline` has passed, and says how many are not.
-    pub(crate) fn wait_until_empty(&self, deadline: Instant) -> usize {
+    pub(crate) fn wait_idle(&self, deadline: Instant) -> usize {
         let left = deadline.saturating_duration_since(Instant::now());
         let mut count = self.count();
-        count.awaited = true;
+        count.has_waiter = true;
         let (count, _) = self
             .empty
             .wait_timeout_while(count, left, |count| count.taken > 0)
@@ -56,7 +56,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut count = self.0.count();
         count.taken -= 1;
-        if count.taken == 0 && count.awaited {
+        if count.taken == 0 && count.has_waiter {
             self.0.empty.notify_all();
         }
     }
@@ -73,23 +73,23 @@ mod tests {
 
     #[test]
     fn there_are_so_many_places_and_each_is_given_back() {
-        let tally = Semaphore::new(2);
-        let (first, second) = (tally.take().unwrap(), tally.take().unwrap());
-        assert!(tally.take().is_none());
+        let semaphore = Semaphore::new(2);
+        let (first, second) = (semaphore.try_acquire().unwrap(), semaphore.try_acquire().unwrap());
+        assert!(semaphore.try_acquire().is_none());
         drop(first);
-        let _third = tally.take().unwrap();
-        assert_eq!(tally.wait_until_empty(Instant::now()), 2);
+        let _third = semaphore.try_acquire().unwrap();
+        assert_eq!(semaphore.wait_idle(Instant::now()), 2);
         drop(second);
-        assert_eq!(tally.wait_until_empty(Instant::now()), 1);
+        assert_eq!(semaphore.wait_idle(Instant::now()), 1);
     }
 
     #[test]
     fn who_waits_hears_when_the_last_has_gone() {
-        let tally = Semaphore::new(1);
-        let place = tally.take().unwrap();
+        let semaphore = Semaphore::new(1);
+        let place = semaphore.try_acquire().unwrap();
         thread::scope(|scope| {
             let waiting =
-                scope.spawn(|| tally.wait_until_empty(Instant::now() + Duration::from_secs(20)));
+                scope.spawn(|| semaphore.wait_idle(Instant::now() + Duration::from_secs(20)));
             drop(place);
             assert_eq!(waiting.join().unwrap(), 0);
         });

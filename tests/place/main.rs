@@ -9,7 +9,7 @@
 mod support;
 
 mod absent_address;
-mod attendant;
+mod command_helper;
 mod first_moments;
 mod image;
 mod passed_sockets;

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Code};
 use super::request::Request;
+use super::response::{Code, Response};
 use crate::management::Context;
 use crate::monitor::{Space, spaces};
 
-pub(crate) fn show(_: &Context, _: &mut Request<'_>) -> Answer {
+pub(crate) fn show(_: &Context, _: &mut Request<'_>) -> Response {
     match spaces() {
-        Ok(spaces) => Answer::json(&json!({"items": items(spaces)})),
-        Err(cause) => Answer::error(Code::Internal, &cause),
+        Ok(spaces) => Response::json(&json!({"items": items(spaces)})),
+        Err(error) => Response::error(Code::Internal, &error.to_string()),
     }
 }
 

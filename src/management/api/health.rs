@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-use super::answer::Answer;
 use super::request::Request;
+use super::response::Response;
 use super::services;
 use crate::config::{Config, Serves, Service};
 use crate::management::Context;
@@ -18,11 +18,11 @@ use crate::management::Context;
 const ROOM: u64 = 1 << 20;
 
 /// 200 whatever it says.
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Answer {
+pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
     let config = &context.config;
     let mut parts = Map::new();
-    let seen = context.monitor.stats("mem").map(drop);
-    parts.insert("monitoring".to_owned(), part(seen.err()));
+    let memory = context.monitor.stats("mem");
+    parts.insert("monitoring".to_owned(), part(memory.err().map(|error| error.to_string())));
     parts.insert("storage".to_owned(), part(storage(config)));
     parts.insert("license".to_owned(), license(context));
     let services: Vec<&Service> = config.services.iter().collect();
@@ -42,7 +42,7 @@ pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Answer {
         };
         parts.insert(name.to_owned(), state);
     }
-    Answer::json(&overall(parts))
+    Response::json(&overall(parts))
 }
 
 fn part(fault: Option<String>) -> Value {

@@ -63,7 +63,7 @@ pub(crate) struct Request<'a> {
 
 /// Why a body can't be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BodyFault {
+pub(crate) enum BodyError {
     /// Over [`LARGEST_BODY`]; not read to its end.
     TooLarge,
     /// The sender stopped before its end, or its chunks are malformed.
@@ -74,18 +74,18 @@ impl Request<'_> {
     /// Reads the whole body into memory that is wiped when it is dropped.
     ///
     /// A declared length over the ceiling is refused before a byte is read.
-    pub(crate) fn read_body(&mut self) -> Result<Zeroizing<Vec<u8>>, BodyFault> {
+    pub(crate) fn read_body(&mut self) -> Result<Zeroizing<Vec<u8>>, BodyError> {
         if self.length.is_some_and(|length| length > LARGEST_BODY) {
-            return Err(BodyFault::TooLarge);
+            return Err(BodyError::TooLarge);
         }
         // Room for all of it at once: a vector that grows leaves unwiped copies behind.
         let room = self.length.unwrap_or(LARGEST_BODY) + 1;
         let mut body = Zeroizing::new(Vec::with_capacity(room));
         let read = Read::take(&mut *self.body, room as u64).read_to_end(&mut body);
         match (read, self.length) {
-            (Err(_), _) => Err(BodyFault::CutOff),
-            (Ok(read), _) if read > LARGEST_BODY => Err(BodyFault::TooLarge),
-            (Ok(read), Some(length)) if read < length => Err(BodyFault::CutOff),
+            (Err(_), _) => Err(BodyError::CutOff),
+            (Ok(read), _) if read > LARGEST_BODY => Err(BodyError::TooLarge),
+            (Ok(read), Some(length)) if read < length => Err(BodyError::CutOff),
             (Ok(_), _) => Ok(body),
         }
     }
@@ -116,7 +116,7 @@ impl Request<'_> {
     }
 
     /// Whether the last hop to the appliance was plain HTTP on the network.
-    pub(crate) fn came_in_clear(&self) -> bool {
+    pub(crate) fn is_plain_http(&self) -> bool {
         self.forwarded_proto.as_deref().is_some_and(|proto| proto.eq_ignore_ascii_case("http"))
     }
 }
@@ -144,7 +144,7 @@ pub(crate) mod fake {
 
 #[cfg(test)]
 mod tests {
-    use super::{BodyFault, LARGEST_BODY, fake};
+    use super::{BodyError, LARGEST_BODY, fake};
     use crate::security::Actor;
 
     #[test]
@@ -152,8 +152,8 @@ mod tests {
         for (length, known, wanted) in [
             (LARGEST_BODY, true, Ok(LARGEST_BODY)),
             (LARGEST_BODY, false, Ok(LARGEST_BODY)),
-            (LARGEST_BODY + 1, true, Err(BodyFault::TooLarge)),
-            (LARGEST_BODY + 1, false, Err(BodyFault::TooLarge)),
+            (LARGEST_BODY + 1, true, Err(BodyError::TooLarge)),
+            (LARGEST_BODY + 1, false, Err(BodyError::TooLarge)),
         ] {
             let bytes = vec![b'x'; length];
             let mut body = bytes.as_slice();
@@ -168,7 +168,7 @@ mod tests {
         let mut body: &[u8] = b"untouched";
         let mut request = fake::request("POST", "/", &mut body);
         request.length = Some(usize::MAX);
-        assert_eq!(request.read_body().map(|_| ()), Err(BodyFault::TooLarge));
+        assert_eq!(request.read_body().map(|_| ()), Err(BodyError::TooLarge));
         assert_eq!(body, b"untouched");
     }
 
@@ -177,7 +177,7 @@ mod tests {
         let mut body: &[u8] = b"half";
         let mut request = fake::request("POST", "/", &mut body);
         request.length = Some(8);
-        assert_eq!(request.read_body().map(|_| ()), Err(BodyFault::CutOff));
+        assert_eq!(request.read_body().map(|_| ()), Err(BodyError::CutOff));
     }
 
     #[test]

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use crate::config::{Config, OWN_PARTS, Service, ServiceAddress};
 use crate::util::resolve;
 
-use super::answer::Answer;
 use super::query;
 use super::request::Request;
+use super::response::Response;
 use crate::management::Context;
 use crate::management::server::socket;
 
@@ -27,12 +27,12 @@ const PATIENCE: Duration = Duration::from_millis(250);
 const STACK: usize = 128 * 1024;
 
 /// `?service_name=a,b`, also repeated, lists only those; a name nobody has is left out.
-pub(crate) fn list(context: &Context, request: &mut Request<'_>) -> Answer {
+pub(crate) fn list(context: &Context, request: &mut Request<'_>) -> Response {
     let values = query::values(&request.query, "service_name");
     let wanted: Vec<&str> =
         values.iter().flat_map(|value| value.split(',')).filter(|name| !name.is_empty()).collect();
     let all = filtered(&context.config, true, |name| values.is_empty() || wanted.contains(&name));
-    Answer::json(&json!({"service_status": all}))
+    Response::json(&json!({"service_status": all}))
 }
 
 /// Whether the list holds a service of this name.
@@ -89,7 +89,7 @@ pub(crate) fn look(services: &[&Service]) -> Vec<usize> {
 
 fn accepts(address: &ServiceAddress) -> bool {
     match address {
-        ServiceAddress::Unix(path) => socket::somebody_listens(path).unwrap_or(false),
+        ServiceAddress::Unix(path) => socket::is_listening(path).unwrap_or(false),
         ServiceAddress::Tcp { host, port } => {
             let found = resolve::addresses(host, *port).unwrap_or_default();
             found.iter().any(|address| TcpStream::connect_timeout(address, PATIENCE).is_ok())

@@ -7,23 +7,23 @@
 use std::io::{self, ErrorKind, Read, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tiny_http::{Header, Response, StatusCode};
+use tiny_http::{Header, StatusCode};
 
 use super::Handler;
 use crate::log::Log;
-use crate::management::api::answer::{Answer, SERVER};
 use crate::management::api::request::{Method, Request};
+use crate::management::api::response::{Response, SERVER};
 
 /// Bodies up to this many bytes tiny_http has in memory when it hands over a request.
-const IN_MEMORY: usize = 1024;
+const MAX_BUFFERED_BODY: usize = 1024;
 
 /// Longest declared body whose rest we let tiny_http read, in bytes; it allocates them all at once.
-const DRAINABLE: usize = 256 << 20;
+const MAX_DRAINED_BODY: usize = 256 << 20;
 
 /// A request as tiny_http carries it.
-pub(crate) struct Carried(pub(super) tiny_http::Request);
+pub(crate) struct ServerRequest(pub(super) tiny_http::Request);
 
-impl Carried {
+impl ServerRequest {
     fn header(&self, name: &'static str) -> Option<&str> {
         let found = self.0.headers().iter().find(|header| header.field.equiv(name));
         found.map(|header| header.value.as_str())
@@ -37,33 +37,38 @@ impl Carried {
     pub(crate) fn has_long_body(&self) -> bool {
         self.is_chunked()
             || self.header("Expect").is_some()
-            || self.0.body_length().is_some_and(|length| length > IN_MEMORY)
+            || self.0.body_length().is_some_and(|length| length > MAX_BUFFERED_BODY)
     }
 
     fn connection_says(&self, word: &str) -> bool {
         self.header("Connection").is_some_and(|value| value.to_ascii_lowercase().contains(word))
     }
 
-    /// What the handler says; `None` if that may take a while and `may_wait` is false.
-    pub(crate) fn judge(&mut self, handler: &Handler, log: &Log, may_wait: bool) -> Option<Answer> {
-        catch_unwind(AssertUnwindSafe(|| self.ask(handler, may_wait))).unwrap_or_else(|_| {
+    /// What the handler says; `None` if that may take a while and `may_block` is false.
+    pub(crate) fn call_handler(
+        &mut self,
+        handler: &Handler,
+        log: &Log,
+        may_block: bool,
+    ) -> Option<Response> {
+        catch_unwind(AssertUnwindSafe(|| self.dispatch(handler, may_block))).unwrap_or_else(|_| {
             // Without the query, into which clients put tokens.
             let path = self.0.url().split('?').next().unwrap_or_default();
             log.error(format_args!("a handler failed on {} {path}", self.0.method()));
-            Some(Answer::internal())
+            Some(Response::internal())
         })
     }
 
     /// Sends `answer`, or what the handler says now if there is none yet.
-    pub(crate) fn answer(mut self, answer: Option<Answer>, handler: &Handler, log: &Log) {
-        if self.0.body_length().is_some_and(|length| length > DRAINABLE) {
+    pub(crate) fn answer(mut self, answer: Option<Response>, handler: &Handler, log: &Log) {
+        if self.0.body_length().is_some_and(|length| length > MAX_DRAINED_BODY) {
             // Dropping it would allocate that much, and a failed allocation ends the whole process:
             // the connection and its thread are given up instead, and nobody is answered. The gate
             // refuses such lengths with 413, so this one came through the socket itself.
             log.warn(format_args!("a request declared an absurd length and is left unanswered"));
             return std::mem::forget(self.0);
         }
-        let Some(answer) = answer.or_else(|| self.judge(handler, log, true)) else { return };
+        let Some(answer) = answer.or_else(|| self.call_handler(handler, log, true)) else { return };
         if self.is_chunked() && !self.connection_says("close") && !self.drain() {
             log.warn("a malformed or endless chunked request; its connection is given up");
             return std::mem::forget(self.0);
@@ -73,7 +78,7 @@ impl Carried {
         }
     }
 
-    fn send(self, answer: Answer) -> io::Result<()> {
+    fn send(self, answer: Response) -> io::Result<()> {
         if self.has_long_body() {
             // It is answered first, and what is left of its body is read then.
             return self.0.respond(response(answer));
@@ -83,12 +88,12 @@ impl Carried {
         let bytes = answer.to_bytes(head_only, None);
         let mut out = self.0.into_writer();
         match out.write_all(&bytes).and_then(|()| out.flush()) {
-            Err(fault) if !is_hang_up(fault.kind()) => Err(fault),
+            Err(fault) if !is_disconnect(fault.kind()) => Err(fault),
             _ => Ok(()),
         }
     }
 
-    fn ask(&mut self, handler: &Handler, may_wait: bool) -> Option<Answer> {
+    fn dispatch(&mut self, handler: &Handler, may_block: bool) -> Option<Response> {
         let owned = |name| self.header(name).map(str::to_owned);
         let (path, query) = self.0.url().split_once('?').unwrap_or((self.0.url(), ""));
         let (path, query) = (path.to_owned(), query.to_owned());
@@ -114,13 +119,13 @@ impl Carried {
             length,
             body: &mut *body,
         };
-        handler(&mut request, may_wait)
+        handler(&mut request, may_block)
     }
 
     /// Reads a chunked body to its end. What would be left is taken for the next request otherwise,
     /// so that a body could hold one that nobody has judged.
     fn drain(&mut self) -> bool {
-        let mut rest = self.0.as_reader().take(DRAINABLE as u64);
+        let mut rest = self.0.as_reader().take(MAX_DRAINED_BODY as u64);
         io::copy(&mut rest, &mut io::sink()).is_ok() && rest.limit() > 0
     }
 }
@@ -135,12 +140,12 @@ impl Read for Body<'_> {
 }
 
 /// The client has gone, and nobody needs to know.
-fn is_hang_up(kind: ErrorKind) -> bool {
+fn is_disconnect(kind: ErrorKind) -> bool {
     use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
-fn response(answer: Answer) -> Response<io::Cursor<Vec<u8>>> {
+fn response(answer: Response) -> tiny_http::Response<io::Cursor<Vec<u8>>> {
     let content_type = ("Content-Type", answer.content_type.to_owned());
     let server = (SERVER.0, SERVER.1.to_owned());
     let headers = [content_type, server]
@@ -149,7 +154,7 @@ fn response(answer: Answer) -> Response<io::Cursor<Vec<u8>>> {
         .filter_map(|(name, value)| Header::from_bytes(name, value).ok())
         .collect();
     let length = answer.body.len();
-    Response::new(
+    tiny_http::Response::new(
         StatusCode(answer.status),
         headers,
         io::Cursor::new(answer.body),

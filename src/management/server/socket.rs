@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, CWD, Mode};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
+use crate::management::Error;
 use crate::util::{descriptors, unix_connect};
 
 /// For root and whoever runs the daemon.
@@ -23,38 +24,38 @@ pub(crate) const OWNER_AND_GROUP: Mode = OWNER.union(Mode::RGRP).union(Mode::WGR
 ///
 /// A socket that nobody answers on is a leftover and is removed; anything else in the way is an
 /// error for the person.
-pub(crate) fn listen(path: &Path, mode: Mode) -> Result<UnixListener, String> {
+pub(crate) fn listen(path: &Path, mode: Mode) -> Result<UnixListener, Error> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o755)
         .create(folder)
-        .map_err(|fault| format!("the folder {} can't be made: {fault}", folder.display()))?;
+        .map_err(|error| Error(format!("can't make the folder {}: {error}", folder.display())))?;
     clear(path)?;
-    bind(path, mode).map_err(|fault| format!("can't listen on {}: {fault}", path.display()))
+    bind(path, mode).map_err(|error| Error(format!("can't listen on {}: {error}", path.display())))
 }
 
-fn clear(path: &Path) -> Result<(), String> {
+fn clear(path: &Path) -> Result<(), Error> {
     let shown = path.display();
     match fs::symlink_metadata(path) {
-        Err(fault) if fault.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(fault) => return Err(format!("{shown}: {fault}")),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error(format!("{shown}: {error}"))),
         Ok(found) if !found.file_type().is_socket() => {
-            return Err(format!(
-                "{shown} is in the way and is no socket; remove it or choose another run_dir"
-            ));
+            return Err(Error(format!(
+                "{shown} exists and is not a socket; remove it or choose another run_dir"
+            )));
         }
         Ok(_) => {}
     }
-    match somebody_listens(path) {
+    match is_listening(path) {
         Ok(false) => match fs::remove_file(path) {
-            Err(fault) if fault.kind() != ErrorKind::NotFound => {
-                Err(format!("the leftover {shown} can't be removed: {fault}"))
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Error(format!("can't remove the stale socket {shown}: {error}")))
             }
             _ => Ok(()),
         },
-        Ok(true) => Err(format!("another daemon answers on {shown} already; stop it first")),
-        Err(fault) => Err(format!("{shown}: {fault}")),
+        Ok(true) => Err(Error(format!("another daemon already answers on {shown}; stop it first"))),
+        Err(error) => Err(Error(format!("{shown}: {error}"))),
     }
 }
 
@@ -89,7 +90,7 @@ pub(crate) fn connect_within(path: &Path, patience: Duration) -> io::Result<Unix
 }
 
 /// Whether somebody listens at `path`, busy or not.
-pub(crate) fn somebody_listens(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_listening(path: &Path) -> io::Result<bool> {
     match connect(path) {
         Ok(_) => Ok(true),
         Err(fault) => match fault.kind() {
@@ -111,7 +112,7 @@ mod tests {
 
     use super::OWNER;
 
-    fn listen(path: &std::path::Path) -> Result<std::os::unix::net::UnixListener, String> {
+    fn listen(path: &std::path::Path) -> Result<std::os::unix::net::UnixListener, super::Error> {
         super::listen(path, OWNER)
     }
 
@@ -141,7 +142,7 @@ mod tests {
         let path = folder.join("control.sock");
         drop(listen(&path).unwrap());
         let _second = listen(&path).unwrap();
-        assert!(listen(&path).unwrap_err().contains("another daemon answers"));
+        assert!(listen(&path).unwrap_err().to_string().contains("another daemon already answers"));
         UnixStream::connect(&path).unwrap();
         fs::remove_dir_all(folder).unwrap();
     }
@@ -152,7 +153,7 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         let path = folder.join("control.sock");
         fs::write(&path, "precious").unwrap();
-        assert!(listen(&path).unwrap_err().contains("is no socket"));
+        assert!(listen(&path).unwrap_err().to_string().contains("is not a socket"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
         fs::remove_dir_all(folder).unwrap();
     }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::client;
-use super::{Handle, Place, serve};
+use super::{Endpoint, Handle, serve};
 use crate::log::Log;
-use crate::management::api::answer::Answer;
 use crate::management::api::request::Request;
+use crate::management::api::response::Response;
 use crate::management::server::socket;
 
 /// More than a socket holds.
@@ -37,7 +37,7 @@ impl World {
         let copy = listener.try_clone().unwrap();
         let handle = serve(
             copy,
-            Place { path: path.clone(), mode: socket::OWNER },
+            Endpoint { path: path.clone(), mode: socket::OWNER },
             Arc::new(handler),
             Log::to(|_| {}),
         )
@@ -67,20 +67,20 @@ impl Drop for World {
     }
 }
 
-fn handler(request: &mut Request<'_>, may_wait: bool) -> Option<Answer> {
+fn handler(request: &mut Request<'_>, may_block: bool) -> Option<Response> {
     Some(match request.path.as_str() {
-        "/slow" if !may_wait => return None,
+        "/slow" if !may_block => return None,
         "/slow" => {
             // Says that it is asked, and waits until the file is there that the query names.
             fs::write(format!("{}.asked", request.query), "").unwrap();
             within(10, || fs::exists(&request.query).unwrap());
-            Answer::success("late")
+            Response::success("late")
         }
-        "/long" => Answer { body: vec![b'x'; LONG], ..Answer::success("") },
+        "/long" => Response { body: vec![b'x'; LONG], ..Response::success("") },
         "/panic" => panic!("a handler failed, as this test wants"),
-        "/unread" => Answer::failure(403, "unread"),
+        "/unread" => Response::failure(403, "unread"),
         _ => match request.read_body() {
-            Ok(body) => Answer::success(&format!("{} {}", request.method.word(), body.len())),
+            Ok(body) => Response::success(&format!("{} {}", request.method.word(), body.len())),
             Err(fault) => fault.into(),
         },
     })

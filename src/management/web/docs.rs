@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use super::html;
 use crate::config::{Api, Config, Serves};
 use crate::management::Context;
-use crate::management::api::answer::Answer;
 use crate::management::api::request::Request;
+use crate::management::api::response::Response;
 
 const BASE: &str = include_str!("docs/base.json");
 
@@ -32,13 +32,13 @@ const THEMES: [&str; 8] = [
 /// How a path begins that each generation has.
 const BOTH: &str = "/{v}/";
 
-pub(crate) fn show(_context: &Context, _request: &mut Request<'_>) -> Answer {
+pub(crate) fn show(_context: &Context, _request: &mut Request<'_>) -> Response {
     html::page(include_str!("docs/page.html"))
 }
 
 /// OpenAPI 3.1.
-pub(crate) fn description(context: &Context, _request: &mut Request<'_>) -> Answer {
-    let mut answer = Answer::json(&Value::Null);
+pub(crate) fn description(context: &Context, _request: &mut Request<'_>) -> Response {
+    let mut answer = Response::json(&Value::Null);
     // Without blanks: half of it would be indentation.
     answer.body = describe(&context.config).to_string().into_bytes();
     answer

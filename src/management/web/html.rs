@@ -7,12 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use crate::management::api::answer::Answer;
+use crate::management::api::response::Response;
 
 /// 200 with `text`, whose `<style>` and `<script>` elements have no attributes.
-pub(crate) fn page(text: impl Into<String>) -> Answer {
+pub(crate) fn page(text: impl Into<String>) -> Response {
     let text = text.into();
-    Answer {
+    Response {
         status: 200,
         content_type: "text/html; charset=utf-8",
         headers: vec![

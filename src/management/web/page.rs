@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use super::html;
 use crate::config::{Config, Serves};
 use crate::management::Context;
-use crate::management::api::answer::Answer;
 use crate::management::api::request::Request;
+use crate::management::api::response::Response;
 
 /// All behind the root element's own tag. The scripts share one scope.
 const REST: &str = concat!(
@@ -39,7 +39,7 @@ static SENT: LazyLock<String> = LazyLock::new(|| {
     kept.join("\n")
 });
 
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Answer {
+pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
     html::page(document(&context.config))
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::config::json;
 use crate::license::{ApiError, Applicant, typed_code};
 
-use crate::management::api::request::{BodyFault, Request};
+use crate::management::api::request::{BodyError, Request};
 
 /// Largest body in bytes: a certificate has a few thousand characters.
 const LARGEST: usize = 64 << 10;
@@ -24,8 +24,8 @@ impl Body {
         let wrong = |what: &str| Err(bad(what, example));
         let body = match request.read_body() {
             Ok(body) if body.len() <= LARGEST => body,
-            Ok(_) | Err(BodyFault::TooLarge) => return wrong("the body is larger than 64 KiB"),
-            Err(BodyFault::CutOff) => return wrong("the body ended early"),
+            Ok(_) | Err(BodyError::TooLarge) => return wrong("the body is larger than 64 KiB"),
+            Err(BodyError::CutOff) => return wrong("the body ended early"),
         };
         if body.is_empty() {
             return wrong("the request has no body");

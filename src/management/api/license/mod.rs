@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use crate::license::ApiError;
 
-use super::answer::Answer;
 use super::request::Request;
+use super::response::Response;
 
 /// A failed call in the words of the generation that was asked.
-fn failure(request: &Request<'_>, fault: &ApiError) -> Answer {
+fn failure(request: &Request<'_>, fault: &ApiError) -> Response {
     let error =
         if request.path.starts_with("/v1/") { fault.v1_text() } else { fault.detail.clone() };
     let value = json!({
@@ -27,13 +27,13 @@ fn failure(request: &Request<'_>, fault: &ApiError) -> Answer {
         "hint": fault.hint,
     });
     let status = if fault.code() == 3 { 400 } else { 500 };
-    Answer { status, ..Answer::json(&value) }
+    Response { status, ..Response::json(&value) }
 }
 
 /// What was done, or why not.
-fn answer(request: &Request<'_>, done: Result<Value, ApiError>) -> Answer {
+fn answer(request: &Request<'_>, done: Result<Value, ApiError>) -> Response {
     match done {
-        Ok(value) => Answer::json(&value),
+        Ok(value) => Response::json(&value),
         Err(fault) => failure(request, &fault),
     }
 }

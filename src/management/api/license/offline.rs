@@ -6,8 +6,8 @@ use super::answer;
 use super::body::Body;
 use crate::license::ApiError;
 use crate::management::Context;
-use crate::management::api::answer::Answer;
 use crate::management::api::request::Request;
+use crate::management::api::response::Response;
 
 const REQUEST: &str = r#"{"license": "494853989762904933", "username": "…", "email_address": "…"}"#;
 
@@ -17,7 +17,7 @@ const MODE: &str = r#"{"offline": true}"#;
 
 /// The activation certificate. A license certificate sent here is the mistake the manual knows; the
 /// request it answers stays valid.
-pub(crate) fn request(context: &Context, request: &mut Request<'_>) -> Answer {
+pub(crate) fn request(context: &Context, request: &mut Request<'_>) -> Response {
     let done = (|| {
         let mut body = Body::read(request, REQUEST)?;
         if body.text("certificate")?.is_some() {
@@ -34,7 +34,7 @@ pub(crate) fn request(context: &Context, request: &mut Request<'_>) -> Answer {
     answer(request, done.map(|certificate| json!({"certificate": certificate})))
 }
 
-pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Answer {
+pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
     let done = (|| {
         let mut body = Body::read(request, APPLY)?;
         let code = body.code()?;
@@ -55,16 +55,16 @@ pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Answer {
 }
 
 /// The return certificate, and how many seconds it gives back.
-pub(crate) fn give_back(context: &Context, request: &mut Request<'_>) -> Answer {
+pub(crate) fn give_back(context: &Context, request: &mut Request<'_>) -> Response {
     let done = context.license.return_certificate(request.actor());
     answer(request, done)
 }
 
-pub(crate) fn show_mode(context: &Context, _: &mut Request<'_>) -> Answer {
-    Answer::json(&context.license.offline_status())
+pub(crate) fn show_mode(context: &Context, _: &mut Request<'_>) -> Response {
+    Response::json(&context.license.offline_status())
 }
 
-pub(crate) fn set_mode(context: &Context, request: &mut Request<'_>) -> Answer {
+pub(crate) fn set_mode(context: &Context, request: &mut Request<'_>) -> Response {
     let done = (|| {
         let mut body = Body::read(request, MODE)?;
         let offline = body.flag("offline")?;

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::multipart;
 use crate::management::Context;
-use crate::management::api::answer::Answer;
 use crate::management::api::request::Request;
+use crate::management::api::response::Response;
 use crate::security::{Source, Summary};
 use crate::util::utc;
 
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Answer {
+pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
     let now = utc::unix_seconds(SystemTime::now());
-    Answer::json(&describe(&context.keeper.identity().snapshot().summary, now))
+    Response::json(&describe(&context.security.identity().snapshot().summary, now))
 }
 
 /// The members of `GET sslcertificate` at `now` (seconds since 1970), in their order; `warnings` if there are any.
@@ -39,9 +39,9 @@ pub(crate) fn describe(summary: &Summary, now: i64) -> Value {
     members
 }
 
-pub(crate) fn replace(context: &Context, request: &mut Request<'_>) -> Answer {
-    if request.came_in_clear() {
-        return Answer::failure(
+pub(crate) fn replace(context: &Context, request: &mut Request<'_>) -> Response {
+    if request.is_plain_http() {
+        return Response::failure(
             403,
             "the private key has just crossed the network in clear: treat it as leaked, make a new \
              key and upload that one over HTTPS; nothing was changed",
@@ -60,19 +60,22 @@ pub(crate) fn replace(context: &Context, request: &mut Request<'_>) -> Answer {
         Err(fault) => return refused(context, &fault),
     };
     let now = SystemTime::now();
-    match context.keeper.replace_certificate(&request.actor(), keyfile, certfile, now) {
+    match context.security.replace_certificate(&request.actor(), keyfile, certfile, now) {
         Ok(summary) => {
             let mut warnings = summary.warnings(utc::unix_seconds(now));
             warnings.extend(request.host().and_then(|host| summary.elsewhere(host)));
-            Answer::success_but("certificate and private_key applied successfully", &warnings)
+            Response::success_with_warnings(
+                "certificate and private_key applied successfully",
+                &warnings,
+            )
         }
         Err(fault) => fault.into(),
     }
 }
 
-fn refused(context: &Context, fault: &str) -> Answer {
+fn refused(context: &Context, fault: &str) -> Response {
     let generation = if context.config.api.v1 { "v1" } else { "v2" };
-    Answer::failure(
+    Response::failure(
         400,
         &format!(
             "{fault}; upload both files as in: curl -X POST \

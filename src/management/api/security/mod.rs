@@ -15,16 +15,16 @@ use serde_json::Value;
 
 use crate::config::json;
 
-use super::answer::Answer;
 use super::request::Request;
+use super::response::Response;
 
 /// Reads a body that must be an object with the member `key` and no other.
 ///
 /// `example` is a whole body that would do, for the person. The content type is not looked at: the
 /// original's clients don't always send it.
-fn only_member(request: &mut Request<'_>, key: &str, example: &str) -> Result<Value, Answer> {
+fn only_member(request: &mut Request<'_>, key: &str, example: &str) -> Result<Value, Response> {
     let body = request.read_body()?;
-    let refused = |what: &str| Err(Answer::failure(400, &format!("{what}; send {example}")));
+    let refused = |what: &str| Err(Response::failure(400, &format!("{what}; send {example}")));
     if body.is_empty() {
         return refused("the request has no body");
     }

@@ -4,55 +4,58 @@ use super::PLUGINS;
 
 /// Why there is nothing to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct GlancesError {
     /// 400, 404 or 405.
     pub(crate) status: u16,
     /// The sentence in the page, not yet escaped.
     pub(crate) text: String,
 }
 
-impl Fault {
-    fn bad(text: String) -> Fault {
-        Fault { status: 400, text }
+impl GlancesError {
+    fn bad(text: String) -> GlancesError {
+        GlancesError { status: 400, text }
     }
 
-    fn absent(text: String) -> Fault {
-        Fault { status: 404, text }
+    fn absent(text: String) -> GlancesError {
+        GlancesError { status: 404, text }
     }
 
-    pub(super) fn wrong_method() -> Fault {
-        Fault { status: 405, text: "Method not allowed.".to_owned() }
+    pub(super) fn wrong_method() -> GlancesError {
+        GlancesError { status: 405, text: "Method not allowed.".to_owned() }
     }
 
     /// No route; Glances looks for a file of its web pages then.
-    pub(super) fn no_route() -> Fault {
-        Fault::absent("File does not exist.".to_owned())
+    pub(super) fn no_route() -> GlancesError {
+        GlancesError::absent("File does not exist.".to_owned())
     }
 
-    pub(super) fn unknown_plugin(name: &str) -> Fault {
+    pub(super) fn unknown_plugin(name: &str) -> GlancesError {
         let known: Vec<String> = PLUGINS.iter().map(|(name, _)| format!("'{name}'")).collect();
-        Fault::bad(format!("Unknown plugin {name} (available plugins: [{}])", known.join(", ")))
+        GlancesError::bad(format!(
+            "Unknown plugin {name} (available plugins: [{}])",
+            known.join(", ")
+        ))
     }
 
-    pub(super) fn unknown_argument(name: &str) -> Fault {
-        Fault::bad(format!("Unknown argument item {name}"))
+    pub(super) fn unknown_argument(name: &str) -> GlancesError {
+        GlancesError::bad(format!("Unknown argument item {name}"))
     }
 
-    pub(super) fn unknown_configuration(name: &str) -> Fault {
-        Fault::bad(format!("Unknown configuration item {name}"))
+    pub(super) fn unknown_configuration(name: &str) -> GlancesError {
+        GlancesError::bad(format!("Unknown configuration item {name}"))
     }
 
-    pub(super) fn unknown_item(item: &str, plugin: &str) -> Fault {
-        Fault::absent(format!("Cannot get item {item} in plugin {plugin}"))
+    pub(super) fn unknown_item(item: &str, plugin: &str) -> GlancesError {
+        GlancesError::absent(format!("Cannot get item {item} in plugin {plugin}"))
     }
 
-    pub(super) fn unknown_value(item: &str, value: &str, plugin: &str) -> Fault {
-        Fault::absent(format!("Cannot get item ({item}={value}) in plugin {plugin}"))
+    pub(super) fn unknown_value(item: &str, value: &str, plugin: &str) -> GlancesError {
+        GlancesError::absent(format!("Cannot get item ({item}={value}) in plugin {plugin}"))
     }
 
     /// `what` Glances can tell and we can't, and why.
-    pub(super) fn unavailable(what: &str, cause: &str) -> Fault {
-        Fault::absent(format!("Cannot get {what} ({cause})"))
+    pub(super) fn unavailable(what: &str, cause: &str) -> GlancesError {
+        GlancesError::absent(format!("Cannot get {what} ({cause})"))
     }
 
     /// The page.
@@ -88,11 +91,11 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Fault;
+    use super::GlancesError;
 
     #[test]
     fn what_was_asked_for_cannot_write_the_page() {
-        let page = Fault::unknown_plugin("<script>'\"&").page();
+        let page = GlancesError::unknown_plugin("<script>'\"&").page();
         assert!(
             page.contains("Unknown plugin &lt;script&gt;&#039;&quot;&amp; (available"),
             "{page}"

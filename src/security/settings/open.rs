@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use super::super::addresses::Host;
-use super::super::files::{self, Found, Stamp};
-use super::super::settings::Settings;
-use super::super::{Identity, Source, certificate, default_certificate};
-use super::{Kept, LOCKED, SecuritySettings, Seen, State, finish_discard};
+use super::{FileDigests, LOCKED, PasswordState, SecuritySettings, State, finish_discard};
 use crate::config::Api;
 use crate::log::Log;
+use crate::security::addresses::Host;
+use crate::security::files::{self, FileDigest, Found};
+use crate::security::settings_file::SettingsFile;
+use crate::security::{Error, Identity, Source, certificate, default_certificate, names};
 use crate::store::Folder;
 use crate::util::published::Published;
 use crate::util::utc;
@@ -23,23 +23,24 @@ impl SecuritySettings {
     /// # Errors
     /// When the folder can't be used: open to others, in use by another instance, not writable.
     /// Damaged files are no error: they are logged, and the safe side of each is in force.
-    pub(crate) fn open(state_dir: &Path, api: Api, log: Log) -> Result<SecuritySettings, String> {
-        let folder = Folder::open(state_dir, &files::SUBFOLDERS).map_err(|e| e.to_string())?;
+    pub(crate) fn open(state_dir: &Path, api: Api, log: Log) -> Result<SecuritySettings, Error> {
+        let folder = Folder::open(state_dir, &names::SUBFOLDERS)
+            .map_err(|e| Error::Failed(e.to_string()))?;
         let now = SystemTime::now();
-        let (mut settings, mut settings_stamp) = settings(&folder, now, &log);
-        if let Err(error) = finish_discard(&folder, &mut settings, &mut settings_stamp, now) {
+        let (mut settings, mut settings_digest) = settings(&folder, now, &log);
+        if let Err(error) = finish_discard(&folder, &mut settings, &mut settings_digest, now) {
             log.error(format_args!("a reset is in force, but could not be tidied up: {error}"));
         }
-        let (password, password_stamp) = password(&folder, &settings, &log);
-        let (default, default_stamp) = default(&folder, now, &log)?;
-        let (uploaded, uploaded_stamp) = uploaded(&folder, &settings, now, &log);
-        let seen = Seen {
-            settings: settings_stamp,
-            password: password_stamp,
-            default: default_stamp,
-            uploaded: uploaded_stamp,
+        let (password, password_digest) = password(&folder, &settings, &log);
+        let (default, default_digest) = default(&folder, now, &log).map_err(Error::Failed)?;
+        let (uploaded, uploaded_digest) = uploaded(&folder, &settings, now, &log);
+        let digests = FileDigests {
+            settings: settings_digest,
+            password: password_digest,
+            default: default_digest,
+            uploaded: uploaded_digest,
         };
-        let state = State { settings, password, default, uploaded, seen };
+        let state = State { settings, password, default, uploaded, digests };
         Ok(SecuritySettings {
             rules: Arc::new(Published::new(state.rules(api))),
             identity: Arc::new(Published::new(state.identity().clone())),
@@ -51,53 +52,53 @@ impl SecuritySettings {
     }
 }
 
-fn settings(folder: &Folder, now: SystemTime, log: &Log) -> (Settings, Stamp) {
+fn settings(folder: &Folder, now: SystemTime, log: &Log) -> (SettingsFile, FileDigest) {
     const SAFE: &str = "plain HTTP is off and authentication on until the setting is made again";
     let reading = files::settings(folder.view());
     match reading.found {
-        Found::Good(settings) => (settings, reading.stamp),
-        Found::Absent => (Settings::DEFAULT, reading.stamp),
+        Found::Good(settings) => (settings, reading.digest),
+        Found::Absent => (SettingsFile::DEFAULT, reading.digest),
         Found::Untrusted(sentence) => {
             log.error(format_args!("{sentence}; until then plain HTTP is off"));
-            (Settings::SAFE_SIDE, reading.stamp)
+            (SettingsFile::FAIL_CLOSED, reading.digest)
         }
         Found::Damaged(reason) => {
-            let contents = Settings::SAFE_SIDE.to_file();
+            let contents = SettingsFile::FAIL_CLOSED.to_file();
             // Written down at once: without this file the next start would take the defaults.
-            match folder.set_aside_and_replace(files::SETTINGS, &contents, now) {
+            match folder.set_aside_and_replace(names::SETTINGS, &contents, now) {
                 Ok(aside) => {
                     log.error(format_args!("{reason}; kept as {}; {SAFE}", aside.display()));
-                    (Settings::SAFE_SIDE, files::stamp(&contents))
+                    (SettingsFile::FAIL_CLOSED, files::digest(&contents))
                 }
                 Err(error) => {
                     log.error(format_args!("{reason}; {SAFE}; {error}"));
-                    (Settings::SAFE_SIDE, reading.stamp)
+                    (SettingsFile::FAIL_CLOSED, reading.digest)
                 }
             }
         }
     }
 }
 
-fn password(folder: &Folder, settings: &Settings, log: &Log) -> (Kept, Stamp) {
+fn password(folder: &Folder, settings: &SettingsFile, log: &Log) -> (PasswordState, FileDigest) {
     let reading = files::password(folder.view());
     match reading.found {
-        _ if settings.discard.contains(&files::PASSWORD) => (Kept::Absent, reading.stamp),
-        Found::Absent => (Kept::Absent, reading.stamp),
-        Found::Good(hash) => (Kept::Hash(hash), reading.stamp),
+        _ if settings.discard.contains(&names::PASSWORD) => (PasswordState::Absent, reading.digest),
+        Found::Absent => (PasswordState::Absent, reading.digest),
+        Found::Good(hash) => (PasswordState::Hash(hash), reading.digest),
         Found::Damaged(reason) | Found::Untrusted(reason) => {
             log.error(format_args!("{reason}; {LOCKED}"));
-            (Kept::Bad, reading.stamp)
+            (PasswordState::Unusable, reading.digest)
         }
     }
 }
 
-fn default(folder: &Folder, now: SystemTime, log: &Log) -> Result<(Identity, Stamp), String> {
+fn default(folder: &Folder, now: SystemTime, log: &Log) -> Result<(Identity, FileDigest), String> {
     let reading = files::identity(folder.view(), Source::Default);
     match reading.found {
-        Found::Good(identity) => return Ok((identity, reading.stamp)),
+        Found::Good(identity) => return Ok((identity, reading.digest)),
         Found::Absent => log.info("making the default certificate: this is the first start"),
         Found::Damaged(reason) | Found::Untrusted(reason) => {
-            let kept = match folder.set_aside(files::DEFAULT, now) {
+            let kept = match folder.set_aside(names::DEFAULT, now) {
                 Ok(aside) => format!("kept as {}", aside.display()),
                 Err(error) => error.to_string(),
             };
@@ -106,34 +107,34 @@ fn default(folder: &Folder, now: SystemTime, log: &Log) -> Result<(Identity, Sta
     }
     let text = default_certificate::make(now, &Host::look())?;
     let identity = certificate::from_file(text.as_bytes(), Source::Default)?;
-    if let Err(error) = folder.replace(files::DEFAULT, text.as_bytes()) {
+    if let Err(error) = folder.replace(names::DEFAULT, text.as_bytes()) {
         // Served all the same: an appliance that can't be reached can't be mended.
         log.error(format_args!("the default certificate changes at the next start: {error}"));
     }
-    Ok((identity, files::stamp(text.as_bytes())))
+    Ok((identity, files::digest(text.as_bytes())))
 }
 
 fn uploaded(
     folder: &Folder,
-    settings: &Settings,
+    settings: &SettingsFile,
     now: SystemTime,
     log: &Log,
-) -> (Option<Identity>, Stamp) {
+) -> (Option<Identity>, FileDigest) {
     let reading = files::identity(folder.view(), Source::Uploaded);
     match reading.found {
-        _ if settings.discard.contains(&files::UPLOADED) => {}
+        _ if settings.discard.contains(&names::UPLOADED) => {}
         Found::Absent => {}
         Found::Good(identity) => {
-            if let Some(fault) = identity.summary.date_fault(utc::unix_seconds(now)) {
+            if let Some(fault) = identity.summary.date_error(utc::unix_seconds(now)) {
                 log.warn(format_args!("the uploaded certificate is served, but {fault}"));
             }
-            return (Some(identity), reading.stamp);
+            return (Some(identity), reading.digest);
         }
         Found::Untrusted(sentence) => {
             log.error(format_args!("{sentence}; until then the default certificate serves"));
         }
         Found::Damaged(reason) => {
-            let kept = match folder.set_aside(files::UPLOADED, now) {
+            let kept = match folder.set_aside(names::UPLOADED, now) {
                 Ok(aside) => format!("kept as {}", aside.display()),
                 Err(error) => error.to_string(),
             };
@@ -143,5 +144,5 @@ fn uploaded(
             return (None, files::absent());
         }
     }
-    (None, reading.stamp)
+    (None, reading.digest)
 }

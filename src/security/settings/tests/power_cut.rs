@@ -73,8 +73,8 @@ fn a_change_that_cannot_be_saved_fails_and_what_the_disk_holds_stays_in_force() 
     for name in [".security.json.tmp", ".admin.htpasswd.tmp", "tls/.uploaded.pem.tmp"] {
         fs::create_dir(appliance.path(name)).unwrap();
     }
-    let failed = |result: Result<(), Fault>| match result {
-        Err(Fault::Failed(sentence)) => assert!(sentence.contains("stays in force"), "{sentence}"),
+    let failed = |result: Result<(), Error>| match result {
+        Err(Error::Failed(sentence)) => assert!(sentence.contains("stays in force"), "{sentence}"),
         other => panic!("{other:?}"),
     };
     failed(keeper.set_plain_http(&Actor::Local, true));

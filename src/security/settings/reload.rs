@@ -5,34 +5,34 @@
 
 use std::time::SystemTime;
 
-use super::super::files::{self, Found, Stamp};
-use super::super::settings::Settings;
-use super::super::{Identity, Source};
-use super::{Kept, LOCKED, SecuritySettings, State};
+use super::{LOCKED, PasswordState, SecuritySettings, State};
+use crate::security::files::{self, FileDigest, Found};
+use crate::security::settings_file::SettingsFile;
+use crate::security::{Identity, Source, names};
 use crate::util::utc;
 
 impl SecuritySettings {
     /// Reads all files again; unchanged ones change and log nothing.
     pub(crate) fn reload(&self) {
-        self.take_in(&mut self.lock());
+        self.reload_files(&mut self.lock());
     }
 
-    pub(super) fn take_in(&self, state: &mut State) {
-        self.take_in_settings(state);
-        self.take_in_password(state);
-        self.take_in_default(state);
-        self.take_in_uploaded(state);
+    pub(super) fn reload_files(&self, state: &mut State) {
+        self.reload_settings(state);
+        self.reload_password(state);
+        self.reload_default(state);
+        self.reload_uploaded(state);
         self.publish(state);
     }
 
-    fn take_in_settings(&self, state: &mut State) {
+    fn reload_settings(&self, state: &mut State) {
         let reading = files::settings(self.folder.view());
-        if !changed(&mut state.seen.settings, reading.stamp) {
+        if !changed(&mut state.digests.settings, reading.digest) {
             return;
         }
         let settings = match reading.found {
             Found::Good(settings) => settings,
-            Found::Absent => Settings::DEFAULT,
+            Found::Absent => SettingsFile::DEFAULT,
             Found::Damaged(reason) | Found::Untrusted(reason) => {
                 self.log.error(format_args!("{reason}; the settings in force stay"));
                 return;
@@ -40,11 +40,11 @@ impl SecuritySettings {
         };
         let word = if settings.plain_http { "on" } else { "off" };
         self.log.security(format_args!("security.json has changed: plain HTTP is {word}"));
-        if settings.discard.contains(&files::UPLOADED) {
+        if settings.discard.contains(&names::UPLOADED) {
             state.uploaded = None;
         }
-        if settings.discard.contains(&files::PASSWORD) {
-            state.password = Kept::Absent;
+        if settings.discard.contains(&names::PASSWORD) {
+            state.password = PasswordState::Absent;
         }
         state.settings = settings;
         if let Err(error) = self.finish_discard(state) {
@@ -52,33 +52,33 @@ impl SecuritySettings {
         }
     }
 
-    fn take_in_password(&self, state: &mut State) {
-        if state.settings.discard.contains(&files::PASSWORD) {
+    fn reload_password(&self, state: &mut State) {
+        if state.settings.discard.contains(&names::PASSWORD) {
             return;
         }
         let reading = files::password(self.folder.view());
-        if !changed(&mut state.seen.password, reading.stamp) {
+        if !changed(&mut state.digests.password, reading.digest) {
             return;
         }
         state.password = match reading.found {
             Found::Absent => {
                 self.log.security("admin.htpasswd is gone: no password is set");
-                Kept::Absent
+                PasswordState::Absent
             }
             Found::Good(hash) => {
                 self.log.security("admin.htpasswd has changed: its password is in force");
-                Kept::Hash(hash)
+                PasswordState::Hash(hash)
             }
             Found::Damaged(reason) | Found::Untrusted(reason) => {
                 self.log.error(format_args!("{reason}; {LOCKED}"));
-                Kept::Bad
+                PasswordState::Unusable
             }
         };
     }
 
-    fn take_in_default(&self, state: &mut State) {
+    fn reload_default(&self, state: &mut State) {
         let reading = files::identity(self.folder.view(), Source::Default);
-        if !changed(&mut state.seen.default, reading.stamp) {
+        if !changed(&mut state.digests.default, reading.digest) {
             return;
         }
         match self.acceptable(reading.found) {
@@ -94,12 +94,12 @@ impl SecuritySettings {
         }
     }
 
-    fn take_in_uploaded(&self, state: &mut State) {
-        if state.settings.discard.contains(&files::UPLOADED) {
+    fn reload_uploaded(&self, state: &mut State) {
+        if state.settings.discard.contains(&names::UPLOADED) {
             return;
         }
         let reading = files::identity(self.folder.view(), Source::Uploaded);
-        if !changed(&mut state.seen.uploaded, reading.stamp) {
+        if !changed(&mut state.digests.uploaded, reading.digest) {
             return;
         }
         match self.acceptable(reading.found) {
@@ -121,7 +121,7 @@ impl SecuritySettings {
         let reason = match found {
             Found::Absent => return Some(None),
             Found::Good(identity) => {
-                match identity.summary.date_fault(utc::unix_seconds(SystemTime::now())) {
+                match identity.summary.date_error(utc::unix_seconds(SystemTime::now())) {
                     None => return Some(Some(identity)),
                     Some(fault) => {
                         format!("the new {} certificate {fault}", identity.summary.source)
@@ -135,6 +135,6 @@ impl SecuritySettings {
     }
 }
 
-fn changed(seen: &mut Stamp, now: Stamp) -> bool {
-    std::mem::replace(seen, now) != now
+fn changed(known: &mut FileDigest, now: FileDigest) -> bool {
+    std::mem::replace(known, now) != now
 }
