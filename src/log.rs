@@ -1,8 +1,9 @@
 //! One-line records on standard error: operations, requests, and security events.
 //!
-//! A line is `<time> <level> <text>`; the level of a security event is `security`, so that
-//! `grep ' security '` is the audit trail, and that of a request is `access`. What strangers send is escaped before it is written, and
-//! nothing secret is ever passed in. The last lines are also kept in memory (`recent`).
+//! A line is `<time> <level> <text>`. The level of a security event is `security`, so that
+//! `grep ' security '` is the audit trail; the level of a request is `access`. Control characters are
+//! escaped before a line is written, and no secret is ever passed in. The last lines are also kept in
+//! memory (`recent`).
 
 mod nonblocking_writer;
 
@@ -17,7 +18,7 @@ pub(crate) use self::recent::Kind;
 use self::recent::Recent;
 use crate::util::utc;
 
-/// Where lines go; cheap to clone and handed down from the daemon.
+/// The log; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Log(Arc<Shared>);
 
@@ -26,12 +27,12 @@ struct Shared {
     sink: Box<dyn Fn(&str) + Send + Sync>,
 }
 
-/// Characters a line may have; what is longer is cut, so that a stranger can't fill the disk with one request.
+/// Characters a line may have; the rest is cut, so that one request can't fill the disk.
 const MAX_LINE: usize = 2_000;
 
 impl Log {
-    /// Writes to standard error. A line that can't be written is lost, and nothing stops for it; the next
-    /// one that can tells how many were.
+    /// Writes to standard error without blocking. A line that can't be written is lost, and the next line
+    /// written reports how many were.
     pub(crate) fn to_stderr() -> Log {
         let stderr = Mutex::new(NonblockingWriter::new(std::io::stderr()));
         Log::to(move |line| {
@@ -40,37 +41,37 @@ impl Log {
         })
     }
 
-    /// Hands every line to `sink`, for tests.
+    /// Passes every line to `sink`, for tests.
     pub(crate) fn to(sink: impl Fn(&str) + Send + Sync + 'static) -> Log {
         Log(Arc::new(Shared { recent: Recent::default(), sink: Box::new(sink) }))
     }
 
-    /// What an operator may want to know.
+    /// An event of normal operation.
     pub(crate) fn info(&self, text: impl Display) {
         self.line("info", &text);
     }
 
-    /// What an operator should look at.
+    /// A condition that the operator should look at.
     pub(crate) fn warn(&self, text: impl Display) {
         self.line("warning", &text);
     }
 
-    /// What keeps a promise from being kept.
+    /// A failure.
     pub(crate) fn error(&self, text: impl Display) {
         self.line("error", &text);
     }
 
-    /// Who was let in or refused, and what was changed: one line an event, never a secret.
+    /// Authentication and changes of security settings: one line an event, never a secret.
     pub(crate) fn security(&self, text: impl Display) {
         self.line("security", &text);
     }
 
-    /// One request: see the gate's `Record`.
+    /// One request; see the gate's access log.
     pub(crate) fn access(&self, record: &impl Display) {
         self.line_of(Kind::Access, "access", record);
     }
 
-    /// The last `count` lines of a kind that `wanted` wants, the oldest first, each with its end.
+    /// The last `count` lines of a kind that match `wanted`, the oldest first, each with its line end.
     pub(crate) fn recent(
         &self,
         kind: Kind,
@@ -80,8 +81,8 @@ impl Log {
         self.0.recent.last(kind, count, wanted)
     }
 
-    /// What strangers did who got no request through. As there may be many, what is kept of it has its
-    /// place among the requests.
+    /// A connection that failed before its first request. There may be many, so these lines are kept among
+    /// the requests.
     pub(crate) fn connection(&self, text: impl Display) {
         self.line_of(Kind::Access, "info", &text);
     }
@@ -106,7 +107,7 @@ impl fmt::Debug for Log {
     }
 }
 
-/// Keeps a line one line: control characters are written as escapes, so that nobody can forge a record.
+/// Escapes control characters, so that a line stays one line and can't be forged.
 struct Escaped<'a>(&'a mut String);
 
 impl fmt::Write for Escaped<'_> {

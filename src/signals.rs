@@ -1,4 +1,4 @@
-//! What the outside asks of a running daemon: stop, or look at the files again.
+//! Requests to a running daemon: shut down, or reload its files.
 
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -11,16 +11,16 @@ use rustix::fs::inotify;
 
 use crate::log::Log;
 
-/// One wish.
+/// A request to the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
-    /// SIGTERM or SIGINT: finish what is in flight and end.
+    /// SIGTERM or SIGINT: finish the requests in progress and exit.
     Shutdown,
-    /// SIGHUP, or a state file was changed by hand: take in what is on the disk.
+    /// SIGHUP, or a state file was changed by hand: read the files again.
     Reload,
 }
 
-/// Where wishes arrive: signals, and changes in the state folder.
+/// Sources of requests: signals, and changes in the state folder.
 pub(crate) struct Signals {
     shutdown: UnixStream,
     reload: UnixStream,
@@ -48,7 +48,7 @@ impl Signals {
         })
     }
 
-    /// From now on changes in `folders` count too. Those that can't be watched are left to SIGHUP.
+    /// Also reports changes in `folders` from now on. If they can't be watched, only SIGHUP reloads them.
     pub(crate) fn watch(&mut self, folders: &[&Path], log: &Log) {
         match watch(folders) {
             Ok(changes) => self.changes = Some(changes),
@@ -61,10 +61,10 @@ impl Signals {
         }
     }
 
-    /// Waits for the next wish; several of one kind count as one.
+    /// Waits for the next signal; several of one kind count as one.
     ///
     /// # Errors
-    /// When the kernel refuses to wait.
+    /// When poll(2) fails.
     pub(crate) fn wait(&mut self) -> io::Result<Signal> {
         loop {
             let mut waited = vec![
@@ -92,7 +92,7 @@ fn drain(heard: &mut UnixStream) -> bool {
 
 fn watch(folders: &[&Path]) -> rustix::io::Result<OwnedFd> {
     let changes = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-    // A new mode or owner changes whether a file is believed.
+    // A new mode or owner changes whether a file is trusted.
     let whole = inotify::WatchFlags::ATTRIB
         | inotify::WatchFlags::CLOSE_WRITE
         | inotify::WatchFlags::MOVED_TO
@@ -104,8 +104,8 @@ fn watch(folders: &[&Path]) -> rustix::io::Result<OwnedFd> {
     Ok(changes)
 }
 
-/// Empties the queue; true if a file that counts was among the changes. Names with a leading dot are
-/// temporaries on their way to their real name, and what the license keeps is nobody's to change by hand.
+/// Empties the queue; true if a relevant file was among the changes. Names with a leading dot are
+/// temporary files before their rename, and the license's files are not meant to be edited by hand.
 fn changed(changes: &OwnedFd) -> bool {
     let mut memory = [MaybeUninit::uninit(); 4 << 10];
     let mut events = inotify::Reader::new(changes.as_fd(), &mut memory);
@@ -144,7 +144,7 @@ mod tests {
         let ways: [(&str, &dyn Fn()); 7] = [
             ("set", &|| settings.set_password(&Actor::Local, "first").unwrap()),
             ("not to be trusted", &|| mode(0o666)),
-            ("mended", &|| mode(0o600)),
+            ("repaired", &|| mode(0o600)),
             ("damaged", &|| fs::write(&file, "damage").unwrap()),
             ("set again", &|| settings.set_password(&Actor::Local, "second").unwrap()),
             ("moved", &|| fs::rename(&file, &other).unwrap()),

@@ -1,9 +1,9 @@
-//! A small process that runs the commands of the settings with the rights the daemon was started with.
+//! A small process that runs the configured commands with the rights the daemon was started with.
 //!
-//! The daemon gives those rights up, and its filter of system calls knows no `execve`; so it starts
-//! the attendant first, tells it the commands once, and can later only say which one to run. They
-//! talk in lines of JSON over the attendant's standard input and output; it holds nothing else open
-//! and completions with the daemon. In: both sides. Out: who may order what (`management`).
+//! The daemon gives those rights up, and its seccomp filter has no `execve`. So it starts the helper first
+//! and sends it the commands once; later it can only name the one to run. They exchange lines of JSON over
+//! the helper's standard input and output. The helper has no other open file and ends with the daemon.
+//! In: both sides. Out: which client may run which command (`management`).
 
 mod process;
 mod run;
@@ -24,10 +24,10 @@ pub(crate) use crate::helper::process::{WORD, start};
 use crate::config::Commands;
 use crate::log::Log;
 
-/// Stack of a thread that waits for a command or reads what it says, in bytes.
+/// Stack in bytes of a thread that waits for a command or reads its output.
 pub(crate) const STACK: usize = 128 * 1024;
 
-/// A command of the settings.
+/// A configured command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum CommandKind {
     Reboot,
@@ -39,7 +39,7 @@ impl CommandKind {
     const ALL: [CommandKind; 3] =
         [CommandKind::Reboot, CommandKind::Shutdown, CommandKind::RestartServices];
 
-    /// Its name in the settings.
+    /// The command's name in the settings.
     pub(crate) fn name(self) -> &'static str {
         match self {
             CommandKind::Reboot => "reboot",
@@ -62,22 +62,22 @@ impl CommandKind {
     }
 }
 
-/// The daemon's side.
+/// The daemon's side of the helper.
 #[derive(Default)]
 pub(crate) struct CommandHelper {
-    /// Absent where no command is configured.
+    /// Absent if no command is configured.
     requests: Option<Mutex<Box<dyn Write + Send>>>,
     completions: Arc<Completions>,
 }
 
 type End = Result<(), Error>;
 
-/// Who waits for the end of which command.
+/// Callers that wait for the end of a command.
 #[derive(Debug, Default)]
 struct Completions(Mutex<BTreeMap<CommandKind, Sender<End>>>);
 
 impl CommandHelper {
-    /// Listens to an attendant that was started; without one, no command can be run.
+    /// Reads the messages of a started helper; without one, no command can be run.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -88,7 +88,7 @@ impl CommandHelper {
         CommandHelper::over(requests, messages, log, move || drop(child.wait()))
     }
 
-    /// The same over any two streams; `at_end` is called when the attendant has closed its own.
+    /// As [`CommandHelper::new`], over any two streams; `at_end` is called when the helper has closed its own.
     fn over(
         requests: impl Write + Send + 'static,
         messages: impl Read + Send + 'static,
@@ -104,7 +104,7 @@ impl CommandHelper {
                 for line in BufReader::new(messages).lines().map_while(Result::ok) {
                     on_message(&line, &told, &log);
                 }
-                // Nobody waits for what can't come any more.
+                // Their commands can't end any more.
                 told.lock().clear();
                 at_end();
             })
@@ -114,11 +114,11 @@ impl CommandHelper {
         Ok(CommandHelper { requests: Some(Mutex::new(Box::new(requests))), completions })
     }
 
-    /// Has one command run and waits for its end; what it says goes to the log meanwhile. Of each
-    /// command one at a time.
+    /// Runs a command and waits for its end; its output goes to the log meanwhile. A command must not be run
+    /// twice at the same time.
     ///
     /// # Errors
-    /// Why it did not run or end well, for the person.
+    /// Why it did not run or failed.
     pub(crate) fn run(&self, kind: CommandKind) -> Result<(), Error> {
         self.request(kind)?.recv().unwrap_or_else(|_| Err(HELPER_EXITED.into()))
     }
@@ -152,8 +152,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-const HELPER_EXITED: &str =
-    "the process that runs the commands has ended; restart applianced to have it again";
+const HELPER_EXITED: &str = "the command helper has exited; restart applianced to start it again";
 const NOT_CONFIGURED: &str = "it is not configured";
 
 impl Completions {
@@ -162,7 +161,7 @@ impl Completions {
     }
 }
 
-/// A process that was started before the rights were given up, and is not listened to yet.
+/// A helper that was started before the rights were given up, and whose messages are not read yet.
 #[derive(Debug)]
 pub(crate) struct HelperProcess {
     requests: ChildStdin,
@@ -170,11 +169,11 @@ pub(crate) struct HelperProcess {
     child: Child,
 }
 
-/// What the attendant says of a command.
+/// A message about a command.
 enum HelperMessage {
     /// A line of its output.
     Output(String),
-    /// It has ended, well or not.
+    /// The command has ended, successfully or not.
     Exited(End),
 }
 
@@ -210,11 +209,11 @@ fn on_message(line: &str, completions: &Completions, log: &Log) {
         }
         Some((kind, HelperMessage::Exited(end))) => {
             if let Some(waiting) = completions.lock().remove(&kind) {
-                // Whoever ordered it may have lost patience.
+                // The caller may have stopped waiting.
                 let _ = waiting.send(end);
             }
         }
-        None => log.warn("the process that runs the commands messages what nobody understands"),
+        None => log.warn("ignoring an unknown message from the command helper"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The process itself: started by the daemon as `/proc/self/exe attendant`, which no help mentions.
+//! The helper process, which the daemon starts as `/proc/self/exe command-helper`; it is not in the help.
 
 use std::io::{self, BufRead, Write};
 use std::os::unix::process::CommandExt as _;
@@ -11,10 +11,10 @@ use serde_json::json;
 use super::{CommandKind, Error, HelperMessage, HelperProcess, STACK, run};
 use crate::config::Commands;
 
-/// The word on the command line.
+/// The subcommand.
 pub(crate) const WORD: &str = "command-helper";
 
-/// What the service manager told the daemon about itself; none of it is for those it starts.
+/// Variables that a service manager sets for the daemon alone.
 const DAEMON_ONLY: [&str; 6] = [
     "NOTIFY_SOCKET",
     "LISTEN_FDS",
@@ -24,19 +24,20 @@ const DAEMON_ONLY: [&str; 6] = [
     "WATCHDOG_USEC",
 ];
 
-/// Starts it, if there is a command to run. Before the rights are given up, and before any thread.
+/// Starts the helper if a command is configured. Must run before the rights are given up and before any
+/// thread is started.
 ///
 /// # Errors
-/// One line.
+/// When the process can't be started.
 pub(crate) fn start(commands: &Commands) -> Result<Option<HelperProcess>, Error> {
     if CommandKind::ALL.iter().all(|kind| kind.argv(commands).is_empty()) {
         return Ok(None);
     }
     let failed = |error: io::Error| Error(format!("cannot start the command helper: {error}"));
-    // The program that runs, even if its file was replaced since.
+    // The running program, even if its file was replaced since.
     let mut command = Command::new("/proc/self/exe");
     command.arg0("applianced").arg(WORD).stdin(Stdio::piped()).stdout(Stdio::piped());
-    // The daemon's log is the daemon's; and ^C at a terminal is for it alone.
+    // Only the daemon writes its log, and ^C at a terminal is for the daemon alone.
     command.stderr(Stdio::null()).current_dir("/").process_group(0);
     for name in DAEMON_ONLY {
         command.env_remove(name);
@@ -53,13 +54,13 @@ pub(crate) fn start(commands: &Commands) -> Result<Option<HelperProcess>, Error>
     Ok(Some(HelperProcess { requests, messages, child }))
 }
 
-/// Runs what is ordered until the daemon ends, and what runs then to its end: it may be what starts
-/// the daemon anew.
+/// Runs requested commands until the daemon ends, then waits for those still running: one of them may
+/// restart the daemon.
 ///
 /// # Errors
-/// When the first line on standard input names no commands, as when somebody typed the word.
+/// When the first line on standard input names no commands, as when a user runs the subcommand.
 pub(crate) fn serve() -> Result<(), Error> {
-    // Its file has the name "exe" otherwise, in ps and in the kernel's log.
+    // Without this, ps and the kernel's log call the process "exe".
     let _ = rustix::thread::set_name(c"command-helper");
     serve_streams(io::stdin().lock(), io::stdout())
 }
@@ -82,7 +83,7 @@ pub(crate) fn serve_streams(
         let (words, messages) = (words(kind), Arc::clone(&messages));
         let tell = move |message: &HelperMessage| {
             if let Ok(mut messages) = messages.lock() {
-                // The daemon may be gone.
+                // The daemon may have exited.
                 let _ = messages
                     .write_all(message.write(kind).as_bytes())
                     .and_then(|()| messages.flush());

@@ -1,4 +1,4 @@
-//! One run of a command: without a shell, its output line by line, reaped.
+//! Runs one command without a shell, passes on its output line by line, and reaps it.
 
 use std::io::{BufRead as _, BufReader, PipeReader, Read as _};
 use std::process::{Command, Stdio};
@@ -6,16 +6,16 @@ use std::thread;
 
 use super::{Error, NOT_CONFIGURED, STACK};
 
-/// Longest piece of a command's output that is one line of the log, in bytes.
+/// Longest line of output that is logged, in bytes.
 const MAX_LINE: u64 = 1_000;
 
-/// Lines of one run that are told; what follows is read and dropped, so that the command goes on.
+/// Most lines of one run that are logged; the rest is read and dropped, so that the command can go on.
 pub(crate) const MAX_LINES: usize = 200;
 
-/// Runs the program `words[0]` with the other words and waits for its end.
+/// Runs the program `argv[0]` with the other arguments and waits for its end.
 ///
 /// # Errors
-/// Why it did not run or end well, for the person.
+/// Why it did not run or failed.
 pub(crate) fn execute(
     argv: &[String],
     tell: impl Fn(String) + Send + 'static,
@@ -31,13 +31,13 @@ pub(crate) fn execute(
         .stdin(Stdio::null())
         .stdout(writer.try_clone().map_err(failed)?)
         .stderr(writer);
-    // What the command leaves running may go on talking, so nobody waits for the end of the output.
+    // Background processes of the command may keep the pipe open, so its end is not waited for.
     let reading = thread::Builder::new().name("command-output".to_owned()).stack_size(STACK);
     reading
         .spawn(move || forward(output, tell))
         .map_err(|error| Error(format!("cannot start a thread to read its output: {error}")))?;
     let mut child = command.spawn().map_err(failed)?;
-    // Our copies of the writing end go with it, so that the reading end sees the command's end.
+    // Closes our copies of the writing end, so that the reading end sees the command's end.
     drop(command);
     match child.wait().map_err(failed)? {
         status if status.success() => Ok(()),

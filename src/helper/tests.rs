@@ -9,7 +9,7 @@ use super::run::MAX_LINES;
 use super::{CommandHelper, CommandKind, Error, HelperMessage, NOT_CONFIGURED};
 use crate::log::Log;
 
-/// Both sides in this process, with `words` as the command that reboots.
+/// Both sides in this process, with `words` as the reboot command.
 struct World {
     helper: CommandHelper,
     log: Arc<Mutex<String>>,

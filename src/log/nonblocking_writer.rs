@@ -1,7 +1,7 @@
-//! A place for lines that somebody else empties, or does not.
+//! Writes lines to a file descriptor without blocking on its reader.
 //!
-//! Standard error may be a pipe to a logger that hangs. A write to a full pipe waits for ever, and every
-//! thread that has a line to log behind it; so it is asked first whether the place takes a line.
+//! Standard error may be a pipe to a logger that hangs. A write to a full pipe would block this thread and
+//! every other thread that logs; so the descriptor is polled before each line.
 
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -11,21 +11,21 @@ use rustix::io::Errno;
 
 use crate::util::utc;
 
-/// Bytes that a pipe takes without waiting once it says that it can be written to: `PIPE_BUF`, pipe(7).
+/// Bytes that a writable pipe takes without blocking: `PIPE_BUF`, pipe(7).
 const PIPE_BUF: usize = 4_096;
 
-/// What is written at once: a line, and the one about those before it.
+/// A line is written together with the line about lost ones before it.
 const _: () = assert!(super::MAX_LINE + 500 < PIPE_BUF);
 
-/// How long a line waits for room, if the one before had some.
+/// How long a line waits for room, if the line before it found some.
 const TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
-/// Writes lines as long as they find room, and counts those that don't.
+/// Writes lines while there is room, and counts those that are lost.
 pub(super) struct NonblockingWriter<W> {
     out: W,
-    /// Whether it was waited for in vain, so that nobody waits again before there is room.
+    /// Whether the last wait was in vain; then no line waits again before there is room.
     full: bool,
     lost: u64,
 }
@@ -35,7 +35,7 @@ impl<W: Write + AsFd> NonblockingWriter<W> {
         NonblockingWriter { out, full: false, lost: 0 }
     }
 
-    /// Writes `line`, after a line about those that were lost before it; or loses it.
+    /// Writes `line`, after a line about lost ones if there are any; or loses it.
     pub(super) fn write(&mut self, line: &str, now: i64) {
         self.full = !self.is_writable();
         let written = !self.full
@@ -52,7 +52,7 @@ impl<W: Write + AsFd> NonblockingWriter<W> {
         loop {
             match poll(&mut [PollFd::new(&self.out, PollFlags::OUT)], Some(&timeout)) {
                 Err(Errno::INTR) => {}
-                // A place that is gone says so when it is written to.
+                // A closed descriptor is reported by the write.
                 found => return found.is_ok_and(|ready| ready > 0),
             }
         }

@@ -1,7 +1,7 @@
-//! The last lines, kept in memory for those who can't reach standard error.
+//! The last lines, kept in memory for clients that can't read standard error.
 //!
-//! Requests have a place of their own, so that a client that asks every second does not push out
-//! what an operator looks for.
+//! Requests have a buffer of their own, so that a client that sends a request every second does not push
+//! out what an operator looks for.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -15,9 +15,9 @@ const MAX_BYTES: usize = 128 * 1024;
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Operations, faults and security events.
+    /// Operations, errors and security events.
     Operation,
-    /// One request each, or what a stranger has done instead.
+    /// Requests, and connections that failed before one.
     Access,
 }
 
@@ -38,7 +38,7 @@ impl Recent {
         self.ring(kind).lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 
-    /// The last `count` lines of a kind that `wanted` wants, the oldest first.
+    /// The last `count` lines of a kind that match `wanted`, the oldest first.
     pub(super) fn last(
         &self,
         kind: Kind,

@@ -1,6 +1,6 @@
-//! A client of the control socket, for the commands that talk to a running daemon.
+//! An HTTP client of the control socket, for the commands that talk to a running daemon.
 //!
-//! One request a connection, HTTP/1.1, an answer with a length, and a deadline for all of it.
+//! One request per connection, over HTTP/1.1; the answer has a length, and one deadline covers it all.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::server::socket;
 
-/// How long one exchange may take; a local answer takes milliseconds, one with a password hash half a second.
+/// Longest exchange; a local answer takes milliseconds, one with a password hash half a second.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Largest answer in bytes, head included.
@@ -20,17 +20,17 @@ const MAX_RESPONSE: usize = 1 << 20;
 /// Most header fields of an answer.
 const MAX_FIELDS: usize = 32;
 
-/// What the daemon said.
+/// An answer of the daemon.
 #[derive(Debug)]
 pub(crate) struct Reply {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// The body; the management API answers JSON alone. Null where there is none.
+    /// The JSON body; null if there is none.
     pub(crate) body: Value,
 }
 
 impl Reply {
-    /// What a reply other than 200 says, for the person.
+    /// The error message of a reply other than 200.
     pub(crate) fn error_message(&self) -> String {
         let said = [&self.body["message"], &self.body["error"]].into_iter().find_map(Value::as_str);
         match said {
@@ -43,18 +43,18 @@ impl Reply {
 /// Why there is no reply.
 #[derive(Debug)]
 pub(crate) enum Error {
-    /// Nobody listens on the socket: the daemon does not run.
+    /// No process listens on the socket.
     NotRunning,
-    /// Somebody does, but no good answer came: what happened, for the person.
+    /// No valid answer came; the text says what happened.
     Failed(String),
 }
 
-/// Asks the daemon that listens on `path`. Nothing is sent but the method and the target.
+/// Sends a request without a body to the daemon that listens on `path`.
 pub(crate) fn ask(path: &Path, method: &str, target: &str) -> Result<Reply, Error> {
     tell(path, method, target, b"", TIMEOUT)
 }
 
-/// Sends a JSON `body` too; the whole exchange may take `timeout`.
+/// Sends a request with a JSON `body`; the whole exchange may take `timeout`.
 pub(crate) fn tell(
     path: &Path,
     method: &str,
@@ -72,12 +72,12 @@ pub(crate) fn tell(
             match kind {
                 ErrorKind::PermissionDenied =>
                     "only the administrator may open it; run this as root".to_owned(),
-                // What a socket timeout is called depends on the system.
+                // The error kind of a socket timeout depends on the system.
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => {
                     format!("the daemon did not answer within {} seconds", timeout.as_secs())
                 }
                 ErrorKind::UnexpectedEof => {
-                    "the daemon closed before its answer was complete".to_owned()
+                    "the daemon closed the connection before its answer was complete".to_owned()
                 }
                 _ => fault.to_string(),
             }
@@ -126,7 +126,7 @@ fn exchange(
     }
 }
 
-/// The reply, once all of it is there.
+/// Parses the reply; `None` while it is incomplete.
 fn complete(answer: &[u8]) -> io::Result<Option<Reply>> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut head = httparse::Response::new(&mut fields);
@@ -140,7 +140,7 @@ fn complete(answer: &[u8]) -> io::Result<Option<Reply>> {
         .and_then(|field| std::str::from_utf8(field.value).ok()?.parse::<usize>().ok())
         .ok_or_else(|| malformed("the daemon's answer has no length"))?;
     let Some(body) = answer[end..].get(..length) else { return Ok(None) };
-    // tiny_http's own refusals have none.
+    // tiny_http's own error responses have none.
     let body = if body.is_empty() {
         Value::Null
     } else {

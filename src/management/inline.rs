@@ -1,6 +1,6 @@
-//! The API without its socket, for what is in memory: asked in passing, and nobody waits.
+//! The management API without its socket, for answers that never block.
 //!
-//! The same table and the same bytes as over `control.sock`; what may take a while goes that way.
+//! It uses the same table and sends the same bytes as `control.sock`; requests that may block go there.
 
 use std::io;
 use std::net::IpAddr;
@@ -11,43 +11,46 @@ use super::api::table;
 use crate::management::api::request::{Method, Request};
 use crate::management::api::response::Response;
 
-/// A GET or HEAD without a body, from the network, that the gate has let in.
+/// A GET or HEAD without a body, from the network, that the gate has authorized.
 pub(crate) struct InlineRequest<'a> {
-    /// The answer's body is left out.
+    /// Whether to leave out the answer's body.
     pub(crate) head_only: bool,
     /// As sent, without the query.
     pub(crate) path: &'a str,
-    /// As sent, without the request mark.
+    /// As sent, without the question mark.
     pub(crate) query: &'a str,
-    /// Who asks.
+    /// The client's address.
     pub(crate) peer: IpAddr,
-    /// Whether over HTTPS.
+    /// Whether the request came over HTTPS.
     pub(crate) tls: bool,
-    /// What the answer's `Connection` field says, if there is one.
+    /// Value of the answer's `Connection` field, if it has one.
     pub(crate) connection: Option<&'static str>,
 }
 
-/// An answer, ready to be sent.
+/// A complete HTTP response.
 pub(crate) struct InlineResponse {
-    /// 200 or another.
+    /// HTTP status.
     pub(crate) status: u16,
-    /// Bytes of its body that are sent.
+    /// Bytes of the body that are sent.
     pub(crate) length: u64,
     /// Head and body.
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What answers at once; `None` where that may take a while.
+/// Answers a request, or returns `None` if that may block.
 pub(crate) type InlineApi = Box<dyn Fn(&InlineRequest<'_>) -> Option<InlineResponse> + Send + Sync>;
 
-/// The API for a caller who can't wait.
+/// The management API for a caller that must not block.
 #[must_use]
 pub(crate) fn inline_api(context: Context) -> InlineApi {
     Box::new(move |request| {
         let asked = AssertUnwindSafe(|| ask(&context, request));
         let answer = catch_unwind(asked).unwrap_or_else(|_| {
             let method = if request.head_only { "HEAD" } else { "GET" };
-            context.log.error(format_args!("a handler failed on {method} {}", request.path));
+            context.log.error(format_args!(
+                "internal error (panic) on {method} {}; answered 500",
+                request.path
+            ));
             Some(Response::internal())
         })?;
         let bytes = answer.to_bytes(request.head_only, request.connection);

@@ -1,12 +1,12 @@
-//! The management API, on a Unix socket: whoever may open `run_dir/control.sock` is the administrator.
+//! The management API, on a Unix socket: a client that may open `run_dir/control.sock` is the administrator.
 //! Beside it `run_dir/usage.sock`, on which the speech engine counts seconds and can do nothing else.
 //!
 //! In: the table of paths and methods, one file per resource, and the only place that knows
-//! tiny_http (`server`). Handlers are functions of a `request::Request` to an `response::Response`
-//! and never see a socket. Out: passwords, TLS and addresses on the network. The gate has judged a
-//! request before it comes here, and says who asked in `X-Forwarded-For` and how in
-//! `X-Forwarded-Proto`; a request without them was made on this machine. What is in memory the gate may
-//! ask for without the socket (`inline_api`).
+//! tiny_http (`server`). Handlers are functions of a `request::Request` to a `response::Response`
+//! and never see a socket. Out: passwords, TLS and network addresses. The gate authorizes a request
+//! before it comes here, and passes the client's address in `X-Forwarded-For` and the scheme in
+//! `X-Forwarded-Proto`; a request without them was made on this machine. The gate gets answers that never
+//! block without the socket (`inline`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -47,21 +47,21 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What handlers work with.
+/// What the handlers share.
 #[derive(Clone)]
 pub(crate) struct Context {
     /// The settings.
     pub(crate) config: Arc<Config>,
-    /// SecuritySettings of certificate, password and plain HTTP.
+    /// Certificate, password and plain HTTP.
     pub(crate) security: Arc<SecuritySettings>,
     /// The worker that owns the license.
     pub(crate) license: crate::license::Handle,
-    /// Where operations and security events are written.
+    /// The log.
     pub(crate) log: Log,
-    /// What the machine does at the moment.
+    /// Readings of the machine's state.
     pub(crate) monitor: Arc<Monitor>,
-    /// Who runs the configured commands.
+    /// Runs the configured commands.
     pub(crate) helper: Arc<CommandHelper>,
-    /// Which of them are under way.
+    /// The commands that are running or scheduled.
     pub(crate) running: Arc<RunningCommands>,
 }

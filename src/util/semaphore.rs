@@ -1,9 +1,9 @@
-//! How many of something there are at the moment, and that there are not too many.
+//! A counting semaphore that never blocks an acquirer.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Counts places that are taken.
+/// Limits how many permits are held at the same time.
 pub(crate) struct Semaphore {
     count: Mutex<Count>,
     empty: Condvar,
@@ -13,11 +13,11 @@ pub(crate) struct Semaphore {
 #[derive(Default)]
 struct Count {
     taken: usize,
-    /// Somebody waits for the last to leave; telling nobody would be a system call for nothing.
+    /// Whether a thread waits for the last permit; without one, notifying would be a needless system call.
     has_waiter: bool,
 }
 
-/// One of them; given back when dropped.
+/// One unit of a [`Semaphore`], released when dropped.
 pub(crate) struct Permit(Arc<Semaphore>);
 
 impl Semaphore {
@@ -25,7 +25,7 @@ impl Semaphore {
         Arc::new(Semaphore { count: Mutex::default(), empty: Condvar::new(), capacity })
     }
 
-    /// A place, if there is one.
+    /// Acquires a permit, or returns `None` if all are held.
     pub(crate) fn try_acquire(self: &Arc<Semaphore>) -> Option<Permit> {
         let mut count = self.count();
         if count.taken >= self.capacity {
@@ -35,7 +35,7 @@ impl Semaphore {
         Some(Permit(Arc::clone(self)))
     }
 
-    /// Waits until all places are free or `deadline` has passed, and says how many are not.
+    /// Waits until no permit is held or `deadline` has passed, and returns how many are still held.
     pub(crate) fn wait_idle(&self, deadline: Instant) -> usize {
         let left = deadline.saturating_duration_since(Instant::now());
         let mut count = self.count();

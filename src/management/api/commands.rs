@@ -1,5 +1,4 @@
-//! The right to run a command of the settings: never twice at the same time, and its end is logged.
-//! The helper runs it.
+//! Runs the configured commands through the helper: each at most once at a time, with its result logged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,19 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::helper::{CommandHelper, CommandKind};
 use crate::log::Log;
 
-/// CommandKind commands are under way, from the order to their end.
+/// The commands that are running or scheduled.
 #[derive(Debug, Default)]
 pub(crate) struct RunningCommands([AtomicBool; 3]);
 
 impl RunningCommands {
-    /// The right to run a command; `None` while it is under way already.
+    /// Permission to run a command; `None` if it is running or scheduled already.
     pub(crate) fn try_start(self: &Arc<RunningCommands>, kind: CommandKind) -> Option<RunPermit> {
         let taken = self.0[kind as usize].swap(true, Ordering::AcqRel);
         (!taken).then(|| RunPermit { running: Arc::clone(self), kind })
     }
 }
 
-/// The right to run one command once; dropping it lets the next one have it.
+/// Permission to run one command once, released when dropped.
 pub(crate) struct RunPermit {
     running: Arc<RunningCommands>,
     kind: CommandKind,
@@ -32,10 +31,10 @@ impl Drop for RunPermit {
 }
 
 impl RunPermit {
-    /// Has the command run and waits for its end.
+    /// Runs the command and waits for its end.
     ///
     /// # Errors
-    /// Why it did not run or end well, for the person; it is in the log already.
+    /// Why it did not run or failed, as a sentence for the administrator; it is logged already.
     pub(crate) fn run(self, helper: &CommandHelper, log: &Log) -> Result<(), String> {
         let name = self.kind.name();
         let result = helper

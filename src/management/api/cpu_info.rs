@@ -1,4 +1,4 @@
-//! `cpuinfo`: what the processors are and how busy they are.
+//! `cpuinfo`: model and load of the processors.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn to_json(context: &Context) -> Result<Value, Error> {
     let (cpu, core) = (context.monitor.stats("cpu")?, context.monitor.stats("core")?);
     let (physical, logical) = (core["phys"].as_u64(), core["log"].as_u64().unwrap_or(0));
     let cpuinfo = processor::cpuinfo();
-    // What x86 calls flags, ARM calls features.
+    // ARM calls features what x86 calls flags.
     let first = |names: [&str; 2]| {
         let found = names.into_iter().find_map(|name| processor::values(&cpuinfo, name).next());
         found.unwrap_or_default()

@@ -1,4 +1,4 @@
-//! `freestorage`: the bytes that are still free, for each disk.
+//! `freestorage`: the free bytes of each disk.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ pub(crate) fn show(_: &Context, _: &mut Request<'_>) -> Response {
     }
 }
 
-/// A disk that is mounted in several places counts once, at the first.
+/// A disk that is mounted in several places is listed once, at the first.
 fn items(mut spaces: Vec<Space>) -> Vec<Value> {
     let mut seen = Vec::new();
     spaces.retain(|space| {

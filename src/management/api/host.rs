@@ -1,4 +1,4 @@
-//! `host/about`: which appliance this is.
+//! `host/about`: the version, variant and languages of the appliance.
 
 use serde_json::json;
 

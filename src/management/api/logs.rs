@@ -1,7 +1,7 @@
-//! `logs/{name}`: the daemon's last lines about one of its parts or services.
+//! `logs/{name}`: the daemon's last log lines about one of its parts or services.
 //!
-//! `gate` has every request and failed TLS handshakes, `monitoring` and a configured service the requests
-//! that went to them, and `management` all the rest: operations, faults and security events.
+//! `gate` has every request and failed TLS handshakes, `monitoring` and a configured service have the
+//! requests that went to them, and `management` has the rest: operations, errors and security events.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use super::{query, services};
 use crate::log::Kind;
 use crate::management::Context;
 
-/// Lines that are told without a `count`.
+/// Number of lines without a `count`.
 const USUAL: i64 = 100;
 
 pub(crate) fn show(context: &Context, request: &mut Request<'_>) -> Response {
@@ -47,7 +47,7 @@ pub(crate) fn show(context: &Context, request: &mut Request<'_>) -> Response {
     }))
 }
 
-/// Whether a request went to this service. Its path holds no blank, so it can't say so itself.
+/// Whether a request went to this service. Its path holds no blank, so it can't forge this field.
 fn is_of(line: &str, service: &str) -> bool {
     line.split_ascii_whitespace().any(|pair| pair.strip_prefix("service=") == Some(service))
 }

@@ -1,4 +1,4 @@
-//! `meminfo`: memory in KiB, as numbers, as the original has it.
+//! `meminfo`: memory in KiB, as numbers like the original's.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn to_json(memory: &Memory) -> Value {
     json!({
         "available_kb": memory.available / 1024,
         "total_kb": memory.total / 1024,
-        // Six digits behind the point are what the original's single precision has.
+        // The original's single precision gives six decimals.
         "usage_percentage": (share * 1e6).round() / 1e6,
         "used_kb": memory.used / 1024,
     })

@@ -1,5 +1,6 @@
 //! The resources of the management API: one file for each, the table of paths and methods, and what
-//! handlers share. A handler is a function of a `request::Request` to an `response::Response` and never sees a socket.
+//! handlers share. A handler is a function of a `request::Request` to a `response::Response` and never
+//! sees a socket.
 
 pub(crate) mod commands;
 pub(crate) mod cpu_info;

@@ -1,4 +1,4 @@
-//! `/monitor/…`: dresses what [`crate::monitor`] sees as the Glances REST API does.
+//! `/monitor/…`: serves [`crate::monitor`] with the headers of the Glances REST API.
 
 use crate::monitor::{Content, Monitor};
 
@@ -6,7 +6,7 @@ use super::query::decode;
 use super::request::Method;
 use super::response::{Response, spaced};
 
-/// What every success carries, so that a page from anywhere may read it.
+/// Headers of every success, so that a page from any origin may read it.
 const HEADERS: [(&str, &str); 4] = [
     ("Content-Encoding", "identity"),
     ("Access-Control-Allow-Origin", "*"),

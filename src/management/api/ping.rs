@@ -1,4 +1,4 @@
-//! `ping`: whether anybody is there. The reply's words are ours; only its shape is public.
+//! `ping`: a reply that shows the daemon is up. The wording is ours; only its shape is public.
 
 use serde_json::json;
 

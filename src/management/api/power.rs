@@ -1,4 +1,4 @@
-//! `reboot` and `shutdown`: the commands of the settings, after the answer is out.
+//! `reboot` and `shutdown`: run the configured commands after the answer is sent.
 
 use std::sync::Arc;
 use std::thread;
@@ -11,21 +11,27 @@ use super::response::{Code, Response};
 use crate::helper::{CommandKind, STACK};
 use crate::management::Context;
 
-/// Time for everybody to finish, as the original gives it.
-const MINUTE: Duration = Duration::from_secs(60);
+/// Time for users to finish, as the original gives it.
+const REBOOT_DELAY: Duration = Duration::from_secs(60);
 
-/// "At once", but for the answer on its way.
-const ANSWER_IS_OUT: Duration = Duration::from_secs(1);
+/// Just enough time to send the answer.
+const SHUTDOWN_DELAY: Duration = Duration::from_secs(1);
 
 pub(crate) fn reboot(context: &Context, request: &mut Request<'_>) -> Response {
-    order(context, request, CommandKind::Reboot, MINUTE, "the system restarts in 1 minute")
+    run_later(
+        context,
+        request,
+        CommandKind::Reboot,
+        REBOOT_DELAY,
+        "the system restarts in 1 minute",
+    )
 }
 
 pub(crate) fn shutdown(context: &Context, request: &mut Request<'_>) -> Response {
-    order(context, request, CommandKind::Shutdown, ANSWER_IS_OUT, "the system shuts down now")
+    run_later(context, request, CommandKind::Shutdown, SHUTDOWN_DELAY, "the system shuts down now")
 }
 
-fn order(
+fn run_later(
     context: &Context,
     request: &Request<'_>,
     kind: CommandKind,
@@ -43,18 +49,22 @@ fn order(
         return confirmed(&format!("a {name} is under way already"));
     };
     let seconds = delay.as_secs();
-    context.log.security(format_args!("{} ordered a {name}, in {seconds} s", request.actor()));
+    context.log.security(format_args!(
+        "{name} requested by {}, scheduled in {seconds} s",
+        request.actor()
+    ));
     let (helper, log) = (Arc::clone(&context.helper), context.log.clone());
     let started = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || {
         thread::sleep(delay);
-        // It is in the log, and nobody else waits for it.
+        // The result is logged; no one waits for it.
         let _ = permit.run(&helper, &log);
     });
     match started {
         Ok(_) => confirmed(confirmation),
-        Err(fault) => {
-            Response::error(Code::Internal, &format!("no thread to run {name}: {fault}; try again"))
-        }
+        Err(fault) => Response::error(
+            Code::Internal,
+            &format!("cannot start a thread to run {name}: {fault}; try again"),
+        ),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `resource/mem` and `resource/cpu`: how much of it is in use, in percent.
+//! `resource/mem` and `resource/cpu`: usage in percent.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Answers: JSON in the spacing of the manuals' examples, and the two shapes of errors.
+//! Responses: JSON in the spacing of the manuals' examples, and the two shapes of errors.
 
 use std::time::SystemTime;
 
@@ -11,20 +11,20 @@ use crate::util::utc;
 
 use super::request::BodyError;
 
-/// Who answers.
+/// The `Server` field.
 pub(crate) const SERVER: (&str, &str) = ("Server", "applianced");
 
-/// What goes back.
+/// The answer to a request.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,
-    /// Besides `Content-Type` and `Content-Length`.
+    /// Header fields besides `Content-Type` and `Content-Length`.
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-/// What an error is, in the numbers of gRPC that the original's clients know.
+/// The kind of an error, by gRPC's numbers, which the original's clients know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     InvalidArgument = 3,
@@ -45,7 +45,7 @@ impl Code {
 }
 
 impl Response {
-    /// 200 with `value`. Nothing here may be kept by a cache: it is the state of this moment.
+    /// 200 with `value`. Caches must not store it, because it is the state of this moment.
     pub(crate) fn json(value: &Value) -> Response {
         Response {
             status: 200,
@@ -61,7 +61,7 @@ impl Response {
         Response { status: code.status(), ..Response::json(&value) }
     }
 
-    /// A known path, asked in a way it does not know.
+    /// 405: the path is known, but not with this method.
     pub(crate) fn wrong_method(allow: String) -> Response {
         let text = format!("method not allowed: this path takes {allow}");
         let mut answer = Response::error(Code::Unimplemented, &text);
@@ -70,12 +70,12 @@ impl Response {
         answer
     }
 
-    /// `{"success": true, "message": …}`, what a change under `security` answers.
+    /// `{"success": true, "message": …}`, the answer to a change under `security`.
     pub(crate) fn success(message: &str) -> Response {
         Response::json(&json!({"success": true, "message": message}))
     }
 
-    /// The same, with `warnings` if there are any.
+    /// As [`Response::success`], with `warnings` if there are any.
     pub(crate) fn success_with_warnings(message: &str, warnings: &[String]) -> Response {
         if warnings.is_empty() {
             return Response::success(message);
@@ -83,19 +83,19 @@ impl Response {
         Response::json(&json!({"success": true, "message": message, "warnings": warnings}))
     }
 
-    /// `{"success": false, "message": …}`: nothing has changed, and why.
+    /// `{"success": false, "message": …}`: nothing was changed, and why.
     pub(crate) fn failure(status: u16, message: &str) -> Response {
         Response { status, ..Response::json(&json!({"success": false, "message": message})) }
     }
 
-    /// A handler panicked; the log says on what.
+    /// 500: a handler panicked; the log says where.
     pub(crate) fn internal() -> Response {
         let text = "internal error; the log of the appliance names the place";
         Response::error(Code::Internal, text)
     }
 
-    /// The whole answer in one piece, as HTTP has it; without its body for HEAD. `close` announces the
-    /// end of the connection.
+    /// The whole response as bytes; without its body for HEAD. `connection` is the value of the `Connection`
+    /// field, if it has one.
     pub(crate) fn to_bytes(&self, head_only: bool, connection: Option<&str>) -> Vec<u8> {
         let now = utc::http_date(utc::unix_seconds(SystemTime::now()));
         let (status, length) = (self.status.to_string(), self.body.len().to_string());
@@ -173,7 +173,7 @@ pub(crate) fn spaced(value: &Value) -> Vec<u8> {
     }
 
     let mut text = Vec::with_capacity(128);
-    // A Value has string keys and the Vec takes every write, so there is nothing left to fail.
+    // A Value has string keys and the Vec takes every write, so this can't fail.
     let _ = serde::Serialize::serialize(value, &mut Serializer::with_formatter(&mut text, Spaced));
     text
 }

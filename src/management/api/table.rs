@@ -1,4 +1,4 @@
-//! The whole API as one table: which path and method leads to which handler.
+//! The table of the API: which path and method leads to which handler.
 
 use crate::config::Api;
 
@@ -15,25 +15,25 @@ use crate::management::web::{docs, page};
 
 type Handler = fn(&Context, &mut Request<'_>) -> Response;
 
-/// Whether others may wait for a handler to be done.
+/// Whether a handler may block.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Blocking {
-    /// It tells what is in memory.
+    /// It answers from memory.
     Never,
-    /// It may wait: for a disk, a lock that is held meanwhile, another machine.
+    /// It may wait for a disk, a lock that is held meanwhile, or another machine.
     Maybe,
 }
 
 use Blocking::{Maybe, Never};
 
-/// Under which generations a path is mounted; its row leaves the `/v1` or `/v2` out. A `*` at its end
-/// is any one segment, which the handler reads with [`Request::name`].
+/// The API generations in which a path is mounted. Rows leave out the `/v1` or `/v2`. A `*` at the end
+/// stands for any one segment, which the handler reads with [`Request::name`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum In {
     V1,
     V2,
     Both,
-    /// Under none: for people with a browser.
+    /// Without a generation: pages for a browser.
     Neither,
 }
 
@@ -77,7 +77,7 @@ const TABLE: &[(In, &str, Method, Blocking, Handler)] = &[
     (In::Neither, "/docs/openapi.json",       Method::Get,    Maybe,   docs::description),
 ];
 
-/// Finds the handler and lets it answer; `None` if that may take a while and `may_block` is false.
+/// Finds the handler and calls it; `None` if it may block and `may_block` is false.
 pub(crate) fn dispatch(
     context: &Context,
     request: &mut Request<'_>,
@@ -115,7 +115,7 @@ fn mounted(api: Api, path: &str) -> (In, &str) {
     }
 }
 
-/// Paths and methods that are mounted, `*` and all, to compare the description with.
+/// Mounted paths and methods, with any `*`, to compare the API description with.
 #[cfg(test)]
 pub(crate) fn routes(api: Api) -> Vec<(String, Method)> {
     let generations = [(In::V1, "/v1", api.v1), (In::V2, "/v2", api.v2)];

@@ -1,4 +1,4 @@
-//! `usage.sock`: the speech engine's counting of seconds, and nothing else.
+//! `usage.sock`: the speech engine reserves and settles seconds, and can do nothing else.
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use super::response::{Code, Response};
 /// Longest name of a session in bytes.
 const LONGEST_SESSION: usize = 128;
 
-/// Most seconds asked for, or used, at once; a day of audio is far below.
+/// Most seconds asked for, or used, in one call; a day of audio is far below.
 const MOST_SECONDS: f64 = 1e9;
 
 const RESERVE: &str = r#"{"session": "…", "seconds": 30, "seq": 1}"#;
@@ -30,7 +30,7 @@ pub(crate) fn dispatch(license: &Handle, request: &mut Request<'_>) -> Response 
     }
 }
 
-/// 200 with what is granted, 402 when nothing is left or the license is not valid.
+/// 200 with the seconds granted, 402 if none are left or the license is not valid.
 fn reserve(license: &Handle, request: &mut Request<'_>) -> Response {
     let read = members(request, RESERVE).and_then(|mut members| {
         let session = session(&mut members, RESERVE)?;
@@ -93,7 +93,7 @@ fn session(members: &mut Map<String, Value>, example: &str) -> Result<String, Re
     }
 }
 
-/// A part of a second counts as a whole one.
+/// Rounds a fraction of a second up.
 fn seconds(members: &mut Map<String, Value>, name: &str, example: &str) -> Result<u64, Response> {
     let number = members.remove(name).and_then(|value| value.as_f64());
     match number.filter(|number| (0.0..=MOST_SECONDS).contains(number)) {

@@ -1,9 +1,9 @@
 //! The only room that knows tiny_http: sockets on one side, values on the other.
 //!
-//! What its 0.12 source leaves to us, and what stands here against it: one failed `accept` ends its
-//! accept thread for good (a supervisor makes socket and server anew); it sets no timeouts, and its pool
-//! may leave a connection in a queue while all its threads are held by slow ones (see `pool`, which
-//! has who waits for requests and answers them). What concerns one request is in `exchange`.
+//! tiny_http 0.12 leaves three things to its user. One failed `accept` ends its accept thread for good, so a
+//! supervisor opens the socket again and starts a new server. It sets no timeouts, and its pool may leave a
+//! connection in a queue while slow connections hold all its threads; `worker_pool` deals with both.
+//! `exchange` handles one request.
 
 mod exchange;
 pub(crate) mod socket;
@@ -33,35 +33,35 @@ use crate::management::api::response::Response;
 /// Stack of a thread in bytes; the deepest work is reading a certificate.
 const STACK: usize = 512 * 1024;
 
-/// How often the supervisor looks whether the socket is still there and accepts.
+/// How often the supervisor checks that the socket still exists and accepts.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// First and longest pause before the socket is made anew.
+/// First and longest pause before the socket is opened again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// How long the end of a server may take, once nobody is being answered.
+/// How long a server may take to shut down after the last answer.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// `None` where the answer may take a while and the second argument, whether it may, is false.
+/// Answers a request. Returns `None` if the answer may block and the second argument forbids that.
 type Handler = Arc<dyn Fn(&mut Request<'_>, bool) -> Option<Response> + Send + Sync>;
 
 enum Event {
-    /// Who is being answered then may have their answers until that time.
+    /// Shut down; requests in progress may finish until that time.
     Stop(Instant),
-    /// A worker of that generation got this error.
+    /// A worker of this server generation got this error from `accept`.
     AcceptFailed(u64, io::Error),
 }
 
-/// The running server; dropping it stops it and removes the socket, whoever is being answered.
+/// The running server. Dropping it stops the server at once and removes the socket.
 pub(crate) struct Handle {
     events: Sender<Event>,
-    /// Nothing is ever sent; it is cut when the supervisor has ended.
+    /// Carries no message; it is disconnected when the supervisor has ended.
     ended: Receiver<()>,
 }
 
 impl Handle {
-    /// Takes no new connections, ends the server once the requests in work are answered or `deadline`
-    /// has passed, and removes the socket.
+    /// Accepts no new connections, waits until the requests in progress are answered or `deadline` has
+    /// passed, and removes the socket.
     pub(crate) fn stop(self, deadline: Instant) {
         self.end(deadline);
     }
@@ -80,10 +80,10 @@ impl Drop for Handle {
     }
 }
 
-/// Serves the management API on `run_dir/control.sock`, a socket of mode 0600 owned by whoever runs
-/// this; `run_dir` is made with mode 0755 if absent.
+/// Serves the management API on `run_dir/control.sock`, a socket of mode 0600 owned by the user of this
+/// process. Creates `run_dir` with mode 0755 if it is missing.
 ///
-/// The error says why the socket can't be had, for example because another daemon answers on it.
+/// The error says why the socket can't be used, for example because another daemon answers on it.
 pub(crate) fn start(run_dir: &Path, context: Context) -> Result<Handle, Error> {
     let log = context.log.clone();
     let handler: Handler =
@@ -92,8 +92,8 @@ pub(crate) fn start(run_dir: &Path, context: Context) -> Result<Handle, Error> {
     serve(socket::listen(&endpoint.path, endpoint.mode)?, endpoint, handler, log)
 }
 
-/// Serves the counting of seconds on `run_dir/usage.sock`, a socket of mode 0660: who may open it may
-/// use seconds and do nothing else. Errors as [`start`].
+/// Serves the usage API on `run_dir/usage.sock`, a socket of mode 0660. A client that may open it can
+/// reserve and settle seconds and nothing else. Errors as in [`start`].
 pub(crate) fn start_usage(
     run_dir: &Path,
     license: license::Handle,
@@ -106,7 +106,7 @@ pub(crate) fn start_usage(
     serve(socket::listen(&endpoint.path, endpoint.mode)?, endpoint, handler, log)
 }
 
-/// Where a server listens, and who may come.
+/// Path of a server's socket and its mode.
 struct Endpoint {
     path: PathBuf,
     mode: Mode,
@@ -135,9 +135,9 @@ fn serve(
     Ok(Handle { events, ended })
 }
 
-/// Why a server has to end.
+/// Why a server stopped.
 enum ServerExit {
-    /// It was asked to; see [`Event::Stop`].
+    /// A shutdown was requested; see [`Event::Stop`].
     Stop(Instant),
     Failed(String),
 }
@@ -152,7 +152,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// The life of the server, from one socket to the next.
+    /// Runs the server, and a new one whenever it fails, until a shutdown is requested.
     fn run(self, first: Server) {
         let mut server = first;
         for generation in 0.. {
@@ -191,7 +191,7 @@ impl Supervisor {
         })
     }
 
-    /// Waits until the server has to end.
+    /// Waits until the server has to stop.
     fn wait_for_exit(&self, generation: u64) -> ServerExit {
         loop {
             match self.inbox.recv_timeout(CHECK_INTERVAL) {
@@ -201,7 +201,7 @@ impl Supervisor {
                 Ok(Event::AcceptFailed(..)) => {}
                 Ok(Event::Stop(deadline)) => return ServerExit::Stop(deadline),
                 Err(RecvTimeoutError::Disconnected) => return ServerExit::Stop(Instant::now()),
-                // An error, such as out of file descriptors, says nothing about the server.
+                // An error such as running out of file descriptors says nothing about the server.
                 Err(RecvTimeoutError::Timeout)
                     if matches!(socket::is_listening(&self.endpoint.path), Ok(false)) =>
                 {
@@ -212,7 +212,7 @@ impl Supervisor {
         }
     }
 
-    /// Tries until it has a new server; None when the end was asked for meanwhile.
+    /// Opens the socket again, retrying until it succeeds; `None` if a shutdown was requested meanwhile.
     fn rebind(&self) -> Option<Server> {
         let (mut pause, longest) = BACKOFF;
         loop {
@@ -237,7 +237,7 @@ impl Supervisor {
     }
 }
 
-/// Ends a server with whoever waits for its requests; its last owner, here, removes the socket.
+/// Stops a server and its waiting workers. The last owner, here, removes the socket.
 fn shutdown(mut server: Arc<Server>) {
     let until = Instant::now() + SHUTDOWN_TIMEOUT;
     while Instant::now() < until {

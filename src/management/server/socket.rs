@@ -1,4 +1,4 @@
-//! The Unix socket of a server: made private before anybody can connect, and only where none lives.
+//! The Unix socket of a server: private from the start, and only where no other server listens.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -14,16 +14,15 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use crate::management::Error;
 use crate::util::{descriptors, unix_connect};
 
-/// For root and whoever runs the daemon.
+/// For root and the daemon's user.
 pub(crate) const OWNER: Mode = Mode::RUSR.union(Mode::WUSR);
 
-/// And for their group.
+/// For root, the daemon's user and its group.
 pub(crate) const OWNER_AND_GROUP: Mode = OWNER.union(Mode::RGRP).union(Mode::WGRP);
 
-/// Listens at `path` with `mode`, making its folder with mode 0755 where there is none.
+/// Listens at `path` with `mode`, creating its folder with mode 0755 if missing.
 ///
-/// A socket that nobody answers on is a leftover and is removed; anything else in the way is an
-/// error for the person.
+/// A stale socket is removed; anything else at `path` is an error.
 pub(crate) fn listen(path: &Path, mode: Mode) -> Result<UnixListener, Error> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::DirBuilder::new()
@@ -59,8 +58,8 @@ fn clear(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Linux gives the new file the socket's own mode less the umask (`unix_bind`), so that setting it
-/// first leaves no moment in which others may connect, and no process-wide umask is touched.
+/// Linux gives the new file the socket's own mode less the umask (`unix_bind`). Setting that mode first
+/// leaves no moment in which others may connect, and does not change the umask of the process.
 fn bind(path: &Path, mode: Mode) -> io::Result<UnixListener> {
     let socket = rustix::net::socket_with(
         AddressFamily::UNIX,
@@ -70,26 +69,26 @@ fn bind(path: &Path, mode: Mode) -> io::Result<UnixListener> {
     )?;
     rustix::fs::fchmod(&socket, mode)?;
     rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
-    // What the umask took off comes back before anybody can connect.
+    // Restores what the umask removed, before the socket listens.
     rustix::fs::chmodat(CWD, path, mode, AtFlags::empty())?;
     rustix::net::listen(&socket, descriptors::backlog().into())?;
     Ok(UnixListener::from(socket))
 }
 
-/// Connects without ever waiting: [`ErrorKind::WouldBlock`] when the listener has no room.
+/// Connects without blocking: [`ErrorKind::WouldBlock`] if the listener's queue is full.
 pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
     connect_within(path, Duration::ZERO)
 }
 
-/// The same for who may wait until there is room.
-pub(crate) fn connect_within(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+/// Connects, waiting up to `timeout` while the listener's queue is full.
+pub(crate) fn connect_within(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
     let at_once = || unix_connect::connect(path, |_| Ok(()));
-    let stream = unix_connect::retry(patience, at_once, |e| e == Errno::AGAIN)?;
+    let stream = unix_connect::retry(timeout, at_once, |e| e == Errno::AGAIN)?;
     stream.set_nonblocking(false)?;
     Ok(stream)
 }
 
-/// Whether somebody listens at `path`, busy or not.
+/// Whether a server listens at `path`, busy or not.
 pub(crate) fn is_listening(path: &Path) -> io::Result<bool> {
     match connect(path) {
         Ok(_) => Ok(true),
@@ -167,9 +166,9 @@ mod tests {
         while let Ok(stream) = super::connect(&path) {
             waiting.push(stream);
         }
-        let patience = std::time::Duration::from_secs(20);
+        let timeout = std::time::Duration::from_secs(20);
         std::thread::scope(|scope| {
-            let late = scope.spawn(|| super::connect_within(&path, patience));
+            let late = scope.spawn(|| super::connect_within(&path, timeout));
             drop(listener.accept().unwrap());
             late.join().unwrap().unwrap();
         });

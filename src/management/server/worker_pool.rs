@@ -1,9 +1,9 @@
-//! Who waits for requests and answers them.
+//! The threads that wait for requests and answer them, by the leader/followers pattern.
 //!
-//! One worker has the leader: it alone waits for requests, and it answers at once what can be answered
-//! at once, so that a burst of small requests wakes one thread and not one for each. With whatever may
-//! take a while (a slow handler, a long body, an answer that does not fit into the socket) it leaves,
-//! and the next has the leader, hired if none is waiting.
+//! Only the leader waits for requests. It answers at once what can't block, so that a burst of small
+//! requests wakes one thread and not one for each. For a request that may block (a slow handler, a long
+//! body, an answer that does not fit into the socket) it gives up the lead, and a waiting worker, or a new
+//! one, becomes the leader.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,21 +21,20 @@ use crate::management::api::response::Response;
 use crate::management::server::socket;
 use crate::util::semaphore::{Permit, Semaphore};
 
-/// Requests with slow handlers that are worked on at the same time; who has the leader does more of them.
+/// Most slow handlers that run outside of the leader at the same time.
 const MAX_SLOW_HANDLERS: usize = 7;
 
-/// Requests with long bodies that are read, or long answers that are sent, at the same time; who has
-/// the leader does more of them. tiny_http has a thread for each of these connections anyway, and the
-/// gate bounds their number and ends slow clients.
+/// Most long bodies read and long answers sent outside of the leader at the same time. tiny_http has a
+/// thread for each of these connections anyway, and the gate limits their number and ends slow clients.
 const MAX_TRANSFERS: usize = 256;
 
-/// Answers up to this many bytes never wait for their reader: Linux gives a Unix socket 208 KiB.
+/// Largest body of an answer that is sent without blocking: Linux gives a Unix socket 208 KiB.
 const MAX_INLINE_BODY: usize = 64 * 1024;
 
 /// The workers of one server.
 pub(crate) struct WorkerPool {
-    /// Owned while waiting alone: the end of a server removes the socket file, and when a worker has
-    /// been away for long that may be the next server's.
+    /// Held strongly only while waiting for a request: dropping the last reference removes the socket file,
+    /// which may by then belong to the next server.
     pub(crate) server: Weak<Server>,
     pub(crate) generation: u64,
     pub(crate) path: PathBuf,
@@ -43,22 +42,22 @@ pub(crate) struct WorkerPool {
     pub(crate) log: Log,
     pub(crate) limits: Limits,
     pub(crate) events: Sender<Event>,
-    /// Held by the one who waits for requests.
+    /// Held by the leader, the worker that waits for requests.
     pub(crate) leader: Mutex<()>,
-    /// How many wait for the leader.
+    /// Number of workers that wait to become the leader.
     pub(crate) waiting: AtomicUsize,
 }
 
-/// What a worker leaves the leader with.
+/// A request that may block, for which the leader gives up the lead.
 struct Job {
     request: ServerRequest,
-    /// Where only the way to the client is left.
+    /// The answer, if it only remains to be sent.
     answer: Option<Response>,
     permit: Permit,
 }
 
 impl WorkerPool {
-    /// One worker more.
+    /// Starts one more worker.
     pub(crate) fn spawn_worker(self: &Arc<WorkerPool>) {
         let pool = Arc::clone(self);
         let started = thread::Builder::new()
@@ -66,11 +65,11 @@ impl WorkerPool {
             .stack_size(STACK)
             .spawn(move || pool.run_worker());
         if let Err(fault) = started {
-            self.log.error(format_args!("no thread for the management API: {fault}"));
+            self.log.error(format_args!("cannot start a thread for the management API: {fault}"));
         }
     }
 
-    /// The life of a worker; it ends with its server, or when somebody else is waiting already.
+    /// Runs a worker until its server has ended or another worker is waiting already.
     fn run_worker(self: &Arc<WorkerPool>) {
         while let Some(Job { request, answer, permit }) = self.next_job() {
             request.answer(answer, &self.handler, &self.log);
@@ -81,7 +80,7 @@ impl WorkerPool {
         }
     }
 
-    /// Answers requests until there is one to leave with; `None` when the server has ended.
+    /// Answers requests as the leader until one may block; `None` when the server has ended.
     fn next_job(self: &Arc<WorkerPool>) -> Option<Job> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let _leader = self.leader.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +106,7 @@ impl WorkerPool {
         }
     }
 
-    /// Answers it, or says what to leave with.
+    /// Answers the request, or returns it as a job if that may block.
     fn handle(&self, mut request: ServerRequest) -> Option<Job> {
         let long = request.has_long_body();
         let answer =
@@ -117,9 +116,9 @@ impl WorkerPool {
             return None;
         }
         if long {
-            // tiny_http counts threads that are about to take a connection as free, so that in a
-            // burst one may be queued behind connections that stay. A connection that ends at once
-            // brings a thread that looks into the queue.
+            // tiny_http counts threads that are about to take a connection as free, so in a burst a
+            // connection may be queued behind long-lived ones. A connection that is closed at once
+            // wakes a thread that looks into the queue.
             drop(socket::connect(&self.path));
         }
         let limits = if long || answer.is_some() {
@@ -137,8 +136,7 @@ impl WorkerPool {
     }
 }
 
-/// The limits of one server, whichever of its sockets a request came by; who is slow on one server takes
-/// nothing from the other.
+/// The limits of one server. Each server has its own, so a slow client of one does not affect the other.
 #[derive(Clone)]
 pub(crate) struct Limits {
     slow_handlers: Arc<Semaphore>,
@@ -153,7 +151,7 @@ impl Limits {
         }
     }
 
-    /// Waits until everybody is back or `deadline` has passed.
+    /// Waits until all jobs are done or `deadline` has passed.
     pub(crate) fn wait_idle(&self, deadline: Instant) {
         self.slow_handlers.wait_idle(deadline);
         self.transfers.wait_idle(deadline);

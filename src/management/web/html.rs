@@ -1,7 +1,7 @@
-//! HTML pages that need nothing but themselves: one file each, with its style and script inside.
+//! Self-contained HTML pages: one file each, with its style and script inside.
 //!
-//! The policy names the digest of exactly that style and script, so a browser runs nothing else, and
-//! loads nothing from anywhere but this appliance.
+//! The Content-Security-Policy names the digests of exactly that style and script, so a browser runs nothing
+//! else, and loads nothing from anywhere but this appliance.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! `license/network`: the proxy on the way to the license service.
+//! `license/network`: the proxy for connections to the license service.
 
 use super::body::Body;
 use super::{answer, failure};

@@ -1,4 +1,4 @@
-//! `license/offlineactivation` and `license/offlinemode`: working without a route to the license service.
+//! `license/offlineactivation` and `license/offlinemode`: licensing without a route to the license service.
 
 use serde_json::json;
 
@@ -15,8 +15,8 @@ const APPLY: &str = r#"{"license": "494853989762904933", "certificate": "7bc3c66
 
 const MODE: &str = r#"{"offline": true}"#;
 
-/// The activation certificate. A license certificate sent here is the mistake the manual knows; the
-/// request it answers stays valid.
+/// Answers with the activation certificate. A license certificate sent here is a mistake that the manual
+/// names; the request it answers stays valid.
 pub(crate) fn request(context: &Context, request: &mut Request<'_>) -> Response {
     let done = (|| {
         let mut body = Body::read(request, REQUEST)?;
@@ -46,7 +46,7 @@ pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
                 format!("the license certificate is missing; send {APPLY}"),
             )
         })?;
-        // The manual's examples of the request carry the applicant too; here it changes nothing.
+        // The manual's examples also send the applicant, which is not used here.
         body.applicant()?;
         body.end()?;
         context.license.apply_certificate(code, certificate, request.actor())
@@ -54,7 +54,7 @@ pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
     answer(request, done)
 }
 
-/// The return certificate, and how many seconds it gives back.
+/// Answers with the return certificate and the seconds it gives back.
 pub(crate) fn give_back(context: &Context, request: &mut Request<'_>) -> Response {
     let done = context.license.return_certificate(request.actor());
     answer(request, done)

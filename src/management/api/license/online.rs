@@ -1,4 +1,4 @@
-//! `license`: what it is, applying one, giving it back.
+//! `license`: shows, applies or returns the license.
 
 use serde_json::json;
 

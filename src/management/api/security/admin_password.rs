@@ -1,4 +1,4 @@
-//! `adminpassword`: the one password, of the user `admin`.
+//! `adminpassword`: the password of the user `admin`.
 
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -15,7 +15,7 @@ const KEY: &str = "password";
 
 const EXAMPLE: &str = r#"{"password": "example"}"#;
 
-/// Tells what there is, never the password (ours; the manuals have no GET).
+/// Tells whether a password is set, never the password itself (an addition; the manuals have no GET).
 pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
     let word = match &context.security.rules().snapshot().password {
         Password::Unset => "unset",
@@ -47,7 +47,7 @@ pub(crate) fn set(context: &Context, request: &mut Request<'_>) -> Response {
     }
 }
 
-/// What a password is worth while plain HTTP is on.
+/// The warning that a password protects little while plain HTTP is on.
 fn warning(api: Api) -> String {
     let generation = if api.v1 { "v1" } else { "v2" };
     let danger = if api.v2 {

@@ -1,4 +1,4 @@
-//! `sslcertificate`: the certificate in use, and a new one with its key.
+//! `sslcertificate`: shows the certificate in use, or replaces it and its key.
 
 use std::time::SystemTime;
 
@@ -16,7 +16,7 @@ pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
     Response::json(&describe(&context.security.identity().snapshot().summary, now))
 }
 
-/// The members of `GET sslcertificate` at `now` (seconds since 1970), in their order; `warnings` if there are any.
+/// The members of `GET sslcertificate` at `now` (seconds since 1970), in their order; with `warnings` if any.
 pub(crate) fn describe(summary: &Summary, now: i64) -> Value {
     let mut members = json!({
         "source": match summary.source {

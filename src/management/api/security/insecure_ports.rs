@@ -1,4 +1,4 @@
-//! `insecureports`: plain HTTP, on or off on every listener at once.
+//! `insecureports`: turns plain HTTP on or off, on every listener at once.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! `reset`: default certificate back, password gone, plain HTTP on again.
+//! `reset`: restores the default certificate, removes the password, turns plain HTTP on.
 
 use crate::management::Context;
 use crate::management::api::request::Request;
