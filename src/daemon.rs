@@ -1,6 +1,6 @@
-//! Start-up and shut-down, told once: bind, confine, open the state, serve, drain.
+//! Start-up and shutdown on one page: bind, confine, open the state, serve, drain.
 //!
-//! The composition root: it alone knows every room.
+//! The composition root: only this file knows every room.
 
 use std::error::Error;
 use std::io::{self, Write as _};
@@ -22,16 +22,16 @@ use crate::sandbox;
 use crate::security::SecuritySettings;
 use crate::signals::{Signal, Signals};
 
-/// On SIGTERM, requests in flight get so long to finish.
+/// Time that requests in progress get to finish on SIGTERM.
 const DRAIN: Duration = Duration::from_secs(9);
 
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// One line that says why it could not start.
+/// Why the daemon could not start, in one line.
 pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
-    // First of all, for a start takes as long as the key of a first certificate: what is asked meanwhile
-    // is done once ready.
+    // First of all, because a start may take as long as making the key of a first certificate: a signal
+    // that comes meanwhile is handled once the daemon is ready.
     let mut signals = Signals::listen().map_err(|e| format!("cannot catch signals: {e}"))?;
     raise_descriptor_limit();
     let config = Arc::new(config);
@@ -87,20 +87,20 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// One line a listener, then `ready`: what scripts wait for.
+/// Prints one line per listener, then `ready`, for scripts that wait for it.
 fn announce(listeners: &[String]) {
     let mut lines: String = listeners.iter().map(|l| format!("listening on {l}\n")).collect();
     lines.push_str("ready\n");
-    // Nobody may be there to read it.
+    // Standard output may be closed.
     let _ = io::stdout().lock().write_all(lines.as_bytes());
     let _ = io::stdout().lock().flush();
 }
 
-/// `sd_notify(3)`, for managers that ask for it through `NOTIFY_SOCKET`.
+/// The service manager, told through `NOTIFY_SOCKET` if it asks for that; see `sd_notify(3)`.
 struct ServiceManager(Option<UnixDatagram>);
 
 impl ServiceManager {
-    /// Connects while every socket can be reached: afterwards those without a path can't.
+    /// Connects before the sandbox, in which abstract sockets can't be reached.
     fn look() -> ServiceManager {
         let connect = |name: &str| {
             let address = match name.strip_prefix('@') {
@@ -121,7 +121,7 @@ impl ServiceManager {
     }
 }
 
-/// Every connection is a descriptor; the soft limit of 1,024 is there for programs that use select(2).
+/// Raises the soft limit of descriptors, which is 1,024 for programs that use select(2).
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });

@@ -1,6 +1,6 @@
-//! Takes settings out of a JSON object one by one; what is left at the end is unknown.
+//! Takes settings out of a JSON object one by one; those left at the end are unknown.
 //!
-//! Every fault is noted with its path and reading goes on, so that one run names them all.
+//! Every mistake is noted with its path and parsing continues, so that one run reports them all.
 
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::json::kind;
 
-/// Where the faults of one reading are collected.
+/// The mistakes found while parsing.
 #[derive(Default)]
 pub(super) struct Faults(RefCell<Vec<String>>);
 
@@ -25,7 +25,7 @@ impl Faults {
     }
 }
 
-/// One JSON object.
+/// A JSON object.
 pub(super) struct Section<'a> {
     path: String,
     members: Map<String, Value>,
@@ -34,14 +34,14 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Takes the value of `key`, if it is there.
+    /// Takes the value of `key`, if present.
     pub(super) fn take(&mut self, key: &'static str) -> Option<Field<'a>> {
         self.known.push(key);
         let value = self.members.shift_remove(key)?;
         Some(Field { path: below(&self.path, key), value, faults: self.faults })
     }
 
-    /// The same, where there is no default: its absence is a fault.
+    /// Takes the value of `key`; its absence is a mistake.
     pub(super) fn require(&mut self, key: &'static str) -> Option<Field<'a>> {
         let found = self.take(key);
         if found.is_none() {
@@ -62,7 +62,7 @@ impl<'a> Section<'a> {
             .collect()
     }
 
-    /// Names what nobody took.
+    /// Reports the members that were not taken.
     pub(super) fn end(self) {
         for key in self.members.keys() {
             let hint = nearest(key, self.known.iter().copied())
@@ -72,7 +72,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Notes a fault of this object as a whole.
+    /// Reports a mistake about this object as a whole.
     pub(super) fn note(&self, fault: impl std::fmt::Display) {
         self.faults.note(&self.path, fault);
     }
@@ -103,7 +103,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// How many items an array has; 1 for anything else, which [`Field::items`] will refuse.
+    /// The number of items of an array; 1 for anything else, which [`Field::items`] will reject.
     pub(super) fn count(&self) -> usize {
         self.value.as_array().map_or(1, Vec::len)
     }
@@ -132,7 +132,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A string that `accept` takes; `wanted` tells the person what it takes.
+    /// A string that `accept` takes; `wanted` describes it in the error message.
     pub(super) fn text_as<T>(
         self,
         wanted: &str,
@@ -144,7 +144,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The same for a string that is judged further: the string, and the field to note faults on.
+    /// A string that `accept` takes, with the field, on which further mistakes can be reported.
     pub(super) fn text_kept(
         self,
         wanted: &str,
@@ -188,7 +188,7 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// One of `choices`, by its word.
+    /// One of `choices`, by name.
     pub(super) fn choice<T: Copy>(self, choices: &[(&'static str, T)]) -> Option<T> {
         let word = self.value.as_str().unwrap_or_default();
         if let Some((_, value)) = choices.iter().find(|(known, _)| *known == word) {
@@ -212,7 +212,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// The known name a person most likely meant, if one is near enough to be no insult.
+/// The known name that was most likely meant, if one is close enough.
 pub(crate) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     known
         .map(|known| (strsim::damerau_levenshtein(word, known), known))
@@ -221,10 +221,11 @@ pub(crate) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> O
         .map(|(_, known)| known)
 }
 
-/// Longest wrong value that is repeated to the person, in characters.
+/// Longest wrong value that is quoted, in characters.
 const LONGEST_QUOTE: usize = 60;
 
-/// Long texts may be a key, and URLs with a user a password (RFC 3986 section 3.2.1).
+/// The value for an error message. Long texts may be a key, and URLs with a user may hold a password
+/// (RFC 3986 section 3.2.1), so neither is quoted.
 fn shown(value: &Value) -> String {
     match value {
         Value::Null | Value::Array(_) | Value::Object(_) => kind(value).to_owned(),

@@ -1,11 +1,11 @@
-//! `diskio`: what every disk and partition read and wrote in the interval, from `/proc/diskstats`.
+//! `diskio`: reads and writes of every disk and partition in the interval, from `/proc/diskstats`.
 
 use serde_json::{Value, json};
 
 use super::Error;
 use super::interval::Interval;
 
-/// The kernel counts in sectors of this many bytes, whatever those of the disk are.
+/// The kernel counts in sectors of this many bytes, whatever the disk's sector size.
 const SECTOR: u64 = 512;
 
 pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
@@ -36,7 +36,7 @@ struct Disk<'a> {
     sectors_written: u64,
 }
 
-/// RAM disks are left out, as Glances does.
+/// Parses the disks. RAM disks are left out, as in Glances.
 fn disks(diskstats: &str) -> impl Iterator<Item = Disk<'_>> {
     let parsed = diskstats.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();

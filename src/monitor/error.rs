@@ -1,13 +1,13 @@
-//! Errors in Glances' own words, and as Glances shows them: a small page with the text in `<pre>`.
+//! Error pages in Glances' own wording and form: a small page with the text in `<pre>`.
 
 use super::PLUGINS;
 
-/// Why there is nothing to show.
+/// An error as Glances answers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GlancesError {
     /// 400, 404 or 405.
     pub(crate) status: u16,
-    /// The sentence in the page, not yet escaped.
+    /// The text of the page, not yet escaped.
     pub(crate) text: String,
 }
 
@@ -24,7 +24,7 @@ impl GlancesError {
         GlancesError { status: 405, text: "Method not allowed.".to_owned() }
     }
 
-    /// No route; Glances looks for a file of its web pages then.
+    /// No route matches; Glances then looks for a file of its web pages.
     pub(super) fn no_route() -> GlancesError {
         GlancesError::absent("File does not exist.".to_owned())
     }
@@ -53,12 +53,12 @@ impl GlancesError {
         GlancesError::absent(format!("Cannot get item ({item}={value}) in plugin {plugin}"))
     }
 
-    /// `what` Glances can tell and we can't, and why.
+    /// Glances has `what` and we don't, because of `cause`.
     pub(super) fn unavailable(what: &str, cause: &str) -> GlancesError {
         GlancesError::absent(format!("Cannot get {what} ({cause})"))
     }
 
-    /// The page.
+    /// The HTML page.
     pub(crate) fn page(&self) -> String {
         let title = match self.status {
             400 => "Error: 400 Bad Request",
@@ -73,7 +73,7 @@ impl GlancesError {
     }
 }
 
-/// What was asked for comes back in the page, so it must not become part of it.
+/// Escapes the text, which quotes the request, for HTML.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! `load`: the load averages of 1, 5 and 15 minutes, and the processors that share the load.
+//! `load`: the load averages of 1, 5 and 15 minutes, and the number of processors.
 
 use serde_json::{Value, json};
 

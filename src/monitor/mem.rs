@@ -24,7 +24,7 @@ fn parse(meminfo: &str) -> Option<Value> {
         "available": available,
         "percent": percent(used, total),
         "used": used,
-        // Glances calls "free" what is available, since that is what programs can still have.
+        // Glances calls "free" what is available, because that is what programs can still have.
         "free": available,
         "active": or_zero("Active"),
         "inactive": or_zero("Inactive"),
@@ -34,8 +34,8 @@ fn parse(meminfo: &str) -> Option<Value> {
     }))
 }
 
-/// What `free` of procps tells, in bytes. What is used here has no part in caches, so that it and what
-/// is available are not all there is.
+/// Memory as `free` of procps shows it, in bytes. Caches count as neither used nor available, so the two
+/// don't add up to the total.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Memory {
     /// More than 0.

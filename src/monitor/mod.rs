@@ -1,12 +1,11 @@
 //! Monitoring: the Glances REST API v3 (`/api/3/…`), read from `/proc` and `/sys`.
 //!
 //! In: routes (`route`), plugins (one file each), their limits, and the errors a Glances client
-//! expects, which are pages, not JSON (`fault`). Out: HTTP, which the management API speaks for us,
-//! and the `/monitor` prefix, which is off already.
+//! expects, which are pages, not JSON (`error`). Out: HTTP, which the management API handles, and the
+//! `/monitor` prefix, which is removed already.
 //!
-//! Nothing happens while nobody asks: whoever asks first in a second reads the counters, and all
-//! others of that second get what was seen. Members stand in the order of Glances 3.1; those that
-//! 3.4 added are there too.
+//! Nothing is read without a request: the first request of a second reads the counters, and the others of
+//! that second get its results. Members are in the order of Glances 3.1; those that 3.4 added are included.
 
 mod core;
 mod cpu;
@@ -38,10 +37,10 @@ pub(crate) use self::error::GlancesError;
 pub(crate) use self::fs::{Space, spaces};
 use self::interval::{Counters, Interval};
 
-/// What one plugin sees in an interval; the error is the cause for the person.
+/// Computes a plugin's stats from an interval.
 type Plugin = fn(&Interval) -> Result<Value, Error>;
 
-/// In the order in which Glances lists them.
+/// The plugins in Glances' order.
 #[rustfmt::skip]
 const PLUGINS: &[(&str, Plugin)] = &[
     ("quicklook",    quicklook::stats),
@@ -76,35 +75,35 @@ impl fmt::Display for Error {
     }
 }
 
-/// How long what was seen is good enough for everybody (Glances: `--cached-time`).
+/// How long results are reused (Glances: `--cached-time`).
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What a path leads to.
+/// The content at a path.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Content {
-    /// What was measured.
+    /// Measured values.
     Stats(Value),
-    /// What is known beforehand; Glances sends it without a character set.
+    /// Constant values, which Glances sends without a character set.
     Limits(Value),
-    /// The word that says that somebody is there.
+    /// The word `Active`, which shows that the server is up.
     Active,
 }
 
-/// The eyes of the appliance; shared by all who ask.
+/// Reads and caches the machine's state; shared by all requests.
 #[derive(Debug, Default)]
 pub(crate) struct Monitor(Mutex<Cache>);
 
-/// What was seen in the second that runs.
+/// The results of the current second.
 #[derive(Debug, Default)]
 struct Cache {
     since: Option<Instant>,
     interval: Interval,
-    /// By the plugin's place in the table; looked at only when somebody asks for it.
+    /// Results by index in [`PLUGINS`], computed on demand.
     seen: [Option<Result<Arc<Value>, Error>>; PLUGINS.len()],
 }
 
 impl Monitor {
-    /// What stands at `path` now; `readable` is whether the method is one that reads.
+    /// The content at `path`; `readable` is whether the method is one that reads.
     ///
     /// # Errors
     /// What Glances would answer: 400, 404 or 405.
@@ -112,21 +111,21 @@ impl Monitor {
         if readable { route::get(self, path) } else { Err(GlancesError::wrong_method()) }
     }
 
-    /// What the plugin of this name sees.
+    /// The stats of the plugin with this name.
     ///
     /// # Errors
-    /// Why it sees nothing, for the person.
+    /// Why it has none.
     pub(crate) fn stats(&self, plugin: &str) -> Result<Arc<Value>, Error> {
         let Some(index) = PLUGINS.iter().position(|(name, _)| *name == plugin) else {
             return Err(Error(format!("there is no plugin {plugin}")));
         };
-        // A thread that died in here leaves whole values behind: each is put in its place at once.
+        // A thread that panicked here leaves only complete values behind.
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         cache.refresh(Instant::now());
         cache.stats(index)
     }
 
-    /// Every plugin's stats by its name; what can't be seen is an empty object.
+    /// Every plugin's stats by name; a plugin without any has an empty object.
     fn all(&self) -> Value {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         cache.refresh(Instant::now());
@@ -154,7 +153,7 @@ impl Cache {
     }
 }
 
-/// `part` of `whole` in percent with one decimal, as Glances rounds it; 0 of nothing is 0.
+/// `part` of `whole` in percent with one decimal, as Glances rounds it; 0 if `whole` is 0.
 fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { tenths(part as f64 / whole as f64 * 100.0) }
 }
@@ -163,9 +162,9 @@ fn tenths(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
 }
 
-/// A file of `/proc` or `/sys`; the error names it.
+/// Reads a file of `/proc` or `/sys`; the error names it.
 fn read(path: &str) -> Result<String, Error> {
-    // Names of disks, mounts and processes are bytes, and one odd name must not hide all others.
+    // Names of disks, mounts and processes may be invalid UTF-8, which must not hide the others.
     match std::fs::read(path) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) => Err(Error(format!("{path}: {error}"))),

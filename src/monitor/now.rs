@@ -1,6 +1,6 @@
-//! `now`: the clock, as Glances writes it.
+//! `now`: the clock, in Glances' format.
 //!
-//! Always in UTC: a static binary knows no time zones, and the appliance is not asked to have one.
+//! Always in UTC, because a static binary has no time zone database.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! `percpu`: as `cpu`, for each processor that is on line.
+//! `percpu`: the values of `cpu` for each online processor.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `quicklook`: the few numbers of the top line, and what the processor is.
+//! `quicklook`: the values of Glances' top line.
 
 use serde_json::{Value, json};
 

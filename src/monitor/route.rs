@@ -1,16 +1,16 @@
-//! From a path to what stands there, as Glances routes it: nothing is trimmed, no segment is empty.
+//! Routes a path as Glances does: nothing is trimmed, no segment is empty.
 
 use serde_json::{Map, Value, json};
 
 use super::{Content, GlancesError, Monitor, PLUGINS, limits};
 
-/// Why `views` and `history` are not told: they are what Glances paints its own screens with.
+/// Why `views` and `history` are missing: Glances draws its own screens from them.
 const NOT_KEPT: &str = "not kept here";
 
 /// `path` is decoded, and begins with a slash.
 pub(super) fn get(monitor: &Monitor, path: &str) -> Result<Content, GlancesError> {
     let rest = path.strip_prefix("/api/3/").ok_or_else(GlancesError::no_route)?;
-    // A value may hold slashes, as mount points do.
+    // A value may contain slashes, as mount points do.
     let words: Vec<&str> = rest.splitn(3, '/').collect();
     if words.contains(&"") {
         return Err(GlancesError::no_route());
@@ -75,8 +75,8 @@ fn members(stats: &Value, item: &str) -> Option<Value> {
     }
 }
 
-/// The entries of a list whose `item` is `value`, and how Glances writes the value: as a number if it
-/// has nothing but digits.
+/// The entries of a list whose `item` is `value`, and the value as Glances writes it: as a number if it
+/// has only digits.
 fn entries(stats: Value, item: &str, value: &str) -> Option<(String, Vec<Value>)> {
     let Value::Array(entries) = stats else { return None };
     if entries.iter().any(|entry| entry.get(item).is_none()) {
@@ -100,8 +100,7 @@ fn entries(stats: Value, item: &str, value: &str) -> Option<(String, Vec<Value>)
     Some((value.to_owned(), found))
 }
 
-/// What Glances tells of its own command line; the seconds between the looks of its web page are all
-/// that makes sense here.
+/// Glances' command line; only the refresh interval of its web page makes sense here.
 fn arguments() -> Map<String, Value> {
     Map::from_iter([("time".to_owned(), 3.into())])
 }

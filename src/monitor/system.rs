@@ -1,4 +1,4 @@
-//! `system`: what this machine is called and what runs it.
+//! `system`: the host name and the operating system.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
     }))
 }
 
-/// Name and version out of os-release(5); empty where it does not tell.
+/// Name and version of os-release(5); empty if it has neither.
 fn distribution(os_release: &str) -> String {
     let value = |name: &str| {
         let line = os_release.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));

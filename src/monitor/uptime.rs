@@ -1,4 +1,4 @@
-//! `uptime`: the time since the boot, as Python writes a `timedelta`.
+//! `uptime`: the time since the boot, as Python formats a `timedelta`.
 
 use serde_json::Value;
 

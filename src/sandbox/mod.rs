@@ -1,9 +1,9 @@
-//! What the daemon gives up for good once its ports are bound and before its first thread: root,
-//! capabilities, files it has no business with, system calls it never makes.
+//! Gives up rights for good once the ports are bound and before the first thread: root, capabilities,
+//! files the daemon doesn't need, system calls it never makes.
 //!
-//! All of it holds for the calling thread and those it starts, so it is done while there is one. The
-//! first two can't fail on any kernel that runs us, and if they do, the daemon does not start. The
-//! last two need Landlock and seccomp; where the kernel lacks them, the log says what that means.
+//! All of it applies to the calling thread and the threads it starts, so it is done while there is only one.
+//! The first two can't fail on any supported kernel; if they do, the daemon does not start. The last two
+//! need Landlock and seccomp; if the kernel lacks them, the log says what follows from that.
 
 mod capabilities;
 mod landlock;
@@ -20,10 +20,10 @@ use crate::config::Config;
 use crate::log::Log;
 use crate::store;
 
-/// Mode of `run_dir`: the sockets in it have modes of their own.
+/// Mode of `run_dir`; the sockets in it have their own modes.
 const RUN_DIR_MODE: u32 = 0o755;
 
-/// Why the daemon can't give up its rights, so that it must not go on.
+/// Why the daemon can't give up its rights; it must not go on then.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Error(String);
 
@@ -35,11 +35,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Confines the calling thread, and makes the folders of the settings where they are missing, for
-/// afterwards nothing can be made beside them.
+/// Confines the calling thread, and creates missing folders of the settings, because afterwards that is
+/// no longer possible.
 ///
 /// # Errors
-/// One line; the process must not go on.
+/// The process must not go on.
 pub(crate) fn confine(config: &Config, log: &Log) -> Result<(), Error> {
     let user = config.user.as_deref().map(User::find).transpose()?;
     capabilities::shrink_bounding_set()?;

@@ -25,7 +25,7 @@ mod not_tried;
 
 const FOLDER: &str = "APPLIANCED_CONFINED_IN";
 
-/// What the confined process printed: a line for each thing it tried.
+/// The output of the confined process: a line for each thing it tried.
 fn confined(name: &str) -> String {
     let folder = std::env::temp_dir().join(format!("applianced-{name}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
@@ -113,7 +113,7 @@ fn tell<T, E: Debug>(what: &str, tried: Result<T, E>) {
     }
 }
 
-/// No test of its own: what the others start.
+/// Runs only when started by the other tests.
 #[test]
 fn inside() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
@@ -144,7 +144,7 @@ fn allowed(state: &Path, run: &Path, listener: &TcpListener) {
     tell("remove", fs::remove_file(&file));
     tell("socket", UnixListener::bind(run.join("x.sock")));
     tell("mounts", fs::read("/proc/self/mounts"));
-    // A plain chroot may lack it; what is denied is another error.
+    // A plain chroot may lack this folder; a denied access is another error.
     tell(
         "sys",
         fs::read_dir("/sys/class/net").map(drop).or_else(|error| match error.kind() {

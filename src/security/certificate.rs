@@ -1,7 +1,7 @@
-//! From uploaded files, or our own file, to an [`Identity`] whose key is known to fit and to sign.
+//! Turns uploaded files, or our own file, into an [`Identity`] whose key matches and can sign.
 //!
-//! Every refusal is a sentence for the person at the other end: what is wrong with which file, and
-//! the command that mends it. Nothing of a key's content is ever quoted.
+//! Every error is a sentence for the administrator: what is wrong with which file, and the command that
+//! repairs it. Nothing of a key's content is ever quoted.
 
 use std::sync::Arc;
 
@@ -20,10 +20,10 @@ use super::{Identity, Source, Summary};
 #[cfg(test)]
 pub(super) mod tests;
 
-/// Judges an upload; `now` is the appliance's clock in seconds since 1970.
+/// Checks an upload; `now` is the appliance's clock in seconds since 1970.
 ///
-/// Returns the text for `tls/uploaded.pem` as well, chain and key in one, free of anything else the
-/// files held.
+/// Also returns the text for `tls/uploaded.pem`, chain and key in one, without anything else the files
+/// held.
 ///
 /// # Errors
 /// What is wrong and what to do.
@@ -52,7 +52,7 @@ pub(super) fn from_upload(
     Ok((identity, text))
 }
 
-/// Reads one of our own files, chain and key in one; dates are not judged.
+/// Reads one of our own files, chain and key in one; dates are not checked.
 ///
 /// # Errors
 /// What is wrong with the file.
@@ -64,7 +64,7 @@ pub(super) fn from_file(contents: &[u8], source: Source) -> Result<Identity, Str
     judge(&blocks.certificates, only_key(&blocks, STORED)?, source, STORED, None)
 }
 
-/// What the sentences call the files.
+/// What error messages call the files.
 #[derive(Clone, Copy)]
 struct Files {
     key: &'static str,
@@ -108,7 +108,7 @@ fn judge(
 }
 
 /// Compares the key with the first certificate as rustls' `keys_match` does, by the public key's
-/// bytes, but also with the later ones and without turning away X.509 version 1.
+/// bytes, but also with the later ones and without rejecting X.509 version 1.
 fn check_key_belongs(
     chain: &Chain<'_>,
     signer: &dyn SigningKey,
@@ -144,8 +144,8 @@ fn check_key_belongs(
     }
 }
 
-/// RFC 8446 section 4.4.2.2: where there is a key usage, it must have digitalSignature. Browsers
-/// refuse any other without a way to proceed. A file that serves already is not turned away.
+/// RFC 8446 section 4.4.2.2: a key usage, if present, must have digitalSignature. Browsers refuse any
+/// other without a way to proceed. A certificate already in service is not rejected.
 fn check_usage(own: &X509Certificate<'_>, chain: &Chain<'_>, file: &str) -> Result<(), String> {
     let usage = own.key_usage().map_err(|_| {
         format!("{} in {file} has a damaged keyUsage: have it issued again", chain.name(0))
@@ -160,8 +160,8 @@ fn check_usage(own: &X509Certificate<'_>, chain: &Chain<'_>, file: &str) -> Resu
     }
 }
 
-/// One signature proves that the private half works; it costs a millisecond, a failing handshake
-/// costs the administrator the way back in.
+/// One signature proves that the private key works. It costs a millisecond; a failing handshake would lock
+/// the administrator out.
 fn check_key_signs(signer: &dyn SigningKey, files: Files) -> Result<(), String> {
     let schemes = [
         SignatureScheme::RSA_PSS_SHA256,
@@ -207,7 +207,7 @@ fn no_key(blocks: &Blocks, files: Files) -> String {
     format!("there is no private key in {}{why}", files.key)
 }
 
-/// Forms of certificates that are not read: passing them over would shorten the chain without a word.
+/// Certificate formats that are not read: ignoring them would silently shorten the chain.
 fn unread_certificates(blocks: &Blocks) -> Option<&'static str> {
     blocks.others.iter().find_map(|label| match *label {
         "PKCS7" | "PKCS #7 SIGNED DATA" | "CMS" => Some(
@@ -234,7 +234,7 @@ fn no_certificate(blocks: &Blocks) -> String {
     format!("there is no certificate in certfile{why}")
 }
 
-/// Which file a sentence is about.
+/// The file that a message is about.
 #[derive(Clone, Copy)]
 enum Part {
     Key,

@@ -1,4 +1,4 @@
-//! The four state files: their names, ceilings, and what was found in them.
+//! Reads the four state files: their size limits, and whether their contents are good.
 
 use sha2::{Digest, Sha256};
 
@@ -7,19 +7,19 @@ use super::summary::Source;
 use super::{Identity, PasswordHash, certificate, names};
 use crate::store::View;
 
-/// A chain and key as uploaded are at most 1 MiB together; kept they are hardly larger.
+/// An uploaded chain and key are at most 1 MiB together; stored, they are hardly larger.
 const MOST_PEM_BYTES: u64 = 2 * 1024 * 1024;
 /// A password line has 67 bytes, the settings some 200; comments may be longer than that.
 const MOST_TEXT_BYTES: u64 = 64 * 1024;
 
-/// What a file was found to be.
+/// The result of reading a file.
 #[derive(Debug)]
 pub(super) enum Found<T> {
     Absent,
     Good(T),
-    /// Ours, but its contents make no sense: `<path>: <reason>`.
+    /// The file is ours, but its contents are invalid: `<path>: <reason>`.
     Damaged(String),
-    /// Someone else could have written it, or it can't be read: a sentence with the mending command.
+    /// Another user could have written the file, or it can't be read: a sentence with the repair command.
     Untrusted(String),
 }
 
@@ -29,11 +29,11 @@ impl<T> Found<T> {
     }
 }
 
-/// A file as read once.
+/// A file as it was read once.
 #[derive(Debug)]
 pub(super) struct Reading<T> {
     pub(super) found: Found<T>,
-    /// Equal exactly when nothing has changed since: the contents' digest, or the error's.
+    /// Digest of the contents, or of the error; equal exactly if nothing has changed.
     pub(super) digest: FileDigest,
 }
 
@@ -47,7 +47,8 @@ pub(super) fn password(view: &View) -> Reading<PasswordHash> {
     read(view, names::PASSWORD, MOST_TEXT_BYTES, PasswordHash::from_file)
 }
 
-/// The dates are not judged: an expired certificate in service is better than a surprise.
+/// Reads a certificate and its key. Dates are not checked, because an expired certificate in service is
+/// better than a surprise.
 pub(super) fn identity(view: &View, source: Source) -> Reading<Identity> {
     let name = match source {
         Source::Default => names::DEFAULT,
@@ -56,7 +57,7 @@ pub(super) fn identity(view: &View, source: Source) -> Reading<Identity> {
     read(view, name, MOST_PEM_BYTES, |contents| certificate::from_file(contents, source))
 }
 
-/// Whether the file that now stands under `name` is one to keep aside instead of losing it.
+/// Whether the file that is now under `name` should be kept aside instead of being lost.
 pub(super) fn is_bad(view: &View, name: &str) -> bool {
     match name {
         names::SETTINGS => settings(view).found.is_bad(),
@@ -66,12 +67,12 @@ pub(super) fn is_bad(view: &View, name: &str) -> bool {
     }
 }
 
-/// The digest a file has after `contents` were written to it.
+/// The digest of a file with these contents.
 pub(super) fn digest(contents: &[u8]) -> FileDigest {
     Sha256::new().chain_update([1]).chain_update(contents).finalize().into()
 }
 
-/// The digest of a file that isn't there.
+/// The digest of an absent file.
 pub(super) fn absent() -> FileDigest {
     Sha256::new().chain_update([0]).finalize().into()
 }

@@ -1,4 +1,4 @@
-//! Looking at the state folder without changing it, for `check` and `status`.
+//! Reads the state folder without changing it, for `check` and `status`.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -14,9 +14,9 @@ use crate::util::utc;
 /// What the next start would find, without the locks and repairs of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Inspection {
-    /// One sentence for each thing to mend; none when all is well.
+    /// One sentence for each problem.
     pub(crate) faults: Vec<String>,
-    /// The certificate that would serve; `None` before the first start.
+    /// The certificate that would be served; `None` before the first start.
     pub(crate) summary: Option<Summary>,
     /// Whether plain HTTP would be served; `None` when the folder can't be read.
     pub(crate) plain_http: Option<bool>,
@@ -24,8 +24,8 @@ pub(crate) struct Inspection {
     pub(crate) password: &'static str,
 }
 
-/// Reads the files as a start would and changes nothing; needs no lock. An absent folder is no
-/// fault, the first start makes it.
+/// Reads the files as a start would, changes nothing and needs no lock. An absent folder is not a problem,
+/// because the first start creates it.
 pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection {
     let view = match View::open(state_dir) {
         Ok(Some(view)) => view,
@@ -51,7 +51,7 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
         Found::Good(settings) => settings,
         Found::Absent => SettingsFile::DEFAULT,
         Found::Damaged(reason) | Found::Untrusted(reason) => {
-            faults.push(format!("{reason}; until it is mended plain HTTP is off"));
+            faults.push(format!("{reason}; plain HTTP is off until it is repaired"));
             SettingsFile::FAIL_CLOSED
         }
     };

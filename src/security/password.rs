@@ -1,7 +1,7 @@
 //! The administrator's password as a bcrypt line that Apache's `htpasswd -B` reads and writes.
 //!
 //! In: the rules for a new password, the one line of `admin.htpasswd`, the comparison.
-//! Out: when a comparison is due and how many may run at once (the gate's affair).
+//! Out: when to compare and how many comparisons run at once (the gate).
 
 use std::fmt;
 
@@ -17,13 +17,13 @@ use super::spelling::spelling;
 const LONGEST_BYTES: usize = 72;
 /// About a quarter of a second per guess on a small machine.
 const COST: u32 = 12;
-/// A cost of 17 takes eight seconds per guess already; a typing slip in a file (say 31: days) must
-/// not tie up the appliance.
+/// A cost of 17 already takes eight seconds per guess; a typing error in a file (say 31: days) must
+/// not block the appliance.
 const COSTS: std::ops::RangeInclusive<u32> = 4..=17;
-/// The user is always this one (manual, "Enable Basic Authentication for Admin").
+/// The only user (manual, "Enable Basic Authentication for Admin").
 const USER: &str = "admin";
 
-/// A bcrypt hash of the password; its debug form tells nothing of it.
+/// A bcrypt hash of the password; its debug form reveals nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PasswordHash {
     hash: String,
@@ -104,13 +104,13 @@ impl PasswordHash {
         format!("{USER}:{}\n", self.hash)
     }
 
-    /// Compares at bcrypt's own pace (CPU bound; cost 12 takes about a quarter of a second), in the
-    /// same time whatever the password is. Others go first all the while.
+    /// Compares the password, in the same time whatever it is (CPU bound; cost 12 takes about a quarter of a
+    /// second). Yields the CPU to other threads meanwhile.
     ///
-    /// `password` is in the [`spelling`] in which a new one is hashed: to try another would take as long again.
+    /// `password` is in the [`spelling`] in which a new one is hashed: trying another would take as long again.
     pub(crate) fn matches(&self, password: &[u8]) -> bool {
-        // bcrypt would ignore bytes after the 72nd and repeat the password over a NUL, so that
-        // others than the right one would pass. The hash is computed all the same, for the time.
+        // bcrypt would ignore bytes after the 72nd and repeat the password over a NUL, so that wrong
+        // passwords would match. The hash is computed anyway, to take the same time.
         let exact = password.len() <= LONGEST_BYTES && !password.contains(&0);
         self.hashes_to_this(password).unwrap_or(false) && exact
     }
@@ -123,7 +123,7 @@ impl PasswordHash {
         Ok(verify_slices_are_equal(written.as_bytes(), end.as_bytes()).is_ok())
     }
 
-    /// Changes whenever the hash in the file changes; what a verified credential is remembered under.
+    /// Identifies the hash in the file; verified credentials are cached under it.
     pub(crate) fn fingerprint(&self) -> &[u8] {
         &self.fingerprint
     }

@@ -1,7 +1,7 @@
-//! The one keeper of certificate, password and plain HTTP.
+//! Changes certificate, password and plain HTTP.
 //!
-//! One mutex around what the disk holds; slow work (hashing, judging an upload) is done before it
-//! is taken. A change is written first, published second, answered third. The gate only reads the
+//! One mutex guards the state of the disk; slow work (hashing, checking an upload) is done before it is
+//! locked. A change is written first, published second, answered third. The gate only reads the
 //! published values and never waits here.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +34,7 @@ pub(crate) struct SecuritySettings {
     identity: Arc<Published<Identity>>,
 }
 
-/// What the disk holds, as far as it could be believed.
+/// The contents of the files, as far as they can be trusted.
 #[derive(Debug)]
 struct State {
     settings: SettingsFile,
@@ -49,11 +49,11 @@ struct State {
 enum PasswordState {
     Absent,
     Hash(PasswordHash),
-    /// Damaged or untrusted, which must never pass for absent.
+    /// Damaged or untrusted, which must never count as absent.
     Unusable,
 }
 
-/// How each file looked when it was last read or written, to tell a change from none.
+/// Digests of the files when they were last read or written, to detect changes.
 #[derive(Debug, Clone, Copy)]
 struct FileDigests {
     settings: FileDigest,
@@ -79,10 +79,10 @@ impl SecuritySettings {
     }
 
     /// Puts an uploaded certificate and key in service. The commit point is the replacement of
-    /// `tls/uploaded.pem`. Returns what people are told about the new one.
+    /// `tls/uploaded.pem`. Returns the summary of the new certificate.
     ///
     /// # Errors
-    /// [`Error::Invalid`] says what is wrong with the files and how to mend it.
+    /// [`Error::Invalid`] says what is wrong with the files and how to repair it.
     pub(crate) fn replace_certificate(
         &self,
         by: &Actor,
@@ -140,7 +140,7 @@ impl SecuritySettings {
         Ok(())
     }
 
-    /// Takes the password away. Where v1 is mounted it is unset then, so that v2 paths fall back to
+    /// Removes the password. If v1 is mounted it is unset then, so that v2 paths fall back to
     /// `admin`:`admin` (the stricter of the two manuals); with v2 alone authentication is off.
     ///
     /// # Errors
@@ -159,8 +159,8 @@ impl SecuritySettings {
         Ok(())
     }
 
-    /// Back to the default certificate, no password, and plain HTTP on. The commit point is the
-    /// replacement of `security.json`, which names the files that count as gone from then on.
+    /// Restores the default certificate, removes the password, and turns plain HTTP on. The commit point is
+    /// the replacement of `security.json`, which names the files that count as removed from then on.
     ///
     /// # Errors
     /// [`Error::Failed`] only.
@@ -177,8 +177,8 @@ impl SecuritySettings {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is changed only after the disk, whole field by whole field: a panic elsewhere
-        // leaves nothing half done.
+        // The state is changed only after the disk, one whole field at a time, so a panic elsewhere
+        // leaves it consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -195,8 +195,8 @@ impl SecuritySettings {
         }
     }
 
-    /// Replaces `security.json`; once that is done the change holds, and removing the files it
-    /// names is tidying up that may as well happen at the next start.
+    /// Replaces `security.json`, which commits the change. The files it names are removed now, or at the next
+    /// start if that fails.
     fn commit(&self, state: &mut State, settings: SettingsFile) -> Result<(), Error> {
         let contents = settings.to_file();
         self.write(state, names::SETTINGS, &contents)?;
@@ -211,14 +211,16 @@ impl SecuritySettings {
         }
         state.settings = settings;
         if let Err(error) = self.finish_discard(state) {
-            self.log.error(format_args!("the change is in force, but not tidied up: {error}"));
+            self.log.error(format_args!(
+                "the change is in force, but old files could not be removed: {error}"
+            ));
         }
         Ok(())
     }
 
-    /// Writes one file; if that fails, memory takes over whatever the disk holds now.
+    /// Writes one file; if that fails, reads all files again.
     fn write(&self, state: &mut State, name: &str, contents: &[u8]) -> Result<(), Error> {
-        // A discard still to be finished would take the new file away at the next start.
+        // An unfinished discard would remove the new file at the next start.
         let written = self.finish_discard(state).and_then(|()| {
             if files::is_bad(self.folder.view(), name) {
                 let aside = self.folder.set_aside_and_replace(name, contents, SystemTime::now())?;
@@ -260,19 +262,19 @@ impl State {
     }
 }
 
-/// What an absent password file means: "off" counts only while v2 is mounted alone, since with v1
+/// The password state without a password file. "off" counts only while v2 is mounted alone; with v1
 /// beside it the stricter rule wins.
 pub(super) fn without_password(settings: &SettingsFile, api: Api) -> Password {
     if settings.authentication || api.v1 { Password::Unset } else { Password::Off }
 }
 
-/// What a damaged password file means, and the way out.
+/// What follows from a damaged password file, and how to repair it.
 pub(super) const LOCKED: &str =
-    "nobody gets in over the network until the file is mended, or reset on the console";
+    "network logins are refused until the file is repaired, or security is reset on the console";
 
-/// Removes the files that a committed change declared gone, then forgets about them.
+/// Removes the files that a committed change discarded, and then their names from the settings.
 ///
-/// Damaged ones are kept aside: by now their absence is what the administrator asked for.
+/// Damaged files are kept aside; the administrator asked for their absence.
 fn finish_discard(
     folder: &Folder,
     settings: &mut SettingsFile,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::names;
 use crate::config::json;
 
-/// Raised when the meaning of the file changes; another number is refused, never guessed at.
+/// Incremented when the meaning of the file changes; any other number is rejected.
 const VERSION: u64 = 1;
 
 /// The contents of `security.json`.
@@ -13,24 +13,24 @@ const VERSION: u64 = 1;
 pub(super) struct SettingsFile {
     /// Whether plain HTTP is served.
     pub(super) plain_http: bool,
-    /// Off means that an absent password file lets v2 clients in; a present file always counts.
+    /// If false, an absent password file lets v2 clients in; a present file always counts.
     pub(super) authentication: bool,
-    /// Files that count as gone since the last commit and may still have to be removed.
+    /// Files that count as removed since the last commit and may still exist.
     pub(super) discard: Vec<&'static str>,
 }
 
 impl SettingsFile {
-    /// What a new or reset appliance does (manual, "Default behaviour").
+    /// The settings of a new or reset appliance (manual, "Default behaviour").
     pub(super) const DEFAULT: SettingsFile =
         SettingsFile { plain_http: true, authentication: true, discard: Vec::new() };
 
-    /// What holds while the file can't be believed: the fewest doors.
+    /// The settings while the file is damaged: the most restrictive ones.
     pub(super) const FAIL_CLOSED: SettingsFile =
         SettingsFile { plain_http: false, authentication: true, discard: Vec::new() };
 
     /// # Errors
-    /// What is wrong with the file; an unknown version or key is damage, since it may be a
-    /// restriction that this version doesn't know.
+    /// What is wrong with the file. An unknown version or key is an error, because it may be a restriction
+    /// that this version doesn't know.
     pub(super) fn from_file(contents: &[u8]) -> Result<SettingsFile, String> {
         let Ok(Value::Object(mut members)) = json::parse(contents) else {
             return Err("it is not a JSON object".to_owned());
@@ -73,7 +73,7 @@ impl SettingsFile {
     }
 }
 
-/// Only files that a reset discards may be named: the key must not become a way to delete others.
+/// Only files that a reset discards are allowed, so that the key can't be used to delete others.
 fn discard(members: &mut Map<String, Value>) -> Result<Vec<&'static str>, String> {
     let named = match members.remove("discard") {
         None => return Ok(Vec::new()),

@@ -1,7 +1,6 @@
-//! What must hold before a file or folder is believed: nobody but its owner or root could have
-//! written it.
+//! Checks that only the owner or root could have written a file or folder.
 //!
-//! The checks look at the open file, not at its name, so that nothing can be swapped in between.
+//! The checks use the open file, not its name, so that it can't be exchanged in between.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -16,9 +15,9 @@ use super::{Error, shell_word};
 const GROUP_OR_OTHERS_MAY_WRITE: u32 = 0o022;
 const GROUP_OR_OTHERS: u32 = 0o077;
 
-/// The whole file, wiped from memory when dropped since it may hold a key; `None` when absent.
+/// Reads the whole file, wiped from memory when dropped because it may hold a key; `None` when absent.
 ///
-/// `most_bytes` is the size ceiling: a larger file is refused before it is read.
+/// A file larger than `most_bytes` is rejected before it is read.
 pub(crate) fn read(path: &Path, most_bytes: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
     let failed = |error: &io::Error| Error::system("read", path, error);
     let mut file = match open(path) {
@@ -36,7 +35,7 @@ pub(crate) fn read(path: &Path, most_bytes: u64) -> Result<Option<Zeroizing<Vec<
     let metadata = file.metadata().map_err(|error| failed(&error))?;
     judge_file(path, &Facts::of(&metadata), most_bytes)?;
     let expected = usize::try_from(metadata.len()).unwrap_or(0);
-    // The right capacity at once: a vector that grows would leave copies behind unwiped.
+    // The full capacity at once: a vector that grows leaves unwiped copies behind.
     let mut contents = Zeroizing::new(Vec::with_capacity(expected + 1));
     let read = Read::by_ref(&mut file).take(most_bytes + 1).read_to_end(&mut contents);
     read.map_err(|error| failed(&error))?;
@@ -46,12 +45,12 @@ pub(crate) fn read(path: &Path, most_bytes: u64) -> Result<Option<Zeroizing<Vec<
     Ok(Some(contents))
 }
 
-/// Checks that `path` is a folder which nobody else can enter.
+/// Checks that `path` is a folder that no other user can enter.
 pub(super) fn check_folder(path: &Path, metadata: &Metadata) -> Result<(), Error> {
     let facts = Facts::of(metadata);
     if !metadata.is_dir() {
-        let mend = format!("mv {0} {0}.old", shell_word(path));
-        return Err(untrusted(path, "is not a folder", &mend));
+        let repair = format!("mv {0} {0}.old", shell_word(path));
+        return Err(untrusted(path, "is not a folder", &repair));
     }
     judge_owner(path, &facts)?;
     if facts.mode & GROUP_OR_OTHERS != 0 {
@@ -61,13 +60,13 @@ pub(super) fn check_folder(path: &Path, metadata: &Metadata) -> Result<(), Error
     Ok(())
 }
 
-/// Never follows a link, and never waits for the other end of a pipe.
+/// Opens the file without following a link or waiting for the other end of a pipe.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
-/// What the rules look at, apart from the system so that a test can be anybody.
+/// File attributes that the rules check, so that tests can make them up.
 struct Facts {
     regular: bool,
     bytes: u64,
@@ -90,8 +89,8 @@ impl Facts {
 
 fn judge_file(path: &Path, facts: &Facts, most_bytes: u64) -> Result<(), Error> {
     if !facts.regular {
-        let mend = format!("mv {0} {0}.old", shell_word(path));
-        return Err(untrusted(path, "is not a regular file", &mend));
+        let repair = format!("mv {0} {0}.old", shell_word(path));
+        return Err(untrusted(path, "is not a regular file", &repair));
     }
     judge_owner(path, facts)?;
     if facts.mode & GROUP_OR_OTHERS_MAY_WRITE != 0 {
@@ -116,13 +115,13 @@ fn judge_owner(path: &Path, facts: &Facts) -> Result<(), Error> {
 }
 
 fn too_large(path: &Path, most_bytes: u64) -> Error {
-    let mend = format!("mv {0} {0}.old", shell_word(path));
-    untrusted(path, &format!("is larger than {most_bytes} bytes, so it can't be ours"), &mend)
+    let repair = format!("mv {0} {0}.old", shell_word(path));
+    untrusted(path, &format!("is larger than {most_bytes} bytes, so it can't be ours"), &repair)
 }
 
-fn untrusted(path: &Path, what: &str, mend: &str) -> Error {
+fn untrusted(path: &Path, what: &str, repair: &str) -> Error {
     Error::Untrusted(format!(
-        "{} {what}: look at it, and when it is right mend it with `{mend}`",
+        "{} {what}: check the file, and if it is right, repair it with `{repair}`",
         path.display()
     ))
 }
@@ -213,8 +212,8 @@ mod tests {
             let judged = check_folder(&scratch.0, &fs::metadata(&scratch.0).unwrap());
             assert_eq!(judged.is_ok(), fine, "{mode:o}");
             if let Err(error) = judged {
-                let mend = format!("`chmod 700 {}`", scratch.0.display());
-                assert!(error.to_string().contains(&mend), "{error}");
+                let repair = format!("`chmod 700 {}`", scratch.0.display());
+                assert!(error.to_string().contains(&repair), "{error}");
             }
         }
     }

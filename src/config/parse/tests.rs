@@ -145,7 +145,7 @@ fn at_least_one_generation_and_one_listener() {
 fn an_address_is_taken_once_but_port_0_as_often_as_wanted() {
     fault_holds(
         r#"{"listen": [{"address": "[::]:80", "serves": "all"}, {"address": "[::]:80", "serves": "all"}]}"#,
-        "listen[1]: the address [::]:80 stands in an earlier listener already",
+        "listen[1]: an earlier listener has the address [::]:80 already",
     );
     fault_holds(
         r#"{"listen": [{"address": "localhost:80", "serves": "all"}]}"#,

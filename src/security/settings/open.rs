@@ -1,5 +1,5 @@
-//! A start: reading what the disk holds, finishing what a power cut interrupted, and putting the
-//! safe side in the place of what is damaged.
+//! Start: reads the files, finishes what a power cut interrupted, and replaces damaged settings by safe
+//! ones.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -17,19 +17,21 @@ use crate::util::published::Published;
 use crate::util::utc;
 
 impl SecuritySettings {
-    /// Takes the state folder (made with mode 0700 if absent), finishes a change that a power cut
+    /// Locks the state folder (created with mode 0700 if absent), finishes a change that a power cut
     /// interrupted, and makes the default certificate at the first start.
     ///
     /// # Errors
     /// When the folder can't be used: open to others, in use by another instance, not writable.
-    /// Damaged files are no error: they are logged, and the safe side of each is in force.
+    /// Damaged files are no error: they are logged, and the safe choice is in force for each.
     pub(crate) fn open(state_dir: &Path, api: Api, log: Log) -> Result<SecuritySettings, Error> {
         let folder = Folder::open(state_dir, &names::SUBFOLDERS)
             .map_err(|e| Error::Failed(e.to_string()))?;
         let now = SystemTime::now();
         let (mut settings, mut settings_digest) = settings(&folder, now, &log);
         if let Err(error) = finish_discard(&folder, &mut settings, &mut settings_digest, now) {
-            log.error(format_args!("a reset is in force, but could not be tidied up: {error}"));
+            log.error(format_args!(
+                "the reset is in force, but its old files could not be removed: {error}"
+            ));
         }
         let (password, password_digest) = password(&folder, &settings, &log);
         let (default, default_digest) = default(&folder, now, &log).map_err(Error::Failed)?;
@@ -53,7 +55,7 @@ impl SecuritySettings {
 }
 
 fn settings(folder: &Folder, now: SystemTime, log: &Log) -> (SettingsFile, FileDigest) {
-    const SAFE: &str = "plain HTTP is off and authentication on until the setting is made again";
+    const SAFE: &str = "plain HTTP is off and authentication on until they are set again";
     let reading = files::settings(folder.view());
     match reading.found {
         Found::Good(settings) => (settings, reading.digest),
@@ -64,7 +66,7 @@ fn settings(folder: &Folder, now: SystemTime, log: &Log) -> (SettingsFile, FileD
         }
         Found::Damaged(reason) => {
             let contents = SettingsFile::FAIL_CLOSED.to_file();
-            // Written down at once: without this file the next start would take the defaults.
+            // Written at once, because without this file the next start would use the defaults.
             match folder.set_aside_and_replace(names::SETTINGS, &contents, now) {
                 Ok(aside) => {
                     log.error(format_args!("{reason}; kept as {}; {SAFE}", aside.display()));
@@ -96,20 +98,22 @@ fn default(folder: &Folder, now: SystemTime, log: &Log) -> Result<(Identity, Fil
     let reading = files::identity(folder.view(), Source::Default);
     match reading.found {
         Found::Good(identity) => return Ok((identity, reading.digest)),
-        Found::Absent => log.info("making the default certificate: this is the first start"),
+        Found::Absent => log.info("first start: making the default certificate"),
         Found::Damaged(reason) | Found::Untrusted(reason) => {
             let kept = match folder.set_aside(names::DEFAULT, now) {
                 Ok(aside) => format!("kept as {}", aside.display()),
                 Err(error) => error.to_string(),
             };
-            log.error(format_args!("{reason}; {kept}; a new default certificate is made"));
+            log.error(format_args!("{reason}; {kept}; making a new default certificate"));
         }
     }
     let text = default_certificate::make(now, &Host::look())?;
     let identity = certificate::from_file(text.as_bytes(), Source::Default)?;
     if let Err(error) = folder.replace(names::DEFAULT, text.as_bytes()) {
-        // Served all the same: an appliance that can't be reached can't be mended.
-        log.error(format_args!("the default certificate changes at the next start: {error}"));
+        // Served anyway, because an appliance that can't be reached can't be repaired.
+        log.error(format_args!(
+            "cannot save the default certificate, so the next start makes another: {error}"
+        ));
     }
     Ok((identity, files::digest(text.as_bytes())))
 }
@@ -126,12 +130,12 @@ fn uploaded(
         Found::Absent => {}
         Found::Good(identity) => {
             if let Some(fault) = identity.summary.date_error(utc::unix_seconds(now)) {
-                log.warn(format_args!("the uploaded certificate is served, but {fault}"));
+                log.warn(format_args!("the uploaded certificate is in use, but {fault}"));
             }
             return (Some(identity), reading.digest);
         }
         Found::Untrusted(sentence) => {
-            log.error(format_args!("{sentence}; until then the default certificate serves"));
+            log.error(format_args!("{sentence}; until then the default certificate is in use"));
         }
         Found::Damaged(reason) => {
             let kept = match folder.set_aside(names::UPLOADED, now) {
@@ -139,7 +143,7 @@ fn uploaded(
                 Err(error) => error.to_string(),
             };
             log.error(format_args!(
-                "{reason}; {kept}; the default certificate serves: upload yours again"
+                "{reason}; {kept}; the default certificate is in use: upload yours again"
             ));
             return (None, files::absent());
         }

@@ -1,7 +1,7 @@
-//! Taking in files that were changed by hand, or that a failed write left in doubt.
+//! Reads files that were changed by hand, or whose writing failed.
 //!
-//! A person may be in the middle of editing: nothing is set aside here, and a bad certificate or
-//! settings file leaves the old one in force. Only a bad password file takes effect, by locking.
+//! The administrator may still be editing: nothing is set aside here, and a bad certificate or settings
+//! file leaves the old one in force. Only a bad password file takes effect, by locking.
 
 use std::time::SystemTime;
 
@@ -34,7 +34,7 @@ impl SecuritySettings {
             Found::Good(settings) => settings,
             Found::Absent => SettingsFile::DEFAULT,
             Found::Damaged(reason) | Found::Untrusted(reason) => {
-                self.log.error(format_args!("{reason}; the settings in force stay"));
+                self.log.error(format_args!("{reason}; keeping the current settings"));
                 return;
             }
         };
@@ -48,7 +48,9 @@ impl SecuritySettings {
         }
         state.settings = settings;
         if let Err(error) = self.finish_discard(state) {
-            self.log.error(format_args!("a reset is in force, but not tidied up: {error}"));
+            self.log.error(format_args!(
+                "the reset is in force, but its old files could not be removed: {error}"
+            ));
         }
     }
 
@@ -62,7 +64,7 @@ impl SecuritySettings {
         }
         state.password = match reading.found {
             Found::Absent => {
-                self.log.security("admin.htpasswd is gone: no password is set");
+                self.log.security("admin.htpasswd was removed: no password is set");
                 PasswordState::Absent
             }
             Found::Good(hash) => {
@@ -88,7 +90,7 @@ impl SecuritySettings {
                 state.default = identity;
             }
             Some(None) => self.log.warn(
-                "tls/default.pem is gone: its certificate stays until the next start makes another",
+                "tls/default.pem was removed: its certificate stays in use until the next start makes another",
             ),
             None => {}
         }
@@ -109,14 +111,15 @@ impl SecuritySettings {
                 state.uploaded = Some(identity);
             }
             Some(None) => {
-                self.log.security("tls/uploaded.pem is gone: the default certificate serves");
+                self.log
+                    .security("tls/uploaded.pem was removed: the default certificate is in use");
                 state.uploaded = None;
             }
             None => {}
         }
     }
 
-    /// `None` keeps the certificate in service; `Some(None)` is an absent file.
+    /// `None` keeps the certificate in service; `Some(None)` means an absent file.
     fn acceptable(&self, found: Found<Identity>) -> Option<Option<Identity>> {
         let reason = match found {
             Found::Absent => return Some(None),
@@ -130,7 +133,7 @@ impl SecuritySettings {
             }
             Found::Damaged(reason) | Found::Untrusted(reason) => reason,
         };
-        self.log.error(format_args!("{reason}; the certificate in service stays"));
+        self.log.error(format_args!("{reason}; keeping the current certificate"));
         None
     }
 }

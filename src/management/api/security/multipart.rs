@@ -80,7 +80,7 @@ pub(crate) fn parts<'a, const N: usize>(
     }
     match stray {
         Some(name) => Err(format!(
-            "{} is a file that nobody asked for: the chain belongs into certfile, after your \
+            "{} is an unexpected file: the chain belongs into certfile, after your \
              certificate",
             shown(name)
         )),

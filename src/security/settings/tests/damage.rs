@@ -12,7 +12,7 @@ fn a_damaged_password_file_locks_stays_where_it_is_and_is_kept_when_replaced() {
             assert_eq!(password(&appliance.start(BOTH)), "locked");
             assert_eq!(appliance.text("admin.htpasswd"), contents);
         }
-        assert!(appliance.logged().contains("nobody gets in over the network"));
+        assert!(appliance.logged().contains("network logins are refused"));
         let keeper = appliance.start(BOTH);
         keeper.reset(&Actor::Local).unwrap();
         assert_eq!(password(&keeper), "unset");

@@ -50,7 +50,7 @@ fn a_bad_certificate_found_on_reload_is_reported_once_and_left_alone() {
     appliance.logged();
     keeper.reload();
     keeper.reload();
-    assert_eq!(appliance.logged().matches("the certificate in service stays").count(), 1);
+    assert_eq!(appliance.logged().matches("keeping the current certificate").count(), 1);
     assert_eq!(sha256(&keeper), serving);
     assert_eq!(appliance.text("tls/uploaded.pem"), "half a certifi");
     upload(&keeper, &root("Other"));
