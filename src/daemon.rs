@@ -38,7 +38,7 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
 
     let bound = Bound::all(&config.listen, log)?;
     let machine = license::Machine::look(); // root alone may read all of it
-    let manager = ServiceManager::look();
+    let manager = ServiceManager::connect();
     let helper = helper::start(&config.commands)?;
     sandbox::confine(&config, log)?;
 
@@ -68,13 +68,13 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
     let listeners: Vec<String> = bound.iter().map(Bound::describe).collect();
     let open = Listeners::start(Arc::new(gate), bound).map_err(|e| format!("cannot serve: {e}"))?;
     announce(&listeners);
-    manager.tell("READY=1");
+    manager.notify("READY=1");
 
     while signals.wait().map_err(|e| format!("cannot wait for signals: {e}"))? == Signal::Reload {
         security.reload();
     }
 
-    manager.tell("STOPPING=1");
+    manager.notify("STOPPING=1");
     log.info("stopping: requests in flight may finish");
     let deadline = Instant::now() + DRAIN;
     let cut = open.drain(deadline);
@@ -101,8 +101,8 @@ struct ServiceManager(Option<UnixDatagram>);
 
 impl ServiceManager {
     /// Connects before the sandbox, in which abstract sockets can't be reached.
-    fn look() -> ServiceManager {
-        let connect = |name: &str| {
+    fn connect() -> ServiceManager {
+        let connect_to = |name: &str| {
             let address = match name.strip_prefix('@') {
                 Some(abstract_name) => SocketAddr::from_abstract_name(abstract_name)?,
                 None => SocketAddr::from_pathname(name)?,
@@ -111,10 +111,10 @@ impl ServiceManager {
             socket.connect_addr(&address).map(|()| socket)
         };
         let name = std::env::var("NOTIFY_SOCKET").ok();
-        ServiceManager(name.and_then(|name| io::Result::ok(connect(&name))))
+        ServiceManager(name.and_then(|name| io::Result::ok(connect_to(&name))))
     }
 
-    fn tell(&self, state: &str) {
+    fn notify(&self, state: &str) {
         if let Some(socket) = &self.0 {
             let _ = socket.send(state.as_bytes());
         }

@@ -34,12 +34,12 @@ impl Signals {
     /// When signals can't be caught.
     pub(crate) fn listen() -> io::Result<Signals> {
         let on = |signals: &[i32]| -> io::Result<UnixStream> {
-            let (heard, told) = UnixStream::pair()?;
-            heard.set_nonblocking(true)?;
+            let (reader, writer) = UnixStream::pair()?;
+            reader.set_nonblocking(true)?;
             for signal in signals {
-                signal_hook::low_level::pipe::register(*signal, told.try_clone()?)?;
+                signal_hook::low_level::pipe::register(*signal, writer.try_clone()?)?;
             }
-            Ok(heard)
+            Ok(reader)
         };
         Ok(Signals {
             shutdown: on(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?,
@@ -53,9 +53,9 @@ impl Signals {
         match watch(folders) {
             Ok(changes) => self.changes = Some(changes),
             Err(e) => log.warn(format_args!(
-                "cannot watch the state folder for files changed by hand ({}): they are taken in on \
-                 SIGHUP alone; raise max_inotify_instances and max_inotify_watches in /proc/sys/user, \
-                 or their likes in /proc/sys/fs/inotify",
+                "cannot watch the state folder for files changed by hand ({}): only SIGHUP reloads \
+                 them; raise max_inotify_instances and max_inotify_watches in /proc/sys/user, \
+                 or the limits in /proc/sys/fs/inotify",
                 io::Error::from(e)
             )),
         }
@@ -86,8 +86,8 @@ impl Signals {
     }
 }
 
-fn drain(heard: &mut UnixStream) -> bool {
-    matches!(heard.read(&mut [0; 64]), Ok(n) if n > 0)
+fn drain(reader: &mut UnixStream) -> bool {
+    matches!(reader.read(&mut [0; 64]), Ok(n) if n > 0)
 }
 
 fn watch(folders: &[&Path]) -> rustix::io::Result<OwnedFd> {

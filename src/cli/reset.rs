@@ -33,11 +33,11 @@ pub(crate) fn reset(config: &Config, log: Log) -> Result<String, String> {
 fn online(config: &Config) -> Result<String, client::Error> {
     let socket = config.control_socket();
     let security = if config.api.v1 { "/v1/security" } else { "/v2/security" };
-    let reply = client::ask(&socket, "DELETE", &format!("{security}/reset"))?;
+    let reply = client::request(&socket, "DELETE", &format!("{security}/reset"))?;
     if reply.status != 200 {
         return Err(client::Error::Failed(reply.error_message()));
     }
-    let now = client::ask(&socket, "GET", &format!("{security}/sslcertificate"))?;
+    let now = client::request(&socket, "GET", &format!("{security}/sslcertificate"))?;
     let member = |name: &str| now.body[name].as_str().unwrap_or("unknown").to_owned();
     Ok(certificate(&member("subject"), &member("sha256")))
 }

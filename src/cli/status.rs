@@ -65,7 +65,7 @@ fn online(config: &Config) -> Result<State, client::Error> {
     let socket = config.control_socket();
     let generation = if config.api.v1 { "/v1" } else { "/v2" };
     let member = |resource: &str| {
-        let reply = client::ask(&socket, "GET", &format!("{generation}/{resource}"))?;
+        let reply = client::request(&socket, "GET", &format!("{generation}/{resource}"))?;
         if reply.status == 200 {
             Ok(reply.body)
         } else {

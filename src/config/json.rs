@@ -20,7 +20,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     match serde_json::from_slice::<Strict>(text) {
         Ok(Strict(value)) => Ok(value),
-        Err(fault) => Err(format!("not valid JSON: {fault}")),
+        Err(error) => Err(format!("not valid JSON: {error}")),
     }
 }
 
@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn a_key_that_stands_twice_is_told_by_its_place() {
-        let fault = parse(b"{\"a\": 1,\n \"b\": {\"c\": 1, \"c\": 2}}").unwrap_err();
-        assert!(fault.contains("a key stands twice at line 2 column"), "{fault}");
+        let error = parse(b"{\"a\": 1,\n \"b\": {\"c\": 1, \"c\": 2}}").unwrap_err();
+        assert!(error.contains("a key stands twice at line 2 column"), "{error}");
     }
 
     #[test]
@@ -135,8 +135,8 @@ mod tests {
         let wide =
             |order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<_>>();
         for wide in [wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
-            let fault = parse(&wide).unwrap_err();
-            assert!(fault.contains("UTF-16") && fault.contains("save it as UTF-8"), "{fault}");
+            let error = parse(&wide).unwrap_err();
+            assert!(error.contains("UTF-16") && error.contains("save it as UTF-8"), "{error}");
         }
     }
 

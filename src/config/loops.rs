@@ -2,16 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::section::Faults;
+use super::section::Errors;
 use super::{CONTROL_SOCKET, Config, ServiceAddress, USAGE_SOCKET};
 use crate::util::resolve;
 
 /// Reports each service whose address is one of our own, as far as the settings tell; the machine's
 /// addresses other than loopback are not known here.
-pub(super) fn note(config: &Config, faults: &Faults) {
+pub(super) fn note(config: &Config, errors: &Errors) {
     for service in &config.services {
         if let Some(ours) = own_listener(config, &service.address) {
-            faults.note(
+            errors.note(
                 &format!("services.{}.address", service.name),
                 format_args!(
                     "{} is the appliance's own ({ours}), so each request would come back to it; name the address of the service",

@@ -194,13 +194,13 @@ impl Config {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let text = match read(path) {
             Ok(text) => text,
-            Err(fault) if file.is_none() && fault.kind() == ErrorKind::NotFound => {
+            Err(error) if file.is_none() && error.kind() == ErrorKind::NotFound => {
                 return Ok(Config::default());
             }
-            Err(fault) => return Err(vec![format!("{}: {fault}", path.display())]),
+            Err(error) => return Err(vec![format!("{}: {error}", path.display())]),
         };
-        Config::parse(&text).map_err(|faults| {
-            faults.into_iter().map(|fault| format!("{}: {fault}", path.display())).collect()
+        Config::parse(&text).map_err(|errors| {
+            errors.into_iter().map(|error| format!("{}: {error}", path.display())).collect()
         })
     }
 
@@ -230,26 +230,26 @@ mod tests {
 
     #[test]
     fn a_named_file_that_does_not_exist_is_an_error() {
-        let faults = Config::load(Some("/nowhere/config.json".as_ref())).unwrap_err();
-        assert!(faults[0].starts_with("/nowhere/config.json: "), "{faults:?}");
+        let errors = Config::load(Some("/nowhere/config.json".as_ref())).unwrap_err();
+        assert!(errors[0].starts_with("/nowhere/config.json: "), "{errors:?}");
     }
 
     #[test]
     fn a_file_has_a_ceiling() {
         let path = std::env::temp_dir().join(format!("applianced-ceiling-{}", std::process::id()));
         std::fs::write(&path, vec![b' '; LARGEST_FILE as usize + 1]).unwrap();
-        let faults = Config::load(Some(&path)).unwrap_err();
+        let errors = Config::load(Some(&path)).unwrap_err();
         std::fs::remove_file(&path).unwrap();
-        assert!(faults[0].contains("larger than 1048576 bytes"), "{faults:?}");
+        assert!(errors[0].contains("larger than 1048576 bytes"), "{errors:?}");
     }
 
     #[test]
     fn faults_name_the_file() {
-        let path = std::env::temp_dir().join(format!("applianced-faults-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("applianced-errors-{}", std::process::id()));
         std::fs::write(&path, r#"{"stat_dir": "/x", "api": []}"#).unwrap();
-        let faults = Config::load(Some(&path)).unwrap_err();
+        let errors = Config::load(Some(&path)).unwrap_err();
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(faults.len(), 2, "{faults:?}");
-        assert!(faults.iter().all(|fault| fault.starts_with(&path.display().to_string())));
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(errors.iter().all(|error| error.starts_with(&path.display().to_string())));
     }
 }

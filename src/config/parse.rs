@@ -1,6 +1,6 @@
 //! Parses the settings file into a [`Config`], or reports every mistake in it.
 
-use super::section::{Faults, Field, Section};
+use super::section::{Errors, Field, Section};
 use super::{
     About, Api, Commands, Config, LONGEST_SOCKET_PATH, License, json, listen, loops, services,
 };
@@ -11,16 +11,16 @@ const LONGEST_SOCKET_NAME: usize = "/control.sock".len();
 impl Config {
     /// Parses a settings file; the error has one sentence per mistake.
     pub(crate) fn parse(text: &[u8]) -> Result<Config, Vec<String>> {
-        let value = json::parse(text).map_err(|fault| vec![fault])?;
-        let faults = Faults::default();
-        let config = whole(Field::root(value, &faults));
+        let value = json::parse(text).map_err(|error| vec![error])?;
+        let errors = Errors::default();
+        let config = whole(Field::root(value, &errors));
         if let Some(config) = &config {
-            loops::note(config, &faults);
+            loops::note(config, &errors);
         }
-        let faults = faults.into_sentences();
+        let errors = errors.into_messages();
         match config {
-            Some(config) if faults.is_empty() => Ok(config),
-            _ => Err(faults),
+            Some(config) if errors.is_empty() => Ok(config),
+            _ => Err(errors),
         }
     }
 }

@@ -12,15 +12,15 @@ use super::json::kind;
 
 /// The mistakes found while parsing.
 #[derive(Default)]
-pub(super) struct Faults(RefCell<Vec<String>>);
+pub(super) struct Errors(RefCell<Vec<String>>);
 
-impl Faults {
-    pub(super) fn note(&self, path: &str, fault: impl std::fmt::Display) {
+impl Errors {
+    pub(super) fn note(&self, path: &str, error: impl std::fmt::Display) {
         let path = if path.is_empty() { "the settings" } else { path };
-        self.0.borrow_mut().push(format!("{path}: {fault}"));
+        self.0.borrow_mut().push(format!("{path}: {error}"));
     }
 
-    pub(super) fn into_sentences(self) -> Vec<String> {
+    pub(super) fn into_messages(self) -> Vec<String> {
         self.0.into_inner()
     }
 }
@@ -30,7 +30,7 @@ pub(super) struct Section<'a> {
     path: String,
     members: Map<String, Value>,
     known: Vec<&'static str>,
-    faults: &'a Faults,
+    errors: &'a Errors,
 }
 
 impl<'a> Section<'a> {
@@ -38,7 +38,7 @@ impl<'a> Section<'a> {
     pub(super) fn take(&mut self, key: &'static str) -> Option<Field<'a>> {
         self.known.push(key);
         let value = self.members.shift_remove(key)?;
-        Some(Field { path: below(&self.path, key), value, faults: self.faults })
+        Some(Field { path: below(&self.path, key), value, errors: self.errors })
     }
 
     /// Takes the value of `key`; its absence is a mistake.
@@ -52,12 +52,12 @@ impl<'a> Section<'a> {
 
     /// Takes every member that is left, in the order of the file.
     pub(super) fn take_all(&mut self) -> Vec<(String, Field<'a>)> {
-        let faults = self.faults;
+        let errors = self.errors;
         std::mem::take(&mut self.members)
             .into_iter()
             .map(|(key, value)| {
                 let path = below(&self.path, &key);
-                (key, Field { path, value, faults })
+                (key, Field { path, value, errors })
             })
             .collect()
     }
@@ -68,13 +68,13 @@ impl<'a> Section<'a> {
             let hint = nearest(key, self.known.iter().copied())
                 .map(|known| format!(", did you mean {known:?}?"))
                 .unwrap_or_else(|| format!("; known here: {}", quoted(&self.known)));
-            self.faults.note(&below(&self.path, key), format_args!("unknown setting{hint}"));
+            self.errors.note(&below(&self.path, key), format_args!("unknown setting{hint}"));
         }
     }
 
     /// Reports a mistake about this object as a whole.
-    pub(super) fn note(&self, fault: impl std::fmt::Display) {
-        self.faults.note(&self.path, fault);
+    pub(super) fn note(&self, error: impl std::fmt::Display) {
+        self.errors.note(&self.path, error);
     }
 }
 
@@ -82,22 +82,22 @@ impl<'a> Section<'a> {
 pub(super) struct Field<'a> {
     path: String,
     value: Value,
-    faults: &'a Faults,
+    errors: &'a Errors,
 }
 
 impl<'a> Field<'a> {
-    pub(super) fn root(value: Value, faults: &'a Faults) -> Field<'a> {
-        Field { path: String::new(), value, faults }
+    pub(super) fn root(value: Value, errors: &'a Errors) -> Field<'a> {
+        Field { path: String::new(), value, errors }
     }
 
-    pub(super) fn note(&self, fault: impl std::fmt::Display) {
-        self.faults.note(&self.path, fault);
+    pub(super) fn note(&self, error: impl std::fmt::Display) {
+        self.errors.note(&self.path, error);
     }
 
     pub(super) fn section(self) -> Option<Section<'a>> {
         match self.value {
             Value::Object(members) => {
-                Some(Section { path: self.path, members, known: Vec::new(), faults: self.faults })
+                Some(Section { path: self.path, members, known: Vec::new(), errors: self.errors })
             }
             _ => self.wrong("an object"),
         }
@@ -117,7 +117,7 @@ impl<'a> Field<'a> {
                     .map(|(index, value)| Field {
                         path: format!("{}[{index}]", self.path),
                         value,
-                        faults: self.faults,
+                        errors: self.errors,
                     })
                     .collect(),
             ),

@@ -74,7 +74,7 @@ impl<'a> Daemon<'a> {
         // The generation with the plain error texts, where it is mounted.
         let generation = if self.config.api.v2 { "v2" } else { "v1" };
         let body = Zeroizing::new(if body.is_null() { String::new() } else { body.to_string() });
-        let asked = client::tell(
+        let asked = client::send(
             &self.config.control_socket(),
             method,
             &format!("/{generation}/{resource}"),

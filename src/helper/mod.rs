@@ -96,16 +96,16 @@ impl CommandHelper {
         at_end: impl FnOnce() + Send + 'static,
     ) -> Result<CommandHelper, Error> {
         let (completions, log) = (Arc::<Completions>::default(), log.clone());
-        let told = Arc::clone(&completions);
+        let waiting = Arc::clone(&completions);
         thread::Builder::new()
             .name("command-helper".to_owned())
             .stack_size(STACK)
             .spawn(move || {
                 for line in BufReader::new(messages).lines().map_while(Result::ok) {
-                    on_message(&line, &told, &log);
+                    on_message(&line, &waiting, &log);
                 }
                 // Their commands can't end any more.
-                told.lock().clear();
+                waiting.lock().clear();
                 at_end();
             })
             .map_err(|error| {
@@ -125,12 +125,12 @@ impl CommandHelper {
 
     fn request(&self, kind: CommandKind) -> Result<Receiver<End>, Error> {
         let Some(requests) = &self.requests else { return Err(NOT_CONFIGURED.into()) };
-        let (tell, end) = channel();
-        self.completions.lock().insert(kind, tell);
+        let (sender, receiver) = channel();
+        self.completions.lock().insert(kind, sender);
         let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
         let line = format!("{}\n", kind.name());
         let sent = requests.write_all(line.as_bytes()).and_then(|()| requests.flush());
-        sent.map(|()| end).map_err(|_| HELPER_EXITED.into())
+        sent.map(|()| receiver).map_err(|_| HELPER_EXITED.into())
     }
 }
 

@@ -81,7 +81,7 @@ pub(crate) fn serve_streams(
     let mut running = Vec::new();
     for kind in requests.filter_map(|word| CommandKind::from_name(&word)) {
         let (words, messages) = (words(kind), Arc::clone(&messages));
-        let tell = move |message: &HelperMessage| {
+        let send = move |message: &HelperMessage| {
             if let Ok(mut messages) = messages.lock() {
                 // The daemon may have exited.
                 let _ = messages
@@ -89,19 +89,20 @@ pub(crate) fn serve_streams(
                     .and_then(|()| messages.flush());
             }
         };
-        let unable = tell.clone();
+        let send_error = send.clone();
         let started = thread::Builder::new().name(kind.name().to_owned()).stack_size(STACK).spawn(
             move || {
-                let relay = tell.clone();
-                let end = run::execute(&words, move |line| relay(&HelperMessage::Output(line)));
-                tell(&HelperMessage::Exited(end));
+                let send_output = send.clone();
+                let end =
+                    run::execute(&words, move |line| send_output(&HelperMessage::Output(line)));
+                send(&HelperMessage::Exited(end));
             },
         );
         match started {
             Ok(thread) => running.push(thread),
             Err(error) => {
                 let error = Error(format!("cannot start a thread to run it: {error}"));
-                unable(&HelperMessage::Exited(Err(error)));
+                send_error(&HelperMessage::Exited(Err(error)));
             }
         }
         running.retain(|thread| !thread.is_finished());

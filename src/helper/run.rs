@@ -18,7 +18,7 @@ pub(crate) const MAX_LINES: usize = 200;
 /// Why it did not run or failed.
 pub(crate) fn execute(
     argv: &[String],
-    tell: impl Fn(String) + Send + 'static,
+    log_line: impl Fn(String) + Send + 'static,
 ) -> Result<(), Error> {
     let Some((program, arguments)) = argv.split_first() else {
         return Err(NOT_CONFIGURED.into());
@@ -34,7 +34,7 @@ pub(crate) fn execute(
     // Background processes of the command may keep the pipe open, so its end is not waited for.
     let reading = thread::Builder::new().name("command-output".to_owned()).stack_size(STACK);
     reading
-        .spawn(move || forward(output, tell))
+        .spawn(move || forward(output, log_line))
         .map_err(|error| Error(format!("cannot start a thread to read its output: {error}")))?;
     let mut child = command.spawn().map_err(failed)?;
     // Closes our copies of the writing end, so that the reading end sees the command's end.
@@ -45,14 +45,14 @@ pub(crate) fn execute(
     }
 }
 
-fn forward(output: PipeReader, tell: impl Fn(String)) {
+fn forward(output: PipeReader, log_line: impl Fn(String)) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     for number in 0.. {
         line.clear();
         match output.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
             Ok(1..) if number < MAX_LINES => {
-                tell(String::from_utf8_lossy(&line).trim_end().to_owned());
+                log_line(String::from_utf8_lossy(&line).trim_end().to_owned());
             }
             Ok(1..) => {}
             _ => return,

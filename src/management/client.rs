@@ -50,21 +50,21 @@ pub(crate) enum Error {
 }
 
 /// Sends a request without a body to the daemon that listens on `path`.
-pub(crate) fn ask(path: &Path, method: &str, target: &str) -> Result<Reply, Error> {
-    tell(path, method, target, b"", TIMEOUT)
+pub(crate) fn request(path: &Path, method: &str, target: &str) -> Result<Reply, Error> {
+    send(path, method, target, b"", TIMEOUT)
 }
 
 /// Sends a request with a JSON `body`; the whole exchange may take `timeout`.
-pub(crate) fn tell(
+pub(crate) fn send(
     path: &Path,
     method: &str,
     target: &str,
     body: &[u8],
     timeout: Duration,
 ) -> Result<Reply, Error> {
-    let asked = socket::connect_within(path, timeout)
+    let result = socket::connect_within(path, timeout)
         .and_then(|stream| exchange(stream, method, target, body, timeout));
-    asked.map_err(|fault| match fault.kind() {
+    result.map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => Error::NotRunning,
         kind => Error::Failed(format!(
             "{}: {}",
@@ -79,7 +79,7 @@ pub(crate) fn tell(
                 ErrorKind::UnexpectedEof => {
                     "the daemon closed the connection before its answer was complete".to_owned()
                 }
-                _ => fault.to_string(),
+                _ => error.to_string(),
             }
         )),
     })
@@ -117,8 +117,8 @@ fn exchange(
         match stream.read(&mut piece) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Ok(read) => answer.extend_from_slice(&piece[..read]),
-            Err(fault) if fault.kind() == ErrorKind::Interrupted => {}
-            Err(fault) => return Err(fault),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
         if answer.len() > MAX_RESPONSE {
             return Err(malformed("the daemon's answer is larger than 1 MiB"));
@@ -149,8 +149,8 @@ fn complete(answer: &[u8]) -> io::Result<Option<Reply>> {
     Ok(Some(Reply { status: head.code.unwrap_or(0), body }))
 }
 
-fn malformed(fault: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, fault)
+fn malformed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, error)
 }
 
 #[cfg(test)]
@@ -159,7 +159,7 @@ mod tests {
 
     use std::path::Path;
 
-    use super::{Error, ask, complete};
+    use super::{Error, complete, request};
 
     #[test]
     fn an_answer_is_complete_when_its_length_is_there() {
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn nobody_there_is_not_running() {
-        let failure = ask(Path::new("/nowhere/control.sock"), "GET", "/").unwrap_err();
+        let failure = request(Path::new("/nowhere/control.sock"), "GET", "/").unwrap_err();
         assert!(matches!(failure, Error::NotRunning));
     }
 }

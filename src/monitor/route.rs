@@ -135,8 +135,8 @@ mod tests {
 
     #[track_caller]
     fn refused(path: &str, status: u16, text: &str) {
-        let fault = Monitor::default().get(true, path).unwrap_err();
-        assert_eq!((fault.status, fault.text.as_str()), (status, text), "{path}");
+        let error = Monitor::default().get(true, path).unwrap_err();
+        assert_eq!((error.status, error.text.as_str()), (status, text), "{path}");
     }
 
     #[test]
@@ -168,11 +168,11 @@ mod tests {
         refused("/api/3/config/x", 400, "Unknown configuration item x");
         refused("/api/3/args/x", 400, "Unknown argument item x");
         for path in ["nosuch", "status/x", "all/x", "nosuch/limits", "config/a/b"] {
-            let fault = Monitor::default().get(true, &format!("/api/3/{path}")).unwrap_err();
+            let error = Monitor::default().get(true, &format!("/api/3/{path}")).unwrap_err();
             let plugin = path.split('/').next().unwrap();
             let text = format!("Unknown plugin {plugin} (available plugins: ['quicklook', '");
-            assert_eq!(fault.status, 400, "{path}");
-            assert!(fault.text.starts_with(&text), "{path}: {}", fault.text);
+            assert_eq!(error.status, 400, "{path}");
+            assert!(error.text.starts_with(&text), "{path}: {}", error.text);
         }
         for path in [
             "/",
@@ -192,8 +192,8 @@ mod tests {
     #[test]
     fn only_reading_is_allowed() {
         for path in ["/api/3/mem", "/api/3/nosuch", "/x"] {
-            let fault = Monitor::default().get(false, path).unwrap_err();
-            assert_eq!((fault.status, fault.text.as_str()), (405, "Method not allowed."));
+            let error = Monitor::default().get(false, path).unwrap_err();
+            assert_eq!((error.status, error.text.as_str()), (405, "Method not allowed."));
         }
     }
 

@@ -144,7 +144,7 @@ const FIOCLEX: i32 = 0x5451;
 pub(crate) fn confine() -> Result<(), String> {
     filter()
         .and_then(|filter| seccompiler::apply_filter(&filter))
-        .map_err(|fault| format!("no seccomp ({fault}): the daemon can make every system call"))
+        .map_err(|error| format!("no seccomp ({error}): the daemon can make every system call"))
 }
 
 fn filter() -> Result<BpfProgram, seccompiler::Error> {

@@ -16,7 +16,7 @@ const LONGEST_NAME: usize = 253;
 /// The permanent addresses of the interfaces that are up, first those used for outgoing connections;
 /// without loopback.
 pub(crate) fn of_this_machine() -> Vec<IpAddr> {
-    let mut addresses = Host::look().addresses;
+    let mut addresses = Host::detect().addresses;
     addresses.retain(|address| !address.is_loopback());
     addresses
 }
@@ -35,17 +35,17 @@ pub(super) struct Host {
 impl Host {
     /// Asks the kernel. What it doesn't tell is left out, because a certificate with fewer names is better
     /// than none.
-    pub(super) fn look() -> Host {
+    pub(super) fn detect() -> Host {
         let system = rustix::system::uname();
         Host::from(
             &system.nodename().to_string_lossy(),
             &fs::read_to_string("/proc/net/fib_trie").unwrap_or_default(),
             &fs::read_to_string("/proc/net/if_inet6").unwrap_or_default(),
-            &going_out(),
+            &outgoing(),
         )
     }
 
-    fn from(nodename: &str, fib_trie: &str, if_inet6: &str, going_out: &[IpAddr]) -> Host {
+    fn from(nodename: &str, fib_trie: &str, if_inet6: &str, outgoing: &[IpAddr]) -> Host {
         let full = host_name(nodename);
         let short = full.as_deref().and_then(|full| full.split('.').next()).map(str::to_owned);
         let fits = |name: &&String| name.len() <= LONGEST_COMMON_NAME;
@@ -64,7 +64,7 @@ impl Host {
         }
         // The order is stable and does not depend on temporary addresses.
         addresses.sort_by_key(|address| {
-            going_out.iter().position(|first| first == address).unwrap_or(going_out.len())
+            outgoing.iter().position(|first| first == address).unwrap_or(outgoing.len())
         });
         addresses.truncate(MOST_ADDRESSES);
         addresses.extend([Ipv4Addr::LOCALHOST.into(), IpAddr::from(Ipv6Addr::LOCALHOST)]);
@@ -75,7 +75,7 @@ impl Host {
 /// The source addresses of outgoing connections. Other machines reach this one by them, unlike by the
 /// addresses of its container bridges. Connecting a UDP socket selects one and sends nothing; without a
 /// route there is none.
-fn going_out() -> Vec<IpAddr> {
+fn outgoing() -> Vec<IpAddr> {
     // Documentation addresses (RFC 5737 and RFC 3849), which are routed like any distant one.
     const FAR_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
     const FAR_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);

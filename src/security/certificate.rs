@@ -47,7 +47,7 @@ pub(super) fn from_upload(
         return Err(no_certificate(&chain));
     }
     let key = only_key(&keys, UPLOAD)?;
-    let identity = judge(&chain.certificates, key, Source::Uploaded, UPLOAD, Some(now))?;
+    let identity = check(&chain.certificates, key, Source::Uploaded, UPLOAD, Some(now))?;
     let text = pem::write(&chain.certificates, key);
     Ok((identity, text))
 }
@@ -61,7 +61,7 @@ pub(super) fn from_file(contents: &[u8], source: Source) -> Result<Identity, Str
     if blocks.certificates.is_empty() {
         return Err("there is no certificate in the file".to_owned());
     }
-    judge(&blocks.certificates, only_key(&blocks, STORED)?, source, STORED, None)
+    check(&blocks.certificates, only_key(&blocks, STORED)?, source, STORED, None)
 }
 
 /// What error messages call the files.
@@ -74,7 +74,7 @@ struct Files {
 const UPLOAD: Files = Files { key: "keyfile", chain: "certfile" };
 const STORED: Files = Files { key: "the file", chain: "the file" };
 
-fn judge(
+fn check(
     ders: &[CertificateDer<'static>],
     key: &PrivateKeyDer<'static>,
     source: Source,
@@ -87,7 +87,7 @@ fn judge(
         return Err(format!("there is no certificate in {file}"));
     };
     public_key::kind(own)
-        .judge()
+        .check()
         .map_err(|what| format!("{} in {file} has {what}: {SUPPORTED}", chain.name(0)))?;
     let signer = any_supported_type(key).map_err(|_| {
         format!(

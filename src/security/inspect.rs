@@ -77,8 +77,8 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
     let default = summary(Source::Default, false);
     let summary = uploaded.or(default);
     let late = summary.as_ref().and_then(|summary| {
-        let fault = summary.date_error(utc::unix_seconds(now))?;
-        Some(format!("the {} certificate {fault}", summary.source))
+        let error = summary.date_error(utc::unix_seconds(now))?;
+        Some(format!("the {} certificate {error}", summary.source))
     });
     faults.extend(late);
     Inspection {
@@ -124,8 +124,8 @@ mod tests {
     fn it_looks_while_the_daemon_runs_and_names_every_fault() {
         let scratch = Scratch::new();
         let path = scratch.0.join("state");
-        let keeper = SecuritySettings::open(&path, BOTH, Log::to(|_| {})).unwrap();
-        keeper.set_plain_http(&Actor::Local, false).unwrap();
+        let security = SecuritySettings::open(&path, BOTH, Log::to(|_| {})).unwrap();
+        security.set_plain_http(&Actor::Local, false).unwrap();
         let seen = look(&path);
         assert_eq!((seen.faults.len(), seen.plain_http), (0, Some(false)));
         assert_eq!(seen.summary.as_ref().unwrap().source, Source::Default);

@@ -182,8 +182,8 @@ mod tests {
             ("a\0b", "control"),
             ("a\u{85}b", "control"),
         ] {
-            let refusal = PasswordHash::new(password).unwrap_err();
-            assert!(refusal.contains(why), "{refusal}");
+            let error = PasswordHash::new(password).unwrap_err();
+            assert!(error.contains(why), "{error}");
         }
     }
 
@@ -224,9 +224,9 @@ mod tests {
             (line.replace("$05$", "$18$"), "cost is 18"),
             (line.replace("$05$", "$03$"), "cost is 3"),
         ] {
-            let refusal = PasswordHash::from_file(file.as_bytes()).unwrap_err();
-            assert!(refusal.contains(why), "{refusal}");
-            assert!(!refusal.contains("secret"));
+            let error = PasswordHash::from_file(file.as_bytes()).unwrap_err();
+            assert!(error.contains(why), "{error}");
+            assert!(!error.contains("secret"));
         }
         assert!(PasswordHash::from_file(b"admin:\xff").unwrap_err().contains("not text"));
     }

@@ -29,7 +29,7 @@ pub(super) enum Kind {
 impl Kind {
     /// # Errors
     /// Why the key is not supported, completing "certificate 1 has …".
-    pub(super) fn judge(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         match self {
             Kind::Rsa(bits) if *bits < FEWEST_RSA_BITS => {
                 Err(format!("an RSA key of {bits} bits, which is too short"))

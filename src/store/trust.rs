@@ -33,7 +33,7 @@ pub(crate) fn read(path: &Path, most_bytes: u64) -> Result<Option<Zeroizing<Vec<
         Err(error) => return Err(failed(&error)),
     };
     let metadata = file.metadata().map_err(|error| failed(&error))?;
-    judge_file(path, &Facts::of(&metadata), most_bytes)?;
+    check_file(path, &Attributes::of(&metadata), most_bytes)?;
     let expected = usize::try_from(metadata.len()).unwrap_or(0);
     // The full capacity at once: a vector that grows leaves unwiped copies behind.
     let mut contents = Zeroizing::new(Vec::with_capacity(expected + 1));
@@ -47,14 +47,14 @@ pub(crate) fn read(path: &Path, most_bytes: u64) -> Result<Option<Zeroizing<Vec<
 
 /// Checks that `path` is a folder that no other user can enter.
 pub(super) fn check_folder(path: &Path, metadata: &Metadata) -> Result<(), Error> {
-    let facts = Facts::of(metadata);
+    let attributes = Attributes::of(metadata);
     if !metadata.is_dir() {
         let repair = format!("mv {0} {0}.old", shell_word(path));
         return Err(untrusted(path, "is not a folder", &repair));
     }
-    judge_owner(path, &facts)?;
-    if facts.mode & GROUP_OR_OTHERS != 0 {
-        let what = format!("has mode {:04o}, and only its owner may enter it", facts.mode);
+    check_owner(path, &attributes)?;
+    if attributes.mode & GROUP_OR_OTHERS != 0 {
+        let what = format!("has mode {:04o}, and only its owner may enter it", attributes.mode);
         return Err(untrusted(path, &what, &format!("chmod 700 {}", shell_word(path))));
     }
     Ok(())
@@ -67,7 +67,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// File attributes that the rules check, so that tests can make them up.
-struct Facts {
+struct Attributes {
     regular: bool,
     bytes: u64,
     owner: u32,
@@ -75,9 +75,9 @@ struct Facts {
     us: u32,
 }
 
-impl Facts {
-    fn of(metadata: &Metadata) -> Facts {
-        Facts {
+impl Attributes {
+    fn of(metadata: &Metadata) -> Attributes {
+        Attributes {
             regular: metadata.is_file(),
             bytes: metadata.len(),
             owner: metadata.uid(),
@@ -87,31 +87,32 @@ impl Facts {
     }
 }
 
-fn judge_file(path: &Path, facts: &Facts, most_bytes: u64) -> Result<(), Error> {
-    if !facts.regular {
+fn check_file(path: &Path, attributes: &Attributes, most_bytes: u64) -> Result<(), Error> {
+    if !attributes.regular {
         let repair = format!("mv {0} {0}.old", shell_word(path));
         return Err(untrusted(path, "is not a regular file", &repair));
     }
-    judge_owner(path, facts)?;
-    if facts.mode & GROUP_OR_OTHERS_MAY_WRITE != 0 {
-        let what = format!("has mode {:04o}, so others than its owner can change it", facts.mode);
+    check_owner(path, attributes)?;
+    if attributes.mode & GROUP_OR_OTHERS_MAY_WRITE != 0 {
+        let what =
+            format!("has mode {:04o}, so others than its owner can change it", attributes.mode);
         return Err(untrusted(path, &what, &format!("chmod 600 {}", shell_word(path))));
     }
-    if facts.bytes > most_bytes {
+    if attributes.bytes > most_bytes {
         return Err(too_large(path, most_bytes));
     }
     Ok(())
 }
 
-fn judge_owner(path: &Path, facts: &Facts) -> Result<(), Error> {
-    if facts.owner == facts.us || facts.owner == 0 {
+fn check_owner(path: &Path, attributes: &Attributes) -> Result<(), Error> {
+    if attributes.owner == attributes.us || attributes.owner == 0 {
         return Ok(());
     }
     let what = format!(
         "belongs to user {}, and only root and the user of applianced ({}) are trusted",
-        facts.owner, facts.us
+        attributes.owner, attributes.us
     );
-    Err(untrusted(path, &what, &format!("chown {} {}", facts.us, shell_word(path))))
+    Err(untrusted(path, &what, &format!("chown {} {}", attributes.us, shell_word(path))))
 }
 
 fn too_large(path: &Path, most_bytes: u64) -> Error {
@@ -135,9 +136,9 @@ mod tests {
     use std::path::Path;
 
     use super::super::{Error, Scratch};
-    use super::{Facts, check_folder, judge_file, read};
+    use super::{Attributes, check_file, check_folder, read};
 
-    fn refusal(path: &Path) -> String {
+    fn error(path: &Path) -> String {
         match read(path, 10) {
             Err(Error::Untrusted(sentence)) => sentence,
             other => panic!("{other:?}"),
@@ -154,7 +155,7 @@ mod tests {
         let scratch = Scratch::new();
         fs::write(scratch.0.join("target"), "x").unwrap();
         symlink("target", scratch.0.join("link")).unwrap();
-        let sentence = refusal(&scratch.0.join("link"));
+        let sentence = error(&scratch.0.join("link"));
         assert!(sentence.contains("symbolic link") && sentence.contains("readlink"), "{sentence}");
     }
 
@@ -165,7 +166,7 @@ mod tests {
         fs::write(&path, "x").unwrap();
         for mode in [0o620, 0o602] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            assert!(refusal(&path).contains(&format!("`chmod 600 {}`", path.display())));
+            assert!(error(&path).contains(&format!("`chmod 600 {}`", path.display())));
         }
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         assert_eq!(read(&path, 10).unwrap().unwrap().as_slice(), b"x");
@@ -178,30 +179,30 @@ mod tests {
         fs::write(&path, "0123456789").unwrap();
         assert_eq!(read(&path, 10).unwrap().unwrap().len(), 10);
         fs::write(&path, "0123456789+").unwrap();
-        assert!(refusal(&path).contains("larger than 10 bytes"));
+        assert!(error(&path).contains("larger than 10 bytes"));
     }
 
     #[test]
     fn a_folder_or_a_pipe_in_place_of_a_file_is_refused_without_waiting() {
         let scratch = Scratch::new();
-        assert!(refusal(&scratch.0).contains("not a regular file"));
+        assert!(error(&scratch.0).contains("not a regular file"));
         let pipe = scratch.0.join("pipe");
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        assert!(refusal(&pipe).contains("not a regular file"));
+        assert!(error(&pipe).contains("not a regular file"));
     }
 
     #[test]
     fn only_root_and_our_own_user_are_trusted_owners() {
-        let judge = |owner, us| {
-            let facts = Facts { regular: true, bytes: 1, owner, mode: 0o600, us };
-            judge_file(Path::new("/s/f"), &facts, 10)
+        let check = |owner, us| {
+            let attributes = Attributes { regular: true, bytes: 1, owner, mode: 0o600, us };
+            check_file(Path::new("/s/f"), &attributes, 10)
         };
-        assert_eq!(judge(0, 1000), Ok(()));
-        assert_eq!(judge(1000, 1000), Ok(()));
-        let sentence = judge(1001, 1000).unwrap_err().to_string();
+        assert_eq!(check(0, 1000), Ok(()));
+        assert_eq!(check(1000, 1000), Ok(()));
+        let sentence = check(1001, 1000).unwrap_err().to_string();
         assert!(sentence.contains("`chown 1000 /s/f`"), "{sentence}");
-        assert!(judge(1000, 0).is_err());
+        assert!(check(1000, 0).is_err());
     }
 
     #[test]
@@ -209,9 +210,9 @@ mod tests {
         let scratch = Scratch::new();
         for (mode, fine) in [(0o700, true), (0o750, false), (0o701, false), (0o777, false)] {
             fs::set_permissions(&scratch.0, Permissions::from_mode(mode)).unwrap();
-            let judged = check_folder(&scratch.0, &fs::metadata(&scratch.0).unwrap());
-            assert_eq!(judged.is_ok(), fine, "{mode:o}");
-            if let Err(error) = judged {
+            let checked = check_folder(&scratch.0, &fs::metadata(&scratch.0).unwrap());
+            assert_eq!(checked.is_ok(), fine, "{mode:o}");
+            if let Err(error) = checked {
                 let repair = format!("`chmod 700 {}`", scratch.0.display());
                 assert!(error.to_string().contains(&repair), "{error}");
             }

@@ -45,10 +45,10 @@ pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
     Response::json(&overall(parts))
 }
 
-fn part(fault: Option<String>) -> Value {
-    match fault {
+fn part(error: Option<String>) -> Value {
+    match error {
         None => json!({"status": "healthy"}),
-        Some(fault) => json!({"status": "unhealthy", "errors": [fault]}),
+        Some(error) => json!({"status": "unhealthy", "errors": [error]}),
     }
 }
 
@@ -64,7 +64,7 @@ fn overall(parts: Map<String, Value>) -> Value {
 fn storage(config: &Config) -> Option<String> {
     let shown = config.state_dir.display();
     match statvfs(&config.state_dir) {
-        Err(fault) => Some(format!("{shown}: {fault}")),
+        Err(error) => Some(format!("{shown}: {error}")),
         Ok(room) if room.f_flag.contains(StatVfsMountFlags::RDONLY) => {
             Some(format!("{shown} is mounted read-only"))
         }

@@ -61,9 +61,9 @@ fn run_later(
     });
     match started {
         Ok(_) => confirmed(confirmation),
-        Err(fault) => Response::error(
+        Err(error) => Response::error(
             Code::Internal,
-            &format!("cannot start a thread to run {name}: {fault}; try again"),
+            &format!("cannot start a thread to run {name}: {error}; try again"),
         ),
     }
 }

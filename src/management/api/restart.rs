@@ -21,7 +21,7 @@ pub(crate) fn services(context: &Context, request: &mut Request<'_>) -> Response
             context.license.refresh();
             list(context, request)
         }
-        Err(fault) => Response::error(Code::Internal, &fault),
+        Err(error) => Response::error(Code::Internal, &error),
     }
 }
 
@@ -40,8 +40,8 @@ fn restart(context: &Context, request: &Request<'_>) -> Result<(), String> {
         .name("restart-services".to_owned())
         .stack_size(STACK)
         .spawn(move || ended.send(permit.run(&helper, &log)))
-        .map_err(|fault| {
-            format!("cannot start a thread to restart the services: {fault}; try again")
+        .map_err(|error| {
+            format!("cannot start a thread to restart the services: {error}; try again")
         })?;
     end.recv_timeout(TIMEOUT).unwrap_or(Ok(()))
 }

@@ -57,7 +57,7 @@ fn reserve(license: &Handle, request: &mut Request<'_>) -> Response {
             status: 402,
             ..Response::json(&json!({"error": reason, "code": 8, "granted": 0}))
         },
-        Err(fault) => Response::error(Code::Internal, &fault.to_string()),
+        Err(error) => Response::error(Code::Internal, &error.to_string()),
     }
 }
 
@@ -70,7 +70,7 @@ fn settle(license: &Handle, request: &mut Request<'_>) -> Response {
     });
     match read.map(|(session, used)| license.settle(session, used)) {
         Ok(Ok(charged)) => Response::json(&json!({"charged": charged})),
-        Ok(Err(fault)) => Response::error(Code::Internal, &fault.to_string()),
+        Ok(Err(error)) => Response::error(Code::Internal, &error.to_string()),
         Err(answer) => answer,
     }
 }
@@ -82,7 +82,7 @@ fn members(request: &mut Request<'_>, example: &str) -> Result<Map<String, Value
         Ok(other) => {
             Err(bad(&format!("the body is {}, not an object", json::kind(&other)), example))
         }
-        Err(fault) => Err(bad(&format!("the body is {fault}"), example)),
+        Err(error) => Err(bad(&format!("the body is {error}"), example)),
     }
 }
 

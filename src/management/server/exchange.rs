@@ -78,8 +78,8 @@ impl ServerRequest {
             log.warn("a chunked request is malformed or too long; its connection was dropped");
             return std::mem::forget(self.0);
         }
-        if let Err(fault) = self.send(answer) {
-            log.info(format_args!("cannot send an answer of the management API: {fault}"));
+        if let Err(error) = self.send(answer) {
+            log.info(format_args!("cannot send an answer of the management API: {error}"));
         }
     }
 
@@ -93,7 +93,7 @@ impl ServerRequest {
         let bytes = answer.to_bytes(head_only, None);
         let mut out = self.0.into_writer();
         match out.write_all(&bytes).and_then(|()| out.flush()) {
-            Err(fault) if !is_disconnect(fault.kind()) => Err(fault),
+            Err(error) if !is_disconnect(error.kind()) => Err(error),
             _ => Ok(()),
         }
     }

@@ -68,8 +68,8 @@ impl Handle {
 
     fn end(&self, deadline: Instant) {
         if self.events.send(Event::Stop(deadline)).is_ok() {
-            let patience = deadline.saturating_duration_since(Instant::now()) + SHUTDOWN_TIMEOUT;
-            let _ = self.ended.recv_timeout(patience);
+            let timeout = deadline.saturating_duration_since(Instant::now()) + SHUTDOWN_TIMEOUT;
+            let _ = self.ended.recv_timeout(timeout);
         }
     }
 }

@@ -92,10 +92,10 @@ pub(crate) fn connect_within(path: &Path, timeout: Duration) -> io::Result<UnixS
 pub(crate) fn is_listening(path: &Path) -> io::Result<bool> {
     match connect(path) {
         Ok(_) => Ok(true),
-        Err(fault) => match fault.kind() {
+        Err(error) => match error.kind() {
             ErrorKind::WouldBlock => Ok(true),
             ErrorKind::ConnectionRefused | ErrorKind::NotFound => Ok(false),
-            _ => Err(fault),
+            _ => Err(error),
         },
     }
 }

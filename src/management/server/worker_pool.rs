@@ -64,8 +64,8 @@ impl WorkerPool {
             .name("management-api".to_owned())
             .stack_size(STACK)
             .spawn(move || pool.run_worker());
-        if let Err(fault) = started {
-            self.log.error(format_args!("cannot start a thread for the management API: {fault}"));
+        if let Err(error) = started {
+            self.log.error(format_args!("cannot start a thread for the management API: {error}"));
         }
     }
 
@@ -98,8 +98,8 @@ impl WorkerPool {
                         return Some(job);
                     }
                 }
-                Err(fault) => {
-                    let _ = self.events.send(Event::AcceptFailed(self.generation, fault));
+                Err(error) => {
+                    let _ = self.events.send(Event::AcceptFailed(self.generation, error));
                     return None;
                 }
             }

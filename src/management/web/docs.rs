@@ -221,7 +221,7 @@ fn reference(answer: &str) -> Value {
 
 /// A sentence about what each port serves.
 fn ports(config: &Config) -> String {
-    let told = config.listen.iter().map(|listen| {
+    let sentences = config.listen.iter().map(|listen| {
         let what = match listen.serves {
             Serves::All => "everything",
             Serves::Management => "what stands under Management, Security, License and Pages",
@@ -232,7 +232,7 @@ fn ports(config: &Config) -> String {
         let scheme = if listen.tls { "HTTPS" } else { "HTTP" };
         format!("{} ({scheme}) serves {what}.", listen.address.port())
     });
-    told.collect::<Vec<_>>().join(" ")
+    sentences.collect::<Vec<_>>().join(" ")
 }
 
 /// Replaces placeholders in every string.

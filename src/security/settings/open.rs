@@ -107,7 +107,7 @@ fn default(folder: &Folder, now: SystemTime, log: &Log) -> Result<(Identity, Fil
             log.error(format_args!("{reason}; {kept}; making a new default certificate"));
         }
     }
-    let text = default_certificate::make(now, &Host::look())?;
+    let text = default_certificate::make(now, &Host::detect())?;
     let identity = certificate::from_file(text.as_bytes(), Source::Default)?;
     if let Err(error) = folder.replace(names::DEFAULT, text.as_bytes()) {
         // Served anyway, because an appliance that can't be reached can't be repaired.
@@ -129,8 +129,8 @@ fn uploaded(
         _ if settings.discard.contains(&names::UPLOADED) => {}
         Found::Absent => {}
         Found::Good(identity) => {
-            if let Some(fault) = identity.summary.date_error(utc::unix_seconds(now)) {
-                log.warn(format_args!("the uploaded certificate is in use, but {fault}"));
+            if let Some(error) = identity.summary.date_error(utc::unix_seconds(now)) {
+                log.warn(format_args!("the uploaded certificate is in use, but {error}"));
             }
             return (Some(identity), reading.digest);
         }

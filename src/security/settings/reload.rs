@@ -126,8 +126,8 @@ impl SecuritySettings {
             Found::Good(identity) => {
                 match identity.summary.date_error(utc::unix_seconds(SystemTime::now())) {
                     None => return Some(Some(identity)),
-                    Some(fault) => {
-                        format!("the new {} certificate {fault}", identity.summary.source)
+                    Some(error) => {
+                        format!("the new {} certificate {error}", identity.summary.source)
                     }
                 }
             }

@@ -43,7 +43,7 @@ pub(crate) fn set(context: &Context, request: &mut Request<'_>) -> Response {
             Response::success(&format!("admin password set; {}", warning(context.config.api)))
         }
         Ok(()) => Response::success("admin password set"),
-        Err(fault) => fault.into(),
+        Err(error) => error.into(),
     }
 }
 
@@ -61,8 +61,8 @@ fn warning(api: Api) -> String {
 }
 
 pub(crate) fn unset(context: &Context, request: &mut Request<'_>) -> Response {
-    if let Err(fault) = context.security.unset_password(&request.actor()) {
-        return fault.into();
+    if let Err(error) = context.security.unset_password(&request.actor()) {
+        return error.into();
     }
     match context.security.rules().snapshot().password {
         Password::Off => Response::success("authentication is off: nobody is asked for a password"),

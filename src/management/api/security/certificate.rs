@@ -49,15 +49,15 @@ pub(crate) fn replace(context: &Context, request: &mut Request<'_>) -> Response 
     }
     let boundary = match multipart::boundary(request.content_type.as_deref()) {
         Ok(boundary) => boundary,
-        Err(fault) => return refused(context, &fault),
+        Err(error) => return refused(context, &error),
     };
     let body = match request.read_body() {
         Ok(body) => body,
-        Err(fault) => return fault.into(),
+        Err(error) => return error.into(),
     };
     let [keyfile, certfile] = match multipart::parts(&body, &boundary, ["keyfile", "certfile"]) {
         Ok(parts) => parts,
-        Err(fault) => return refused(context, &fault),
+        Err(error) => return refused(context, &error),
     };
     let now = SystemTime::now();
     match context.security.replace_certificate(&request.actor(), keyfile, certfile, now) {
@@ -69,16 +69,16 @@ pub(crate) fn replace(context: &Context, request: &mut Request<'_>) -> Response 
                 &warnings,
             )
         }
-        Err(fault) => fault.into(),
+        Err(error) => error.into(),
     }
 }
 
-fn refused(context: &Context, fault: &str) -> Response {
+fn refused(context: &Context, error: &str) -> Response {
     let generation = if context.config.api.v1 { "v1" } else { "v2" };
     Response::failure(
         400,
         &format!(
-            "{fault}; upload both files as in: curl -X POST \
+            "{error}; upload both files as in: curl -X POST \
              \"https://${{APPLIANCE_HOST}}/{generation}/security/sslcertificate\" \
              -F \"keyfile=@appliance.key\" -F \"certfile=@appliance.crt\""
         ),

@@ -39,6 +39,6 @@ pub(crate) fn set(context: &Context, request: &mut Request<'_>) -> Response {
             "plain HTTP access disabled; no listener speaks HTTPS, so only the console reaches \
              this appliance now",
         ),
-        Err(fault) => fault.into(),
+        Err(error) => error.into(),
     }
 }

@@ -32,7 +32,7 @@ fn only_member(request: &mut Request<'_>, key: &str, example: &str) -> Result<Va
     let members = match json::parse(&body) {
         Ok(Value::Object(members)) => members,
         Ok(other) => return refused(&format!("the body is {}, not an object", json::kind(&other))),
-        Err(fault) => return refused(&format!("the body is {fault}")),
+        Err(error) => return refused(&format!("the body is {error}")),
     };
     let mut found = None;
     for (name, value) in members {

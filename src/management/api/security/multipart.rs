@@ -250,15 +250,15 @@ mod tests {
     #[test]
     fn another_file_is_refused_and_a_missing_part_is_told_first() {
         let both = format!("{}{}", part("keyfile", "k"), part("certfile", "c"));
-        let fault = read(format!("{both}{}--b--", part("chainfile", "x"))).unwrap_err();
+        let error = read(format!("{both}{}--b--", part("chainfile", "x"))).unwrap_err();
         assert!(
-            fault.contains("\"chainfile\"") && fault.contains("chain belongs into certfile"),
-            "{fault}"
+            error.contains("\"chainfile\"") && error.contains("chain belongs into certfile"),
+            "{error}"
         );
-        let fault = read(format!("{both}{}--b--", part("MIIE a/b", "x"))).unwrap_err();
-        assert!(!fault.contains("MIIE") && fault.contains("belongs into certfile"), "{fault}");
-        let fault = read(format!("{}{}--b--", part("key", "k"), part("cert", "c"))).unwrap_err();
-        assert!(fault.contains("\"keyfile\" is missing"), "{fault}");
+        let error = read(format!("{both}{}--b--", part("MIIE a/b", "x"))).unwrap_err();
+        assert!(!error.contains("MIIE") && error.contains("belongs into certfile"), "{error}");
+        let error = read(format!("{}{}--b--", part("key", "k"), part("cert", "c"))).unwrap_err();
+        assert!(error.contains("\"keyfile\" is missing"), "{error}");
     }
 
     #[test]
@@ -300,8 +300,8 @@ mod tests {
             ("--b\n\nz\n--b--".to_owned(), "has no name"),
             ("--b\nContent-Disposition: attachment; name=a\n\nz\n--b--".to_owned(), "no name"),
         ] {
-            let fault = read(&body).unwrap_err();
-            assert!(fault.contains(wanted), "{body:?}: {fault}");
+            let error = read(&body).unwrap_err();
+            assert!(error.contains(wanted), "{body:?}: {error}");
         }
     }
 
@@ -337,7 +337,7 @@ mod tests {
         ] {
             match (boundary(Some(content_type)), wanted) {
                 (Ok(found), Ok(wanted)) => assert_eq!(found, wanted),
-                (Err(fault), Err(wanted)) => assert!(fault.contains(wanted), "{fault}"),
+                (Err(error), Err(wanted)) => assert!(error.contains(wanted), "{error}"),
                 (found, _) => panic!("{content_type}: {found:?}"),
             }
         }

@@ -8,6 +8,6 @@ pub(crate) fn all(context: &Context, request: &mut Request<'_>) -> Response {
     match context.security.reset(&request.actor()) {
         // The manual's word; there is no nginx here, but scripts compare it.
         Ok(()) => Response::success("nginx_restart"),
-        Err(fault) => fault.into(),
+        Err(error) => error.into(),
     }
 }
