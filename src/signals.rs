@@ -1,4 +1,4 @@
-//! What the outside asks of a running daemon: stop, or look at the files again.
+//! Requests to a running daemon: shut down, or reload its files.
 
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -11,18 +11,18 @@ use rustix::fs::inotify;
 
 use crate::log::Log;
 
-/// One wish.
+/// A request to the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
-    /// SIGTERM or SIGINT: finish what is in flight and end.
-    Stop,
-    /// SIGHUP, or a state file was changed by hand: take in what is on the disk.
+    /// SIGTERM or SIGINT: finish the requests in progress and exit.
+    Shutdown,
+    /// SIGHUP, or a state file was changed by hand: read the files again.
     Reload,
 }
 
-/// Where wishes arrive: signals, and changes in the state folder.
+/// Sources of requests: signals, and changes in the state folder.
 pub(crate) struct Signals {
-    stop: UnixStream,
+    shutdown: UnixStream,
     reload: UnixStream,
     changes: Option<OwnedFd>,
 }
@@ -34,41 +34,41 @@ impl Signals {
     /// When signals can't be caught.
     pub(crate) fn listen() -> io::Result<Signals> {
         let on = |signals: &[i32]| -> io::Result<UnixStream> {
-            let (heard, told) = UnixStream::pair()?;
-            heard.set_nonblocking(true)?;
+            let (reader, writer) = UnixStream::pair()?;
+            reader.set_nonblocking(true)?;
             for signal in signals {
-                signal_hook::low_level::pipe::register(*signal, told.try_clone()?)?;
+                signal_hook::low_level::pipe::register(*signal, writer.try_clone()?)?;
             }
-            Ok(heard)
+            Ok(reader)
         };
         Ok(Signals {
-            stop: on(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?,
+            shutdown: on(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?,
             reload: on(&[signal_hook::consts::SIGHUP])?,
             changes: None,
         })
     }
 
-    /// From now on changes in `folders` count too. Those that can't be watched are left to SIGHUP.
+    /// Also reports changes in `folders` from now on. If they can't be watched, only SIGHUP reloads them.
     pub(crate) fn watch(&mut self, folders: &[&Path], log: &Log) {
         match watch(folders) {
             Ok(changes) => self.changes = Some(changes),
             Err(e) => log.warn(format_args!(
-                "cannot watch the state folder for files changed by hand ({}): they are taken in on \
-                 SIGHUP alone; raise max_inotify_instances and max_inotify_watches in /proc/sys/user, \
-                 or their likes in /proc/sys/fs/inotify",
+                "cannot watch the state folder for files changed by hand ({}): only SIGHUP reloads \
+                 them; raise max_inotify_instances and max_inotify_watches in /proc/sys/user, \
+                 or the limits in /proc/sys/fs/inotify",
                 io::Error::from(e)
             )),
         }
     }
 
-    /// Waits for the next wish; several of one kind count as one.
+    /// Waits for the next signal; several of one kind count as one.
     ///
     /// # Errors
-    /// When the kernel refuses to wait.
+    /// When poll(2) fails.
     pub(crate) fn wait(&mut self) -> io::Result<Signal> {
         loop {
             let mut waited = vec![
-                PollFd::new(&self.stop, PollFlags::IN),
+                PollFd::new(&self.shutdown, PollFlags::IN),
                 PollFd::new(&self.reload, PollFlags::IN),
             ];
             waited.extend(self.changes.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
@@ -76,8 +76,8 @@ impl Signals {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(e) => return Err(e.into()),
             }
-            if drain(&mut self.stop) {
-                return Ok(Signal::Stop);
+            if drain(&mut self.shutdown) {
+                return Ok(Signal::Shutdown);
             }
             if drain(&mut self.reload) | self.changes.as_ref().is_some_and(changed) {
                 return Ok(Signal::Reload);
@@ -86,13 +86,13 @@ impl Signals {
     }
 }
 
-fn drain(heard: &mut UnixStream) -> bool {
-    matches!(heard.read(&mut [0; 64]), Ok(n) if n > 0)
+fn drain(reader: &mut UnixStream) -> bool {
+    matches!(reader.read(&mut [0; 64]), Ok(n) if n > 0)
 }
 
 fn watch(folders: &[&Path]) -> rustix::io::Result<OwnedFd> {
     let changes = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-    // A new mode or owner changes whether a file is believed.
+    // A new mode or owner changes whether a file is trusted.
     let whole = inotify::WatchFlags::ATTRIB
         | inotify::WatchFlags::CLOSE_WRITE
         | inotify::WatchFlags::MOVED_TO
@@ -104,8 +104,8 @@ fn watch(folders: &[&Path]) -> rustix::io::Result<OwnedFd> {
     Ok(changes)
 }
 
-/// Empties the queue; true if a file that counts was among the changes. Names with a leading dot are
-/// temporaries on their way to their real name, and what the license keeps is nobody's to change by hand.
+/// Empties the queue; true if a relevant file was among the changes. Names with a leading dot are
+/// temporary files before their rename, and the license's files are not meant to be edited by hand.
 fn changed(changes: &OwnedFd) -> bool {
     let mut memory = [MaybeUninit::uninit(); 4 << 10];
     let mut events = inotify::Reader::new(changes.as_fd(), &mut memory);
@@ -137,23 +137,23 @@ mod tests {
         let scratch = Scratch::new();
         let root = scratch.0.join("state");
         let api = Api { v1: true, v2: false };
-        let keeper = SecuritySettings::open(&root, api, Log::to(|_| {})).unwrap();
+        let settings = SecuritySettings::open(&root, api, Log::to(|_| {})).unwrap();
         let (file, other) = (root.join("admin.htpasswd"), root.join("admin.htpasswd.old"));
         let changes = watch(&[&root, &root.join("tls")]).unwrap();
         let mode = |mode| fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
         let ways: [(&str, &dyn Fn()); 7] = [
-            ("set", &|| keeper.set_password(&Actor::Local, "first").unwrap()),
+            ("set", &|| settings.set_password(&Actor::Local, "first").unwrap()),
             ("not to be trusted", &|| mode(0o666)),
-            ("mended", &|| mode(0o600)),
+            ("repaired", &|| mode(0o600)),
             ("damaged", &|| fs::write(&file, "damage").unwrap()),
-            ("set again", &|| keeper.set_password(&Actor::Local, "second").unwrap()),
+            ("set again", &|| settings.set_password(&Actor::Local, "second").unwrap()),
             ("moved", &|| fs::rename(&file, &other).unwrap()),
             ("removed", &|| fs::remove_file(&other).unwrap()),
         ];
         for (way, change) in ways {
             change();
             assert!(changed(&changes), "{way}");
-            keeper.reload();
+            settings.reload();
             assert!(!changed(&changes), "{way}: the reload wakes itself");
         }
         for name in [".admin.htpasswd.tmp", "license.json", "license-usage.log"] {

@@ -66,7 +66,7 @@ pub(crate) fn serve(
     spawned.map_err(|error| failed("start a thread", &error))?;
     announce(&format!("listening on {bound}"));
     announce("ready");
-    while wishes.wait().map_err(|error| failed("wait for signals", &error))? != Signal::Stop {}
+    while wishes.wait().map_err(|error| failed("wait for signals", &error))? != Signal::Shutdown {}
     log.info("stopping");
     // A question that is cut off here is asked again and gets the same answer.
     open.drain(DRAIN);

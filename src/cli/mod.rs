@@ -84,7 +84,7 @@ enum Exit {
 /// Runs the command that `args`, without the program's name, ask for.
 pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     if args.first().is_some_and(|word| word == helper::WORD) {
-        return ExitCode::from(attend() as u8);
+        return ExitCode::from(helper_process() as u8);
     }
     let exit = match understand(args) {
         Ok(Asked::Command(command, options)) => (command.run)(&options),
@@ -98,7 +98,7 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
 }
 
 /// Part of the daemon and no command, so no help names it.
-fn attend() -> Exit {
+fn helper_process() -> Exit {
     match helper::serve() {
         Ok(()) => Exit::Fine,
         Err(fault) => {

@@ -3,8 +3,8 @@
 use super::{Exit, Options, complain, print, settings_as_user};
 use crate::config::{Api, Config};
 use crate::log::Log;
-use crate::management::client::{self, Failure};
-use crate::security::{Actor, Fault, SecuritySettings};
+use crate::management::client;
+use crate::security::{Actor, SecuritySettings};
 
 pub(super) fn run(options: &Options) -> Exit {
     let Some(config) = settings_as_user(options) else { return Exit::Settings };
@@ -21,8 +21,8 @@ pub(super) fn run(options: &Options) -> Exit {
 /// `log` gets the record.
 pub(crate) fn reset(config: &Config, log: Log) -> Result<String, String> {
     match online(config) {
-        Err(Failure::NotRunning) => offline(config, log),
-        Err(Failure::Broken(fault)) => Err(fault),
+        Err(client::Error::NotRunning) => offline(config, log),
+        Err(client::Error::Failed(fault)) => Err(fault),
         Ok(certificate) => Ok(certificate),
     }
     .map(|certificate| told(config.api, &certificate))
@@ -30,25 +30,24 @@ pub(crate) fn reset(config: &Config, log: Log) -> Result<String, String> {
 }
 
 /// Lets the daemon do it; returns which certificate serves now.
-fn online(config: &Config) -> Result<String, Failure> {
+fn online(config: &Config) -> Result<String, client::Error> {
     let socket = config.control_socket();
     let security = if config.api.v1 { "/v1/security" } else { "/v2/security" };
-    let reply = client::ask(&socket, "DELETE", &format!("{security}/reset"))?;
+    let reply = client::request(&socket, "DELETE", &format!("{security}/reset"))?;
     if reply.status != 200 {
-        return Err(Failure::Broken(reply.complaint()));
+        return Err(client::Error::Failed(reply.error_message()));
     }
-    let now = client::ask(&socket, "GET", &format!("{security}/sslcertificate"))?;
+    let now = client::request(&socket, "GET", &format!("{security}/sslcertificate"))?;
     let member = |name: &str| now.body[name].as_str().unwrap_or("unknown").to_owned();
     Ok(certificate(&member("subject"), &member("sha256")))
 }
 
 /// Does it itself; the lock on the state folder keeps a daemon that starts just now away.
 fn offline(config: &Config, log: Log) -> Result<String, String> {
-    let keeper = SecuritySettings::open(&config.state_dir, config.api, log)?;
-    keeper.reset(&Actor::Local).map_err(|fault| match fault {
-        Fault::Refused(told) | Fault::Failed(told) => told,
-    })?;
-    let identity = keeper.identity().snapshot();
+    let settings = SecuritySettings::open(&config.state_dir, config.api, log)
+        .map_err(|error| error.to_string())?;
+    settings.reset(&Actor::Local).map_err(|error| error.to_string())?;
+    let identity = settings.identity().snapshot();
     Ok(certificate(&identity.summary.subject, &identity.summary.sha256))
 }
 

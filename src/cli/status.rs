@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Exit, Options, complain, print, settings_as_user};
 use crate::config::Config;
 use crate::license;
-use crate::management::client::{self, Failure};
+use crate::management::client;
 use crate::management::{describe_certificate, service_states};
 use crate::security::inspect;
 use crate::util::utc;
@@ -40,8 +40,8 @@ pub(crate) fn text(config: &Config) -> Result<String, String> {
 fn look(config: &Config) -> Result<Value, String> {
     let now = SystemTime::now();
     let state = match online(config) {
-        Err(Failure::NotRunning) => offline(config, now),
-        Err(Failure::Broken(fault)) => return Err(fault),
+        Err(client::Error::NotRunning) => offline(config, now),
+        Err(client::Error::Failed(fault)) => return Err(fault),
         Ok(state) => state,
     };
     Ok(whole(config, state, utc::unix_seconds(now)))
@@ -61,12 +61,16 @@ struct State {
     faults: Vec<String>,
 }
 
-fn online(config: &Config) -> Result<State, Failure> {
+fn online(config: &Config) -> Result<State, client::Error> {
     let socket = config.control_socket();
     let generation = if config.api.v1 { "/v1" } else { "/v2" };
     let member = |resource: &str| {
-        let reply = client::ask(&socket, "GET", &format!("{generation}/{resource}"))?;
-        if reply.status == 200 { Ok(reply.body) } else { Err(Failure::Broken(reply.complaint())) }
+        let reply = client::request(&socket, "GET", &format!("{generation}/{resource}"))?;
+        if reply.status == 200 {
+            Ok(reply.body)
+        } else {
+            Err(client::Error::Failed(reply.error_message()))
+        }
     };
     Ok(State {
         running: true,

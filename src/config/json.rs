@@ -1,6 +1,6 @@
-//! JSON as we take it from people: what `serde_json` takes, but a key that stands twice is an error.
+//! Strict JSON: what `serde_json` accepts, except that a duplicate key is an error.
 //!
-//! Of two equal keys `serde_json` silently keeps the last; which one was meant only the writer knows.
+//! `serde_json` silently keeps the last of two equal keys, which may not be the one that was meant.
 
 use std::fmt;
 
@@ -9,25 +9,25 @@ use serde_json::{Map, Number, Value};
 
 /// Reads one JSON document; the error is a sentence with line and column.
 ///
-/// Nesting ends at 128 levels, `serde_json`'s own limit. The caller bounds the length.
+/// Nesting ends at 128 levels, `serde_json`'s own limit. The caller limits the length.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
         return Err(
             "not valid JSON: this is UTF-16, as PowerShell writes it; save it as UTF-8".to_owned()
         );
     }
-    // A byte order mark may be there and be ignored (RFC 8259, section 8.1).
+    // A byte order mark may be ignored (RFC 8259, section 8.1).
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     match serde_json::from_slice::<Strict>(text) {
         Ok(Strict(value)) => Ok(value),
-        Err(fault) => Err(format!("not valid JSON: {fault}")),
+        Err(error) => Err(format!("not valid JSON: {error}")),
     }
 }
 
-/// About a key that is none of `known`, which alone are repeated: text out of place may be a secret.
+/// The error about a key that is not in `known`. It quotes only known keys: misplaced text may be a secret.
 pub(crate) fn unknown_key(key: &str, known: &[&str]) -> String {
     match super::nearest(key, known.iter().copied()) {
-        Some(meant) => format!("an unknown key; {meant:?} was meant, perhaps"),
+        Some(meant) => format!("an unknown key; did you mean {meant:?}?"),
         None => {
             let known: Vec<String> = known.iter().map(|word| format!("{word:?}")).collect();
             format!("an unknown key; known are {}", known.join(", "))
@@ -35,7 +35,7 @@ pub(crate) fn unknown_key(key: &str, known: &[&str]) -> String {
     }
 }
 
-/// The kind of `value` for a person.
+/// The JSON type of `value`, for error messages.
 pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -100,7 +100,7 @@ impl<'de> Visitor<'de> for Builder {
         let mut object = Map::new();
         while let Some(key) = members.next_key::<String>()? {
             if object.contains_key(&key) {
-                // Not which one, for a secret may stand at its place; the parser adds the line.
+                // Does not quote the key, which may be a misplaced secret; the parser adds the line.
                 return Err(A::Error::custom("a key stands twice"));
             }
             let Strict(value) = members.next_value()?;
@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn a_key_that_stands_twice_is_told_by_its_place() {
-        let fault = parse(b"{\"a\": 1,\n \"b\": {\"c\": 1, \"c\": 2}}").unwrap_err();
-        assert!(fault.contains("a key stands twice at line 2 column"), "{fault}");
+        let error = parse(b"{\"a\": 1,\n \"b\": {\"c\": 1, \"c\": 2}}").unwrap_err();
+        assert!(error.contains("a key stands twice at line 2 column"), "{error}");
     }
 
     #[test]
@@ -135,8 +135,8 @@ mod tests {
         let wide =
             |order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<_>>();
         for wide in [wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
-            let fault = parse(&wide).unwrap_err();
-            assert!(fault.contains("UTF-16") && fault.contains("save it as UTF-8"), "{fault}");
+            let error = parse(&wide).unwrap_err();
+            assert!(error.contains("UTF-16") && error.contains("save it as UTF-8"), "{error}");
         }
     }
 

@@ -5,16 +5,16 @@ use std::net::SocketAddr;
 
 use super::section::Field;
 
-/// One listener of the gate.
+/// A listener of the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listen {
-    /// Port 0 takes a free one.
+    /// Port 0 selects a free port.
     pub(crate) address: SocketAddr,
     /// Which paths are reachable.
     pub(crate) serves: Serves,
     /// Whether it speaks TLS.
     pub(crate) tls: bool,
-    /// Without meaning on a TLS listener, where it is [`HttpDisabled::Close`].
+    /// Not used on a TLS listener, where it is [`HttpDisabled::Close`].
     pub(crate) http_disabled: HttpDisabled,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Serves {
 /// What a plain listener does while plain HTTP is off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HttpDisabled {
-    /// Accepts and closes without a byte (v1 manual: `Empty reply from server`).
+    /// Accepts the connection and closes it without a byte (v1 manual: `Empty reply from server`).
     Close,
     /// Answers 301 or 308 to the HTTPS address (v2 manual).
     Redirect,
@@ -86,7 +86,7 @@ impl HttpDisabled {
 
 pub(super) fn parse(field: Field<'_>) -> Option<Vec<Listen>> {
     if !(1..=MOST_LISTENERS).contains(&field.count()) {
-        field.note(format_args!("expected 1 to {MOST_LISTENERS} listeners; without any, nobody could reach the appliance"));
+        field.note(format_args!("expected 1 to {MOST_LISTENERS} listeners; without any, the appliance could not be reached"));
         return None;
     }
     let mut taken = HashSet::new();
@@ -113,7 +113,7 @@ fn listener(item: Field<'_>, taken: &mut HashSet<SocketAddr>) -> Option<Listen> 
         && address.port() != 0
         && !taken.insert(address)
     {
-        section.note(format_args!("the address {address} stands in an earlier listener already"));
+        section.note(format_args!("an earlier listener has the address {address} already"));
     }
     section.end();
     Some(Listen {

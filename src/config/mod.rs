@@ -1,8 +1,8 @@
-//! The settings: one JSON file, read once at the start, every key optional, unknown keys refused.
+//! The settings: one JSON file, read once at the start; every key is optional, unknown keys are errors.
 //!
-//! In: the types, their defaults, and reading a file into them (`parse`, by way of `section` and
-//! `json`); printing them as understood (`show`). Out: acting on them. Nothing here binds, connects
-//! or looks at any other file.
+//! In: the types, their defaults, and parsing a file (`parse`, with `section` and `json`); printing the
+//! settings in force (`show`). Out: acting on them. Nothing here binds, connects or reads any other
+//! file.
 //!
 //! | key | default | meaning |
 //! | --- | --- | --- |
@@ -15,11 +15,11 @@
 //! | `listen[].http_disabled` | `close` | what a plain listener does while plain HTTP is off: `close` or `redirect` |
 //! | `https_port` | 443 | port that redirects point to |
 //! | `services.speech.address` | `127.0.0.1:7082` | `host:port` or `unix:/path` of the REST speech engine |
-//! | `services.realtime.address` | `127.0.0.1:7090` | the same for the realtime engine |
+//! | `services.realtime.address` | `127.0.0.1:7090` | `host:port` or `unix:/path` of the realtime speech engine |
 //! | `services.*.timeout` | 300 | seconds a service may take to begin its answer, and be silent in the middle of it |
-//! | `services.NAME.address` | none, must be given | the same for a service of your own |
-//! | `services.NAME.paths` | none, must be given | path prefixes, each begins and ends with `/`; the longest that fits wins |
-//! | `services.NAME.auth` | `admin` | `admin`: asks for the password as management does; `none`: the service's own affair |
+//! | `services.NAME.address` | none, must be given | `host:port` or `unix:/path` of another service |
+//! | `services.NAME.paths` | none, must be given | path prefixes, each begins and ends with `/`; the longest match wins |
+//! | `services.NAME.auth` | `admin` | `admin`: the gate asks for the password as for management; `none`: it does not |
 //! | `services.NAME.licensed` | `[]` | methods refused while the license is not valid |
 //! | `services.NAME.websocket` | `false` | whether upgrades to WebSocket pass |
 //! | `license.authority_url` | `http://licensing.example.com/` | where the license authority answers |
@@ -28,13 +28,13 @@
 //! | `license.customer_id` | 4920 | shown while unlicensed |
 //! | `license.transcription_secs_allocated` | 1800000 | seconds, shown while unlicensed |
 //! | `about.version` | `5.0.0` | what `host/about` tells |
-//! | `about.variant` | empty | the same |
-//! | `about.languages` | `["en"]` | the same |
+//! | `about.variant` | empty | what `host/about` tells |
+//! | `about.languages` | `["en"]` | what `host/about` tells |
 //! | `commands.reboot` | `[]` | absolute path of a program and its arguments; empty means not offered |
-//! | `commands.shutdown` | `[]` | the same |
-//! | `commands.restart_services` | `[]` | the same |
+//! | `commands.shutdown` | `[]` | absolute path of a program and its arguments; empty means not offered |
+//! | `commands.restart_services` | `[]` | absolute path of a program and its arguments; empty means not offered |
 //! | `access_log` | `true` | one line in the log for each request |
-//! | `user` | absent | name or `uid:gid` to become after binding; absent, the daemon stays what it was started as |
+//! | `user` | absent | name or `uid:gid` to switch to after binding; if absent, the user does not change |
 //!
 //! A `listen` that is given replaces all of the default ones: `[::]:80` all (redirect), `[::]:443` all
 //! (tls), `[::]:3000` monitoring (close), `[::]:8080` management (close), `[::]:8082` speech (close),
@@ -70,39 +70,39 @@ pub(crate) const LARGEST_FILE: u64 = 1 << 20;
 /// Longest path of a Unix socket in bytes: `sun_path` less its terminating zero (unix(7)).
 pub(crate) const LONGEST_SOCKET_PATH: usize = 107;
 
-/// Names of our own sockets in `run_dir`: that of the management API, and that on which a speech engine
-/// counts seconds.
+/// Our own sockets in `run_dir`: one for the management API, one for a speech engine that counts
+/// seconds.
 pub(crate) const CONTROL_SOCKET: &str = "control.sock";
 pub(crate) const USAGE_SOCKET: &str = "usage.sock";
 
-/// Everything the settings file can say.
+/// The settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Config {
-    /// Everything that survives a reboot.
+    /// Folder of everything that survives a reboot.
     pub(crate) state_dir: PathBuf,
-    /// The sockets.
+    /// Folder of the sockets.
     pub(crate) run_dir: PathBuf,
-    /// Which generations are mounted.
+    /// API generations that are mounted.
     pub(crate) api: Api,
     /// At least one; no address twice.
     pub(crate) listen: Vec<Listen>,
-    /// Where redirects point.
+    /// Port that redirects point to.
     pub(crate) https_port: u16,
     /// Sorted by name; always holds `speech` and `realtime`.
     pub(crate) services: Vec<Service>,
     /// The authority and what is shown while unlicensed.
     pub(crate) license: License,
-    /// What `host/about` tells.
+    /// Answers of `host/about`.
     pub(crate) about: About,
     /// Programs the API may run.
     pub(crate) commands: Commands,
-    /// One line in the log for each request.
+    /// Whether each request is logged.
     pub(crate) access_log: bool,
-    /// Name or `uid:gid` to become after binding.
+    /// Name or `uid:gid` to switch to after binding.
     pub(crate) user: Option<String>,
 }
 
-/// Which generations of the API are mounted; at least one.
+/// API generations that are mounted; at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Api {
     /// `/v1/…`
@@ -126,7 +126,7 @@ pub(crate) struct License {
     pub(crate) transcription_secs_allocated: u32,
 }
 
-/// What `host/about` tells.
+/// Answers of `host/about`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct About {
     /// `version` (v1), `appliance_version` (v2).
@@ -137,7 +137,7 @@ pub(crate) struct About {
     pub(crate) languages: Vec<String>,
 }
 
-/// A program and its arguments each; empty means not offered.
+/// Commands, each a program and its arguments; empty means not offered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Commands {
     /// `DELETE reboot`, after a minute.
@@ -189,18 +189,18 @@ impl Default for Config {
 impl Config {
     /// Reads `file`; without one, [`DEFAULT_FILE`] if it exists, otherwise the defaults.
     ///
-    /// The error has one sentence per fault, each beginning with the file's name.
+    /// The error has one sentence per mistake, each beginning with the file's name.
     pub(crate) fn load(file: Option<&Path>) -> Result<Config, Vec<String>> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let text = match read(path) {
             Ok(text) => text,
-            Err(fault) if file.is_none() && fault.kind() == ErrorKind::NotFound => {
+            Err(error) if file.is_none() && error.kind() == ErrorKind::NotFound => {
                 return Ok(Config::default());
             }
-            Err(fault) => return Err(vec![format!("{}: {fault}", path.display())]),
+            Err(error) => return Err(vec![format!("{}: {error}", path.display())]),
         };
-        Config::parse(&text).map_err(|faults| {
-            faults.into_iter().map(|fault| format!("{}: {fault}", path.display())).collect()
+        Config::parse(&text).map_err(|errors| {
+            errors.into_iter().map(|error| format!("{}: {error}", path.display())).collect()
         })
     }
 
@@ -230,26 +230,26 @@ mod tests {
 
     #[test]
     fn a_named_file_that_does_not_exist_is_an_error() {
-        let faults = Config::load(Some("/nowhere/config.json".as_ref())).unwrap_err();
-        assert!(faults[0].starts_with("/nowhere/config.json: "), "{faults:?}");
+        let errors = Config::load(Some("/nowhere/config.json".as_ref())).unwrap_err();
+        assert!(errors[0].starts_with("/nowhere/config.json: "), "{errors:?}");
     }
 
     #[test]
     fn a_file_has_a_ceiling() {
         let path = std::env::temp_dir().join(format!("applianced-ceiling-{}", std::process::id()));
         std::fs::write(&path, vec![b' '; LARGEST_FILE as usize + 1]).unwrap();
-        let faults = Config::load(Some(&path)).unwrap_err();
+        let errors = Config::load(Some(&path)).unwrap_err();
         std::fs::remove_file(&path).unwrap();
-        assert!(faults[0].contains("larger than 1048576 bytes"), "{faults:?}");
+        assert!(errors[0].contains("larger than 1048576 bytes"), "{errors:?}");
     }
 
     #[test]
     fn faults_name_the_file() {
-        let path = std::env::temp_dir().join(format!("applianced-faults-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("applianced-errors-{}", std::process::id()));
         std::fs::write(&path, r#"{"stat_dir": "/x", "api": []}"#).unwrap();
-        let faults = Config::load(Some(&path)).unwrap_err();
+        let errors = Config::load(Some(&path)).unwrap_err();
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(faults.len(), 2, "{faults:?}");
-        assert!(faults.iter().all(|fault| fault.starts_with(&path.display().to_string())));
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(errors.iter().all(|error| error.starts_with(&path.display().to_string())));
     }
 }

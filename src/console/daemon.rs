@@ -6,7 +6,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
-use crate::management::client::{self, Failure, Reply};
+use crate::management::client::{self, Reply};
 
 /// What a look may take; the license waits 2 s for a sign of life of its service.
 const LOOK: Duration = Duration::from_secs(10);
@@ -74,7 +74,7 @@ impl<'a> Daemon<'a> {
         // The generation with the plain error texts, where it is mounted.
         let generation = if self.config.api.v2 { "v2" } else { "v1" };
         let body = Zeroizing::new(if body.is_null() { String::new() } else { body.to_string() });
-        let asked = client::tell(
+        let asked = client::send(
             &self.config.control_socket(),
             method,
             &format!("/{generation}/{resource}"),
@@ -87,8 +87,8 @@ impl<'a> Daemon<'a> {
                 Err(Trouble::Refused("The daemon broke off; it may be stopping.".to_owned()))
             }
             Ok(reply) => Err(Trouble::Refused(refusal(&reply))),
-            Err(Failure::NotRunning) => Err(Trouble::NotRunning),
-            Err(Failure::Broken(fault)) => {
+            Err(client::Error::NotRunning) => Err(Trouble::NotRunning),
+            Err(client::Error::Failed(fault)) => {
                 Err(Trouble::Refused(format!("The daemon could not be asked: {fault}.")))
             }
         }
@@ -113,7 +113,7 @@ impl Trouble {
 /// A refusal of the license has a hint, which says more than the manual's text; support asks for that.
 fn refusal(reply: &Reply) -> String {
     let member = |name: &str| reply.body[name].as_str().filter(|text| !text.is_empty());
-    let error = reply.complaint();
+    let error = reply.error_message();
     let error = details(&error);
     match (member("reason"), member("hint")) {
         (Some("bad_request"), _) => {

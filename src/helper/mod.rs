@@ -1,14 +1,15 @@
-//! A small process that runs the commands of the settings with the rights the daemon was started with.
+//! A small process that runs the configured commands with the rights the daemon was started with.
 //!
-//! The daemon gives those rights up, and its filter of system calls knows no `execve`; so it starts
-//! the attendant first, tells it the commands once, and can later only say which one to run. They
-//! talk in lines of JSON over the attendant's standard input and output; it holds nothing else open
-//! and ends with the daemon. In: both sides. Out: who may order what (`management`).
+//! The daemon gives those rights up, and its seccomp filter has no `execve`. So it starts the helper first
+//! and sends it the commands once; later it can only name the one to run. They exchange lines of JSON over
+//! the helper's standard input and output. The helper has no other open file and ends with the daemon.
+//! In: both sides. Out: which client may run which command (`management`).
 
 mod process;
 mod run;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -23,170 +24,196 @@ pub(crate) use crate::helper::process::{WORD, start};
 use crate::config::Commands;
 use crate::log::Log;
 
-/// Stack of a thread that waits for a command or reads what it says, in bytes.
+/// Stack in bytes of a thread that waits for a command or reads its output.
 pub(crate) const STACK: usize = 128 * 1024;
 
-/// A command of the settings.
+/// A configured command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Which {
+pub(crate) enum CommandKind {
     Reboot,
     Shutdown,
     RestartServices,
 }
 
-impl Which {
-    const ALL: [Which; 3] = [Which::Reboot, Which::Shutdown, Which::RestartServices];
+impl CommandKind {
+    const ALL: [CommandKind; 3] =
+        [CommandKind::Reboot, CommandKind::Shutdown, CommandKind::RestartServices];
 
-    /// Its name in the settings.
-    pub(crate) fn word(self) -> &'static str {
+    /// The command's name in the settings.
+    pub(crate) fn name(self) -> &'static str {
         match self {
-            Which::Reboot => "reboot",
-            Which::Shutdown => "shutdown",
-            Which::RestartServices => "restart_services",
+            CommandKind::Reboot => "reboot",
+            CommandKind::Shutdown => "shutdown",
+            CommandKind::RestartServices => "restart_services",
         }
     }
 
-    fn named(word: &str) -> Option<Which> {
-        Which::ALL.into_iter().find(|which| which.word() == word)
+    fn from_name(word: &str) -> Option<CommandKind> {
+        CommandKind::ALL.into_iter().find(|kind| kind.name() == word)
     }
 
     /// The program and its arguments.
-    pub(crate) fn words(self, commands: &Commands) -> &[String] {
+    pub(crate) fn argv(self, commands: &Commands) -> &[String] {
         match self {
-            Which::Reboot => &commands.reboot,
-            Which::Shutdown => &commands.shutdown,
-            Which::RestartServices => &commands.restart_services,
+            CommandKind::Reboot => &commands.reboot,
+            CommandKind::Shutdown => &commands.shutdown,
+            CommandKind::RestartServices => &commands.restart_services,
         }
     }
 }
 
-/// The daemon's side.
+/// The daemon's side of the helper.
 #[derive(Default)]
 pub(crate) struct CommandHelper {
-    /// Absent where no command is configured.
-    orders: Option<Mutex<Box<dyn Write + Send>>>,
-    ends: Arc<Ends>,
+    /// Absent if no command is configured.
+    requests: Option<Mutex<Box<dyn Write + Send>>>,
+    completions: Arc<Completions>,
 }
 
-type End = Result<(), String>;
+type End = Result<(), Error>;
 
-/// Who waits for the end of which command.
+/// Callers that wait for the end of a command.
 #[derive(Debug, Default)]
-struct Ends(Mutex<BTreeMap<Which, Sender<End>>>);
+struct Completions(Mutex<BTreeMap<CommandKind, Sender<End>>>);
 
 impl CommandHelper {
-    /// Listens to an attendant that was started; without one, no command can be run.
+    /// Reads the messages of a started helper; without one, no command can be run.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub(crate) fn new(started: Option<Started>, log: &Log) -> Result<CommandHelper, String> {
-        let Some(Started { orders, said, mut child }) = started else {
+    pub(crate) fn new(process: Option<HelperProcess>, log: &Log) -> Result<CommandHelper, Error> {
+        let Some(HelperProcess { requests, messages, mut child }) = process else {
             return Ok(CommandHelper::default());
         };
-        CommandHelper::over(orders, said, log, move || drop(child.wait()))
+        CommandHelper::over(requests, messages, log, move || drop(child.wait()))
     }
 
-    /// The same over any two streams; `at_end` is called when the attendant has closed its own.
+    /// As [`CommandHelper::new`], over any two streams; `at_end` is called when the helper has closed its own.
     fn over(
-        orders: impl Write + Send + 'static,
-        said: impl Read + Send + 'static,
+        requests: impl Write + Send + 'static,
+        messages: impl Read + Send + 'static,
         log: &Log,
         at_end: impl FnOnce() + Send + 'static,
-    ) -> Result<CommandHelper, String> {
-        let (ends, log) = (Arc::<Ends>::default(), log.clone());
-        let told = Arc::clone(&ends);
+    ) -> Result<CommandHelper, Error> {
+        let (completions, log) = (Arc::<Completions>::default(), log.clone());
+        let waiting = Arc::clone(&completions);
         thread::Builder::new()
-            .name("attendant".to_owned())
+            .name("command-helper".to_owned())
             .stack_size(STACK)
             .spawn(move || {
-                for line in BufReader::new(said).lines().map_while(Result::ok) {
-                    hear(&line, &told, &log);
+                for line in BufReader::new(messages).lines().map_while(Result::ok) {
+                    on_message(&line, &waiting, &log);
                 }
-                // Nobody waits for what can't come any more.
-                told.all().clear();
+                // Their commands can't end any more.
+                waiting.lock().clear();
                 at_end();
             })
-            .map_err(|fault| format!("no thread for the commands: {fault}"))?;
-        Ok(CommandHelper { orders: Some(Mutex::new(Box::new(orders))), ends })
+            .map_err(|error| {
+                Error(format!("cannot start the thread of the command helper: {error}"))
+            })?;
+        Ok(CommandHelper { requests: Some(Mutex::new(Box::new(requests))), completions })
     }
 
-    /// Has one command run and waits for its end; what it says goes to the log meanwhile. Of each
-    /// command one at a time.
+    /// Runs a command and waits for its end; its output goes to the log meanwhile. A command must not be run
+    /// twice at the same time.
     ///
     /// # Errors
-    /// Why it did not run or end well, for the person.
-    pub(crate) fn run(&self, which: Which) -> Result<(), String> {
-        self.order(which)?.recv().unwrap_or_else(|_| Err(GONE.to_owned()))
+    /// Why it did not run or failed.
+    pub(crate) fn run(&self, kind: CommandKind) -> Result<(), Error> {
+        self.request(kind)?.recv().unwrap_or_else(|_| Err(HELPER_EXITED.into()))
     }
 
-    fn order(&self, which: Which) -> Result<Receiver<End>, String> {
-        let Some(orders) = &self.orders else { return Err(NOT_CONFIGURED.to_owned()) };
-        let (tell, end) = channel();
-        self.ends.all().insert(which, tell);
-        let mut orders = orders.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = format!("{}\n", which.word());
-        let sent = orders.write_all(line.as_bytes()).and_then(|()| orders.flush());
-        sent.map(|()| end).map_err(|_| GONE.to_owned())
+    fn request(&self, kind: CommandKind) -> Result<Receiver<End>, Error> {
+        let Some(requests) = &self.requests else { return Err(NOT_CONFIGURED.into()) };
+        let (sender, receiver) = channel();
+        self.completions.lock().insert(kind, sender);
+        let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = format!("{}\n", kind.name());
+        let sent = requests.write_all(line.as_bytes()).and_then(|()| requests.flush());
+        sent.map(|()| receiver).map_err(|_| HELPER_EXITED.into())
     }
 }
 
-const GONE: &str =
-    "the process that runs the commands has ended; restart applianced to have it again";
+/// Why a command did not run or failed, as a sentence for the administrator.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Error(String);
+
+impl From<&str> for Error {
+    fn from(text: &str) -> Error {
+        Error(text.to_owned())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+const HELPER_EXITED: &str = "the command helper has exited; restart applianced to start it again";
 const NOT_CONFIGURED: &str = "it is not configured";
 
-impl Ends {
-    fn all(&self) -> MutexGuard<'_, BTreeMap<Which, Sender<End>>> {
+impl Completions {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<CommandKind, Sender<End>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A process that was started before the rights were given up, and is not listened to yet.
+/// A helper that was started before the rights were given up, and whose messages are not read yet.
 #[derive(Debug)]
-pub(crate) struct Started {
-    orders: ChildStdin,
-    said: ChildStdout,
+pub(crate) struct HelperProcess {
+    requests: ChildStdin,
+    messages: ChildStdout,
     child: Child,
 }
 
-/// What the attendant says of a command.
-enum News {
+/// A message about a command.
+enum HelperMessage {
     /// A line of its output.
-    Said(String),
-    /// It has ended, well or not.
-    Ended(End),
+    Output(String),
+    /// The command has ended, successfully or not.
+    Exited(End),
 }
 
-impl News {
-    fn write(&self, which: Which) -> String {
-        let news = match self {
-            News::Said(line) => json!([which.word(), "said", line]),
-            News::Ended(end) => json!([which.word(), "ended", end.as_ref().err()]),
+impl HelperMessage {
+    fn write(&self, kind: CommandKind) -> String {
+        let message = match self {
+            HelperMessage::Output(line) => json!([kind.name(), "output", line]),
+            HelperMessage::Exited(end) => {
+                json!([kind.name(), "exited", end.as_ref().err().map(|error| &error.0)])
+            }
         };
-        format!("{news}\n")
+        format!("{message}\n")
     }
 
-    fn read(line: &str) -> Option<(Which, News)> {
-        let news: Value = serde_json::from_str(line).ok()?;
-        let which = Which::named(news.get(0)?.as_str()?)?;
-        let text = news.get(2)?.as_str().map(str::to_owned);
-        match news.get(1)?.as_str()? {
-            "said" => Some((which, News::Said(text?))),
-            "ended" => Some((which, News::Ended(text.map_or(Ok(()), Err)))),
+    fn read(line: &str) -> Option<(CommandKind, HelperMessage)> {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let kind = CommandKind::from_name(message.get(0)?.as_str()?)?;
+        let text = message.get(2)?.as_str().map(str::to_owned);
+        match message.get(1)?.as_str()? {
+            "output" => Some((kind, HelperMessage::Output(text?))),
+            "exited" => {
+                Some((kind, HelperMessage::Exited(text.map_or(Ok(()), |text| Err(Error(text))))))
+            }
             _ => None,
         }
     }
 }
 
-fn hear(line: &str, ends: &Ends, log: &Log) {
-    match News::read(line) {
-        Some((which, News::Said(text))) => log.info(format_args!("{}: {text}", which.word())),
-        Some((which, News::Ended(end))) => {
-            if let Some(waiting) = ends.all().remove(&which) {
-                // Whoever ordered it may have lost patience.
+fn on_message(line: &str, completions: &Completions, log: &Log) {
+    match HelperMessage::read(line) {
+        Some((kind, HelperMessage::Output(text))) => {
+            log.info(format_args!("{}: {text}", kind.name()))
+        }
+        Some((kind, HelperMessage::Exited(end))) => {
+            if let Some(waiting) = completions.lock().remove(&kind) {
+                // The caller may have stopped waiting.
                 let _ = waiting.send(end);
             }
         }
-        None => log.warn("the process that runs the commands said what nobody understands"),
+        None => log.warn("ignoring an unknown message from the command helper"),
     }
 }
 

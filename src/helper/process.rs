@@ -1,4 +1,4 @@
-//! The process itself: started by the daemon as `/proc/self/exe attendant`, which no help mentions.
+//! The helper process, which the daemon starts as `/proc/self/exe command-helper`; it is not in the help.
 
 use std::io::{self, BufRead, Write};
 use std::os::unix::process::CommandExt as _;
@@ -8,14 +8,14 @@ use std::thread;
 
 use serde_json::json;
 
-use super::{News, STACK, Started, Which, run};
+use super::{CommandKind, Error, HelperMessage, HelperProcess, STACK, run};
 use crate::config::Commands;
 
-/// The word on the command line.
-pub(crate) const WORD: &str = "attendant";
+/// The subcommand.
+pub(crate) const WORD: &str = "command-helper";
 
-/// What the service manager told the daemon about itself; none of it is for those it starts.
-const FOR_THE_DAEMON: [&str; 6] = [
+/// Variables that a service manager sets for the daemon alone.
+const DAEMON_ONLY: [&str; 6] = [
     "NOTIFY_SOCKET",
     "LISTEN_FDS",
     "LISTEN_PID",
@@ -24,80 +24,86 @@ const FOR_THE_DAEMON: [&str; 6] = [
     "WATCHDOG_USEC",
 ];
 
-/// Starts it, if there is a command to run. Before the rights are given up, and before any thread.
+/// Starts the helper if a command is configured. Must run before the rights are given up and before any
+/// thread is started.
 ///
 /// # Errors
-/// One line.
-pub(crate) fn start(commands: &Commands) -> Result<Option<Started>, String> {
-    if Which::ALL.iter().all(|which| which.words(commands).is_empty()) {
+/// When the process can't be started.
+pub(crate) fn start(commands: &Commands) -> Result<Option<HelperProcess>, Error> {
+    if CommandKind::ALL.iter().all(|kind| kind.argv(commands).is_empty()) {
         return Ok(None);
     }
-    let told =
-        |fault: io::Error| format!("cannot start the process that runs the commands: {fault}");
-    // The program that runs, even if its file was replaced since.
+    let failed = |error: io::Error| Error(format!("cannot start the command helper: {error}"));
+    // The running program, even if its file was replaced since.
     let mut command = Command::new("/proc/self/exe");
     command.arg0("applianced").arg(WORD).stdin(Stdio::piped()).stdout(Stdio::piped());
-    // The daemon's log is the daemon's; and ^C at a terminal is for it alone.
+    // Only the daemon writes its log, and ^C at a terminal is for the daemon alone.
     command.stderr(Stdio::null()).current_dir("/").process_group(0);
-    for name in FOR_THE_DAEMON {
+    for name in DAEMON_ONLY {
         command.env_remove(name);
     }
-    let mut child = command.spawn().map_err(told)?;
-    let (Some(mut orders), Some(said)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(told(io::ErrorKind::BrokenPipe.into()));
+    let mut child = command.spawn().map_err(failed)?;
+    let (Some(mut requests), Some(messages)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(failed(io::ErrorKind::BrokenPipe.into()));
     };
-    let known: serde_json::Map<_, _> = Which::ALL
+    let known: serde_json::Map<_, _> = CommandKind::ALL
         .iter()
-        .map(|which| (which.word().to_owned(), json!(which.words(commands))))
+        .map(|kind| (kind.name().to_owned(), json!(kind.argv(commands))))
         .collect();
-    writeln!(orders, "{}", json!(known)).map_err(told)?;
-    Ok(Some(Started { orders, said, child }))
+    writeln!(requests, "{}", json!(known)).map_err(failed)?;
+    Ok(Some(HelperProcess { requests, messages, child }))
 }
 
-/// Runs what is ordered until the daemon ends, and what runs then to its end: it may be what starts
-/// the daemon anew.
+/// Runs requested commands until the daemon ends, then waits for those still running: one of them may
+/// restart the daemon.
 ///
 /// # Errors
-/// When the first line on standard input names no commands, as when somebody typed the word.
-pub(crate) fn serve() -> Result<(), String> {
-    // Its file has the name "exe" otherwise, in ps and in the kernel's log.
-    let _ = rustix::thread::set_name(c"attendant");
-    attend(io::stdin().lock(), io::stdout())
+/// When the first line on standard input names no commands, as when a user runs the subcommand.
+pub(crate) fn serve() -> Result<(), Error> {
+    // Without this, ps and the kernel's log call the process "exe".
+    let _ = rustix::thread::set_name(c"command-helper");
+    serve_streams(io::stdin().lock(), io::stdout())
 }
 
-pub(crate) fn attend(
-    orders: impl BufRead,
-    said: impl Write + Send + 'static,
-) -> Result<(), String> {
-    let mut orders = orders.lines().map_while(Result::ok);
-    let first = orders.next().unwrap_or_default();
+pub(crate) fn serve_streams(
+    requests: impl BufRead,
+    messages: impl Write + Send + 'static,
+) -> Result<(), Error> {
+    let mut requests = requests.lines().map_while(Result::ok);
+    let first = requests.next().unwrap_or_default();
     let known: serde_json::Map<_, _> = serde_json::from_str(&first)
-        .map_err(|_| "the attendant is started by the daemon, not by hand".to_owned())?;
-    let words = |which: Which| -> Vec<String> {
-        let words = known.get(which.word()).and_then(|words| words.as_array());
+        .map_err(|_| Error::from("the command helper is started by the daemon, not by hand"))?;
+    let words = |kind: CommandKind| -> Vec<String> {
+        let words = known.get(kind.name()).and_then(|words| words.as_array());
         words.into_iter().flatten().filter_map(|word| word.as_str()).map(str::to_owned).collect()
     };
-    let said = Arc::new(Mutex::new(said));
+    let messages = Arc::new(Mutex::new(messages));
     let mut running = Vec::new();
-    for which in orders.filter_map(|word| Which::named(&word)) {
-        let (words, said) = (words(which), Arc::clone(&said));
-        let tell = move |news: &News| {
-            if let Ok(mut said) = said.lock() {
-                // The daemon may be gone.
-                let _ = said.write_all(news.write(which).as_bytes()).and_then(|()| said.flush());
+    for kind in requests.filter_map(|word| CommandKind::from_name(&word)) {
+        let (words, messages) = (words(kind), Arc::clone(&messages));
+        let send = move |message: &HelperMessage| {
+            if let Ok(mut messages) = messages.lock() {
+                // The daemon may have exited.
+                let _ = messages
+                    .write_all(message.write(kind).as_bytes())
+                    .and_then(|()| messages.flush());
             }
         };
-        let unable = tell.clone();
-        let started = thread::Builder::new().name(which.word().to_owned()).stack_size(STACK).spawn(
+        let send_error = send.clone();
+        let started = thread::Builder::new().name(kind.name().to_owned()).stack_size(STACK).spawn(
             move || {
-                let relay = tell.clone();
-                let end = run::ended_well(&words, move |line| relay(&News::Said(line)));
-                tell(&News::Ended(end));
+                let send_output = send.clone();
+                let end =
+                    run::execute(&words, move |line| send_output(&HelperMessage::Output(line)));
+                send(&HelperMessage::Exited(end));
             },
         );
         match started {
             Ok(thread) => running.push(thread),
-            Err(fault) => unable(&News::Ended(Err(format!("no thread to run it: {fault}")))),
+            Err(error) => {
+                let error = Error(format!("cannot start a thread to run it: {error}"));
+                send_error(&HelperMessage::Exited(Err(error)));
+            }
         }
         running.retain(|thread| !thread.is_finished());
     }

@@ -1,58 +1,58 @@
-//! One run of a command: without a shell, its output line by line, reaped.
+//! Runs one command without a shell, passes on its output line by line, and reaps it.
 
 use std::io::{BufRead as _, BufReader, PipeReader, Read as _};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use super::{NOT_CONFIGURED, STACK};
+use super::{Error, NOT_CONFIGURED, STACK};
 
-/// Longest piece of a command's output that is one line of the log, in bytes.
-const LONGEST_LINE: u64 = 1_000;
+/// Longest line of output that is logged, in bytes.
+const MAX_LINE: u64 = 1_000;
 
-/// Lines of one run that are told; what follows is read and dropped, so that the command goes on.
-pub(crate) const MOST_LINES: usize = 200;
+/// Most lines of one run that are logged; the rest is read and dropped, so that the command can go on.
+pub(crate) const MAX_LINES: usize = 200;
 
-/// Runs the program `words[0]` with the other words and waits for its end.
+/// Runs the program `argv[0]` with the other arguments and waits for its end.
 ///
 /// # Errors
-/// Why it did not run or end well, for the person.
-pub(crate) fn ended_well(
-    words: &[String],
-    tell: impl Fn(String) + Send + 'static,
-) -> Result<(), String> {
-    let Some((program, arguments)) = words.split_first() else {
-        return Err(NOT_CONFIGURED.to_owned());
+/// Why it did not run or failed.
+pub(crate) fn execute(
+    argv: &[String],
+    log_line: impl Fn(String) + Send + 'static,
+) -> Result<(), Error> {
+    let Some((program, arguments)) = argv.split_first() else {
+        return Err(NOT_CONFIGURED.into());
     };
-    let told = |fault: std::io::Error| format!("{program}: {fault}");
-    let (said, to_say) = std::io::pipe().map_err(told)?;
+    let failed = |error: std::io::Error| Error(format!("{program}: {error}"));
+    let (output, writer) = std::io::pipe().map_err(failed)?;
     let mut command = Command::new(program);
     command
         .args(arguments)
         .stdin(Stdio::null())
-        .stdout(to_say.try_clone().map_err(told)?)
-        .stderr(to_say);
-    // What the command leaves running may go on talking, so nobody waits for the end of the output.
+        .stdout(writer.try_clone().map_err(failed)?)
+        .stderr(writer);
+    // Background processes of the command may keep the pipe open, so its end is not waited for.
     let reading = thread::Builder::new().name("command-output".to_owned()).stack_size(STACK);
     reading
-        .spawn(move || relay(said, tell))
-        .map_err(|fault| format!("no thread to read its output: {fault}"))?;
-    let mut child = command.spawn().map_err(told)?;
-    // Our copies of the writing end go with it, so that the reading end sees the command's end.
+        .spawn(move || forward(output, log_line))
+        .map_err(|error| Error(format!("cannot start a thread to read its output: {error}")))?;
+    let mut child = command.spawn().map_err(failed)?;
+    // Closes our copies of the writing end, so that the reading end sees the command's end.
     drop(command);
-    match child.wait().map_err(told)? {
+    match child.wait().map_err(failed)? {
         status if status.success() => Ok(()),
-        status => Err(format!("{program} ended with {status}; the log has what it said")),
+        status => Err(Error(format!("{program} ended with {status}; the log has its output"))),
     }
 }
 
-fn relay(said: PipeReader, tell: impl Fn(String)) {
-    let mut said = BufReader::new(said);
+fn forward(output: PipeReader, log_line: impl Fn(String)) {
+    let mut output = BufReader::new(output);
     let mut line = Vec::new();
     for number in 0.. {
         line.clear();
-        match said.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
-            Ok(1..) if number < MOST_LINES => {
-                tell(String::from_utf8_lossy(&line).trim_end().to_owned());
+        match output.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
+            Ok(1..) if number < MAX_LINES => {
+                log_line(String::from_utf8_lossy(&line).trim_end().to_owned());
             }
             Ok(1..) => {}
             _ => return,

@@ -1,6 +1,6 @@
-//! The API without its socket, for what is in memory: asked in passing, and nobody waits.
+//! The management API without its socket, for answers that never block.
 //!
-//! The same table and the same bytes as over `control.sock`; what may take a while goes that way.
+//! It uses the same table and sends the same bytes as `control.sock`; requests that may block go there.
 
 use std::io;
 use std::net::IpAddr;
@@ -8,65 +8,68 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Context;
 use super::api::table;
-use crate::management::api::answer::Answer;
 use crate::management::api::request::{Method, Request};
+use crate::management::api::response::Response;
 
-/// A GET or HEAD without a body, from the network, that the gate has let in.
-pub(crate) struct Question<'a> {
-    /// The answer's body is left out.
+/// A GET or HEAD without a body, from the network, that the gate has authorized.
+pub(crate) struct InlineRequest<'a> {
+    /// Whether to leave out the answer's body.
     pub(crate) head_only: bool,
     /// As sent, without the query.
     pub(crate) path: &'a str,
     /// As sent, without the question mark.
     pub(crate) query: &'a str,
-    /// Who asks.
+    /// The client's address.
     pub(crate) peer: IpAddr,
-    /// Whether over HTTPS.
+    /// Whether the request came over HTTPS.
     pub(crate) tls: bool,
-    /// What the answer's `Connection` field says, if there is one.
+    /// Value of the answer's `Connection` field, if it has one.
     pub(crate) connection: Option<&'static str>,
 }
 
-/// An answer, ready to be sent.
-pub(crate) struct Given {
-    /// 200 or another.
+/// A complete HTTP response.
+pub(crate) struct InlineResponse {
+    /// HTTP status.
     pub(crate) status: u16,
-    /// Bytes of its body that are sent.
+    /// Bytes of the body that are sent.
     pub(crate) length: u64,
     /// Head and body.
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What answers at once; `None` where that may take a while.
-pub(crate) type InlineApi = Box<dyn Fn(&Question<'_>) -> Option<Given> + Send + Sync>;
+/// Answers a request, or returns `None` if that may block.
+pub(crate) type InlineApi = Box<dyn Fn(&InlineRequest<'_>) -> Option<InlineResponse> + Send + Sync>;
 
-/// The API for a caller who can't wait.
+/// The management API for a caller that must not block.
 #[must_use]
-pub(crate) fn at_once(context: Context) -> InlineApi {
-    Box::new(move |question| {
-        let asked = AssertUnwindSafe(|| ask(&context, question));
+pub(crate) fn inline_api(context: Context) -> InlineApi {
+    Box::new(move |request| {
+        let asked = AssertUnwindSafe(|| ask(&context, request));
         let answer = catch_unwind(asked).unwrap_or_else(|_| {
-            let method = if question.head_only { "HEAD" } else { "GET" };
-            context.log.error(format_args!("a handler failed on {method} {}", question.path));
-            Some(Answer::internal())
+            let method = if request.head_only { "HEAD" } else { "GET" };
+            context.log.error(format_args!(
+                "internal error (panic) on {method} {}; answered 500",
+                request.path
+            ));
+            Some(Response::internal())
         })?;
-        let bytes = answer.to_bytes(question.head_only, question.connection);
-        let length = if question.head_only { 0 } else { answer.body.len() as u64 };
-        Some(Given { status: answer.status, length, bytes })
+        let bytes = answer.to_bytes(request.head_only, request.connection);
+        let length = if request.head_only { 0 } else { answer.body.len() as u64 };
+        Some(InlineResponse { status: answer.status, length, bytes })
     })
 }
 
-fn ask(context: &Context, question: &Question<'_>) -> Option<Answer> {
+fn ask(context: &Context, request: &InlineRequest<'_>) -> Option<Response> {
     let mut request = Request {
-        method: if question.head_only { Method::Head } else { Method::Get },
-        path: question.path.to_owned(),
-        query: question.query.to_owned(),
+        method: if request.head_only { Method::Head } else { Method::Get },
+        path: request.path.to_owned(),
+        query: request.query.to_owned(),
         content_type: None,
-        forwarded_for: Some(question.peer.to_string()),
+        forwarded_for: Some(request.peer.to_string()),
         forwarded_host: None,
-        forwarded_proto: Some(if question.tls { "https" } else { "http" }.to_owned()),
+        forwarded_proto: Some(if request.tls { "https" } else { "http" }.to_owned()),
         length: None,
         body: &mut io::empty(),
     };
-    table::answer(context, &mut request, false)
+    table::dispatch(context, &mut request, false)
 }

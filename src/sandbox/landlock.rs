@@ -1,9 +1,9 @@
-//! The part of the file system that is left, by Landlock (`landlock(7)`), and no more ports to bind.
+//! Restricts the file system and forbids binding ports, by Landlock (`landlock(7)`).
 //!
-//! The rules come from the settings, for state and sockets may lie anywhere. Not among them: the
-//! settings file (read before), the services' sockets and every look at attributes and free room, which
-//! Landlock doesn't judge. A rule on a file is lost when the file is replaced, so what others replace
-//! while the daemon runs is allowed by its folder.
+//! The rules come from the settings, because state and sockets may be anywhere. They leave out the
+//! settings file (read before), the services' sockets, and reading attributes and free space, which
+//! Landlock doesn't restrict. A rule on a file is lost when the file is replaced, so files that others
+//! replace while the daemon runs are allowed by their folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,35 +16,35 @@ use landlock::{
 use crate::config::Config;
 
 const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
-/// State: files replaced whole and folders, nothing to run and no devices.
+/// Access to the state: replacing files and folders; no programs, no devices.
 const KEEP: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
     ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | RemoveFile | RemoveDir
 });
 const SOCKETS: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadDir | MakeSock | RemoveFile});
 
-/// The kernel interface that everything here needs; an older kernel enforces what it knows.
+/// The Landlock version that everything here needs; an older kernel enforces what it knows.
 const WANTED: ABI = ABI::V6;
 
 /// Confines the calling thread.
 ///
 /// # Errors
-/// What the kernel lacks and what that means: a warning, for the daemon can do without.
+/// What the kernel lacks and what follows from that: a warning, because the daemon works without.
 pub(crate) fn confine(config: &Config) -> Result<(), String> {
     let user = rustix::process::geteuid();
     let without = |reason: &str| {
         format!("no Landlock ({reason}): the daemon can open every file that user {user} can")
     };
-    let status = restrict(config).map_err(|fault| without(&fault.to_string()))?;
+    let status = restrict(config).map_err(|error| without(&error.to_string()))?;
     match (status.ruleset, status.landlock) {
         (RulesetStatus::FullyEnforced, _) => Ok(()),
         (RulesetStatus::NotEnforced, LandlockStatus::NotEnabled) => {
-            Err(without("the kernel has it, but it is not in the list of the boot parameter lsm="))
+            Err(without("the kernel supports it, but the boot parameter lsm= does not list it"))
         }
-        (RulesetStatus::NotEnforced, _) => Err(without("the kernel has none")),
+        (RulesetStatus::NotEnforced, _) => Err(without("the kernel does not support it")),
         (RulesetStatus::PartiallyEnforced, LandlockStatus::Available { effective_abi, .. }) => {
             Err(lacking(effective_abi))
         }
-        (RulesetStatus::PartiallyEnforced, _) => Err(without("only a part of it")),
+        (RulesetStatus::PartiallyEnforced, _) => Err(without("only partly enforced")),
     }
 }
 
@@ -64,7 +64,7 @@ fn lacking(abi: ABI) -> String {
         open.push("signals to processes of its user");
     }
     format!(
-        "Landlock of an older kernel (interface {} of {}): files are confined; left to the user's rights: {}",
+        "the kernel has an older Landlock (version {} of {}): files are confined, but not: {}",
         abi as i32,
         WANTED as i32,
         open.join(", ")
@@ -74,13 +74,13 @@ fn lacking(abi: ABI) -> String {
 fn restrict(config: &Config) -> Result<landlock::RestrictionStatus, RulesetError> {
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(WANTED))?
-        // Every port is bound by now. Connecting can't be ruled: the proxy may have any port.
+        // Every port is bound by now. Connecting is not restricted, because the proxy may have any port.
         .handle_access(AccessNet::BindTcp)?
         .scope(Scope::AbstractUnixSocket)?
         .scope(Scope::Signal)?
         .create()?;
     for (path, access) in wanted(config) {
-        // What is not there needs no rule.
+        // An absent path needs no rule.
         if let Ok(place) = PathFd::new(&path) {
             rules = rules.add_rule(PathBeneath::new(place, access))?;
         }
@@ -100,7 +100,7 @@ fn wanted(config: &Config) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
         // Random numbers, on kernels whose getrandom(2) is not enough for aws-lc.
         ("/dev/urandom".into(), AccessFs::ReadFile.into()),
         ("/dev/null".into(), AccessFs::ReadFile | AccessFs::WriteFile),
-        // Names of hosts: files that a DHCP client puts in place anew.
+        // Name resolution: files that a DHCP client replaces.
         ("/etc".into(), AccessFs::ReadFile.into()),
     ];
     for name in ["/etc/hosts", "/etc/resolv.conf"] {
@@ -111,9 +111,9 @@ fn wanted(config: &Config) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
     wanted
 }
 
-/// The folder of what a link points to; where that is to come yet, as that of a network manager which
-/// starts after us, the nearest one above that is there. `None` for what is no link, and where nothing
-/// but `/` is left: that would allow every file.
+/// The folder of a link's target; if the target does not exist yet, as that of a network manager that
+/// starts later, the nearest existing folder above it. `None` if it is not a link, or if only `/` is left,
+/// which would allow every file.
 fn target_folder(link: &Path) -> Option<PathBuf> {
     let target = link.parent()?.join(fs::read_link(link).ok()?);
     let file = fs::canonicalize(&target).unwrap_or(target);

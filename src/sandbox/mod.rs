@@ -1,15 +1,16 @@
-//! What the daemon gives up for good once its ports are bound and before its first thread: root,
-//! capabilities, files it has no business with, system calls it never makes.
+//! Gives up rights for good once the ports are bound and before the first thread: root, capabilities,
+//! files the daemon doesn't need, system calls it never makes.
 //!
-//! All of it holds for the calling thread and those it starts, so it is done while there is one. The
-//! first two can't fail on any kernel that runs us, and if they do, the daemon does not start. The
-//! last two need Landlock and seccomp; where the kernel lacks them, the log says what that means.
+//! All of it applies to the calling thread and the threads it starts, so it is done while there is only one.
+//! The first two can't fail on any supported kernel; if they do, the daemon does not start. The last two
+//! need Landlock and seccomp; if the kernel lacks them, the log says what follows from that.
 
 mod capabilities;
 mod landlock;
 mod seccomp;
 mod user;
 
+use std::fmt;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 
@@ -19,15 +20,27 @@ use crate::config::Config;
 use crate::log::Log;
 use crate::store;
 
-/// Mode of `run_dir`: the sockets in it have modes of their own.
+/// Mode of `run_dir`; the sockets in it have their own modes.
 const RUN_DIR_MODE: u32 = 0o755;
 
-/// Confines the calling thread, and makes the folders of the settings where they are missing, for
-/// afterwards nothing can be made beside them.
+/// Why the daemon can't give up its rights; it must not go on then.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Confines the calling thread, and creates missing folders of the settings, because afterwards that is
+/// no longer possible.
 ///
 /// # Errors
-/// One line; the process must not go on.
-pub(crate) fn confine(config: &Config, log: &Log) -> Result<(), String> {
+/// The process must not go on.
+pub(crate) fn confine(config: &Config, log: &Log) -> Result<(), Error> {
     let user = config.user.as_deref().map(User::find).transpose()?;
     capabilities::shrink_bounding_set()?;
     match user {
@@ -40,13 +53,13 @@ pub(crate) fn confine(config: &Config, log: &Log) -> Result<(), String> {
         None => {}
     }
     capabilities::give_up()?;
-    store::make_folder(&config.state_dir).map_err(|fault| fault.to_string())?;
+    store::make_folder(&config.state_dir).map_err(|error| Error(error.to_string()))?;
     let run_dir = &config.run_dir;
     DirBuilder::new()
         .recursive(true)
         .mode(RUN_DIR_MODE)
         .create(run_dir)
-        .map_err(|fault| format!("the folder {} can't be made: {fault}", run_dir.display()))?;
+        .map_err(|error| Error(format!("can't make the folder {}: {error}", run_dir.display())))?;
     for lack in [landlock::confine(config), seccomp::confine()].into_iter().filter_map(Result::err)
     {
         log.warn(lack);

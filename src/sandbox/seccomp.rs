@@ -1,11 +1,10 @@
-//! The system calls that are left, by seccomp (`seccomp(2)`): those a network daemon makes.
+//! Allows only the system calls of a network daemon, by seccomp (`seccomp(2)`).
 //!
-//! A list of what is allowed, so that calls which come with newer kernels (`io_uring`, `mount_setattr`
-//! and the next one) are not. All else is answered `ENOSYS`, as by a kernel that has no such call:
-//! libc and libraries fall back from that to older calls, which they don't from `EPERM`, and nothing is
-//! killed in the middle of a transcription for a call that nobody foresaw. So no `execve`, no
-//! `ptrace`, no `mount`, no keys, no modules; processes can't be made, only threads; memory is never made
-//! executable; sockets are Unix, IPv4 or IPv6, streams or datagrams.
+//! It is an allow-list, so calls of newer kernels (`io_uring`, `mount_setattr`) are not allowed. Every other
+//! call fails with `ENOSYS`, as on a kernel without it: libc and libraries then fall back to older calls,
+//! which they don't on `EPERM`, and an unforeseen call does not kill the daemon in the middle of a
+//! transcription. So there is no `execve`, no `ptrace`, no `mount`, no keys, no modules; no new processes,
+//! only threads; memory is never made executable; sockets are Unix, IPv4 or IPv6, streams or datagrams.
 
 use libc::c_long;
 use seccompiler::{
@@ -13,9 +12,9 @@ use seccompiler::{
     SeccompRule,
 };
 
-/// Whatever the arguments are.
+/// Calls that are allowed with any arguments.
 const ALLOWED: &[c_long] = &[
-    // Files. Landlock judges the paths.
+    // Files. Landlock restricts the paths.
     libc::SYS_close,
     libc::SYS_faccessat,
     libc::SYS_fchmod,
@@ -49,7 +48,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_writev,
     libc::SYS_inotify_add_watch,
     libc::SYS_inotify_init1,
-    // Sockets, and waiting for them.
+    // Sockets and polling.
     libc::SYS_accept4,
     libc::SYS_bind,
     libc::SYS_connect,
@@ -89,7 +88,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_set_robust_list,
     libc::SYS_sigaltstack,
     libc::SYS_restart_syscall,
-    // Time, chance, and who and where we are.
+    // Time, random numbers, and identity.
     libc::SYS_clock_getres,
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
@@ -103,11 +102,11 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_nanosleep,
     libc::SYS_sysinfo,
     libc::SYS_uname,
-    // The attendant is reaped if it ends first.
+    // Reaps the command helper if it ends first.
     libc::SYS_wait4,
 ];
 
-/// Older names of the same, which musl uses where an architecture has them.
+/// Older names of these calls, which musl uses on architectures that have them.
 #[cfg(target_arch = "x86_64")]
 const OLDER: &[c_long] = &[
     libc::SYS_access,
@@ -130,10 +129,10 @@ const OLDER: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[c_long] = &[];
 
-/// How rustix asks for what the kernel told at the start (Linux 6.4).
+/// rustix uses this to read the auxiliary vector (Linux 6.4).
 const PR_GET_AUXV: i32 = 0x4155_5856;
 
-// asm-generic/ioctls.h; their type in libc differs from one C library to the other.
+// asm-generic/ioctls.h; their type differs between C libraries.
 const FIONBIO: i32 = 0x5421;
 const FIONREAD: i32 = 0x541b;
 const FIOCLEX: i32 = 0x5451;
@@ -141,11 +140,11 @@ const FIOCLEX: i32 = 0x5451;
 /// Confines the calling thread and those it starts.
 ///
 /// # Errors
-/// What the kernel lacks and what that means: a warning, for the daemon can do without.
+/// What the kernel lacks and what follows from that: a warning, because the daemon works without.
 pub(crate) fn confine() -> Result<(), String> {
     filter()
         .and_then(|filter| seccompiler::apply_filter(&filter))
-        .map_err(|fault| format!("no seccomp ({fault}): the daemon can make every system call"))
+        .map_err(|error| format!("no seccomp ({error}): the daemon can make every system call"))
 }
 
 fn filter() -> Result<BpfProgram, seccompiler::Error> {
@@ -158,7 +157,7 @@ fn filter() -> Result<BpfProgram, seccompiler::Error> {
     Ok(BpfProgram::try_from(filter)?)
 }
 
-/// What is allowed with some arguments only.
+/// Calls that are allowed with some arguments only.
 fn conditional() -> Result<Vec<(c_long, Vec<SeccompRule>)>, seccompiler::Error> {
     let one = |index, op, value: i32| {
         SeccompCondition::new(index, SeccompCmpArgLen::Dword, op, value.cast_unsigned().into())
@@ -172,7 +171,7 @@ fn conditional() -> Result<Vec<(c_long, Vec<SeccompRule>)>, seccompiler::Error> 
     let mut sockets = Vec::new();
     for family in [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6] {
         for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM] {
-            // The flags beside the type are above it.
+            // The flags are in the bits above the type.
             sockets.push(SeccompRule::new(vec![is(0, family)?, has(1, 0xf, kind)?])?);
         }
     }
@@ -196,7 +195,7 @@ fn conditional() -> Result<Vec<(c_long, Vec<SeccompRule>)>, seccompiler::Error> 
                 SeccompRule::new(vec![is(0, PR_GET_AUXV)?])?,
             ],
         ),
-        // Reading limits; a new one would be the third argument.
+        // Reading limits; the third argument would be a new limit.
         (
             libc::SYS_prlimit64,
             vec![SeccompRule::new(vec![SeccompCondition::new(
@@ -206,7 +205,7 @@ fn conditional() -> Result<Vec<(c_long, Vec<SeccompRule>)>, seccompiler::Error> 
                 0,
             )?])?],
         ),
-        // abort(3), and nothing else, ends with a signal to oneself.
+        // Only abort(3) sends a signal to its own thread.
         (libc::SYS_tkill, vec![SeccompRule::new(vec![is(1, libc::SIGABRT)?])?]),
     ])
 }

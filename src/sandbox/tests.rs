@@ -25,7 +25,7 @@ mod not_tried;
 
 const FOLDER: &str = "APPLIANCED_CONFINED_IN";
 
-/// What the confined process printed: a line for each thing it tried.
+/// The output of the confined process: a line for each thing it tried.
 fn confined(name: &str) -> String {
     let folder = std::env::temp_dir().join(format!("applianced-{name}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
@@ -33,7 +33,7 @@ fn confined(name: &str) -> String {
     fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
     fs::write(folder.join("outside"), "").unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--nocapture", "--test-threads=1", "confinement::tests::inside"])
+        .args(["--exact", "--nocapture", "--test-threads=1", "sandbox::tests::inside"])
         .env(FOLDER, &folder)
         .output()
         .unwrap();
@@ -106,14 +106,14 @@ fn a_confined_thread_runs_no_program_and_makes_no_call_it_has_no_use_for() {
     }
 }
 
-fn tell<T, E: Debug>(what: &str, tried: Result<T, E>) {
+fn report<T, E: Debug>(what: &str, tried: Result<T, E>) {
     match tried {
         Ok(_) => println!("{what}: done"),
-        Err(fault) => println!("{what}: {fault:?}"),
+        Err(error) => println!("{what}: {error:?}"),
     }
 }
 
-/// No test of its own: what the others start.
+/// Runs only when started by the other tests.
 #[test]
 fn inside() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
@@ -135,53 +135,53 @@ fn inside() {
 
 fn allowed(state: &Path, run: &Path, listener: &TcpListener) {
     let file = state.join("file");
-    tell(
+    report(
         "keep",
         fs::write(state.join(".new"), "x").and_then(|()| fs::rename(state.join(".new"), &file)),
     );
-    tell("link", fs::hard_link(&file, state.join("aside")));
-    tell("folder", fs::create_dir(state.join("tls")));
-    tell("remove", fs::remove_file(&file));
-    tell("socket", UnixListener::bind(run.join("x.sock")));
-    tell("mounts", fs::read("/proc/self/mounts"));
-    // A plain chroot may lack it; what is denied is another error.
-    tell(
+    report("link", fs::hard_link(&file, state.join("aside")));
+    report("folder", fs::create_dir(state.join("tls")));
+    report("remove", fs::remove_file(&file));
+    report("socket", UnixListener::bind(run.join("x.sock")));
+    report("mounts", fs::read("/proc/self/mounts"));
+    // A plain chroot may lack this folder; a denied access is another error.
+    report(
         "sys",
         fs::read_dir("/sys/class/net").map(drop).or_else(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Ok(()),
             _ => Err(error),
         }),
     );
-    tell("names", "localhost:80".to_socket_addrs());
-    tell("connect", TcpStream::connect(listener.local_addr().unwrap()));
+    report("names", "localhost:80".to_socket_addrs());
+    report("connect", TcpStream::connect(listener.local_addr().unwrap()));
     let source = |socket: UdpSocket| socket.connect(listener.local_addr()?).map(|()| socket);
-    tell("source", UdpSocket::bind("0.0.0.0:0").and_then(source).and_then(|s| s.local_addr()));
-    tell("thread", std::thread::Builder::new().name("x".to_owned()).spawn(|| {}));
-    tell("room", rustix::fs::statvfs("/usr"));
+    report("source", UdpSocket::bind("0.0.0.0:0").and_then(source).and_then(|s| s.local_addr()));
+    report("thread", std::thread::Builder::new().name("x".to_owned()).spawn(|| {}));
+    report("room", rustix::fs::statvfs("/usr"));
     let flags = rustix::fs::inotify::CreateFlags::CLOEXEC;
-    tell("watch", rustix::fs::inotify::init(flags));
+    report("watch", rustix::fs::inotify::init(flags));
 }
 
 fn forbidden(folder: &Path) {
     let outside = folder.join("outside");
-    tell("read outside", File::open(&outside));
-    tell("write outside", File::options().write(true).open(&outside));
-    tell("make outside", File::create(folder.join("new")));
-    tell("list outside", fs::read_dir(folder));
-    tell("bind a port", TcpListener::bind("127.0.0.1:0"));
+    report("read outside", File::open(&outside));
+    report("write outside", File::options().write(true).open(&outside));
+    report("make outside", File::create(folder.join("new")));
+    report("list outside", fs::read_dir(folder));
+    report("bind a port", TcpListener::bind("127.0.0.1:0"));
 
-    let errno = |fault: rustix::io::Errno| std::io::Error::from(fault);
+    let errno = |error: rustix::io::Errno| std::io::Error::from(error);
     let socket =
         |family, kind| socket_with(family, kind, SocketFlags::empty(), None).map_err(errno);
-    tell("a program", Command::new("/bin/true").spawn());
-    tell("packet", socket(AddressFamily::PACKET, SocketType::DGRAM));
-    tell("netlink", socket(AddressFamily::NETLINK, SocketType::RAW));
-    tell("seqpacket", socket(AddressFamily::UNIX, SocketType::SEQPACKET));
-    tell("chroot", chroot("/").map_err(errno));
+    report("a program", Command::new("/bin/true").spawn());
+    report("packet", socket(AddressFamily::PACKET, SocketType::DGRAM));
+    report("netlink", socket(AddressFamily::NETLINK, SocketType::RAW));
+    report("seqpacket", socket(AddressFamily::UNIX, SocketType::SEQPACKET));
+    report("chroot", chroot("/").map_err(errno));
     let parent: Pid = getppid().unwrap();
-    tell("signal", test_kill_process(parent).map_err(errno));
-    tell("pidfd", pidfd_open(parent, rustix::process::PidfdFlags::empty()).map_err(errno));
-    tell("host name", rustix::system::sethostname(b"x").map_err(errno));
+    report("signal", test_kill_process(parent).map_err(errno));
+    report("pidfd", pidfd_open(parent, rustix::process::PidfdFlags::empty()).map_err(errno));
+    report("host name", rustix::system::sethostname(b"x").map_err(errno));
     let root = rustix::fs::Uid::ROOT;
-    tell("root again", rustix::thread::set_thread_uid(root).map_err(errno));
+    report("root again", rustix::thread::set_thread_uid(root).map_err(errno));
 }

@@ -1,56 +1,57 @@
-//! Become the service user, or refuse to go on.
+//! Switches to the service user.
 
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
+use super::Error;
 use rustix::fs::{AtFlags, CWD, Gid, Uid, chownat};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-/// A user to become.
+/// A user to switch to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct User {
     uid: u32,
     gid: u32,
-    /// Beside its own: a service's socket may be for one of them.
+    /// Supplementary groups: a service's socket may be for one of them.
     groups: Vec<u32>,
 }
 
 impl User {
-    /// `uid:gid`, or a name out of `/etc/passwd` with the groups that `/etc/group` lists it in.
+    /// Parses `uid:gid`, or looks up a name in `/etc/passwd`, with its groups in `/etc/group`.
     ///
     /// # Errors
-    /// One line that says which user is not known here, or what is wrong with its groups.
-    pub(crate) fn find(text: &str) -> Result<User, String> {
+    /// Which user is unknown, or what is wrong with its groups.
+    pub(crate) fn find(text: &str) -> Result<User, Error> {
         if let Some((uid, gid)) = text.split_once(':')
             && let (Ok(uid), Ok(gid)) = (uid.parse(), gid.parse())
         {
             return Ok(User { uid, gid, groups: Vec::new() });
         }
         let passwd = std::fs::read_to_string("/etc/passwd")
-            .map_err(|e| format!("cannot look up user \"{text}\": /etc/passwd: {e}"))?;
+            .map_err(|e| Error(format!("cannot look up user \"{text}\": /etc/passwd: {e}")))?;
         let (uid, gid) = find_in(&passwd, text)
-            .ok_or_else(|| format!("user \"{text}\" is not in /etc/passwd; give \"uid:gid\" or make it with 'adduser --system'"))?;
+            .ok_or_else(|| Error(format!("user \"{text}\" is not in /etc/passwd; give \"uid:gid\" or make it with 'adduser --system'")))?;
         let group = match std::fs::read_to_string("/etc/group") {
             Ok(group) => group,
-            // An image may name its only user in /etc/passwd and leave it at that.
+            // An image may have its only user in /etc/passwd and no /etc/group.
             Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
             Err(e) => {
-                return Err(format!(
+                return Err(Error(format!(
                     "cannot look up the groups of user \"{text}\": /etc/group: {e}"
-                ));
+                )));
             }
         };
         Ok(User { uid, gid, groups: groups_in(&group, text)? })
     }
 
-    /// Gives up every other identity for good. `folders`, with the mode of those that have to be made,
-    /// change hands first with all that is in them.
+    /// Gives up every other identity for good. Before that, creates missing `folders` with their mode, and
+    /// gives all of them with their contents to the user.
     ///
     /// # Errors
-    /// One line; the process must not go on.
-    pub(crate) fn become_for_good(self, folders: &[(&Path, u32)]) -> Result<(), String> {
+    /// The process must not go on.
+    pub(crate) fn become_for_good(self, folders: &[(&Path, u32)]) -> Result<(), Error> {
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         if rustix::process::geteuid() == uid {
             return Ok(());
@@ -61,18 +62,20 @@ impl User {
                 .mode(*mode)
                 .create(folder)
                 .and_then(|()| hand_over(folder, uid, gid))
-                .map_err(|e| format!("cannot give {} to user {uid}: {e}", folder.display()))?;
+                .map_err(|e| {
+                    Error(format!("cannot give {} to user {uid}: {e}", folder.display()))
+                })?;
         }
-        // Root's own go in any case.
+        // Replaces root's groups in any case.
         let groups: Vec<Gid> = self.groups.into_iter().map(Gid::from_raw).collect();
         set_thread_groups(&groups)
             .and_then(|()| set_thread_res_gid(gid, gid, gid))
             .and_then(|()| set_thread_res_uid(uid, uid, uid))
-            .map_err(|e| format!("cannot become user {uid}: {e} (only root can)"))
+            .map_err(|e| Error(format!("cannot become user {uid}: {e} (only root can)")))
     }
 }
 
-/// Two levels deep, which is all a state folder has; links are not followed.
+/// Changes the owner two levels deep, which is all a state folder has; links are not followed.
 fn hand_over(folder: &Path, uid: Uid, gid: Gid) -> io::Result<()> {
     let own = |path: &Path| chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
     own(folder)?;
@@ -99,9 +102,9 @@ fn find_in(passwd: &str, name: &str) -> Option<(u32, u32)> {
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
-/// group(5): name, password, gid, members with commas between. A group of the user's that can't be read
-/// is an error: without it a service would be out of reach, and nobody would know why.
-fn groups_in(group: &str, name: &str) -> Result<Vec<u32>, String> {
+/// group(5): name, password, gid, members with commas between. An unreadable group of the user is an error:
+/// without it a service might silently be out of reach.
+fn groups_in(group: &str, name: &str) -> Result<Vec<u32>, Error> {
     let mut groups = Vec::new();
     for line in group.lines() {
         let fields: Vec<_> = line.split(':').collect();
@@ -110,7 +113,7 @@ fn groups_in(group: &str, name: &str) -> Result<Vec<u32>, String> {
             continue;
         }
         let gid = number.parse().map_err(|_| {
-            format!("group \"{title}\" of user \"{name}\" has \"{number}\" for a number in /etc/group; mend that line or take the user out of it")
+            Error(format!("group \"{title}\" of user \"{name}\" has the invalid number \"{number}\" in /etc/group; correct that line or remove the user from it"))
         })?;
         groups.push(gid);
     }
@@ -141,9 +144,9 @@ mod tests {
 
     #[test]
     fn a_group_of_the_user_s_without_a_number_is_an_error_that_names_it() {
-        let fault = groups_in("good:x:1:applianced\nbad:x:-1:applianced\n", "applianced");
-        let fault = fault.err().unwrap_or_default();
-        assert!(fault.contains("group \"bad\"") && fault.contains("\"-1\""), "{fault}");
+        let error = groups_in("good:x:1:applianced\nbad:x:-1:applianced\n", "applianced");
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("group \"bad\"") && error.contains("\"-1\""), "{error}");
         assert_eq!(groups_in("bad:x:-1:other\n", "applianced"), Ok(vec![]));
     }
 }

@@ -1,4 +1,4 @@
-//! Small tools without a subject of their own that several rooms need.
+//! Small tools that several rooms need.
 
 pub(crate) mod descriptors;
 pub(crate) mod published;

@@ -1,4 +1,4 @@
-//! Publish a whole new value; readers take a snapshot.
+//! A value that is published whole and read by snapshot.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -14,13 +14,13 @@ impl<T> Published<T> {
         Published(RwLock::new(Arc::new(value)))
     }
 
-    /// The value as it stands now; later changes don't reach the snapshot.
+    /// The current value; later changes don't affect the snapshot.
     pub(crate) fn snapshot(&self) -> Arc<T> {
-        // A panicking writer can't leave half a pointer behind, so poison carries no news here.
+        // A panicking writer can't leave half a pointer behind, so poisoning is ignored.
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts `value` in place for every snapshot taken from now on.
+    /// Replaces the value for every snapshot taken from now on.
     pub(crate) fn publish(&self, value: T) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(value);
     }

@@ -1,10 +1,10 @@
-//! The name of a service's host to its addresses.
+//! Resolves the host name of a service to addresses.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
-/// This machine, if `host` is a name that means it whatever a name server says: `localhost` and what is
-/// below it (RFC 6761 section 6.3). An image may have neither a name server nor `/etc/hosts`.
+/// The addresses of this machine if `host` is `localhost` or below it, which mean this machine whatever a
+/// name server says (RFC 6761 section 6.3). An image may have neither a name server nor `/etc/hosts`.
 pub(crate) fn this_machine(host: &str, port: u16) -> Option<[SocketAddr; 2]> {
     let host = host.strip_suffix('.').unwrap_or(host);
     let last = host.rsplit('.').next()?;
@@ -16,11 +16,11 @@ pub(crate) fn this_machine(host: &str, port: u16) -> Option<[SocketAddr; 2]> {
     })
 }
 
-/// All of its addresses, in the order in which they are to be tried. Others than those of
-/// [`this_machine`] are asked for, which may take a while.
+/// All addresses of `host`, in the order in which to try them. Names other than those of
+/// [`this_machine`] are looked up, which may block.
 ///
 /// # Errors
-/// What the system's resolver says.
+/// Errors of the system's resolver.
 pub(crate) fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     match this_machine(host, port) {
         Some(known) => Ok(known.to_vec()),

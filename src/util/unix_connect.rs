@@ -1,5 +1,5 @@
-//! Connecting to a Unix socket without being held by it: one whose queue is full keeps a caller that
-//! blocks for as long as it likes.
+//! Connects to a Unix socket without blocking: a blocking caller waits as long as the listener's queue is
+//! full.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-/// A connection that does not block, at once; `admits` is asked about its socket before.
+/// Returns a nonblocking connection at once; `admits` checks its socket before.
 ///
 /// # Errors
-/// `AGAIN` where the queue is full, those of connect(2), and what `admits` says.
+/// `AGAIN` if the queue is full, the errors of connect(2), and those of `admits`.
 pub(crate) fn connect(
     path: &Path,
     admits: impl FnOnce(&OwnedFd) -> Result<(), Errno>,
@@ -25,16 +25,16 @@ pub(crate) fn connect(
     Ok(UnixStream::from(socket))
 }
 
-/// Tries again as long as what is in the way `passes` and there is `patience`, and fails as it did last.
+/// Retries while the error `is_transient` and `timeout` has not passed; returns the last error.
 pub(crate) fn retry<T>(
-    patience: Duration,
+    timeout: Duration,
     mut attempt: impl FnMut() -> Result<T, Errno>,
-    passes: impl Fn(Errno) -> bool,
+    is_transient: impl Fn(Errno) -> bool,
 ) -> Result<T, Errno> {
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     loop {
         match attempt() {
-            Err(e) if passes(e) && Instant::now() < deadline => {
+            Err(e) if is_transient(e) && Instant::now() < deadline => {
                 thread::sleep(Duration::from_millis(5)); // nothing to wait on: it is not in the queue
             }
             other => return other,

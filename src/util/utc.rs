@@ -1,4 +1,4 @@
-//! Seconds since 1970 as the dates people and manuals write, without a time zone database.
+//! Formats seconds since 1970 as UTC dates, without a time zone database.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,18 +20,18 @@ pub(crate) fn format(unix_seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}Z", second % 60)
 }
 
-/// What [`format()`] wrote, as seconds again; `None` for anything else.
+/// Parses what [`format()`] wrote; `None` for anything else.
 pub(crate) fn parse(date: &str) -> Option<i64> {
     let number = |from: usize, to: usize| -> Option<i64> { date.get(from..to)?.parse().ok() };
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let clock = number(11, 13)? * 3_600 + number(14, 16)? * 60 + number(17, 19)?;
-    // The same eras as in `civil`, the other way round.
+    // Uses the eras of `civil` in reverse.
     let year_from_march = if month <= 2 { year - 1 } else { year };
     let (era, year_of_era) = (year_from_march.div_euclid(400), year_from_march.rem_euclid(400));
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     let seconds = (era * 146_097 + day_of_era - 719_468) * 86_400 + clock;
-    // Whatever is not a date, such as February 30, does not come out as it went in.
+    // An invalid date, such as February 30, does not format back to itself.
     (format(seconds) == date).then_some(seconds)
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn http_date(unix_seconds: i64) -> String {
     )
 }
 
-/// Days since 1970-01-01 to the proleptic Gregorian date.
+/// Converts days since 1970-01-01 to the proleptic Gregorian date.
 ///
 /// Counts in eras of 400 years (146,097 days) that begin on 1 March, so that the leap day is the
 /// last day of its year and needs no special case.

@@ -40,7 +40,7 @@ impl HandshakeLog {
         recent.failures += 1;
         if recent.failures <= LINES {
             let peer: IpAddr = peer.ip().to_canonical();
-            self.log.stranger(format_args!("{peer}: no TLS on port {port}: {why}"));
+            self.log.connection(format_args!("{peer}: no TLS on port {port}: {why}"));
         }
     }
 
@@ -53,7 +53,7 @@ impl HandshakeLog {
         let left_out = recent.failures.saturating_sub(LINES);
         *recent = Recent { since: Instant::now(), failures: 0 };
         if left_out > 0 {
-            self.log.stranger(format_args!(
+            self.log.connection(format_args!(
                 "{left_out} more TLS handshakes failed at the same time and are not listed"
             ));
         }

@@ -55,12 +55,12 @@ impl FairSemaphore {
     /// A place for that one, if there is one.
     pub(crate) fn take(&self, number: usize) -> Option<Permit> {
         let share = self.shares.take(number)?;
-        Some(Permit { _place: self.all.take()?, _share: Some(share) })
+        Some(Permit { _place: self.all.try_acquire()?, _share: Some(share) })
     }
 
-    /// See [`Semaphore::wait_until_empty`].
+    /// See [`Semaphore::wait_idle`].
     pub(crate) fn wait_until_empty(&self, deadline: Instant) -> usize {
-        self.all.wait_until_empty(deadline)
+        self.all.wait_idle(deadline)
     }
 }
 
@@ -88,7 +88,7 @@ impl RequestLimits {
             Kind::Own => &self.own,
             Kind::OwnLarge => &self.own_large,
         };
-        Some(Permit { _place: tally.take()?, _share: None })
+        Some(Permit { _place: tally.try_acquire()?, _share: None })
     }
 
     /// True if giving back a place of one kind makes room for a request of another.
@@ -109,7 +109,7 @@ impl RequestLimits {
     /// Waits until all are free or `deadline` has passed, and says how many are not.
     pub(crate) fn wait_until_empty(&self, deadline: Instant) -> usize {
         let own = [&self.own, &self.own_large];
-        let own: usize = own.iter().map(|tally| tally.wait_until_empty(deadline)).sum();
+        let own: usize = own.iter().map(|tally| tally.wait_idle(deadline)).sum();
         own + self.service.wait_until_empty(deadline)
     }
 }

@@ -31,7 +31,7 @@ fn world(scratch: &Scratch) -> (SocketAddr, Arc<Mutex<String>>, Listeners) {
     let (rules, identity) = (Arc::clone(keeper.rules()), Arc::clone(keeper.identity()));
     let standing = Arc::new(Published::new(Entitlement::NONE));
     let socket = scratch.0.join("nobody.sock");
-    let nothing = Box::new(|_: &crate::management::Question<'_>| None);
+    let nothing = Box::new(|_: &crate::management::InlineRequest<'_>| None);
     let gate =
         Gate::new(Arc::clone(&config), &socket, nothing, rules, identity, standing, log).unwrap();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -14,7 +14,7 @@ use crate::gate::{Gate, now};
 use crate::http::body::Length;
 use crate::http::head::{Malformed, RequestHead};
 use crate::http::target::Target;
-use crate::management::{Given, Question};
+use crate::management::{InlineRequest, InlineResponse};
 
 impl Gate {
     /// The answer to a request that has been let in, where it is in our memory.
@@ -24,7 +24,7 @@ impl Gate {
         listen: &Listen,
         asked: &Asked,
         route: &Route,
-    ) -> Option<Given> {
+    ) -> Option<InlineResponse> {
         let head_only = asked.head.method == "HEAD";
         if !route.area.is_own()
             || !(head_only || asked.head.method == "GET")
@@ -36,7 +36,7 @@ impl Gate {
             "" => Cow::Borrowed(asked.target.path.as_str()),
             prefix => Cow::Owned(format!("{prefix}{}", asked.target.path)),
         };
-        (self.at_once)(&Question {
+        (self.at_once)(&InlineRequest {
             head_only,
             path: &path,
             query: asked.target.query.as_deref().unwrap_or_default(),

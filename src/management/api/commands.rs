@@ -1,51 +1,50 @@
-//! The right to run a command of the settings: never twice at the same time, and its end is logged.
-//! The attendant runs it.
+//! Runs the configured commands through the helper: each at most once at a time, with its result logged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::helper::{CommandHelper, Which};
+use crate::helper::{CommandHelper, CommandKind};
 use crate::log::Log;
 
-/// Which commands are under way, from the order to their end.
+/// The commands that are running or scheduled.
 #[derive(Debug, Default)]
 pub(crate) struct RunningCommands([AtomicBool; 3]);
 
 impl RunningCommands {
-    /// The right to run a command; `None` while it is under way already.
-    pub(crate) fn take(self: &Arc<RunningCommands>, which: Which) -> Option<Turn> {
-        let taken = self.0[which as usize].swap(true, Ordering::AcqRel);
-        (!taken).then(|| Turn { turns: Arc::clone(self), which })
+    /// Permission to run a command; `None` if it is running or scheduled already.
+    pub(crate) fn try_start(self: &Arc<RunningCommands>, kind: CommandKind) -> Option<RunPermit> {
+        let taken = self.0[kind as usize].swap(true, Ordering::AcqRel);
+        (!taken).then(|| RunPermit { running: Arc::clone(self), kind })
     }
 }
 
-/// The right to run one command once; dropping it lets the next one have it.
-pub(crate) struct Turn {
-    turns: Arc<RunningCommands>,
-    which: Which,
+/// Permission to run one command once, released when dropped.
+pub(crate) struct RunPermit {
+    running: Arc<RunningCommands>,
+    kind: CommandKind,
 }
 
-impl Drop for Turn {
+impl Drop for RunPermit {
     fn drop(&mut self) {
-        self.turns.0[self.which as usize].store(false, Ordering::Release);
+        self.running.0[self.kind as usize].store(false, Ordering::Release);
     }
 }
 
-impl Turn {
-    /// Has the command run and waits for its end.
+impl RunPermit {
+    /// Runs the command and waits for its end.
     ///
     /// # Errors
-    /// Why it did not run or end well, for the person; it is in the log already.
-    pub(crate) fn run(self, attendant: &CommandHelper, log: &Log) -> Result<(), String> {
-        let name = self.which.word();
-        let ran = attendant
-            .run(self.which)
-            .map_err(|fault| format!("the command \"commands.{name}\" failed: {fault}"));
-        match &ran {
-            Ok(()) => log.info(format_args!("{name}: ended well")),
-            Err(fault) => log.error(fault),
+    /// Why it did not run or failed, as a sentence for the administrator; it is logged already.
+    pub(crate) fn run(self, helper: &CommandHelper, log: &Log) -> Result<(), String> {
+        let name = self.kind.name();
+        let result = helper
+            .run(self.kind)
+            .map_err(|error| format!("the command \"commands.{name}\" failed: {error}"));
+        match &result {
+            Ok(()) => log.info(format_args!("{name}: completed")),
+            Err(error) => log.error(error),
         }
-        ran
+        result
     }
 }
 
@@ -55,15 +54,15 @@ mod tests {
 
     use std::sync::Arc;
 
-    use super::{RunningCommands, Which};
+    use super::{CommandKind, RunningCommands};
 
     #[test]
     fn a_command_has_one_turn_at_a_time() {
-        let turns = Arc::new(RunningCommands::default());
-        let turn = turns.take(Which::Shutdown).unwrap();
-        assert!(turns.take(Which::Shutdown).is_none());
-        assert!(turns.take(Which::Reboot).is_some());
-        drop(turn);
-        assert!(turns.take(Which::Shutdown).is_some());
+        let running = Arc::new(RunningCommands::default());
+        let permit = running.try_start(CommandKind::Shutdown).unwrap();
+        assert!(running.try_start(CommandKind::Shutdown).is_none());
+        assert!(running.try_start(CommandKind::Reboot).is_some());
+        drop(permit);
+        assert!(running.try_start(CommandKind::Shutdown).is_some());
     }
 }

@@ -1,24 +1,24 @@
-//! `cpuinfo`: what the processors are and how busy they are.
+//! `cpuinfo`: model and load of the processors.
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Code};
 use super::request::Request;
+use super::response::{Code, Response};
 use crate::management::Context;
-use crate::monitor::processor;
+use crate::monitor::{Error, processor};
 
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Answer {
-    match told(context) {
-        Ok(value) => Answer::json(&value),
-        Err(cause) => Answer::error(Code::Internal, &cause),
+pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
+    match to_json(context) {
+        Ok(value) => Response::json(&value),
+        Err(error) => Response::error(Code::Internal, &error.to_string()),
     }
 }
 
-fn told(context: &Context) -> Result<Value, String> {
+fn to_json(context: &Context) -> Result<Value, Error> {
     let (cpu, core) = (context.monitor.stats("cpu")?, context.monitor.stats("core")?);
     let (physical, logical) = (core["phys"].as_u64(), core["log"].as_u64().unwrap_or(0));
     let cpuinfo = processor::cpuinfo();
-    // What x86 calls flags, ARM calls features.
+    // ARM calls features what x86 calls flags.
     let first = |names: [&str; 2]| {
         let found = names.into_iter().find_map(|name| processor::values(&cpuinfo, name).next());
         found.unwrap_or_default()

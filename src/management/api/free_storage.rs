@@ -1,20 +1,20 @@
-//! `freestorage`: the bytes that are still free, for each disk.
+//! `freestorage`: the free bytes of each disk.
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Code};
 use super::request::Request;
+use super::response::{Code, Response};
 use crate::management::Context;
 use crate::monitor::{Space, spaces};
 
-pub(crate) fn show(_: &Context, _: &mut Request<'_>) -> Answer {
+pub(crate) fn show(_: &Context, _: &mut Request<'_>) -> Response {
     match spaces() {
-        Ok(spaces) => Answer::json(&json!({"items": items(spaces)})),
-        Err(cause) => Answer::error(Code::Internal, &cause),
+        Ok(spaces) => Response::json(&json!({"items": items(spaces)})),
+        Err(error) => Response::error(Code::Internal, &error.to_string()),
     }
 }
 
-/// A disk that is mounted in several places counts once, at the first.
+/// A disk that is mounted in several places is listed once, at the first.
 fn items(mut spaces: Vec<Space>) -> Vec<Value> {
     let mut seen = Vec::new();
     spaces.retain(|space| {

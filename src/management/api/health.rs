@@ -1,32 +1,32 @@
 //! `health`: whether all is well, overall and for each part.
 //!
-//! The original's names stand for what we have of it: `batch_inference` and `realtime_inference` are
-//! the two speech engines. Services of the image's own have their own names. A part that no port
-//! serves is `disabled`.
+//! The names are the original's where we have such a part: `batch_inference` and `realtime_inference` are
+//! the two speech engines. Other services have their own names. A part that no listener serves is
+//! `disabled`.
 
 use serde_json::{Map, Value, json};
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-use super::answer::Answer;
 use super::request::Request;
+use super::response::Response;
 use super::services;
 use crate::config::{Config, Serves, Service};
 use crate::management::Context;
 
-/// Room in bytes that the state folder needs; a change writes a few kilobytes.
-const ROOM: u64 = 1 << 20;
+/// Free bytes that the state folder needs; a change writes a few kilobytes.
+const MIN_FREE: u64 = 1 << 20;
 
-/// 200 whatever it says.
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Answer {
+/// Always 200.
+pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
     let config = &context.config;
     let mut parts = Map::new();
-    let seen = context.monitor.stats("mem").map(drop);
-    parts.insert("monitoring".to_owned(), part(seen.err()));
+    let memory = context.monitor.stats("mem");
+    parts.insert("monitoring".to_owned(), part(memory.err().map(|error| error.to_string())));
     parts.insert("storage".to_owned(), part(storage(config)));
     parts.insert("license".to_owned(), license(context));
     let services: Vec<&Service> = config.services.iter().collect();
-    let running = services::look(&services);
+    let running = services::accepting(&services);
     for (index, service) in services.iter().enumerate() {
         let name = match service.name.as_str() {
             "speech" => "batch_inference",
@@ -42,13 +42,13 @@ pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Answer {
         };
         parts.insert(name.to_owned(), state);
     }
-    Answer::json(&overall(parts))
+    Response::json(&overall(parts))
 }
 
-fn part(fault: Option<String>) -> Value {
-    match fault {
+fn part(error: Option<String>) -> Value {
+    match error {
         None => json!({"status": "healthy"}),
-        Some(fault) => json!({"status": "unhealthy", "errors": [fault]}),
+        Some(error) => json!({"status": "unhealthy", "errors": [error]}),
     }
 }
 
@@ -60,22 +60,22 @@ fn overall(parts: Map<String, Value>) -> Value {
     all.into()
 }
 
-/// What keeps the state folder from taking a change.
+/// Why the state folder can't be written, if it can't.
 fn storage(config: &Config) -> Option<String> {
     let shown = config.state_dir.display();
     match statvfs(&config.state_dir) {
-        Err(fault) => Some(format!("{shown}: {fault}")),
+        Err(error) => Some(format!("{shown}: {error}")),
         Ok(room) if room.f_flag.contains(StatVfsMountFlags::RDONLY) => {
             Some(format!("{shown} is mounted read-only"))
         }
-        Ok(room) if room.f_bavail.saturating_mul(room.f_frsize) < ROOM => {
+        Ok(room) if room.f_bavail.saturating_mul(room.f_frsize) < MIN_FREE => {
             Some(format!("less than 1 MiB is free in {shown}"))
         }
         Ok(_) => None,
     }
 }
 
-/// Disabled where nothing that a port serves asks for a license.
+/// `disabled` if no service that a listener serves needs a license.
 fn license(context: &Context) -> Value {
     let asks = |service: &&Service| {
         matches!(service.name.as_str(), "speech" | "realtime") || !service.licensed.is_empty()

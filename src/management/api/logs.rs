@@ -1,23 +1,23 @@
-//! `logs/{name}`: the daemon's last lines about one of its parts or services.
+//! `logs/{name}`: the daemon's last log lines about one of its parts or services.
 //!
-//! `gate` has every request and failed TLS handshakes, `monitoring` and a configured service the requests
-//! that went to them, and `management` all the rest: operations, faults and security events.
+//! `gate` has every request and failed TLS handshakes, `monitoring` and a configured service have the
+//! requests that went to them, and `management` has the rest: operations, errors and security events.
 
 use serde_json::json;
 
-use super::answer::{Answer, Code};
 use super::request::Request;
+use super::response::{Code, Response};
 use super::{query, services};
 use crate::log::Kind;
 use crate::management::Context;
 
-/// Lines that are told without a `count`.
+/// Number of lines without a `count`.
 const USUAL: i64 = 100;
 
-pub(crate) fn show(context: &Context, request: &mut Request<'_>) -> Answer {
+pub(crate) fn show(context: &Context, request: &mut Request<'_>) -> Response {
     let name = request.name();
     if !services::is_listed(&context.config, &name) {
-        return Answer::error(
+        return Response::error(
             Code::NotFound,
             "there is no such service; GET services has the names",
         );
@@ -29,7 +29,7 @@ pub(crate) fn show(context: &Context, request: &mut Request<'_>) -> Answer {
         Some(count @ 1..) => usize::try_from(count).unwrap_or(usize::MAX),
         _ => {
             let text = "count is the number of lines, 1 or more, or -1 for all that are there";
-            return Answer::error(Code::InvalidArgument, text);
+            return Response::error(Code::InvalidArgument, text);
         }
     };
     let lines = match name.as_str() {
@@ -40,14 +40,14 @@ pub(crate) fn show(context: &Context, request: &mut Request<'_>) -> Answer {
         }),
         service => context.log.recent(Kind::Access, most, |line| is_of(line, service)),
     };
-    Answer::json(&json!({
+    Response::json(&json!({
         "name": name,
         "count": count.unwrap_or(USUAL).to_string(),
         "log_lines": lines.concat(),
     }))
 }
 
-/// Whether a request went to this service. Its path holds no blank, so it can't say so itself.
+/// Whether a request went to this service. Its path holds no blank, so it can't forge this field.
 fn is_of(line: &str, service: &str) -> bool {
     line.split_ascii_whitespace().any(|pair| pair.strip_prefix("service=") == Some(service))
 }

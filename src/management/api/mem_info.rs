@@ -1,25 +1,25 @@
-//! `meminfo`: memory in KiB, as numbers, as the original has it.
+//! `meminfo`: memory in KiB, as numbers like the original's.
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Code};
 use super::request::Request;
+use super::response::{Code, Response};
 use crate::management::Context;
 use crate::monitor::mem::Memory;
 
-pub(crate) fn show(_: &Context, _: &mut Request<'_>) -> Answer {
-    match Memory::look() {
-        Ok(memory) => Answer::json(&told(&memory)),
-        Err(cause) => Answer::error(Code::Internal, &cause),
+pub(crate) fn show(_: &Context, _: &mut Request<'_>) -> Response {
+    match Memory::read() {
+        Ok(memory) => Response::json(&to_json(&memory)),
+        Err(error) => Response::error(Code::Internal, &error.to_string()),
     }
 }
 
-fn told(memory: &Memory) -> Value {
+fn to_json(memory: &Memory) -> Value {
     let share = memory.used as f64 / memory.total as f64 * 100.0;
     json!({
         "available_kb": memory.available / 1024,
         "total_kb": memory.total / 1024,
-        // Six digits behind the point are what the original's single precision has.
+        // The original's single precision gives six decimals.
         "usage_percentage": (share * 1e6).round() / 1e6,
         "used_kb": memory.used / 1024,
     })
@@ -27,7 +27,7 @@ fn told(memory: &Memory) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{Memory, told};
+    use super::{Memory, to_json};
 
     #[test]
     fn the_example_of_the_original_comes_out() {
@@ -37,7 +37,7 @@ mod tests {
             used: 4_898_936 * 1024,
         };
         assert_eq!(
-            told(&memory).to_string(),
+            to_json(&memory).to_string(),
             r#"{"available_kb":23412128,"total_kb":32862660,"usage_percentage":14.907302,"used_kb":4898936}"#
         );
     }

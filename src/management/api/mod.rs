@@ -1,7 +1,7 @@
 //! The resources of the management API: one file for each, the table of paths and methods, and what
-//! handlers share. A handler is a function of a `request::Request` to an `answer::Answer` and never sees a socket.
+//! handlers share. A handler is a function of a `request::Request` to a `response::Response` and never
+//! sees a socket.
 
-pub(crate) mod answer;
 pub(crate) mod commands;
 pub(crate) mod cpu_info;
 pub(crate) mod free_storage;
@@ -16,6 +16,7 @@ pub(crate) mod power;
 pub(crate) mod query;
 pub(crate) mod request;
 pub(crate) mod resource;
+pub(crate) mod response;
 pub(crate) mod restart;
 pub(crate) mod security;
 pub(crate) mod services;

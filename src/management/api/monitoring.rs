@@ -1,12 +1,12 @@
-//! `/monitor/…`: dresses what [`crate::monitor`] sees as the Glances REST API does.
+//! `/monitor/…`: serves [`crate::monitor`] with the headers of the Glances REST API.
 
-use crate::monitor::{Monitor, Seen};
+use crate::monitor::{Content, Monitor};
 
-use super::answer::{Answer, spaced};
 use super::query::decode;
 use super::request::Method;
+use super::response::{Response, spaced};
 
-/// What every success carries, so that a page from anywhere may read it.
+/// Headers of every success, so that a page from any origin may read it.
 const HEADERS: [(&str, &str); 4] = [
     ("Content-Encoding", "identity"),
     ("Access-Control-Allow-Origin", "*"),
@@ -20,22 +20,22 @@ const HEADERS: [(&str, &str); 4] = [
 const PAGE: &str = "text/html; charset=UTF-8";
 
 /// `path` begins with `/`, without the prefix.
-pub(crate) fn answer(monitor: &Monitor, method: Method, path: &str) -> Answer {
+pub(crate) fn respond(monitor: &Monitor, method: Method, path: &str) -> Response {
     let readable = matches!(method, Method::Get | Method::Head);
-    let (content_type, body) = match monitor.look(readable, &decode(path)) {
-        Ok(Seen::Stats(value)) => ("application/json; charset=utf-8", spaced(&value)),
-        Ok(Seen::Limits(value)) => ("application/json", spaced(&value)),
-        Ok(Seen::Active) => (PAGE, b"Active".to_vec()),
-        Err(fault) => {
-            let wrong_method = (fault.status == 405).then(|| ("Allow", "GET".to_owned()));
-            return Answer {
-                status: fault.status,
+    let (content_type, body) = match monitor.get(readable, &decode(path)) {
+        Ok(Content::Stats(value)) => ("application/json; charset=utf-8", spaced(&value)),
+        Ok(Content::Limits(value)) => ("application/json", spaced(&value)),
+        Ok(Content::Active) => (PAGE, b"Active".to_vec()),
+        Err(error) => {
+            let wrong_method = (error.status == 405).then(|| ("Allow", "GET".to_owned()));
+            return Response {
+                status: error.status,
                 content_type: PAGE,
                 headers: wrong_method.into_iter().collect(),
-                body: fault.page().into_bytes(),
+                body: error.page().into_bytes(),
             };
         }
     };
     let headers = HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    Answer { status: 200, content_type, headers, body }
+    Response { status: 200, content_type, headers, body }
 }

@@ -1,4 +1,4 @@
-//! `reboot` and `shutdown`: the commands of the settings, after the answer is out.
+//! `reboot` and `shutdown`: run the configured commands after the answer is sent.
 
 use std::sync::Arc;
 use std::thread;
@@ -6,58 +6,68 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::answer::{Answer, Code};
 use super::request::Request;
-use crate::helper::{STACK, Which};
+use super::response::{Code, Response};
+use crate::helper::{CommandKind, STACK};
 use crate::management::Context;
 
-/// Time for everybody to finish, as the original gives it.
-const MINUTE: Duration = Duration::from_secs(60);
+/// Time for users to finish, as the original gives it.
+const REBOOT_DELAY: Duration = Duration::from_secs(60);
 
-/// "At once", but for the answer on its way.
-const ANSWER_IS_OUT: Duration = Duration::from_secs(1);
+/// Just enough time to send the answer.
+const SHUTDOWN_DELAY: Duration = Duration::from_secs(1);
 
-pub(crate) fn reboot(context: &Context, request: &mut Request<'_>) -> Answer {
-    order(context, request, Which::Reboot, MINUTE, "the system restarts in 1 minute")
+pub(crate) fn reboot(context: &Context, request: &mut Request<'_>) -> Response {
+    run_later(
+        context,
+        request,
+        CommandKind::Reboot,
+        REBOOT_DELAY,
+        "the system restarts in 1 minute",
+    )
 }
 
-pub(crate) fn shutdown(context: &Context, request: &mut Request<'_>) -> Answer {
-    order(context, request, Which::Shutdown, ANSWER_IS_OUT, "the system shuts down now")
+pub(crate) fn shutdown(context: &Context, request: &mut Request<'_>) -> Response {
+    run_later(context, request, CommandKind::Shutdown, SHUTDOWN_DELAY, "the system shuts down now")
 }
 
-fn order(
+fn run_later(
     context: &Context,
     request: &Request<'_>,
-    which: Which,
+    kind: CommandKind,
     delay: Duration,
     confirmation: &str,
-) -> Answer {
-    let name = which.word();
-    if which.words(&context.config.commands).is_empty() {
+) -> Response {
+    let name = kind.name();
+    if kind.argv(&context.config.commands).is_empty() {
         let text = format!(
             "this appliance has no command for that; its settings have no \"commands.{name}\""
         );
-        return Answer::error(Code::Unimplemented, &text);
+        return Response::error(Code::Unimplemented, &text);
     }
-    let Some(turn) = context.turns.take(which) else {
+    let Some(permit) = context.running.try_start(kind) else {
         return confirmed(&format!("a {name} is under way already"));
     };
     let seconds = delay.as_secs();
-    context.log.security(format_args!("{} ordered a {name}, in {seconds} s", request.actor()));
-    let (attendant, log) = (Arc::clone(&context.attendant), context.log.clone());
+    context.log.security(format_args!(
+        "{name} requested by {}, scheduled in {seconds} s",
+        request.actor()
+    ));
+    let (helper, log) = (Arc::clone(&context.helper), context.log.clone());
     let started = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || {
         thread::sleep(delay);
-        // It is in the log, and nobody else waits for it.
-        let _ = turn.run(&attendant, &log);
+        // The result is logged; no one waits for it.
+        let _ = permit.run(&helper, &log);
     });
     match started {
         Ok(_) => confirmed(confirmation),
-        Err(fault) => {
-            Answer::error(Code::Internal, &format!("no thread to run {name}: {fault}; try again"))
-        }
+        Err(error) => Response::error(
+            Code::Internal,
+            &format!("cannot start a thread to run {name}: {error}; try again"),
+        ),
     }
 }
 
-fn confirmed(confirmation: &str) -> Answer {
-    Answer::json(&json!({"confirmation": confirmation}))
+fn confirmed(confirmation: &str) -> Response {
+    Response::json(&json!({"confirmation": confirmation}))
 }

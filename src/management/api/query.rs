@@ -1,6 +1,6 @@
 //! Query strings: `application/x-www-form-urlencoded` as browsers and curl write it (URL standard, 5.1).
 
-/// Every value of `name`, in order, decoded. Broken escapes stay as they are, broken UTF-8 is replaced.
+/// Every value of `name`, in order, decoded. Malformed escapes stay as they are; invalid UTF-8 is replaced.
 pub(crate) fn values(query: &str, name: &str) -> Vec<String> {
     query
         .split('&')
@@ -10,7 +10,7 @@ pub(crate) fn values(query: &str, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// Percent-decoding alone (RFC 3986, 2.1).
+/// Percent-decoding only (RFC 3986, 2.1).
 pub(crate) fn decode(text: &str) -> String {
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let bytes = text.as_bytes();

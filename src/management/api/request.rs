@@ -1,4 +1,4 @@
-//! A request as handlers see it: a value, whatever carried it.
+//! A request as handlers see it, independent of its transport.
 
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
@@ -45,7 +45,7 @@ impl Method {
     }
 }
 
-/// One request.
+/// A request.
 pub(crate) struct Request<'a> {
     pub(crate) method: Method,
     /// As sent, without the query.
@@ -56,36 +56,36 @@ pub(crate) struct Request<'a> {
     pub(crate) forwarded_for: Option<String>,
     pub(crate) forwarded_proto: Option<String>,
     pub(crate) forwarded_host: Option<String>,
-    /// `Content-Length`, where there is one.
+    /// `Content-Length`, if present.
     pub(crate) length: Option<usize>,
     pub(crate) body: &'a mut dyn Read,
 }
 
-/// Why a body can't be had.
+/// Why a body can't be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BodyFault {
-    /// Over [`LARGEST_BODY`]; not read to its end.
+pub(crate) enum BodyError {
+    /// Larger than [`LARGEST_BODY`]; not read to its end.
     TooLarge,
-    /// The sender stopped before its end, or its chunks are malformed.
+    /// The client stopped before the end of the body, or its chunks are malformed.
     CutOff,
 }
 
 impl Request<'_> {
     /// Reads the whole body into memory that is wiped when it is dropped.
     ///
-    /// A declared length over the ceiling is refused before a byte is read.
-    pub(crate) fn read_body(&mut self) -> Result<Zeroizing<Vec<u8>>, BodyFault> {
+    /// A declared length over the limit is rejected before a byte is read.
+    pub(crate) fn read_body(&mut self) -> Result<Zeroizing<Vec<u8>>, BodyError> {
         if self.length.is_some_and(|length| length > LARGEST_BODY) {
-            return Err(BodyFault::TooLarge);
+            return Err(BodyError::TooLarge);
         }
-        // Room for all of it at once: a vector that grows leaves unwiped copies behind.
+        // The full capacity at once: a vector that grows leaves unwiped copies behind.
         let room = self.length.unwrap_or(LARGEST_BODY) + 1;
         let mut body = Zeroizing::new(Vec::with_capacity(room));
         let read = Read::take(&mut *self.body, room as u64).read_to_end(&mut body);
         match (read, self.length) {
-            (Err(_), _) => Err(BodyFault::CutOff),
-            (Ok(read), _) if read > LARGEST_BODY => Err(BodyFault::TooLarge),
-            (Ok(read), Some(length)) if read < length => Err(BodyFault::CutOff),
+            (Err(_), _) => Err(BodyError::CutOff),
+            (Ok(read), _) if read > LARGEST_BODY => Err(BodyError::TooLarge),
+            (Ok(read), Some(length)) if read < length => Err(BodyError::CutOff),
             (Ok(_), _) => Ok(body),
         }
     }
@@ -95,11 +95,11 @@ impl Request<'_> {
         decode(self.path.rsplit('/').next().unwrap_or_default())
     }
 
-    /// Who asks, for the security log.
+    /// The client, for the security log.
     pub(crate) fn actor(&self) -> Actor {
         match &self.forwarded_for {
             None => Actor::Local,
-            // An unreadable address is still somebody from the network.
+            // A request with an unreadable address still came from the network.
             Some(address) => {
                 let address: Result<IpAddr, _> = address.trim().parse();
                 Actor::Remote(address.unwrap_or(Ipv4Addr::UNSPECIFIED.into()).to_canonical())
@@ -107,7 +107,7 @@ impl Request<'_> {
         }
     }
 
-    /// The name or address by which the network called the appliance, without the port.
+    /// The name or address by which the client called the appliance, without the port.
     pub(crate) fn host(&self) -> Option<&str> {
         let authority = self.forwarded_host.as_deref()?;
         let bracket = authority.rfind(']').unwrap_or(0);
@@ -115,8 +115,8 @@ impl Request<'_> {
         port.map_or(Some(authority), |port| authority.get(..port))
     }
 
-    /// Whether the last hop to the appliance was plain HTTP on the network.
-    pub(crate) fn came_in_clear(&self) -> bool {
+    /// Whether the client used plain HTTP over the network.
+    pub(crate) fn is_plain_http(&self) -> bool {
         self.forwarded_proto.as_deref().is_some_and(|proto| proto.eq_ignore_ascii_case("http"))
     }
 }
@@ -144,7 +144,7 @@ pub(crate) mod fake {
 
 #[cfg(test)]
 mod tests {
-    use super::{BodyFault, LARGEST_BODY, fake};
+    use super::{BodyError, LARGEST_BODY, fake};
     use crate::security::Actor;
 
     #[test]
@@ -152,8 +152,8 @@ mod tests {
         for (length, known, wanted) in [
             (LARGEST_BODY, true, Ok(LARGEST_BODY)),
             (LARGEST_BODY, false, Ok(LARGEST_BODY)),
-            (LARGEST_BODY + 1, true, Err(BodyFault::TooLarge)),
-            (LARGEST_BODY + 1, false, Err(BodyFault::TooLarge)),
+            (LARGEST_BODY + 1, true, Err(BodyError::TooLarge)),
+            (LARGEST_BODY + 1, false, Err(BodyError::TooLarge)),
         ] {
             let bytes = vec![b'x'; length];
             let mut body = bytes.as_slice();
@@ -168,7 +168,7 @@ mod tests {
         let mut body: &[u8] = b"untouched";
         let mut request = fake::request("POST", "/", &mut body);
         request.length = Some(usize::MAX);
-        assert_eq!(request.read_body().map(|_| ()), Err(BodyFault::TooLarge));
+        assert_eq!(request.read_body().map(|_| ()), Err(BodyError::TooLarge));
         assert_eq!(body, b"untouched");
     }
 
@@ -177,7 +177,7 @@ mod tests {
         let mut body: &[u8] = b"half";
         let mut request = fake::request("POST", "/", &mut body);
         request.length = Some(8);
-        assert_eq!(request.read_body().map(|_| ()), Err(BodyFault::CutOff));
+        assert_eq!(request.read_body().map(|_| ()), Err(BodyError::CutOff));
     }
 
     #[test]

@@ -1,43 +1,47 @@
-//! `DELETE services`: restarts the services by the command of the settings, asks the authority for
-//! changes of the license (the manual's way to receive them), and tells how they are.
+//! `DELETE services`: runs the configured restart command, asks the license authority for changes (the
+//! manual's way to receive them), and answers with the services' states.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use super::answer::{Answer, Code};
 use super::request::Request;
+use super::response::{Code, Response};
 use super::services::list;
-use crate::helper::{STACK, Which};
+use crate::helper::{CommandKind, STACK};
 use crate::management::Context;
 
-/// How long the answer waits for the command; a slower one goes on behind it. Less than the console
-/// waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long the answer waits for the command; a slower command continues in the background. Less than
+/// the console waits for an answer.
+const TIMEOUT: Duration = Duration::from_secs(4);
 
-pub(crate) fn services(context: &Context, request: &mut Request<'_>) -> Answer {
+pub(crate) fn services(context: &Context, request: &mut Request<'_>) -> Response {
     match restart(context, request) {
         Ok(()) => {
             context.license.refresh();
             list(context, request)
         }
-        Err(fault) => Answer::error(Code::Internal, &fault),
+        Err(error) => Response::error(Code::Internal, &error),
     }
 }
 
-/// Nothing to do where no command is configured, or while it runs already.
+/// Does nothing if no command is configured or it is running already.
 fn restart(context: &Context, request: &Request<'_>) -> Result<(), String> {
-    if Which::RestartServices.words(&context.config.commands).is_empty() {
+    if CommandKind::RestartServices.argv(&context.config.commands).is_empty() {
         return Ok(());
     }
-    let Some(turn) = context.turns.take(Which::RestartServices) else { return Ok(()) };
-    context.log.security(format_args!("{} restarts the services", request.actor()));
+    let Some(permit) = context.running.try_start(CommandKind::RestartServices) else {
+        return Ok(());
+    };
+    context.log.security(format_args!("restart of the services requested by {}", request.actor()));
     let (ended, end) = mpsc::channel();
-    let (attendant, log) = (Arc::clone(&context.attendant), context.log.clone());
+    let (helper, log) = (Arc::clone(&context.helper), context.log.clone());
     thread::Builder::new()
         .name("restart-services".to_owned())
         .stack_size(STACK)
-        .spawn(move || ended.send(turn.run(&attendant, &log)))
-        .map_err(|fault| format!("no thread to restart the services: {fault}; try again"))?;
-    end.recv_timeout(PATIENCE).unwrap_or(Ok(()))
+        .spawn(move || ended.send(permit.run(&helper, &log)))
+        .map_err(|error| {
+            format!("cannot start a thread to restart the services: {error}; try again")
+        })?;
+    end.recv_timeout(TIMEOUT).unwrap_or(Ok(()))
 }

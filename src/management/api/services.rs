@@ -1,7 +1,7 @@
-//! `services`: our own parts and every configured service, looked at now.
+//! `services`: the state of our own parts and of every configured service, checked now.
 //!
-//! A service runs if it takes a connection; what it says on it is its own affair. All are tried at
-//! the same time, so that the answer takes no longer than the slowest one may.
+//! A service is running if it accepts a connection. All are checked at the same time, so that the answer
+//! takes no longer than the slowest check.
 
 use std::net::TcpStream;
 use std::path::Path;
@@ -14,25 +14,25 @@ use serde_json::{Value, json};
 use crate::config::{Config, OWN_PARTS, Service, ServiceAddress};
 use crate::util::resolve;
 
-use super::answer::Answer;
 use super::query;
 use super::request::Request;
+use super::response::Response;
 use crate::management::Context;
 use crate::management::server::socket;
 
 /// How long a service may take to accept a connection; local ones need microseconds.
-const PATIENCE: Duration = Duration::from_millis(250);
+const TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Stack of a thread that looks up one name and connects once, in bytes.
+/// Stack in bytes of a thread that resolves one name and connects once.
 const STACK: usize = 128 * 1024;
 
-/// `?service_name=a,b`, also repeated, lists only those; a name nobody has is left out.
-pub(crate) fn list(context: &Context, request: &mut Request<'_>) -> Answer {
+/// `?service_name=a,b`, also repeated, lists only those; unknown names are left out.
+pub(crate) fn list(context: &Context, request: &mut Request<'_>) -> Response {
     let values = query::values(&request.query, "service_name");
     let wanted: Vec<&str> =
         values.iter().flat_map(|value| value.split(',')).filter(|name| !name.is_empty()).collect();
     let all = filtered(&context.config, true, |name| values.is_empty() || wanted.contains(&name));
-    Answer::json(&json!({"service_status": all}))
+    Response::json(&json!({"service_status": all}))
 }
 
 /// Whether the list holds a service of this name.
@@ -40,7 +40,7 @@ pub(crate) fn is_listed(config: &Config, name: &str) -> bool {
     OWN_PARTS.contains(&name) || config.services.iter().any(|service| service.name == name)
 }
 
-/// Every service as `{"service", "status"}`, for a caller who knows whether the daemon runs.
+/// Every service as `{"service", "status"}`; `daemon_runs` says whether the daemon is running.
 pub(crate) fn states(config: &Config, daemon_runs: bool) -> Vec<Value> {
     filtered(config, daemon_runs, |_| true)
 }
@@ -48,8 +48,8 @@ pub(crate) fn states(config: &Config, daemon_runs: bool) -> Vec<Value> {
 fn filtered(config: &Config, daemon_runs: bool, asked: impl Fn(&str) -> bool) -> Vec<Value> {
     let configured: Vec<&Service> =
         config.services.iter().filter(|service| asked(&service.name)).collect();
-    let running = look(&configured);
-    // The gate and this API live and die with the daemon; monitoring also needs something to look at.
+    let running = accepting(&configured);
+    // The gate and this API run whenever the daemon does; monitoring also needs `/proc`.
     let runs =
         |name: &str| daemon_runs && (name != "monitoring" || Path::new("/proc/meminfo").exists());
     let own = OWN_PARTS.iter().filter(|name| asked(name)).map(|name| entry(name, runs(name)));
@@ -64,13 +64,13 @@ fn entry(name: &str, running: bool) -> Value {
     json!({"service": name, "status": if running { "running" } else { "exited" }})
 }
 
-/// Indices of those that took a connection in time.
-pub(crate) fn look(services: &[&Service]) -> Vec<usize> {
+/// Indices of the services that accepted a connection in time.
+pub(crate) fn accepting(services: &[&Service]) -> Vec<usize> {
     let (found, answers) = mpsc::channel();
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     for (index, service) in services.iter().enumerate() {
         let (found, address) = (found.clone(), service.address.clone());
-        // A name that takes long to look up is left behind by the deadline below.
+        // The deadline below does not wait for a slow name lookup.
         let _ = thread::Builder::new().name("look".to_owned()).stack_size(STACK).spawn(move || {
             let _ = found.send((index, accepts(&address)));
         });
@@ -89,10 +89,10 @@ pub(crate) fn look(services: &[&Service]) -> Vec<usize> {
 
 fn accepts(address: &ServiceAddress) -> bool {
     match address {
-        ServiceAddress::Unix(path) => socket::somebody_listens(path).unwrap_or(false),
+        ServiceAddress::Unix(path) => socket::is_listening(path).unwrap_or(false),
         ServiceAddress::Tcp { host, port } => {
             let found = resolve::addresses(host, *port).unwrap_or_default();
-            found.iter().any(|address| TcpStream::connect_timeout(address, PATIENCE).is_ok())
+            found.iter().any(|address| TcpStream::connect_timeout(address, TIMEOUT).is_ok())
         }
     }
 }
@@ -105,7 +105,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
     use std::time::{Duration, Instant};
 
-    use super::look;
+    use super::accepting;
     use crate::config::Config;
 
     #[test]
@@ -125,12 +125,12 @@ mod tests {
         );
         let config = Config::parse(settings.as_bytes()).unwrap();
         let begin = Instant::now();
-        let mut running = look(&config.services.iter().collect::<Vec<_>>());
+        let mut running = accepting(&config.services.iter().collect::<Vec<_>>());
         running.sort_unstable();
         std::fs::remove_file(&path).unwrap();
         let names: Vec<&str> =
             running.iter().map(|&index| config.services[index].name.as_str()).collect();
         assert_eq!(names, ["speech", "u"]);
-        assert!(begin.elapsed() < Duration::from_secs(5), "bounded by the patience");
+        assert!(begin.elapsed() < Duration::from_secs(5), "bounded by the timeout");
     }
 }

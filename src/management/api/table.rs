@@ -1,10 +1,10 @@
-//! The whole API as one table: which path and method leads to which handler.
+//! The table of the API: which path and method leads to which handler.
 
 use crate::config::Api;
 
-use super::answer::{Answer, Code};
 use super::license::{network, offline, online};
 use super::request::{Method, Request};
+use super::response::{Code, Response};
 use super::security::{admin_password, certificate, insecure_ports, reset};
 use super::{
     cpu_info, free_storage, health, host, logs, mem_info, monitoring, ping, power, resource,
@@ -13,79 +13,79 @@ use super::{
 use crate::management::Context;
 use crate::management::web::{docs, page};
 
-type Handler = fn(&Context, &mut Request<'_>) -> Answer;
+type Handler = fn(&Context, &mut Request<'_>) -> Response;
 
-/// Whether others may wait for a handler to be done.
+/// Whether a handler may block.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    /// It tells what is in memory.
-    InlineApi,
-    /// It may wait: for a disk, a lock that is held meanwhile, another machine.
-    Slow,
+enum Blocking {
+    /// It answers from memory.
+    Never,
+    /// It may wait for a disk, a lock that is held meanwhile, or another machine.
+    Maybe,
 }
 
-use Pace::{InlineApi, Slow};
+use Blocking::{Maybe, Never};
 
-/// Under which generations a path is mounted; its row leaves the `/v1` or `/v2` out. A `*` at its end
-/// is any one segment, which the handler reads with [`Request::name`].
+/// The API generations in which a path is mounted. Rows leave out the `/v1` or `/v2`. A `*` at the end
+/// stands for any one segment, which the handler reads with [`Request::name`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum In {
     V1,
     V2,
     Both,
-    /// Under none: for people with a browser.
+    /// Without a generation: pages for a browser.
     Neither,
 }
 
 #[rustfmt::skip]
-const TABLE: &[(In, &str, Method, Pace, Handler)] = &[
-    (In::V1,   "/management/host/about",      Method::Get,    InlineApi, host::about_v1),
-    (In::V2,   "/management/host/about",      Method::Get,    InlineApi, host::about_v2),
-    (In::V1,   "/management/ping",            Method::Get,    InlineApi, ping::management),
-    (In::V1,   "/management/license/ping",    Method::Get,    InlineApi, ping::license),
-    (In::Both, "/management/license",         Method::Get,    Slow,   online::show),
-    (In::Both, "/management/license",         Method::Post,   Slow,   online::apply),
-    (In::Both, "/management/license",         Method::Delete, Slow,   online::remove),
-    (In::Both, "/management/license/network", Method::Get,    Slow,   network::show),
-    (In::Both, "/management/license/network", Method::Post,   Slow,   network::set),
-    (In::Both, "/management/license/offlineactivation", Method::Post, Slow,   offline::request),
-    (In::Both, "/management/license/offlineactivation", Method::Put,  Slow,   offline::apply),
-    (In::Both, "/management/license/offlineactivation", Method::Delete, Slow,   offline::give_back),
-    (In::Both, "/management/license/offlinemode", Method::Get,  Slow,   offline::show_mode),
-    (In::Both, "/management/license/offlinemode", Method::Post, Slow,   offline::set_mode),
-    (In::V1,   "/management/services",        Method::Get,    Slow,   services::list),
-    (In::V1,   "/management/services",        Method::Delete, Slow,   restart::services),
-    (In::V1,   "/management/resource/*",      Method::Get,    Slow,   resource::show),
-    (In::V1,   "/management/freestorage",     Method::Get,    Slow,   free_storage::show),
-    (In::V1,   "/management/logs/*",          Method::Get,    Slow,   logs::show),
-    (In::Both, "/management/reboot",          Method::Delete, Slow,   power::reboot),
-    (In::Both, "/management/shutdown",        Method::Delete, Slow,   power::shutdown),
-    (In::V2,   "/management/health",          Method::Get,    Slow,   health::show),
-    (In::V2,   "/management/cpuinfo",         Method::Get,    Slow,   cpu_info::show),
-    (In::V2,   "/management/meminfo",         Method::Get,    Slow,   mem_info::show),
-    (In::Both, "/security/sslcertificate",    Method::Get,    InlineApi, certificate::show),
-    (In::Both, "/security/sslcertificate",    Method::Post,   Slow,   certificate::replace),
-    (In::Both, "/security/insecureports",     Method::Get,    InlineApi, insecure_ports::show),
-    (In::Both, "/security/insecureports",     Method::Post,   Slow,   insecure_ports::set),
-    (In::Both, "/security/adminpassword",     Method::Get,    InlineApi, admin_password::show),
-    (In::Both, "/security/adminpassword",     Method::Post,   Slow,   admin_password::set),
-    (In::Both, "/security/adminpassword",     Method::Delete, Slow,   admin_password::unset),
-    (In::Both, "/security/reset",             Method::Delete, Slow,   reset::all),
-    (In::Neither, "/",                        Method::Get,    InlineApi, page::show),
-    (In::Neither, "/docs",                    Method::Get,    InlineApi, docs::show),
-    (In::Neither, "/docs/",                   Method::Get,    InlineApi, docs::show),
-    (In::Neither, "/docs/openapi.json",       Method::Get,    Slow,   docs::description),
+const TABLE: &[(In, &str, Method, Blocking, Handler)] = &[
+    (In::V1,   "/management/host/about",      Method::Get,    Never, host::about_v1),
+    (In::V2,   "/management/host/about",      Method::Get,    Never, host::about_v2),
+    (In::V1,   "/management/ping",            Method::Get,    Never, ping::management),
+    (In::V1,   "/management/license/ping",    Method::Get,    Never, ping::license),
+    (In::Both, "/management/license",         Method::Get,    Maybe,   online::show),
+    (In::Both, "/management/license",         Method::Post,   Maybe,   online::apply),
+    (In::Both, "/management/license",         Method::Delete, Maybe,   online::remove),
+    (In::Both, "/management/license/network", Method::Get,    Maybe,   network::show),
+    (In::Both, "/management/license/network", Method::Post,   Maybe,   network::set),
+    (In::Both, "/management/license/offlineactivation", Method::Post, Maybe,   offline::request),
+    (In::Both, "/management/license/offlineactivation", Method::Put,  Maybe,   offline::apply),
+    (In::Both, "/management/license/offlineactivation", Method::Delete, Maybe,   offline::give_back),
+    (In::Both, "/management/license/offlinemode", Method::Get,  Maybe,   offline::show_mode),
+    (In::Both, "/management/license/offlinemode", Method::Post, Maybe,   offline::set_mode),
+    (In::V1,   "/management/services",        Method::Get,    Maybe,   services::list),
+    (In::V1,   "/management/services",        Method::Delete, Maybe,   restart::services),
+    (In::V1,   "/management/resource/*",      Method::Get,    Maybe,   resource::show),
+    (In::V1,   "/management/freestorage",     Method::Get,    Maybe,   free_storage::show),
+    (In::V1,   "/management/logs/*",          Method::Get,    Maybe,   logs::show),
+    (In::Both, "/management/reboot",          Method::Delete, Maybe,   power::reboot),
+    (In::Both, "/management/shutdown",        Method::Delete, Maybe,   power::shutdown),
+    (In::V2,   "/management/health",          Method::Get,    Maybe,   health::show),
+    (In::V2,   "/management/cpuinfo",         Method::Get,    Maybe,   cpu_info::show),
+    (In::V2,   "/management/meminfo",         Method::Get,    Maybe,   mem_info::show),
+    (In::Both, "/security/sslcertificate",    Method::Get,    Never, certificate::show),
+    (In::Both, "/security/sslcertificate",    Method::Post,   Maybe,   certificate::replace),
+    (In::Both, "/security/insecureports",     Method::Get,    Never, insecure_ports::show),
+    (In::Both, "/security/insecureports",     Method::Post,   Maybe,   insecure_ports::set),
+    (In::Both, "/security/adminpassword",     Method::Get,    Never, admin_password::show),
+    (In::Both, "/security/adminpassword",     Method::Post,   Maybe,   admin_password::set),
+    (In::Both, "/security/adminpassword",     Method::Delete, Maybe,   admin_password::unset),
+    (In::Both, "/security/reset",             Method::Delete, Maybe,   reset::all),
+    (In::Neither, "/",                        Method::Get,    Never, page::show),
+    (In::Neither, "/docs",                    Method::Get,    Never, docs::show),
+    (In::Neither, "/docs/",                   Method::Get,    Never, docs::show),
+    (In::Neither, "/docs/openapi.json",       Method::Get,    Maybe,   docs::description),
 ];
 
-/// Finds the handler and lets it answer; `None` if that may take a while and `may_wait` is false.
-pub(crate) fn answer(
+/// Finds the handler and calls it; `None` if it may block and `may_block` is false.
+pub(crate) fn dispatch(
     context: &Context,
     request: &mut Request<'_>,
-    may_wait: bool,
-) -> Option<Answer> {
+    may_block: bool,
+) -> Option<Response> {
     if let Some(path) = request.path.strip_prefix("/monitor/") {
         let path = format!("/{path}");
-        return may_wait.then(|| monitoring::answer(&context.monitor, request.method, &path));
+        return may_block.then(|| monitoring::respond(&context.monitor, request.method, &path));
     }
     let (generation, path) = mounted(context.config.api, &request.path);
     let shared = matches!(generation, In::V1 | In::V2);
@@ -95,13 +95,13 @@ pub(crate) fn answer(
     };
     let asked = if request.method == Method::Head { Method::Get } else { request.method };
     match rows().find(|row| row.2 == asked) {
-        Some((_, _, _, Slow, _)) if !may_wait => None,
+        Some((_, _, _, Maybe, _)) if !may_block => None,
         Some((_, _, _, _, handler)) => Some(handler(context, request)),
         None => match allow(rows().map(|row| row.2)) {
             none if none.is_empty() => {
-                Some(Answer::error(Code::NotFound, "there is nothing at this path"))
+                Some(Response::error(Code::NotFound, "there is nothing at this path"))
             }
-            allow => Some(Answer::wrong_method(allow)),
+            allow => Some(Response::wrong_method(allow)),
         },
     }
 }
@@ -115,7 +115,7 @@ fn mounted(api: Api, path: &str) -> (In, &str) {
     }
 }
 
-/// Paths and methods that are mounted, `*` and all, to compare the description with.
+/// Mounted paths and methods, with any `*`, to compare the API description with.
 #[cfg(test)]
 pub(crate) fn routes(api: Api) -> Vec<(String, Method)> {
     let generations = [(In::V1, "/v1", api.v1), (In::V2, "/v2", api.v2)];

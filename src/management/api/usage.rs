@@ -1,17 +1,17 @@
-//! `usage.sock`: the speech engine's counting of seconds, and nothing else.
+//! `usage.sock`: the speech engine reserves and settles seconds, and can do nothing else.
 
 use serde_json::{Map, Value, json};
 
 use crate::config::json;
 use crate::license::{Handle, Reserved};
 
-use super::answer::{Answer, Code};
 use super::request::{Method, Request};
+use super::response::{Code, Response};
 
 /// Longest name of a session in bytes.
 const LONGEST_SESSION: usize = 128;
 
-/// Most seconds asked for, or used, at once; a day of audio is far below.
+/// Most seconds asked for, or used, in one call; a day of audio is far below.
 const MOST_SECONDS: f64 = 1e9;
 
 const RESERVE: &str = r#"{"session": "…", "seconds": 30, "seq": 1}"#;
@@ -19,19 +19,19 @@ const RESERVE: &str = r#"{"session": "…", "seconds": 30, "seq": 1}"#;
 const SETTLE: &str = r#"{"session": "…", "used": 12.5}"#;
 
 /// Finds the call and answers it.
-pub(crate) fn answer(license: &Handle, request: &mut Request<'_>) -> Answer {
+pub(crate) fn dispatch(license: &Handle, request: &mut Request<'_>) -> Response {
     match (request.path.as_str(), request.method) {
         ("/usage/reserve", Method::Post) => reserve(license, request),
         ("/usage/settle", Method::Post) => settle(license, request),
-        ("/license", Method::Get | Method::Head) => Answer::json(&license.status()),
-        ("/usage/reserve" | "/usage/settle", _) => Answer::wrong_method("POST".to_owned()),
-        ("/license", _) => Answer::wrong_method("GET, HEAD".to_owned()),
-        _ => Answer::error(Code::NotFound, "there is nothing at this path"),
+        ("/license", Method::Get | Method::Head) => Response::json(&license.status()),
+        ("/usage/reserve" | "/usage/settle", _) => Response::wrong_method("POST".to_owned()),
+        ("/license", _) => Response::wrong_method("GET, HEAD".to_owned()),
+        _ => Response::error(Code::NotFound, "there is nothing at this path"),
     }
 }
 
-/// 200 with what is granted, 402 when nothing is left or the license is not valid.
-fn reserve(license: &Handle, request: &mut Request<'_>) -> Answer {
+/// 200 with the seconds granted, 402 if none are left or the license is not valid.
+fn reserve(license: &Handle, request: &mut Request<'_>) -> Response {
     let read = members(request, RESERVE).and_then(|mut members| {
         let session = session(&mut members, RESERVE)?;
         let seconds = seconds(&mut members, "seconds", RESERVE)?;
@@ -52,16 +52,16 @@ fn reserve(license: &Handle, request: &mut Request<'_>) -> Answer {
         Err(answer) => return answer,
     };
     match license.reserve(session, seconds, seq) {
-        Ok(Reserved::Granted(granted)) => Answer::json(&json!({"granted": granted})),
-        Ok(Reserved::Refused(reason)) => Answer {
+        Ok(Reserved::Granted(granted)) => Response::json(&json!({"granted": granted})),
+        Ok(Reserved::Refused(reason)) => Response {
             status: 402,
-            ..Answer::json(&json!({"error": reason, "code": 8, "granted": 0}))
+            ..Response::json(&json!({"error": reason, "code": 8, "granted": 0}))
         },
-        Err(fault) => Answer::error(Code::Internal, &fault.to_string()),
+        Err(error) => Response::error(Code::Internal, &error.to_string()),
     }
 }
 
-fn settle(license: &Handle, request: &mut Request<'_>) -> Answer {
+fn settle(license: &Handle, request: &mut Request<'_>) -> Response {
     let read = members(request, SETTLE).and_then(|mut members| {
         let session = session(&mut members, SETTLE)?;
         let used = seconds(&mut members, "used", SETTLE)?;
@@ -69,32 +69,32 @@ fn settle(license: &Handle, request: &mut Request<'_>) -> Answer {
         Ok((session, used))
     });
     match read.map(|(session, used)| license.settle(session, used)) {
-        Ok(Ok(charged)) => Answer::json(&json!({"charged": charged})),
-        Ok(Err(fault)) => Answer::error(Code::Internal, &fault.to_string()),
+        Ok(Ok(charged)) => Response::json(&json!({"charged": charged})),
+        Ok(Err(error)) => Response::error(Code::Internal, &error.to_string()),
         Err(answer) => answer,
     }
 }
 
-fn members(request: &mut Request<'_>, example: &str) -> Result<Map<String, Value>, Answer> {
-    let body = request.read_body().map_err(Answer::from)?;
+fn members(request: &mut Request<'_>, example: &str) -> Result<Map<String, Value>, Response> {
+    let body = request.read_body().map_err(Response::from)?;
     match json::parse(&body) {
         Ok(Value::Object(members)) => Ok(members),
         Ok(other) => {
             Err(bad(&format!("the body is {}, not an object", json::kind(&other)), example))
         }
-        Err(fault) => Err(bad(&format!("the body is {fault}"), example)),
+        Err(error) => Err(bad(&format!("the body is {error}"), example)),
     }
 }
 
-fn session(members: &mut Map<String, Value>, example: &str) -> Result<String, Answer> {
+fn session(members: &mut Map<String, Value>, example: &str) -> Result<String, Response> {
     match members.remove("session") {
         Some(Value::String(name)) if (1..=LONGEST_SESSION).contains(&name.len()) => Ok(name),
         _ => Err(bad("\"session\" is no text of 1 to 128 bytes", example)),
     }
 }
 
-/// A part of a second counts as a whole one.
-fn seconds(members: &mut Map<String, Value>, name: &str, example: &str) -> Result<u64, Answer> {
+/// Rounds a fraction of a second up.
+fn seconds(members: &mut Map<String, Value>, name: &str, example: &str) -> Result<u64, Response> {
     let number = members.remove(name).and_then(|value| value.as_f64());
     match number.filter(|number| (0.0..=MOST_SECONDS).contains(number)) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1e9")]
@@ -103,7 +103,11 @@ fn seconds(members: &mut Map<String, Value>, name: &str, example: &str) -> Resul
     }
 }
 
-fn nothing_else(members: &Map<String, Value>, known: &[&str], example: &str) -> Result<(), Answer> {
+fn nothing_else(
+    members: &Map<String, Value>,
+    known: &[&str],
+    example: &str,
+) -> Result<(), Response> {
     match members.keys().next() {
         None => Ok(()),
         Some(name) => {
@@ -112,6 +116,6 @@ fn nothing_else(members: &Map<String, Value>, known: &[&str], example: &str) -> 
     }
 }
 
-fn bad(what: &str, example: &str) -> Answer {
-    Answer::error(Code::InvalidArgument, &format!("{what}; send {example}"))
+fn bad(what: &str, example: &str) -> Response {
+    Response::error(Code::InvalidArgument, &format!("{what}; send {example}"))
 }

@@ -1,4 +1,4 @@
-//! The Unix socket of a server: made private before anybody can connect, and only where none lives.
+//! The Unix socket of a server: private from the start, and only where no other server listens.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -11,55 +11,55 @@ use rustix::fs::{AtFlags, CWD, Mode};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
+use crate::management::Error;
 use crate::util::{descriptors, unix_connect};
 
-/// For root and whoever runs the daemon.
+/// For root and the daemon's user.
 pub(crate) const OWNER: Mode = Mode::RUSR.union(Mode::WUSR);
 
-/// And for their group.
+/// For root, the daemon's user and its group.
 pub(crate) const OWNER_AND_GROUP: Mode = OWNER.union(Mode::RGRP).union(Mode::WGRP);
 
-/// Listens at `path` with `mode`, making its folder with mode 0755 where there is none.
+/// Listens at `path` with `mode`, creating its folder with mode 0755 if missing.
 ///
-/// A socket that nobody answers on is a leftover and is removed; anything else in the way is an
-/// error for the person.
-pub(crate) fn listen(path: &Path, mode: Mode) -> Result<UnixListener, String> {
+/// A stale socket is removed; anything else at `path` is an error.
+pub(crate) fn listen(path: &Path, mode: Mode) -> Result<UnixListener, Error> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o755)
         .create(folder)
-        .map_err(|fault| format!("the folder {} can't be made: {fault}", folder.display()))?;
+        .map_err(|error| Error(format!("can't make the folder {}: {error}", folder.display())))?;
     clear(path)?;
-    bind(path, mode).map_err(|fault| format!("can't listen on {}: {fault}", path.display()))
+    bind(path, mode).map_err(|error| Error(format!("can't listen on {}: {error}", path.display())))
 }
 
-fn clear(path: &Path) -> Result<(), String> {
+fn clear(path: &Path) -> Result<(), Error> {
     let shown = path.display();
     match fs::symlink_metadata(path) {
-        Err(fault) if fault.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(fault) => return Err(format!("{shown}: {fault}")),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error(format!("{shown}: {error}"))),
         Ok(found) if !found.file_type().is_socket() => {
-            return Err(format!(
-                "{shown} is in the way and is no socket; remove it or choose another run_dir"
-            ));
+            return Err(Error(format!(
+                "{shown} exists and is not a socket; remove it or choose another run_dir"
+            )));
         }
         Ok(_) => {}
     }
-    match somebody_listens(path) {
+    match is_listening(path) {
         Ok(false) => match fs::remove_file(path) {
-            Err(fault) if fault.kind() != ErrorKind::NotFound => {
-                Err(format!("the leftover {shown} can't be removed: {fault}"))
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Error(format!("can't remove the stale socket {shown}: {error}")))
             }
             _ => Ok(()),
         },
-        Ok(true) => Err(format!("another daemon answers on {shown} already; stop it first")),
-        Err(fault) => Err(format!("{shown}: {fault}")),
+        Ok(true) => Err(Error(format!("another daemon already answers on {shown}; stop it first"))),
+        Err(error) => Err(Error(format!("{shown}: {error}"))),
     }
 }
 
-/// Linux gives the new file the socket's own mode less the umask (`unix_bind`), so that setting it
-/// first leaves no moment in which others may connect, and no process-wide umask is touched.
+/// Linux gives the new file the socket's own mode less the umask (`unix_bind`). Setting that mode first
+/// leaves no moment in which others may connect, and does not change the umask of the process.
 fn bind(path: &Path, mode: Mode) -> io::Result<UnixListener> {
     let socket = rustix::net::socket_with(
         AddressFamily::UNIX,
@@ -69,33 +69,33 @@ fn bind(path: &Path, mode: Mode) -> io::Result<UnixListener> {
     )?;
     rustix::fs::fchmod(&socket, mode)?;
     rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
-    // What the umask took off comes back before anybody can connect.
+    // Restores what the umask removed, before the socket listens.
     rustix::fs::chmodat(CWD, path, mode, AtFlags::empty())?;
     rustix::net::listen(&socket, descriptors::backlog().into())?;
     Ok(UnixListener::from(socket))
 }
 
-/// Connects without ever waiting: [`ErrorKind::WouldBlock`] when the listener has no room.
+/// Connects without blocking: [`ErrorKind::WouldBlock`] if the listener's queue is full.
 pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
     connect_within(path, Duration::ZERO)
 }
 
-/// The same for who may wait until there is room.
-pub(crate) fn connect_within(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+/// Connects, waiting up to `timeout` while the listener's queue is full.
+pub(crate) fn connect_within(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
     let at_once = || unix_connect::connect(path, |_| Ok(()));
-    let stream = unix_connect::retry(patience, at_once, |e| e == Errno::AGAIN)?;
+    let stream = unix_connect::retry(timeout, at_once, |e| e == Errno::AGAIN)?;
     stream.set_nonblocking(false)?;
     Ok(stream)
 }
 
-/// Whether somebody listens at `path`, busy or not.
-pub(crate) fn somebody_listens(path: &Path) -> io::Result<bool> {
+/// Whether a server listens at `path`, busy or not.
+pub(crate) fn is_listening(path: &Path) -> io::Result<bool> {
     match connect(path) {
         Ok(_) => Ok(true),
-        Err(fault) => match fault.kind() {
+        Err(error) => match error.kind() {
             ErrorKind::WouldBlock => Ok(true),
             ErrorKind::ConnectionRefused | ErrorKind::NotFound => Ok(false),
-            _ => Err(fault),
+            _ => Err(error),
         },
     }
 }
@@ -111,7 +111,7 @@ mod tests {
 
     use super::OWNER;
 
-    fn listen(path: &std::path::Path) -> Result<std::os::unix::net::UnixListener, String> {
+    fn listen(path: &std::path::Path) -> Result<std::os::unix::net::UnixListener, super::Error> {
         super::listen(path, OWNER)
     }
 
@@ -141,7 +141,7 @@ mod tests {
         let path = folder.join("control.sock");
         drop(listen(&path).unwrap());
         let _second = listen(&path).unwrap();
-        assert!(listen(&path).unwrap_err().contains("another daemon answers"));
+        assert!(listen(&path).unwrap_err().to_string().contains("another daemon already answers"));
         UnixStream::connect(&path).unwrap();
         fs::remove_dir_all(folder).unwrap();
     }
@@ -152,7 +152,7 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         let path = folder.join("control.sock");
         fs::write(&path, "precious").unwrap();
-        assert!(listen(&path).unwrap_err().contains("is no socket"));
+        assert!(listen(&path).unwrap_err().to_string().contains("is not a socket"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
         fs::remove_dir_all(folder).unwrap();
     }
@@ -166,9 +166,9 @@ mod tests {
         while let Ok(stream) = super::connect(&path) {
             waiting.push(stream);
         }
-        let patience = std::time::Duration::from_secs(20);
+        let timeout = std::time::Duration::from_secs(20);
         std::thread::scope(|scope| {
-            let late = scope.spawn(|| super::connect_within(&path, patience));
+            let late = scope.spawn(|| super::connect_within(&path, timeout));
             drop(listener.accept().unwrap());
             late.join().unwrap().unwrap();
         });

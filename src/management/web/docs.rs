@@ -1,9 +1,9 @@
-//! The API's description, and the page to read it.
+//! The API description (OpenAPI), and the page that shows it.
 //!
-//! The description is kept by theme in `docs/*.json`, in OpenAPI 3.1 but for what is said once for many:
-//! `every` and `changes` of a theme are answers that all its operations and those that change something
-//! can give, `headers` are those of its 200, `{v}` stands for each generation. Here it is put together
-//! for what is mounted; who is asked for a password is the policy of the gate, told in its words.
+//! The description is written by theme in `docs/*.json`, in OpenAPI 3.1 with some shorthand: `every` and
+//! `changes` of a theme are responses of all its operations and of those that change something, `headers`
+//! are the headers of their 200, and `{v}` stands for each API generation. This file assembles what is
+//! mounted. Which operations need a password follows the gate's policy.
 
 use std::collections::HashSet;
 
@@ -12,12 +12,12 @@ use serde_json::{Map, Value, json};
 use super::html;
 use crate::config::{Api, Config, Serves};
 use crate::management::Context;
-use crate::management::api::answer::Answer;
 use crate::management::api::request::Request;
+use crate::management::api::response::Response;
 
 const BASE: &str = include_str!("docs/base.json");
 
-/// In the order in which a reader meets them.
+/// In reading order.
 const THEMES: [&str; 8] = [
     include_str!("docs/management.json"),
     include_str!("docs/security.json"),
@@ -29,17 +29,17 @@ const THEMES: [&str; 8] = [
     include_str!("docs/pages.json"),
 ];
 
-/// How a path begins that each generation has.
+/// Prefix of a path that is mounted in both generations.
 const BOTH: &str = "/{v}/";
 
-pub(crate) fn show(_context: &Context, _request: &mut Request<'_>) -> Answer {
+pub(crate) fn show(_context: &Context, _request: &mut Request<'_>) -> Response {
     html::page(include_str!("docs/page.html"))
 }
 
 /// OpenAPI 3.1.
-pub(crate) fn description(context: &Context, _request: &mut Request<'_>) -> Answer {
-    let mut answer = Answer::json(&Value::Null);
-    // Without blanks: half of it would be indentation.
+pub(crate) fn description(context: &Context, _request: &mut Request<'_>) -> Response {
+    let mut answer = Response::json(&Value::Null);
+    // Without white space, which would be half of it.
     answer.body = describe(&context.config).to_string().into_bytes();
     answer
 }
@@ -84,7 +84,7 @@ fn describe(config: &Config) -> Value {
     whole
 }
 
-/// Null if it is no JSON, which a test would notice.
+/// Null if it is not JSON, which a test detects.
 fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
 }
@@ -96,8 +96,8 @@ fn taken(theme: &mut Value, member: &str) -> Map<String, Value> {
     }
 }
 
-/// Under which generations a path is mounted; one word where it belongs to none. Speech of version 2 is
-/// passed on whatever is mounted.
+/// The generations in which a path is mounted; one word if it belongs to none. Version 2 of speech is
+/// forwarded whatever is mounted.
 fn generations(api: Api, path: &str) -> Vec<&'static str> {
     let (v1, v2) = (api.v1.then_some("V1"), api.v2.then_some("V2"));
     if path.starts_with(BOTH) {
@@ -111,11 +111,11 @@ fn generations(api: Api, path: &str) -> Vec<&'static str> {
     }
 }
 
-/// Whether a path asks for the password, over the network.
+/// Whether a path needs the password, over the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asks {
     Never,
-    /// Once one is set, at least over HTTPS; with the manual's page (v1) or line (v2).
+    /// Once one is set, at least over HTTPS; the value names the manual's page (v1) or text line (v2).
     OnceSet(&'static str),
     Always(&'static str),
 }
@@ -138,7 +138,7 @@ fn asks(api: Api, path: &str, tag: &Value) -> Asks {
     }
 }
 
-/// Gives each operation of a path what its theme says once for all of them.
+/// Adds what a theme says once for all operations to each operation of a path.
 fn complete(item: &mut Value, theme: &Value, tag: &Value, asks: Asks) {
     let socket = theme["socket"].as_str();
     for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -160,13 +160,13 @@ fn complete(item: &mut Value, theme: &Value, tag: &Value, asks: Asks) {
         };
         if let Asks::OnceSet(words) | Asks::Always(words) = asks {
             more("401", words);
-            // All others have it among the rare ones.
+            // For all others it is described once among the rare responses.
             if tag == "Speech" {
                 more("429", "429");
             }
         }
         match asks {
-            // As the whole has it.
+            // The default of the whole description.
             Asks::OnceSet(_) => {}
             Asks::Always(_) => operation["security"] = json!([{"admin": []}]),
             Asks::Never => operation["security"] = json!([]),
@@ -177,7 +177,7 @@ fn complete(item: &mut Value, theme: &Value, tag: &Value, asks: Asks) {
         let shared = [changes.then_some("changes"), Some("every")];
         for shared in shared.into_iter().flatten() {
             for (status, answer) in theme[shared].as_object().into_iter().flatten() {
-                // A 413 is for those that take a body; the others have it among the rare ones.
+                // Only operations with a body have a 413 of their own.
                 if status != "413" || operation.get("requestBody").is_some() {
                     answers.entry(status.clone()).or_insert_with(|| answer.clone());
                 }
@@ -195,7 +195,7 @@ fn complete(item: &mut Value, theme: &Value, tag: &Value, asks: Asks) {
     }
 }
 
-/// Moves what is the same in both generations to where both can refer to it.
+/// Moves what both generations have in common to `components`.
 fn share(item: &mut Value, components: &mut Value) {
     for (_, operation) in item.as_object_mut().into_iter().flatten() {
         let id = operation["operationId"].as_str().unwrap_or_default();
@@ -219,9 +219,9 @@ fn reference(answer: &str) -> Value {
     json!({"$ref": format!("#/components/responses/{answer}")})
 }
 
-/// What each port serves, in a sentence for each.
+/// A sentence about what each port serves.
 fn ports(config: &Config) -> String {
-    let told = config.listen.iter().map(|listen| {
+    let sentences = config.listen.iter().map(|listen| {
         let what = match listen.serves {
             Serves::All => "everything",
             Serves::Management => "what stands under Management, Security, License and Pages",
@@ -232,10 +232,10 @@ fn ports(config: &Config) -> String {
         let scheme = if listen.tls { "HTTPS" } else { "HTTP" };
         format!("{} ({scheme}) serves {what}.", listen.address.port())
     });
-    told.collect::<Vec<_>>().join(" ")
+    sentences.collect::<Vec<_>>().join(" ")
 }
 
-/// Puts `words` in place of their names in every text.
+/// Replaces placeholders in every string.
 fn fill(value: &mut Value, words: &[(&str, String)]) {
     match value {
         Value::String(text) => {
@@ -251,7 +251,7 @@ fn fill(value: &mut Value, words: &[(&str, String)]) {
     }
 }
 
-/// Drops components that nothing refers to.
+/// Removes components that are not referenced.
 fn prune(whole: &mut Value) {
     loop {
         let mut used = HashSet::new();

@@ -1,18 +1,18 @@
-//! HTML pages that need nothing but themselves: one file each, with its style and script inside.
+//! Self-contained HTML pages: one file each, with its style and script inside.
 //!
-//! The policy names the digest of exactly that style and script, so a browser runs nothing else, and
-//! loads nothing from anywhere but this appliance.
+//! The Content-Security-Policy names the digests of exactly that style and script, so a browser runs nothing
+//! else, and loads nothing from anywhere but this appliance.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use crate::management::api::answer::Answer;
+use crate::management::api::response::Response;
 
 /// 200 with `text`, whose `<style>` and `<script>` elements have no attributes.
-pub(crate) fn page(text: impl Into<String>) -> Answer {
+pub(crate) fn page(text: impl Into<String>) -> Response {
     let text = text.into();
-    Answer {
+    Response {
         status: 200,
         content_type: "text/html; charset=utf-8",
         headers: vec![

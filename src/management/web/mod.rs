@@ -1,4 +1,4 @@
-//! What a browser gets: the page, and the description of the API.
+//! Pages for a browser: the management page, and the description of the API.
 
 pub(crate) mod docs;
 pub(crate) mod html;

@@ -1,18 +1,18 @@
-//! The management page: one document for an operator with a browser, all it needs inside.
+//! The management page: one self-contained HTML document.
 //!
-//! In: its pieces in `page/`, joined when this is compiled, and what the settings decide, as
-//! attributes of the root element. Out: everything else the page shows, which it asks the API for like
-//! any other client, so that there is one way to change a thing.
+//! In: its pieces in `page/`, joined at compile time, and settings as attributes of the root element. Out:
+//! everything else the page shows, which it gets from the API like any other client, so that there is only
+//! one way to change a thing.
 
 use std::sync::LazyLock;
 
 use super::html;
 use crate::config::{Config, Serves};
 use crate::management::Context;
-use crate::management::api::answer::Answer;
 use crate::management::api::request::Request;
+use crate::management::api::response::Response;
 
-/// All behind the root element's own tag. The scripts share one scope.
+/// Everything behind the root element's opening tag. The scripts share one scope.
 const REST: &str = concat!(
     include_str!("page/head.html"),
     "<style>",
@@ -31,7 +31,7 @@ const REST: &str = concat!(
     "</script>\n",
 );
 
-/// What is sent: without indentation and the lines that only tell a reader of the scripts something.
+/// The document as sent: without indentation and comment lines.
 static SENT: LazyLock<String> = LazyLock::new(|| {
     let lines = REST.lines().map(str::trim_start);
     let kept: Vec<&str> =
@@ -39,7 +39,7 @@ static SENT: LazyLock<String> = LazyLock::new(|| {
     kept.join("\n")
 });
 
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Answer {
+pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
     html::page(document(&context.config))
 }
 
@@ -62,7 +62,7 @@ fn document(config: &Config) -> String {
     )
 }
 
-/// Where this page is to be had over HTTPS, if anywhere.
+/// The port on which this page is served over HTTPS, if there is one.
 fn https_port(config: &Config) -> Option<u16> {
     let has_page = |serves| matches!(serves, Serves::All | Serves::Management);
     let served = config.listen.iter().any(|listen| listen.tls && has_page(listen.serves));

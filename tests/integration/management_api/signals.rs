@@ -169,7 +169,7 @@ fn a_file_whose_mode_was_mended_is_taken_in_without_a_signal() {
     let known = appliance.log().len();
     chmod(0o666);
     appliance.signal(Signal::HUP);
-    appliance.logs(known, "mend it with `chmod 600 ");
+    appliance.logs(known, "repair it with `chmod 600 ");
     assert_eq!(appliance.read_as("first", &url).status, 401);
 
     let known = appliance.log().len();

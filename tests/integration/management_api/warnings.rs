@@ -41,7 +41,7 @@ fn a_certificate_that_hurts_some_client_is_taken_with_a_warning() {
     let p256 = Key::Ec("P-256");
     let elsewhere = "subjectAltName=DNS:box.example,DNS:*.lan\n";
     for (name, key, extensions, warning) in [
-        ("ed25519", Key::Ed25519, format!("{LEAF}{HERE}"), "no browser takes"),
+        ("ed25519", Key::Ed25519, format!("{LEAF}{HERE}"), "no browser supports"),
         ("nameless", p256, LEAF.to_owned(), "no subjectAltName"),
         ("elsewhere", p256, format!("{LEAF}{elsewhere}"), "not for 127.0.0.1, where"),
         (

@@ -64,7 +64,7 @@ fn a_shutdown_is_confirmed_and_then_run_without_a_shell() {
         let ran = until(SOON, "the command has run", || line(&file));
         assert_eq!(ran, "$HOME two  blanks\n", "{way:?}");
         appliance.logs(known, "info shutdown: $HOME two  blanks");
-        appliance.logs(known, "ordered a shutdown");
+        appliance.logs(known, "shutdown requested by");
     }
 }
 
@@ -77,9 +77,9 @@ fn a_reboot_is_confirmed_at_once_and_runs_once_and_not_at_once() {
             delete(&appliance, way, &format!("/{generation}/management/reboot")).ok().json();
         assert!(ordered["confirmation"].as_str().is_some_and(|text| !text.is_empty()));
     }
-    appliance.logs(known, "ordered a reboot, in 60 s");
+    appliance.logs(known, "scheduled in 60 s");
     let log = appliance.log();
-    assert_eq!(log[known..].matches("ordered a reboot").count(), 1, "{log}");
+    assert_eq!(log[known..].matches("reboot requested by").count(), 1, "{log}");
     assert!(!file.exists());
 }
 

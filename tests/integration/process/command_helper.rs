@@ -13,7 +13,7 @@ use crate::support::prerequisites::is_root;
 use crate::support::settings::Settings;
 use crate::support::wait::{SOON, until};
 
-fn attended() -> (Appliance, Process) {
+fn started() -> (Appliance, Process) {
     let commands = json!({"restart_services": ["/bin/sh", "-c", "echo I am $(id -u)"]});
     let mut settings = Settings::v1().with("commands", commands);
     if is_root() {
@@ -43,11 +43,11 @@ fn without_a_command_nothing_runs_beside_the_daemon() {
 
 #[test]
 fn it_holds_two_pipes_and_is_told_nothing_of_the_daemons_sockets() {
-    let (_appliance, attendant) = attended();
-    let open = attendant.open_of_its_own();
+    let (_appliance, helper) = started();
+    let open = helper.open_of_its_own();
     let kinds: Vec<_> = open.iter().map(|(n, to)| (*n, to.split(':').next().unwrap())).collect();
     assert_eq!(kinds, [(0, "pipe"), (1, "pipe"), (2, "/dev/null")], "{open:?}");
-    let environment = attendant.environment();
+    let environment = helper.environment();
     for name in ["LISTEN_", "NOTIFY_SOCKET"] {
         assert!(!environment.contains(name), "{environment}");
     }
@@ -55,33 +55,31 @@ fn it_holds_two_pipes_and_is_told_nothing_of_the_daemons_sockets() {
 
 #[test]
 fn commands_run_with_the_rights_that_the_daemon_gave_up() {
-    let (appliance, attendant) = attended();
+    let (appliance, helper) = started();
     let me = rustix::process::geteuid().as_raw();
-    assert_eq!(attendant.status("Uid").split(' ').next(), Some(me.to_string().as_str()));
+    assert_eq!(helper.status("Uid").split(' ').next(), Some(me.to_string().as_str()));
     let restarted = restart(&appliance);
     assert_eq!(restarted.status, 200, "{restarted:?}");
     appliance.logs(0, &format!("info restart_services: I am {me}"));
-    appliance.logs(0, "info restart_services: ended well");
+    appliance.logs(0, "info restart_services: completed");
 }
 
 #[test]
 fn it_ends_with_the_daemon_however_that_ends() {
     for signal in [Signal::TERM, Signal::KILL] {
-        let (mut appliance, attendant) = attended();
-        assert!(attendant.lives());
+        let (mut appliance, helper) = started();
+        assert!(helper.lives());
         appliance.signal(signal);
         appliance.ended(SOON);
-        until(SOON, "the attendant has ended", || (!attendant.lives()).then_some(()));
+        until(SOON, "the helper has ended", || (!helper.lives()).then_some(()));
     }
 }
 
 #[test]
 fn without_it_a_restart_is_refused_with_the_reason_and_the_rest_goes_on() {
-    let (appliance, attendant) = attended();
-    kill_process(Pid::from_raw(attendant.0.cast_signed()).unwrap(), Signal::KILL).unwrap();
-    until(SOON, "the attendant is reaped", || {
-        daemon(&appliance).children().is_empty().then_some(())
-    });
+    let (appliance, helper) = started();
+    kill_process(Pid::from_raw(helper.0.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    until(SOON, "the helper is reaped", || daemon(&appliance).children().is_empty().then_some(()));
     let refused = restart(&appliance);
     assert_eq!(refused.status, 500, "{refused:?}");
     assert!(refused.out.contains("restart applianced"), "{refused:?}");

@@ -1,11 +1,11 @@
-//! Bodies of license calls: one JSON object of known members.
+//! Bodies of license calls: one JSON object with known members.
 
 use serde_json::{Map, Value};
 
 use crate::config::json;
 use crate::license::{ApiError, Applicant, typed_code};
 
-use crate::management::api::request::{BodyFault, Request};
+use crate::management::api::request::{BodyError, Request};
 
 /// Largest body in bytes: a certificate has a few thousand characters.
 const LARGEST: usize = 64 << 10;
@@ -13,19 +13,19 @@ const LARGEST: usize = 64 << 10;
 /// The members of a body, taken out one by one.
 pub(crate) struct Body {
     members: Map<String, Value>,
-    /// Names that were asked for.
+    /// Members taken so far.
     known: Vec<&'static str>,
     example: &'static str,
 }
 
 impl Body {
-    /// Reads the whole body; `example` is one that would do, for the person.
+    /// Reads the whole body; `example` is a valid one for the error message.
     pub(crate) fn read(request: &mut Request<'_>, example: &'static str) -> Result<Body, ApiError> {
         let wrong = |what: &str| Err(bad(what, example));
         let body = match request.read_body() {
             Ok(body) if body.len() <= LARGEST => body,
-            Ok(_) | Err(BodyFault::TooLarge) => return wrong("the body is larger than 64 KiB"),
-            Err(BodyFault::CutOff) => return wrong("the body ended early"),
+            Ok(_) | Err(BodyError::TooLarge) => return wrong("the body is larger than 64 KiB"),
+            Err(BodyError::CutOff) => return wrong("the body ended early"),
         };
         if body.is_empty() {
             return wrong("the request has no body");
@@ -37,7 +37,7 @@ impl Body {
         }
     }
 
-    /// A string that may be absent or empty.
+    /// A string member; `None` if absent or empty.
     pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, ApiError> {
         self.known.push(name);
         match self.members.remove(name) {
@@ -50,7 +50,7 @@ impl Body {
         }
     }
 
-    /// The license code: required; in whichever groups it was written.
+    /// The license code: required, in any grouping.
     pub(crate) fn code(&mut self) -> Result<String, ApiError> {
         let code = typed_code(&self.text("license")?.unwrap_or_default());
         if code.is_empty() {
@@ -62,7 +62,7 @@ impl Body {
         Ok(code)
     }
 
-    /// The optional details of whoever applies.
+    /// The optional details of the applicant.
     pub(crate) fn applicant(&mut self) -> Result<Applicant, ApiError> {
         Ok(Applicant {
             username: self.detail("username")?,
@@ -91,7 +91,7 @@ impl Body {
         }
     }
 
-    /// Whatever is left is not known.
+    /// Rejects members that were not taken.
     pub(crate) fn end(self) -> Result<(), ApiError> {
         match self.members.keys().next() {
             None => Ok(()),
@@ -101,7 +101,7 @@ impl Body {
         }
     }
 
-    /// The whole object, for who reads it otherwise.
+    /// The whole object, for callers that parse it themselves.
     pub(crate) fn value(self) -> Value {
         Value::Object(self.members)
     }

@@ -1,6 +1,6 @@
-//! What stands under `/v1/management/license` and, in plain words, `/v2/management/license`.
+//! The resources under `/v1/management/license` and `/v2/management/license`.
 //!
-//! In: reading what was sent, strictly, and the two shapes of errors. Out: what a license is and
+//! In: strict parsing of requests, and the two shapes of errors. Out: what a license is and
 //! allows ([`crate::license`]).
 
 mod body;
@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use crate::license::ApiError;
 
-use super::answer::Answer;
 use super::request::Request;
+use super::response::Response;
 
-/// A failed call in the words of the generation that was asked.
-fn failure(request: &Request<'_>, fault: &ApiError) -> Answer {
+/// The answer to a failed call, in the wording of the API generation.
+fn failure(request: &Request<'_>, fault: &ApiError) -> Response {
     let error =
         if request.path.starts_with("/v1/") { fault.v1_text() } else { fault.detail.clone() };
     let value = json!({
@@ -27,13 +27,13 @@ fn failure(request: &Request<'_>, fault: &ApiError) -> Answer {
         "hint": fault.hint,
     });
     let status = if fault.code() == 3 { 400 } else { 500 };
-    Answer { status, ..Answer::json(&value) }
+    Response { status, ..Response::json(&value) }
 }
 
-/// What was done, or why not.
-fn answer(request: &Request<'_>, done: Result<Value, ApiError>) -> Answer {
+/// The answer to a call.
+fn answer(request: &Request<'_>, done: Result<Value, ApiError>) -> Response {
     match done {
-        Ok(value) => Answer::json(&value),
+        Ok(value) => Response::json(&value),
         Err(fault) => failure(request, &fault),
     }
 }

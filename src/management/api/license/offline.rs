@@ -1,4 +1,4 @@
-//! `license/offlineactivation` and `license/offlinemode`: working without a route to the license service.
+//! `license/offlineactivation` and `license/offlinemode`: licensing without a route to the license service.
 
 use serde_json::json;
 
@@ -6,8 +6,8 @@ use super::answer;
 use super::body::Body;
 use crate::license::ApiError;
 use crate::management::Context;
-use crate::management::api::answer::Answer;
 use crate::management::api::request::Request;
+use crate::management::api::response::Response;
 
 const REQUEST: &str = r#"{"license": "494853989762904933", "username": "…", "email_address": "…"}"#;
 
@@ -15,9 +15,9 @@ const APPLY: &str = r#"{"license": "494853989762904933", "certificate": "7bc3c66
 
 const MODE: &str = r#"{"offline": true}"#;
 
-/// The activation certificate. A license certificate sent here is the mistake the manual knows; the
-/// request it answers stays valid.
-pub(crate) fn request(context: &Context, request: &mut Request<'_>) -> Answer {
+/// Answers with the activation certificate. A license certificate sent here is a mistake that the manual
+/// names; the request it answers stays valid.
+pub(crate) fn request(context: &Context, request: &mut Request<'_>) -> Response {
     let done = (|| {
         let mut body = Body::read(request, REQUEST)?;
         if body.text("certificate")?.is_some() {
@@ -34,7 +34,7 @@ pub(crate) fn request(context: &Context, request: &mut Request<'_>) -> Answer {
     answer(request, done.map(|certificate| json!({"certificate": certificate})))
 }
 
-pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Answer {
+pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
     let done = (|| {
         let mut body = Body::read(request, APPLY)?;
         let code = body.code()?;
@@ -46,7 +46,7 @@ pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Answer {
                 format!("the license certificate is missing; send {APPLY}"),
             )
         })?;
-        // The manual's examples of the request carry the applicant too; here it changes nothing.
+        // The manual's examples also send the applicant, which is not used here.
         body.applicant()?;
         body.end()?;
         context.license.apply_certificate(code, certificate, request.actor())
@@ -54,17 +54,17 @@ pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Answer {
     answer(request, done)
 }
 
-/// The return certificate, and how many seconds it gives back.
-pub(crate) fn give_back(context: &Context, request: &mut Request<'_>) -> Answer {
+/// Answers with the return certificate and the seconds it gives back.
+pub(crate) fn give_back(context: &Context, request: &mut Request<'_>) -> Response {
     let done = context.license.return_certificate(request.actor());
     answer(request, done)
 }
 
-pub(crate) fn show_mode(context: &Context, _: &mut Request<'_>) -> Answer {
-    Answer::json(&context.license.offline_status())
+pub(crate) fn show_mode(context: &Context, _: &mut Request<'_>) -> Response {
+    Response::json(&context.license.offline_status())
 }
 
-pub(crate) fn set_mode(context: &Context, request: &mut Request<'_>) -> Answer {
+pub(crate) fn set_mode(context: &Context, request: &mut Request<'_>) -> Response {
     let done = (|| {
         let mut body = Body::read(request, MODE)?;
         let offline = body.flag("offline")?;

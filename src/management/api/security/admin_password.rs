@@ -1,4 +1,4 @@
-//! `adminpassword`: the one password, of the user `admin`.
+//! `adminpassword`: the password of the user `admin`.
 
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -7,47 +7,47 @@ use super::only_member;
 use crate::config::Api;
 use crate::config::json::kind;
 use crate::management::Context;
-use crate::management::api::answer::Answer;
 use crate::management::api::request::Request;
+use crate::management::api::response::Response;
 use crate::security::Password;
 
 const KEY: &str = "password";
 
 const EXAMPLE: &str = r#"{"password": "example"}"#;
 
-/// Tells what there is, never the password (ours; the manuals have no GET).
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Answer {
-    let word = match &context.keeper.rules().snapshot().password {
+/// Tells whether a password is set, never the password itself (an addition; the manuals have no GET).
+pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
+    let word = match &context.security.rules().snapshot().password {
         Password::Unset => "unset",
         Password::Off => "off",
         Password::Locked => "locked",
         Password::Set(_) => "set",
     };
-    Answer::json(&json!({"admin_password": word}))
+    Response::json(&json!({"admin_password": word}))
 }
 
-pub(crate) fn set(context: &Context, request: &mut Request<'_>) -> Answer {
+pub(crate) fn set(context: &Context, request: &mut Request<'_>) -> Response {
     let password = match only_member(request, KEY, EXAMPLE) {
         Ok(serde_json::Value::String(password)) => Zeroizing::new(password),
         Ok(other) => {
             let found = kind(&other);
-            return Answer::failure(
+            return Response::failure(
                 400,
                 &format!("{KEY:?} is {found}, not a string; send {EXAMPLE}"),
             );
         }
         Err(answer) => return answer,
     };
-    match context.keeper.set_password(&request.actor(), &password) {
-        Ok(()) if context.keeper.rules().snapshot().plain_http => {
-            Answer::success(&format!("admin password set; {}", warning(context.config.api)))
+    match context.security.set_password(&request.actor(), &password) {
+        Ok(()) if context.security.rules().snapshot().plain_http => {
+            Response::success(&format!("admin password set; {}", warning(context.config.api)))
         }
-        Ok(()) => Answer::success("admin password set"),
-        Err(fault) => fault.into(),
+        Ok(()) => Response::success("admin password set"),
+        Err(error) => error.into(),
     }
 }
 
-/// What a password is worth while plain HTTP is on.
+/// The warning that a password protects little while plain HTTP is on.
 fn warning(api: Api) -> String {
     let generation = if api.v1 { "v1" } else { "v2" };
     let danger = if api.v2 {
@@ -60,12 +60,12 @@ fn warning(api: Api) -> String {
     )
 }
 
-pub(crate) fn unset(context: &Context, request: &mut Request<'_>) -> Answer {
-    if let Err(fault) = context.keeper.unset_password(&request.actor()) {
-        return fault.into();
+pub(crate) fn unset(context: &Context, request: &mut Request<'_>) -> Response {
+    if let Err(error) = context.security.unset_password(&request.actor()) {
+        return error.into();
     }
-    match context.keeper.rules().snapshot().password {
-        Password::Off => Answer::success("authentication is off: nobody is asked for a password"),
-        _ => Answer::success("admin password unset"),
+    match context.security.rules().snapshot().password {
+        Password::Off => Response::success("authentication is off: nobody is asked for a password"),
+        _ => Response::success("admin password unset"),
     }
 }

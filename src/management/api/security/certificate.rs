@@ -1,4 +1,4 @@
-//! `sslcertificate`: the certificate in use, and a new one with its key.
+//! `sslcertificate`: shows the certificate in use, or replaces it and its key.
 
 use std::time::SystemTime;
 
@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 
 use super::multipart;
 use crate::management::Context;
-use crate::management::api::answer::Answer;
 use crate::management::api::request::Request;
+use crate::management::api::response::Response;
 use crate::security::{Source, Summary};
 use crate::util::utc;
 
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Answer {
+pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
     let now = utc::unix_seconds(SystemTime::now());
-    Answer::json(&describe(&context.keeper.identity().snapshot().summary, now))
+    Response::json(&describe(&context.security.identity().snapshot().summary, now))
 }
 
-/// The members of `GET sslcertificate` at `now` (seconds since 1970), in their order; `warnings` if there are any.
+/// The members of `GET sslcertificate` at `now` (seconds since 1970), in their order; with `warnings` if any.
 pub(crate) fn describe(summary: &Summary, now: i64) -> Value {
     let mut members = json!({
         "source": match summary.source {
@@ -39,9 +39,9 @@ pub(crate) fn describe(summary: &Summary, now: i64) -> Value {
     members
 }
 
-pub(crate) fn replace(context: &Context, request: &mut Request<'_>) -> Answer {
-    if request.came_in_clear() {
-        return Answer::failure(
+pub(crate) fn replace(context: &Context, request: &mut Request<'_>) -> Response {
+    if request.is_plain_http() {
+        return Response::failure(
             403,
             "the private key has just crossed the network in clear: treat it as leaked, make a new \
              key and upload that one over HTTPS; nothing was changed",
@@ -49,33 +49,36 @@ pub(crate) fn replace(context: &Context, request: &mut Request<'_>) -> Answer {
     }
     let boundary = match multipart::boundary(request.content_type.as_deref()) {
         Ok(boundary) => boundary,
-        Err(fault) => return refused(context, &fault),
+        Err(error) => return refused(context, &error),
     };
     let body = match request.read_body() {
         Ok(body) => body,
-        Err(fault) => return fault.into(),
+        Err(error) => return error.into(),
     };
     let [keyfile, certfile] = match multipart::parts(&body, &boundary, ["keyfile", "certfile"]) {
         Ok(parts) => parts,
-        Err(fault) => return refused(context, &fault),
+        Err(error) => return refused(context, &error),
     };
     let now = SystemTime::now();
-    match context.keeper.replace_certificate(&request.actor(), keyfile, certfile, now) {
+    match context.security.replace_certificate(&request.actor(), keyfile, certfile, now) {
         Ok(summary) => {
             let mut warnings = summary.warnings(utc::unix_seconds(now));
             warnings.extend(request.host().and_then(|host| summary.elsewhere(host)));
-            Answer::success_but("certificate and private_key applied successfully", &warnings)
+            Response::success_with_warnings(
+                "certificate and private_key applied successfully",
+                &warnings,
+            )
         }
-        Err(fault) => fault.into(),
+        Err(error) => error.into(),
     }
 }
 
-fn refused(context: &Context, fault: &str) -> Answer {
+fn refused(context: &Context, error: &str) -> Response {
     let generation = if context.config.api.v1 { "v1" } else { "v2" };
-    Answer::failure(
+    Response::failure(
         400,
         &format!(
-            "{fault}; upload both files as in: curl -X POST \
+            "{error}; upload both files as in: curl -X POST \
              \"https://${{APPLIANCE_HOST}}/{generation}/security/sslcertificate\" \
              -F \"keyfile=@appliance.key\" -F \"certfile=@appliance.crt\""
         ),

@@ -1,4 +1,4 @@
-//! Bodies that the management API takes apart, for the fuzzer.
+//! Request bodies that the management API parses, for the fuzzer.
 
 use super::multipart;
 use crate::management::api::query;

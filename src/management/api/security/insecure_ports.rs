@@ -1,28 +1,28 @@
-//! `insecureports`: plain HTTP, on or off on every listener at once.
+//! `insecureports`: turns plain HTTP on or off, on every listener at once.
 
 use serde_json::json;
 
 use super::only_member;
 use crate::config::json::kind;
 use crate::management::Context;
-use crate::management::api::answer::Answer;
 use crate::management::api::request::Request;
+use crate::management::api::response::Response;
 
 const KEY: &str = "enable_insecure_ports";
 
 const EXAMPLE: &str = r#"{"enable_insecure_ports": false}"#;
 
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Answer {
-    Answer::json(&json!({KEY: context.keeper.rules().snapshot().plain_http}))
+pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
+    Response::json(&json!({KEY: context.security.rules().snapshot().plain_http}))
 }
 
-pub(crate) fn set(context: &Context, request: &mut Request<'_>) -> Answer {
+pub(crate) fn set(context: &Context, request: &mut Request<'_>) -> Response {
     let enabled = match only_member(request, KEY, EXAMPLE) {
         Ok(value) => match value.as_bool() {
             Some(enabled) => enabled,
             None => {
                 let found = kind(&value);
-                return Answer::failure(
+                return Response::failure(
                     400,
                     &format!("{KEY:?} is {found}, not true or false; send {EXAMPLE}"),
                 );
@@ -30,15 +30,15 @@ pub(crate) fn set(context: &Context, request: &mut Request<'_>) -> Answer {
         },
         Err(answer) => return answer,
     };
-    match context.keeper.set_plain_http(&request.actor(), enabled) {
-        Ok(()) if enabled => Answer::success("plain HTTP access enabled"),
+    match context.security.set_plain_http(&request.actor(), enabled) {
+        Ok(()) if enabled => Response::success("plain HTTP access enabled"),
         Ok(()) if context.config.listen.iter().any(|listen| listen.tls) => {
-            Answer::success("plain HTTP access disabled")
+            Response::success("plain HTTP access disabled")
         }
-        Ok(()) => Answer::success(
+        Ok(()) => Response::success(
             "plain HTTP access disabled; no listener speaks HTTPS, so only the console reaches \
              this appliance now",
         ),
-        Err(fault) => fault.into(),
+        Err(error) => error.into(),
     }
 }

@@ -1,7 +1,7 @@
-//! What stands under `/v1/security/` and `/v2/security/`, the same in both.
+//! The resources under `/v1/security/` and `/v2/security/`, equal in both.
 //!
-//! In: reading what was sent, strictly, and saying what is true afterwards. Out: what a good key or
-//! password is, and making a change durable; that is the [`SecuritySettings`](crate::security::SecuritySettings)'s.
+//! In: strict parsing of requests, and answers. Out: the rules for keys and passwords, and making a change
+//! durable; [`SecuritySettings`](crate::security::SecuritySettings) does both.
 
 pub(crate) mod admin_password;
 pub(crate) mod certificate;
@@ -15,24 +15,24 @@ use serde_json::Value;
 
 use crate::config::json;
 
-use super::answer::Answer;
 use super::request::Request;
+use super::response::Response;
 
 /// Reads a body that must be an object with the member `key` and no other.
 ///
-/// `example` is a whole body that would do, for the person. The content type is not looked at: the
+/// `example` is a valid body for the error message. The content type is ignored, because the
 /// original's clients don't always send it.
-fn only_member(request: &mut Request<'_>, key: &str, example: &str) -> Result<Value, Answer> {
+fn only_member(request: &mut Request<'_>, key: &str, example: &str) -> Result<Value, Response> {
     let body = request.read_body()?;
-    let refused = |what: &str| Err(Answer::failure(400, &format!("{what}; send {example}")));
+    let refused = |what: &str| Err(Response::failure(400, &format!("{what}; send {example}")));
     if body.is_empty() {
         return refused("the request has no body");
     }
-    // The parser's own words name a place but repeat no value, which may be a password.
+    // The parser's error names a place but quotes no value, which may be a password.
     let members = match json::parse(&body) {
         Ok(Value::Object(members)) => members,
         Ok(other) => return refused(&format!("the body is {}, not an object", json::kind(&other))),
-        Err(fault) => return refused(&format!("the body is {fault}")),
+        Err(error) => return refused(&format!("the body is {error}")),
     };
     let mut found = None;
     for (name, value) in members {

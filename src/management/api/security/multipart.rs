@@ -1,13 +1,13 @@
 //! The files of a `multipart/form-data` body (RFC 7578), as `curl -F` sends it.
 //!
-//! The whole body is in memory already, and the parts are slices of it: nothing of a private key is
-//! copied here. Of a part's head only its name counts, and whether it is a file; file names come in
-//! whatever encoding the sender's system has.
+//! The whole body is in memory, and the parts are slices of it: nothing of a private key is copied here.
+//! Of a part's head only the name is used, and whether it is a file; file names come in whatever encoding
+//! the client's system has.
 
 /// Longest boundary (RFC 2046, 5.1.1).
 const LONGEST_BOUNDARY: usize = 70;
 
-/// The boundary out of a `Content-Type`, or what is wrong with it.
+/// The boundary of a `Content-Type`, or what is wrong with it.
 pub(crate) fn boundary(content_type: Option<&str>) -> Result<String, String> {
     let Some(content_type) = content_type else {
         return Err("the request has no Content-Type".to_owned());
@@ -38,10 +38,10 @@ pub(crate) fn boundary(content_type: Option<&str>) -> Result<String, String> {
     }
 }
 
-/// Longest name of an unknown part that is repeated, in bytes; real ones are words.
+/// Longest name of an unknown part that is quoted, in bytes; real ones are words.
 const LONGEST_NAME: usize = 30;
 
-/// The contents of the parts with these `names`. Others are passed over as long as they are no files.
+/// The contents of the parts with these `names`. Other parts are ignored unless they are files.
 ///
 /// # Errors
 /// What is wrong with the body.
@@ -80,7 +80,7 @@ pub(crate) fn parts<'a, const N: usize>(
     }
     match stray {
         Some(name) => Err(format!(
-            "{} is a file that nobody asked for: the chain belongs into certfile, after your \
+            "{} is an unexpected file: the chain belongs into certfile, after your \
              certificate",
             shown(name)
         )),
@@ -88,7 +88,7 @@ pub(crate) fn parts<'a, const N: usize>(
     }
 }
 
-/// The name of an unknown part, if it is a word as names are.
+/// The name of an unknown part, if it looks like a name.
 fn shown(name: &[u8]) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
     match std::str::from_utf8(name) {
@@ -99,9 +99,9 @@ fn shown(name: &[u8]) -> String {
     }
 }
 
-/// Goes through a body from part to part (RFC 2046 section 5.1.1).
+/// Iterates over the parts of a body (RFC 2046 section 5.1.1).
 struct Parts<'a> {
-    /// What follows the last delimiter.
+    /// The text after the last delimiter.
     rest: &'a [u8],
     delimiter: Vec<u8>,
 }
@@ -114,7 +114,7 @@ struct Part<'a> {
 impl<'a> Parts<'a> {
     fn of(body: &'a [u8], boundary: &str) -> Result<Parts<'a>, String> {
         let delimiter = format!("\r\n--{boundary}").into_bytes();
-        // The line break before the first one may be missing, and a preamble may stand before it.
+        // The line break before the first one may be missing, and a preamble may precede it.
         let start = match body.strip_prefix(&delimiter[2..]) {
             Some(rest) => Some(rest),
             None => split_at(body, &delimiter).map(|(_, rest)| rest),
@@ -130,7 +130,7 @@ impl<'a> Parts<'a> {
             return Ok(None);
         }
         let padding = self.rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        // The line break stays: a part without a head has the empty line at once.
+        // The line break stays: a part without a head starts with the empty line.
         let part = match &self.rest[padding..] {
             part @ [b'\r', b'\n', ..] => part,
             [] | [b'\r' | b'-'] => return Err(cut_short()),
@@ -149,7 +149,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What the head of a part says of it.
+/// The name in the head of a part.
 struct Named<'a> {
     name: &'a [u8],
     is_file: bool,
@@ -182,7 +182,7 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Up to a semicolon outside quotes, and what follows it.
+/// Splits at the first semicolon outside of quotes.
 fn until_semicolon(text: &[u8]) -> (&[u8], &[u8]) {
     let (mut quoted, mut escaped) = (false, false);
     let end = text.iter().position(|byte| {
@@ -206,7 +206,7 @@ fn unquoted(value: &[u8]) -> &[u8] {
     inner.unwrap_or(value)
 }
 
-/// What stands before `mark`, and what follows it.
+/// Splits at `mark`, which is in neither part.
 fn split_at<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = text.windows(mark.len()).position(|window| window == mark)?;
     Some((&text[..at], &text[at + mark.len()..]))
@@ -250,15 +250,15 @@ mod tests {
     #[test]
     fn another_file_is_refused_and_a_missing_part_is_told_first() {
         let both = format!("{}{}", part("keyfile", "k"), part("certfile", "c"));
-        let fault = read(format!("{both}{}--b--", part("chainfile", "x"))).unwrap_err();
+        let error = read(format!("{both}{}--b--", part("chainfile", "x"))).unwrap_err();
         assert!(
-            fault.contains("\"chainfile\"") && fault.contains("chain belongs into certfile"),
-            "{fault}"
+            error.contains("\"chainfile\"") && error.contains("chain belongs into certfile"),
+            "{error}"
         );
-        let fault = read(format!("{both}{}--b--", part("MIIE a/b", "x"))).unwrap_err();
-        assert!(!fault.contains("MIIE") && fault.contains("belongs into certfile"), "{fault}");
-        let fault = read(format!("{}{}--b--", part("key", "k"), part("cert", "c"))).unwrap_err();
-        assert!(fault.contains("\"keyfile\" is missing"), "{fault}");
+        let error = read(format!("{both}{}--b--", part("MIIE a/b", "x"))).unwrap_err();
+        assert!(!error.contains("MIIE") && error.contains("belongs into certfile"), "{error}");
+        let error = read(format!("{}{}--b--", part("key", "k"), part("cert", "c"))).unwrap_err();
+        assert!(error.contains("\"keyfile\" is missing"), "{error}");
     }
 
     #[test]
@@ -300,8 +300,8 @@ mod tests {
             ("--b\n\nz\n--b--".to_owned(), "has no name"),
             ("--b\nContent-Disposition: attachment; name=a\n\nz\n--b--".to_owned(), "no name"),
         ] {
-            let fault = read(&body).unwrap_err();
-            assert!(fault.contains(wanted), "{body:?}: {fault}");
+            let error = read(&body).unwrap_err();
+            assert!(error.contains(wanted), "{body:?}: {error}");
         }
     }
 
@@ -337,7 +337,7 @@ mod tests {
         ] {
             match (boundary(Some(content_type)), wanted) {
                 (Ok(found), Ok(wanted)) => assert_eq!(found, wanted),
-                (Err(fault), Err(wanted)) => assert!(fault.contains(wanted), "{fault}"),
+                (Err(error), Err(wanted)) => assert!(error.contains(wanted), "{error}"),
                 (found, _) => panic!("{content_type}: {found:?}"),
             }
         }

@@ -1,13 +1,13 @@
-//! `reset`: default certificate back, password gone, plain HTTP on again.
+//! `reset`: restores the default certificate, removes the password, turns plain HTTP on.
 
 use crate::management::Context;
-use crate::management::api::answer::Answer;
 use crate::management::api::request::Request;
+use crate::management::api::response::Response;
 
-pub(crate) fn all(context: &Context, request: &mut Request<'_>) -> Answer {
-    match context.keeper.reset(&request.actor()) {
+pub(crate) fn all(context: &Context, request: &mut Request<'_>) -> Response {
+    match context.security.reset(&request.actor()) {
         // The manual's word; there is no nginx here, but scripts compare it.
-        Ok(()) => Answer::success("nginx_restart"),
-        Err(fault) => fault.into(),
+        Ok(()) => Response::success("nginx_restart"),
+        Err(error) => error.into(),
     }
 }

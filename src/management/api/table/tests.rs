@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::license;
 use crate::log::Log;
 use crate::management::Context;
-use crate::management::api::answer::Answer;
 use crate::management::api::request::fake;
+use crate::management::api::response::Response;
 use crate::security::SecuritySettings;
 
 /// An API with a state folder of its own.
@@ -30,19 +30,19 @@ impl World {
         let _ = fs::remove_dir_all(&folder);
         let config = Arc::new(Config::parse(settings.as_bytes()).unwrap());
         let log = Log::to(|_| {});
-        let keeper = Arc::new(SecuritySettings::open(&folder, config.api, log.clone()).unwrap());
+        let security = Arc::new(SecuritySettings::open(&folder, config.api, log.clone()).unwrap());
         let license =
-            license::start(&config, keeper.folder(), &license::Machine::default(), &log).unwrap();
+            license::start(&config, security.folder(), &license::Machine::default(), &log).unwrap();
         World {
             folder,
             context: Context {
                 config,
-                keeper,
+                security,
                 license,
                 log,
                 monitor: Arc::default(),
-                attendant: Arc::default(),
-                turns: Arc::default(),
+                helper: Arc::default(),
+                running: Arc::default(),
             },
         }
     }
@@ -62,13 +62,13 @@ impl World {
         let mut request = fake::request(method, target, &mut body);
         request.content_type = content_type.map(str::to_owned);
         request.forwarded_proto = proto.map(str::to_owned);
-        let answer = super::answer(&self.context, &mut request, true).unwrap();
+        let answer = super::dispatch(&self.context, &mut request, true).unwrap();
         (answer.status, String::from_utf8(answer.body).unwrap())
     }
 
-    fn whole(&self, method: &str, target: &str) -> Answer {
+    fn whole(&self, method: &str, target: &str) -> Response {
         let mut body = b"".as_slice();
-        super::answer(&self.context, &mut fake::request(method, target, &mut body), true).unwrap()
+        super::dispatch(&self.context, &mut fake::request(method, target, &mut body), true).unwrap()
     }
 
     fn value(&self, target: &str) -> Value {
@@ -332,7 +332,7 @@ fn what_may_take_a_while_is_left_alone_where_nobody_may_wait() {
     let world = World::new("{}");
     let at_once = |method, target| {
         let mut body = b"".as_slice();
-        super::answer(&world.context, &mut fake::request(method, target, &mut body), false)
+        super::dispatch(&world.context, &mut fake::request(method, target, &mut body), false)
     };
     for target in ["/v1/management/services", "/v1/management/license", "/monitor/api/3/mem"] {
         assert!(at_once("GET", target).is_none(), "{target}");

@@ -84,7 +84,7 @@ fn what_is_described_of_monitoring_is_there() {
             for (name, word) in words {
                 path = path.replace(name, word);
             }
-            assert!(Monitor::default().look(true, &path).is_ok(), "{path}");
+            assert!(Monitor::default().get(true, &path).is_ok(), "{path}");
         }
     }
 }

@@ -1,12 +1,12 @@
 
-// The license: its standing, and every way to one.
+// The license: its state, and every way to activate or return it.
 
 const LICENSE = `${best}/management/license`;
 
-// What the numbers of `status` mean for a person; positive ones are valid.
-const STANDINGS = {
+// The numbers of `status`; positive ones are valid.
+const STATES = {
   '-113': ['bad', 'No license', 'New speech is refused until a license is activated.'],
-  '-9': ['warn', 'Awaiting certificate', 'The activation certificate is made; the license certificate is awaited.'],
+  '-9': ['warn', 'Awaiting certificate', 'The activation certificate was made; the license certificate is not applied yet.'],
   '-116': ['bad', 'Expired', 'New speech is refused.'],
   '-1': ['bad', 'Lease over', 'New speech is refused.'],
   '-114': ['bad', 'Withdrawn', 'New speech is refused.'],
@@ -15,7 +15,7 @@ const STANDINGS = {
   '-5': ['bad', 'Damaged', 'New speech is refused.'],
 };
 
-// What "no limit" is in a document with 32-bit numbers.
+// The value for "no limit".
 const UNLIMITED = 2_147_483_647;
 
 function showLicense(license) {
@@ -24,7 +24,7 @@ function showLicense(license) {
   const ends = new Date(license.subscription_expiry);
   const byCertificate = license.activation_type.startsWith('2');
   const empty = license.licensed && license.transcription_secs_allowed === 0;
-  let [mood, word, words] = STANDINGS[number] ?? ['bad', 'Not valid', 'New speech is refused.'];
+  let [mood, word, words] = STATES[number] ?? ['bad', 'Not valid', 'New speech is refused.'];
   if (license.licensed) {
     const end = ending(ends);
     words = empty ? 'No seconds left: new speech is refused.' : end.words;
@@ -35,7 +35,7 @@ function showLicense(license) {
   pill('license-pill', mood, word);
   mark('license-words', mood, 'lead');
   say('license-words', words);
-  // The end stands above already.
+  // The end is shown above.
   const message = license.message.split('; ').filter(part => !/^expire[sd] on [^,]+$/.test(part)).join('; ');
   say('license-message', message);
   show('license-message', Boolean(message));
@@ -59,7 +59,7 @@ function showSeconds(license, byCertificate) {
   if (!license.licensed) return;
   const of = most >= UNLIMITED ? 'no limit set' : `${seconds(most)} allocated`;
   const words = `${seconds(left)} left here (${left.toLocaleString('en')} seconds); ${of}.` +
-    (license.offline || byCertificate ? '' : ' More is fetched before they are used up.');
+    (license.offline || byCertificate ? '' : ' More seconds are fetched before these are used up.');
   bar('seconds-bar', left, most >= UNLIMITED ? left : most, left === 0 ? 'bad' : '', words);
   say('seconds-words', words);
 }
@@ -103,18 +103,18 @@ onSubmit('activate-form', 'activate-result', 'Asking the license service…', as
 onClick('license-remove', 'license-result', 'Removing…', () => state.license.licensed ? {
   title: 'Remove the license?',
   points: [
-    'New speech is refused at once; what runs may finish.',
+    'New speech is refused at once; running transcriptions may finish.',
     `${seconds(state.license.transcription_secs_allowed)} go back to your vendor’s account.`,
     'To use it here again you need the license code again.',
   ],
   yes: 'Remove license',
 } : state.license.status.startsWith('-9 ') ? {
   title: 'Drop the request?',
-  points: ['A license certificate that answers the activation certificate you have can’t be applied any more.'],
+  points: ['A license certificate for your activation certificate can then no longer be applied.'],
   yes: 'Drop the request',
 } : {
   title: 'Remove what is left?',
-  points: ['What this appliance still keeps of the license is dropped, a waiting activation certificate too.'],
+  points: ['This appliance deletes what it still stores about the license, including a pending activation certificate.'],
   yes: 'Remove',
 }, async () => {
   const answer = await call('DELETE', LICENSE);
@@ -142,10 +142,10 @@ onSubmit('request-form', 'request-result', 'Making it…', async form => {
   at('request').hidden = false;
   const answer = at('answer-form').elements.license;
   answer.value ||= fields.license;
-  return 'Made. Asking again gives the same one.';
+  return 'Made. Making it again gives the same one.';
 });
 
-// Buttons that save and copy a certificate that is shown in a field.
+// Buttons that download and copy the certificate shown in a field.
 function certificateButtons(name, file) {
   at(`${name}-save`).addEventListener('click', () => {
     const link = element('a');
@@ -158,7 +158,7 @@ function certificateButtons(name, file) {
     const text = at(`${name}-text`);
     text.select();
     try {
-      // Only there over HTTPS.
+      // Available over HTTPS only.
       if (navigator.clipboard) await navigator.clipboard.writeText(text.value);
       else if (!document.execCommand('copy')) throw new Error();
       result(`${name}-copied`, 'good', 'Copied.');
@@ -173,8 +173,8 @@ certificateButtons('return', 'return-certificate.txt');
 onClick('license-return', 'license-result', 'Removing…', () => ({
   title: 'Give the license back?',
   points: [
-    'New speech is refused at once; what runs may finish.',
-    'You get a return certificate. Only with that can your vendor credit what was not used: keep it until it is sent.',
+    'New speech is refused at once; running transcriptions may finish.',
+    'You get a return certificate. Your vendor needs it to credit the unused seconds: keep it until you have sent it.',
     'To use the license here again you need a new license certificate.',
   ],
   yes: 'Give back',
@@ -182,7 +182,7 @@ onClick('license-return', 'license-result', 'Removing…', () => ({
   const {certificate, transcription_secs_returned: returned} = await call('DELETE', `${LICENSE}/offlineactivation`);
   at('return-text').value = certificate;
   at('return').hidden = false;
-  return `Removed. Send this certificate to your vendor: ${count(returned, 'second')} come back with it.`;
+  return `Removed. Send this certificate to your vendor: ${count(returned, 'second')} are returned with it.`;
 });
 
 onSubmit('answer-form', 'answer-result', 'Applying…', async form => {
@@ -199,7 +199,7 @@ onSubmit('answer-form', 'answer-result', 'Applying…', async form => {
 async function takeAnswer(files) {
   const text = files[0].size > 1 << 16 ? '' : (await files[0].text()).trim();
   if (text) at('answer-form').elements.certificate.value = text;
-  result('answer-result', text ? '' : 'bad', text ? '' : 'That file is no license certificate: it is empty or larger than 64 KiB.');
+  result('answer-result', text ? '' : 'bad', text ? '' : 'That file is not a license certificate: it is empty or larger than 64 KiB.');
 }
 at('answer-file').addEventListener('change', event => event.target.files.length && takeAnswer(event.target.files));
 onDrop('answer-form', takeAnswer);
@@ -217,7 +217,7 @@ function showProxy({http_configuration: proxy}) {
   ip.value = proxy.ip ?? '';
   port.value = proxy.port ?? '';
   user.value = proxy.user ?? '';
-  // The eight asterisks of the API, which stand for the one it keeps.
+  // The API returns eight asterisks in place of the stored password.
   password.value = proxy.password ?? '';
 }
 

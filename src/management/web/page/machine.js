@@ -58,23 +58,23 @@ onClick('restart', 'machine-result', has('restart') ? 'Restarting…' : 'Asking�
   title: 'Restart the services?',
   points: [
     'Speech that is being transcribed may be cut off.',
-    'The license service is asked for changes of your license, too.',
+    'The appliance also asks the license service for changes of your license.',
   ],
   yes: 'Restart services',
 } : null, async () => {
   showServices(await call('DELETE', '/v1/management/services'));
-  return has('restart') ? 'Restarted; the list shows what runs.' : 'Asked; the license shows what came of it.';
+  return has('restart') ? 'Restarted; the list shows which services are running.' : 'Asked; the license section shows the result.';
 });
 
-onClick('reboot', 'machine-result', 'Ordering…', () => ({
+onClick('reboot', 'machine-result', 'Requesting…', () => ({
   title: 'Reboot the appliance?',
-  points: ['In one minute the machine restarts, and what runs then is cut off. It can’t be called off here.', 'This page comes back by itself.'],
+  points: ['The machine restarts in one minute and interrupts what is running then. This can’t be cancelled here.', 'This page reconnects by itself.'],
   yes: 'Reboot in one minute',
 }), async () => `${(await call('DELETE', `${MANAGEMENT}/reboot`)).confirmation}.`);
 
-onClick('shutdown', 'machine-result', 'Ordering…', () => ({
+onClick('shutdown', 'machine-result', 'Requesting…', () => ({
   title: 'Shut the appliance down?',
-  points: ['The machine stops at once, and what runs is cut off.', 'Only its host or somebody beside it can start it again.'],
+  points: ['The machine stops at once and interrupts what is running.', 'It can be started again only from its host or by hand.'],
   yes: 'Shut down now',
 }), async () => `${(await call('DELETE', `${MANAGEMENT}/shutdown`)).confirmation}.`);
 

@@ -1,9 +1,9 @@
 
-// Looks at one thing after the other while somebody looks at the page, and says when it can't.
+// Reads one resource after the other while the page is visible, and reports when it can't.
 
-const PAUSE = 1500, LONGEST = 30_000;
+const PAUSE = 1500, MAX_PAUSE = 30_000;
 
-const LOOKS = {
+const RESOURCES = {
   certificate: [`${best}/security/sslcertificate`, showCertificate],
   http: [`${best}/security/insecureports`, showHttp],
   password: [`${best}/security/adminpassword`, showPassword],
@@ -16,18 +16,18 @@ const LOOKS = {
   mem: hasV1 ? ['/v1/management/resource/mem', answer => showShare('mem', answer.percentage)]
     : ['/v2/management/meminfo', answer => showShare('mem', answer.usage_percentage)],
 };
-const ALL = Object.keys(LOOKS);
-// One round; what changes by itself stands there twice.
+const ALL = Object.keys(RESOURCES);
+// One round; what changes by itself is in it twice.
 const ROUND = ['license', 'cpu', 'services', 'http', 'mem', 'password', 'license', 'cpu', 'services', 'certificate', 'mem', 'proxy'];
 
-let queue = [...ALL], turn = 0, timer = 0, looking = false, stopped = false, failures = 0, seen = 0;
+let queue = [...ALL], turn = 0, timer = 0, reading = false, stopped = false, failures = 0, seen = 0;
 
 function halt() {
   stopped = true;
   clearTimeout(timer);
 }
 
-// The password has changed and the browser did not know the new one.
+// The password has changed and the browser does not know the new one.
 function locked() {
   halt();
   lost('This appliance asks for a password now. Reload the page to log in: user admin.', false);
@@ -51,7 +51,7 @@ function found() {
 function unreachable(again) {
   const since = seen ? ` What is shown is from ${new Date(seen).toLocaleTimeString('en-GB')}.` : '';
   const instead = overClear && secureUrl ? ` If plain HTTP was switched off meanwhile, go to ${secureUrl}`
-    : ' If the certificate was replaced meanwhile, reload the page so that your browser looks at it.';
+    : ' If the certificate was replaced meanwhile, reload the page so that your browser checks it.';
   lost(`The appliance does not answer; next try in ${Math.round(again / 1000)} s.${since}${failures > 1 ? instead : ''}`, true);
   say('live', 'Not reachable');
 }
@@ -62,29 +62,29 @@ function schedule(pause) {
 }
 
 async function step() {
-  if (looking || stopped || document.hidden) return;
-  // A change under way is enough for the appliance, and has its own result.
+  if (reading || stopped || document.hidden) return;
+  // Waits for a change in progress, which shows its own result.
   if (working) return schedule(250);
-  looking = true;
+  reading = true;
   const name = queue.shift() ?? ROUND[turn++ % ROUND.length];
-  const [path, take] = LOOKS[name];
+  const [path, take] = RESOURCES[name];
   let pause = queue.length ? 0 : PAUSE;
   try {
-    const answer = await look(path);
+    const answer = await read(path);
     found();
     if (!working) take(answer);
   } catch (error) {
-    pause = Math.min(LONGEST, PAUSE * 2 ** failures);
+    pause = Math.min(MAX_PAUSE, PAUSE * 2 ** failures);
     failures += 1;
     if (error.status === 401) locked();
-    else if (error instanceof Refusal) {
+    else if (error instanceof ApiError) {
       lost(`${path} answered: ${error.message}`, true);
     } else if (error instanceof Unreachable) {
       queue = [...ALL];
       if (!stopped) unreachable(pause);
     } else throw error;
   } finally {
-    looking = false;
+    reading = false;
     schedule(pause);
   }
 }
@@ -97,9 +97,9 @@ function refreshAll() {
 document.addEventListener('visibilitychange', () => schedule(0));
 at('lost-retry').addEventListener('click', () => { failures = 0; schedule(0); });
 at('lost-reload').addEventListener('click', () => location.reload());
-// A page that is left with a password half typed comes back without it.
+// Clears passwords, so that going back to this page does not restore them.
 addEventListener('pagehide', () => document.querySelectorAll('input[type=password]').forEach(input => { input.value = ''; }));
 
 say('which', location.hostname);
-say('live', 'Looking…');
+say('live', 'Loading…');
 step();

@@ -1,40 +1,40 @@
 
-// Certificate, plain HTTP, password, reset; and what is not secure about them.
+// Certificate, plain HTTP, password, reset; and warnings about what is not secure.
 
 const state = {};
 
-// --- what is not secure ----------------------------------------------------------------------------
+// --- warnings ----------------------------------------------------------------------------
 
 function dangers() {
   const found = [];
   const {certificate, http, password} = state;
-  const tell = (words, label, act) => found.push({words, label, act});
+  const warn = (words, label, act) => found.push({words, label, act});
   if (overClear) {
-    tell('This page came over plain HTTP: whoever is on the way can read and change what you do here.',
+    warn('This page came over plain HTTP: others on the network can read and change what you do here.',
       secureUrl && 'Open over HTTPS', secureUrl);
   }
   if (http) {
-    tell('Plain HTTP is on: audio, results and passwords can be read on the way.',
+    warn('Plain HTTP is on: audio, results and passwords can be read on the network.',
       'Switch plain HTTP off…', () => at('http-switch').click());
   }
   const set = () => unfold('password');
   if (password === 'off') {
-    tell('Nobody is asked for a password: who reaches this appliance can manage it.', 'Set a password', set);
+    warn('Authentication is off: anyone who reaches this appliance can manage it.', 'Set a password', set);
   } else if (password === 'unset' && hasV2) {
-    tell(`The password is the default, admin:admin${hasV1 ? ', and calls of version 1 ask for none' : ''}.`,
+    warn(`The password is the default, admin:admin${hasV1 ? ', and version 1 of the API asks for none' : ''}.`,
       'Set a password', set);
   } else if (password === 'unset') {
-    tell('There is no password: who reaches this appliance can manage it.', 'Set a password', set);
+    warn('There is no password: anyone who reaches this appliance can manage it.', 'Set a password', set);
   } else if (password === 'set' && http && !hasV2) {
-    tell('Plain HTTP does not ask for the password, so anybody can replace it.',
+    warn('Plain HTTP does not ask for the password, so anyone can replace it.',
       'Switch plain HTTP off…', () => at('http-switch').click());
   }
   if (certificate?.source === 'default') {
-    tell('The certificate is the self-signed default: browsers warn, and clients can’t tell this appliance from an impostor.',
+    warn('The certificate is the self-signed default: browsers warn, and clients can’t tell this appliance from an impostor.',
       'Upload a certificate', () => unfold('upload'));
   }
   if (certificate && Date.parse(certificate.not_after) < now()) {
-    tell('The certificate has expired: clients refuse it.', 'Upload a certificate', () => unfold('upload'));
+    warn('The certificate has expired: clients refuse it.', 'Upload a certificate', () => unfold('upload'));
   }
   return found;
 }
@@ -99,10 +99,10 @@ onSubmit('upload-form', 'upload-result', 'Uploading…', async form => {
   const answer = await call('POST', `${best}/security/sslcertificate`, new FormData(form));
   form.reset();
   const warnings = (answer.warnings ?? []).map(text => `Warning: ${text}.\n`).join('');
-  return `${answer.message}.\n${warnings}New connections use it at once; those that are open keep the old one, so this browser may show it until they have ended.`;
+  return `${answer.message}.\n${warnings}New connections use it at once; open connections keep the old one, so this browser may show the old one until they end.`;
 });
 
-// Each file goes where its content belongs, whatever its name.
+// The content of a file decides which field it fills, not its name.
 onDrop('upload-form', async files => {
   const form = at('upload-form');
   let taken = 0;
@@ -116,7 +116,7 @@ onDrop('upload-form', async files => {
       taken += 1;
     }
   }
-  if (!taken) result('upload-result', 'bad', 'What was dropped holds neither a certificate nor a private key in PEM form.');
+  if (!taken) result('upload-result', 'bad', 'The dropped files hold neither a certificate nor a private key in PEM form.');
   else result('upload-result', '', '');
   form.querySelector('button.main').focus();
 });
@@ -126,7 +126,7 @@ onDrop('upload-form', async files => {
 function showHttp({enable_insecure_ports: on}) {
   state.http = on;
   pill('http-pill', on ? 'bad' : 'good', on ? 'On' : 'Off');
-  say('http-words', on ? 'Connections without encryption are taken.' : 'Only HTTPS is answered.');
+  say('http-words', on ? 'Unencrypted connections are accepted.' : 'Only HTTPS is answered.');
   say('http-switch', on ? 'Switch plain HTTP off…' : 'Switch plain HTTP on…');
   show('http-switch', true);
   showDangers();
@@ -135,8 +135,8 @@ function showHttp({enable_insecure_ports: on}) {
 const httpQuestion = () => state.http ? {
   title: 'Switch plain HTTP off?',
   points: [
-    'Clients that come over plain HTTP or plain WebSockets are turned away or sent to HTTPS from now on, speech clients too.',
-    !secureUrl && 'This appliance serves no HTTPS page: only its console reaches it then.',
+    'Clients that use plain HTTP or plain WebSockets are refused or redirected to HTTPS from now on, including speech clients.',
+    !secureUrl && 'This appliance serves no page over HTTPS: you can then manage it only on its console.',
     overClear && secureUrl && `You came over plain HTTP and will be taken to ${secureUrl}`,
     overClear && state.certificate?.source === 'default' &&
       'Your browser will warn there, because the certificate is still the self-signed default.',
@@ -145,8 +145,8 @@ const httpQuestion = () => state.http ? {
 } : {
   title: 'Switch plain HTTP on?',
   points: [
-    'Audio, results and passwords that clients send over plain HTTP can be read on the way.',
-    !hasV2 && 'Plain HTTP asks for no password: anybody who reaches it can manage this appliance.',
+    'Audio, results and passwords that clients send over plain HTTP can be read on the network.',
+    !hasV2 && 'Plain HTTP asks for no password: anyone who reaches it can manage this appliance.',
   ],
   yes: 'Switch on',
 };
@@ -170,22 +170,22 @@ function showPassword({admin_password: kind}) {
   state.password = kind;
   const [mood, word, words] = {
     set: ['good', 'Set', 'The user is admin.'],
-    unset: hasV2 ? ['bad', 'Default', 'User admin, password admin.'] : ['bad', 'None', 'Nobody is asked.'],
-    off: ['bad', 'Off', 'Nobody is asked.'],
-    locked: ['bad', 'Damaged', 'The password file is damaged: nobody gets in over the network. Set a password, or reset.'],
+    unset: hasV2 ? ['bad', 'Default', 'User admin, password admin.'] : ['bad', 'None', 'No password is needed.'],
+    off: ['bad', 'Off', 'No password is needed.'],
+    locked: ['bad', 'Damaged', 'The password file is damaged: network logins are refused. Set a password, or reset.'],
   }[kind];
   pill('password-pill', mood, word);
   say('password-words', words);
-  say('password-remove', hasV1 ? 'Remove password…' : 'Ask nobody for a password…');
+  say('password-remove', hasV1 ? 'Remove password…' : 'Switch authentication off…');
   show('password-remove', kind === 'set' || kind === 'locked' || (kind === 'unset' && !hasV1));
   showDangers();
 }
 
-// After the rules have changed: whether this page goes on by itself.
-async function goOn(password, words) {
+// After the password has changed: logs this browser in if possible.
+async function stayLoggedIn(password, words) {
   const asked = hasV2 || !overClear;
   if (!asked || password === null) return words;
-  if (await logIn(password)) return `${words}\nThis browser is logged in already; others are asked.`;
+  if (await logIn(password)) return `${words}\nThis browser is logged in; others must log in.`;
   locked();
   return words;
 }
@@ -194,25 +194,25 @@ onSubmit('password-form', 'password-result', 'Setting…', async form => {
   const {password, again} = form.elements;
   if (password.value !== again.value) {
     again.focus();
-    throw new Refusal(0, '{"message": "The two passwords differ; nothing was changed."}');
+    throw new ApiError(0, '{"message": "The two passwords differ; nothing was changed."}');
   }
   const chosen = password.value;
   const answer = await call('POST', `${best}/security/adminpassword`, {password: chosen});
   form.reset();
   at('password').open = false;
-  // With plain HTTP on, the message says what the password is worth.
-  return {mood: state.http ? 'warn' : 'good', words: await goOn(chosen, `${answer.message}.`)};
+  // With plain HTTP on, the message is a warning.
+  return {mood: state.http ? 'warn' : 'good', words: await stayLoggedIn(chosen, `${answer.message}.`)};
 });
 
 const withoutPassword = () => hasV1 && hasV2
-  ? 'The password is admin:admin again, and calls of version 1 ask for none.'
-  : 'Nobody is asked for a password: who reaches this appliance can manage it.';
+  ? 'The password is admin:admin again, and version 1 of the API asks for none.'
+  : 'Authentication is off: anyone who reaches this appliance can manage it.';
 
 onClick('password-remove', 'password-result', 'Removing…', () => ({
   title: 'Remove the password?', points: [withoutPassword()], yes: 'Remove password',
 }), async () => {
   const answer = await call('DELETE', `${best}/security/adminpassword`);
-  return goOn(hasV1 && hasV2 ? 'admin' : null, `${answer.message}.`);
+  return stayLoggedIn(hasV1 && hasV2 ? 'admin' : null, `${answer.message}.`);
 });
 
 onClick('reset', 'reset-result', 'Resetting…', () => ({
@@ -225,6 +225,6 @@ onClick('reset', 'reset-result', 'Resetting…', () => ({
   yes: 'Reset security',
 }), async () => {
   await call('DELETE', `${best}/security/reset`);
-  return goOn(hasV2 ? 'admin' : null,
-    'Security is reset. If your browser does not go on, reload the page: the certificate has changed.');
+  return stayLoggedIn(hasV2 ? 'admin' : null,
+    'Security is reset. If this page stops updating, reload it: the certificate has changed.');
 });

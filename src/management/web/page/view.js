@@ -1,9 +1,9 @@
 
-// Words, elements, results in their place, and the question before what is hard to undo.
+// Texts, elements, results, and the confirmation before what is hard to undo.
 
 const at = id => document.getElementById(id);
 
-// Touches nothing that is as it should be, so that a selection or a screen reader is not disturbed.
+// Changes only what differs, so that a selection or a screen reader is not disturbed.
 function say(id, text) {
   if (at(id).textContent !== text) at(id).textContent = text;
 }
@@ -35,7 +35,7 @@ function bar(id, value, most, mood, text) {
   at(id).setAttribute('aria-valuemax', most);
   at(id).setAttribute('aria-valuenow', Math.min(value, most));
   at(id).setAttribute('aria-valuetext', text);
-  // So that a little is not seen as nothing.
+  // At least 4 pixels, so that a small value is visible.
   at(id).firstElementChild.style.width = value > 0 ? `max(4px, ${share}%)` : '0';
 }
 
@@ -57,7 +57,7 @@ function distance(milliseconds) {
 
 const day = date => date.toLocaleDateString('en-GB', {day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC'});
 
-// How an end is to be taken, and said.
+// The mood and the text for an end date.
 function ending(date) {
   const left = date - now();
   const mood = left <= 0 ? 'bad' : left < 30 * DAY ? 'warn' : 'good';
@@ -79,24 +79,25 @@ function result(id, mood, text) {
   return notice;
 }
 
-// What the appliance said, word for word, and all of it for who needs to send it on.
+// Shows the appliance's error message, and the whole answer for support.
 function failed(id, error) {
   result(id, 'bad', [error.message, error.hint].filter(Boolean).join('\n'));
-  if (error instanceof Refusal && error.hint) {
+  if (error instanceof ApiError && error.hint) {
     const whole = element('details');
     whole.append(element('summary', 'The whole answer, for support'), element('pre', error.text));
     at(id).append(whole);
-  } else if (!(error instanceof Refusal || error instanceof Unreachable)) throw error;
+  } else if (!(error instanceof ApiError || error instanceof Unreachable)) throw error;
 }
 
 let working = 0;
 
-// One change, which tells its result as words or {mood, words}: the button waits, the result stands in its place, and what the page shows is looked at anew.
+// Makes one change, which returns its result as words or {mood, words}: disables the button meanwhile, shows
+// the result, and refreshes the page.
 async function act(button, place, doing, change) {
   if (button.ariaDisabled === 'true') return;
   button.ariaDisabled = 'true';
   working += 1;
-  // What was said before may be true no more.
+  // Earlier results may no longer be true.
   for (const old of document.querySelectorAll('.result')) old.replaceChildren();
   result(place, '', doing);
   try {
@@ -120,7 +121,7 @@ function onSubmit(id, place, doing, change) {
   });
 }
 
-// `question()`: null for none, or {title, points, yes, danger}.
+// `question()` returns {title, points, yes, danger}, or null for no confirmation.
 function onClick(id, place, doing, question, change) {
   at(id).addEventListener('click', async () => {
     if (at(id).ariaDisabled === 'true') return;
@@ -130,7 +131,7 @@ function onClick(id, place, doing, question, change) {
   });
 }
 
-// --- the question ----------------------------------------------------------------------------------
+// --- confirmation ----------------------------------------------------------------------------------
 
 function ask({title, points, yes, danger = true}) {
   say('ask-title', title);
@@ -144,12 +145,12 @@ function ask({title, points, yes, danger = true}) {
     at('ask-no').onclick = () => dialog.close();
     dialog.onclose = () => done(agreed);
     dialog.showModal();
-    // Enter on a question that nobody has read does no harm.
+    // Pressing Enter without reading cancels.
     at('ask-no').focus();
   });
 }
 
-// Opens a closed part of the page for who was sent to it.
+// Opens a closed part of the page and focuses it.
 function unfold(id) {
   at(id).open = true;
   at(id).scrollIntoView({block: 'nearest'});
@@ -157,7 +158,7 @@ function unfold(id) {
   (first ?? at(id).querySelector('summary')).focus();
 }
 
-// Text out of files that are dropped on an element.
+// Calls `take` with files that are dropped on an element.
 function onDrop(id, take) {
   const place = at(id);
   const over = on => event => {

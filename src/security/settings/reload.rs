@@ -1,84 +1,86 @@
-//! Taking in files that were changed by hand, or that a failed write left in doubt.
+//! Reads files that were changed by hand, or whose writing failed.
 //!
-//! A person may be in the middle of editing: nothing is set aside here, and a bad certificate or
-//! settings file leaves the old one in force. Only a bad password file takes effect, by locking.
+//! The administrator may still be editing: nothing is set aside here, and a bad certificate or settings
+//! file leaves the old one in force. Only a bad password file takes effect, by locking.
 
 use std::time::SystemTime;
 
-use super::super::files::{self, Found, Stamp};
-use super::super::settings::Settings;
-use super::super::{Identity, Source};
-use super::{Kept, LOCKED, SecuritySettings, State};
+use super::{LOCKED, PasswordState, SecuritySettings, State};
+use crate::security::files::{self, FileDigest, Found};
+use crate::security::settings_file::SettingsFile;
+use crate::security::{Identity, Source, names};
 use crate::util::utc;
 
 impl SecuritySettings {
     /// Reads all files again; unchanged ones change and log nothing.
     pub(crate) fn reload(&self) {
-        self.take_in(&mut self.lock());
+        self.reload_files(&mut self.lock());
     }
 
-    pub(super) fn take_in(&self, state: &mut State) {
-        self.take_in_settings(state);
-        self.take_in_password(state);
-        self.take_in_default(state);
-        self.take_in_uploaded(state);
+    pub(super) fn reload_files(&self, state: &mut State) {
+        self.reload_settings(state);
+        self.reload_password(state);
+        self.reload_default(state);
+        self.reload_uploaded(state);
         self.publish(state);
     }
 
-    fn take_in_settings(&self, state: &mut State) {
+    fn reload_settings(&self, state: &mut State) {
         let reading = files::settings(self.folder.view());
-        if !changed(&mut state.seen.settings, reading.stamp) {
+        if !changed(&mut state.digests.settings, reading.digest) {
             return;
         }
         let settings = match reading.found {
             Found::Good(settings) => settings,
-            Found::Absent => Settings::DEFAULT,
+            Found::Absent => SettingsFile::DEFAULT,
             Found::Damaged(reason) | Found::Untrusted(reason) => {
-                self.log.error(format_args!("{reason}; the settings in force stay"));
+                self.log.error(format_args!("{reason}; keeping the current settings"));
                 return;
             }
         };
         let word = if settings.plain_http { "on" } else { "off" };
         self.log.security(format_args!("security.json has changed: plain HTTP is {word}"));
-        if settings.discard.contains(&files::UPLOADED) {
+        if settings.discard.contains(&names::UPLOADED) {
             state.uploaded = None;
         }
-        if settings.discard.contains(&files::PASSWORD) {
-            state.password = Kept::Absent;
+        if settings.discard.contains(&names::PASSWORD) {
+            state.password = PasswordState::Absent;
         }
         state.settings = settings;
         if let Err(error) = self.finish_discard(state) {
-            self.log.error(format_args!("a reset is in force, but not tidied up: {error}"));
+            self.log.error(format_args!(
+                "the reset is in force, but its old files could not be removed: {error}"
+            ));
         }
     }
 
-    fn take_in_password(&self, state: &mut State) {
-        if state.settings.discard.contains(&files::PASSWORD) {
+    fn reload_password(&self, state: &mut State) {
+        if state.settings.discard.contains(&names::PASSWORD) {
             return;
         }
         let reading = files::password(self.folder.view());
-        if !changed(&mut state.seen.password, reading.stamp) {
+        if !changed(&mut state.digests.password, reading.digest) {
             return;
         }
         state.password = match reading.found {
             Found::Absent => {
-                self.log.security("admin.htpasswd is gone: no password is set");
-                Kept::Absent
+                self.log.security("admin.htpasswd was removed: no password is set");
+                PasswordState::Absent
             }
             Found::Good(hash) => {
                 self.log.security("admin.htpasswd has changed: its password is in force");
-                Kept::Hash(hash)
+                PasswordState::Hash(hash)
             }
             Found::Damaged(reason) | Found::Untrusted(reason) => {
                 self.log.error(format_args!("{reason}; {LOCKED}"));
-                Kept::Bad
+                PasswordState::Unusable
             }
         };
     }
 
-    fn take_in_default(&self, state: &mut State) {
+    fn reload_default(&self, state: &mut State) {
         let reading = files::identity(self.folder.view(), Source::Default);
-        if !changed(&mut state.seen.default, reading.stamp) {
+        if !changed(&mut state.digests.default, reading.digest) {
             return;
         }
         match self.acceptable(reading.found) {
@@ -88,18 +90,18 @@ impl SecuritySettings {
                 state.default = identity;
             }
             Some(None) => self.log.warn(
-                "tls/default.pem is gone: its certificate stays until the next start makes another",
+                "tls/default.pem was removed: its certificate stays in use until the next start makes another",
             ),
             None => {}
         }
     }
 
-    fn take_in_uploaded(&self, state: &mut State) {
-        if state.settings.discard.contains(&files::UPLOADED) {
+    fn reload_uploaded(&self, state: &mut State) {
+        if state.settings.discard.contains(&names::UPLOADED) {
             return;
         }
         let reading = files::identity(self.folder.view(), Source::Uploaded);
-        if !changed(&mut state.seen.uploaded, reading.stamp) {
+        if !changed(&mut state.digests.uploaded, reading.digest) {
             return;
         }
         match self.acceptable(reading.found) {
@@ -109,32 +111,33 @@ impl SecuritySettings {
                 state.uploaded = Some(identity);
             }
             Some(None) => {
-                self.log.security("tls/uploaded.pem is gone: the default certificate serves");
+                self.log
+                    .security("tls/uploaded.pem was removed: the default certificate is in use");
                 state.uploaded = None;
             }
             None => {}
         }
     }
 
-    /// `None` keeps the certificate in service; `Some(None)` is an absent file.
+    /// `None` keeps the certificate in service; `Some(None)` means an absent file.
     fn acceptable(&self, found: Found<Identity>) -> Option<Option<Identity>> {
         let reason = match found {
             Found::Absent => return Some(None),
             Found::Good(identity) => {
-                match identity.summary.date_fault(utc::unix_seconds(SystemTime::now())) {
+                match identity.summary.date_error(utc::unix_seconds(SystemTime::now())) {
                     None => return Some(Some(identity)),
-                    Some(fault) => {
-                        format!("the new {} certificate {fault}", identity.summary.source)
+                    Some(error) => {
+                        format!("the new {} certificate {error}", identity.summary.source)
                     }
                 }
             }
             Found::Damaged(reason) | Found::Untrusted(reason) => reason,
         };
-        self.log.error(format_args!("{reason}; the certificate in service stays"));
+        self.log.error(format_args!("{reason}; keeping the current certificate"));
         None
     }
 }
 
-fn changed(seen: &mut Stamp, now: Stamp) -> bool {
-    std::mem::replace(seen, now) != now
+fn changed(known: &mut FileDigest, now: FileDigest) -> bool {
+    std::mem::replace(known, now) != now
 }

@@ -1,7 +1,7 @@
-//! Whether two distinguished names are the same (RFC 5280 section 7.1).
+//! Compares two distinguished names (RFC 5280 section 7.1).
 //!
-//! Authorities write their own name into their certificate and into those they issue, and not always in
-//! the same kind of string. Chrome and OpenSSL compare as here, byte for byte only what is no text.
+//! Authorities write their own name into their certificate and into those they issue, not always in the
+//! same kind of string. As in Chrome and OpenSSL, only values that are not text are compared byte for byte.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ pub(super) fn are_equal(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {
             == other.iter_rdn().map(parts).collect::<Vec<_>>()
 }
 
-/// What names one attribute, and its value as it is compared.
+/// The type of an attribute, and its value in comparable form.
 type Part = (Vec<u8>, Value);
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +24,7 @@ enum Value {
     Other(u32, Vec<u8>),
 }
 
-/// Sorted, for their order in DER comes from how they are encoded.
+/// Sorted, because their order in DER depends on how they are encoded.
 fn parts(name: &RelativeDistinguishedName<'_>) -> Vec<Part> {
     let mut parts: Vec<Part> = name
         .iter()
@@ -34,7 +34,7 @@ fn parts(name: &RelativeDistinguishedName<'_>) -> Vec<Part> {
     parts
 }
 
-/// Without differences in case and in the number of blanks (RFC 4518 sections 2.2 and 2.6.1).
+/// Ignores case and the number of blanks (RFC 4518 sections 2.2 and 2.6.1).
 fn value(value: &Any<'_>) -> Value {
     match text(value) {
         Some(text) => {
@@ -49,12 +49,12 @@ fn text<'a>(value: &Any<'a>) -> Option<Cow<'a, str>> {
         Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::VisibleString => {
             std::str::from_utf8(value.data).ok().map(Cow::Borrowed)
         }
-        // As everybody reads it, whatever T.61 says.
+        // Read as Latin-1, as all implementations do, whatever T.61 says.
         Tag::T61String => Some(value.data.iter().map(|byte| char::from(*byte)).collect()),
         Tag::BmpString => {
             let units = value.data.chunks(2).map(|unit| match unit {
                 [high, low] => u16::from_be_bytes([*high, *low]),
-                _ => 0xd800, // half a character, which no text ends with
+                _ => 0xd800, // half a character, which is invalid
             });
             char::decode_utf16(units).collect::<Result<String, _>>().ok().map(Cow::Owned)
         }

@@ -1,7 +1,7 @@
-//! A place for lines that somebody else empties, or does not.
+//! Writes lines to a file descriptor without blocking on its reader.
 //!
-//! Standard error may be a pipe to a logger that hangs. A write to a full pipe waits for ever, and every
-//! thread that has a line to log behind it; so it is asked first whether the place takes a line.
+//! Standard error may be a pipe to a logger that hangs. A write to a full pipe would block this thread and
+//! every other thread that logs; so the descriptor is polled before each line.
 
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -11,55 +11,55 @@ use rustix::io::Errno;
 
 use crate::util::utc;
 
-/// Bytes that a pipe takes without waiting once it says that it can be written to: `PIPE_BUF`, pipe(7).
-const AT_ONCE: usize = 4_096;
+/// Bytes that a writable pipe takes without blocking: `PIPE_BUF`, pipe(7).
+const PIPE_BUF: usize = 4_096;
 
-/// What is written at once: a line, and the one about those before it.
-const _: () = assert!(super::LONGEST_LINE + 500 < AT_ONCE);
+/// A line is written together with the line about lost ones before it.
+const _: () = assert!(super::MAX_LINE + 500 < PIPE_BUF);
 
-/// How long a line waits for room, if the one before had some.
-const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// How long a line waits for room, if the line before it found some.
+const TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-const NONE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
-/// Writes lines as long as they find room, and counts those that don't.
-pub(super) struct Patient<W> {
+/// Writes lines while there is room, and counts those that are lost.
+pub(super) struct NonblockingWriter<W> {
     out: W,
-    /// Whether it was waited for in vain, so that nobody waits again before there is room.
+    /// Whether the last wait was in vain; then no line waits again before there is room.
     full: bool,
     lost: u64,
 }
 
-impl<W: Write + AsFd> Patient<W> {
-    pub(super) fn new(out: W) -> Patient<W> {
-        Patient { out, full: false, lost: 0 }
+impl<W: Write + AsFd> NonblockingWriter<W> {
+    pub(super) fn new(out: W) -> NonblockingWriter<W> {
+        NonblockingWriter { out, full: false, lost: 0 }
     }
 
-    /// Writes `line`, after a line about those that were lost before it; or loses it.
+    /// Writes `line`, after a line about lost ones if there are any; or loses it.
     pub(super) fn write(&mut self, line: &str, now: i64) {
-        self.full = !self.has_room();
+        self.full = !self.is_writable();
         let written = !self.full
             && match self.lost {
                 0 => self.out.write_all(line.as_bytes()),
-                lost => self.out.write_all((missing(lost, now) + line).as_bytes()),
+                lost => self.out.write_all((lost_lines(lost, now) + line).as_bytes()),
             }
             .is_ok();
         self.lost = if written { 0 } else { self.lost.saturating_add(1) };
     }
 
-    fn has_room(&self) -> bool {
-        let patience = if self.full { NONE } else { PATIENCE };
+    fn is_writable(&self) -> bool {
+        let timeout = if self.full { NO_WAIT } else { TIMEOUT };
         loop {
-            match poll(&mut [PollFd::new(&self.out, PollFlags::OUT)], Some(&patience)) {
+            match poll(&mut [PollFd::new(&self.out, PollFlags::OUT)], Some(&timeout)) {
                 Err(Errno::INTR) => {}
-                // A place that is gone says so when it is written to.
+                // A closed descriptor is reported by the write.
                 found => return found.is_ok_and(|ready| ready > 0),
             }
         }
     }
 }
 
-fn missing(lost: u64, now: i64) -> String {
+fn lost_lines(lost: u64, now: i64) -> String {
     let time = utc::format(now);
     let (lines, were) = if lost == 1 { ("line", "was") } else { ("lines", "were") };
     format!(
@@ -74,12 +74,12 @@ mod tests {
     use std::io::Read as _;
     use std::time::{Duration, Instant};
 
-    use super::Patient;
+    use super::NonblockingWriter;
 
     #[test]
     fn a_full_pipe_costs_lines_and_one_short_wait() {
         let (mut reader, writer) = std::io::pipe().unwrap();
-        let mut log = Patient::new(writer);
+        let mut log = NonblockingWriter::new(writer);
         let line = "x".repeat(2_000) + "\n";
         let start = Instant::now();
         for _ in 0..1_000 {
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_pipe_that_nobody_will_read_again_loses_lines_and_does_not_wait() {
         let (reader, writer) = std::io::pipe().unwrap();
-        let mut log = Patient::new(writer);
+        let mut log = NonblockingWriter::new(writer);
         drop(reader);
         (0..3).for_each(|_| log.write("x\n", 0));
         assert_eq!((log.lost, log.full), (3, false));
@@ -117,7 +117,7 @@ mod tests {
     fn a_file_takes_every_line() {
         let scratch = crate::store::Scratch::new();
         let path = scratch.0.join("log");
-        let mut log = Patient::new(std::fs::File::create(&path).unwrap());
+        let mut log = NonblockingWriter::new(std::fs::File::create(&path).unwrap());
         (0..10_000).for_each(|_| log.write("x\n", 0));
         assert_eq!(std::fs::read_to_string(path).unwrap(), "x\n".repeat(10_000));
     }

@@ -1,4 +1,4 @@
-//! Answers: JSON in the spacing of the manuals' examples, and the two shapes of errors.
+//! Responses: JSON in the spacing of the manuals' examples, and the two shapes of errors.
 
 use std::time::SystemTime;
 
@@ -6,25 +6,25 @@ use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Value, json};
 
 use crate::http::status;
-use crate::security::Fault;
+use crate::security;
 use crate::util::utc;
 
-use super::request::BodyFault;
+use super::request::BodyError;
 
-/// Who answers.
+/// The `Server` field.
 pub(crate) const SERVER: (&str, &str) = ("Server", "applianced");
 
-/// What goes back.
+/// The answer to a request.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,
-    /// Besides `Content-Type` and `Content-Length`.
+    /// Header fields besides `Content-Type` and `Content-Length`.
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-/// What an error is, in the numbers of gRPC that the original's clients know.
+/// The kind of an error, by gRPC's numbers, which the original's clients know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     InvalidArgument = 3,
@@ -44,10 +44,10 @@ impl Code {
     }
 }
 
-impl Answer {
-    /// 200 with `value`. Nothing here may be kept by a cache: it is the state of this moment.
-    pub(crate) fn json(value: &Value) -> Answer {
-        Answer {
+impl Response {
+    /// 200 with `value`. Caches must not store it, because it is the state of this moment.
+    pub(crate) fn json(value: &Value) -> Response {
+        Response {
             status: 200,
             content_type: "application/json",
             headers: vec![("Cache-Control", "no-store".to_owned())],
@@ -56,46 +56,46 @@ impl Answer {
     }
 
     /// `{"error": …, "code": …}`, the shape of the appliance's own errors.
-    pub(crate) fn error(code: Code, error: &str) -> Answer {
+    pub(crate) fn error(code: Code, error: &str) -> Response {
         let value = json!({"error": error, "code": code as u8});
-        Answer { status: code.status(), ..Answer::json(&value) }
+        Response { status: code.status(), ..Response::json(&value) }
     }
 
-    /// A known path, asked in a way it does not know.
-    pub(crate) fn wrong_method(allow: String) -> Answer {
+    /// 405: the path is known, but not with this method.
+    pub(crate) fn wrong_method(allow: String) -> Response {
         let text = format!("method not allowed: this path takes {allow}");
-        let mut answer = Answer::error(Code::Unimplemented, &text);
+        let mut answer = Response::error(Code::Unimplemented, &text);
         answer.status = 405;
         answer.headers.push(("Allow", allow));
         answer
     }
 
-    /// `{"success": true, "message": …}`, what a change under `security` answers.
-    pub(crate) fn success(message: &str) -> Answer {
-        Answer::json(&json!({"success": true, "message": message}))
+    /// `{"success": true, "message": …}`, the answer to a change under `security`.
+    pub(crate) fn success(message: &str) -> Response {
+        Response::json(&json!({"success": true, "message": message}))
     }
 
-    /// The same, with `warnings` if there are any.
-    pub(crate) fn success_but(message: &str, warnings: &[String]) -> Answer {
+    /// As [`Response::success`], with `warnings` if there are any.
+    pub(crate) fn success_with_warnings(message: &str, warnings: &[String]) -> Response {
         if warnings.is_empty() {
-            return Answer::success(message);
+            return Response::success(message);
         }
-        Answer::json(&json!({"success": true, "message": message, "warnings": warnings}))
+        Response::json(&json!({"success": true, "message": message, "warnings": warnings}))
     }
 
-    /// `{"success": false, "message": …}`: nothing has changed, and why.
-    pub(crate) fn failure(status: u16, message: &str) -> Answer {
-        Answer { status, ..Answer::json(&json!({"success": false, "message": message})) }
+    /// `{"success": false, "message": …}`: nothing was changed, and why.
+    pub(crate) fn failure(status: u16, message: &str) -> Response {
+        Response { status, ..Response::json(&json!({"success": false, "message": message})) }
     }
 
-    /// A handler panicked; the log says on what.
-    pub(crate) fn internal() -> Answer {
+    /// 500: a handler panicked; the log says where.
+    pub(crate) fn internal() -> Response {
         let text = "internal error; the log of the appliance names the place";
-        Answer::error(Code::Internal, text)
+        Response::error(Code::Internal, text)
     }
 
-    /// The whole answer in one piece, as HTTP has it; without its body for HEAD. `close` announces the
-    /// end of the connection.
+    /// The whole response as bytes; without its body for HEAD. `connection` is the value of the `Connection`
+    /// field, if it has one.
     pub(crate) fn to_bytes(&self, head_only: bool, connection: Option<&str>) -> Vec<u8> {
         let now = utc::http_date(utc::unix_seconds(SystemTime::now()));
         let (status, length) = (self.status.to_string(), self.body.len().to_string());
@@ -120,22 +120,22 @@ impl Answer {
     }
 }
 
-impl From<Fault> for Answer {
-    fn from(fault: Fault) -> Answer {
-        match fault {
-            Fault::Refused(message) => Answer::failure(400, &message),
-            Fault::Failed(message) => Answer::failure(500, &message),
+impl From<security::Error> for Response {
+    fn from(error: security::Error) -> Response {
+        match error {
+            security::Error::Invalid(message) => Response::failure(400, &message),
+            security::Error::Failed(message) => Response::failure(500, &message),
         }
     }
 }
 
-impl From<BodyFault> for Answer {
-    fn from(fault: BodyFault) -> Answer {
-        match fault {
-            BodyFault::TooLarge => {
-                Answer::failure(413, "the request body is larger than 1 MiB, the most this takes")
+impl From<BodyError> for Response {
+    fn from(error: BodyError) -> Response {
+        match error {
+            BodyError::TooLarge => {
+                Response::failure(413, "the request body is larger than 1 MiB, the most this takes")
             }
-            BodyFault::CutOff => Answer::failure(
+            BodyError::CutOff => Response::failure(
                 400,
                 "the request body ended early; nothing was changed, send it again",
             ),
@@ -173,7 +173,7 @@ pub(crate) fn spaced(value: &Value) -> Vec<u8> {
     }
 
     let mut text = Vec::with_capacity(128);
-    // A Value has string keys and the Vec takes every write, so there is nothing left to fail.
+    // A Value has string keys and the Vec takes every write, so this can't fail.
     let _ = serde::Serialize::serialize(value, &mut Serializer::with_formatter(&mut text, Spaced));
     text
 }
@@ -182,11 +182,11 @@ pub(crate) fn spaced(value: &Value) -> Vec<u8> {
 mod tests {
     use serde_json::json;
 
-    use super::{Answer, Code, spaced};
+    use super::{Code, Response, spaced};
 
     #[test]
     fn json_is_spaced_as_the_manual_shows_it() {
-        let answer = Answer::success("nginx_restart");
+        let answer = Response::success("nginx_restart");
         assert_eq!(answer.body, br#"{"success": true, "message": "nginx_restart"}"#);
         assert_eq!(
             spaced(&json!({"a": [1, 2.0, {}], "b": "x: y, z"})),
@@ -196,12 +196,12 @@ mod tests {
 
     #[test]
     fn errors_carry_the_number_the_originals_clients_know() {
-        let answer = Answer::error(Code::NotFound, "nothing here");
+        let answer = Response::error(Code::NotFound, "nothing here");
         assert_eq!(
             (answer.status, answer.body.as_slice()),
             (404, br#"{"error": "nothing here", "code": 5}"# as &[u8])
         );
-        let answer = Answer::wrong_method("GET, HEAD".to_owned());
+        let answer = Response::wrong_method("GET, HEAD".to_owned());
         assert_eq!(answer.status, 405);
         assert!(answer.headers.contains(&("Allow", "GET, HEAD".to_owned())));
     }

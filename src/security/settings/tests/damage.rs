@@ -12,10 +12,10 @@ fn a_damaged_password_file_locks_stays_where_it_is_and_is_kept_when_replaced() {
             assert_eq!(password(&appliance.start(BOTH)), "locked");
             assert_eq!(appliance.text("admin.htpasswd"), contents);
         }
-        assert!(appliance.logged().contains("nobody gets in over the network"));
-        let keeper = appliance.start(BOTH);
-        keeper.reset(&Actor::Local).unwrap();
-        assert_eq!(password(&keeper), "unset");
+        assert!(appliance.logged().contains("network logins are refused"));
+        let security = appliance.start(BOTH);
+        security.reset(&Actor::Local).unwrap();
+        assert_eq!(password(&security), "unset");
         let kept = appliance.damaged("admin.htpasswd");
         assert_eq!(fs::read_to_string(&kept[0]).unwrap(), contents);
     }
@@ -26,11 +26,11 @@ fn a_new_password_replaces_a_damaged_file_and_keeps_it_aside() {
     let appliance = Appliance::new();
     drop(appliance.start(BOTH));
     appliance.put("admin.htpasswd", "damaged");
-    let keeper = appliance.start(BOTH);
-    keeper.set_password(&Actor::Local, "correct horse").unwrap();
-    assert_eq!(password(&keeper), "set");
+    let security = appliance.start(BOTH);
+    security.set_password(&Actor::Local, "correct horse").unwrap();
+    assert_eq!(password(&security), "set");
     assert_eq!(appliance.damaged("admin.htpasswd").len(), 1);
-    drop(keeper);
+    drop(security);
     assert_eq!(password(&appliance.start(BOTH)), "set");
 }
 
@@ -40,12 +40,12 @@ fn an_untrusted_password_file_locks_until_the_chmod_in_the_log_is_run() {
     drop(appliance.start(BOTH));
     appliance.put("admin.htpasswd", LINE);
     chmod(&appliance.path("admin.htpasswd"), 0o666);
-    let keeper = appliance.start(BOTH);
-    assert_eq!(password(&keeper), "locked");
+    let security = appliance.start(BOTH);
+    assert_eq!(password(&security), "locked");
     assert!(appliance.logged().contains("`chmod 600 "));
     chmod(&appliance.path("admin.htpasswd"), 0o600);
-    keeper.reload();
-    assert_eq!(password(&keeper), "set");
+    security.reload();
+    assert_eq!(password(&security), "set");
 }
 
 #[test]
@@ -57,8 +57,8 @@ fn damaged_settings_close_plain_http_now_and_at_the_next_start() {
         drop(appliance.start(V2));
         appliance.put("security.json", contents);
         for _ in 0..2 {
-            let keeper = appliance.start(V2);
-            assert_eq!((plain_http(&keeper), password(&keeper)), (false, "unset"));
+            let security = appliance.start(V2);
+            assert_eq!((plain_http(&security), password(&security)), (false, "unset"));
         }
         let kept = appliance.damaged("security.json");
         assert_eq!(kept.len(), 1);
@@ -71,24 +71,24 @@ fn untrusted_settings_close_plain_http_until_they_are_mended() {
     let appliance = Appliance::new();
     appliance.start(BOTH).set_plain_http(&Actor::Local, true).unwrap();
     chmod(&appliance.path("security.json"), 0o662);
-    let keeper = appliance.start(BOTH);
-    assert!(!plain_http(&keeper));
+    let security = appliance.start(BOTH);
+    assert!(!plain_http(&security));
     chmod(&appliance.path("security.json"), 0o600);
-    keeper.reload();
-    assert!(plain_http(&keeper));
+    security.reload();
+    assert!(plain_http(&security));
 }
 
 #[test]
 fn a_damaged_uploaded_certificate_is_set_aside_and_the_default_serves() {
     let appliance = Appliance::new();
-    let keeper = appliance.start(BOTH);
-    let default = sha256(&keeper);
-    upload(&keeper, &root("Example"));
-    drop(keeper);
+    let security = appliance.start(BOTH);
+    let default = sha256(&security);
+    upload(&security, &root("Example"));
+    drop(security);
     let whole = appliance.text("tls/uploaded.pem");
     appliance.put("tls/uploaded.pem", &whole[..whole.len() / 2]);
-    let keeper = appliance.start(BOTH);
-    assert_eq!((source(&keeper), sha256(&keeper)), (Source::Default, default));
+    let security = appliance.start(BOTH);
+    assert_eq!((source(&security), sha256(&security)), (Source::Default, default));
     assert_eq!(appliance.damaged("tls/uploaded.pem").len(), 1);
     assert!(appliance.logged().contains("upload yours again"));
 }

@@ -10,7 +10,7 @@ use super::SecuritySettings;
 use crate::config::Api;
 use crate::log::Log;
 use crate::security::certificate::tests::{Made, root};
-use crate::security::{Actor, Fault, Password, Source};
+use crate::security::{Actor, Error, Password, Source};
 use crate::store::Scratch;
 
 mod damage;
@@ -74,26 +74,26 @@ impl Appliance {
     }
 }
 
-fn upload(keeper: &SecuritySettings, made: &Made) {
+fn upload(security: &SecuritySettings, made: &Made) {
     let (key, chain) = (made.key_pem(), made.pem());
     let now = SystemTime::now();
-    keeper.replace_certificate(&Actor::Local, key.as_bytes(), chain.as_bytes(), now).unwrap();
+    security.replace_certificate(&Actor::Local, key.as_bytes(), chain.as_bytes(), now).unwrap();
 }
 
-fn plain_http(keeper: &SecuritySettings) -> bool {
-    keeper.rules().snapshot().plain_http
+fn plain_http(security: &SecuritySettings) -> bool {
+    security.rules().snapshot().plain_http
 }
 
-fn password(keeper: &SecuritySettings) -> &'static str {
-    keeper.rules().snapshot().password.state()
+fn password(security: &SecuritySettings) -> &'static str {
+    security.rules().snapshot().password.state()
 }
 
-fn source(keeper: &SecuritySettings) -> Source {
-    keeper.identity().snapshot().summary.source
+fn source(security: &SecuritySettings) -> Source {
+    security.identity().snapshot().summary.source
 }
 
-fn sha256(keeper: &SecuritySettings) -> String {
-    keeper.identity().snapshot().summary.sha256.clone()
+fn sha256(security: &SecuritySettings) -> String {
+    security.identity().snapshot().summary.sha256.clone()
 }
 
 fn chmod(path: &Path, mode: u32) {
@@ -103,11 +103,11 @@ fn chmod(path: &Path, mode: u32) {
 #[test]
 fn a_first_start_opens_plain_http_without_password_and_keeps_its_certificate() {
     let appliance = Appliance::new();
-    let keeper = appliance.start(BOTH);
-    assert_eq!((plain_http(&keeper), password(&keeper)), (true, "unset"));
-    assert_eq!(source(&keeper), Source::Default);
-    let first = sha256(&keeper);
-    drop(keeper);
+    let security = appliance.start(BOTH);
+    assert_eq!((plain_http(&security), password(&security)), (true, "unset"));
+    assert_eq!(source(&security), Source::Default);
+    let first = sha256(&security);
+    drop(security);
     assert_eq!(sha256(&appliance.start(BOTH)), first);
     assert_eq!(appliance.logged().matches("first start").count(), 1);
 }
@@ -115,30 +115,30 @@ fn a_first_start_opens_plain_http_without_password_and_keeps_its_certificate() {
 #[test]
 fn every_change_survives_a_restart_and_a_reset_takes_all_of_them_back() {
     let appliance = Appliance::new();
-    let keeper = appliance.start(BOTH);
-    let default = sha256(&keeper);
+    let security = appliance.start(BOTH);
+    let default = sha256(&security);
     let (by, made) = (Actor::Remote("192.0.2.1".parse().unwrap()), root("Example"));
-    upload(&keeper, &made);
-    keeper.set_plain_http(&by, false).unwrap();
-    keeper.set_password(&by, "correct horse").unwrap();
-    let uploaded = sha256(&keeper);
-    drop(keeper);
+    upload(&security, &made);
+    security.set_plain_http(&by, false).unwrap();
+    security.set_password(&by, "correct horse").unwrap();
+    let uploaded = sha256(&security);
+    drop(security);
 
-    let keeper = appliance.start(BOTH);
-    assert_eq!((plain_http(&keeper), password(&keeper)), (false, "set"));
-    assert_eq!((source(&keeper), sha256(&keeper)), (Source::Uploaded, uploaded));
-    match &keeper.rules().snapshot().password {
+    let security = appliance.start(BOTH);
+    assert_eq!((plain_http(&security), password(&security)), (false, "set"));
+    assert_eq!((source(&security), sha256(&security)), (Source::Uploaded, uploaded));
+    match &security.rules().snapshot().password {
         Password::Set(hash) => assert!(hash.matches(b"correct horse")),
         other => panic!("{other:?}"),
     }
 
-    keeper.reset(&by).unwrap();
-    let after = |keeper: &SecuritySettings| {
-        assert_eq!((plain_http(keeper), password(keeper)), (true, "unset"));
-        assert_eq!((source(keeper), sha256(keeper)), (Source::Default, default.clone()));
+    security.reset(&by).unwrap();
+    let after = |security: &SecuritySettings| {
+        assert_eq!((plain_http(security), password(security)), (true, "unset"));
+        assert_eq!((source(security), sha256(security)), (Source::Default, default.clone()));
     };
-    after(&keeper);
-    drop(keeper);
+    after(&security);
+    drop(security);
     after(&appliance.start(BOTH));
     assert!(!appliance.path("admin.htpasswd").exists());
     assert!(!appliance.path("tls/uploaded.pem").exists());
@@ -153,12 +153,12 @@ fn every_change_survives_a_restart_and_a_reset_takes_all_of_them_back() {
 #[test]
 fn a_refused_input_changes_nothing() {
     let appliance = Appliance::new();
-    let keeper = appliance.start(BOTH);
-    let before = sha256(&keeper);
-    let refused = keeper.replace_certificate(&Actor::Local, b"x", b"y", SystemTime::now());
-    assert!(matches!(refused, Err(Fault::Refused(_))));
-    assert!(matches!(keeper.set_password(&Actor::Local, ""), Err(Fault::Refused(_))));
-    assert_eq!((password(&keeper), sha256(&keeper)), ("unset", before));
+    let security = appliance.start(BOTH);
+    let before = sha256(&security);
+    let refused = security.replace_certificate(&Actor::Local, b"x", b"y", SystemTime::now());
+    assert!(matches!(refused, Err(Error::Invalid(_))));
+    assert!(matches!(security.set_password(&Actor::Local, ""), Err(Error::Invalid(_))));
+    assert_eq!((password(&security), sha256(&security)), ("unset", before));
     assert!(!appliance.path("admin.htpasswd").exists());
 }
 
@@ -166,15 +166,15 @@ fn a_refused_input_changes_nothing() {
 fn unsetting_the_password_means_off_on_v2_alone_and_unset_where_v1_is_mounted() {
     for (api, expected) in [(V1, "unset"), (V2, "off"), (BOTH, "unset")] {
         let appliance = Appliance::new();
-        let keeper = appliance.start(api);
+        let security = appliance.start(api);
         appliance.put("admin.htpasswd", LINE);
-        keeper.reload();
-        assert_eq!(password(&keeper), "set");
-        keeper.unset_password(&Actor::Local).unwrap();
-        assert_eq!(password(&keeper), expected);
-        drop(keeper);
-        let keeper = appliance.start(api);
-        assert_eq!(password(&keeper), expected);
+        security.reload();
+        assert_eq!(password(&security), "set");
+        security.unset_password(&Actor::Local).unwrap();
+        assert_eq!(password(&security), expected);
+        drop(security);
+        let security = appliance.start(api);
+        assert_eq!(password(&security), expected);
         assert!(!appliance.path("admin.htpasswd").exists());
     }
 }
@@ -182,13 +182,13 @@ fn unsetting_the_password_means_off_on_v2_alone_and_unset_where_v1_is_mounted() 
 #[test]
 fn a_password_file_always_means_authentication_whatever_the_settings_say() {
     let appliance = Appliance::new();
-    let keeper = appliance.start(V2);
-    keeper.unset_password(&Actor::Local).unwrap();
+    let security = appliance.start(V2);
+    security.unset_password(&Actor::Local).unwrap();
     assert!(appliance.text("security.json").contains(r#""authentication": "off""#));
     appliance.put("admin.htpasswd", LINE);
-    keeper.reload();
-    assert_eq!(password(&keeper), "set");
-    drop(keeper);
+    security.reload();
+    assert_eq!(password(&security), "set");
+    drop(security);
     assert_eq!(password(&appliance.start(V2)), "set");
 }
 
@@ -200,9 +200,9 @@ fn authentication_turned_off_on_v2_does_not_carry_over_to_both() {
 }
 
 #[test]
-fn two_keepers_cannot_have_the_same_folder() {
+fn two_instances_cannot_have_the_same_folder() {
     let appliance = Appliance::new();
     let _first = appliance.start(BOTH);
     let second = SecuritySettings::open(&appliance.state, BOTH, Log::to(|_| {}));
-    assert!(second.unwrap_err().contains("another applianced"));
+    assert!(second.unwrap_err().to_string().contains("another applianced"));
 }

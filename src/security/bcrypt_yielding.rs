@@ -1,9 +1,10 @@
-//! bcrypt in steps, between which others go first.
+//! bcrypt that yields the CPU between rounds.
 //!
-//! The bcrypt crate hashes in one go. Whoever computes that long keeps even the thread of a port, just
-//! woken, waiting until its slice and the kernel's tick are over: four milliseconds where there is one
-//! processor, twice in every TLS handshake, for as long as somebody guesses passwords.
-//! In: the loop around the cipher. Out: the cipher, what may be a password, how a hash is written down.
+//! The bcrypt crate computes a hash in one go. On a machine with one processor, an event loop that has just
+//! become ready then waits until the hashing thread's time slice and the kernel's tick are over: four
+//! milliseconds, twice in every TLS handshake, for as long as passwords are being guessed. So the loop
+//! around the cipher runs here and yields after every half millisecond.
+//! Out: the cipher (the blowfish crate), the rules for a password, the format of a hash.
 //!
 //! Source: Provos and Mazières, "A Future-Adaptable Password Scheme", 1999.
 
@@ -12,17 +13,17 @@ use std::thread;
 use blowfish::Blowfish;
 use zeroize::Zeroizing;
 
-/// Half a millisecond's worth.
+/// Rounds between two yields, about half a millisecond.
 const ROUNDS_AT_ONCE: usize = 8;
 
-/// Bytes of a password and of the NUL behind it that count.
+/// Most bytes of a password, with the NUL behind it, that bcrypt uses.
 const KEY_BYTES: usize = 72;
 
-/// What is encrypted: "OrpheanBeholderScryDoubt".
+/// The text that bcrypt encrypts: "OrpheanBeholderScryDoubt".
 const TEXT: [[u32; 2]; 3] =
     [[0x4f72_7068, 0x6561_6e42], [0x6568_6f6c, 0x6465_7253], [0x6372_7944, 0x6f75_6274]];
 
-/// The hash as it is written down, without its last byte. Takes 2^`cost` rounds, `cost` below 32.
+/// The raw hash without its last byte, as a bcrypt line stores it. Takes 2^`cost` rounds, `cost` below 32.
 pub(super) fn hash(password: &[u8], cost: u32, salt: [u8; 16]) -> [u8; 23] {
     let mut key = Zeroizing::new(Vec::with_capacity(KEY_BYTES + 1));
     key.extend(password.iter().take(KEY_BYTES));
