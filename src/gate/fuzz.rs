@@ -39,7 +39,7 @@ pub fn request_head(data: &[u8]) {
             let read = Target::of(again).map(|target| target.path_and_query());
             body::of_request(again) == length && read.as_ref() == Ok(&path)
         };
-        assert!(again.is_some_and(|again| same(&again)), "read otherwise again");
+        assert!(again.is_some_and(|again| same(&again)), "parsed differently");
     }
 }
 
@@ -64,8 +64,8 @@ pub fn answer_head(data: &[u8]) {
     }
 }
 
-/// Chunked bodies of clients and services: the content does not depend on how the bytes arrive, and is the same after it
-/// was encoded again.
+/// Chunked bodies of clients and services: the content does not depend on how the bytes arrive, and is the same after
+/// it was encoded again.
 pub fn chunked(data: &[u8]) {
     for sender in [Sender::Client, Sender::Server] {
         let whole = decoded(sender, data, data.len().max(1));
@@ -77,7 +77,7 @@ pub fn chunked(data: &[u8]) {
         let mut wire = Vec::new();
         content.chunks(7).for_each(|piece| Encoder::Chunked.encode(piece, &mut wire));
         Encoder::Chunked.end(&decoder.trailers, &mut wire);
-        assert_eq!(decoded(sender, &wire, 3), Some((content, wire.len(), true)), "written anew");
+        assert_eq!(decoded(sender, &wire, 3), Some((content, wire.len(), true)), "encoded again");
     }
 }
 

@@ -17,39 +17,48 @@
 //!
 //! # The life of a connection
 //!
-//! `connection::State`, and what leads from one state to the next:
+//! The variants of `connection::State`. The line on the left is a local response, the line on the right the next
+//! request on the connection:
 //!
 //! ```text
-//!   accept (TLS)   accept (plain)
-//!       |              |
-//!       v              v
-//!   Handshake ------> Head -----> Request ---> Connecting <---> Proxying ---> Tunnel
-//!       |             ^  |           |             |            |  |  |          |
-//!       |             |  v           v             v            |  |  |          |
-//!       +----------- Responding <----+-------------+<-----------+  |  |          |
-//!                     ^  |  |                                      |  |          |
-//!                     |  |  v                                      |  |          |
-//!   next request      |  |  RejectingWebSocket                     |  |          |
-//!   on the connection +--|--------------|--------------------------+  |          |
-//!   (back to Head)       |              |                             |          |
-//!                        v              v                             v          v
-//!                        LingeringClose <-----------------------------+----------+
-//!                              |
-//!                              v
-//!                            closed
+//!   accept (TLS)    accept (plain)
+//!        |               |
+//!        v               v
+//!    Handshake -------> Head <----------------+
+//!        |               |                    |
+//!        |               v                    |
+//!        +<---------- Request                 |
+//!        |               |                    |
+//!        |               v                    |
+//!        +<--------- Connecting <--+          |
+//!        |               |         | retry    |
+//!        |               v         |          |
+//!        +<---------- Proxying ----+--------->+
+//!        |             |    |                 |
+//!        |             |    v                 |
+//!        |             |  Tunnel              |
+//!        |             |    |                 |
+//!        |             v    v                 |
+//!        |         LingeringClose ---> closed |
+//!        |             ^    ^                 |
+//!        |             |    |                 |
+//!        |             |  RejectingWebSocket  |
+//!        |             |    ^                 |
+//!        v             |    |                 |
+//!     Responding ------+----+---------------->+
 //! ```
 //!
-//! | state | leads to |
-//! | --- | --- |
-//! | `Handshake` | `Head` when TLS is established; `Responding` with 400 to a client that speaks plain HTTP |
-//! | `Head` | `Request` when the head is complete; `Responding` if it is malformed |
-//! | `Request` | `Connecting` if it is authorized, licensed and has a permit; otherwise `Responding` |
-//! | `Connecting` | `Proxying` when the service has accepted; `Responding` with 502 or 503 otherwise |
-//! | `Proxying` | `Head` or `LingeringClose` after the response; `Tunnel` after a 101; `Connecting` again if a pooled connection was dead; `Responding` if the service failed before its response began |
-//! | `Tunnel` | `LingeringClose` when both sides are done |
-//! | `Responding` | `Head` for the next request; `LingeringClose` after the last; `RejectingWebSocket` after a 101 without a license |
-//! | `RejectingWebSocket` | `LingeringClose` after the frames that explain the rejection |
-//! | `LingeringClose` | closed, when the client has closed or the time is up |
+//! - `Handshake`: `Head` when TLS is established; `Responding` with 400 to a client that speaks plain HTTP.
+//! - `Head`: `Request` when the head is complete; `Responding` if it is malformed.
+//! - `Request`: `Connecting` if it is authorized, licensed and has a permit; `Responding` otherwise.
+//! - `Connecting`: `Proxying` when the service has accepted; `Responding` with 502 or 503 otherwise.
+//! - `Proxying`: `Head` or `LingeringClose` after the response; `Tunnel` after a 101; `Connecting` again if a pooled
+//!   connection was dead; `Responding` if the service has failed before its response began.
+//! - `Tunnel`: `LingeringClose` when both sides are done.
+//! - `Responding`: `Head` for the next request; `LingeringClose` after the last; `RejectingWebSocket` after the 101 for
+//!   a WebSocket without a license.
+//! - `RejectingWebSocket`: `LingeringClose` after the frames that explain the rejection.
+//! - `LingeringClose`: closed, when the client has closed or the time is up.
 //!
 //! `Request` and `Connecting` continue on a blocking thread when a password must be hashed or a connection takes
 //! time. Where plain HTTP is disabled without a response, `Head` and `Request` lead to `LingeringClose`. A deadline,

@@ -16,7 +16,7 @@ pub(crate) mod target;
 
 use std::fmt;
 
-/// Why a message is refused: a sentence, and the status with which a client is told.
+/// Why a message is rejected, and the status of the response to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Error {
     pub(crate) status: u16,

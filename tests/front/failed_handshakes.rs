@@ -77,7 +77,10 @@ fn a_client_that_says_nothing_leaves_no_line_and_a_flood_leaves_few() {
     let known = appliance.log().len();
     let lines = || {
         let log = appliance.log();
-        let told = log[known..].lines().filter(|line| line.contains("TLS handshake failed on port")).count();
+        let told = log[known..]
+            .lines()
+            .filter(|line| line.contains("TLS handshake failed on port"))
+            .count();
         let left_out = log[known..].lines().filter_map(|line| {
             let (count, _) = line.split_once(" more TLS handshakes failed")?;
             count.rsplit(' ').next()?.parse::<usize>().ok()

@@ -136,8 +136,8 @@ mod tests {
     #[test]
     fn a_flood_costs_a_few_lines_a_second_and_one_with_the_number_of_the_others() {
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&lines);
-        let log = Log::to(move |line| kept.lock().unwrap().push(line.to_owned()));
+        let sink = Arc::clone(&lines);
+        let log = Log::to(move |line| sink.lock().unwrap().push(line.to_owned()));
         let handshake_log = HandshakeLog::new(log.clone());
         let peer = "[::ffff:192.0.2.7]:4711".parse().unwrap();
         let next_second = || {

@@ -42,11 +42,11 @@ pub(crate) const TUNNEL_SILENT: Duration = Duration::from_secs(60);
 /// the connection and could destroy the response on its way (RFC 9112 section 9.6).
 pub(crate) const LINGERING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client that has our last response may go on sending for so long: many clients send their whole upload
-/// before they read a response.
+/// A client that has our last response may go on sending for so long: many clients send their whole upload before
+/// they read a response.
 pub(crate) const LINGERING_TIME: Duration = Duration::from_secs(30);
 
-/// Bytes of such a client that are read before other connections have their turn.
+/// Bytes that are read in lingering close before other connections have their turn.
 pub(crate) const LINGERING_BYTES_PER_TURN: usize = 1 << 20;
 
 /// An idle connection to a service in the pool.
@@ -64,7 +64,7 @@ pub(crate) const PROXY_BUFFER_BYTES: usize = 32 << 10;
 /// Body of a request to the management API or monitoring: a certificate and a key have a few thousand.
 pub(crate) const MANAGEMENT_BODY_BYTES: u64 = 1 << 20;
 
-/// Bytes of such a body that are buffered before they are sent, unless the body is complete before.
+/// Bytes of a body for the management API that are buffered before they are sent, unless the body is complete before.
 pub(crate) const MANAGEMENT_BUFFER_BYTES: usize = 16 << 10;
 
 /// Steps of an exchange, each of [`PROXY_BUFFER_BYTES`] at most, before other connections have their turn.
@@ -165,8 +165,8 @@ pub(crate) const TRACKED_ADDRESSES: usize = 10_000;
 /// passwords. One password is hashed at a time, so that guessing never takes more than one core.
 pub(crate) const HASH_QUEUE: usize = 16;
 
-/// Requests in that queue with different credentials from one address.
+/// Requests in the hash queue with different credentials from one address.
 pub(crate) const HASH_QUEUE_PER_ADDRESS: usize = 4;
 
-/// Requests in that queue in all, if their credentials are queued already: one hash answers them all.
+/// Requests in the hash queue in all, if their credentials are queued already: one hash decides them all.
 pub(crate) const HASH_QUEUE_TOTAL: usize = 256;

@@ -208,13 +208,13 @@ impl EventLoop {
                 Action::Close => self.close(token, connection),
                 Action::OverLimit(class) => moving = Some(self.make_room(connection, class)),
                 Action::Block => {
-                    match self.shared.threads.take(self.gate.thread_share(&connection)) {
-                        Some(permit) => moving = self.spawn_blocking(token, connection, permit),
-                        None => {
-                            let class = connection.connecting_to().map(Class::Upstream);
-                            self.gate.reject_busy(&mut connection, &self.listen, class);
-                            moving = Some(connection);
-                        }
+                    let share = self.gate.thread_share(&connection);
+                    if let Some(permit) = self.shared.threads.take(share) {
+                        moving = self.spawn_blocking(token, connection, permit);
+                    } else {
+                        let class = connection.connecting_to().map(Class::Upstream);
+                        self.gate.reject_busy(&mut connection, &self.listen, class);
+                        moving = Some(connection);
                     }
                 }
             }
@@ -228,7 +228,7 @@ impl EventLoop {
         connection: Box<Connection>,
         permit: Permit,
     ) -> Option<Box<Connection>> {
-        // IdlePool here until the thread has taken it, so that it is not lost if there is no thread.
+        // Stays here until the thread takes it, so that it is not lost if there is no thread.
         let handed = Arc::new(Mutex::new(Some(connection)));
         let (event_loop, taken) = (Arc::clone(self), Arc::clone(&handed));
         let started = self.thread().spawn(move || {
@@ -291,8 +291,7 @@ impl EventLoop {
         }
     }
 
-    /// The slow clients that hold a permit which a request of `class` can use; see
-    /// [`ConnectionTable::slow_clients`].
+    /// The slow clients whose permits a request of `class` can use; see [`ConnectionTable::slow_clients`].
     pub(crate) fn slow_clients(&self, class: Class) -> Vec<(SlowClient, u64)> {
         let makes_room = |from| self.gate.request_limits.makes_room(from, class);
         self.connections().slow_clients(makes_room).collect()
@@ -323,8 +322,7 @@ impl EventLoop {
         })
     }
 
-    /// Registers the upstream socket of a connection that goes on without waiting for events; closes the connection
-    /// if that fails.
+    /// Registers the upstream socket of a connection that goes on at once; closes the connection if that fails.
     fn register_upstream(
         &self,
         token: u64,
@@ -337,16 +335,14 @@ impl EventLoop {
         Some(connection)
     }
 
-    /// Puts a connection back into the table, where another thread may take it; returns it if an event has come in
-    /// the meantime.
+    /// Puts a connection back, where another thread may take it; returns it if an event has come in the meantime.
     fn put_back(&self, token: u64, mut connection: Box<Connection>) -> Option<Box<Connection>> {
         let leaving = self.gate.is_draining() && !connection.has_request();
         let writing = connection.waits_to_write();
-        let mut reported = connection.stream.register(&self.epoll, token, writing);
-        if reported.is_ok() {
-            reported = connection.register_upstream(&self.epoll, token | UPSTREAM);
-        }
-        if leaving || reported.is_err() {
+        let registered = connection.stream.register(&self.epoll, token, writing);
+        let registered =
+            registered.and_then(|()| connection.register_upstream(&self.epoll, token | UPSTREAM));
+        if leaving || registered.is_err() {
             self.close(token, connection);
             return None;
         }

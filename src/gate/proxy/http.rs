@@ -95,9 +95,8 @@ impl HttpProxy {
 
     /// Moves what can be moved without waiting.
     pub(crate) fn advance(&mut self, downstream: &mut Downstream<'_>) -> Progress {
-        if let Err(end) =
-            self.take_read_ahead(downstream).and_then(|()| self.detect_client_close(downstream))
-        {
+        let ahead = self.take_read_ahead(downstream);
+        if let Err(end) = ahead.and_then(|()| self.detect_client_close(downstream)) {
             return Progress::Done(end);
         }
         let mut moved = false;
@@ -232,13 +231,7 @@ impl HttpProxy {
             return Ok(());
         }
         let taken = self.request_body.take(arrived, &mut downstream.buffers.content);
-        let taken = taken.map_err(|error| {
-            if self.response_body.has_begun() {
-                ExchangeEnd::Abort(error.reason.to_owned())
-            } else {
-                ExchangeEnd::Failed(error.status, error.reason.to_owned())
-            }
-        })?;
+        let taken = taken.map_err(|error| self.failure(error.status, error.reason.to_owned()))?;
         self.exchange.record.received += downstream.buffers.content.len() as u64;
         downstream.read_ahead.extend(arrived.get(taken..).unwrap_or_default());
         Ok(())
@@ -301,11 +294,15 @@ impl HttpProxy {
 
     fn response_invalid(&self, reason: &str) -> ExchangeEnd {
         let name = &self.exchange.route.upstream.name;
-        let why = format!("invalid response from {name}: {reason}");
+        self.failure(502, format!("invalid response from {name}: {reason}"))
+    }
+
+    /// The end for the reason `why`: a response with `status`, or a reset if another response has begun.
+    fn failure(&self, status: u16, why: String) -> ExchangeEnd {
         if self.response_body.has_begun() {
             ExchangeEnd::Abort(why)
         } else {
-            ExchangeEnd::Failed(502, why)
+            ExchangeEnd::Failed(status, why)
         }
     }
 

@@ -115,7 +115,7 @@ impl Authenticator {
         let Some(_permit) = self.hash_queue.wait(*digest, *source, clean) else {
             return Outcome::Busy;
         };
-        // FailedLogins sent all at once were let through before the first of them had failed.
+        // Concurrent guesses have passed the first check before one of them failed.
         if let Some(seconds) = self.failed_logins.retry_after(*source, attempt.at) {
             return Outcome::RateLimited(seconds);
         }
@@ -190,8 +190,8 @@ struct Attempt {
     at: Instant,
 }
 
-/// User name and password of RFC 7617, wiped when dropped, the password in its [`spelling`]; malformed ones are compared
-/// like any other. Only canonical base64 is accepted: padded, and with zeros in the unused bits.
+/// User name and password of RFC 7617, wiped when dropped, the password in its [`spelling`]; malformed ones are
+/// compared like any other. Only canonical base64 is accepted: padded, and with zeros in the unused bits.
 struct Credentials {
     user: Zeroizing<Vec<u8>>,
     password: Zeroizing<Vec<u8>>,
@@ -322,9 +322,9 @@ mod tests {
     #[test]
     fn guessing_blocks_one_address_for_a_minute() {
         let (authenticator, start) = (Authenticator::new().unwrap(), Instant::now());
-        for guess in 0..=10 {
-            let guess = basic(&format!("admin:x{guess}"));
-            assert_eq!(check(&authenticator, &guess, HERE, start), Outcome::Rejected);
+        for number in 0..=10 {
+            let header = basic(&format!("admin:x{number}"));
+            assert_eq!(check(&authenticator, &header, HERE, start), Outcome::Rejected);
         }
         assert!(matches!(
             check(&authenticator, &basic("admin:admin"), HERE, start),
@@ -362,8 +362,8 @@ mod tests {
         let (authenticator, now) = (Authenticator::new().unwrap(), Instant::now());
         for host in 0..=10_u128 {
             let peer = IpAddr::V6(std::net::Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) + host));
-            let guess = basic(&format!("admin:x{host}"));
-            assert_eq!(check(&authenticator, &guess, peer, now), Outcome::Rejected);
+            let header = basic(&format!("admin:x{host}"));
+            assert_eq!(check(&authenticator, &header, peer, now), Outcome::Rejected);
         }
         let peer = "2001:db8::ffff".parse().unwrap();
         assert!(matches!(

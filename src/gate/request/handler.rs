@@ -216,11 +216,7 @@ impl Gate {
             {
                 let peer = connection.peer.ip().to_canonical();
                 self.log.security(format_args!("{peer}: cross-site request refused"));
-                LocalResponse::error(
-                    None,
-                    403,
-                    "another site asked the browser for this change",
-                )
+                LocalResponse::error(None, 403, "another site asked the browser for this change")
             }
             (None, Some(route)) if is_too_large(request.length, route) => {
                 LocalResponse::too_large(&request.target.path)
@@ -369,8 +365,8 @@ fn validate(head: &RequestHead) -> Result<(Target, Length), Error> {
 
 /// True if the client wants to send more requests on this connection (RFC 9112 section 9.3).
 ///
-/// A client of HTTP/1.0 sends `keep-alive` for that. A proxy that does not know `Connection` forwards it, and would wait
-/// for a close that never comes (appendix C.2.2); so `keep-alive` is ignored if a proxy has added `Via`.
+/// A client of HTTP/1.0 sends `keep-alive` for that. A proxy that does not know `Connection` forwards it, and would
+/// wait for a close that never comes (appendix C.2.2); so `keep-alive` is ignored if a proxy has added `Via`.
 fn is_persistent(head: &RequestHead) -> bool {
     if head.method == "CONNECT" {
         return false; // what follows may not be HTTP

@@ -81,7 +81,7 @@ impl Upstream {
         }
     }
 
-    /// Keeps a connection for the next request.
+    /// Puts a connection into the pool for the next request.
     pub(crate) fn keep(&self, stream: UpstreamStream) {
         self.idle_pool.put(self.number, stream);
     }
