@@ -287,6 +287,6 @@ fn websockets_silent_for_a_minute_make_room_for_others_when_all_places_are_taken
         assert_eq!(talker.bytes(1).unwrap(), b"x", "who talks has been cut off");
         is_served(&mut other, &appliance).then_some(())
     });
-    appliance.logs(0, "had to make room");
+    appliance.logs(0, "evicted: request limit reached");
     drop(silent);
 }

@@ -84,7 +84,7 @@ impl Gate {
                 return Some(Action::Block);
             }
             Decision::Forward(authorized) => {
-                let Some(route) = route else { return Some(Action::Close) }; // cannot happen: only routes are forwarded
+                let Some(route) = route else { return Some(Action::Close) }; // never: only a route is forwarded
                 let class = Class::of(&route, request.length);
                 let Some(permit) = self.request_limits.take(class) else {
                     connection.state = State::Request(request.head);
