@@ -50,7 +50,7 @@ impl HeadBuffer {
     }
 
     /// True if the bytes begin a HEAD request, to which no response has a body.
-    pub(crate) fn asks_for_head(&self) -> bool {
+    pub(crate) fn is_head_request(&self) -> bool {
         self.bytes.starts_with(b"HEAD ")
     }
 

@@ -339,7 +339,7 @@ impl Connection {
                 if !self.head.is_empty() {
                     let late =
                         LocalResponse::error(None, 408, "the request head took too long to arrive");
-                    let bytes = late.to_bytes(self.head.asks_for_head(), Some("close"), &now());
+                    let bytes = late.to_bytes(self.head.is_head_request(), Some("close"), &now());
                     let _ = self.stream.try_write(&bytes);
                 }
                 self.stream.close_write();

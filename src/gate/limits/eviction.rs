@@ -24,14 +24,17 @@ pub(crate) enum SlowClient {
     Connected(Instant),
 }
 
-/// Connections closed at once are one of [`VICTIM_PART`], at least [`MIN_VICTIMS`] and at most half: comparing
-/// all connections for each new one would let an attacker waste our time.
+/// Fewest connections closed at once, but at most half of all: comparing all connections for each new one would let
+/// an attacker waste our time.
 const MIN_VICTIMS: usize = 32;
+
+/// One in so many connections is closed at once.
 const VICTIM_PART: usize = 64;
 
-/// The address with the most connections is crowded if it has more than one of [`CROWDED_PART`] and more than
-/// [`CROWDED_MIN`], because a browser opens half a dozen.
+/// The address with the most connections is crowded if it has more than one in so many of all.
 const CROWDED_PART: usize = 16;
+
+/// An address with so few connections is never crowded, because a browser opens half a dozen.
 const CROWDED_MIN: usize = 8;
 
 /// Selects the connections to close: first those of the crowded address, then the least recently active. So

@@ -57,7 +57,7 @@ impl Gate {
             connection.linger();
             return;
         }
-        let head_only = connection.head.asks_for_head();
+        let head_only = connection.head.is_head_request();
         let bytes = LocalResponse::malformed(error).to_bytes(head_only, Some("close"), &now());
         connection.respond(bytes, Then::Close, None);
     }
