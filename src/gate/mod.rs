@@ -1,9 +1,68 @@
-//! The front door: the only part that strangers can touch.
+//! The gate: the HTTPS and HTTP listeners of the appliance, which accept requests from the network.
 //!
-//! In: TLS, request heads under limits, policy, credentials, routing, forwarding. Out: what a setting
-//! means and how it is kept; the gate sees the values of `security` and `license`, never their
-//! keepers. `Gate::advance`
-//! tells a connection's life on a page.
+//! In: TLS, request heads within limits, policy, credentials, routing, proxying. Out: what a setting means and how it
+//! is stored; the gate reads published values of `security` and `license`.
+//!
+//! # The life of a request
+//!
+//! 1. `listener` schedules: an event loop accepts the connection and calls `Gate::advance` for each event.
+//! 2. `connection` drives: `advance` reads TLS and the request head, and applies the state transitions below.
+//! 3. `request` decides: router, policy, credentials and license lead to a local response or to an exchange.
+//! 4. `proxy` moves: an exchange sends the request to the service and the response to the client.
+//! 5. `upstream` connects: to the service or to the management API, with a new or a pooled connection.
+//! 6. `limits` bound: permits for requests, eviction, token buckets, and every deadline.
+//! 7. `io` is bytes: readiness of sockets, streams and write buffers.
+//!
+//! When the exchange has ended, `request` writes the access log, and the connection waits for the next head.
+//!
+//! # The life of a connection
+//!
+//! The variants of `connection::State`. The line on the left is a local response, the line on the right the next
+//! request on the connection:
+//!
+//! ```text
+//!   accept (TLS)    accept (plain)
+//!        |               |
+//!        v               v
+//!    Handshake -------> Head <----------------+
+//!        |               |                    |
+//!        |               v                    |
+//!        +<---------- Request                 |
+//!        |               |                    |
+//!        |               v                    |
+//!        +<--------- Connecting <--+          |
+//!        |               |         | retry    |
+//!        |               v         |          |
+//!        +<---------- Proxying ----+--------->+
+//!        |             |    |                 |
+//!        |             |    v                 |
+//!        |             |  Tunnel              |
+//!        |             |    |                 |
+//!        |             v    v                 |
+//!        |         LingeringClose ---> closed |
+//!        |             ^    ^                 |
+//!        |             |    |                 |
+//!        |             |  RejectingWebSocket  |
+//!        |             |    ^                 |
+//!        v             |    |                 |
+//!     Responding ------+----+---------------->+
+//! ```
+//!
+//! - `Handshake`: `Head` when TLS is established; `Responding` with 400 to a client that speaks plain HTTP.
+//! - `Head`: `Request` when the head is complete; `Responding` if it is malformed.
+//! - `Request`: `Connecting` if it is authorized, licensed and has a permit; `Responding` otherwise.
+//! - `Connecting`: `Proxying` when the service has accepted; `Responding` with 502 or 503 otherwise.
+//! - `Proxying`: `Head` or `LingeringClose` after the response; `Tunnel` after a 101; `Connecting` again if a pooled
+//!   connection was dead; `Responding` if the service has failed before its response began.
+//! - `Tunnel`: `LingeringClose` when both sides are done.
+//! - `Responding`: `Head` for the next request; `LingeringClose` after the last; `RejectingWebSocket` after the 101 for
+//!   a WebSocket without a license.
+//! - `RejectingWebSocket`: `LingeringClose` after the frames that explain the rejection.
+//! - `LingeringClose`: closed, when the client has closed or the time is up.
+//!
+//! `Request` and `Connecting` continue on a blocking thread when a password must be hashed or a connection takes
+//! time. Where plain HTTP is disabled without a response, `Head` and `Request` lead to `LingeringClose`. A deadline,
+//! an eviction or a disconnected client closes a connection in any state.
 
 mod connection;
 #[cfg(fuzzing)]
@@ -14,6 +73,8 @@ mod listener;
 mod proxy;
 mod request;
 mod upstream;
+
+use std::fmt;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -33,8 +94,8 @@ use crate::gate::limits::permits::RequestLimits;
 use crate::gate::limits::token_bucket::TokenBucket;
 use crate::gate::request::basic_auth::Authenticator;
 use crate::gate::request::router::Routes;
-use crate::gate::upstream::idle::Kept;
-use crate::gate::upstream::pool::Service;
+use crate::gate::upstream::connect::Upstream;
+use crate::gate::upstream::pool::IdlePool;
 use crate::http::date::now;
 use crate::http::head::HeadBuffer;
 use crate::license::Entitlement;
@@ -43,71 +104,70 @@ use crate::management::InlineApi;
 use crate::security::{Identity, Rules};
 use crate::util::published::Published;
 
-/// What every port shares.
+/// What all listeners share.
 pub(crate) struct Gate {
     config: Arc<Config>,
     rules: Arc<Published<Rules>>,
     license: Arc<Published<Entitlement>>,
-    at_once: InlineApi,
+    inline_api: InlineApi,
     tls: Arc<ServerConfig>,
     routes: Routes,
-    /// Connections to services.
-    kept: Arc<Kept>,
-    guard: Authenticator,
-    strangers: HandshakeLog,
+    idle_pool: Arc<IdlePool>,
+    authenticator: Authenticator,
+    handshake_log: HandshakeLog,
     log: Log,
-    /// What requests hold that have been let in and are not answered yet.
-    places: RequestLimits,
-    /// Set on the way down: every answer is the last of its connection.
+    /// Permits of requests in progress.
+    request_limits: RequestLimits,
+    /// Set when the process shuts down: every response is the last of its connection.
     draining: AtomicBool,
 }
 
 impl Gate {
     /// # Errors
-    /// A sentence, when the cryptographic library can't start.
+    /// When the cryptographic library cannot start.
     pub(crate) fn new(
         config: Arc<Config>,
         control_socket: &Path,
-        at_once: InlineApi,
+        inline_api: InlineApi,
         rules: Arc<Published<Rules>>,
         identity: Arc<Published<Identity>>,
         license: Arc<Published<Entitlement>>,
         log: Log,
-    ) -> Result<Gate, String> {
+    ) -> Result<Gate, Error> {
         let address = ServiceAddress::Unix(control_socket.to_owned());
         let services = config.services.len();
-        let kept = Kept::new(services + 1);
-        let own = Service::ours(address, services, &kept);
+        let idle_pool = IdlePool::new(services + 1);
+        let management = Upstream::management(address, services, &idle_pool);
         Ok(Gate {
             tls: connection::tls::server_config(config.api, identity)
-                .map_err(|e| format!("cannot set up TLS: {e}"))?,
-            routes: Routes::new(&config, Arc::new(own), &kept),
-            places: RequestLimits::new(services),
-            kept,
-            guard: Authenticator::new()?,
-            strangers: HandshakeLog::new(log.clone()),
+                .map_err(|e| Error(format!("cannot set up TLS: {e}")))?,
+            routes: Routes::new(&config, Arc::new(management), &idle_pool),
+            request_limits: RequestLimits::new(services),
+            idle_pool,
+            authenticator: Authenticator::new()?,
+            handshake_log: HandshakeLog::new(log.clone()),
             draining: AtomicBool::new(false),
             config,
             rules,
             license,
-            at_once,
+            inline_api,
             log,
         })
     }
 
-    /// Whose threads wait for what `connection` needs: a service's, by its number, or our own.
-    fn waits_for(&self, connection: &Connection) -> usize {
-        connection.seeks().unwrap_or(self.config.services.len())
+    /// The sharer of blocking threads that `connection` needs: its service's number, or that of password hashing.
+    fn thread_share(&self, connection: &Connection) -> usize {
+        connection.connecting_to().unwrap_or(self.config.services.len())
     }
 
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// A client has come through `listen`.
+    /// The state of a connection that was accepted through `listen`.
     ///
     /// # Errors
-    /// When rustls can't make a connection, which is a lack of memory or of random bytes.
+    /// When rustls has no memory or no random bytes.
     fn new_connection(
         &self,
         tcp: TcpStream,
@@ -115,7 +175,7 @@ impl Gate {
         listen: &Listen,
     ) -> Result<Connection, rustls::Error> {
         let now = Instant::now();
-        let (stream, phase, deadline) = if listen.tls {
+        let (stream, state, deadline) = if listen.tls {
             let tls = ServerConnection::new(Arc::clone(&self.tls))?;
             (ClientStream::tls(tcp, tls), State::Handshake, now + limits::HANDSHAKE)
         } else {
@@ -124,13 +184,26 @@ impl Gate {
         Ok(Connection {
             stream,
             peer,
-            state: phase,
+            state,
             head: HeadBuffer::default(),
             deadline,
-            allowance: TokenBucket::new(now),
-            heard: now,
-            gone: false,
+            bucket: TokenBucket::new(now),
+            last_progress: now,
+            hung_up: false,
             is_ready: false,
         })
     }
 }
+
+/// Why the gate cannot start: one line for the operator.
+#[derive(Debug)]
+pub(crate) struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+

@@ -1,7 +1,7 @@
-//! `host[:port]`, as it stands in `Host`, in a whole URL and in `Origin`.
+//! `host[:port]` as used in `Host`, in absolute URLs and in `Origin`.
 
-/// A name, an IPv4 or a bracketed IPv6 address, and perhaps a port (RFC 3986 section 3.2.2). No user
-/// information: it would be a lie or a secret.
+/// True for a name, an IPv4 or a bracketed IPv6 address with an optional port (RFC 3986 section 3.2.2).
+/// User information is not allowed: it would be false or a secret.
 pub(crate) fn is_authority(text: &str) -> bool {
     let (name, port) = split_port(text);
     let name_ok = match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -14,16 +14,16 @@ pub(crate) fn is_authority(text: &str) -> bool {
     name_ok && port.is_none_or(|port| port.is_empty() || number(port).is_some())
 }
 
-/// True if both name the same place to somebody who speaks `scheme`: a port that is missing or empty is the
-/// scheme's own (RFC 9110 section 4.2.3).
+/// True if both authorities are equal under `scheme`: a missing or empty port is the default port of the
+/// scheme (RFC 9110 section 4.2.3).
 pub(crate) fn is_same(ours: &str, theirs: &str, scheme: &str) -> bool {
-    let own = match scheme {
+    let default = match scheme {
         "http" => Some(80),
         "https" => Some(443),
         _ => None,
     };
     let port = |port: Option<&str>| match port {
-        None | Some("") => Some(own),
+        None | Some("") => Some(default),
         Some(port) => number(port).map(Some),
     };
     let ((our_name, our_port), (their_name, their_port)) = (split_port(ours), split_port(theirs));
@@ -31,7 +31,7 @@ pub(crate) fn is_same(ours: &str, theirs: &str, scheme: &str) -> bool {
     our_name.eq_ignore_ascii_case(their_name) && our_port.is_some() && our_port == their_port
 }
 
-/// The host, and what follows its colon.
+/// Splits an authority into the host and what follows its colon.
 pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
     let bracket = authority.rfind(']').unwrap_or(0);
     match authority.get(bracket..).and_then(|rest| rest.find(':')) {
@@ -43,7 +43,7 @@ pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Digits alone: str::parse would take a sign.
+/// Parses digits only: str::parse would accept a sign.
 fn number(port: &str) -> Option<u16> {
     port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok()).flatten()
 }
@@ -53,7 +53,7 @@ mod tests {
     use super::is_same;
 
     #[test]
-    fn a_missing_port_is_the_schemes_own() {
+    fn a_missing_port_is_the_default_port_of_the_scheme() {
         for (ours, theirs, scheme, same) in [
             ("box", "BOX", "http", true),
             ("box", "box:80", "http", true),

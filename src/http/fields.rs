@@ -1,17 +1,17 @@
-//! Header fields as they came: order and spelling kept, names compared without regard to case.
+//! Header fields as received: order and spelling are kept, names are compared without regard to case.
 
 use std::fmt;
 
-/// All field lines of one head, in one piece of memory. A value has no surrounding white space and no
-/// control character but tab.
+/// All field lines of one head, in one buffer. A value has no surrounding white space and no control
+/// character except tab.
 #[derive(Clone, Default)]
 pub(crate) struct Fields {
-    /// `Name: value` and a line break, one after the other; removed lines stay.
+    /// Lines of `Name: value` and CRLF; the text of removed lines stays.
     text: Vec<u8>,
     lines: Vec<Line>,
 }
 
-/// Where a line begins in the text, where its name ends, and where its value does.
+/// Offsets in the text: where a line begins, where its name ends and where its value ends.
 #[derive(Clone, Copy)]
 struct Line {
     start: usize,
@@ -20,10 +20,10 @@ struct Line {
 }
 
 const COLON: &[u8] = b": ";
-const BREAK: &[u8] = b"\r\n";
+const CRLF: &[u8] = b"\r\n";
 
-/// Fields that belong to one connection and never cross a proxy (RFC 9110 section 7.6.1), beside those
-/// that `Connection` names. `Trailer` may cross, `Transfer-Encoding` is set anew by the side that sends.
+/// Fields that belong to one connection and are never forwarded (RFC 9110 section 7.6.1), in addition to
+/// those that `Connection` names. `Trailer` is forwarded; the sender writes its own `Transfer-Encoding`.
 const HOP_BY_HOP: [&str; 7] = [
     "connection",
     "proxy-connection",
@@ -34,12 +34,12 @@ const HOP_BY_HOP: [&str; 7] = [
     "http2-settings",
 ];
 
-/// Fields meant for all recipients: `Connection` must not name them (RFC 9110 section 7.6.1), and a
-/// message whose framing went with it would be read differently behind us.
+/// Fields for all recipients: `Connection` must not name them (RFC 9110 section 7.6.1), because the next
+/// server would read a message that has lost its framing differently.
 const END_TO_END: [&str; 4] = ["content-length", "host", "authorization", "expect"];
 
 impl Fields {
-    /// Takes what httparse found; its values have no surrounding white space.
+    /// Copies the fields that httparse has found.
     pub(crate) fn from_parsed(parsed: &[httparse::Header<'_>]) -> Fields {
         let bytes = parsed.iter().map(|header| header.name.len() + header.value.len() + 4).sum();
         let mut fields =
@@ -50,9 +50,9 @@ impl Fields {
         fields
     }
 
-    /// Bytes that [`Fields::write_to`] takes at most.
+    /// Bytes that [`Fields::write_to`] writes at most.
     pub(crate) fn size(&self) -> usize {
-        self.text.len() + BREAK.len()
+        self.text.len() + CRLF.len()
     }
 
     #[cfg(test)]
@@ -76,7 +76,7 @@ impl Fields {
             .map(|line| self.value(line))
     }
 
-    /// The values of each line that CGI and its heirs take for `name`, which is in small letters.
+    /// The values of all lines that CGI and its successors take for `name`, which is in lower case.
     pub(crate) fn seen_as<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.lines
             .iter()
@@ -89,7 +89,7 @@ impl Fields {
         self.all(name).next()
     }
 
-    /// The members of a comma-separated list field, over all its lines, trimmed, empty ones left out.
+    /// The members of a comma-separated list field over all its lines, trimmed, without empty ones.
     pub(crate) fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.all(name)
             .flat_map(|value| value.split(|byte| *byte == b','))
@@ -106,49 +106,49 @@ impl Fields {
         self.retain(|field| !field.eq_ignore_ascii_case(name.as_bytes()));
     }
 
-    /// `name` and `value` are fit to be sent: no line break in them.
+    /// Appends a line; `name` and `value` must not contain line breaks.
     pub(crate) fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
         let start = self.text.len();
         let name_end = start + name.len();
-        for part in [name.as_bytes(), COLON, value.as_ref(), BREAK] {
+        for part in [name.as_bytes(), COLON, value.as_ref(), CRLF] {
             self.text.extend_from_slice(part);
         }
-        self.lines.push(Line { start, name_end, end: self.text.len() - BREAK.len() });
+        self.lines.push(Line { start, name_end, end: self.text.len() - CRLF.len() });
     }
 
-    /// Takes off what only the first proxy may say.
-    pub(crate) fn remove_claims(&mut self) {
-        self.retain(|field| !is_claim(field));
+    /// Removes the fields that only the first proxy may set; see [`is_forwarding_claim`].
+    pub(crate) fn remove_forwarding_claims(&mut self) {
+        self.retain(|field| !is_forwarding_claim(field));
     }
 
-    /// Takes off what belongs to the connection it came on.
+    /// Removes the fields that belong to the connection on which the message came.
     pub(crate) fn remove_hop_by_hop(&mut self) {
         let named: Vec<Vec<u8>> = self.list("connection").map(<[u8]>::to_vec).collect();
         self.retain(|field| !is_hop_by_hop(field, &named));
     }
 
-    /// Keeps the lines whose name `keeps` wants.
+    /// Keeps the lines whose name satisfies `keeps`.
     fn retain(&mut self, keeps: impl Fn(&[u8]) -> bool) {
         let Fields { text, lines } = self;
         lines.retain(|line| keeps(text.get(line.start..line.name_end).unwrap_or_default()));
     }
 
-    /// Appends the lines that may cross a proxy and whose name `keeps` wants.
-    pub(crate) fn write_crossing(&self, head: &mut Vec<u8>, keeps: impl Fn(&[u8]) -> bool) {
+    /// Writes the lines that may be forwarded and whose name satisfies `keeps`.
+    pub(crate) fn write_end_to_end(&self, head: &mut Vec<u8>, keeps: impl Fn(&[u8]) -> bool) {
         let named: Vec<&[u8]> = self.list("connection").collect();
         self.write_lines(head, |field| !is_hop_by_hop(field, &named) && keeps(field));
     }
 
-    /// Appends the lines and the empty line that ends a head.
+    /// Writes all lines and the empty line that ends a head.
     pub(crate) fn write_to(&self, head: &mut Vec<u8>) {
         head.reserve(self.size());
         self.write_lines(head, |_| true);
-        head.extend_from_slice(BREAK);
+        head.extend_from_slice(CRLF);
     }
 
     fn write_lines(&self, head: &mut Vec<u8>, keeps: impl Fn(&[u8]) -> bool) {
         for line in self.lines.iter().filter(|line| keeps(self.name(line))) {
-            let whole = self.text.get(line.start..line.end + BREAK.len());
+            let whole = self.text.get(line.start..line.end + CRLF.len());
             head.extend_from_slice(whole.unwrap_or_default());
         }
     }
@@ -162,7 +162,7 @@ impl PartialEq for Fields {
 }
 
 impl fmt::Debug for Fields {
-    /// The names alone: values may be credentials.
+    /// Shows only the names, because values may be credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
             .entries(self.lines.iter().map(|line| String::from_utf8_lossy(self.name(line))))
@@ -170,7 +170,7 @@ impl fmt::Debug for Fields {
     }
 }
 
-/// True for what belongs to the connection that it came on; `named` is what its `Connection` names.
+/// True for a field that belongs to one connection; `named` are the names in its `Connection` field.
 fn is_hop_by_hop(field: &[u8], named: &[impl AsRef<[u8]>]) -> bool {
     let among =
         |names: &[&str]| names.iter().any(|name| field.eq_ignore_ascii_case(name.as_bytes()));
@@ -178,10 +178,10 @@ fn is_hop_by_hop(field: &[u8], named: &[impl AsRef<[u8]>]) -> bool {
     among(&HOP_BY_HOP) || (named && !among(&END_TO_END))
 }
 
-/// True for what only the first proxy may say: where a request came from, and what it was before somebody
-/// rewrote it, which some frameworks take for what it is. CGI and its heirs take `_` for `-`, so a name is looked
-/// at as they see it; so are names that frame a message and would be spelt wrongly here.
-pub(crate) fn is_claim(field: &[u8]) -> bool {
+/// True for a field that only the first proxy may set: where a request came from, and its target before a
+/// rewrite, which some frameworks take for the actual target. CGI and its successors read `_` as `-`, so names
+/// are compared that way; names that frame a message count too if they are spelt with `_`.
+pub(crate) fn is_forwarding_claim(field: &[u8]) -> bool {
     let misspelt = field.contains(&b'_')
         && (seen_by_cgi(field, b"content-length") || seen_by_cgi(field, b"transfer-encoding"));
     misspelt
@@ -192,7 +192,7 @@ pub(crate) fn is_claim(field: &[u8]) -> bool {
         || field.get(..12).is_some_and(|start| seen_by_cgi(start, b"x-forwarded-"))
 }
 
-/// `field` is `name`, in any case and with `_` for `-`.
+/// True if `field` is `name` in any case and with `_` for `-`.
 fn seen_by_cgi(field: &[u8], name: &[u8]) -> bool {
     let same = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a == b'_' && *b == b'-');
     field.len() == name.len() && field.iter().zip(name).all(same)
@@ -211,15 +211,15 @@ mod tests {
     }
 
     #[test]
-    fn what_connection_names_does_not_cross() {
-        let mut crossing = fields(&[
+    fn fields_that_connection_names_are_not_forwarded() {
+        let mut forwarded = fields(&[
             ("Connection", "close, X-Secret"),
             ("x-secret", "1"),
             ("Keep-Alive", "timeout=5"),
             ("Host", "a"),
         ]);
-        crossing.remove_hop_by_hop();
-        assert_eq!(crossing, fields(&[("Host", "a")]));
+        forwarded.remove_hop_by_hop();
+        assert_eq!(forwarded, fields(&[("Host", "a")]));
     }
 
     #[test]

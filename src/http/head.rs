@@ -1,30 +1,18 @@
-//! Bytes to a request or answer head, under limits. No sockets here.
+//! Bytes to a request or response head, within limits and without sockets.
 //!
-//! What two parsers could read differently is refused: a proxy that guesses differently from the
-//! service behind it can be made to smuggle a request past the policy (RFC 9112 section 11.2).
+//! A head that two parsers could read differently is rejected: a proxy that reads a request differently from
+//! the service behind it lets requests be smuggled past the policy (RFC 9112 section 11.2).
 
+use super::Error;
 use super::fields::Fields;
+use super::limits;
 use super::method;
-use crate::http::limits;
-
-/// Why a request was refused before anybody judged it: a status and a sentence for the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Malformed {
-    pub(crate) status: u16,
-    pub(crate) reason: &'static str,
-}
-
-impl Malformed {
-    pub(crate) const fn bad(reason: &'static str) -> Malformed {
-        Malformed { status: 400, reason }
-    }
-}
 
 /// A request line and its fields.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestHead {
     pub(crate) method: String,
-    /// As sent: origin-form, or absolute-form for our own host (see `target`).
+    /// As sent, in origin-form or absolute-form; see [`Target`](super::target::Target).
     pub(crate) target: String,
     /// Minor version of HTTP/1: 0 or 1.
     pub(crate) minor: u8,
@@ -33,22 +21,22 @@ pub(crate) struct RequestHead {
 
 /// A status line and its fields.
 #[derive(Debug, Clone)]
-pub(crate) struct AnswerHead {
+pub(crate) struct ResponseHead {
     pub(crate) status: u16,
     pub(crate) reason: String,
     pub(crate) minor: u8,
     pub(crate) fields: Fields,
 }
 
-/// Collects the bytes of a head; knows its end without parsing it again at every byte.
+/// Collects the bytes of a head and finds its end without parsing it again at every byte.
 #[derive(Debug, Default)]
 pub(crate) struct HeadBuffer {
     bytes: Vec<u8>,
-    /// Bytes already looked at for the end of the head.
+    /// Bytes already searched for the end of the head.
     scanned: usize,
-    /// Where the line that is being looked at begins.
+    /// Where the current line begins.
     line: usize,
-    /// The one empty line that may stand before a request was there.
+    /// The one empty line that may precede a request has been skipped.
     empty_line: bool,
 }
 
@@ -61,8 +49,8 @@ impl HeadBuffer {
         self.bytes.len()
     }
 
-    /// True if what is there begins a HEAD, whose answer has no body however it goes on.
-    pub(crate) fn asks_for_head(&self) -> bool {
+    /// True if the bytes begin a HEAD request, to which no response has a body.
+    pub(crate) fn is_head_request(&self) -> bool {
         self.bytes.starts_with(b"HEAD ")
     }
 
@@ -70,7 +58,7 @@ impl HeadBuffer {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Everything that has arrived and was not part of a head.
+    /// Takes the bytes that have arrived and are not part of a head.
     pub(crate) fn take_rest(&mut self) -> Vec<u8> {
         std::mem::take(self).bytes
     }
@@ -78,17 +66,17 @@ impl HeadBuffer {
     /// The next request head, once it is complete.
     ///
     /// # Errors
-    /// As soon as the bytes can't become a head that is allowed.
-    pub(crate) fn request(&mut self) -> Result<Option<RequestHead>, Malformed> {
-        // One empty line before a request is left over from a client that counted its body wrong
-        // (RFC 9112 section 2.2); more are somebody playing.
+    /// As soon as the bytes cannot become a valid head.
+    pub(crate) fn request(&mut self) -> Result<Option<RequestHead>, Error> {
+        // One empty line before a request is accepted from clients that send too many bytes of a body
+        // (RFC 9112 section 2.2), more are not.
         if !self.empty_line && self.line == 0 && self.bytes.starts_with(b"\r\n") {
             self.bytes.drain(..2);
             (self.scanned, self.empty_line) = (0, true);
         }
-        let Some(end) = self.end().map_err(|stray| Malformed::bad(stray.in_request()))? else {
+        let Some(end) = self.end().map_err(|stray| Error::bad_request(stray.in_request()))? else {
             return match self.bytes.len() {
-                // The CR of the line's end may be there already.
+                // The CR of the line's end may have arrived already.
                 n if n > limits::LINE_BYTES + 1 && self.line == 0 => Err(LINE_TOO_LONG),
                 n if n > limits::HEAD_BYTES => Err(TOO_LARGE),
                 _ => Ok(None),
@@ -104,32 +92,36 @@ impl HeadBuffer {
         Ok(Some(head))
     }
 
-    /// The next answer head of a service, once it is complete; an error says what is wrong with it.
-    pub(crate) fn answer(&mut self) -> Result<Option<AnswerHead>, &'static str> {
-        let Some(end) = self.end().map_err(Stray::in_answer)? else {
+    /// The next response head, once it is complete.
+    ///
+    /// # Errors
+    /// As soon as the bytes cannot become a valid head.
+    pub(crate) fn response(&mut self) -> Result<Option<ResponseHead>, Error> {
+        let Some(end) = self.end().map_err(|stray| Error::bad_gateway(stray.in_response()))? else {
             return match self.bytes.len() {
-                n if n > limits::ANSWER_HEAD_BYTES => Err(ANSWER_TOO_LARGE),
+                n if n > limits::RESPONSE_HEAD_BYTES => Err(RESPONSE_TOO_LARGE),
                 _ => Ok(None),
             };
         };
-        if end > limits::ANSWER_HEAD_BYTES {
-            return Err(ANSWER_TOO_LARGE);
+        if end > limits::RESPONSE_HEAD_BYTES {
+            return Err(RESPONSE_TOO_LARGE);
         }
-        let head = parse_answer(self.bytes.get(..end).unwrap_or_default())?;
+        let head = parse_response(self.bytes.get(..end).unwrap_or_default());
+        let head = head.map_err(Error::bad_gateway)?;
         self.bytes.drain(..end);
         (self.scanned, self.line) = (0, 0);
         Ok(Some(head))
     }
 
-    /// Where the head ends, looking at each byte once. Lines end in CRLF and in nothing else
-    /// (RFC 9112 section 2.2): a lone LF or CR is where parsers differ.
+    /// Finds the end of the head and reads each byte once. Lines end in CRLF only (RFC 9112 section 2.2):
+    /// parsers differ on a lone LF or CR.
     fn end(&mut self) -> Result<Option<usize>, Stray> {
         loop {
             let before = self.scanned.checked_sub(1).and_then(|i| self.bytes.get(i));
             let after_return = before == Some(&b'\r') && self.scanned > self.line;
             let unseen = self.bytes.get(self.scanned..).unwrap_or_default();
             if !after_return {
-                // Most bytes are none of those that end something.
+                // Most bytes end nothing.
                 self.scanned += unseen.iter().take_while(|byte| **byte > b'\r').count();
             }
             match self.bytes.get(self.scanned) {
@@ -146,12 +138,12 @@ impl HeadBuffer {
     }
 }
 
-const TOO_LARGE: Malformed = Malformed { status: 431, reason: "the request head is too large" };
-const LINE_TOO_LONG: Malformed =
-    Malformed { status: 414, reason: "the request line is longer than 8192 bytes" };
-const ANSWER_TOO_LARGE: &str = "its head is larger than 64 KiB";
+const TOO_LARGE: Error = Error { status: 431, reason: "the request head is too large" };
+const LINE_TOO_LONG: Error =
+    Error { status: 414, reason: "the request line is longer than 8192 bytes" };
+const RESPONSE_TOO_LARGE: Error = Error::bad_gateway("its head is larger than 64 KiB");
 
-/// A byte that stands where no head has it.
+/// A byte that is not allowed where it was found.
 #[derive(Debug, Clone, Copy)]
 enum Stray {
     Lf,
@@ -163,57 +155,59 @@ impl Stray {
     fn in_request(self) -> &'static str {
         match self {
             Stray::Lf => "a line of the request head ends in LF without CR",
-            Stray::Cr => "the request head holds a CR without LF",
-            Stray::Nul => "the head holds a NUL byte",
+            Stray::Cr => "the request head contains a CR without LF",
+            Stray::Nul => "the request head contains a NUL byte",
         }
     }
 
-    fn in_answer(self) -> &'static str {
+    fn in_response(self) -> &'static str {
         match self {
             Stray::Lf => "a line of its head ends in LF alone",
-            Stray::Cr => "its head holds a CR without LF",
-            Stray::Nul => "its head holds a NUL byte",
+            Stray::Cr => "its head contains a CR without LF",
+            Stray::Nul => "its head contains a NUL byte",
         }
     }
 }
 
-fn parse_request(head: &[u8]) -> Result<RequestHead, Malformed> {
+fn parse_request(head: &[u8]) -> Result<RequestHead, Error> {
     // httparse tolerates several spaces in the request line; RFC 9112 section 3 allows one.
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     if line.len() > limits::LINE_BYTES {
         return Err(LINE_TOO_LONG);
     }
     if line.iter().filter(|byte| **byte == b' ').count() != 2 || line.contains(&b'\t') {
-        return Err(Malformed::bad("the request line is not METHOD SP TARGET SP VERSION"));
+        return Err(Error::bad_request("the request line is not METHOD SP TARGET SP VERSION"));
     }
     let mut lines = [httparse::EMPTY_HEADER; limits::FIELDS];
     let mut parsed = httparse::Request::new(&mut lines);
     match parsed.parse(head) {
         Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Err(Malformed::bad("the head is not HTTP/1.1")),
+        Ok(httparse::Status::Partial) => {
+            return Err(Error::bad_request("the head is not HTTP/1.1"));
+        }
         Err(httparse::Error::TooManyHeaders) => {
-            return Err(Malformed { status: 431, reason: "too many header fields" });
+            return Err(Error { status: 431, reason: "too many header fields" });
         }
         Err(httparse::Error::Version) => {
-            return spoken(head, line.len())
+            return as_minor_1(head, line.len())
                 .map_or_else(|| Err(wrong_version(line)), |head| parse_request(&head));
         }
         Err(httparse::Error::HeaderName) => {
-            return Err(Malformed::bad(
+            return Err(Error::bad_request(
                 "a header field name is malformed, folded or followed by a space",
             ));
         }
         Err(httparse::Error::HeaderValue) => {
-            return Err(Malformed::bad("a header field value holds a control character"));
+            return Err(Error::bad_request("a header field value contains a control character"));
         }
-        Err(_) => return Err(Malformed::bad("the head is not HTTP/1.1")),
+        Err(_) => return Err(Error::bad_request("the head is not HTTP/1.1")),
     }
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version)
     else {
-        return Err(Malformed::bad("the head is not HTTP/1.1"));
+        return Err(Error::bad_request("the head is not HTTP/1.1"));
     };
-    if method::is_misspelt(method) {
-        return Err(Malformed::bad("the method is not in capital letters"));
+    if method::has_wrong_case(method) {
+        return Err(Error::bad_request("the method is not in capital letters"));
     }
     Ok(RequestHead {
         method: method.to_owned(),
@@ -223,9 +217,9 @@ fn parse_request(head: &[u8]) -> Result<RequestHead, Malformed> {
     })
 }
 
-/// A head whose line of `length` ends in a later minor version than ours, as one of the version that we speak:
-/// it is to be read as that (RFC 9110 section 2.5).
-fn spoken(head: &[u8], length: usize) -> Option<Vec<u8>> {
+/// The head with its minor version replaced by 1, if its line of `length` bytes ends in a later minor version:
+/// it must be processed as the version that we support (RFC 9110 section 2.5).
+fn as_minor_1(head: &[u8], length: usize) -> Option<Vec<u8>> {
     let at = length.checked_sub(1)?;
     if !matches!(
         head.get(..length)?,
@@ -238,20 +232,20 @@ fn spoken(head: &[u8], length: usize) -> Option<Vec<u8>> {
     Some(head)
 }
 
-/// 505 for a version we could name and don't speak, 400 for anything else.
-fn wrong_version(line: &[u8]) -> Malformed {
+/// 505 for a well-formed version that is not supported, 400 for anything else.
+fn wrong_version(line: &[u8]) -> Error {
     let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
     let well_formed = matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
         if major.is_ascii_digit() && minor.is_ascii_digit());
     if well_formed {
-        Malformed { status: 505, reason: "this appliance speaks HTTP/1.1" }
+        Error { status: 505, reason: "only HTTP/1.1 and HTTP/1.0 are supported" }
     } else {
-        Malformed::bad("the request line does not end in an HTTP version")
+        Error::bad_request("the request line does not end in an HTTP version")
     }
 }
 
-fn parse_answer(head: &[u8]) -> Result<AnswerHead, &'static str> {
-    const NO_ANSWER: &str = "it does not begin with a status line of HTTP/1.1 or HTTP/1.0";
+fn parse_response(head: &[u8]) -> Result<ResponseHead, &'static str> {
+    const NO_STATUS_LINE: &str = "it does not begin with a status line of HTTP/1.1 or HTTP/1.0";
     let mut lines = [httparse::EMPTY_HEADER; limits::FIELDS];
     let mut parsed = httparse::Response::new(&mut lines);
     match parsed.parse(head) {
@@ -259,7 +253,7 @@ fn parse_answer(head: &[u8]) -> Result<AnswerHead, &'static str> {
         Err(httparse::Error::TooManyHeaders) => {
             return Err("its head has more than 100 header fields");
         }
-        // RFC 9112 section 5.2 wants this to be said.
+        // RFC 9112 section 5.2 asks for an explanation.
         Err(httparse::Error::HeaderName) if is_folded(head) => {
             return Err("a line of its head is folded: it begins with a space or a tab");
         }
@@ -267,18 +261,18 @@ fn parse_answer(head: &[u8]) -> Result<AnswerHead, &'static str> {
             return Err("a field name in its head is malformed or followed by a space");
         }
         Err(httparse::Error::HeaderValue) => {
-            return Err("a field value in its head holds a control character");
+            return Err("a field value in its head contains a control character");
         }
         _ if head.starts_with(b"\r\n") => return Err("an empty line stands before its head"),
-        _ => return Err(NO_ANSWER),
+        _ => return Err(NO_STATUS_LINE),
     }
     let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
-        return Err(NO_ANSWER);
+        return Err(NO_STATUS_LINE);
     };
     if !(100..1000).contains(&status) {
         return Err("its status is out of range");
     }
-    Ok(AnswerHead {
+    Ok(ResponseHead {
         status,
         reason: parsed.reason.unwrap_or_default().to_owned(),
         minor,
@@ -286,7 +280,7 @@ fn parse_answer(head: &[u8]) -> Result<AnswerHead, &'static str> {
     })
 }
 
-/// A line but the first begins with white space.
+/// True if a line after the first begins with white space.
 fn is_folded(head: &[u8]) -> bool {
     let blank = |line: &[u8]| matches!(line.first(), Some(b' ' | b'\t'));
     head.split(|byte| *byte == b'\n').skip(1).any(blank)
@@ -296,9 +290,9 @@ fn is_folded(head: &[u8]) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{HeadBuffer, Malformed, RequestHead};
+    use super::{Error, HeadBuffer, RequestHead};
 
-    fn parse(text: &str) -> Result<Option<RequestHead>, Malformed> {
+    fn parse(text: &str) -> Result<Option<RequestHead>, Error> {
         let mut buffer = HeadBuffer::default();
         buffer.extend(text.as_bytes());
         buffer.request()

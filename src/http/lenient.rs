@@ -1,25 +1,25 @@
-//! A path as the most forgiving service might read it.
+//! A path as the most lenient service might read it.
 //!
-//! Paths are forwarded as they were judged, but behind us some decode twice, fold case, drop parameters or
-//! empty segments. Where that would change a judgement, it is the stricter one that counts. Nothing here is
-//! ever forwarded.
+//! Paths are forwarded as they were judged, but some services decode twice, fold case, or drop parameters or
+//! empty segments. Where that would change a decision, the stricter decision counts. The result of these
+//! functions is never forwarded.
 
 use std::borrow::Cow;
 
-/// The segments that count: escapes undone, also those of escapes; `\` taken for `/`; small letters; without
-/// parameters behind a `;` and blanks around; empty ones left out.
+/// The segments of a path: escapes decoded repeatedly, `\` read as `/`, in lower case, without parameters
+/// after a `;`, surrounding blanks and empty segments.
 pub(crate) fn segments(path: &str) -> Vec<String> {
-    // Unicode has small letters that only their capitals show to be the same: U+017F is an `s`.
+    // Some letters of Unicode are equal only in upper case: U+017F is an `s`.
     let plain = plain(path).to_uppercase().to_lowercase();
     plain.split(['/', '\\']).map(name).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// True if somebody might resolve a segment of `path` against those before it.
+/// True if a service might resolve a segment of `path` against the segments before it.
 pub(crate) fn has_dot_segment(path: &str) -> bool {
     plain(path).split(['/', '\\']).any(|segment| matches!(name(segment), "." | ".."))
 }
 
-/// Servlet containers drop what follows a `;` before they look at a segment, others blanks.
+/// A segment without what follows a `;`, which servlet containers drop, and without blanks, which others drop.
 fn name(segment: &str) -> &str {
     segment.split(';').next().unwrap_or_default().trim()
 }
@@ -32,12 +32,12 @@ fn plain(path: &str) -> Cow<'_, str> {
     }
 }
 
-/// Percent-decoding until nothing is left to decode.
+/// Decodes percent-encoding until nothing is left to decode.
 pub(crate) fn decoded(text: &str) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     for byte in text.bytes() {
         plain.push(byte);
-        // What was decoded may end another escape.
+        // A decoded byte may complete another escape.
         while let Some(value) = escape(&plain) {
             plain.truncate(plain.len() - 3);
             plain.push(value);
@@ -46,7 +46,7 @@ pub(crate) fn decoded(text: &str) -> Vec<u8> {
     plain
 }
 
-/// What the three bytes at the end stand for, if they are an escape.
+/// The byte that the last three bytes encode, if they are an escape.
 fn escape(bytes: &[u8]) -> Option<u8> {
     let [.., b'%', high, low] = bytes else { return None };
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
@@ -58,7 +58,7 @@ mod tests {
     use super::{decoded, has_dot_segment, segments};
 
     #[test]
-    fn a_path_is_read_as_the_most_forgiving_service_might() {
+    fn a_path_is_read_as_the_most_lenient_service_might() {
         for (path, read) in [
             ("/", ""),
             ("/v2/jobs/7", "v2 jobs 7"),
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_segment_is_found_wherever_somebody_might_see_one() {
+    fn a_dot_segment_is_found_wherever_a_service_might_see_one() {
         for path in [
             "/a/..",
             "/./a",
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_undone_to_the_last() {
+    fn escapes_are_decoded_until_none_is_left() {
         for (text, plain) in [
             ("%", "%"),
             ("%4", "%4"),

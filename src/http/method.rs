@@ -1,82 +1,84 @@
-//! What a method is: to us, and to services that are less exact about it.
+//! Request methods, as the RFCs define them and as less exact services read them.
 
-use super::head::RequestHead;
+use super::fields::Fields;
+use super::lenient;
 
-/// RFC 9110 section 9 and RFC 5789.
+/// The methods of RFC 9110 section 9 and RFC 5789.
 const STANDARD: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
 
-/// Fields in which clients that can't send a method name it instead. Some frameworks heed them whatever
-/// the method in front is.
+/// Fields in which clients that cannot send a method name it instead. Some frameworks obey them whatever
+/// the method of the request line is.
 const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
-/// The same in a query.
+/// The query parameter with which some frameworks override the method.
 const PARAMETER: &str = "_method";
 
-/// True for a standard method in other letters. It is another method (RFC 9110 section 9.1), but there are
-/// services that take it for the standard one.
-pub(crate) fn is_misspelt(method: &str) -> bool {
+/// True for a standard method in the wrong case. It is a different method (RFC 9110 section 9.1), but some
+/// services take it for the standard one.
+pub(crate) fn has_wrong_case(method: &str) -> bool {
     STANDARD.iter().any(|known| known.eq_ignore_ascii_case(method) && *known != method)
 }
 
-/// True for a method that asks for no change (RFC 9110 section 9.2.1).
+/// True for a method that changes nothing (RFC 9110 section 9.2.1).
 pub(crate) fn is_safe(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
 }
 
-/// True for a method that no service gets: TRACE would show its client fields that are not its own, and what
-/// follows CONNECT is no HTTP.
-pub(crate) fn ends_here(method: &str) -> bool {
+/// True for a method that is never forwarded: TRACE would show the client fields that the gate added, and
+/// what follows CONNECT is not HTTP.
+pub(crate) fn is_never_forwarded(method: &str) -> bool {
     matches!(method, "TRACE" | "CONNECT")
 }
 
-/// The `Allow` of a service whose methods are not known: all that are standard and get there.
-pub(crate) fn forwarded() -> String {
-    let mut words: Vec<&str> = STANDARD.into_iter().filter(|word| !ends_here(word)).collect();
+/// The `Allow` value for a service whose methods are unknown: all standard methods that are forwarded.
+pub(crate) fn allow() -> String {
+    let mut words: Vec<&str> =
+        STANDARD.into_iter().filter(|word| !is_never_forwarded(word)).collect();
     words.sort_unstable();
     words.join(", ")
 }
 
-/// Whether a service may take the request for one with the standard `method`: it is its own, it is named
-/// beside it, or it is GET, whose handlers run for HEAD. A form of the body that names one is not seen.
-pub(crate) fn may_mean(head: &RequestHead, query: Option<&str>, method: &str) -> bool {
+/// True if a service may treat a request of method `sent` as one of the standard `method`: they are equal, a
+/// field or the query overrides it, or it is HEAD, which runs the handlers of GET. An override in a form in the
+/// body is not seen.
+pub(crate) fn may_mean(sent: &str, fields: &Fields, query: Option<&str>, method: &str) -> bool {
     let is = |word: &[u8]| word.trim_ascii().eq_ignore_ascii_case(method.as_bytes());
-    let named = |field: &&str| head.fields.seen_as(field).any(|v| v.split(|b| *b == b',').any(is));
-    is(head.method.as_bytes())
-        || (method == "GET" && head.method == "HEAD")
+    let named = |field: &&str| fields.seen_as(field).any(|v| v.split(|b| *b == b',').any(is));
+    is(sent.as_bytes())
+        || (method == "GET" && sent == "HEAD")
         || OVERRIDES.iter().any(named)
         || parameters(query.unwrap_or_default()).any(|value| is(&value))
 }
 
-/// What a query names as the method.
+/// The methods that a query names.
 fn parameters(query: &str) -> impl Iterator<Item = Vec<u8>> {
-    // Older parsers part them at `;` too.
+    // Older parsers split at `;` too.
     query.split(['&', ';']).filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
-        let name = super::lenient::decoded(name);
-        name.eq_ignore_ascii_case(PARAMETER.as_bytes()).then(|| super::lenient::decoded(value))
+        let name = lenient::decoded(name);
+        name.eq_ignore_ascii_case(PARAMETER.as_bytes()).then(|| lenient::decoded(value))
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{forwarded, is_misspelt, may_mean};
+    use super::{allow, has_wrong_case, may_mean};
     use crate::http::fields::Fields;
-    use crate::http::head::RequestHead;
 
     #[test]
-    fn standard_methods_are_told_by_their_letters_and_others_are_left_alone() {
+    fn only_standard_methods_have_a_wrong_case() {
         for method in ["post", "Get", "pATCH", "connect"] {
-            assert!(is_misspelt(method), "{method}");
+            assert!(has_wrong_case(method), "{method}");
         }
         for method in ["POST", "PATCH", "brew", "BREW", "M-SEARCH", "propfind"] {
-            assert!(!is_misspelt(method), "{method}");
+            assert!(!has_wrong_case(method), "{method}");
         }
-        assert_eq!(forwarded(), "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
+        assert_eq!(allow(), "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
     }
 
     #[test]
-    fn a_request_means_its_own_method_and_every_one_that_it_names() {
+    fn a_request_may_mean_its_method_and_each_method_that_it_names() {
         for (method, field, query, means, meant) in [
             ("POST", "", None, "POST", true),
             ("GET", "", None, "POST", false),
@@ -95,9 +97,8 @@ mod tests {
             if !field.is_empty() {
                 fields.push(field, "PUT, post");
             }
-            let head = RequestHead { method: method.into(), target: "/".into(), minor: 1, fields };
-            let judged = may_mean(&head, query, means);
-            assert_eq!(judged, meant, "{method} {field} {query:?} {means}");
+            let result = may_mean(method, &fields, query, means);
+            assert_eq!(result, meant, "{method} {field} {query:?} {means}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a status is called.
+//! Reason phrases of status codes.
 
 /// The reason phrase of a status that the gate or the management API gives (RFC 9110 section 15);
 /// `Error` for every other.

@@ -1,35 +1,34 @@
-//! The request target into a path that policy, route and service all read the same way.
+//! The request target as a path that policy, router and service read in the same way.
 //!
-//! What is judged is what is forwarded: nothing is decoded or normalized on the way, so whatever a
-//! service might decode into another path is refused instead. Only what clients should have
-//! percent-encoded and browsers leave bare is encoded here, before anybody reads it.
+//! The gate judges exactly what it forwards: nothing is decoded or normalized, and a path that a service might
+//! decode into another path is rejected. Only characters that browsers fail to percent-encode are encoded here,
+//! before any rule is applied.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::authority::{is_authority, is_same, split_port};
-use super::head::{Malformed, RequestHead};
-use super::lenient;
-use crate::http::limits;
+use super::head::RequestHead;
+use super::{Error, lenient, limits};
 
-/// Where a request goes: `path` begins with `/`, has no dot segment and no encoded separator; it and
-/// `query` have only characters of RFC 3986 sections 3.3 and 3.4, but for a `%` in the query.
+/// A valid request target. `path` begins with `/` and has no dot segment and no encoded separator; `path` and
+/// `query` have only characters of RFC 3986 sections 3.3 and 3.4, except for a `%` in the query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) path: String,
-    /// What follows the `?`.
+    /// The part after the `?`.
     pub(crate) query: Option<String>,
-    /// `host` or `host:port` as the client calls us; `None` if an HTTP/1.0 client does not say.
+    /// `host` or `host:port` as the client names us; `None` if an HTTP/1.0 client does not.
     pub(crate) authority: Option<String>,
 }
 
 impl Target {
-    /// Reads target and `Host` of a head (RFC 9112 section 3.2).
+    /// Parses the target and `Host` of a head (RFC 9112 section 3.2).
     ///
     /// # Errors
-    /// 400 for a missing, repeated or malformed `Host`, a target for another host, and a path that
-    /// could be read in two ways; 414 for a line that is too long once it is encoded.
-    pub(crate) fn of(head: &RequestHead) -> Result<Target, Malformed> {
+    /// 400 for a missing, repeated or malformed `Host`, a target for another host, and an ambiguous path; 414 for
+    /// a line that is too long once it is encoded.
+    pub(crate) fn of(head: &RequestHead) -> Result<Target, Error> {
         let mut authority = host(head)?;
         let path_and_query = match head.target.as_bytes() {
             [b'/', ..] => head.target.as_str(),
@@ -46,7 +45,9 @@ impl Target {
         let path = if path.is_empty() { "/" } else { path };
         check_path(path)?;
         if query.is_some_and(|q| !q.bytes().all(|b| b > b' ' && b != b'#' && b != 0x7f)) {
-            return Err(Malformed::bad("the query holds a character that must be percent-encoded"));
+            return Err(Error::bad_request(
+                "the query contains a character that must be percent-encoded",
+            ));
         }
         let (path, query) = (encoded(path), query.map(encoded));
         let length = path.len() + query.as_ref().map_or(0, |query| query.len() + 1);
@@ -56,7 +57,7 @@ impl Target {
         Ok(Target { path: path.into_owned(), query: query.map(Cow::into_owned), authority })
     }
 
-    /// Path and query, as they stood in the request.
+    /// Path and query as one string.
     pub(crate) fn path_and_query(&self) -> String {
         match &self.query {
             Some(query) => format!("{}?{query}", self.path),
@@ -64,49 +65,51 @@ impl Target {
         }
     }
 
-    /// The host without its port, for a redirect to another port.
+    /// The host without the port, for a redirect to another port.
     pub(crate) fn host_name(&self) -> Option<&str> {
         self.authority.as_deref().map(|authority| split_port(authority).0)
     }
 }
 
-fn host(head: &RequestHead) -> Result<Option<String>, Malformed> {
+fn host(head: &RequestHead) -> Result<Option<String>, Error> {
     let mut values = head.fields.all("host");
     match (values.next(), values.next(), head.minor) {
         (None, _, 0) => Ok(None),
-        (None, _, _) => Err(Malformed::bad("an HTTP/1.1 request needs a Host field")),
-        (Some(_), Some(_), _) => Err(Malformed::bad("the request has two Host fields")),
+        (None, _, _) => Err(Error::bad_request("an HTTP/1.1 request needs a Host field")),
+        (Some(_), Some(_), _) => Err(Error::bad_request("the request has two Host fields")),
         (Some(value), None, _) => match std::str::from_utf8(value) {
             Ok(value) if is_authority(value) => Ok(Some(value.to_owned())),
-            _ => Err(Malformed::bad("the Host field is not HOST or HOST:PORT")),
+            _ => Err(Error::bad_request("the Host field is not HOST or HOST:PORT")),
         },
     }
 }
 
-/// Authority and rest of an absolute-form target, which is for proxies: we answer only for ourselves. With
-/// HTTP/1.0 and no `Host` it tells who that is.
-fn absolute<'a>(target: &'a str, host: Option<&str>) -> Result<(&'a str, &'a str), Malformed> {
+/// Authority and rest of an absolute-form target, which clients send to proxies: the authority must be ours.
+/// With HTTP/1.0 and no `Host` it names us.
+fn absolute<'a>(target: &'a str, host: Option<&str>) -> Result<(&'a str, &'a str), Error> {
     let known = ["http", "https"].iter().find_map(|scheme| {
         let (start, rest) = target.split_once("://")?;
         start.eq_ignore_ascii_case(scheme).then_some((*scheme, rest))
     });
     let Some((scheme, rest)) = known else {
-        return Err(Malformed::bad("the request target is not a path"));
+        return Err(Error::bad_request("the request target is not a path"));
     };
     let (theirs, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     if !is_authority(theirs) || host.is_some_and(|ours| !is_same(ours, theirs, scheme)) {
-        return Err(Malformed::bad("the request target names another host; this is not a proxy"));
+        return Err(Error::bad_request(
+            "the request target names another host; this is not a proxy",
+        ));
     }
     Ok((theirs, rest))
 }
 
-const TOO_LONG: Malformed = Malformed {
+const TOO_LONG: Error = Error {
     status: 414,
     reason: "the request line is longer than 8192 bytes once it is percent-encoded",
 };
 
-/// Percent-encodes what stands in no URI (RFC 3986) and is left bare by browsers (URL Standard, "path
-/// percent-encode set" and "special-query percent-encode set") or by curl.
+/// Percent-encodes the characters that a URI must not contain (RFC 3986) and that browsers (URL Standard, "path
+/// percent-encode set" and "special-query percent-encode set") or curl do not encode.
 pub(crate) fn encoded(text: &str) -> Cow<'_, str> {
     let is_bare = |byte: u8| !byte.is_ascii() || b"\"<>[\\]^`{|}".contains(&byte);
     if !text.bytes().any(is_bare) {
@@ -115,7 +118,7 @@ pub(crate) fn encoded(text: &str) -> Cow<'_, str> {
     let mut encoded = String::with_capacity(text.len() * 2);
     for byte in text.bytes() {
         if is_bare(byte) {
-            let _ = write!(encoded, "%{byte:02X}"); // into memory, which takes all
+            let _ = write!(encoded, "%{byte:02X}"); // a String accepts all bytes
         } else {
             encoded.push(char::from(byte));
         }
@@ -123,9 +126,9 @@ pub(crate) fn encoded(text: &str) -> Cow<'_, str> {
     Cow::Owned(encoded)
 }
 
-fn check_path(path: &str) -> Result<(), Malformed> {
+fn check_path(path: &str) -> Result<(), Error> {
     if !path.starts_with('/') {
-        return Err(Malformed::bad("the request target is not a path"));
+        return Err(Error::bad_request("the request target is not a path"));
     }
     let mut bytes = path.bytes();
     while let Some(byte) = bytes.next() {
@@ -133,30 +136,32 @@ fn check_path(path: &str) -> Result<(), Malformed> {
             b'%' => {
                 let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16));
                 let (Some(high), Some(low)) = (digit(), digit()) else {
-                    return Err(Malformed::bad("the path holds a % that is no percent-encoding"));
+                    return Err(Error::bad_request(
+                        "the path contains a % that is not a percent-encoding",
+                    ));
                 };
-                // NUL and other controls, `.`, `/` and `\`: a service that decodes them sees
-                // another path than the one that was judged.
+                // NUL and other controls, `.`, `/` and `\`: a service that decodes them sees a
+                // different path from the one that was judged.
                 if matches!(high * 16 + low, 0..0x20 | 0x2e | 0x2f | 0x5c | 0x7f) {
-                    return Err(Malformed::bad(
-                        "the path holds an encoded separator or control character",
+                    return Err(Error::bad_request(
+                        "the path contains an encoded separator or control character",
                     ));
                 }
             }
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | 0x80.. => {}
             _ if b"-._~!$&'()*+,;=:@/".contains(&byte) => {}
-            // Left bare by browsers, see `encoded`. What they encode stays refused: who sends it bare, or
-            // a backslash, which they take for a slash, is no browser and no careful program.
+            // Browsers do not encode these, see `encoded`. Characters that they encode, and the backslash, which
+            // they convert to a slash, stay rejected.
             _ if b"[]^{|}".contains(&byte) => {}
             _ => {
-                return Err(Malformed::bad(
-                    "the path holds a character that must be percent-encoded",
+                return Err(Error::bad_request(
+                    "the path contains a character that must be percent-encoded",
                 ));
             }
         }
     }
     if lenient::has_dot_segment(path) {
-        return Err(Malformed::bad("the path holds a dot segment"));
+        return Err(Error::bad_request("the path contains a dot segment"));
     }
     Ok(())
 }
@@ -178,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_taken_as_it_stands() {
+    fn a_path_is_not_normalized() {
         let target = Target::of(&head("/v2/jobs/a%20b?limit=1&x[]=/../", &["box:8080"])).unwrap();
         assert_eq!(target.path, "/v2/jobs/a%20b");
         assert_eq!(target.path_and_query(), "/v2/jobs/a%20b?limit=1&x%5B%5D=/../");
@@ -192,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_could_be_read_twice_is_refused() {
+    fn an_ambiguous_path_is_rejected() {
         for path in [
             "/v2/jobs/../management",
             "/v2/jobs/.",
@@ -218,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_host_is_answered_for() {
+    fn an_absolute_target_must_name_our_own_host() {
         assert_eq!(Target::of(&head("http://box/x", &["box"])).unwrap().path, "/x");
         assert_eq!(Target::of(&head("HTTPS://BOX", &["box"])).unwrap().path, "/");
         assert!(Target::of(&head("http://other/x", &["box"])).is_err());

@@ -1,4 +1,4 @@
-//! A connection's life on a page.
+//! `Gate::advance`: the life of a connection on one page.
 
 use std::io::ErrorKind;
 use std::time::Instant;
@@ -8,15 +8,13 @@ use crate::gate::Gate;
 use crate::gate::connection::{Action, Connection, State, handshake_log};
 use crate::gate::limits::token_bucket::TokenBucket;
 use crate::gate::limits::{self, token_bucket};
-use crate::gate::proxy::exchange::{self, Buffers, Downstream, Exchange, Start};
-use crate::gate::proxy::http::{Progress, Relay};
+use crate::gate::proxy::exchange::{Buffers, Exchange, ExchangeEnd, Progress};
+use crate::gate::proxy::http::{HttpProxy, Start};
 use crate::gate::proxy::websocket::Tunnel;
 
 impl Gate {
-    /// One connection's life: handshake, then request after request, each judged and answered, until
-    /// one side has had enough. Returns whenever nothing can be done before somebody else does
-    /// something; only with `may_wait` does it wait itself, for a password to be hashed or a service to
-    /// be found.
+    /// Drives a connection from state to state: a handshake, then requests and their responses. Returns when it has to
+    /// wait; blocks itself only with `may_wait`, to hash a password or to connect to a service.
     pub(crate) fn advance(
         &self,
         connection: &mut Connection,
@@ -24,26 +22,26 @@ impl Gate {
         buffers: &mut Buffers,
         may_wait: bool,
     ) -> Action {
-        let mut answers = 0;
+        let mut responses = 0;
         loop {
-            if answers == limits::ANSWERS_AT_ONCE {
+            if responses == limits::RESPONSES_PER_TURN {
                 return Action::Yield;
             }
-            // Taken out, for most of what happens leads to another phase.
+            // Received out, for most of what happens leads to another phase.
             let next = match std::mem::replace(&mut connection.state, State::Head) {
-                State::Handshake => self.shake_hands(connection, listen),
-                State::Head => self.hear_request(connection, listen, buffers),
+                State::Handshake => self.handshake(connection, listen),
+                State::Head => self.read_request(connection, listen, buffers),
                 State::Request(head) => self.serve(connection, listen, head, may_wait),
-                State::Connecting(exchange) => self.start(connection, exchange, may_wait),
-                State::Proxying(relay) => self.relay(connection, relay, buffers),
+                State::Connecting(exchange) => self.connect(connection, exchange, may_wait),
+                State::Proxying(proxy) => self.proxy(connection, proxy, buffers),
                 State::Tunnel(tunnel) => self.tunnel(connection, tunnel, buffers),
-                State::Responding(answered) => {
-                    answers += 1;
-                    self.deliver(connection, answered)
+                State::Responding(response) => {
+                    responses += 1;
+                    self.send_response(connection, response)
                 }
                 State::RejectingWebSocket => {
                     connection.state = State::RejectingWebSocket;
-                    match connection.refuse_stream() {
+                    match connection.reject_websocket() {
                         Ok(true) => None,
                         Ok(false) => Some(Action::Wait),
                         Err(_) => Some(Action::Close),
@@ -60,29 +58,29 @@ impl Gate {
         }
     }
 
-    // Each of these does what a phase is for, and sets the next one; `None` to go on with it.
+    // Each of these handles one state and sets the next one; `None` means: continue with it.
 
-    fn shake_hands(&self, connection: &mut Connection, listen: &Listen) -> Option<Action> {
+    fn handshake(&self, connection: &mut Connection, listen: &Listen) -> Option<Action> {
         match connection.stream.try_handshake() {
             Ok(()) => connection.expect_request(),
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
                 connection.state = State::Handshake;
-                connection.heard = Instant::now();
+                connection.last_progress = Instant::now();
                 return Some(Action::Wait);
             }
             Err(e) if e.kind() == ErrorKind::Unsupported => {
                 self.log_failed_handshake(connection, listen, "the client speaks plain HTTP");
-                self.answer_plain_http(connection, listen);
+                self.respond_plain_http(connection, listen);
             }
             Err(e) => {
-                self.log_failed_handshake(connection, listen, &handshake_log::why(&e));
+                self.log_failed_handshake(connection, listen, &handshake_log::reason(&e));
                 return Some(Action::Close);
             }
         }
         None
     }
 
-    fn hear_request(
+    fn read_request(
         &self,
         connection: &mut Connection,
         listen: &Listen,
@@ -93,82 +91,82 @@ impl Gate {
             Ok(None) => match connection.read_head(buffers) {
                 Ok(true) => {}
                 Ok(false) => {
-                    connection.note_piece();
+                    connection.on_partial_head();
                     return Some(Action::Wait);
                 }
                 Err(e) => {
                     if e.kind() == ErrorKind::UnexpectedEof {
-                        connection.stream.close_write(); // who has said it may wait for ours
+                        connection.stream.close_write(); // the client may wait for our close
                     }
                     return Some(Action::Close);
                 }
             },
-            Err(malformed) => self.refuse_malformed(connection, listen, malformed),
+            Err(error) => self.reject_malformed(connection, listen, error),
         }
         None
     }
 
-    fn start(
+    fn connect(
         &self,
         connection: &mut Connection,
         exchange: Box<Exchange>,
         may_wait: bool,
     ) -> Option<Action> {
-        match exchange.start(may_wait) {
-            Start::Relay(relay) => {
+        match HttpProxy::start(exchange, may_wait) {
+            Start::Started(proxy) => {
                 let now = Instant::now();
-                connection.deadline = now + relay.patience();
-                connection.allowance = TokenBucket::new(now);
-                connection.state = State::Proxying(relay);
+                connection.deadline = now + proxy.timeout();
+                connection.bucket = TokenBucket::new(now);
+                connection.state = State::Proxying(proxy);
                 None
             }
-            Start::Later(exchange) => {
+            Start::WouldBlock(exchange) => {
                 connection.state = State::Connecting(exchange);
                 Some(Action::Block)
             }
-            Start::Failed(exchange, ending) => self.finish_exchange(connection, *exchange, ending),
+            Start::Failed(exchange, end) => self.finish_exchange(connection, *exchange, end),
         }
     }
 
-    fn relay(
+    fn proxy(
         &self,
         connection: &mut Connection,
-        mut relay: Box<Relay>,
+        mut proxy: Box<HttpProxy>,
         buffers: &mut Buffers,
     ) -> Option<Action> {
-        if connection.gone {
-            let ending = exchange::ExchangeEnd::Cut("the client went away".to_owned());
-            return self.finish_exchange(connection, *relay.into_exchange(), ending);
+        if connection.hung_up {
+            let end = ExchangeEnd::Abort("the client disconnected".to_owned());
+            return self.finish_exchange(connection, *proxy.into_exchange(), end);
         }
-        let before = relay.passed();
-        let next = match relay.advance(&mut Downstream::of(connection, buffers)) {
-            Progress::Ended(ending) if relay.deserves_another(&ending) => {
-                let mut exchange = relay.into_exchange();
-                exchange.needs_fresh = true;
+        let before = proxy.bytes_moved();
+        let next = match proxy.advance(&mut connection.downstream(buffers)) {
+            Progress::Done(end) if proxy.may_retry(&end) => {
+                let mut exchange = proxy.into_exchange();
+                exchange.is_retry = true;
                 connection.state = State::Connecting(exchange);
                 return None;
             }
-            Progress::Ended(ending) => {
-                return self.finish_exchange(connection, *relay.into_exchange(), ending);
+            Progress::Done(end) => {
+                return self.finish_exchange(connection, *proxy.into_exchange(), end);
             }
-            Progress::Waits(false) => Action::Wait,
-            Progress::Waits(true) => {
-                let moved = (relay.passed() - before).max(token_bucket::BODY_PIECE);
-                connection.record_progress(moved, relay.patience());
+            Progress::Pending(false) => Action::Wait,
+            Progress::Pending(true) => {
+                let moved = (proxy.bytes_moved() - before).max(token_bucket::MIN_BODY_COST);
+                connection.record_progress(moved, proxy.timeout());
                 Action::Wait
             }
-            Progress::Pauses => {
-                connection.record_progress(relay.passed() - before, relay.patience());
+            Progress::Yield => {
+                connection.record_progress(proxy.bytes_moved() - before, proxy.timeout());
                 Action::Yield
             }
-            Progress::Tunnel => {
+            Progress::Upgraded => {
                 let arrived = connection.head.take_rest();
                 connection.record_progress(0, limits::TUNNEL_IDLE);
-                connection.state = State::Tunnel(Box::new(relay.into_tunnel(arrived)));
+                connection.state = State::Tunnel(Box::new(proxy.into_tunnel(arrived)));
                 return None;
             }
         };
-        connection.state = State::Proxying(relay);
+        connection.state = State::Proxying(proxy);
         Some(next)
     }
 
@@ -178,19 +176,19 @@ impl Gate {
         mut tunnel: Box<Tunnel>,
         buffers: &mut Buffers,
     ) -> Option<Action> {
-        if tunnel.is_cut_off(connection.gone) {
-            let ending = exchange::ExchangeEnd::Cut("the client went away".to_owned());
-            return self.finish_exchange(connection, *tunnel.into_exchange(), ending);
+        if tunnel.is_aborted(connection.hung_up) {
+            let end = ExchangeEnd::Abort("the client disconnected".to_owned());
+            return self.finish_exchange(connection, *tunnel.into_exchange(), end);
         }
-        let before = tunnel.passed();
-        let next = match tunnel.advance(&mut Downstream::of(connection, buffers)) {
-            Progress::Ended(ending) => {
-                return self.finish_exchange(connection, *tunnel.into_exchange(), ending);
+        let before = tunnel.bytes_moved();
+        let next = match tunnel.advance(&mut connection.downstream(buffers)) {
+            Progress::Done(end) => {
+                return self.finish_exchange(connection, *tunnel.into_exchange(), end);
             }
-            Progress::Waits(false) => Action::Wait,
+            Progress::Pending(false) => Action::Wait,
             progress => {
-                connection.record_progress(tunnel.passed() - before, limits::TUNNEL_IDLE);
-                if matches!(progress, Progress::Pauses) { Action::Yield } else { Action::Wait }
+                connection.record_progress(tunnel.bytes_moved() - before, limits::TUNNEL_IDLE);
+                if matches!(progress, Progress::Yield) { Action::Yield } else { Action::Wait }
             }
         };
         connection.state = State::Tunnel(tunnel);

@@ -1,4 +1,4 @@
-//! Connections whose time is up, and those that make room for others.
+//! Connections whose deadline has passed or that are evicted.
 
 use super::{Action, Connection, State};
 use crate::config::Listen;
@@ -6,10 +6,11 @@ use crate::gate::Gate;
 use crate::gate::proxy::exchange::{Buffers, ExchangeEnd};
 
 impl Gate {
-    /// Nothing has happened on `connection` for too long.
+    /// Handles a passed deadline.
     ///
-    /// As far as is known: the kernel tells of room in a socket only when a third of its buffer is free,
-    /// which has megabytes where a client was fast once. One that reads slowly since is looked at here.
+    /// A client that reads slowly may have made progress without an event: the kernel reports a socket as writable
+    /// only when a third of its buffer is free, and the buffer has megabytes if the client was fast before. So a
+    /// pending write is tried again first.
     pub(crate) fn expire(
         &self,
         connection: &mut Connection,
@@ -17,49 +18,49 @@ impl Gate {
         buffers: &mut Buffers,
     ) -> Action {
         if connection.waits_to_write() {
-            let until = connection.deadline;
+            let deadline = connection.deadline;
             let next = self.advance(connection, listen, buffers, false);
-            if !matches!(next, Action::Wait) || connection.deadline > until {
+            if !matches!(next, Action::Wait) || connection.deadline > deadline {
                 return next;
             }
         }
         match std::mem::replace(&mut connection.state, State::Head) {
-            State::Proxying(relay) => {
-                let ending = relay.out_of_patience();
-                self.finish_exchange(connection, *relay.into_exchange(), ending)
+            State::Proxying(proxy) => {
+                let end = proxy.on_timeout();
+                self.finish_exchange(connection, *proxy.into_exchange(), end)
                     .unwrap_or(Action::Wait)
             }
             State::Tunnel(tunnel) => {
-                let ending = ExchangeEnd::Cut("the tunnel was silent for too long".to_owned());
-                self.finish_exchange(connection, *tunnel.into_exchange(), ending)
+                let end = ExchangeEnd::Abort("timed out: the WebSocket was idle".to_owned());
+                self.finish_exchange(connection, *tunnel.into_exchange(), end)
                     .unwrap_or(Action::Wait)
             }
-            phase => {
-                if matches!(phase, State::Handshake) {
+            state => {
+                if matches!(state, State::Handshake) {
                     self.log_failed_handshake(
                         connection,
                         listen,
                         "the handshake took longer than 10 s",
                     );
                 }
-                connection.state = phase;
-                if !self.is_silent(listen) {
-                    connection.dismiss();
+                connection.state = state;
+                if !self.drops_silently(listen) {
+                    connection.on_idle_timeout();
                 }
                 Action::Close
             }
         }
     }
 
-    /// It has to make room for others.
+    /// Ends the exchange of a slow client whose permit another request needs.
     pub(crate) fn evict(&self, connection: &mut Connection) -> Action {
         let exchange = match std::mem::replace(&mut connection.state, State::Head) {
-            State::Proxying(relay) => relay.into_exchange(),
+            State::Proxying(proxy) => proxy.into_exchange(),
             State::Tunnel(tunnel) => tunnel.into_exchange(),
             _ => return Action::Close,
         };
-        let ending = ExchangeEnd::Cut("had to make room for others".to_owned());
-        let _ = self.finish_exchange(connection, *exchange, ending);
+        let end = ExchangeEnd::Abort("evicted: request limit reached".to_owned());
+        let _ = self.finish_exchange(connection, *exchange, end);
         Action::Close
     }
 }

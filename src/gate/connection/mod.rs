@@ -1,4 +1,4 @@
-//! A client's connection between two events.
+//! A client's connection and its states.
 
 pub(crate) mod drive;
 pub(crate) mod expiry;
@@ -20,28 +20,29 @@ use super::{limits, now};
 use crate::gate::connection::stream::ClientStream;
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::io::write_buffer::WriteBuffer;
-use crate::gate::limits::permits::{Kind, Permit};
+use crate::gate::limits::eviction::SlowClient;
+use crate::gate::limits::permits::{Class, Permit};
 use crate::gate::limits::token_bucket::TokenBucket;
-use crate::gate::proxy::exchange::{Buffers, Exchange};
-use crate::gate::proxy::http::Relay;
+use crate::gate::proxy::exchange::{Buffers, Downstream, Exchange};
+use crate::gate::proxy::http::HttpProxy;
 use crate::gate::proxy::websocket::Tunnel;
-use crate::gate::request::response::Reply;
+use crate::gate::request::response::LocalResponse;
 use crate::http::head::{HeadBuffer, RequestHead};
 
-/// Waits without a thread, and without a buffer unless a head has begun to arrive.
+/// One client connection. While it waits, it has no thread, and no buffer unless a part of a head has arrived.
 pub(crate) struct Connection {
     pub(crate) stream: ClientStream,
     pub(crate) peer: SocketAddr,
     pub(crate) state: State,
     pub(crate) head: HeadBuffer,
     pub(crate) deadline: Instant,
-    /// Of the exchange it is in, or was in last, and of heads and refusals since.
-    pub(crate) allowance: TokenBucket,
-    /// The client has hung up altogether.
-    pub(crate) gone: bool,
-    /// When it last went on with a handshake or a head.
-    pub(crate) heard: Instant,
-    /// It has said something, and others had to be heard first.
+    /// Charged for the current or last exchange, and for partial heads and rejections since.
+    pub(crate) bucket: TokenBucket,
+    /// The client neither sends nor receives any more.
+    pub(crate) hung_up: bool,
+    /// When the handshake or the head last made progress.
+    pub(crate) last_progress: Instant,
+    /// The connection has work to do and waits for its turn.
     pub(crate) is_ready: bool,
 }
 
@@ -49,74 +50,65 @@ pub(crate) enum State {
     Handshake,
     /// Waits for a request, or for the rest of its head.
     Head,
-    /// Has asked for something that is to be judged.
+    /// Has a request that is not decided yet.
     Request(RequestHead),
-    /// Is let in, to a service that is to be reached.
+    /// Has an authorized request and no connection to its service yet.
     Connecting(Box<Exchange>),
-    /// Waits for its service, or for more of itself.
-    Proxying(Box<Relay>),
-    /// Both sides say what they like.
+    /// Sends the request to the service and the response to the client.
+    Proxying(Box<HttpProxy>),
+    /// Forwards bytes in both directions.
     Tunnel(Box<Tunnel>),
-    /// Has to take an answer of our own.
-    Responding(Answered),
-    /// A WebSocket that is accepted and will be refused, once its client has said something and so
-    /// listens: client libraries show what comes as an answer, and not what comes before.
+    /// Sends a local response.
+    Responding(PendingResponse),
+    /// A WebSocket that was accepted and will be rejected once its client has sent data: client libraries show
+    /// frames that follow their own data, and drop earlier ones.
     RejectingWebSocket,
-    /// Has had its last answer; until then more may come and go unread.
+    /// Has sent its last response, and discards what the client sends until this time at the latest.
     LingeringClose(Instant),
 }
 
-/// An answer of our own on its way, to its last byte.
-pub(crate) struct Answered {
-    pub(crate) outbox: WriteBuffer,
+/// A local response that is not completely sent.
+pub(crate) struct PendingResponse {
+    buffer: WriteBuffer,
     pub(crate) then: Then,
     since: Instant,
-    /// Given back when it is out.
-    place: Option<(Kind, Permit)>,
+    /// Released when the response is sent.
+    permit: Option<(Class, Permit)>,
 }
 
-/// What follows on an answer of our own.
+/// What follows a local response.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
     NextRequest,
-    HangUp,
+    Close,
     /// See [`State::RejectingWebSocket`].
-    FirstWords,
+    RejectWebSocket,
 }
 
-/// Who goes first, where several could.
+/// In which order connections with work to do have their turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Priority {
-    /// A little work for somebody who is known.
-    First,
+    /// A little work for an established connection; done at once.
+    Interactive,
     /// A handshake, which costs as much as hundreds of requests.
-    Stranger,
-    /// Who moves all it can, or comes in many small pieces.
+    Handshake,
+    /// A transfer that moves all it can, or many small pieces.
     Bulk,
 }
 
-/// Since when somebody dawdles in a place. The least goes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum SlowClient {
-    /// Its client says no more and has had no answer: it may have gone, or listen still (RFC 9112 section
-    /// 9.6 has half-closed connections).
-    Gone(Instant),
-    Here(Instant),
-}
-
-/// What becomes of a connection after an event.
+/// What the event loop does with a connection next.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Nothing can be done before one of its sockets does something.
+    /// Wait for an event on one of its sockets.
     Wait,
-    /// There is more to do, once others have had their turn.
+    /// Continue after others have had their turn.
     Yield,
-    /// What is next takes waiting, which whoever watches a port must not.
+    /// Continue on a thread that may block.
     Block,
-    /// All places for what it asks are taken; who dawdles in one may have to give it up.
-    OverLimit(Kind),
-    /// Close it.
+    /// Evict slow clients, because all permits of this class are taken.
+    OverLimit(Class),
+    /// Close the connection.
     Close,
 }
 
@@ -127,118 +119,125 @@ impl Connection {
             Instant::now() + if self.head.is_empty() { limits::IDLE } else { limits::HEAD };
     }
 
-    /// True while somebody works for this client.
-    pub(crate) fn is_served(&self) -> bool {
+    /// What an exchange needs of this connection.
+    pub(crate) fn downstream<'a>(&'a mut self, buffers: &'a mut Buffers) -> Downstream<'a> {
+        Downstream { client: &mut self.stream, read_ahead: &mut self.head, buffers }
+    }
+
+    /// True while a request is in progress.
+    pub(crate) fn has_request(&self) -> bool {
         match &self.state {
             State::Request(_) | State::Connecting(_) | State::Proxying(_) | State::Tunnel(_) => {
                 true
             }
-            State::Responding(answered) => answered.place.is_some(),
+            State::Responding(response) => response.permit.is_some(),
             _ => false,
         }
     }
 
-    /// The service that is to be found for it, by its number; `None` if its password is to be hashed.
-    pub(crate) fn seeks(&self) -> Option<usize> {
+    /// The number of the service to connect to; `None` if a password must be hashed instead.
+    pub(crate) fn connecting_to(&self) -> Option<usize> {
         match &self.state {
-            State::Connecting(exchange) => Some(exchange.route.service.number),
+            State::Connecting(exchange) => Some(exchange.route.upstream.number),
             _ => None,
         }
     }
 
-    /// Since when its client keeps us waiting, if nobody works for it.
+    /// Since when the client has been idle, if no request is in progress.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
-        let patience = match &self.state {
-            _ if self.is_served() => return None,
+        let timeout = match &self.state {
+            _ if self.has_request() => return None,
             State::Handshake => limits::HANDSHAKE,
             State::Head if self.head.is_empty() => limits::IDLE,
             State::Head => limits::HEAD,
             State::Responding(_) => limits::BODY_PROGRESS,
-            State::RejectingWebSocket => limits::FIRST_WORDS,
-            _ => limits::LINGER,
+            State::RejectingWebSocket => limits::FIRST_DATA,
+            _ => limits::LINGERING_TIMEOUT,
         };
-        Some(self.heard.max(self.deadline.checked_sub(patience)?))
+        Some(self.last_progress.max(self.deadline.checked_sub(timeout)?))
     }
 
-    /// What its place is and how soon it has to give it up, if nothing but its client keeps it there, nobody
-    /// in it has said anything for long, or its client has gone as far as can be told.
-    pub(crate) fn dawdles(&self) -> Option<(Kind, SlowClient)> {
+    /// The class of its permit and how soon it may be evicted, if the request waits only for a slow client, a
+    /// WebSocket is silent, or the client seems to have disconnected.
+    pub(crate) fn slow_client(&self) -> Option<(Class, SlowClient)> {
         match &self.state {
-            State::Responding(answered) => {
-                let (kind, _) = answered.place.as_ref()?;
-                Some((*kind, SlowClient::Here(answered.since)))
+            State::Responding(response) => {
+                let (class, _) = response.permit.as_ref()?;
+                Some((*class, SlowClient::Connected(response.since)))
             }
-            State::Proxying(relay) => Some((relay.kind(), relay.dawdles(self.stream.is_ending())?)),
+            State::Proxying(proxy) => {
+                Some((proxy.class(), proxy.slow_client(self.stream.is_read_closed())?))
+            }
             State::Tunnel(tunnel) => {
                 let moved = self.deadline.checked_sub(limits::TUNNEL_IDLE)?;
                 let silent = moved.elapsed() >= limits::TUNNEL_SILENT;
-                silent.then_some((tunnel.kind(), SlowClient::Here(moved)))
+                silent.then_some((tunnel.class(), SlowClient::Connected(moved)))
             }
             _ => None,
         }
     }
 
-    /// Bytes of ours wait for the client to take them.
+    /// True if bytes wait for the client to accept them.
     pub(crate) fn waits_to_write(&self) -> bool {
         match &self.state {
-            State::Proxying(relay) => relay.waits_to_write_to_client(),
+            State::Proxying(proxy) => proxy.waits_to_write_to_client(),
             State::Tunnel(tunnel) => tunnel.waits_to_write_to_client(),
             State::Responding(_) => true,
             _ => self.stream.wants_write(),
         }
     }
 
-    /// How soon it has its turn.
-    pub(crate) fn rank(&self, now: Instant) -> Priority {
+    /// How soon the connection has its turn.
+    pub(crate) fn priority(&self, now: Instant) -> Priority {
         match self.state {
-            State::Handshake => Priority::Stranger,
-            State::Proxying(_) | State::Tunnel(_) if self.allowance.is_exhausted(now) => {
+            State::Handshake => Priority::Handshake,
+            State::Proxying(_) | State::Tunnel(_) if self.bucket.is_exhausted(now) => {
                 Priority::Bulk
             }
-            State::Head if self.allowance.is_exhausted(now) => Priority::Bulk,
-            _ => Priority::First,
+            State::Head if self.bucket.is_exhausted(now) => Priority::Bulk,
+            _ => Priority::Interactive,
         }
     }
 
-    /// A piece of a head has come, and the head is still not whole.
-    pub(crate) fn note_piece(&mut self) {
+    /// Charges the bucket for a piece of an incomplete head.
+    pub(crate) fn on_partial_head(&mut self) {
         if !self.head.is_empty() {
-            self.heard = Instant::now();
-            self.allowance.spend(token_bucket::HEAD_PIECE, self.heard);
+            self.last_progress = Instant::now();
+            self.bucket.spend(token_bucket::PARTIAL_HEAD_COST, self.last_progress);
         }
     }
 
-    /// It has been refused something, and lets others go first for a second.
+    /// Lowers the priority for one second, because a request was rejected.
     pub(crate) fn penalize(&mut self) {
-        self.allowance.spend(token_bucket::REFUSAL, Instant::now());
+        self.bucket.spend(token_bucket::REJECTION_COST, Instant::now());
     }
 
-    /// `bytes` of an exchange have moved; the next may take as long as `patience`.
-    pub(crate) fn record_progress(&mut self, bytes: u64, patience: Duration) {
+    /// Charges the bucket for `bytes` of an exchange, and sets the deadline to `timeout` from now.
+    pub(crate) fn record_progress(&mut self, bytes: u64, timeout: Duration) {
         let now = Instant::now();
-        self.allowance.spend(bytes, now);
-        self.deadline = now + patience;
+        self.bucket.spend(bytes, now);
+        self.deadline = now + timeout;
     }
 
-    /// Has `epoll` tell of the service, if there is one, under `token`.
-    pub(crate) fn report_service(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
+    /// Registers the upstream socket with `epoll` under `token`, if there is one.
+    pub(crate) fn register_upstream(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
         match &mut self.state {
-            State::Proxying(relay) => relay.report_service(epoll, token),
-            State::Tunnel(tunnel) => tunnel.report_service(epoll, token),
+            State::Proxying(proxy) => proxy.register_upstream(epoll, token),
+            State::Tunnel(tunnel) => tunnel.register_upstream(epoll, token),
             _ => Ok(()),
         }
     }
 
-    /// The service can be read; `ending` if it will say no more.
-    pub(crate) fn note_service(&mut self, ending: bool) {
+    /// Records that the upstream socket is ready; `read_closed` if the service will send no more.
+    pub(crate) fn on_upstream_event(&mut self, read_closed: bool) {
         match &mut self.state {
-            State::Proxying(relay) => relay.note_service(ending),
-            State::Tunnel(tunnel) => tunnel.note_service(ending),
+            State::Proxying(proxy) => proxy.on_upstream_event(read_closed),
+            State::Tunnel(tunnel) => tunnel.on_upstream_event(read_closed),
             _ => {}
         }
     }
 
-    /// Takes what has arrived of a head; false if that is nothing.
+    /// Reads a part of a head; false if nothing has arrived.
     pub(crate) fn read_head(&mut self, buffers: &mut Buffers) -> io::Result<bool> {
         let arrived = buffers.raw();
         match self.stream.try_read(arrived) {
@@ -255,22 +254,22 @@ impl Connection {
         }
     }
 
-    /// Goes on to send `bytes`, and holds `place` until they are out.
-    pub(crate) fn answer(&mut self, bytes: Vec<u8>, then: Then, place: Option<(Kind, Permit)>) {
-        let (outbox, since) = (WriteBuffer::of(bytes), Instant::now());
+    /// Begins to send the response `bytes`, which hold `permit` until they are sent.
+    pub(crate) fn respond(&mut self, bytes: Vec<u8>, then: Then, permit: Option<(Class, Permit)>) {
+        let (buffer, since) = (WriteBuffer::of(bytes), Instant::now());
         self.deadline = since + limits::BODY_PROGRESS;
-        self.state = State::Responding(Answered { outbox, then, since, place });
+        self.state = State::Responding(PendingResponse { buffer, then, since, permit });
     }
 
-    /// Sends what the client takes of `answered`; false while there is more.
-    pub(crate) fn send(&mut self, answered: &mut Answered) -> io::Result<bool> {
+    /// Sends what the client accepts of `response`; false while there is more.
+    pub(crate) fn send(&mut self, response: &mut PendingResponse) -> io::Result<bool> {
         loop {
-            let moved = match answered.outbox.is_empty() {
-                false => answered.outbox.send(&mut self.stream),
+            let moved = match response.buffer.is_empty() {
+                false => response.buffer.send(&mut self.stream),
                 true => self.stream.try_flush().map(|()| false),
             };
             match moved {
-                Ok(false) if answered.outbox.is_empty() => return Ok(true),
+                Ok(false) if response.buffer.is_empty() => return Ok(true),
                 Ok(true) => self.deadline = Instant::now() + limits::BODY_PROGRESS,
                 Ok(false) => return Ok(false),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
@@ -279,14 +278,14 @@ impl Connection {
         }
     }
 
-    /// A WebSocket is about to be refused.
-    pub(crate) fn expect_first_words(&mut self) {
+    /// Waits for the first data of a WebSocket that will be rejected.
+    pub(crate) fn expect_first_data(&mut self) {
         self.state = State::RejectingWebSocket;
-        self.deadline = Instant::now() + limits::FIRST_WORDS;
+        self.deadline = Instant::now() + limits::FIRST_DATA;
     }
 
-    /// Refuses the WebSocket, if its client has said something; false while it has not.
-    pub(crate) fn refuse_stream(&mut self) -> io::Result<bool> {
+    /// Rejects the WebSocket if its client has sent data; false while it has not.
+    pub(crate) fn reject_websocket(&mut self) -> io::Result<bool> {
         if self.head.is_empty() {
             match self.stream.try_read(&mut [0; 4 << 10]) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
@@ -295,23 +294,23 @@ impl Connection {
                 Ok(_) => {}
             }
         }
-        self.stream.try_write(&license_denied::last_words())?;
-        self.hang_up();
+        self.stream.try_write(&license_denied::rejection_frames())?;
+        self.linger();
         Ok(true)
     }
 
-    /// Says that nothing more will come from us, and goes on to hear the client out.
-    pub(crate) fn hang_up(&mut self) {
+    /// Closes our side and begins to discard what the client still sends.
+    pub(crate) fn linger(&mut self) {
         self.stream.close_write();
-        self.state = State::LingeringClose(Instant::now() + limits::LINGER_SENDING);
-        self.deadline = Instant::now() + limits::LINGER;
+        self.state = State::LingeringClose(Instant::now() + limits::LINGERING_TIME);
+        self.deadline = Instant::now() + limits::LINGERING_TIMEOUT;
         let _ = self.head.take_rest();
     }
 
-    /// Reads and forgets, so that the close does not reset a connection with an answer on its way.
+    /// Reads and discards, so that the close does not reset a connection with a response on its way.
     pub(crate) fn drain(&mut self, end: Instant) -> Action {
         let mut unread = [0; 16 << 10];
-        let mut left = limits::LINGER_BYTES;
+        let mut left = limits::LINGERING_BYTES_PER_TURN;
         while left > 0 {
             match io::Read::read(&mut self.stream.tcp(), &mut unread) {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => break,
@@ -319,8 +318,8 @@ impl Connection {
                 _ => return Action::Close,
             }
         }
-        if left < limits::LINGER_BYTES {
-            self.deadline = end.min(Instant::now() + limits::LINGER);
+        if left < limits::LINGERING_BYTES_PER_TURN {
+            self.deadline = end.min(Instant::now() + limits::LINGERING_TIMEOUT);
         }
         match left {
             _ if Instant::now() >= end => Action::Close,
@@ -329,17 +328,18 @@ impl Connection {
         }
     }
 
-    /// The time of a client for which nobody works is up.
-    pub(crate) fn dismiss(&mut self) {
+    /// Sends what an idle client is told when its time is up.
+    pub(crate) fn on_idle_timeout(&mut self) {
         match self.state {
             State::RejectingWebSocket => {
-                let _ = self.stream.try_write(&license_denied::last_words());
+                let _ = self.stream.try_write(&license_denied::rejection_frames());
                 self.stream.close_write();
             }
             State::Head => {
                 if !self.head.is_empty() {
-                    let late = Reply::error(None, 408, "the request head took too long to arrive");
-                    let bytes = late.to_bytes(self.head.asks_for_head(), Some("close"), &now());
+                    let late =
+                        LocalResponse::error(None, 408, "the request head took too long to arrive");
+                    let bytes = late.to_bytes(self.head.is_head_request(), Some("close"), &now());
                     let _ = self.stream.try_write(&bytes);
                 }
                 self.stream.close_write();

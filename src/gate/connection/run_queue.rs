@@ -1,12 +1,12 @@
-//! Who has let others go first, each once, in the order in which they came.
+//! A queue of connections that wait for their turn.
 
 use std::collections::{HashSet, VecDeque};
 
-/// A queue of tokens.
+/// A queue of tokens in which each token occurs once.
 #[derive(Default)]
 pub(crate) struct RunQueue {
     order: VecDeque<u64>,
-    /// The same; a connection to which much happens would stand in it many times otherwise.
+    /// The tokens in `order`, because a connection with many events would be queued many times.
     members: HashSet<u64>,
 }
 
@@ -37,13 +37,13 @@ mod tests {
     use super::RunQueue;
 
     #[test]
-    fn everybody_stands_in_the_queue_once_and_may_come_again_after_that() {
-        let mut later = RunQueue::default();
+    fn a_token_is_queued_once_and_can_be_queued_again_after_it_was_taken() {
+        let mut queue = RunQueue::default();
         for token in [1, 2, 1, 1, 2] {
-            later.push(token);
+            queue.push(token);
         }
-        assert_eq!((later.pop(), later.pop(), later.pop()), (Some(1), Some(2), None));
-        later.push(1);
-        assert_eq!((later.pop(), later.is_empty()), (Some(1), true));
+        assert_eq!((queue.pop(), queue.pop(), queue.pop()), (Some(1), Some(2), None));
+        queue.push(1);
+        assert_eq!((queue.pop(), queue.is_empty()), (Some(1), true));
     }
 }

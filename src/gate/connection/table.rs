@@ -1,75 +1,78 @@
-//! Connections that wait for an event: no thread, no buffer, a deadline each.
+//! The connections of one event loop. A connection that waits for an event has a deadline, but no thread and no
+//! buffer.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Instant;
 
 use super::run_queue::RunQueue;
-use super::{Connection, Priority, SlowClient};
+use super::{Connection, Priority};
 use crate::gate::io::duplex::Duplex as _;
-use crate::gate::limits::client_prefix::source;
-use crate::gate::limits::eviction::Candidate;
-use crate::gate::limits::permits::Kind;
+use crate::gate::limits::client_prefix::client_prefix;
+use crate::gate::limits::eviction::{Candidate, SlowClient};
+use crate::gate::limits::permits::Class;
 
-/// What an event says.
+/// What has happened to the two sockets of a connection.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Event {
-    /// The client's socket has changed…
+    /// The client's socket is ready.
     pub(crate) client: bool,
-    /// …and will bring no more…
-    pub(crate) client_ending: bool,
-    /// …and takes no more either.
-    pub(crate) client_gone: bool,
-    pub(crate) service: bool,
-    pub(crate) service_ending: bool,
+    /// The client will send no more.
+    pub(crate) client_read_closed: bool,
+    /// The client will neither send nor receive.
+    pub(crate) client_hung_up: bool,
+    /// The upstream socket is ready.
+    pub(crate) upstream: bool,
+    /// The service will send no more.
+    pub(crate) upstream_read_closed: bool,
 }
 
-/// The connections of one port, by the token that epoll reports.
+/// Connections by the token that epoll reports.
 #[derive(Default)]
 pub(crate) struct ConnectionTable {
     slots: HashMap<u64, Slot>,
     last: u64,
-    /// Those with something to do who let others go first; some may be gone.
-    strangers: RunQueue,
+    /// Connections with low priority that have work to do; some may be closed already.
+    handshakes: RunQueue,
     bulk: RunQueue,
 }
 
 enum Slot {
     Idle(Box<Connection>),
-    /// Somebody works on it; what has happened meanwhile, if anything.
+    /// A thread has taken the connection; the event that has come since, if any.
     InUse(Option<Event>),
 }
 
 impl ConnectionTable {
-    /// A token never given out before, for a connection that is being worked on.
-    pub(crate) fn token(&mut self) -> u64 {
+    /// A new token, for a connection in use.
+    pub(crate) fn new_token(&mut self) -> u64 {
         self.last += 1;
         self.slots.insert(self.last, Slot::InUse(None));
         self.last
     }
 
-    /// Hands out the connection to which something has happened, if it is one that goes first; keeps
-    /// others for later, and the news of one that is being worked on for whoever has it.
-    pub(crate) fn hear(
+    /// Takes the connection of an event, if it has high priority. Otherwise queues it, or records the event if the
+    /// connection is in use.
+    pub(crate) fn on_event(
         &mut self,
         token: u64,
         event: Event,
         now: Instant,
     ) -> Option<Box<Connection>> {
         let mut connection = self.take(token, event)?;
-        match connection.rank(now) {
-            Priority::First => Some(connection),
-            rank => {
+        match connection.priority(now) {
+            Priority::Interactive => Some(connection),
+            priority => {
                 connection.is_ready = true;
                 self.slots.insert(token, Slot::Idle(connection));
-                self.later(rank).push(token);
+                self.queue(priority).push(token);
                 None
             }
         }
     }
 
-    /// Puts a connection back that has more to do, once others have had their turn.
-    pub(crate) fn postpone(&mut self, token: u64, mut connection: Box<Connection>) {
+    /// Puts a connection back that has more work to do after others have had their turn.
+    pub(crate) fn requeue(&mut self, token: u64, mut connection: Box<Connection>) {
         connection.is_ready = true;
         let busy = self.put(token, connection);
         if let Some(connection) = busy {
@@ -78,28 +81,28 @@ impl ConnectionTable {
         self.bulk.push(token);
     }
 
-    /// Hands out the one whose turn it is of those who let others go first.
-    pub(crate) fn take_later(&mut self, rank: Priority) -> Option<(u64, Box<Connection>)> {
+    /// Takes the next queued connection of a low priority.
+    pub(crate) fn pop_queued(&mut self, priority: Priority) -> Option<(u64, Box<Connection>)> {
         loop {
-            let token = self.later(rank).pop()?;
+            let token = self.queue(priority).pop()?;
             if let Some(connection) = self.take(token, Event::default()) {
                 return Some((token, connection));
             }
         }
     }
 
-    /// True if somebody has let others go first.
-    pub(crate) fn has_later(&self) -> bool {
-        !self.strangers.is_empty() || !self.bulk.is_empty()
+    /// True if a connection with low priority is queued.
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.handshakes.is_empty() || !self.bulk.is_empty()
     }
 
-    /// How many have a handshake that is to be gone on with.
-    pub(crate) fn strangers(&self) -> usize {
-        self.strangers.len()
+    /// How many handshakes are queued.
+    pub(crate) fn pending_handshakes(&self) -> usize {
+        self.handshakes.len()
     }
 
-    fn later(&mut self, rank: Priority) -> &mut RunQueue {
-        if rank == Priority::Stranger { &mut self.strangers } else { &mut self.bulk }
+    fn queue(&mut self, priority: Priority) -> &mut RunQueue {
+        if priority == Priority::Handshake { &mut self.handshakes } else { &mut self.bulk }
     }
 
     fn take(&mut self, token: u64, event: Event) -> Option<Box<Connection>> {
@@ -107,17 +110,17 @@ impl ConnectionTable {
         match std::mem::replace(slot, Slot::InUse(None)) {
             Slot::Idle(mut connection) => {
                 connection.is_ready = false;
-                connection.hear(event);
+                connection.on_event(event);
                 Some(connection)
             }
-            Slot::InUse(news) => {
-                *slot = Slot::InUse(Some(news.unwrap_or_default().and(event)));
+            Slot::InUse(pending) => {
+                *slot = Slot::InUse(Some(pending.unwrap_or_default().and(event)));
                 None
             }
         }
     }
 
-    /// Puts a connection back, or returns it if something has happened to it meanwhile.
+    /// Puts a connection back, or returns it if an event has come in the meantime.
     pub(crate) fn put(
         &mut self,
         token: u64,
@@ -126,7 +129,7 @@ impl ConnectionTable {
         match self.slots.entry(token) {
             Entry::Occupied(mut slot) => match slot.get() {
                 Slot::InUse(Some(event)) => {
-                    connection.hear(*event);
+                    connection.on_event(*event);
                     slot.insert(Slot::InUse(None));
                     Some(connection)
                 }
@@ -139,79 +142,79 @@ impl ConnectionTable {
         }
     }
 
-    /// Tells a connection that is being worked on what has happened to it meanwhile.
+    /// Applies the event that has come while `connection` is in use.
     pub(crate) fn deliver_pending(&mut self, token: u64, connection: &mut Connection) {
-        if let Some(Slot::InUse(news)) = self.slots.get_mut(&token)
-            && let Some(event) = news.take()
+        if let Some(Slot::InUse(pending)) = self.slots.get_mut(&token)
+            && let Some(event) = pending.take()
         {
-            connection.hear(event);
+            connection.on_event(event);
         }
     }
 
-    /// It is closed.
-    pub(crate) fn forget(&mut self, token: u64) {
+    /// Forgets a connection that is closed.
+    pub(crate) fn remove(&mut self, token: u64) {
         self.slots.remove(&token);
     }
 
-    /// Hands out all for whom nobody works.
+    /// Takes all connections without a request in progress.
     pub(crate) fn take_idle(&mut self) -> Vec<(u64, Box<Connection>)> {
-        self.take_those(|connection| !connection.is_served())
+        self.take_where(|connection| !connection.has_request())
     }
 
-    /// Hands out those whose time is up.
+    /// Takes all connections whose deadline has passed.
     pub(crate) fn take_expired(&mut self, now: Instant) -> Vec<(u64, Box<Connection>)> {
-        self.take_those(|connection| connection.deadline <= now)
+        self.take_where(|connection| connection.deadline <= now)
     }
 
-    /// Those for whom nobody works.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = Candidate> {
+    /// The connections without a request in progress, as candidates for eviction.
+    pub(crate) fn idle_candidates(&self) -> impl Iterator<Item = Candidate> {
         self.slots.iter().filter_map(|(token, slot)| match slot {
             Slot::Idle(connection) => Some(Candidate {
                 since: connection.idle_since()?,
                 is_ready: connection.is_ready,
-                source: source(connection.peer.ip()),
+                prefix: client_prefix(connection.peer.ip()),
                 token: *token,
             }),
             Slot::InUse(_) => None,
         })
     }
 
-    /// Who dawdles in a place that `fits`, and since when.
-    pub(crate) fn dawdlers(
+    /// The slow clients that hold a permit of a class that `matches`.
+    pub(crate) fn slow_clients(
         &self,
-        fits: impl Fn(Kind) -> bool,
+        matches: impl Fn(Class) -> bool,
     ) -> impl Iterator<Item = (SlowClient, u64)> {
         self.slots.iter().filter_map(move |(token, slot)| match slot {
             Slot::Idle(connection) => {
-                let (kind, dawdling) = connection.dawdles()?;
-                fits(kind).then_some((dawdling, *token))
+                let (class, slow) = connection.slow_client()?;
+                matches(class).then_some((slow, *token))
             }
             Slot::InUse(_) => None,
         })
     }
 
-    /// Hands out one of either, unless it does not fit any more because it has gone on meanwhile.
+    /// Takes a connection, if it still satisfies `matches`.
     pub(crate) fn take_if(
         &mut self,
         token: u64,
-        fits: impl Fn(&Connection) -> bool,
+        matches: impl Fn(&Connection) -> bool,
     ) -> Option<Box<Connection>> {
         let connection = self.take(token, Event::default())?;
-        if !fits(&connection) {
+        if !matches(&connection) {
             self.slots.insert(token, Slot::Idle(connection));
             return None;
         }
         Some(connection)
     }
 
-    fn take_those(&mut self, fits: impl Fn(&Connection) -> bool) -> Vec<(u64, Box<Connection>)> {
-        let fitting: Vec<u64> = self
+    fn take_where(&mut self, matches: impl Fn(&Connection) -> bool) -> Vec<(u64, Box<Connection>)> {
+        let tokens: Vec<u64> = self
             .slots
             .iter()
-            .filter(|(_, slot)| matches!(slot, Slot::Idle(c) if fits(c)))
+            .filter(|(_, slot)| matches!(slot, Slot::Idle(c) if matches(c)))
             .map(|(token, _)| *token)
             .collect();
-        fitting
+        tokens
             .into_iter()
             .filter_map(|token| Some((token, self.take(token, Event::default())?)))
             .collect()
@@ -222,23 +225,23 @@ impl Event {
     fn and(self, later: Event) -> Event {
         Event {
             client: self.client | later.client,
-            client_ending: self.client_ending | later.client_ending,
-            client_gone: self.client_gone | later.client_gone,
-            service: self.service | later.service,
-            service_ending: self.service_ending | later.service_ending,
+            client_read_closed: self.client_read_closed | later.client_read_closed,
+            client_hung_up: self.client_hung_up | later.client_hung_up,
+            upstream: self.upstream | later.upstream,
+            upstream_read_closed: self.upstream_read_closed | later.upstream_read_closed,
         }
     }
 }
 
 impl Connection {
-    /// Takes note of what has happened.
-    fn hear(&mut self, event: Event) {
+    /// Records an event.
+    fn on_event(&mut self, event: Event) {
         if event.client {
-            self.stream.note_readable(event.client_ending);
+            self.stream.set_readable(event.client_read_closed);
         }
-        self.gone |= event.client_gone;
-        if event.service {
-            self.note_service(event.service_ending);
+        self.hung_up |= event.client_hung_up;
+        if event.upstream {
+            self.on_upstream_event(event.upstream_read_closed);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! TLS as the manuals promise it: versions, suites, order, key exchange; certificates by snapshot.
+//! The TLS configuration of the manuals: versions, cipher suites and their order, key exchange. Each handshake uses
+//! the current certificate.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +13,7 @@ use crate::config::Api;
 use crate::security::Identity;
 use crate::util::published::Published;
 
-/// TLS 1.2, in the order of the v2 manual; ECDSA serves an uploaded ECDSA key, RSA the rest.
+/// TLS 1.2, in the order of the v2 manual; the ECDSA suites serve an uploaded ECDSA key.
 const TLS12: [SupportedCipherSuite; 6] = [
     cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
     cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -36,11 +37,11 @@ const TLS13_V2: [SupportedCipherSuite; 3] = [
     cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
 ];
 
-/// The one configuration of every TLS listener. The certificate is looked up in `identity` at each
-/// handshake, so a new one serves the next client and cuts nobody.
+/// The configuration of all TLS listeners. Each handshake looks the certificate up in `identity`, so a new one
+/// applies to the next client and interrupts no connection.
 ///
 /// # Errors
-/// Only if the cryptographic library refuses its own suites or has no random bytes.
+/// Only if the cryptographic library rejects its own suites or has no random bytes.
 pub(crate) fn server_config(
     api: Api,
     identity: Arc<Published<Identity>>,
@@ -59,59 +60,60 @@ pub(crate) fn server_config(
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Current(Arc::clone(&identity))));
+        .with_cert_resolver(Arc::new(CurrentCertificate(Arc::clone(&identity))));
     config.ignore_client_order = true;
-    // curl 7.88 to 8.4 offers nothing but http/1.0 when it is told to speak that.
+    // curl 7.88 to 8.4 offers only http/1.0 when it is told to use that.
     config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
-    // Tickets whose keys rotate every six hours, instead of a table of sessions kept in memory.
+    // Tickets, whose keys rotate every six hours, instead of a session table in memory.
     config.ticketer = Arc::new(Tickets::new(identity)?);
     config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
 }
 
-/// Gives each handshake the certificate that is in force when its ClientHello arrives.
-struct Current(Arc<Published<Identity>>);
+/// Gives each handshake the certificate that is current when its ClientHello arrives.
+struct CurrentCertificate(Arc<Published<Identity>>);
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.0.snapshot().certified))
     }
 }
 
-impl std::fmt::Debug for Current {
+impl std::fmt::Debug for CurrentCertificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Current")
+        f.write_str("CurrentCertificate")
     }
 }
 
-/// Ticket keys that live as long as the identity they were made under. A resumed session shows no
-/// certificate, so with lasting keys a client would keep the old one after a change.
+/// Ticket keys that are replaced with the certificate. A resumed session shows no certificate, so with permanent
+/// keys a client would not see the new one after a change.
 struct Tickets {
     identity: Arc<Published<Identity>>,
-    made: Mutex<Made>,
+    current: Mutex<TicketKeys>,
 }
 
-/// Keys, and the certificate that was in force when they were made.
-struct Made {
-    under: Arc<CertifiedKey>,
+/// Ticket keys, and the certificate that was current when they were made.
+struct TicketKeys {
+    certificate: Arc<CertifiedKey>,
     keys: Arc<dyn ProducesTickets>,
 }
 
 impl Tickets {
     fn new(identity: Arc<Published<Identity>>) -> Result<Self, rustls::Error> {
-        let under = Arc::clone(&identity.snapshot().certified);
-        Ok(Self { identity, made: Mutex::new(Made { under, keys: Ticketer::new()? }) })
+        let certificate = Arc::clone(&identity.snapshot().certified);
+        let current = TicketKeys { certificate, keys: Ticketer::new()? };
+        Ok(Self { identity, current: Mutex::new(current) })
     }
 
-    /// `None` when there are no random bytes for new keys: the handshake goes on without a ticket.
+    /// The current keys; `None` when there are no random bytes for new ones, and the handshake gets no ticket.
     fn keys(&self) -> Option<Arc<dyn ProducesTickets>> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        // Read under the lock, so that nobody brings keys of an older identity back.
-        let now = Arc::clone(&self.identity.snapshot().certified);
-        if !Arc::ptr_eq(&made.under, &now) {
-            *made = Made { under: now, keys: Ticketer::new().ok()? };
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock, so that no thread restores the keys of an older certificate.
+        let certificate = Arc::clone(&self.identity.snapshot().certified);
+        if !Arc::ptr_eq(&current.certificate, &certificate) {
+            *current = TicketKeys { certificate, keys: Ticketer::new().ok()? };
         }
-        Some(Arc::clone(&made.keys))
+        Some(Arc::clone(&current.keys))
     }
 }
 

@@ -1,7 +1,7 @@
-//! Non-blocking byte streams, and how to wait for them with a deadline.
+//! Non-blocking byte streams, and waiting for them with a deadline.
 //!
-//! In: the trait that the client's side and the service's side have in common. Out: what they are made
-//! of, and what the bytes mean.
+//! In: the trait that client and upstream connections share. Out: how they are implemented, and what the bytes
+//! mean.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -9,32 +9,32 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// A non-blocking stream: `WouldBlock` means "wait for [`Duplex::descriptor`] and try again".
+/// A non-blocking stream; `WouldBlock` means: wait for [`Duplex::descriptor`] and try again.
 pub(crate) trait Duplex {
-    /// Bytes that have arrived; 0 at the end of the peer's side.
+    /// Reads bytes that have arrived; returns 0 when the peer has closed its side.
     fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Hands bytes on; what is accepted may still wait inside until [`Duplex::try_flush`] says `Ok`.
+    /// Accepts bytes to send; they may stay buffered until [`Duplex::try_flush`] returns `Ok`.
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Pushes what waits inside into the kernel.
+    /// Hands all buffered bytes to the kernel.
     fn try_flush(&mut self) -> io::Result<()>;
 
-    /// Says that no more bytes will follow, and leaves the other direction open.
+    /// Closes the sending direction and leaves the other direction open.
     fn finish_writing(&mut self) -> io::Result<()>;
 
-    /// Has been waited for, and can be read; `ending` if the peer will say no more.
-    fn note_readable(&mut self, ending: bool);
+    /// Records that the stream can be read; `read_closed` if the peer will send no more.
+    fn set_readable(&mut self, read_closed: bool);
 
-    /// What to wait for.
+    /// The descriptor to wait for.
     fn descriptor(&self) -> BorrowedFd<'_>;
 }
 
-/// A descriptor and what to wait for on it. One without flags is left out, for the kernel reports
-/// hang-ups even to those who asked for nothing, and a loop around it would spin.
+/// A descriptor and the events to wait for. An entry without flags is not polled, because the kernel would
+/// still report hang-ups and a loop around it would spin.
 pub(crate) type Interest<'a> = (BorrowedFd<'a>, PollFlags);
 
-/// Waits until one of `interests` is ready and says what is; `None` once `deadline` has passed.
+/// Waits until one of `interests` is ready and returns the events; `None` once `deadline` has passed.
 pub(crate) fn wait<const N: usize>(
     interests: [Interest<'_>; N],
     deadline: Instant,
@@ -60,7 +60,7 @@ pub(crate) fn wait<const N: usize>(
     Ok(Some(interests.map(reported)))
 }
 
-/// `duration` for the kernel, rounded up to the next millisecond so that a wait never spins at its end.
+/// Converts `duration`, rounded up to the next millisecond so that a wait never spins at its end.
 pub(crate) fn timespec(duration: Duration) -> Timespec {
     let rounded = duration + Duration::from_millis(1);
     Timespec {

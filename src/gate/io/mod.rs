@@ -1,4 +1,4 @@
-//! Bytes of sockets: readiness, buffers, streams. Nothing here knows HTTP.
+//! Socket I/O: streams, readiness and buffers, without knowledge of HTTP.
 
 pub(crate) mod duplex;
 pub(crate) mod readiness;

@@ -1,7 +1,7 @@
-//! A non-blocking socket as epoll tells of it: each change is reported once, so it is remembered here.
+//! Edge-triggered readiness of a socket: epoll reports each change once, so it is recorded here.
 //!
-//! What is remembered spares reads that would find nothing: a read that fills only a part of its buffer
-//! has emptied the socket (epoll(7), "Questions and answers", 9), unless its end had been announced.
+//! The record saves reads that would return nothing: a read that fills only a part of its buffer has emptied
+//! the socket (epoll(7), "Questions and answers", 9), unless the peer had closed its side before.
 
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 
-/// What is known of one socket.
+/// The known state of one socket, and its registration with epoll.
 pub(crate) struct Readiness {
-    /// Bytes, or the end, may be there to be read.
+    /// A read may return bytes or the end of the stream.
     readable: bool,
-    /// The peer has said that nothing more will come.
-    ending: bool,
+    /// The peer will send no more.
+    read_closed: bool,
     registration: Option<Registration>,
 }
 
@@ -25,39 +25,39 @@ struct Registration {
 }
 
 impl Readiness {
-    /// Of a new socket, of which nothing is known.
+    /// The state of a new socket, which may be readable.
     pub(crate) fn new() -> Readiness {
-        Readiness { readable: true, ending: false, registration: None }
+        Readiness { readable: true, read_closed: false, registration: None }
     }
 
-    /// `socket` can be read again; `ending` if its peer will say no more.
-    pub(crate) fn note_readable(&mut self, ending: bool) {
+    /// Records that the socket can be read; `read_closed` if its peer will send no more.
+    pub(crate) fn set_readable(&mut self, read_closed: bool) {
         self.readable = true;
-        self.ending |= ending;
+        self.read_closed |= read_closed;
     }
 
-    /// The peer has said that nothing more will come.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.ending
+    /// True if the peer will send no more.
+    pub(crate) fn is_read_closed(&self) -> bool {
+        self.read_closed
     }
 
-    /// Reads, or says `WouldBlock` without asking the kernel where it would say the same.
+    /// Reads from `socket`, or returns `WouldBlock` without a system call if nothing can have arrived.
     pub(crate) fn read(&mut self, mut socket: impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         if !self.readable {
             return Err(ErrorKind::WouldBlock.into());
         }
         let read = retry(|| socket.read(buffer));
         match &read {
-            Ok(n) if *n > 0 && *n < buffer.len() => self.readable = self.ending,
+            Ok(n) if *n > 0 && *n < buffer.len() => self.readable = self.read_closed,
             Err(e) if e.kind() == ErrorKind::WouldBlock => self.readable = false,
             _ => {}
         }
         read
     }
 
-    /// Has `epoll` report changes of `socket` under `token`; whether it can be written only where
-    /// `writing` has been stuck. What is the case already is reported as well.
-    pub(crate) fn report(
+    /// Registers `socket` with `epoll` under `token`: for reading, and for writing once `writing` is set. A
+    /// condition that holds already is reported too.
+    pub(crate) fn register(
         &mut self,
         socket: impl AsFd,
         epoll: &Arc<OwnedFd>,
@@ -87,7 +87,7 @@ impl Readiness {
     }
 }
 
-/// Asks again when a signal came in between.
+/// Repeats `attempt` when a signal has interrupted it.
 pub(crate) fn retry<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match attempt() {

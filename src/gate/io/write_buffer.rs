@@ -1,12 +1,12 @@
-//! Bytes on their way out, and how far they got.
+//! Bytes to be sent, and how many have been sent.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 
 use super::duplex::Duplex;
 
-/// Messages follow one another, and most are out at once: their memory goes from one to the next. An
-/// allocator that gave it back to the kernel in between, as musl's does, would cost two system calls each.
+/// Most messages are sent at once, so a thread reuses their memory for the next ones. An allocator that returns
+/// it to the kernel in between, as musl's does, would cost two system calls for each message.
 const SPARES: usize = 8;
 const SPARE_BYTES: usize = 4 << 10;
 
@@ -14,12 +14,12 @@ thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Where a message is written, in memory that an earlier one has left.
-pub(crate) fn memory() -> Vec<u8> {
+/// An empty vector for a message, with the memory of an earlier one if there is any.
+pub(crate) fn take_spare() -> Vec<u8> {
     SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(SPARE_BYTES / 2))
 }
 
-fn leave(mut bytes: Vec<u8>) {
+fn recycle(mut bytes: Vec<u8>) {
     bytes.clear();
     SPARE.with_borrow_mut(|spare| {
         if spare.len() < SPARES && (1..=SPARE_BYTES).contains(&bytes.capacity()) {
@@ -28,7 +28,7 @@ fn leave(mut bytes: Vec<u8>) {
     });
 }
 
-/// Filled whole, sent in as many pieces as the other side takes.
+/// A message that is sent in as many pieces as the other side accepts.
 #[derive(Default)]
 pub(crate) struct WriteBuffer {
     bytes: Vec<u8>,
@@ -44,20 +44,20 @@ impl WriteBuffer {
         self.sent == self.bytes.len()
     }
 
-    /// Some of what it holds has been sent, and not all.
+    /// True if a part of the message has been sent, but not all.
     pub(crate) fn has_begun(&self) -> bool {
         self.sent > 0 && !self.is_empty()
     }
 
-    /// Bytes that have not been sent.
+    /// The number of unsent bytes.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.sent
     }
 
-    /// Where more is appended.
+    /// The vector to which more bytes are appended.
     pub(crate) fn end(&mut self) -> &mut Vec<u8> {
         if self.bytes.capacity() == 0 {
-            self.bytes = memory();
+            self.bytes = take_spare();
         }
         &mut self.bytes
     }
@@ -65,14 +65,14 @@ impl WriteBuffer {
     pub(crate) fn clear(&mut self) {
         self.sent = 0;
         if self.bytes.capacity() <= SPARE_BYTES {
-            leave(std::mem::take(&mut self.bytes));
+            recycle(std::mem::take(&mut self.bytes));
         } else {
             self.bytes.clear();
         }
     }
 
-    /// Hands `bytes` on at once as far as the stream takes them, and keeps the rest. Only while empty.
-    pub(crate) fn pass(&mut self, bytes: &[u8], stream: &mut dyn Duplex) -> io::Result<()> {
+    /// Sends `bytes` directly as far as the stream accepts them, and buffers the rest. The buffer must be empty.
+    pub(crate) fn pass_through(&mut self, bytes: &[u8], stream: &mut dyn Duplex) -> io::Result<()> {
         let sent = match stream.try_write(bytes) {
             Err(e) if e.kind() == ErrorKind::WouldBlock => 0,
             sent => sent?,
@@ -81,7 +81,7 @@ impl WriteBuffer {
         Ok(())
     }
 
-    /// Hands on what the stream takes; true if something moved.
+    /// Sends what the stream accepts; true if it accepted anything.
     pub(crate) fn send(&mut self, stream: &mut dyn Duplex) -> io::Result<bool> {
         let unsent = self.bytes.get(self.sent..).unwrap_or_default();
         match stream.try_write(unsent) {
@@ -98,7 +98,7 @@ impl WriteBuffer {
         }
     }
 
-    /// What has not been sent.
+    /// Takes the unsent bytes.
     pub(crate) fn take_rest(&mut self) -> Vec<u8> {
         let rest = self.bytes.split_off(self.sent);
         self.clear();
@@ -108,6 +108,6 @@ impl WriteBuffer {
 
 impl Drop for WriteBuffer {
     fn drop(&mut self) {
-        leave(std::mem::take(&mut self.bytes));
+        recycle(std::mem::take(&mut self.bytes));
     }
 }

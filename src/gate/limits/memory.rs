@@ -1,4 +1,4 @@
-//! How much memory there is for us.
+//! How much memory this process may use.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use rustix::process::{Resource, getrlimit};
 
-/// Bytes: the machine's, or fewer if somebody has said so (`ulimit -v`, a control group), at the start.
+/// The machine's memory in bytes, or a lower limit (`ulimit -v`, a control group), as it was at the start.
 pub(crate) fn bytes() -> usize {
     static BYTES: LazyLock<usize> = LazyLock::new(|| {
         let info = rustix::system::sysinfo();
@@ -18,9 +18,9 @@ pub(crate) fn bytes() -> usize {
     *BYTES
 }
 
-/// The least that our control group or one around it may have, cgroups(7): beyond `memory.max`, and version
-/// 1's `memory.limit_in_bytes`, the kernel kills us, and beyond `memory.high` it makes us wait. What a
-/// container is told of its path may be true outside alone; its own group is the root of the tree then.
+/// The lowest limit of our control group and its parents, cgroups(7): beyond `memory.max`, and version 1's
+/// `memory.limit_in_bytes`, the kernel kills us, and beyond `memory.high` it throttles us. The path that a
+/// container sees may exist only outside; then the root of its tree is its own group.
 fn of_control_groups(read: impl Fn(&Path) -> Option<String>) -> u64 {
     let mut least = u64::MAX;
     for line in read(Path::new("/proc/self/cgroup")).unwrap_or_default().lines() {
@@ -36,7 +36,7 @@ fn of_control_groups(read: impl Fn(&Path) -> Option<String>) -> u64 {
         for group in Path::new(path.trim_start_matches('/')).ancestors() {
             for file in files {
                 let text = read(&PathBuf::from_iter([Path::new(tree), group, Path::new(file)]));
-                // "max" is no number.
+                // "max" means no limit.
                 least =
                     text.and_then(|text| text.trim_end().parse().ok()).unwrap_or(least).min(least);
             }
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn so_does_one_of_version_1_and_that_of_a_container_which_sees_no_more_of_the_tree() {
+    fn limits_of_version_1_and_at_the_root_of_a_container_count_too() {
         let files = [
             ("memory/memory.limit_in_bytes", "500\n"),
             ("memory/a/memory.limit_in_bytes", "9223372036854771712\n"),

@@ -1,7 +1,7 @@
-//! RequestLimits for requests on their way, of three kinds, so that a flood of one kind leaves the others theirs.
+//! Limits on concurrent requests, by class, so that a flood of one class leaves the others their permits.
 //!
-//! Of those for services each service has some for itself, so that one that hangs costs its own clients
-//! alone; the others are for whoever comes first.
+//! Each service has a reserved share of the permits for upstream requests, so that a service that hangs affects only
+//! its own clients; the other permits are shared by all services.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -12,50 +12,52 @@ use crate::http::body::Length;
 use crate::util::semaphore;
 use crate::util::semaphore::Semaphore;
 
-/// What a request needs a place for.
+/// The class of a request, which decides the limit that applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The service of this number answers it.
-    Service(usize),
-    /// We answer it ourselves…
-    Own,
-    /// …and it has a large body, or one of which nobody knows how large it is.
-    OwnLarge,
+pub(crate) enum Class {
+    /// The service of this number responds.
+    Upstream(usize),
+    /// This process responds.
+    Management,
+    /// This process responds, and the body is large or of unknown length.
+    ManagementLarge,
 }
 
-impl Kind {
-    pub(crate) fn of(route: &Route, length: Length) -> Kind {
+impl Class {
+    pub(crate) fn of(route: &Route, length: Length) -> Class {
         match length {
-            _ if !route.area.is_own() => Kind::Service(route.service.number),
-            Length::Exact(bytes) if bytes <= limits::GATHERED_BYTES as u64 => Kind::Own,
-            _ => Kind::OwnLarge,
+            _ if !route.area.is_local() => Class::Upstream(route.upstream.number),
+            Length::Exact(bytes) if bytes <= limits::MANAGEMENT_BUFFER_BYTES as u64 => {
+                Class::Management
+            }
+            _ => Class::ManagementLarge,
         }
     }
 }
 
-/// One of them; given back when dropped.
+/// The right to process one request; released when dropped.
 pub(crate) struct Permit {
-    /// Given back first.
+    /// Released first.
     _share: Option<Share>,
-    _place: semaphore::Permit,
+    _permit: semaphore::Permit,
 }
 
-/// RequestLimits that several share, so that none can have all.
+/// A semaphore whose permits are divided so that no sharer can take all of them.
 pub(crate) struct FairSemaphore {
     all: Arc<Semaphore>,
     shares: Arc<Shares>,
 }
 
 impl FairSemaphore {
-    /// So many places, for those with numbers below `sharers`.
+    /// A semaphore of `ceiling` permits, for sharers with numbers below `sharers`.
     pub(crate) fn new(ceiling: usize, sharers: usize) -> FairSemaphore {
         FairSemaphore { all: Semaphore::new(ceiling), shares: Shares::new(ceiling, sharers) }
     }
 
-    /// A place for that one, if there is one.
+    /// A permit for sharer `number`, if there is one.
     pub(crate) fn take(&self, number: usize) -> Option<Permit> {
         let share = self.shares.take(number)?;
-        Some(Permit { _place: self.all.try_acquire()?, _share: Some(share) })
+        Some(Permit { _permit: self.all.try_acquire()?, _share: Some(share) })
     }
 
     /// See [`Semaphore::wait_idle`].
@@ -64,61 +66,61 @@ impl FairSemaphore {
     }
 }
 
-/// All of them.
+/// The limits of all classes.
 pub(crate) struct RequestLimits {
-    service: FairSemaphore,
-    own: Arc<Semaphore>,
-    own_large: Arc<Semaphore>,
+    upstream: FairSemaphore,
+    management: Arc<Semaphore>,
+    management_large: Arc<Semaphore>,
 }
 
 impl RequestLimits {
-    /// For services with numbers below `services`.
+    /// Limits for services with numbers below `services`.
     pub(crate) fn new(services: usize) -> RequestLimits {
         RequestLimits {
-            service: FairSemaphore::new(limits::exchanges(), services),
-            own: Semaphore::new(limits::own_exchanges()),
-            own_large: Semaphore::new(limits::large_own_exchanges()),
+            upstream: FairSemaphore::new(limits::exchanges(), services),
+            management: Semaphore::new(limits::management_exchanges()),
+            management_large: Semaphore::new(limits::large_management_exchanges()),
         }
     }
 
-    /// A place, if there is one.
-    pub(crate) fn take(&self, kind: Kind) -> Option<Permit> {
-        let tally = match kind {
-            Kind::Service(number) => return self.service.take(number),
-            Kind::Own => &self.own,
-            Kind::OwnLarge => &self.own_large,
+    /// A permit for a request of `class`, if there is one.
+    pub(crate) fn take(&self, class: Class) -> Option<Permit> {
+        let semaphore = match class {
+            Class::Upstream(number) => return self.upstream.take(number),
+            Class::Management => &self.management,
+            Class::ManagementLarge => &self.management_large,
         };
-        Some(Permit { _place: tally.try_acquire()?, _share: None })
+        Some(Permit { _permit: semaphore.try_acquire()?, _share: None })
     }
 
-    /// True if giving back a place of one kind makes room for a request of another.
-    pub(crate) fn makes_room(&self, from: Kind, to: Kind) -> bool {
+    /// True if a request of class `to` can use the permit that a request of class `from` releases.
+    pub(crate) fn makes_room(&self, from: Class, to: Class) -> bool {
         match (from, to) {
-            (Kind::Service(from), Kind::Service(to)) => {
-                from == to || self.service.shares.lends(from)
+            (Class::Upstream(from), Class::Upstream(to)) => {
+                from == to || self.upstream.shares.exceeds_reserve(from)
             }
             (from, to) => from == to,
         }
     }
 
-    /// How many requests are on their way to a service.
-    pub(crate) fn held(&self, number: usize) -> usize {
-        self.service.shares.held().get(number).copied().unwrap_or(0)
+    /// How many requests to service `number` are in progress.
+    pub(crate) fn in_flight(&self, number: usize) -> usize {
+        self.upstream.shares.held().get(number).copied().unwrap_or(0)
     }
 
-    /// Waits until all are free or `deadline` has passed, and says how many are not.
+    /// Waits until no request is in progress or `deadline` has passed, and returns how many are left.
     pub(crate) fn wait_until_empty(&self, deadline: Instant) -> usize {
-        let own = [&self.own, &self.own_large];
-        let own: usize = own.iter().map(|tally| tally.wait_idle(deadline)).sum();
-        own + self.service.wait_until_empty(deadline)
+        let local = [&self.management, &self.management_large];
+        let local: usize = local.iter().map(|semaphore| semaphore.wait_idle(deadline)).sum();
+        local + self.upstream.wait_until_empty(deadline)
     }
 }
 
-/// Of so many places half are shared out, the other half is anybody's.
+/// Half of the permits are reserved in equal shares, the other half is free for all.
 struct Shares {
     ceiling: usize,
-    /// Of each for itself.
-    own: usize,
+    /// Permits reserved for each sharer.
+    reserved: usize,
     held: Mutex<Vec<usize>>,
 }
 
@@ -129,17 +131,17 @@ struct Share {
 
 impl Shares {
     fn new(ceiling: usize, sharers: usize) -> Arc<Shares> {
-        let own = ceiling / 2 / sharers.max(1);
-        Arc::new(Shares { ceiling, own, held: Mutex::new(vec![0; sharers]) })
+        let reserved = ceiling / 2 / sharers.max(1);
+        Arc::new(Shares { ceiling, reserved, held: Mutex::new(vec![0; sharers]) })
     }
 
-    /// One for `number`, unless the others may still need all that are left for themselves.
+    /// One share for `number`, unless all that are left are reserved for the others.
     fn take(self: &Arc<Shares>, number: usize) -> Option<Share> {
         let mut held = self.held();
-        let owed = |(other, held): (usize, &usize)| {
-            if other == number { *held } else { self.own.max(*held) }
+        let committed = |(other, held): (usize, &usize)| {
+            if other == number { *held } else { self.reserved.max(*held) }
         };
-        let bound: usize = held.iter().enumerate().map(owed).sum();
+        let bound: usize = held.iter().enumerate().map(committed).sum();
         if bound >= self.ceiling {
             return None;
         }
@@ -147,9 +149,9 @@ impl Shares {
         Some(Share { shares: Arc::clone(self), number })
     }
 
-    /// True if `number` holds more than it has for itself.
-    fn lends(&self, number: usize) -> bool {
-        self.held().get(number).is_some_and(|held| *held > self.own)
+    /// True if `number` holds more than its reserved share.
+    fn exceeds_reserve(&self, number: usize) -> bool {
+        self.held().get(number).is_some_and(|held| *held > self.reserved)
     }
 
     fn held(&self) -> MutexGuard<'_, Vec<usize>> {
@@ -175,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn services_that_take_all_they_can_leave_each_other_its_own() {
+    fn a_service_cannot_take_the_reserved_share_of_another() {
         let shares = Shares::new(60, 3);
         let first = all(&shares, 0);
         assert_eq!(first.len(), 40);
         let second = all(&shares, 1);
         assert_eq!(second.len(), 10);
-        assert!(shares.lends(0) && !shares.lends(1));
+        assert!(shares.exceeds_reserve(0) && !shares.exceeds_reserve(1));
         drop(first);
         assert_eq!(all(&shares, 1).len(), 30);
         assert_eq!(all(&shares, 2).len(), 40);
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_only_service_there_is_has_all() {
+    fn a_single_service_has_all_permits() {
         let shares = Shares::new(16, 1);
         assert_eq!(all(&shares, 0).len(), 16);
         assert!(shares.take(1).is_none());

@@ -1,22 +1,22 @@
-//! Who goes first where there is much to do: an exchange that has moved little lately goes before one
-//! that moves all it can, so that a small request never waits behind somebody's gigabyte, behind
-//! bytes that come one by one, or behind who guesses passwords all the time.
+//! Which connections have low priority: a token bucket separates an exchange that has moved little lately from one
+//! that moves all it can, so that a small request never waits behind a gigabyte, behind bytes that come one by
+//! one, or behind password guessing.
 
 use std::time::Instant;
 
-/// Bytes an exchange moves before it is a big one, and what it may move in a second without ever being
-/// one. Live audio stays below: 48,000 samples of four bytes are 192,000.
-const BYTES: u64 = 256 << 10;
+/// Bytes in a full bucket, and bytes that are added in a second. Live audio stays below: 48,000 samples of four
+/// bytes are 192,000.
+const CAPACITY: u64 = 256 << 10;
 
-/// What a piece of a body counts for at least, and one of a head that is not whole with it: they cost as
-/// much work. So 32 of the one and four of the other are still little in a second.
-pub(crate) const BODY_PIECE: u64 = 8 << 10;
-pub(crate) const HEAD_PIECE: u64 = 64 << 10;
+/// The least cost of a piece of a body, and the cost of a piece of an incomplete head: both cost as much work as
+/// so many bytes. A client may send 32 pieces of a body or four of a head in a second with high priority.
+pub(crate) const MIN_BODY_COST: u64 = 8 << 10;
+pub(crate) const PARTIAL_HEAD_COST: u64 = 64 << 10;
 
-/// What a refusal counts for: all there is, and as much debt as there may be.
-pub(crate) const REFUSAL: u64 = 2 * BYTES;
+/// The cost of a rejected request: a full bucket and the maximum debt.
+pub(crate) const REJECTION_COST: u64 = 2 * CAPACITY;
 
-/// What is left to one exchange.
+/// The bytes that one connection may move with high priority.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TokenBucket {
     left: i64,
@@ -25,25 +25,26 @@ pub(crate) struct TokenBucket {
 
 impl TokenBucket {
     pub(crate) fn new(now: Instant) -> TokenBucket {
-        TokenBucket { left: BYTES.cast_signed(), at: now }
+        TokenBucket { left: CAPACITY.cast_signed(), at: now }
     }
 
-    /// So many bytes have been moved.
+    /// Takes `bytes` out of the bucket.
     pub(crate) fn spend(&mut self, bytes: u64, now: Instant) {
-        // A debt, so that who moves all it can is not a small one again a millisecond later.
-        self.left = self.left(now).saturating_sub_unsigned(bytes).max(-BYTES.cast_signed());
+        // The bucket may go into debt, so that a bulk transfer does not have high priority a millisecond later.
+        self.left = self.left(now).saturating_sub_unsigned(bytes).max(-CAPACITY.cast_signed());
         self.at = now;
     }
 
-    /// It has moved more than it may before others.
+    /// True if the connection has moved all that it may with high priority.
     pub(crate) fn is_exhausted(&self, now: Instant) -> bool {
         self.left(now) <= 0
     }
 
     fn left(&self, now: Instant) -> i64 {
         let milliseconds = now.saturating_duration_since(self.at).as_millis();
-        let regained = BYTES.saturating_mul(u64::try_from(milliseconds).unwrap_or(BYTES)) / 1_000;
-        BYTES.cast_signed().min(self.left.saturating_add_unsigned(regained))
+        let regained =
+            CAPACITY.saturating_mul(u64::try_from(milliseconds).unwrap_or(CAPACITY)) / 1_000;
+        CAPACITY.cast_signed().min(self.left.saturating_add_unsigned(regained))
     }
 }
 
@@ -51,54 +52,54 @@ impl TokenBucket {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{BODY_PIECE, BYTES, HEAD_PIECE, REFUSAL, TokenBucket};
+    use super::{CAPACITY, MIN_BODY_COST, PARTIAL_HEAD_COST, REJECTION_COST, TokenBucket};
 
     #[test]
     fn what_is_spent_comes_back_within_two_seconds() {
         let start = Instant::now();
-        let mut allowance = TokenBucket::new(start);
-        allowance.spend(BYTES - 1, start);
-        assert!(!allowance.is_exhausted(start), "small");
-        allowance.spend(BYTES, start);
-        assert!(allowance.is_exhausted(start), "big");
+        let mut bucket = TokenBucket::new(start);
+        bucket.spend(CAPACITY - 1, start);
+        assert!(!bucket.is_exhausted(start), "small");
+        bucket.spend(CAPACITY, start);
+        assert!(bucket.is_exhausted(start), "bulk");
         let soon = start + Duration::from_millis(1_100);
-        assert!(!allowance.is_exhausted(soon), "has waited");
-        allowance.spend(BYTES / 5, soon);
-        assert!(allowance.is_exhausted(soon), "goes on as before");
+        assert!(!bucket.is_exhausted(soon), "has waited");
+        bucket.spend(CAPACITY / 5, soon);
+        assert!(bucket.is_exhausted(soon), "goes on as before");
     }
 
     #[test]
-    fn who_was_refused_lets_others_go_first_for_a_second() {
+    fn a_rejected_connection_has_low_priority_for_a_second() {
         let start = Instant::now();
-        let mut allowance = TokenBucket::new(start);
-        allowance.spend(REFUSAL, start);
-        assert!(allowance.is_exhausted(start + Duration::from_millis(900)));
-        allowance.spend(REFUSAL, start);
-        assert!(!allowance.is_exhausted(start + Duration::from_millis(1_100)), "no longer for two");
+        let mut bucket = TokenBucket::new(start);
+        bucket.spend(REJECTION_COST, start);
+        assert!(bucket.is_exhausted(start + Duration::from_millis(900)));
+        bucket.spend(REJECTION_COST, start);
+        assert!(!bucket.is_exhausted(start + Duration::from_millis(1_100)), "no longer for two");
     }
 
     #[test]
-    fn who_sends_byte_by_byte_is_a_big_one_within_a_second() {
-        for (piece, little) in [(BODY_PIECE, 31), (HEAD_PIECE, 3)] {
+    fn bytes_that_come_one_by_one_exhaust_the_bucket_within_a_second() {
+        for (piece, little) in [(MIN_BODY_COST, 31), (PARTIAL_HEAD_COST, 3)] {
             let start = Instant::now();
-            let mut allowance = TokenBucket::new(start);
+            let mut bucket = TokenBucket::new(start);
             for number in 1..=little {
-                allowance.spend(piece, start);
-                assert!(!allowance.is_exhausted(start), "after {number} pieces");
+                bucket.spend(piece, start);
+                assert!(!bucket.is_exhausted(start), "after {number} pieces");
             }
-            allowance.spend(piece, start);
-            assert!(allowance.is_exhausted(start), "after {} pieces", little + 1);
+            bucket.spend(piece, start);
+            assert!(bucket.is_exhausted(start), "after {} pieces", little + 1);
         }
     }
 
     #[test]
-    fn live_audio_is_never_big() {
+    fn live_audio_never_exhausts_the_bucket() {
         let start = Instant::now();
-        let mut allowance = TokenBucket::new(start);
+        let mut bucket = TokenBucket::new(start);
         for step in 0..600 {
             let now = start + Duration::from_millis(100 * step);
-            allowance.spend(19_200, now);
-            assert!(!allowance.is_exhausted(now), "after {step} tenths of a second");
+            bucket.spend(19_200, now);
+            assert!(!bucket.is_exhausted(now), "after {step} tenths of a second");
         }
     }
 }

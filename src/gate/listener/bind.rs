@@ -1,6 +1,6 @@
-//! Addresses to sockets, before anything else is touched: privileges are dropped in between.
+//! Binds the listening sockets while the process still has its privileges.
 //!
-//! A socket that the service manager has bound already (`LISTEN_FDS`) is taken in place of a bind.
+//! A socket that the service manager has bound already (`LISTEN_FDS`) replaces a bind.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -10,40 +10,44 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::socket_activation::PassedSockets;
 use crate::config::{Listen, Serves};
+use crate::gate::Error;
+use crate::gate::limits::BACKLOG;
 use crate::log::Log;
 
-/// Connections the kernel may hold for us until we accept them.
-pub(crate) const BACKLOG: i32 = 4_096;
-
-/// A port that is bound and not served yet, so that privileges can be dropped in between.
+/// A socket that is bound and not served yet, so that privileges can be dropped in between.
 pub(crate) struct Bound {
     pub(crate) listener: TcpListener,
     pub(crate) listen: Listen,
 }
 
 impl Bound {
-    /// All of them: those that the service manager passed (`sd_listen_fds(3)`) and, bound here, the
-    /// others. A socket that no listener wants is an error: whoever connected to it would wait for ever.
+    /// Takes the sockets that the service manager has passed (`sd_listen_fds(3)`) and binds the others. A passed
+    /// socket that no listener uses is an error, because its clients would wait for ever.
     ///
     /// # Errors
-    /// One line that names the address, the reason and what to look at.
-    pub(crate) fn all(listen: &[Listen], log: &Log) -> Result<Vec<Bound>, String> {
+    /// One line that names the address, the reason and the next step.
+    pub(crate) fn all(listen: &[Listen], log: &Log) -> Result<Vec<Bound>, Error> {
         let mut passed = PassedSockets::take()?;
         let bound = listen
             .iter()
-            .map(|listen| passed.bound(listen).map_or_else(|| Bound::new(listen, log), Ok))
+            .map(|listen| match passed.take_for(listen.address) {
+                Some((address, listener)) => {
+                    Ok(Bound { listener, listen: Listen { address, ..listen.clone() } })
+                }
+                None => Bound::new(listen, log),
+            })
             .collect::<Result<_, _>>()?;
-        passed.none_left()?;
+        passed.check_unused()?;
         Ok(bound)
     }
 
-    /// Binds the address of `listen`. `[::]` takes IPv4 too, and is `0.0.0.0` where there is no IPv6.
-    /// One that is not there yet, for DHCP is late or IPv6 still looks for a duplicate, is as good as one
-    /// that went away: it costs no other listener and is served once it is there.
+    /// Binds the address of `listen`. `[::]` accepts IPv4 too, and falls back to `0.0.0.0` without IPv6. An
+    /// address that does not exist yet, because DHCP is late or IPv6 still checks for a duplicate, is bound too
+    /// and served once it exists.
     ///
     /// # Errors
-    /// One line that names the address, the reason and what to look at.
-    fn new(listen: &Listen, log: &Log) -> Result<Bound, String> {
+    /// One line that names the address, the reason and the next step.
+    fn new(listen: &Listen, log: &Log) -> Result<Bound, Error> {
         let mut address = listen.address;
         let bound = match bind(address, false) {
             Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
@@ -54,7 +58,7 @@ impl Bound {
             }
             Err(Errno::ADDRNOTAVAIL) => bind(address, true).inspect(|_| {
                 log.warn(format_args!(
-                    "{address} is not an address of this machine now: requests are taken as soon as it is"
+                    "{address} is not an address of this machine yet; it is served as soon as it is assigned"
                 ));
             }),
             bound => bound,
@@ -66,16 +70,16 @@ impl Bound {
                 Errno::ACCESS => " (ports below 1024 need root or CAP_NET_BIND_SERVICE)".to_owned(),
                 _ => String::new(),
             };
-            format!("cannot listen on {address}: {}{next}", io::Error::from(e))
+            Error(format!("cannot listen on {address}: {}{next}", io::Error::from(e)))
         })?;
         let mut listen = listen.clone();
         if let Ok(local) = listener.local_addr() {
-            listen.address = local; // with the port the kernel chose where 0 was asked for
+            listen.address = local; // with the port that the kernel chose for port 0
         }
         Ok(Bound { listener, listen })
     }
 
-    /// `address (serves, scheme)`, for the line that tells the operator.
+    /// `address (serves, scheme)`, for the log.
     pub(crate) fn describe(&self) -> String {
         let scheme = if self.listen.tls { "https" } else { "http" };
         let serves = match self.listen.serves {
@@ -89,7 +93,7 @@ impl Bound {
     }
 }
 
-/// With `absent`, also an address that the machine does not have.
+/// Opens a listening socket; with `absent`, also on an address that the machine does not have.
 fn bind(address: SocketAddr, absent: bool) -> Result<TcpListener, Errno> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;

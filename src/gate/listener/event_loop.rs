@@ -1,8 +1,8 @@
-//! One port: accept, park, and the threads that watch it.
+//! The event loop of one listener: accepts connections and drives them.
 //!
-//! One thread waits for events and does at once what takes no waiting, so a request costs no change of
-//! threads, and a connection that waits costs none. Where there are more processors, others help when
-//! there is much to do. What takes waiting goes to a thread of its own.
+//! One thread waits for events and does all work that does not block, so a request costs no thread switch, and an
+//! idle connection costs no thread. Under load, more threads run the loop, up to the number of processors. Work
+//! that blocks runs on a thread of its own.
 
 mod accept;
 
@@ -22,42 +22,42 @@ use rustix::io::Errno;
 use super::SharedState;
 use crate::config::Listen;
 use crate::gate::connection::table::{ConnectionTable, Event};
-use crate::gate::connection::{Action, Connection, Priority, SlowClient};
+use crate::gate::connection::{Action, Connection, Priority};
 use crate::gate::io::duplex::timespec;
-use crate::gate::limits::eviction::Candidate;
-use crate::gate::limits::permits::{Kind, Permit};
+use crate::gate::limits::eviction::{Candidate, SlowClient};
+use crate::gate::limits::permits::{Class, Permit};
 use crate::gate::proxy::exchange::Buffers;
 use crate::gate::{Gate, limits};
 
 const LISTENER: u64 = u64::MAX;
 
-/// Set in the token under which a connection's service reports.
-const SERVICE: u64 = 1 << 63;
+/// Set in the token of a connection's upstream socket.
+const UPSTREAM: u64 = 1 << 63;
 
-/// How often deadlines are looked at, and how long accepting pauses when descriptors run out.
+/// How often deadlines are checked, and how long accepting pauses when descriptors run out.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Events taken at once by the only thread there is; several take few, and leave others theirs.
+/// Events that a single thread takes at once; several threads take few, so that the others have work too.
 const EVENTS: usize = 64;
 const SHARED_EVENTS: usize = 4;
 
-/// One port and the connections that came through it.
+/// One listener and its connections.
 pub(crate) struct EventLoop {
     gate: Arc<Gate>,
     shared: Arc<SharedState>,
     listener: TcpListener,
     listen: Listen,
     epoll: Arc<OwnedFd>,
-    parked: Mutex<ConnectionTable>,
-    /// Threads that watch, and those of them that wait for an event right now.
-    watchers: AtomicUsize,
-    waiting: AtomicUsize,
+    connections: Mutex<ConnectionTable>,
+    /// Threads that run the loop, and those of them that wait for an event.
+    workers: AtomicUsize,
+    idle_workers: AtomicUsize,
     next_tick: Mutex<Tick>,
 }
 
 struct Tick {
     at: Instant,
-    /// Accepting stopped for want of descriptors.
+    /// Accepting has stopped because of a lack of descriptors.
     accepting_paused: bool,
 }
 
@@ -77,38 +77,40 @@ impl EventLoop {
             listener,
             listen,
             epoll: Arc::new(epoll),
-            parked: Mutex::default(),
-            watchers: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
+            connections: Mutex::default(),
+            workers: AtomicUsize::new(0),
+            idle_workers: AtomicUsize::new(0),
             next_tick: Mutex::new(Tick { at: Instant::now() + TICK, accepting_paused: false }),
         })
     }
 
-    /// Takes nobody new in and sends those home for whom nobody works.
-    pub(crate) fn shut(&self) {
-        // On a listening socket this refuses new clients at once, while other threads hold it.
+    /// Accepts no new connections and closes idle ones.
+    pub(crate) fn shutdown(&self) {
+        // On a listening socket this rejects new connections at once, although other threads hold it.
         let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
-        let unserved = self.parked().take_idle();
-        for (token, mut connection) in unserved {
+        let idle = self.connections().take_idle();
+        for (token, mut connection) in idle {
             connection.stream.close_write();
             self.close(token, connection);
         }
     }
 
-    /// Starts a thread that watches this port; false if the kernel has none for us.
+    /// Starts a thread that runs the loop; false if the kernel has none for us.
     pub(crate) fn spawn_worker(self: &Arc<EventLoop>) -> bool {
-        self.watchers.fetch_add(1, Ordering::SeqCst);
-        let port = Arc::clone(self);
+        self.workers.fetch_add(1, Ordering::SeqCst);
+        let event_loop = Arc::clone(self);
         let started = self.thread().spawn(move || {
-            // A panic outside of a connection's own business costs what it was about, not the port.
-            while catch_unwind(AssertUnwindSafe(|| port.watch())).is_err() {
-                let address = port.listen.address;
-                port.gate.log.error(format_args!("watching {address} made us panic"));
-                port.watch_listener();
+            // A panic outside of a connection's own work must not stop the listener.
+            while catch_unwind(AssertUnwindSafe(|| event_loop.run())).is_err() {
+                let address = event_loop.listen.address;
+                event_loop.gate.log.error(format_args!(
+                    "internal error (panic) in the event loop of {address}; restarted"
+                ));
+                event_loop.rearm_listener();
             }
         });
         if started.is_err() {
-            self.watchers.fetch_sub(1, Ordering::SeqCst);
+            self.workers.fetch_sub(1, Ordering::SeqCst);
         }
         started.is_ok()
     }
@@ -119,50 +121,50 @@ impl EventLoop {
             .stack_size(limits::STACK_BYTES)
     }
 
-    fn parked(&self) -> MutexGuard<'_, ConnectionTable> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connections(&self) -> MutexGuard<'_, ConnectionTable> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for events and handles them. Ends when it is quiet and another watches.
-    fn watch(self: &Arc<EventLoop>) {
+    /// Waits for events and handles them. Returns when there is no work and another thread runs the loop.
+    fn run(self: &Arc<EventLoop>) {
         let alone = self.shared.processors == 1;
         let mut events = Vec::with_capacity(if alone { EVENTS } else { SHARED_EVENTS });
         let mut buffers = Buffers::default();
         let (mut more, mut since_yield) = (false, Instant::now());
         loop {
             events.clear();
-            let patience = if more { Timespec::default() } else { timespec(TICK) };
-            self.waiting.fetch_add(1, Ordering::SeqCst);
-            let waited = epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&patience));
-            let others = self.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
+            let timeout = if more { Timespec::default() } else { timespec(TICK) };
+            self.idle_workers.fetch_add(1, Ordering::SeqCst);
+            let waited = epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout));
+            let others = self.idle_workers.fetch_sub(1, Ordering::SeqCst) - 1;
             match waited {
-                Ok(0) if !more && self.leave_if_spare() => return,
+                Ok(0) if !more && self.stop_if_surplus() => return,
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(e) => {
-                    let why = io::Error::from(e);
-                    self.gate.log.error(format_args!("waiting on a port failed: {why}"));
+                    let (address, why) = (self.listen.address, io::Error::from(e));
+                    self.gate.log.error(format_args!("{address}: cannot wait for events: {why}"));
                     thread::sleep(TICK);
                 }
             }
             self.tick(&mut buffers);
-            let crowd = self.watchers.load(Ordering::SeqCst);
-            if !events.is_empty() && others == 0 && crowd < self.shared.processors {
-                self.spawn_worker(); // without help it goes on as it is
+            let workers = self.workers.load(Ordering::SeqCst);
+            if !events.is_empty() && others == 0 && workers < self.shared.processors {
+                self.spawn_worker(); // a failure is harmless: this thread goes on
             }
             for event in events.drain(..) {
                 match event.data.u64() {
                     LISTENER => self.accept(),
-                    token => self.attend(token & !SERVICE, read(&event), &mut buffers),
+                    token => self.on_event(token & !UPSTREAM, read(&event), &mut buffers),
                 }
             }
-            // One of each kind, and then a look at who has come to be served first.
-            for rank in [Priority::Stranger, Priority::Bulk] {
-                let taken = self.parked().take_later(rank);
+            // One connection of each low priority, then new events again.
+            for priority in [Priority::Handshake, Priority::Bulk] {
+                let taken = self.connections().pop_queued(priority);
                 if let Some((token, connection)) = taken {
                     self.advance(token, connection, &mut buffers);
                 }
             }
-            more = self.parked().has_later();
+            more = self.connections().has_queued();
             if more && since_yield.elapsed() >= limits::BULK_SLICE {
                 thread::yield_now();
                 since_yield = Instant::now();
@@ -170,21 +172,21 @@ impl EventLoop {
         }
     }
 
-    /// Stops watching if another does.
-    fn leave_if_spare(&self) -> bool {
-        let leave = |watchers: usize| (watchers > 1).then(|| watchers - 1);
-        self.watchers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, leave).is_ok()
+    /// Removes this thread from the workers if there is another; true if it must end.
+    fn stop_if_surplus(&self) -> bool {
+        let stop = |workers: usize| (workers > 1).then(|| workers - 1);
+        self.workers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, stop).is_ok()
     }
 
-    /// Something has happened to a connection.
-    fn attend(self: &Arc<EventLoop>, token: u64, event: Event, buffers: &mut Buffers) {
-        let taken = self.parked().hear(token, event, Instant::now());
+    /// Handles an event of a connection.
+    fn on_event(self: &Arc<EventLoop>, token: u64, event: Event, buffers: &mut Buffers) {
+        let taken = self.connections().on_event(token, event, Instant::now());
         if let Some(connection) = taken {
             self.advance(token, connection, buffers);
         }
     }
 
-    /// Does for a connection what can be done at once.
+    /// Drives a connection as far as possible without blocking.
     fn advance(
         self: &Arc<EventLoop>,
         token: u64,
@@ -197,41 +199,43 @@ impl EventLoop {
                 gate.advance(connection, &self.listen, buffers, false)
             });
             match next {
-                Action::Wait => moving = self.park(token, connection),
+                Action::Wait => moving = self.put_back(token, connection),
                 Action::Yield => {
-                    if let Some(connection) = self.watch_service(token, connection) {
-                        self.parked().postpone(token, connection);
+                    if let Some(connection) = self.register_upstream(token, connection) {
+                        self.connections().requeue(token, connection);
                     }
                 }
                 Action::Close => self.close(token, connection),
-                Action::OverLimit(kind) => moving = Some(self.find_place(connection, kind)),
-                Action::Block => match self.shared.threads.take(self.gate.waits_for(&connection)) {
-                    Some(place) => moving = self.detach(token, connection, place),
-                    None => {
-                        let kind = connection.seeks().map(Kind::Service);
-                        self.gate.reject_busy(&mut connection, &self.listen, kind);
+                Action::OverLimit(class) => moving = Some(self.make_room(connection, class)),
+                Action::Block => {
+                    let share = self.gate.thread_share(&connection);
+                    if let Some(permit) = self.shared.threads.take(share) {
+                        moving = self.spawn_blocking(token, connection, permit);
+                    } else {
+                        let class = connection.connecting_to().map(Class::Upstream);
+                        self.gate.reject_busy(&mut connection, &self.listen, class);
                         moving = Some(connection);
                     }
-                },
+                }
             }
         }
     }
 
-    /// Goes on with a connection on a thread that may wait; returns it if there is none to be had.
-    fn detach(
+    /// Continues with a connection on a thread that may block; returns it if no thread can be started.
+    fn spawn_blocking(
         self: &Arc<EventLoop>,
         token: u64,
         connection: Box<Connection>,
-        place: Permit,
+        permit: Permit,
     ) -> Option<Box<Connection>> {
-        // Kept here until the thread has taken it, so that it isn't lost if there is no thread.
+        // Stays here until the thread takes it, so that it is not lost if there is no thread.
         let handed = Arc::new(Mutex::new(Some(connection)));
-        let (port, taken) = (Arc::clone(self), Arc::clone(&handed));
+        let (event_loop, taken) = (Arc::clone(self), Arc::clone(&handed));
         let started = self.thread().spawn(move || {
-            let _place = place;
+            let _permit = permit;
             let connection = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(connection) = connection {
-                port.run_blocking(token, connection);
+                event_loop.run_blocking(token, connection);
             }
         });
         if started.is_ok() {
@@ -242,7 +246,7 @@ impl EventLoop {
         Some(connection)
     }
 
-    /// Does for a connection what takes waiting, until it can be watched again.
+    /// Drives a connection on a thread that may block, until the event loop can take it back.
     fn run_blocking(self: &Arc<EventLoop>, token: u64, connection: Box<Connection>) {
         let mut buffers = Buffers::default();
         let mut moving = Some(connection);
@@ -251,51 +255,53 @@ impl EventLoop {
                 gate.advance(connection, &self.listen, &mut buffers, true)
             });
             match next {
-                Action::Wait => moving = self.park(token, connection),
+                Action::Wait => moving = self.put_back(token, connection),
                 Action::Yield => {
-                    moving = self.watch_service(token, connection);
+                    moving = self.register_upstream(token, connection);
                     if let Some(connection) = &mut moving {
-                        self.parked().deliver_pending(token, connection);
+                        self.connections().deliver_pending(token, connection);
                     }
                 }
                 Action::Block => moving = Some(connection),
-                Action::OverLimit(kind) => moving = Some(self.find_place(connection, kind)),
+                Action::OverLimit(class) => moving = Some(self.make_room(connection, class)),
                 Action::Close => self.close(token, connection),
             }
         }
     }
 
-    /// Others give up their places for it, or it hears that there is none.
-    fn find_place(&self, mut connection: Box<Connection>, kind: Kind) -> Box<Connection> {
-        if !self.shared.evict_slow(kind) {
-            self.gate.reject_busy(&mut connection, &self.listen, Some(kind));
+    /// Evicts slow clients for a request of `class`, or rejects it if there are none.
+    fn make_room(&self, mut connection: Box<Connection>, class: Class) -> Box<Connection> {
+        if !self.shared.evict_slow(class) {
+            self.gate.reject_busy(&mut connection, &self.listen, Some(class));
         }
         connection
     }
 
-    /// Who waits here; see [`ConnectionTable::waiting`].
-    pub(crate) fn waiting(&self) -> Vec<Candidate> {
-        self.parked().waiting().collect()
+    /// The idle connections; see [`ConnectionTable::idle_candidates`].
+    pub(crate) fn idle_candidates(&self) -> Vec<Candidate> {
+        self.connections().idle_candidates().collect()
     }
 
-    /// Closes one of them, if it still waits.
-    pub(crate) fn dismiss(&self, token: u64) {
-        let taken = self.parked().take_if(token, |connection| connection.idle_since().is_some());
+    /// Closes a connection if it is still idle.
+    pub(crate) fn evict_idle(&self, token: u64) {
+        let taken =
+            self.connections().take_if(token, |connection| connection.idle_since().is_some());
         if let Some(connection) = taken {
             self.close(token, connection);
         }
     }
 
-    /// Who dawdles here; see [`ConnectionTable::dawdlers`].
-    pub(crate) fn dawdlers(&self, kind: Kind) -> Vec<(SlowClient, u64)> {
-        self.parked().dawdlers(|from| self.gate.places.makes_room(from, kind)).collect()
+    /// The slow clients whose permits a request of `class` can use; see [`ConnectionTable::slow_clients`].
+    pub(crate) fn slow_clients(&self, class: Class) -> Vec<(SlowClient, u64)> {
+        let makes_room = |from| self.gate.request_limits.makes_room(from, class);
+        self.connections().slow_clients(makes_room).collect()
     }
 
-    /// Takes its place from one of them; true if it still had it.
-    pub(crate) fn evict(&self, token: u64, kind: Kind) -> bool {
-        let makes_room = |from| self.gate.places.makes_room(from, kind);
-        let taken = self.parked().take_if(token, |connection| {
-            connection.dawdles().is_some_and(|(from, _)| makes_room(from))
+    /// Evicts a client if it is still slow and its permit can be used for `class`; true if it was evicted.
+    pub(crate) fn evict_slow(&self, token: u64, class: Class) -> bool {
+        let makes_room = |from| self.gate.request_limits.makes_room(from, class);
+        let taken = self.connections().take_if(token, |connection| {
+            connection.slow_client().is_some_and(|(from, _)| makes_room(from))
         });
         let Some(mut connection) = taken else { return false };
         let _ = self.catch_panic(&mut connection, |gate, connection| gate.evict(connection));
@@ -303,7 +309,7 @@ impl EventLoop {
         true
     }
 
-    /// A panic costs one connection.
+    /// Calls `act`; a panic closes the connection and nothing else.
     fn catch_panic(
         &self,
         connection: &mut Connection,
@@ -311,48 +317,45 @@ impl EventLoop {
     ) -> Action {
         catch_unwind(AssertUnwindSafe(|| act(&self.gate, connection))).unwrap_or_else(|_| {
             let peer = connection.peer;
-            self.gate.log.error(format_args!("{peer}: a request made us panic"));
+            self.gate.log.error(format_args!("{peer}: internal error (panic); connection closed"));
             Action::Close
         })
     }
 
-    /// Its service is listened to, though its client gives it no time to wait for events; closed if that
-    /// can't be.
-    fn watch_service(
+    /// Registers the upstream socket of a connection that goes on at once; closes the connection if that fails.
+    fn register_upstream(
         &self,
         token: u64,
         mut connection: Box<Connection>,
     ) -> Option<Box<Connection>> {
-        if connection.report_service(&self.epoll, token | SERVICE).is_err() {
+        if connection.register_upstream(&self.epoll, token | UPSTREAM).is_err() {
             self.close(token, connection);
             return None;
         }
         Some(connection)
     }
 
-    /// Puts a connection back, so that from here on another thread may have it; returns it if
-    /// something has happened meanwhile.
-    fn park(&self, token: u64, mut connection: Box<Connection>) -> Option<Box<Connection>> {
-        let leaving = self.gate.is_draining() && !connection.is_served();
+    /// Puts a connection back, where another thread may take it; returns it if an event has come in the meantime.
+    fn put_back(&self, token: u64, mut connection: Box<Connection>) -> Option<Box<Connection>> {
+        let leaving = self.gate.is_draining() && !connection.has_request();
         let writing = connection.waits_to_write();
-        let mut reported = connection.stream.report(&self.epoll, token, writing);
-        if reported.is_ok() {
-            reported = connection.report_service(&self.epoll, token | SERVICE);
-        }
-        if leaving || reported.is_err() {
+        let registered = connection.stream.register(&self.epoll, token, writing);
+        let registered =
+            registered.and_then(|()| connection.register_upstream(&self.epoll, token | UPSTREAM));
+        if leaving || registered.is_err() {
             self.close(token, connection);
             return None;
         }
-        self.parked().put(token, connection)
+        self.connections().put(token, connection)
     }
 
     fn close(&self, token: u64, connection: Box<Connection>) {
-        self.parked().forget(token);
+        self.connections().remove(token);
         drop(connection);
-        self.shared.connections_gone(1);
+        self.shared.connections_closed(1);
     }
 
-    /// Looks after deadlines, whoever comes by.
+    /// Checks deadlines; the first thread that finds a tick due does it.
     fn tick(self: &Arc<EventLoop>, buffers: &mut Buffers) {
         let now = Instant::now();
         let Ok(mut tick) = self.next_tick.try_lock() else { return };
@@ -362,9 +365,9 @@ impl EventLoop {
         tick.at = now + TICK;
         let resume = std::mem::take(&mut tick.accepting_paused);
         drop(tick);
-        self.gate.kept.expire_idle(now);
-        self.gate.strangers.tell_left_out();
-        let expired = self.parked().take_expired(now);
+        self.gate.idle_pool.expire_idle(now);
+        self.gate.handshake_log.report_suppressed();
+        let expired = self.connections().take_expired(now);
         for (token, mut connection) in expired {
             let next = self.catch_panic(&mut connection, |gate, connection| {
                 gate.expire(connection, &self.listen, buffers)
@@ -375,7 +378,7 @@ impl EventLoop {
             }
         }
         if resume {
-            self.watch_listener();
+            self.rearm_listener();
         }
     }
 }
@@ -383,14 +386,14 @@ impl EventLoop {
 fn read(event: &epoll::Event) -> Event {
     use epoll::EventFlags as Flags;
     let (token, flags) = (event.data.u64(), event.flags);
-    let ending = flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR);
-    if token & SERVICE != 0 {
-        return Event { service: true, service_ending: ending, ..Event::default() };
+    let read_closed = flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR);
+    if token & UPSTREAM != 0 {
+        return Event { upstream: true, upstream_read_closed: read_closed, ..Event::default() };
     }
     Event {
         client: true,
-        client_ending: ending,
-        client_gone: flags.intersects(Flags::HUP | Flags::ERR),
+        client_read_closed: read_closed,
+        client_hung_up: flags.intersects(Flags::HUP | Flags::ERR),
         ..Event::default()
     }
 }

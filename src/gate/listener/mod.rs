@@ -1,4 +1,4 @@
-//! All ports together: opened, limited, drained.
+//! All listeners together: start, connection limit, drain.
 
 pub(crate) mod bind;
 pub(crate) mod event_loop;
@@ -11,36 +11,35 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::Instant;
 
-use super::connection::SlowClient;
 use super::{Gate, limits};
-use crate::gate::limits::eviction::{Candidate, select_victims};
-use crate::gate::limits::permits::{FairSemaphore, Kind};
+use crate::gate::limits::eviction::{Candidate, SlowClient, select_victims};
+use crate::gate::limits::permits::{Class, FairSemaphore};
 use crate::gate::listener::bind::Bound;
 use crate::gate::listener::event_loop::EventLoop;
 
-/// All ports, open.
+/// The running listeners.
 pub(crate) struct Listeners {
     gate: Arc<Gate>,
     shared: Arc<SharedState>,
-    ports: Vec<Arc<EventLoop>>,
+    event_loops: Vec<Arc<EventLoop>>,
 }
 
-/// What all ports share.
+/// The state that all event loops share.
 pub(crate) struct SharedState {
-    /// Processors we may use: so many threads watch a port when there is much to do.
+    /// Processors that we may use: the maximum number of threads of one event loop.
     pub(crate) processors: usize,
-    /// Threads that wait for something, shared by number of the service that is to be found, and by passwords
-    /// that are to be hashed under the number behind the last.
+    /// Permits for threads that block. The sharers are the services to connect to, and password hashing with the
+    /// number after the last.
     pub(crate) threads: FairSemaphore,
     connections: AtomicUsize,
     connection_ceiling: usize,
-    /// See [`limits::STRANGERS`].
-    pub(crate) strangers: usize,
-    ports: OnceLock<Vec<Weak<EventLoop>>>,
+    /// See [`limits::MAX_PENDING_HANDSHAKES`].
+    pub(crate) max_pending_handshakes: usize,
+    event_loops: OnceLock<Vec<Weak<EventLoop>>>,
 }
 
 impl Listeners {
-    /// Starts a thread for each port.
+    /// Starts an event loop for each listener.
     ///
     /// # Errors
     /// When the kernel has no more descriptors or threads for us.
@@ -48,74 +47,75 @@ impl Listeners {
         let connection_ceiling = limits::connections();
         let shared = Arc::new(SharedState {
             processors: thread::available_parallelism().map_or(1, NonZero::get),
-            threads: FairSemaphore::new(limits::THREADS, gate.config.services.len() + 1),
+            threads: FairSemaphore::new(limits::BLOCKING_THREADS, gate.config.services.len() + 1),
             connections: AtomicUsize::new(0),
             connection_ceiling,
-            strangers: limits::STRANGERS.min(connection_ceiling / 8),
-            ports: OnceLock::new(),
+            max_pending_handshakes: limits::MAX_PENDING_HANDSHAKES.min(connection_ceiling / 8),
+            event_loops: OnceLock::new(),
         });
-        let mut ports = Vec::new();
+        let mut event_loops = Vec::new();
         for Bound { listener, listen } in bound {
-            let port = EventLoop::new(Arc::clone(&gate), Arc::clone(&shared), listener, listen)?;
-            ports.push(Arc::new(port));
+            let (gate, shared) = (Arc::clone(&gate), Arc::clone(&shared));
+            event_loops.push(Arc::new(EventLoop::new(gate, shared, listener, listen)?));
         }
-        let _ = shared.ports.set(ports.iter().map(Arc::downgrade).collect()); // once, here
-        if !ports.iter().all(EventLoop::spawn_worker) {
+        let _ = shared.event_loops.set(event_loops.iter().map(Arc::downgrade).collect()); // only here
+        if !event_loops.iter().all(EventLoop::spawn_worker) {
             return Err(io::Error::other("cannot start a thread"));
         }
-        Ok(Listeners { gate, shared, ports })
+        Ok(Listeners { gate, shared, event_loops })
     }
 
-    /// Takes nobody new in, lets what is in flight finish until `deadline`, and says how many exchanges
-    /// had to be cut.
+    /// Accepts no new connections, waits until all requests are finished or `deadline` has passed, and returns how
+    /// many requests are left.
     pub(crate) fn drain(self, deadline: Instant) -> usize {
         self.gate.draining.store(true, Ordering::Relaxed);
-        for port in &self.ports {
-            port.shut();
+        for event_loop in &self.event_loops {
+            event_loop.shutdown();
         }
-        // What waits on a thread may become an exchange; an exchange goes on without one.
+        // A request on a blocking thread may become an exchange, never the other way round.
         let threads = self.shared.threads.wait_until_empty(deadline);
-        threads.max(self.gate.places.wait_until_empty(deadline))
+        threads.max(self.gate.request_limits.wait_until_empty(deadline))
     }
 }
 
 impl SharedState {
-    /// A client has come; false if there are as many as there may be.
-    pub(crate) fn connection_came(&self) -> bool {
+    /// Counts a new connection; false if the limit is exceeded.
+    pub(crate) fn connection_opened(&self) -> bool {
         self.connections.fetch_add(1, Ordering::SeqCst) < self.connection_ceiling
     }
 
-    /// Closes connections for which nobody works, wherever they came in; see [`select_victims`].
+    /// Closes idle connections of all listeners; see [`select_victims`].
     pub(crate) fn evict_idle(&self) {
-        let ports = self.ports();
-        let mut crowd: Vec<(Candidate, &Arc<EventLoop>)> = Vec::new();
-        for port in &ports {
-            crowd.extend(port.waiting().into_iter().map(|waiting| (waiting, port)));
+        let event_loops = self.event_loops();
+        let mut all: Vec<(Candidate, &Arc<EventLoop>)> = Vec::new();
+        for event_loop in &event_loops {
+            let here = event_loop.idle_candidates().into_iter();
+            all.extend(here.map(|candidate| (candidate, event_loop)));
         }
-        for (waiting, port) in select_victims(crowd) {
-            port.dismiss(waiting.token);
+        for (victim, event_loop) in select_victims(all) {
+            event_loop.evict_idle(victim.token);
         }
     }
 
-    /// Takes their places from those whose clients may have gone and who have dawdled longest in them,
-    /// wherever they came in; false if nobody does.
-    pub(crate) fn evict_slow(&self, kind: Kind) -> bool {
-        let ports = self.ports();
-        let mut dawdlers: Vec<(SlowClient, u64, &Arc<EventLoop>)> = Vec::new();
-        for port in &ports {
-            let here = port.dawdlers(kind).into_iter();
-            dawdlers.extend(here.map(|(since, token)| (since, token, port)));
+    /// Evicts the slowest clients of all listeners that hold a permit which a request of `class` can use; false if
+    /// there are none.
+    pub(crate) fn evict_slow(&self, class: Class) -> bool {
+        let event_loops = self.event_loops();
+        let mut all: Vec<(SlowClient, u64, &Arc<EventLoop>)> = Vec::new();
+        for event_loop in &event_loops {
+            let here = event_loop.slow_clients(class).into_iter();
+            all.extend(here.map(|(slow, token)| (slow, token, event_loop)));
         }
-        dawdlers.sort_unstable_by_key(|dawdler| dawdler.0);
-        let evicted = dawdlers.iter().take(limits::EVICTED_AT_ONCE);
-        evicted.filter(|(_, token, port)| port.evict(*token, kind)).count() > 0
+        all.sort_unstable_by_key(|(slow, _, _)| *slow);
+        let evicted = all.iter().take(limits::EVICTED_PER_TURN);
+        evicted.filter(|(_, token, event_loop)| event_loop.evict_slow(*token, class)).count() > 0
     }
 
-    fn ports(&self) -> Vec<Arc<EventLoop>> {
-        self.ports.get().into_iter().flatten().filter_map(Weak::upgrade).collect()
+    fn event_loops(&self) -> Vec<Arc<EventLoop>> {
+        self.event_loops.get().into_iter().flatten().filter_map(Weak::upgrade).collect()
     }
 
-    pub(crate) fn connections_gone(&self, count: usize) {
+    pub(crate) fn connections_closed(&self, count: usize) {
         self.connections.fetch_sub(count, Ordering::SeqCst);
     }
 }

@@ -1,362 +1,400 @@
-//! Both directions of one exchange, streamed through bounded buffers.
+//! One HTTP exchange: both directions at once, streamed through bounded buffers, without waiting.
 //!
-//! Whoever has the connection moves both, so an answer that comes while the upload still runs reaches
-//! the client, and neither side can make the other wait for ever. Nothing here waits.
+//! One thread moves both directions, so a response that begins before the upload has ended reaches the client, and
+//! neither side can block the other for ever.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::exchange::{Downstream, Exchange, ExchangeEnd};
-use super::request_body::Upload;
-use super::response_body::{Asked, Download, Taken};
+use super::exchange::{Downstream, Exchange, ExchangeEnd, Progress};
+use super::request_body::RequestBody;
+use super::response_body::{Received, RequestContext, ResponseBody};
 use super::websocket::Tunnel;
-use crate::gate::connection::SlowClient;
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::limits;
-use crate::gate::limits::permits::Kind;
-use crate::gate::upstream::stream::ServiceStream;
+use crate::gate::limits::eviction::SlowClient;
+use crate::gate::limits::permits::Class;
+use crate::gate::upstream::stream::UpstreamStream;
 
-/// An exchange and how far it is.
-pub(crate) struct Relay {
+/// An exchange with a connection to its service.
+pub(crate) struct HttpProxy {
     exchange: Box<Exchange>,
-    service: ServiceStream,
-    /// The connection to the service has served others before.
+    upstream: UpstreamStream,
+    /// The upstream connection has carried other requests before.
     reused: bool,
-    /// It can serve others afterwards.
+    /// The upstream connection can carry another request.
     reusable: bool,
-    upload: Upload,
-    download: Download,
-    /// How often something has moved, and no more was there to move.
-    pieces: u64,
-    /// The service has said something, an answer or that the client may go on.
-    heard: bool,
+    request_body: RequestBody,
+    response_body: ResponseBody,
+    /// How often something has moved until no more was there to move.
+    reads: u64,
+    /// The service has sent a response, interim or final.
+    has_responded: bool,
 }
 
-/// What came of moving what could be moved.
-#[must_use]
-pub(crate) enum Progress {
-    /// Nothing more moves before one of the sides does; true if something did.
-    Waits(bool),
-    /// There is more, and others have waited long enough.
-    Pauses,
-    /// Both sides have agreed on a WebSocket.
-    Tunnel,
-    Ended(ExchangeEnd),
+/// The result of connecting an exchange to its service.
+pub(crate) enum Start {
+    Started(Box<HttpProxy>),
+    /// Connecting would block.
+    WouldBlock(Box<Exchange>),
+    Failed(Box<Exchange>, ExchangeEnd),
 }
 
-/// Why a relay stops.
+/// Why an exchange stops.
 enum Stop {
-    Tunnel,
+    Upgraded,
     End(ExchangeEnd),
 }
 
 impl From<ExchangeEnd> for Stop {
-    fn from(ending: ExchangeEnd) -> Stop {
-        Stop::End(ending)
+    fn from(end: ExchangeEnd) -> Stop {
+        Stop::End(end)
     }
 }
 
-impl Relay {
-    pub(crate) fn new(exchange: Box<Exchange>, service: ServiceStream, reused: bool) -> Relay {
-        Relay {
-            upload: Upload::new(
+impl HttpProxy {
+    /// Takes a pooled connection to the service or opens a new one; blocks only with `may_wait`.
+    pub(crate) fn start(exchange: Box<Exchange>, may_wait: bool) -> Start {
+        // A pooled connection may be dead, so it is used only for a request that can be repeated.
+        if exchange.is_repeatable()
+            && !exchange.is_retry
+            && let Some(upstream) = exchange.route.upstream.reuse()
+        {
+            return Start::Started(Box::new(HttpProxy::new(exchange, upstream, true)));
+        }
+        match exchange.route.upstream.connect(may_wait) {
+            Ok(Some(upstream)) => {
+                Start::Started(Box::new(HttpProxy::new(exchange, upstream, false)))
+            }
+            Ok(None) => Start::WouldBlock(exchange),
+            Err(e) => {
+                let why = format!("cannot connect to {}: {e}", exchange.route.upstream.name);
+                Start::Failed(exchange, ExchangeEnd::Failed(502, why))
+            }
+        }
+    }
+
+    fn new(exchange: Box<Exchange>, upstream: UpstreamStream, reused: bool) -> HttpProxy {
+        HttpProxy {
+            request_body: RequestBody::new(
                 exchange.request_head(),
                 exchange.length,
-                exchange.route.area.is_own(),
+                exchange.route.area.is_local(),
             ),
-            download: Download::new(exchange.close),
+            response_body: ResponseBody::new(exchange.close),
             exchange,
-            service,
+            upstream,
             reused,
             reusable: false,
-            pieces: 0,
-            heard: false,
+            reads: 0,
+            has_responded: false,
         }
     }
 
     /// Moves what can be moved without waiting.
-    pub(crate) fn advance(&mut self, side: &mut Downstream<'_>) -> Progress {
-        if let Err(ending) = self.take_arrived(side).and_then(|()| self.notice_end(side)) {
-            return Progress::Ended(ending);
+    pub(crate) fn advance(&mut self, downstream: &mut Downstream<'_>) -> Progress {
+        let ahead = self.take_read_ahead(downstream);
+        if let Err(end) = ahead.and_then(|()| self.detect_client_close(downstream)) {
+            return Progress::Done(end);
         }
         let mut moved = false;
-        for _ in 0..limits::RELAY_STEPS {
-            match self.step(side) {
-                Ok(true) if !self.download.wants_more() && !self.download.is_waiting() => {
-                    return Progress::Ended(self.finish());
+        for _ in 0..limits::STEPS_PER_TURN {
+            match self.step(downstream) {
+                Ok(true)
+                    if !self.response_body.wants_more() && !self.response_body.is_waiting() =>
+                {
+                    return Progress::Done(self.finish());
                 }
                 Ok(true) => moved = true,
                 Ok(false) => {
-                    self.pieces += u64::from(moved);
-                    return Progress::Waits(moved);
+                    self.reads += u64::from(moved);
+                    return Progress::Pending(moved);
                 }
-                Err(Stop::Tunnel) => return Progress::Tunnel,
-                Err(Stop::End(ending)) => return Progress::Ended(ending),
+                Err(Stop::Upgraded) => return Progress::Upgraded,
+                Err(Stop::End(end)) => return Progress::Done(end),
             }
         }
-        Progress::Pauses
+        Progress::Yield
     }
 
-    /// The exchange, to be tried once more with a fresh connection or to be put on record. The
-    /// connection to the service is kept, if it can be.
+    /// Returns the exchange, to be repeated or logged. The upstream connection goes into the pool if it can be
+    /// reused.
     pub(crate) fn into_exchange(self) -> Box<Exchange> {
         if self.reusable {
-            self.exchange.route.service.keep(self.service);
+            self.exchange.route.upstream.keep(self.upstream);
         }
         self.exchange
     }
 
-    /// Both sides have agreed on a WebSocket; `arrived` is what the client has said behind its head.
+    /// Continues as a WebSocket; `arrived` are the bytes that the client has sent after its head.
     pub(crate) fn into_tunnel(mut self, arrived: Vec<u8>) -> Tunnel {
-        let to_client = self.download.take_unsent();
-        Tunnel::new(self.exchange, self.service, arrived, to_client)
+        let to_client = self.response_body.take_unsent();
+        Tunnel::new(self.exchange, self.upstream, arrived, to_client)
     }
 
-    /// Bytes of bodies that have been moved.
-    pub(crate) fn passed(&self) -> u64 {
+    /// Bytes of both bodies that have been moved.
+    pub(crate) fn bytes_moved(&self) -> u64 {
         self.exchange.record.received + self.exchange.record.sent
     }
 
-    /// True if `ending` may be the fault of a connection that was kept too long.
-    pub(crate) fn deserves_another(&self, ending: &ExchangeEnd) -> bool {
-        self.reused && !self.download.has_head() && matches!(ending, ExchangeEnd::Failed(502, _))
+    /// True if a dead pooled connection may be the reason for `end`.
+    pub(crate) fn may_retry(&self, end: &ExchangeEnd) -> bool {
+        self.reused && !self.response_body.has_head() && matches!(end, ExchangeEnd::Failed(502, _))
     }
 
-    /// Has `epoll` tell of the service under `token`.
-    pub(crate) fn report_service(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
-        self.service.report(epoll, token, self.upload.is_waiting() && !self.gathers())
+    /// Registers the upstream socket with `epoll` under `token`.
+    pub(crate) fn register_upstream(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
+        self.upstream.register(epoll, token, self.request_body.is_waiting() && !self.is_buffering())
     }
 
-    /// The service can be read; `ending` if it will say no more.
-    pub(crate) fn note_service(&mut self, ending: bool) {
-        self.service.note_readable(ending);
+    /// Records that the upstream socket is ready; `read_closed` if the service will send no more.
+    pub(crate) fn on_upstream_event(&mut self, read_closed: bool) {
+        self.upstream.set_readable(read_closed);
     }
 
-    /// Bytes wait for the client to take them.
+    /// True if bytes wait for the client to accept them.
     pub(crate) fn waits_to_write_to_client(&self) -> bool {
-        self.download.is_waiting()
+        self.response_body.is_waiting()
     }
 
-    /// Moves once in each direction; true if anything did.
-    fn step(&mut self, side: &mut Downstream<'_>) -> Result<bool, Stop> {
+    /// Moves bytes once in each direction; true if anything has moved.
+    fn step(&mut self, downstream: &mut Downstream<'_>) -> Result<bool, Stop> {
         let mut moved = false;
-        if self.download.is_waiting() {
-            moved |= self.download.send(side.client).map_err(|e| client_gone(&e))?;
-        } else if self.download.wants_more() {
-            moved |= self.read_service(side)?;
+        if self.response_body.is_waiting() {
+            moved |= self.response_body.send(downstream.client).map_err(|e| client_failed(&e))?;
+        } else if self.response_body.wants_more() {
+            moved |= self.read_upstream(downstream)?;
         }
-        if self.upload.is_waiting() && !self.gathers() {
-            moved |= self.upload.send(&mut self.service);
-        } else if self.upload.wants_more() {
-            moved |= self.read_client(side)?;
+        if self.request_body.is_waiting() && !self.is_buffering() {
+            moved |= self.request_body.send(&mut self.upstream);
+        } else if self.request_body.wants_more() {
+            moved |= self.read_client(downstream)?;
         }
         Ok(moved)
     }
 
-    /// A TLS client may end without having said so: it has gone (RFC 8446 section 6.1), whatever else it has
-    /// asked for before.
-    fn notice_end(&self, side: &mut Downstream<'_>) -> Result<(), ExchangeEnd> {
-        if !side.client.may_be_cut_off() || !self.upload.is_complete() {
+    /// Detects a TLS client that has closed TCP without a close_notify: it has disconnected (RFC 8446 section 6.1),
+    /// even if it has sent more requests before.
+    fn detect_client_close(&self, downstream: &mut Downstream<'_>) -> Result<(), ExchangeEnd> {
+        if !downstream.client.may_be_truncated() || !self.request_body.is_complete() {
             return Ok(());
         }
-        while side.arrived.len() <= crate::http::limits::HEAD_BYTES {
-            match side.client.try_read(side.buffers.raw()) {
+        while downstream.read_ahead.len() <= crate::http::limits::HEAD_BYTES {
+            match downstream.client.try_read(downstream.buffers.raw()) {
                 Ok(0) => break,
-                Ok(n) => side.arrived.extend(side.buffers.raw.get(..n).unwrap_or_default()),
+                Ok(n) => downstream
+                    .read_ahead
+                    .extend(downstream.buffers.raw.get(..n).unwrap_or_default()),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => break,
-                Err(e) => return Err(client_gone(&e)),
+                Err(e) => return Err(client_failed(&e)),
             }
         }
         Ok(())
     }
 
-    /// The bytes that came with the head; what is not body stays for the next request.
-    fn take_arrived(&mut self, side: &mut Downstream<'_>) -> Result<(), ExchangeEnd> {
-        if self.upload.is_complete() || side.arrived.is_empty() {
+    /// Forwards body bytes that arrived with the head; the rest stays for the next request.
+    fn take_read_ahead(&mut self, downstream: &mut Downstream<'_>) -> Result<(), ExchangeEnd> {
+        if self.request_body.is_complete() || downstream.read_ahead.is_empty() {
             return Ok(());
         }
-        let arrived = side.arrived.take_rest();
-        self.take_upload(&arrived, side)
+        let arrived = downstream.read_ahead.take_rest();
+        self.forward_request(&arrived, downstream)
     }
 
-    fn read_client(&mut self, side: &mut Downstream<'_>) -> Result<bool, Stop> {
-        let mut raw = std::mem::take(&mut side.buffers.raw);
-        raw.resize(limits::RELAY_BYTES, 0);
-        let moved = match side.client.try_read(&mut raw) {
-            Ok(0) => Err(client_gone(&ErrorKind::UnexpectedEof.into())),
-            Ok(n) => self.take_upload(raw.get(..n).unwrap_or_default(), side).map(|()| true),
+    fn read_client(&mut self, downstream: &mut Downstream<'_>) -> Result<bool, Stop> {
+        let mut raw = std::mem::take(&mut downstream.buffers.raw);
+        raw.resize(limits::PROXY_BUFFER_BYTES, 0);
+        let moved = match downstream.client.try_read(&mut raw) {
+            Ok(0) => Err(client_failed(&ErrorKind::UnexpectedEof.into())),
+            Ok(n) => {
+                self.forward_request(raw.get(..n).unwrap_or_default(), downstream).map(|()| true)
+            }
             Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(false),
-            Err(e) => Err(client_gone(&e)),
+            Err(e) => Err(client_failed(&e)),
         };
-        side.buffers.raw = raw;
+        downstream.buffers.raw = raw;
         Ok(moved?)
     }
 
-    fn take_upload(
+    fn forward_request(
         &mut self,
         arrived: &[u8],
-        side: &mut Downstream<'_>,
+        downstream: &mut Downstream<'_>,
     ) -> Result<(), ExchangeEnd> {
-        if !self.exchange.route.area.is_own()
-            && let Some(taken) = self.upload.pass(arrived, &mut self.service)
+        if !self.exchange.route.area.is_local()
+            && let Some(taken) = self.request_body.pass_through(arrived, &mut self.upstream)
         {
             self.exchange.record.received += taken as u64;
-            side.arrived.extend(arrived.get(taken..).unwrap_or_default());
+            downstream.read_ahead.extend(arrived.get(taken..).unwrap_or_default());
             return Ok(());
         }
-        let taken = self.upload.take(arrived, &mut side.buffers.content);
-        let taken = taken.map_err(|reason| {
-            if self.download.has_begun() {
-                ExchangeEnd::Cut(reason.to_owned())
-            } else {
-                ExchangeEnd::Failed(400, reason.to_owned())
-            }
-        })?;
-        self.exchange.record.received += side.buffers.content.len() as u64;
-        side.arrived.extend(arrived.get(taken..).unwrap_or_default());
+        let taken = self.request_body.take(arrived, &mut downstream.buffers.content);
+        let taken = taken.map_err(|error| self.failure(error.status, error.reason.to_owned()))?;
+        self.exchange.record.received += downstream.buffers.content.len() as u64;
+        downstream.read_ahead.extend(arrived.get(taken..).unwrap_or_default());
         Ok(())
     }
 
-    fn read_service(&mut self, side: &mut Downstream<'_>) -> Result<bool, Stop> {
-        let mut raw = std::mem::take(&mut side.buffers.raw);
-        raw.resize(limits::RELAY_BYTES, 0);
-        let moved = match self.service.try_read(&mut raw) {
-            Ok(0) => self.service_ended("it hung up").map_err(Stop::from),
-            Ok(n) => self.take_download(raw.get(..n).unwrap_or_default(), side),
+    fn read_upstream(&mut self, downstream: &mut Downstream<'_>) -> Result<bool, Stop> {
+        let mut raw = std::mem::take(&mut downstream.buffers.raw);
+        raw.resize(limits::PROXY_BUFFER_BYTES, 0);
+        let moved = match self.upstream.try_read(&mut raw) {
+            Ok(0) => self.upstream_closed("it closed the connection").map_err(Stop::from),
+            Ok(n) => self.forward_response(raw.get(..n).unwrap_or_default(), downstream),
             Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(false),
-            Err(e) => Err(self.service_failed(&e.to_string()).into()),
+            Err(e) => Err(self.upstream_failed(&e.to_string()).into()),
         };
-        side.buffers.raw = raw;
+        downstream.buffers.raw = raw;
         moved
     }
 
-    fn take_download(&mut self, arrived: &[u8], side: &mut Downstream<'_>) -> Result<bool, Stop> {
-        match self.download.pass(arrived, side.client) {
+    fn forward_response(
+        &mut self,
+        arrived: &[u8],
+        downstream: &mut Downstream<'_>,
+    ) -> Result<bool, Stop> {
+        match self.response_body.pass_through(arrived, downstream.client) {
             Some(Ok(taken)) => {
                 self.exchange.record.sent += taken as u64;
                 return Ok(true);
             }
-            Some(Err(e)) => return Err(client_gone(&e).into()),
+            Some(Err(e)) => return Err(client_failed(&e).into()),
             None => {}
         }
-        let asked = Asked {
+        let request = RequestContext {
             head: &self.exchange.head,
             websocket: self.exchange.route.websocket,
-            complete: self.upload.is_complete(),
+            complete: self.request_body.is_complete(),
         };
-        self.heard = true;
-        match self.download.take(arrived, asked, &mut side.buffers.content) {
-            Ok(Taken::Interim) => Ok(true),
-            Ok(Taken::Answer(status)) => {
+        self.has_responded = true;
+        match self.response_body.take(arrived, request, &mut downstream.buffers.content) {
+            Ok(Received::Interim) => Ok(true),
+            Ok(Received::Response(status)) => {
                 self.exchange.record.status = status;
-                self.exchange.record.sent += side.buffers.content.len() as u64;
+                self.exchange.record.sent += downstream.buffers.content.len() as u64;
                 Ok(true)
             }
-            Ok(Taken::Switched) => {
+            Ok(Received::Upgraded) => {
                 self.exchange.record.status = 101;
-                Err(Stop::Tunnel)
+                Err(Stop::Upgraded)
             }
-            Err(reason) => Err(self.answer_failed(reason).into()),
+            Err(error) => Err(self.response_invalid(error.reason).into()),
         }
     }
 
-    fn service_ended(&mut self, why: &str) -> Result<bool, ExchangeEnd> {
-        if self.download.end_of_connection() { Ok(true) } else { Err(self.service_failed(why)) }
-    }
-
-    fn answer_failed(&self, reason: &str) -> ExchangeEnd {
-        let name = &self.exchange.route.service.name;
-        let why = format!("the answer of {name} can't be passed on: {reason}");
-        if self.download.has_begun() {
-            ExchangeEnd::Cut(why)
+    fn upstream_closed(&mut self, why: &str) -> Result<bool, ExchangeEnd> {
+        if self.response_body.end_of_connection() {
+            Ok(true)
         } else {
-            ExchangeEnd::Failed(502, why)
+            Err(self.upstream_failed(why))
         }
     }
 
-    fn service_failed(&self, why: &str) -> ExchangeEnd {
-        let name = &self.exchange.route.service.name;
-        if self.download.has_begun() {
-            ExchangeEnd::Cut(format!("{name} broke off its answer: {why}"))
+    fn response_invalid(&self, reason: &str) -> ExchangeEnd {
+        let name = &self.exchange.route.upstream.name;
+        self.failure(502, format!("invalid response from {name}: {reason}"))
+    }
+
+    /// The end for the reason `why`: a response with `status`, or a reset if another response has begun.
+    fn failure(&self, status: u16, why: String) -> ExchangeEnd {
+        if self.response_body.has_begun() {
+            ExchangeEnd::Abort(why)
         } else {
-            ExchangeEnd::Failed(502, format!("{name} did not answer: {why}"))
+            ExchangeEnd::Failed(status, why)
+        }
+    }
+
+    fn upstream_failed(&self, why: &str) -> ExchangeEnd {
+        let name = &self.exchange.route.upstream.name;
+        if self.response_body.has_begun() {
+            ExchangeEnd::Abort(format!("{name} aborted its response: {why}"))
+        } else {
+            ExchangeEnd::Failed(502, format!("{name} did not respond: {why}"))
         }
     }
 
     fn waits_for_client(&self) -> bool {
-        self.upload.wants_more() && (!self.upload.is_waiting() || self.gathers())
+        self.request_body.wants_more() && (!self.request_body.is_waiting() || self.is_buffering())
     }
 
-    /// It is up to the client that nothing moves, and not to a service that should tell it to go on.
-    fn is_owed_by_client(&self) -> bool {
-        let waits_to_be_told = !self.heard
+    /// True if the exchange waits for the client, and not for a service that should send 100 (Continue).
+    fn awaits_client(&self) -> bool {
+        let expects_continue = !self.has_responded
             && self.exchange.record.received == 0
             && self.exchange.head.fields.first("expect").is_some();
-        self.waits_for_client() && !waits_to_be_told
+        self.waits_for_client() && !expects_continue
     }
 
-    /// What goes to ourselves waits until there is enough of it, or all: each piece wakes a thread, which
-    /// clients that send byte by byte must not.
-    fn gathers(&self) -> bool {
-        self.exchange.route.area.is_own()
-            && !self.upload.is_complete()
-            && self.upload.waiting() < limits::GATHERED_BYTES
-            // Who waits to be told to go on is told by the management API.
-            && (self.upload.has_begun() || self.exchange.head.fields.first("expect").is_none())
+    /// True while a body for the management API is buffered until it is large enough or complete: each piece wakes a
+    /// thread, which a client must not do with every byte.
+    fn is_buffering(&self) -> bool {
+        self.exchange.route.area.is_local()
+            && !self.request_body.is_complete()
+            && self.request_body.waiting() < limits::MANAGEMENT_BUFFER_BYTES
+            // The management API sends the 100 (Continue) that such a client expects.
+            && (self.request_body.has_begun() || self.exchange.head.fields.first("expect").is_none())
     }
 
-    /// Of the place it holds.
-    pub(crate) fn kind(&self) -> Kind {
-        self.exchange.kind()
+    /// The class of its permit.
+    pub(crate) fn class(&self) -> Class {
+        self.exchange.class()
     }
 
-    /// See `Connection::dawdles`; `ending` if its client will say no more.
-    pub(crate) fn dawdles(&self, ending: bool) -> Option<SlowClient> {
-        let is_own = self.exchange.route.area.is_own();
+    /// See `Connection::slow_client`; `read_closed` if the client will send no more.
+    pub(crate) fn slow_client(&self, read_closed: bool) -> Option<SlowClient> {
+        let is_local = self.exchange.route.area.is_local();
         let since = self.exchange.record.since;
-        let waits_for_client = self.download.is_waiting() || self.waits_for_client();
-        // What is ours is small, and a person's upload to a service may take hours.
-        let slow = is_own
-            || self.passed() < limits::SLOWEST * since.elapsed().as_secs()
-            || (self.pieces >= limits::PIECES && self.passed() < limits::PIECE * self.pieces);
+        let waits_for_client = self.response_body.is_waiting() || self.waits_for_client();
+        // Requests to the management API are small, but an upload to a service may take hours.
+        let slow = is_local
+            || self.bytes_moved() < limits::MIN_BYTES_PER_SECOND * since.elapsed().as_secs()
+            || (self.reads >= limits::SLOW_READS
+                && self.bytes_moved() < limits::MIN_BYTES_PER_READ * self.reads);
         match () {
-            () if ending && !is_own && !self.download.has_begun() => Some(SlowClient::Gone(since)),
-            () if waits_for_client && slow => Some(SlowClient::Here(since)),
+            () if read_closed && !is_local && !self.response_body.has_begun() => {
+                Some(SlowClient::HalfClosed(since))
+            }
+            () if waits_for_client && slow => Some(SlowClient::Connected(since)),
             () => None,
         }
     }
 
-    /// How long nothing may move, by whose turn it is.
-    pub(crate) fn patience(&self) -> Duration {
-        if self.download.is_waiting() || self.is_owed_by_client() {
+    /// How long nothing may move, depending on which side it waits for.
+    pub(crate) fn timeout(&self) -> Duration {
+        if self.response_body.is_waiting() || self.awaits_client() {
             limits::BODY_PROGRESS
         } else {
-            self.exchange.route.service.patience
+            self.exchange.route.upstream.timeout
         }
     }
 
-    /// What it ends with if nothing has moved for so long.
-    pub(crate) fn out_of_patience(&self) -> ExchangeEnd {
-        let name = &self.exchange.route.service.name;
-        if self.download.has_begun() || self.download.is_waiting() {
-            ExchangeEnd::Cut("nothing moved for too long".to_owned())
-        } else if self.is_owed_by_client() {
-            ExchangeEnd::Failed(408, "the request body stopped coming".to_owned())
+    /// How the exchange ends when the timeout has passed.
+    pub(crate) fn on_timeout(&self) -> ExchangeEnd {
+        let name = &self.exchange.route.upstream.name;
+        if self.response_body.has_begun() || self.response_body.is_waiting() {
+            ExchangeEnd::Abort("timed out: no data moved".to_owned())
+        } else if self.awaits_client() {
+            ExchangeEnd::Failed(408, "timed out waiting for the request body".to_owned())
         } else {
-            ExchangeEnd::Failed(504, format!("{name} does not answer in time"))
+            ExchangeEnd::Failed(504, format!("{name} did not respond in time"))
         }
     }
 
-    /// The answer is out.
+    /// How the exchange ends when the response is sent.
     fn finish(&mut self) -> ExchangeEnd {
-        let delivered = self.upload.is_delivered();
-        self.reusable = self.download.reusable && delivered && !self.exchange.ends_service();
-        if self.download.close || !delivered { ExchangeEnd::Close } else { ExchangeEnd::KeepAlive }
+        let delivered = self.request_body.is_delivered();
+        self.reusable =
+            self.response_body.reusable && delivered && !self.exchange.closes_upstream();
+        if self.response_body.close || !delivered {
+            ExchangeEnd::Close
+        } else {
+            ExchangeEnd::KeepAlive
+        }
     }
 }
 
-fn client_gone(error: &io::Error) -> ExchangeEnd {
-    ExchangeEnd::Cut(format!("the client went away: {error}"))
+fn client_failed(error: &io::Error) -> ExchangeEnd {
+    ExchangeEnd::Abort(format!("the client disconnected: {error}"))
 }

@@ -1,4 +1,4 @@
-//! An admitted request to its service and the answer back: HTTP messages and WebSocket tunnels.
+//! Forwards an authorized request to its service and the response back: HTTP messages and WebSockets.
 
 pub(crate) mod exchange;
 pub(crate) mod http;

@@ -1,195 +1,198 @@
-//! A WebSocket after its 101: bytes both ways, half-close included, until both sides are done.
+//! A WebSocket after its 101: bytes in both directions, with half-close, until both sides are done.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::exchange::{Downstream, Exchange, ExchangeEnd};
-use super::http::Progress;
+use super::exchange::{Downstream, Exchange, ExchangeEnd, Progress};
 use crate::gate::io::duplex::Duplex;
 use crate::gate::io::write_buffer::WriteBuffer;
 use crate::gate::limits;
-use crate::gate::limits::permits::Kind;
-use crate::gate::upstream::stream::ServiceStream;
+use crate::gate::limits::permits::Class;
+use crate::gate::upstream::stream::UpstreamStream;
 
-/// Both directions; without a buffer while nobody is slow.
+/// Both directions of a WebSocket; without a buffer while both sides accept all bytes.
 pub(crate) struct Tunnel {
     exchange: Box<Exchange>,
-    service: ServiceStream,
+    upstream: UpstreamStream,
     up: Direction,
     down: Direction,
 }
 
 impl Tunnel {
-    /// `to_service` and `to_client` are what has arrived already.
+    /// `to_service` and `to_client` have arrived already.
     pub(crate) fn new(
         exchange: Box<Exchange>,
-        service: ServiceStream,
+        upstream: UpstreamStream,
         to_service: Vec<u8>,
         to_client: Vec<u8>,
     ) -> Tunnel {
         let (up, down) = (Direction::new(to_service), Direction::new(to_client));
-        Tunnel { exchange, service, up, down }
+        Tunnel { exchange, upstream, up, down }
     }
 
-    /// Passes what can be passed without waiting.
-    pub(crate) fn advance(&mut self, side: &mut Downstream<'_>) -> Progress {
+    /// Moves what can be moved without waiting.
+    pub(crate) fn advance(&mut self, downstream: &mut Downstream<'_>) -> Progress {
         let mut moved = false;
-        for _ in 0..limits::RELAY_STEPS {
+        for _ in 0..limits::STEPS_PER_TURN {
             if self.up.ended && self.down.ended {
-                return Progress::Ended(ExchangeEnd::Close);
+                return Progress::Done(ExchangeEnd::Close);
             }
-            match self.step(side) {
+            match self.step(downstream) {
                 Ok(true) => moved = true,
-                Ok(false) => return Progress::Waits(moved),
+                Ok(false) => return Progress::Pending(moved),
                 Err(e) => {
-                    return Progress::Ended(ExchangeEnd::Cut(format!("the client went away: {e}")));
+                    return Progress::Done(ExchangeEnd::Abort(format!(
+                        "the client disconnected: {e}"
+                    )));
                 }
             }
         }
-        Progress::Pauses
+        Progress::Yield
     }
 
-    /// The exchange, to be put on record.
+    /// Returns the exchange, to be logged.
     pub(crate) fn into_exchange(mut self) -> Box<Exchange> {
-        self.exchange.record.received = self.up.passed;
-        self.exchange.record.sent = self.down.passed;
+        self.exchange.record.received = self.up.bytes_moved;
+        self.exchange.record.sent = self.down.bytes_moved;
         self.exchange
     }
 
-    /// Of the place it holds.
-    pub(crate) fn kind(&self) -> Kind {
-        self.exchange.kind()
+    /// The class of its permit.
+    pub(crate) fn class(&self) -> Class {
+        self.exchange.class()
     }
 
-    /// Bytes that have been moved.
-    pub(crate) fn passed(&self) -> u64 {
-        self.up.passed + self.down.passed
+    /// Bytes that have been moved in both directions.
+    pub(crate) fn bytes_moved(&self) -> u64 {
+        self.up.bytes_moved + self.down.bytes_moved
     }
 
-    /// Has `epoll` tell of the service under `token`.
-    pub(crate) fn report_service(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
-        self.service.report(epoll, token, self.up.waits_to_write())
+    /// Registers the upstream socket with `epoll` under `token`.
+    pub(crate) fn register_upstream(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
+        self.upstream.register(epoll, token, self.up.waits_to_write())
     }
 
-    /// The service can be read; `ending` if it will say no more.
-    pub(crate) fn note_service(&mut self, ending: bool) {
-        self.service.note_readable(ending);
+    /// Records that the upstream socket is ready; `read_closed` if the service will send no more.
+    pub(crate) fn on_upstream_event(&mut self, read_closed: bool) {
+        self.upstream.set_readable(read_closed);
     }
 
-    /// Something waits for the client to take it.
+    /// True if bytes wait for the client to accept them.
     pub(crate) fn waits_to_write_to_client(&self) -> bool {
         self.down.waits_to_write()
     }
 
-    /// Its client has hung up and can't be told any more, though there is more to tell. One that has
-    /// been told all may have said something before that is for the service.
-    pub(crate) fn is_cut_off(&self, gone: bool) -> bool {
-        gone && !self.down.ended
+    /// True if the client has disconnected before it has received everything. After it has received everything, its
+    /// last bytes still go to the service.
+    pub(crate) fn is_aborted(&self, hung_up: bool) -> bool {
+        hung_up && !self.down.ended
     }
 
-    /// Moves once in each direction; true if anything did.
-    fn step(&mut self, side: &mut Downstream<'_>) -> io::Result<bool> {
-        let raw = side.buffers.raw();
-        // A service that hangs up while the client still talks resets its connection. What it said
-        // before is for the client all the same, so only a lost client breaks the tunnel.
-        let up = match self.up.step(side.client, &mut self.service, raw) {
+    /// Moves bytes once in each direction; true if anything has moved.
+    fn step(&mut self, downstream: &mut Downstream<'_>) -> io::Result<bool> {
+        let raw = downstream.buffers.raw();
+        // A service that closes while the client still sends resets its connection. The client still gets what
+        // the service has sent before, so only a lost client ends the tunnel.
+        let up = match self.up.step(downstream.client, &mut self.upstream, raw) {
             Ok(moved) => moved,
-            Err(Broken::To(_)) => self.up.give_up(),
-            Err(Broken::From(e)) => return Err(e),
+            Err(Side::To(_)) => self.up.discard(),
+            Err(Side::From(e)) => return Err(e),
         };
-        let down = match self.down.step(&mut self.service, side.client, raw) {
+        let down = match self.down.step(&mut self.upstream, downstream.client, raw) {
             Ok(moved) => moved,
-            Err(Broken::From(_)) => self.down.finish(),
-            Err(Broken::To(e)) => return Err(e),
+            Err(Side::From(_)) => self.down.finish(),
+            Err(Side::To(e)) => return Err(e),
         };
         Ok(up | down)
     }
 }
 
-/// The side that failed a direction.
-enum Broken {
+/// The side on which a direction failed.
+enum Side {
     From(io::Error),
     To(io::Error),
 }
 
 struct Direction {
-    outbox: WriteBuffer,
-    /// Bytes may wait inside the writing side's TLS.
+    buffer: WriteBuffer,
+    /// TLS of the receiving side may have unsent bytes.
     unflushed: bool,
-    /// The side that is read has nothing more to say.
+    /// The sending side has closed.
     finished: bool,
-    /// And the other side has been told.
+    /// The receiving side has been closed too.
     ended: bool,
-    /// Bytes taken so far.
-    passed: u64,
+    /// Bytes received so far.
+    bytes_moved: u64,
 }
 
 impl Direction {
     fn new(arrived: Vec<u8>) -> Direction {
-        let passed = arrived.len() as u64;
-        let outbox = WriteBuffer::of(arrived);
-        Direction { outbox, unflushed: false, finished: false, ended: false, passed }
+        let bytes_moved = arrived.len() as u64;
+        let buffer = WriteBuffer::of(arrived);
+        Direction { buffer, unflushed: false, finished: false, ended: false, bytes_moved }
     }
 
     fn waits_to_write(&self) -> bool {
-        !self.outbox.is_empty() || self.unflushed || (self.finished && !self.ended)
+        !self.buffer.is_empty() || self.unflushed || (self.finished && !self.ended)
     }
 
-    /// Nothing more comes from the side that is read.
+    /// Handles the close of the sending side.
     fn finish(&mut self) -> bool {
         self.finished = true;
         true
     }
 
-    /// The side that is written takes no more, so what would go there is not read either.
-    fn give_up(&mut self) -> bool {
-        self.outbox = WriteBuffer::default();
+    /// Handles a receiving side that accepts no more: nothing more is read for it.
+    fn discard(&mut self) -> bool {
+        self.buffer = WriteBuffer::default();
         self.unflushed = false;
         self.ended = true;
         self.finish()
     }
 
-    /// Moves what can be moved without waiting; true if anything did.
+    /// Moves what can be moved without waiting; true if anything has moved.
     fn step(
         &mut self,
         from: &mut dyn Duplex,
         to: &mut dyn Duplex,
         raw: &mut [u8],
-    ) -> Result<bool, Broken> {
+    ) -> Result<bool, Side> {
         let mut moved = false;
-        if !self.outbox.is_empty() {
-            moved = self.outbox.send(to).map_err(Broken::To)?;
+        if !self.buffer.is_empty() {
+            moved = self.buffer.send(to).map_err(Side::To)?;
             self.unflushed |= moved;
         } else if !self.finished {
             match from.try_read(raw) {
                 Ok(0) => moved = self.finish(),
                 Ok(n) => {
-                    self.outbox.pass(raw.get(..n).unwrap_or_default(), to).map_err(Broken::To)?;
-                    self.passed += n as u64;
+                    self.buffer
+                        .pass_through(raw.get(..n).unwrap_or_default(), to)
+                        .map_err(Side::To)?;
+                    self.bytes_moved += n as u64;
                     self.unflushed = true;
                     moved = true;
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-                Err(e) => return Err(Broken::From(e)),
+                Err(e) => return Err(Side::From(e)),
             }
         }
-        if !self.outbox.is_empty() {
+        if !self.buffer.is_empty() {
             return Ok(moved);
         }
-        self.outbox = WriteBuffer::default(); // a tunnel lives long, and most of them are silent
+        self.buffer = WriteBuffer::default(); // release the memory: tunnels are open for long, and most are silent
         if self.unflushed {
             match to.try_flush() {
                 Ok(()) => self.unflushed = false,
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(moved),
-                Err(e) => return Err(Broken::To(e)),
+                Err(e) => return Err(Side::To(e)),
             }
         }
-        // Half-close is information: one side may be done talking and still listen.
+        // Forward the half-close: the sending side may still receive.
         if self.finished && !self.ended {
             match to.finish_writing() {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(moved),
-                Err(e) if e.kind() != ErrorKind::NotConnected => return Err(Broken::To(e)),
+                Err(e) if e.kind() != ErrorKind::NotConnected => return Err(Side::To(e)),
                 _ => self.ended = true,
             }
             moved = true;

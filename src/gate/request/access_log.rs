@@ -1,23 +1,23 @@
-//! One line a request, for a person and for a machine.
+//! The access log: one line for each request, readable by people and programs.
 //!
 //! `peer=192.0.2.7 tls=yes method=GET path=/v2/jobs status=200 in=0 out=512 ms=3 service=speech`: pairs
-//! of a name and a value without spaces. The query is left out, for clients put tokens into it.
+//! of a name and a value without spaces. The query is left out, because clients put tokens into it.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Instant;
 
-/// What is told of a request once it is over.
+/// What is logged about a request when it has ended.
 pub(crate) struct Record {
     peer: IpAddr,
     tls: bool,
-    /// 0 if there was no answer at all.
+    /// 0 if there was no response.
     pub(crate) status: u16,
-    /// Body bytes that the client sent, and that it was sent, without their framing.
+    /// Body bytes received from and sent to the client, without framing.
     pub(crate) received: u64,
     pub(crate) sent: u64,
     pub(crate) since: Instant,
-    /// Why it ended as it did, if not as it should.
+    /// Why the request failed, if it did.
     pub(crate) remark: String,
 }
 
@@ -35,13 +35,13 @@ impl Record {
     }
 }
 
-/// The line itself. What the request and its route say of it is lent when it is written.
+/// The line, with what the request and its route add when it is written.
 pub(crate) struct Line<'a> {
     pub(crate) record: &'a Record,
     pub(crate) method: &'a str,
-    /// Empty if it could not be read.
+    /// Empty if the target is malformed.
     pub(crate) path: &'a str,
-    /// Empty if none was asked.
+    /// Empty if no service was used.
     pub(crate) service: &'a str,
 }
 

@@ -1,9 +1,9 @@
-//! Who has guessed wrong lately, and what.
+//! Recent wrong passwords by address.
 //!
-//! The same wrong guess again tells a guesser nothing, so only different ones count: a forgotten program
-//! with an old password does not keep out others at its address. It is not hashed again either. That it is
-//! refused more quickly then tells those who share an address no more than that: it has been tried and is
-//! wrong. To ask so costs a guess where it has not.
+//! Only different wrong passwords count, because a repeated one tells an attacker nothing: a forgotten program with an
+//! old password does not lock out others at its address. A repeated one is not hashed again either. Its quicker
+//! rejection tells clients of the same address only that it has been tried and is wrong; testing a password that has
+//! not been tried counts as a guess.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,74 +12,76 @@ use std::time::Instant;
 
 use crate::gate::limits;
 
-/// Wrong guesses by where they came from.
+/// Wrong passwords by client prefix.
 #[derive(Default)]
-pub(crate) struct Guesses(Mutex<HashMap<IpAddr, Vec<Guess>>>);
+pub(crate) struct FailedLogins(Mutex<HashMap<IpAddr, Vec<Failure>>>);
 
-struct Guess {
+struct Failure {
     at: Instant,
-    mark: Mark,
+    tag: Tag,
 }
 
-/// Of a guess and the password that it was compared with, under a key that nobody has: a piece of the digest.
-/// It says nothing of either, and means nothing once the password has changed.
-type Mark = [u8; 8];
+/// A part of the keyed digest of the credentials and the stored password. It reveals neither, and matches nothing once
+/// the password has changed.
+type Tag = [u8; 8];
 
-impl Guesses {
-    /// Seconds until who is at `source` may try again, if there have been too many.
-    pub(crate) fn must_wait(&self, source: IpAddr, now: Instant) -> Option<u64> {
+impl FailedLogins {
+    /// Seconds until `source` may try again, if it has sent too many wrong passwords.
+    pub(crate) fn retry_after(&self, source: IpAddr, now: Instant) -> Option<u64> {
         let mut all = self.all();
-        let guesses = all.get_mut(&source)?;
-        guesses.retain(|guess| guess.is_recent(now));
-        let oldest = guesses.first()?;
-        (guesses.len() > limits::GUESSES).then(|| {
+        let failures = all.get_mut(&source)?;
+        failures.retain(|failure| failure.is_recent(now));
+        let oldest = failures.first()?;
+        (failures.len() > limits::WRONG_PASSWORDS).then(|| {
             let passed = now.saturating_duration_since(oldest.at);
-            limits::GUESS_WINDOW.saturating_sub(passed).as_secs() + 1
+            limits::WRONG_PASSWORD_WINDOW.saturating_sub(passed).as_secs() + 1
         })
     }
 
-    /// True if the guess of `digest` has been found wrong.
-    pub(crate) fn has(&self, source: IpAddr, digest: &[u8; 32], now: Instant) -> bool {
-        let is_it = |guess: &Guess| guess.mark == mark(digest) && guess.is_recent(now);
-        self.all().get(&source).is_some_and(|guesses| guesses.iter().any(is_it))
+    /// True if the credentials of `digest` are known to be wrong.
+    pub(crate) fn contains(&self, source: IpAddr, digest: &[u8; 32], now: Instant) -> bool {
+        let is_it = |failure: &Failure| failure.tag == tag(digest) && failure.is_recent(now);
+        self.all().get(&source).is_some_and(|failures| failures.iter().any(is_it))
     }
 
-    /// The guess of `digest` is wrong.
-    pub(crate) fn note(&self, source: IpAddr, digest: &[u8; 32], now: Instant) {
+    /// Records that the credentials of `digest` are wrong.
+    pub(crate) fn record(&self, source: IpAddr, digest: &[u8; 32], now: Instant) {
         let mut all = self.all();
-        if all.len() >= limits::GUESSERS && !all.contains_key(&source) {
-            all.retain(|_, guesses| guesses.last().is_some_and(|guess| guess.is_recent(now)));
-            if all.len() >= limits::GUESSERS {
-                all.clear(); // an attack from that many addresses is not slowed by a list
+        if all.len() >= limits::TRACKED_ADDRESSES && !all.contains_key(&source) {
+            all.retain(|_, failures| failures.last().is_some_and(|failure| failure.is_recent(now)));
+            if all.len() >= limits::TRACKED_ADDRESSES {
+                all.clear(); // a list does not slow an attack from that many addresses
             }
         }
-        let guesses = all.entry(source).or_default();
-        let mark = mark(digest);
-        guesses.retain(|guess| guess.is_recent(now));
-        // One more than is allowed makes the rest wait; beyond that there is nothing to remember.
-        if guesses.len() <= limits::GUESSES && guesses.iter().all(|guess| guess.mark != mark) {
-            guesses.push(Guess { at: now, mark });
+        let failures = all.entry(source).or_default();
+        let tag = tag(digest);
+        failures.retain(|failure| failure.is_recent(now));
+        // One more than allowed makes the address wait, so more need not be remembered.
+        if failures.len() <= limits::WRONG_PASSWORDS
+            && failures.iter().all(|failure| failure.tag != tag)
+        {
+            failures.push(Failure { at: now, tag });
         }
     }
 
-    /// True if nothing wrong has come from `source` lately, as far as it was looked at.
+    /// True if no recent wrong password of `source` is recorded.
     pub(crate) fn is_clean(&self, source: IpAddr) -> bool {
         self.all().get(&source).is_none_or(Vec::is_empty)
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<IpAddr, Vec<Guess>>> {
-        // Each critical section leaves the value whole at every step, so poison carries no news.
+    fn all(&self) -> MutexGuard<'_, HashMap<IpAddr, Vec<Failure>>> {
+        // Each critical section leaves the value valid at every step, so poisoning does not matter.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Guess {
+impl Failure {
     fn is_recent(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.at) < limits::GUESS_WINDOW
+        now.saturating_duration_since(self.at) < limits::WRONG_PASSWORD_WINDOW
     }
 }
 
-fn mark(digest: &[u8; 32]) -> Mark {
+fn tag(digest: &[u8; 32]) -> Tag {
     digest.first_chunk().copied().unwrap_or_default()
 }
 
@@ -88,33 +90,36 @@ mod tests {
     use std::net::IpAddr;
     use std::time::{Duration, Instant};
 
-    use super::{Guesses, limits};
+    use super::{FailedLogins, limits};
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
     #[test]
-    fn a_guess_is_remembered_for_a_minute_and_counts_once() {
-        let (guesses, start) = (Guesses::default(), Instant::now());
+    fn a_wrong_password_is_remembered_for_a_minute_and_counts_once() {
+        let (failed_logins, start) = (FailedLogins::default(), Instant::now());
         for second in 0..50 {
             let now = start + Duration::from_secs(second);
-            guesses.note(HERE, &[1; 32], now);
-            assert!(guesses.has(HERE, &[1; 32], now) && !guesses.has(HERE, &[2; 32], now));
-            assert_eq!(guesses.must_wait(HERE, now), None);
+            failed_logins.record(HERE, &[1; 32], now);
+            assert!(
+                failed_logins.contains(HERE, &[1; 32], now)
+                    && !failed_logins.contains(HERE, &[2; 32], now)
+            );
+            assert_eq!(failed_logins.retry_after(HERE, now), None);
         }
-        let later = start + limits::GUESS_WINDOW;
-        assert!(!guesses.has(HERE, &[1; 32], later));
-        assert_eq!(guesses.must_wait(HERE, later), None);
-        assert!(guesses.is_clean(HERE));
+        let later = start + limits::WRONG_PASSWORD_WINDOW;
+        assert!(!failed_logins.contains(HERE, &[1; 32], later));
+        assert_eq!(failed_logins.retry_after(HERE, later), None);
+        assert!(failed_logins.is_clean(HERE));
     }
 
     #[test]
-    fn what_is_remembered_of_one_address_has_an_end() {
-        let (guesses, now) = (Guesses::default(), Instant::now());
+    fn the_memory_of_one_address_is_limited() {
+        let (failed_logins, now) = (FailedLogins::default(), Instant::now());
         for number in 0..=u8::MAX {
-            guesses.note(HERE, &[number; 32], now);
+            failed_logins.record(HERE, &[number; 32], now);
         }
-        let held = guesses.all().get(&HERE).map(Vec::len);
-        assert_eq!(held, Some(limits::GUESSES + 1));
-        assert!(guesses.must_wait(HERE, now).is_some());
+        let held = failed_logins.all().get(&HERE).map(Vec::len);
+        assert_eq!(held, Some(limits::WRONG_PASSWORDS + 1));
+        assert!(failed_logins.retry_after(HERE, now).is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! One request: judged, then refused, redirected or forwarded.
+//! Handles one request: rejects, redirects or forwards it.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -9,42 +9,43 @@ use super::access_log::{Line, Record};
 use super::basic_auth::{Expected, Outcome};
 use super::license_denied;
 use super::policy;
-use super::policy::{Against, Area, Judgement, PasswordKind, Situation};
-use super::response::Reply;
+use super::policy::{Access, Area, PasswordKind, PasswordSource, Situation};
+use super::response::LocalResponse;
 use super::router::Route;
 use crate::config::{HttpDisabled, Listen};
 use crate::gate::connection::{Action, Connection, State, Then};
 use crate::gate::io::duplex::Duplex as _;
-use crate::gate::limits::permits::Kind;
-use crate::gate::proxy::exchange::{Admitted, Exchange, ExchangeEnd};
+use crate::gate::limits::permits::Class;
+use crate::gate::proxy::exchange::{Authorized, Exchange, ExchangeEnd};
 use crate::gate::{Gate, now};
+use crate::http::Error;
 use crate::http::body;
 use crate::http::body::Length;
-use crate::http::head::{Malformed, RequestHead};
+use crate::http::head::RequestHead;
 use crate::http::method;
 use crate::http::target::Target;
 use crate::security::{Password, Rules};
 
-/// What happens to a request.
+/// How a request is handled.
 enum Decision {
-    /// Not a byte, as if nobody were there.
-    Silence,
-    /// An answer of our own; `close` because a body that nobody reads would be taken for a request.
-    Answer {
-        reply: Reply,
+    /// Close without a response.
+    Drop,
+    /// Send a local response; `close` if an unread body would be taken for the next request.
+    Respond {
+        response: LocalResponse,
         close: bool,
     },
-    /// There is no license for it.
-    RefuseJob,
-    /// The same, said in a stream that is accepted for that, with these bytes.
-    RefuseStream(Vec<u8>),
-    Forward(Admitted),
-    /// To know takes waiting: the password has to be hashed.
-    Detach,
+    /// Respond that there is no valid license.
+    DenyLicense,
+    /// Accept the WebSocket with these bytes, and explain in it that there is no valid license.
+    DenyLicenseWebSocket(Vec<u8>),
+    Forward(Authorized),
+    /// Continue on a thread that may block, because the password must be hashed.
+    Block,
 }
 
-/// What is known of a request that could be read.
-pub(crate) struct Asked {
+/// A request whose head is valid.
+pub(crate) struct ParsedRequest {
     pub(crate) head: RequestHead,
     pub(crate) target: Target,
     pub(crate) length: Length,
@@ -53,7 +54,7 @@ pub(crate) struct Asked {
 }
 
 impl Gate {
-    /// One request: judged, then refused, redirected or let in.
+    /// Handles one request: rejects it, redirects it, responds locally, or begins an exchange.
     pub(crate) fn serve(
         &self,
         connection: &mut Connection,
@@ -62,124 +63,124 @@ impl Gate {
         may_wait: bool,
     ) -> Option<Action> {
         let mut record = Record::new(connection.peer.ip(), listen.tls);
-        let asked = match read(&head) {
-            Ok((target, length)) => self.understand(head, target, length),
-            Err(malformed) => {
-                if self.is_silent(listen) {
-                    connection.hang_up();
+        let request = match validate(&head) {
+            Ok((target, length)) => self.parse(head, target, length),
+            Err(error) => {
+                if self.drops_silently(listen) {
+                    connection.linger();
                 } else {
-                    record.status = malformed.status;
-                    self.reply(connection, &head, &Reply::malformed(malformed), true);
+                    record.status = error.status;
+                    self.respond(connection, &head, &LocalResponse::malformed(error), true);
                 }
-                self.put_on_record(&record, &head.method, "", "");
+                self.log_access(&record, &head.method, "", "");
                 return None;
             }
         };
-        let (method, path) = (asked.head.method.as_str(), asked.target.path.as_str());
-        let route = self.routes.find(listen.serves, &asked.target, asked.websocket);
-        match self.decide(connection, listen, &asked, route.as_ref(), may_wait) {
-            Decision::Detach => {
-                connection.state = State::Request(asked.head);
+        let (method, path) = (request.head.method.as_str(), request.target.path.as_str());
+        let route = self.routes.find(listen.serves, &request.target, request.websocket);
+        match self.decide(connection, listen, &request, route.as_ref(), may_wait) {
+            Decision::Block => {
+                connection.state = State::Request(request.head);
                 return Some(Action::Block);
             }
-            Decision::Forward(admitted) => {
-                let Some(route) = route else { return Some(Action::Close) }; // forwards nothing without
-                let kind = Kind::of(&route, asked.length);
-                let Some(place) = self.places.take(kind) else {
-                    connection.state = State::Request(asked.head);
-                    return Some(Action::OverLimit(kind));
+            Decision::Forward(authorized) => {
+                let Some(route) = route else { return Some(Action::Close) }; // never: only a route is forwarded
+                let class = Class::of(&route, request.length);
+                let Some(permit) = self.request_limits.take(class) else {
+                    connection.state = State::Request(request.head);
+                    return Some(Action::OverLimit(class));
                 };
-                if let Some(given) = self.try_local(connection, listen, &asked, &route) {
+                if let Some(given) = self.try_local(connection, listen, &request, &route) {
                     (record.status, record.sent) = (given.status, given.length);
-                    let then = if asked.close { Then::HangUp } else { Then::NextRequest };
-                    connection.answer(given.bytes, then, Some((kind, place)));
-                    self.put_on_record(&record, method, path, &route.service.name);
+                    let then = if request.close { Then::Close } else { Then::NextRequest };
+                    connection.respond(given.bytes, then, Some((class, permit)));
+                    self.log_access(&record, method, path, &route.upstream.name);
                     return None;
                 }
                 connection.state = State::Connecting(Box::new(Exchange {
-                    head: asked.head,
-                    target: asked.target,
+                    head: request.head,
+                    target: request.target,
                     route,
-                    length: asked.length,
+                    length: request.length,
                     peer: connection.peer.ip().to_canonical(),
                     tls: listen.tls,
-                    close: asked.close,
+                    close: request.close,
                     record,
-                    admitted,
-                    needs_fresh: false,
-                    _place: place,
+                    authorized,
+                    is_retry: false,
+                    _permit: permit,
                 }));
                 return None;
             }
-            Decision::Silence => connection.hang_up(),
-            Decision::Answer { reply, close } => {
-                (record.status, record.sent) = (reply.status, reply.length());
-                self.reply(connection, &asked.head, &reply, close);
+            Decision::Drop => connection.linger(),
+            Decision::Respond { response, close } => {
+                (record.status, record.sent) = (response.status, response.length());
+                self.respond(connection, &request.head, &response, close);
                 connection.penalize();
             }
-            Decision::RefuseJob => {
-                let reply = license_denied::of_job();
-                (record.status, record.sent) = (reply.status, reply.length());
+            Decision::DenyLicense => {
+                let response = license_denied::batch_response();
+                (record.status, record.sent) = (response.status, response.length());
                 license_denied::REMARK.clone_into(&mut record.remark);
-                let close = asked.close || asked.length != Length::Exact(0);
-                self.reply(connection, &asked.head, &reply, close);
+                let close = request.close || request.length != Length::Exact(0);
+                self.respond(connection, &request.head, &response, close);
             }
-            Decision::RefuseStream(acceptance) => {
+            Decision::DenyLicenseWebSocket(acceptance) => {
                 record.status = 101;
                 license_denied::REMARK.clone_into(&mut record.remark);
-                connection.answer(acceptance, Then::FirstWords, None);
+                connection.respond(acceptance, Then::RejectWebSocket, None);
             }
         }
-        self.put_on_record(&record, method, path, "");
+        self.log_access(&record, method, path, "");
         None
     }
 
-    /// An exchange has ended: what its client gets to know, and the log.
+    /// Handles the end of an exchange: the response or close that the client gets, and the access log.
     pub(crate) fn finish_exchange(
         &self,
         connection: &mut Connection,
         exchange: Exchange,
-        ending: ExchangeEnd,
+        end: ExchangeEnd,
     ) -> Option<Action> {
         let Exchange { head, target, route, length, close, mut record, .. } = exchange;
         let mut next = None;
-        match ending {
+        match end {
             ExchangeEnd::KeepAlive => connection.expect_request(),
-            ExchangeEnd::Close => connection.hang_up(),
-            ExchangeEnd::Cut(why) => {
+            ExchangeEnd::Close => connection.linger(),
+            ExchangeEnd::Abort(why) => {
                 record.remark = why;
-                // Without an orderly end, so that half an answer is not taken for a whole one.
+                // With a reset, so that a truncated response is not taken for a complete one.
                 let _ = set_socket_linger(connection.stream.descriptor(), Some(Duration::ZERO));
                 next = Some(Action::Close);
             }
             ExchangeEnd::Failed(status, why) => {
-                let mut refusal = Reply::error(Some(route.area), status, &why);
-                (record.status, record.sent) = (status, refusal.length());
+                let mut response = LocalResponse::error(Some(route.area), status, &why);
+                (record.status, record.sent) = (status, response.length());
                 if status == 503 {
-                    refusal = refusal.with("Retry-After", "1");
+                    response = response.with("Retry-After", "1");
                 }
                 if !self.config.access_log {
                     self.log.warn(format_args!("{}: {why}", target.path));
                 }
                 record.remark = why;
-                // Whether its body was read to the end is not known, so nothing may follow it.
-                self.reply(connection, &head, &refusal, close || length != Length::Exact(0));
+                // The body may not have been read to its end, so no other request may follow.
+                self.respond(connection, &head, &response, close || length != Length::Exact(0));
             }
         }
-        self.put_on_record(&record, &head.method, &target.path, &route.service.name);
+        self.log_access(&record, &head.method, &target.path, &route.upstream.name);
         next
     }
 
-    /// One line in the log for one request.
-    pub(crate) fn put_on_record(&self, record: &Record, method: &str, path: &str, service: &str) {
+    /// Writes the access log line of one request.
+    pub(crate) fn log_access(&self, record: &Record, method: &str, path: &str, service: &str) {
         if self.config.access_log {
             self.log.access(&Line { record, method, path, service });
         }
     }
 
-    /// What the head says of the connection.
-    fn understand(&self, head: RequestHead, target: Target, length: Length) -> Asked {
-        Asked {
+    /// Adds what the head says about the connection.
+    fn parse(&self, head: RequestHead, target: Target, length: Length) -> ParsedRequest {
+        ParsedRequest {
             websocket: is_websocket(&head, length),
             close: self.is_draining() || !is_persistent(&head),
             target,
@@ -188,75 +189,79 @@ impl Gate {
         }
     }
 
-    /// The order of the rules: door, path, credentials, license.
+    /// Applies the rules in order: plain HTTP, path, credentials, license.
     fn decide(
         &self,
         connection: &Connection,
         listen: &Listen,
-        asked: &Asked,
+        request: &ParsedRequest,
         route: Option<&Route>,
         may_wait: bool,
     ) -> Decision {
         let rules = self.rules.snapshot();
         let situation = self.situation(listen, &rules);
-        let close = asked.close || asked.length != Length::Exact(0);
-        let reply = match (policy::shut_door(&situation), route) {
-            (Some(HttpDisabled::Close), _) => return Decision::Silence,
+        let close = request.close || request.length != Length::Exact(0);
+        let response = match (policy::disabled_http(&situation), route) {
+            (Some(HttpDisabled::Close), _) => return Decision::Drop,
             (Some(HttpDisabled::Redirect), _) => {
-                let location = self.https_location(connection, listen, &asked.target);
-                Reply::redirect(&asked.head, &location)
+                let location = self.https_location(connection, listen, &request.target);
+                LocalResponse::redirect(&request.head, &location)
             }
             (None, Some(route))
-                if policy::is_foreign(
-                    &asked.head,
-                    asked.target.authority.as_deref(),
+                if policy::is_cross_site(
+                    &request.head,
+                    request.target.authority.as_deref(),
                     route.area,
                 ) =>
             {
                 let peer = connection.peer.ip().to_canonical();
-                self.log
-                    .security(format_args!("{peer}: a change asked for by another site refused"));
-                Reply::error(None, 403, "another site asked the browser for this change")
+                self.log.security(format_args!("{peer}: cross-site request refused"));
+                LocalResponse::error(None, 403, "another site asked the browser for this change")
             }
-            (None, Some(route)) if is_too_large(asked.length, route) => {
-                Reply::too_large(&asked.target.path)
+            (None, Some(route)) if is_too_large(request.length, route) => {
+                LocalResponse::too_large(&request.target.path)
             }
             (None, route) => {
                 let peer = connection.peer.ip().to_canonical();
-                let area = route.map_or(Area::Nowhere, |route| route.area);
-                let admitted = self.admit(&situation, &rules, area, &asked.head, peer, may_wait);
-                match (admitted, route) {
-                    (Ok(_), None) => Reply::error(None, 404, "there is nothing at this path"),
-                    (Ok(_), Some(_)) if method::ends_here(&asked.head.method) && !area.is_own() => {
-                        Reply::not_forwarded(area)
+                let area = route.map_or(Area::Unknown, |route| route.area);
+                let authorized =
+                    self.authorize(&situation, &rules, area, &request.head, peer, may_wait);
+                match (authorized, route) {
+                    (Ok(_), None) => {
+                        LocalResponse::error(None, 404, "there is nothing at this path")
                     }
-                    (Ok(admitted), Some(route)) if self.is_entitled(asked, route) => {
-                        return Decision::Forward(admitted);
+                    (Ok(_), Some(_))
+                        if method::is_never_forwarded(&request.head.method) && !area.is_local() =>
+                    {
+                        LocalResponse::not_forwarded(area)
                     }
-                    (Ok(_), Some(_)) if asked.websocket => {
-                        return license_denied::acceptance(&asked.head, &now())
-                            .map_or(Decision::RefuseJob, Decision::RefuseStream);
+                    (Ok(authorized), Some(route)) if self.is_entitled(request, route) => {
+                        return Decision::Forward(authorized);
                     }
-                    (Ok(_), Some(_)) => return Decision::RefuseJob,
-                    (Err(Some(refusal)), _) => refusal,
-                    (Err(None), _) => return Decision::Detach,
+                    (Ok(_), Some(_)) if request.websocket => {
+                        return license_denied::acceptance(&request.head, &now())
+                            .map_or(Decision::DenyLicense, Decision::DenyLicenseWebSocket);
+                    }
+                    (Ok(_), Some(_)) => return Decision::DenyLicense,
+                    (Err(Some(response)), _) => response,
+                    (Err(None), _) => return Decision::Block,
                 }
             }
         };
-        Decision::Answer { reply, close }
+        Decision::Respond { response, close }
     }
 
-    /// What the license says at this moment; nobody is asked and nothing is waited for.
-    fn is_entitled(&self, asked: &Asked, route: &Route) -> bool {
-        let (head, target, licensed) = (&asked.head, &asked.target, &route.service.licensed);
-        !policy::needs_license(route.area, head, target, asked.websocket, licensed)
+    /// True if the request needs no license or the current license is valid.
+    fn is_entitled(&self, request: &ParsedRequest, route: &Route) -> bool {
+        let (head, target, licensed) = (&request.head, &request.target, &route.upstream.licensed);
+        !policy::needs_license(route.area, head, target, request.websocket, licensed)
             || self.license.snapshot().may_transcribe
     }
 
-    /// True where a client gets not even an error.
-    pub(crate) fn is_silent(&self, listen: &Listen) -> bool {
+    /// True if a client gets no response at all.
+    pub(crate) fn drops_silently(&self, listen: &Listen) -> bool {
         let situation = self.situation(listen, &self.rules.snapshot());
-        policy::shut_door(&situation) == Some(HttpDisabled::Close)
+        policy::disabled_http(&situation) == Some(HttpDisabled::Close)
     }
 
     fn situation(&self, listen: &Listen, rules: &Rules) -> Situation {
@@ -275,8 +280,8 @@ impl Gate {
         }
     }
 
-    /// Policy, then credentials where it asks for them; an error without an answer if it takes waiting.
-    fn admit(
+    /// Applies the policy, and checks credentials if it requires them; an error without a response if that blocks.
+    fn authorize(
         &self,
         situation: &Situation,
         rules: &Rules,
@@ -284,40 +289,40 @@ impl Gate {
         head: &RequestHead,
         peer: IpAddr,
         may_wait: bool,
-    ) -> Result<Admitted, Option<Reply>> {
-        let expected = match (policy::judge(situation, area), &rules.password) {
-            (Judgement::Open, _) => return Ok(Admitted { by_password: false }),
-            (Judgement::Basic(Against::Default), _) => Expected::Default,
-            (Judgement::Basic(Against::Stored), Password::Set(hash)) => Expected::Stored(hash),
-            (Judgement::Basic(_), _) => Expected::Nobody,
+    ) -> Result<Authorized, Option<LocalResponse>> {
+        let expected = match (policy::required_access(situation, area), &rules.password) {
+            (Access::Open, _) => return Ok(Authorized { by_password: false }),
+            (Access::Basic(PasswordSource::Default), _) => Expected::Default,
+            (Access::Basic(PasswordSource::Stored), Password::Set(hash)) => Expected::Stored(hash),
+            (Access::Basic(_), _) => Expected::Nothing,
         };
-        let header = head.fields.first("authorization"); // there is one at most, see `read`
-        match self.guard.check(header, &expected, peer, Instant::now(), may_wait) {
+        let header = head.fields.first("authorization"); // one at most, see `validate`
+        match self.authenticator.check(header, &expected, peer, Instant::now(), may_wait) {
             Outcome::MustHash => Err(None),
-            Outcome::Fit { first } => {
+            Outcome::Accepted { first } => {
                 if first {
-                    self.log.security(format_args!("{peer}: admin let in"));
+                    self.log.security(format_args!("{peer}: admin authenticated"));
                 }
-                Ok(Admitted { by_password: true })
+                Ok(Authorized { by_password: true })
             }
-            Outcome::Refused => {
+            Outcome::Rejected => {
                 if header.is_some() {
-                    self.log.security(format_args!("{peer}: credentials refused"));
+                    self.log.security(format_args!("{peer}: authentication failed"));
                 }
-                Err(Some(Reply::challenge(area, situation.api)))
+                Err(Some(LocalResponse::challenge(area, situation.api)))
             }
-            Outcome::Wait(seconds) => {
+            Outcome::RateLimited(seconds) => {
                 let reason = "too many wrong passwords from this address, wait before the next";
-                let reply = Reply::error(None, 429, reason);
-                Err(Some(reply.with("Retry-After", seconds.to_string())))
+                let response = LocalResponse::error(None, 429, reason);
+                Err(Some(response.with("Retry-After", seconds.to_string())))
             }
             Outcome::Busy => {
-                Err(Some(Reply::busy("too many passwords are being checked, try again soon")))
+                Err(Some(LocalResponse::busy("too many passwords are being checked, retry later")))
             }
         }
     }
 
-    /// Where plain HTTP sends its clients: the same path over HTTPS (v2 manual, "Disabling HTTP Access").
+    /// The redirect target for plain HTTP: the path over HTTPS (v2 manual, "Disabling HTTP Access").
     fn https_location(&self, connection: &Connection, listen: &Listen, target: &Target) -> String {
         let host = target.host_name().map_or_else(
             || match connection.stream.tcp().local_addr().map(|a| a.ip().to_canonical()) {
@@ -337,41 +342,41 @@ impl Gate {
     }
 }
 
-/// What the head says beyond its fields, or why it is refused.
-fn read(head: &RequestHead) -> Result<(Target, Length), Malformed> {
+/// Checks the head and parses its target and length.
+fn validate(head: &RequestHead) -> Result<(Target, Length), Error> {
     if head.method == "CONNECT" && !head.target.starts_with('/') {
-        return Err(Malformed {
+        return Err(Error {
             status: 405,
-            reason: "this is not a proxy: it connects to nobody",
+            reason: "CONNECT is not supported: this is not a forward proxy",
         });
     }
     if head.fields.all("authorization").nth(1).is_some() {
-        return Err(Malformed::bad("the request has two Authorization fields"));
+        return Err(Error::bad_request("the request has two Authorization fields"));
     }
     let length = body::of_request(head)?;
     let target = Target::of(head)?;
     let mut expectations = head.fields.all("expect");
     let known = |value: &[u8]| value.eq_ignore_ascii_case(b"100-continue");
     if !expectations.all(known) {
-        return Err(Malformed { status: 417, reason: "the only expectation met is 100-continue" });
+        return Err(Error { status: 417, reason: "only Expect: 100-continue is supported" });
     }
     Ok((target, length))
 }
 
-/// The client wants to ask more on this connection (RFC 9112 section 9.3).
+/// True if the client wants to send more requests on this connection (RFC 9112 section 9.3).
 ///
-/// One of HTTP/1.0 says so by `keep-alive`. A proxy that knows no `Connection` hands that on, and would wait
-/// for an end that never comes (appendix C.2.2); so nobody is believed who tells of a proxy.
+/// A client of HTTP/1.0 sends `keep-alive` for that. A proxy that does not know `Connection` forwards it, and would
+/// wait for a close that never comes (appendix C.2.2); so `keep-alive` is ignored if a proxy has added `Via`.
 fn is_persistent(head: &RequestHead) -> bool {
     if head.method == "CONNECT" {
-        return false; // who knows what its client says next
+        return false; // what follows may not be HTTP
     }
     let says = |option| head.fields.lists("connection", option);
-    let old = head.minor == 0;
-    !says("close") && (!old || (says("keep-alive") && head.fields.first("via").is_none()))
+    let http_1_0 = head.minor == 0;
+    !says("close") && (!http_1_0 || (says("keep-alive") && head.fields.first("via").is_none()))
 }
 
-/// The client's half of RFC 6455 section 4.1, as far as a proxy needs it.
+/// True for a WebSocket handshake of RFC 6455 section 4.1, as far as a proxy needs to know.
 fn is_websocket(head: &RequestHead, length: Length) -> bool {
     head.method == "GET"
         && head.minor == 1
@@ -380,7 +385,7 @@ fn is_websocket(head: &RequestHead, length: Length) -> bool {
         && head.fields.lists("upgrade", "websocket")
 }
 
-/// Known before a byte of the body has been read; in chunks, the service counts.
+/// True if the announced length exceeds the ceiling; the service counts a chunked body.
 fn is_too_large(length: Length, route: &Route) -> bool {
     matches!((length, route.body_ceiling), (Length::Exact(bytes), Some(ceiling)) if bytes > ceiling)
 }

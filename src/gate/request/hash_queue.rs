@@ -1,38 +1,38 @@
-//! Whose password is hashed next: one at a time, those first who have not guessed wrong lately.
+//! The queue of passwords to be hashed: one at a time, first those from addresses without recent wrong passwords.
 //!
-//! Whoever guesses from many addresses must not keep out somebody who knows the password.
+//! An attacker who guesses from many addresses must not lock out a client that knows the password.
 
 use std::net::IpAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::gate::limits;
 
-/// The queue before the hash.
+/// The queue of requests whose password must be hashed.
 #[derive(Default)]
 pub(crate) struct HashQueue {
     queue: Mutex<Queue>,
     changed: Condvar,
 }
 
-/// The right to hash; it ends when dropped.
+/// The right to hash a password; released when dropped.
 pub(crate) struct HashPermit<'a>(&'a HashQueue);
 
 #[derive(Default)]
 struct Queue {
     hashing: bool,
-    waiting: Vec<Waiting>,
+    waiting: Vec<Waiter>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Waiting {
+struct Waiter {
     digest: [u8; 32],
     source: IpAddr,
-    /// No wrong guess has come from there lately.
+    /// The source has sent no wrong password lately.
     clean: bool,
 }
 
 impl HashQueue {
-    /// Waits for a turn with the credentials of `digest`; `None` if too many wait already.
+    /// Waits for the permit to hash the credentials of `digest`; `None` if the queue is full.
     pub(crate) fn wait(
         &self,
         digest: [u8; 32],
@@ -40,7 +40,7 @@ impl HashQueue {
         clean: bool,
     ) -> Option<HashPermit<'_>> {
         let mut queue = self.queue();
-        let own = Waiting { digest, source, clean };
+        let own = Waiter { digest, source, clean };
         if !queue.has_room(&own) {
             return None;
         }
@@ -50,16 +50,16 @@ impl HashQueue {
         };
         let mut queue =
             self.changed.wait_while(queue, not_yet).unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = queue.waiting.iter().position(|one| *one == own) {
-            queue.waiting.swap_remove(place);
+        if let Some(index) = queue.waiting.iter().position(|one| *one == own) {
+            queue.waiting.swap_remove(index);
         }
         queue.hashing = true;
         Some(HashPermit(self))
     }
 
-    /// True if somebody with these credentials could wait now.
+    /// True if the queue has room for these credentials.
     pub(crate) fn has_room(&self, digest: [u8; 32], source: IpAddr, clean: bool) -> bool {
-        self.queue().has_room(&Waiting { digest, source, clean })
+        self.queue().has_room(&Waiter { digest, source, clean })
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -68,14 +68,14 @@ impl HashQueue {
 }
 
 impl Queue {
-    fn has_room(&self, own: &Waiting) -> bool {
-        let count = |fits: &dyn Fn(&&Waiting) -> bool| self.waiting.iter().filter(fits).count();
+    fn has_room(&self, own: &Waiter) -> bool {
+        let count = |fits: &dyn Fn(&&Waiter) -> bool| self.waiting.iter().filter(fits).count();
         if count(&|other| other.digest == own.digest) > 0 {
-            // One hash will answer them all.
-            return self.waiting.len() < limits::SAME_HASHES_WAITING;
+            // One hash decides them all.
+            return self.waiting.len() < limits::HASH_QUEUE_TOTAL;
         }
-        count(&|other| other.clean == own.clean) < limits::HASHES_WAITING
-            && count(&|other| other.source == own.source) < limits::HASHES_WAITING_OF_ONE
+        count(&|other| other.clean == own.clean) < limits::HASH_QUEUE
+            && count(&|other| other.source == own.source) < limits::HASH_QUEUE_PER_ADDRESS
     }
 }
 
@@ -100,56 +100,56 @@ mod tests {
         IpAddr::from([192, 0, 2, last])
     }
 
-    /// Waits until `count` wait.
-    fn crowd(turns: &HashQueue, count: usize) {
-        while turns.queue().waiting.len() < count {
+    /// Waits until `count` requests wait.
+    fn wait_for_waiters(queue: &HashQueue, count: usize) {
+        while queue.queue().waiting.len() < count {
             thread::yield_now();
         }
     }
 
     #[test]
-    fn who_has_not_guessed_wrong_comes_before_a_crowd_that_has() {
-        let turns = HashQueue::default();
+    fn an_address_without_wrong_passwords_comes_before_many_with_some() {
+        let queue = HashQueue::default();
         let (order, served) = mpsc::channel();
         thread::scope(|scope| {
-            let first = turns.wait([0; 32], address(0), false).unwrap();
+            let first = queue.wait([0; 32], address(0), false).unwrap();
             let ask = |number: u8, clean: bool| {
-                let (turns, order) = (&turns, order.clone());
+                let (queue, order) = (&queue, order.clone());
                 scope.spawn(move || {
-                    let turn = turns.wait([number; 32], address(number), clean);
-                    order.send((number, turn.is_some())).unwrap();
+                    let permit = queue.wait([number; 32], address(number), clean);
+                    order.send((number, permit.is_some())).unwrap();
                 });
             };
             for guesser in 1..=16 {
                 ask(guesser, false);
             }
-            crowd(&turns, limits::HASHES_WAITING);
-            assert!(!turns.has_room([17; 32], address(17), false));
-            assert!(turns.has_room([17; 32], address(17), true));
+            wait_for_waiters(&queue, limits::HASH_QUEUE);
+            assert!(!queue.has_room([17; 32], address(17), false));
+            assert!(queue.has_room([17; 32], address(17), true));
             ask(17, false);
-            assert_eq!(served.recv().unwrap(), (17, false), "the crowd has its limit");
+            assert_eq!(served.recv().unwrap(), (17, false), "the queue is full");
             ask(18, true);
-            crowd(&turns, limits::HASHES_WAITING + 1);
+            wait_for_waiters(&queue, limits::HASH_QUEUE + 1);
             drop(first);
             assert_eq!(served.recv().unwrap(), (18, true));
         });
     }
 
     #[test]
-    fn one_address_does_not_fill_the_queue_and_one_hash_answers_many_alike() {
-        let turns = HashQueue::default();
+    fn one_address_cannot_fill_the_queue_and_equal_credentials_share_one_hash() {
+        let queue = HashQueue::default();
         thread::scope(|scope| {
-            let first = turns.wait([0; 32], address(0), true).unwrap();
+            let first = queue.wait([0; 32], address(0), true).unwrap();
             for number in 1..=4 {
-                let turns = &turns;
-                scope.spawn(move || turns.wait([number; 32], address(1), true).is_some());
+                let queue = &queue;
+                scope.spawn(move || queue.wait([number; 32], address(1), true).is_some());
             }
-            crowd(&turns, limits::HASHES_WAITING_OF_ONE);
-            assert!(turns.wait([9; 32], address(1), true).is_none());
+            wait_for_waiters(&queue, limits::HASH_QUEUE_PER_ADDRESS);
+            assert!(queue.wait([9; 32], address(1), true).is_none());
             for _ in 0..20 {
-                scope.spawn(|| turns.wait([1; 32], address(1), true).is_some());
+                scope.spawn(|| queue.wait([1; 32], address(1), true).is_some());
             }
-            crowd(&turns, limits::HASHES_WAITING_OF_ONE + 20);
+            wait_for_waiters(&queue, limits::HASH_QUEUE_PER_ADDRESS + 20);
             drop(first);
         });
     }

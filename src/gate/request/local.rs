@@ -1,145 +1,144 @@
-//! Answers of our own, and their way to the client.
+//! Local responses, which the gate sends without a service.
 
 use std::borrow::Cow;
 
 use super::access_log::Record;
-use super::handler::Asked;
-use super::response::{Reply, persistence};
+use super::handler::ParsedRequest;
+use super::response::{LocalResponse, persistence};
 use super::router::Route;
 use crate::config::Listen;
-use crate::gate::connection::{Action, Answered, Connection, State, Then};
-use crate::gate::limits::permits::Kind;
+use crate::gate::connection::{Action, Connection, PendingResponse, State, Then};
+use crate::gate::limits::permits::Class;
 use crate::gate::proxy::exchange::ExchangeEnd;
 use crate::gate::{Gate, now};
+use crate::http::Error;
 use crate::http::body::Length;
-use crate::http::head::{Malformed, RequestHead};
+use crate::http::head::RequestHead;
 use crate::http::target::Target;
 use crate::management::{InlineRequest, InlineResponse};
 
 impl Gate {
-    /// The answer to a request that has been let in, where it is in our memory.
+    /// The response of the management API to an authorized request, if the API has it in memory.
     pub(crate) fn try_local(
         &self,
         connection: &Connection,
         listen: &Listen,
-        asked: &Asked,
+        request: &ParsedRequest,
         route: &Route,
     ) -> Option<InlineResponse> {
-        let head_only = asked.head.method == "HEAD";
-        if !route.area.is_own()
-            || !(head_only || asked.head.method == "GET")
-            || asked.length != Length::Exact(0)
+        let head_only = request.head.method == "HEAD";
+        if !route.area.is_local()
+            || !(head_only || request.head.method == "GET")
+            || request.length != Length::Exact(0)
         {
             return None;
         }
         let path = match route.prefix {
-            "" => Cow::Borrowed(asked.target.path.as_str()),
-            prefix => Cow::Owned(format!("{prefix}{}", asked.target.path)),
+            "" => Cow::Borrowed(request.target.path.as_str()),
+            prefix => Cow::Owned(format!("{prefix}{}", request.target.path)),
         };
-        (self.at_once)(&InlineRequest {
+        (self.inline_api)(&InlineRequest {
             head_only,
             path: &path,
-            query: asked.target.query.as_deref().unwrap_or_default(),
+            query: request.target.query.as_deref().unwrap_or_default(),
             peer: connection.peer.ip().to_canonical(),
             tls: listen.tls,
-            connection: persistence(asked.close, asked.head.minor),
+            connection: persistence(request.close, request.head.minor),
         })
     }
 
-    pub(crate) fn refuse_malformed(
+    pub(crate) fn reject_malformed(
         &self,
         connection: &mut Connection,
         listen: &Listen,
-        malformed: Malformed,
+        error: Error,
     ) {
-        if self.is_silent(listen) {
-            connection.hang_up();
+        if self.drops_silently(listen) {
+            connection.linger();
             return;
         }
-        let head_only = connection.head.asks_for_head();
-        let bytes = Reply::malformed(malformed).to_bytes(head_only, Some("close"), &now());
-        connection.answer(bytes, Then::HangUp, None);
+        let head_only = connection.head.is_head_request();
+        let bytes = LocalResponse::malformed(error).to_bytes(head_only, Some("close"), &now());
+        connection.respond(bytes, Then::Close, None);
     }
 
-    /// `http://` typed where `https://` belongs.
-    pub(crate) fn answer_plain_http(&self, connection: &mut Connection, listen: &Listen) {
+    /// Responds to a client that uses `http://` on an HTTPS port.
+    pub(crate) fn respond_plain_http(&self, connection: &mut Connection, listen: &Listen) {
         connection.stream.drop_tls();
         let reason = format!("port {} speaks HTTPS: use https://", listen.address.port());
-        let reply = Reply::error(None, 400, &reason);
-        connection.answer(reply.to_bytes(false, Some("close"), &now()), Then::HangUp, None);
+        let response = LocalResponse::error(None, 400, &reason);
+        connection.respond(response.to_bytes(false, Some("close"), &now()), Then::Close, None);
     }
 
-    pub(crate) fn reply(
+    pub(crate) fn respond(
         &self,
         connection: &mut Connection,
         head: &RequestHead,
-        reply: &Reply,
+        response: &LocalResponse,
         close: bool,
     ) {
         let word = persistence(close, head.minor);
-        let bytes = reply.to_bytes(head.method == "HEAD", word, &now());
-        connection.answer(bytes, if close { Then::HangUp } else { Then::NextRequest }, None);
+        let bytes = response.to_bytes(head.method == "HEAD", word, &now());
+        connection.respond(bytes, if close { Then::Close } else { Then::NextRequest }, None);
     }
 
-    /// Sends what can be sent of an answer of our own.
-    pub(crate) fn deliver(
+    /// Sends what the client accepts of a local response.
+    pub(crate) fn send_response(
         &self,
         connection: &mut Connection,
-        mut answered: Answered,
+        mut response: PendingResponse,
     ) -> Option<Action> {
-        match connection.send(&mut answered) {
+        match connection.send(&mut response) {
             Ok(true) => {}
             Ok(false) => {
-                connection.state = State::Responding(answered);
+                connection.state = State::Responding(response);
                 return Some(Action::Wait);
             }
             Err(_) => return Some(Action::Close),
         }
-        match answered.then {
-            _ if self.is_draining() => connection.hang_up(),
-            Then::HangUp => connection.hang_up(),
+        match response.then {
+            _ if self.is_draining() => connection.linger(),
+            Then::Close => connection.linger(),
             Then::NextRequest => connection.expect_request(),
-            Then::FirstWords => connection.expect_first_words(),
+            Then::RejectWebSocket => connection.expect_first_data(),
         }
         None
     }
 
-    /// There is no place or no thread left for what `connection` asks; `kind` says for whom, if that is known.
+    /// Responds with 503 because there is no permit or no thread for a request; `class` is its class, if known.
     pub(crate) fn reject_busy(
         &self,
         connection: &mut Connection,
         listen: &Listen,
-        kind: Option<Kind>,
+        class: Option<Class>,
     ) {
-        let busy = &self.why_busy(kind);
+        let reason = &self.busy_reason(class);
         match std::mem::replace(&mut connection.state, State::Head) {
             State::Request(head) => {
-                let reply = Reply::busy(busy);
+                let response = LocalResponse::busy(reason);
                 let mut record = Record::new(connection.peer.ip(), listen.tls);
-                (record.status, record.sent) = (reply.status, reply.length());
-                record.remark.clone_from(busy);
+                (record.status, record.sent) = (response.status, response.length());
+                record.remark.clone_from(reason);
                 let path = Target::of(&head).map(|target| target.path).unwrap_or_default();
-                self.reply(connection, &head, &reply, true);
-                self.put_on_record(&record, &head.method, &path, "");
+                self.respond(connection, &head, &response, true);
+                self.log_access(&record, &head.method, &path, "");
             }
             State::Connecting(exchange) => {
-                let ending = ExchangeEnd::Failed(503, busy.clone());
-                // What follows is said by the connection itself.
-                let _ = self.finish_exchange(connection, *exchange, ending);
+                let end = ExchangeEnd::Failed(503, reason.clone());
+                // The state of the connection says what follows.
+                let _ = self.finish_exchange(connection, *exchange, end);
             }
-            phase => connection.state = phase,
+            state => connection.state = state,
         }
     }
 
-    fn why_busy(&self, kind: Option<Kind>) -> String {
-        if let Some(Kind::Service(number)) = kind
+    fn busy_reason(&self, class: Option<Class>) -> String {
+        if let Some(Class::Upstream(number)) = class
             && let Some(service) = self.config.services.get(number)
         {
-            let (name, held) = (&service.name, self.places.held(number));
-            return format!(
-                "{name} has {held} requests waiting, and there is no room for more, try again soon"
-            );
+            let (name, in_flight) = (&service.name, self.request_limits.in_flight(number));
+            return format!("{name} is busy with {in_flight} requests, retry later");
         }
-        "too many others wait, try again soon".to_owned()
+        "server busy, retry later".to_owned()
     }
 }

@@ -1,5 +1,4 @@
-//! What becomes of one request: which route it takes, who may make it, whether the license covers it, and
-//! the answers that the gate gives itself.
+//! Decides one request: its route, its authorization, its license, and the local responses of the gate.
 
 pub(crate) mod access_log;
 pub(crate) mod basic_auth;

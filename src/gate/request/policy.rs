@@ -1,7 +1,7 @@
-//! Who may do what, as one pure function: no clock, no socket, no lock.
+//! Who may do what, as pure functions: no clock, no socket, no lock.
 //!
-//! The rules are the manuals'. Where both generations are mounted and their rules disagree, the
-//! stricter one wins. Everything the table in the tests does not open stays shut.
+//! The rules are those of the manuals. If both API versions are mounted and their rules differ, the stricter one
+//! applies. Everything that the table in the tests does not open stays closed.
 
 use crate::config::{Api, HttpDisabled, Serves};
 use crate::http::authority::is_same;
@@ -9,16 +9,16 @@ use crate::http::head::RequestHead;
 use crate::http::target::Target;
 use crate::http::{lenient, method};
 
-/// What a path is about, which decides whose rule applies.
+/// The area of a path, which decides about the rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Area {
     /// `/v1/management/…`, `/v1/security/…`
     ManagementV1,
     /// `/v2/management/…`, `/v2/security/…`
     ManagementV2,
-    /// The management page and the API's description: what they show and do belongs to no generation.
+    /// The management page and the description of the API, which belong to no API version.
     Page,
-    /// `/monitor/…`, or a monitoring port.
+    /// `/monitor/…`, or a monitoring listener.
     Monitoring,
     /// `/v1.0/user/…`, `/v1/user/…`
     SpeechV1,
@@ -26,17 +26,17 @@ pub(crate) enum Area {
     Jobs,
     /// WebSockets of live transcription.
     Realtime,
-    /// A service of the image's own that wants the administrator.
+    /// A custom service of the image that needs the administrator's password.
     CustomAdmin,
-    /// A service of the image's own that looks after itself.
+    /// A custom service of the image that checks its clients itself.
     CustomOpen,
-    /// Nobody serves it.
-    Nowhere,
+    /// A path without a service.
+    Unknown,
 }
 
 impl Area {
-    /// What this process answers itself.
-    pub(crate) fn is_own(self) -> bool {
+    /// True for the areas that this process serves itself.
+    pub(crate) fn is_local(self) -> bool {
         !matches!(
             self,
             Area::SpeechV1
@@ -44,26 +44,26 @@ impl Area {
                 | Area::Realtime
                 | Area::CustomAdmin
                 | Area::CustomOpen
-                | Area::Nowhere
+                | Area::Unknown
         )
     }
 }
 
-/// What there is to know about a request, credentials apart.
+/// What the rules need to know about a request, except its credentials.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Situation {
     pub(crate) api: Api,
     /// What this listener serves.
     pub(crate) serves: Serves,
     pub(crate) tls: bool,
-    /// What the administrator says of plain HTTP.
+    /// The administrator has enabled plain HTTP.
     pub(crate) plain_http: bool,
-    /// What this listener does when that is off.
+    /// What this listener does when plain HTTP is disabled.
     pub(crate) http_disabled: HttpDisabled,
     pub(crate) password: PasswordKind,
 }
 
-/// [`crate::security::Password`] without its secret.
+/// [`crate::security::Password`] without the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PasswordKind {
     Unset,
@@ -72,43 +72,43 @@ pub(crate) enum PasswordKind {
     Set,
 }
 
-/// What must be true before a request goes on.
+/// What a request needs before it is forwarded.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Judgement {
-    /// Nothing.
+pub(crate) enum Access {
+    /// No credentials.
     Open,
-    /// These credentials.
-    Basic(Against),
+    /// Basic credentials.
+    Basic(PasswordSource),
 }
 
 /// What Basic credentials are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Against {
-    /// `admin`:`admin`, as long as no password is set (v2).
+pub(crate) enum PasswordSource {
+    /// `admin`:`admin`, while no password is set (v2).
     Default,
     /// The password file.
     Stored,
-    /// Nothing fits: the password file is damaged.
-    Nobody,
+    /// Nothing matches, because the password file is damaged.
+    Damaged,
 }
 
-/// What happens to a plain connection while plain HTTP is off; `None`: it may go on to [`judge`].
+/// What happens to a request over plain HTTP while that is disabled; `None`: [`required_access`] decides.
 ///
-/// Asked before the path is looked at, so that a shut door tells nothing about the shared.
-pub(crate) fn shut_door(situation: &Situation) -> Option<HttpDisabled> {
+/// Checked before the path, so that the response tells nothing about the paths.
+pub(crate) fn disabled_http(situation: &Situation) -> Option<HttpDisabled> {
     (!situation.tls && !situation.plain_http).then_some(situation.http_disabled)
 }
 
-/// True for a change that another site makes a browser ask for. A form or script on a foreign page can
-/// post to an appliance without credentials, or with those the browser remembers; it can't hide where it
-/// comes from (Fetch Standard, "Origin" and "Sec-Fetch-Site"). Programs send neither field.
+/// True for a change that another site causes in a browser. A form or script on another site can post to an appliance
+/// without credentials, or with those that the browser remembers; it cannot hide its origin (Fetch Standard,
+/// "Origin" and "Sec-Fetch-Site"). Programs send neither field.
 ///
-/// `Sec-Fetch-Site` is the browser's own judgement, and holds where a proxy rewrites `Host`; browsers send it
-/// over HTTPS alone, so that else `Origin` has to name the host that was called.
-pub(crate) fn is_foreign(head: &RequestHead, host: Option<&str>, area: Area) -> bool {
-    // Monitoring has nothing to change, and tells everybody so in Glances' words.
-    if !area.is_own() || area == Area::Monitoring || method::is_safe(&head.method) {
+/// `Sec-Fetch-Site` is the browser's own decision, and holds if a proxy rewrites `Host`; browsers send it over HTTPS
+/// only, so otherwise `Origin` has to name the host of the request.
+pub(crate) fn is_cross_site(head: &RequestHead, host: Option<&str>, area: Area) -> bool {
+    // Monitoring changes nothing, and says so in the format of Glances.
+    if !area.is_local() || area == Area::Monitoring || method::is_safe(&head.method) {
         return false;
     }
     let mut sites = head.fields.all("sec-fetch-site").peekable();
@@ -122,50 +122,49 @@ pub(crate) fn is_foreign(head: &RequestHead, host: Option<&str>, area: Area) -> 
     head.fields.all("origin").any(other_origin)
 }
 
-/// The rule for one request.
-pub(crate) fn judge(situation: &Situation, area: Area) -> Judgement {
+/// The access rule for a request.
+pub(crate) fn required_access(situation: &Situation, area: Area) -> Access {
     let both = situation.api.v1 && situation.api.v2;
     let v1_alone = situation.api.v1 && !situation.api.v2;
-    let hides = v1_alone || (both && situation.serves == Serves::All);
+    let hides_paths = v1_alone || (both && situation.serves == Serves::All);
     match (area, situation.password) {
-        (Area::CustomOpen, _) | (_, PasswordKind::Off) => Judgement::Open,
+        (Area::CustomOpen, _) | (_, PasswordKind::Off) => Access::Open,
 
-        // v1 alone: "authentication is only enforced when using HTTPS" (v1 manual), and there for
-        // everything. A damaged password file shuts management on plain HTTP too: nobody knows
-        // whether the person who set a password meant to let the network in.
+        // v1 alone: "authentication is only enforced when using HTTPS" (v1 manual), and there for everything. A
+        // damaged password file closes management on plain HTTP too, because a password may have been set.
         (_, PasswordKind::Set) if v1_alone => stored_if(situation.tls),
         (Area::SpeechV1 | Area::Jobs | Area::Realtime, PasswordKind::Locked) if v1_alone => {
             if situation.tls {
-                Judgement::Basic(Against::Nobody)
+                Access::Basic(PasswordSource::Damaged)
             } else {
-                Judgement::Open
+                Access::Open
             }
         }
-        (_, PasswordKind::Unset) if v1_alone => Judgement::Open,
+        (_, PasswordKind::Unset) if v1_alone => Access::Open,
 
-        // Both: where services of the image's own are, a path that nobody serves asks as theirs do, so
-        // that nobody finds them by trying. Other ports have none, and v2 asks for what it names alone.
-        (Area::Nowhere, _) if !hides => Judgement::Open,
+        // Both: on a listener with custom services, a path without a service needs the password too, so that paths
+        // cannot be found by trying. Other listeners have none, and v2 protects only the paths that it names.
+        (Area::Unknown, _) if !hides_paths => Access::Open,
 
         // v2: "all requests to management API endpoints" (v2 manual), never jobs and realtime.
-        (Area::Jobs | Area::Realtime, _) => Judgement::Open,
+        (Area::Jobs | Area::Realtime, _) => Access::Open,
 
-        (_, PasswordKind::Locked) => Judgement::Basic(Against::Nobody),
-        (_, PasswordKind::Set) => Judgement::Basic(Against::Stored),
+        (_, PasswordKind::Locked) => Access::Basic(PasswordSource::Damaged),
+        (_, PasswordKind::Set) => Access::Basic(PasswordSource::Stored),
 
-        // Both mounted and no password yet: v1 is open as its manual says.
+        // Both mounted and no password set: v1 is open as its manual says.
         (
-            Area::ManagementV1 | Area::SpeechV1 | Area::Monitoring | Area::Nowhere,
+            Area::ManagementV1 | Area::SpeechV1 | Area::Monitoring | Area::Unknown,
             PasswordKind::Unset,
-        ) if both => Judgement::Open,
-        (_, PasswordKind::Unset) => Judgement::Basic(Against::Default),
+        ) if both => Access::Open,
+        (_, PasswordKind::Unset) => Access::Basic(PasswordSource::Default),
     }
 }
 
-/// Whether a request would transcribe, and so needs a valid license with seconds left. Asked after
-/// [`judge`]: who may not come in is not told about the license.
+/// True if a request would transcribe and so needs a valid license with seconds left. Checked after
+/// [`required_access`], so that an unauthorized client learns nothing about the license.
 ///
-/// `licensed` are the methods that the settings name for a service of the image's own.
+/// `licensed` are the methods that the settings name for a custom service.
 pub(crate) fn needs_license(
     area: Area,
     head: &RequestHead,
@@ -173,21 +172,23 @@ pub(crate) fn needs_license(
     websocket: bool,
     licensed: &[String],
 ) -> bool {
-    let may_mean = |method: &str| method::may_mean(head, target.query.as_deref(), method);
+    let may_mean = |method: &str| {
+        method::may_mean(&head.method, &head.fields, target.query.as_deref(), method)
+    };
     match area {
         Area::SpeechV1 | Area::Jobs => may_mean("POST") && creates_job(&target.path),
         Area::Realtime => websocket,
         Area::CustomAdmin | Area::CustomOpen => licensed.iter().any(|known| may_mean(known)),
-        Area::ManagementV1 | Area::ManagementV2 | Area::Page | Area::Monitoring | Area::Nowhere => {
+        Area::ManagementV1 | Area::ManagementV2 | Area::Page | Area::Monitoring | Area::Unknown => {
             false
         }
     }
 }
 
-/// `/v1.0/user/<n>/jobs`, `/v1/user/<n>/jobs` and `/v2/jobs`, with or without a slash at the end.
+/// True for `/v1.0/user/<n>/jobs`, `/v1/user/<n>/jobs` and `/v2/jobs`, with or without a slash at the end.
 ///
-/// Read as the most forgiving engine might, for which also `jobs.json` is `jobs`, and any number of segments a
-/// user. Too many refusals here cost an odd client a clear error, too few would cost the license.
+/// The path is read as the most lenient engine might read it: `jobs.json` is `jobs`, and a user may have any number of
+/// segments. A false positive costs an unusual client an error, a false negative would bypass the license.
 fn creates_job(path: &str) -> bool {
     let segments = lenient::segments(path);
     let stems = segments.iter().map(|segment| segment.split('.').next().unwrap_or_default().trim());
@@ -195,15 +196,15 @@ fn creates_job(path: &str) -> bool {
     matches!(stems.as_slice(), ["v2", "jobs"] | ["v1", "user", .., "jobs"])
 }
 
-fn stored_if(condition: bool) -> Judgement {
-    if condition { Judgement::Basic(Against::Stored) } else { Judgement::Open }
+fn stored_if(condition: bool) -> Access {
+    if condition { Access::Basic(PasswordSource::Stored) } else { Access::Open }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        Against, Area, Judgement, PasswordKind, Situation, is_foreign, judge, needs_license,
-        shut_door,
+        Access, Area, PasswordKind, PasswordSource, Situation, disabled_http, is_cross_site,
+        needs_license, required_access,
     };
     use crate::config::{Api, HttpDisabled, Serves};
     use crate::http::fields::Fields;
@@ -214,10 +215,10 @@ mod tests {
     const V2: Api = Api { v1: false, v2: true };
     const BOTH: Api = Api { v1: true, v2: true };
 
-    const OPEN: Judgement = Judgement::Open;
-    const DEFAULT: Judgement = Judgement::Basic(Against::Default);
-    const STORED: Judgement = Judgement::Basic(Against::Stored);
-    const NOBODY: Judgement = Judgement::Basic(Against::Nobody);
+    const OPEN: Access = Access::Open;
+    const DEFAULT: Access = Access::Basic(PasswordSource::Default);
+    const STORED: Access = Access::Basic(PasswordSource::Stored);
+    const DAMAGED: Access = Access::Basic(PasswordSource::Damaged);
 
     fn situation(api: Api, tls: bool, password: PasswordKind) -> Situation {
         Situation {
@@ -236,66 +237,69 @@ mod tests {
         RequestHead { method: method.to_owned(), target: "/".to_owned(), minor: 1, fields }
     }
 
-    /// The manuals' rules, row by row: per password state, on plain HTTP and on HTTPS.
+    /// The rules of the manuals, for each state of the password, on plain HTTP and on HTTPS.
     #[test]
-    fn the_rules_are_the_manuals() {
+    fn the_rules_are_those_of_the_manuals() {
         use Area::*;
         use PasswordKind::*;
         #[rustfmt::skip]
-        let table: &[(Api, &[Area], PasswordKind, Judgement, Judgement)] = &[
+        let table: &[(Api, &[Area], PasswordKind, Access, Access)] = &[
             // api, areas, password, plain HTTP, HTTPS
-            (V1, &[ManagementV1, Page, Monitoring, SpeechV1, Jobs, Realtime, CustomAdmin, Nowhere], Unset, OPEN, OPEN),
-            (V1, &[ManagementV1, Page, Monitoring, SpeechV1, Jobs, Realtime, CustomAdmin, Nowhere], Set, OPEN, STORED),
-            (V1, &[ManagementV1, Page, Monitoring, CustomAdmin, Nowhere], Locked, NOBODY, NOBODY),
-            (V1, &[SpeechV1, Jobs, Realtime], Locked, OPEN, NOBODY),
+            (V1, &[ManagementV1, Page, Monitoring, SpeechV1, Jobs, Realtime, CustomAdmin, Unknown], Unset, OPEN, OPEN),
+            (V1, &[ManagementV1, Page, Monitoring, SpeechV1, Jobs, Realtime, CustomAdmin, Unknown], Set, OPEN, STORED),
+            (V1, &[ManagementV1, Page, Monitoring, CustomAdmin, Unknown], Locked, DAMAGED, DAMAGED),
+            (V1, &[SpeechV1, Jobs, Realtime], Locked, OPEN, DAMAGED),
 
             (V2, &[ManagementV2, Page, Monitoring, CustomAdmin], Unset, DEFAULT, DEFAULT),
             (V2, &[ManagementV2, Page, Monitoring, CustomAdmin], Set, STORED, STORED),
-            (V2, &[ManagementV2, Page, Monitoring, CustomAdmin], Locked, NOBODY, NOBODY),
+            (V2, &[ManagementV2, Page, Monitoring, CustomAdmin], Locked, DAMAGED, DAMAGED),
             (V2, &[ManagementV2, Page, Monitoring, CustomAdmin], Off, OPEN, OPEN),
-            (V2, &[Jobs, Realtime, Nowhere], Unset, OPEN, OPEN),
-            (V2, &[Jobs, Realtime, Nowhere], Set, OPEN, OPEN),
-            (V2, &[Jobs, Realtime, Nowhere], Locked, OPEN, OPEN),
+            (V2, &[Jobs, Realtime, Unknown], Unset, OPEN, OPEN),
+            (V2, &[Jobs, Realtime, Unknown], Set, OPEN, OPEN),
+            (V2, &[Jobs, Realtime, Unknown], Locked, OPEN, OPEN),
 
-            (BOTH, &[ManagementV1, Monitoring, SpeechV1, Nowhere], Unset, OPEN, OPEN),
+            (BOTH, &[ManagementV1, Monitoring, SpeechV1, Unknown], Unset, OPEN, OPEN),
             (BOTH, &[ManagementV2, Page, CustomAdmin], Unset, DEFAULT, DEFAULT),
-            (BOTH, &[ManagementV1, ManagementV2, Page, Monitoring, SpeechV1, CustomAdmin, Nowhere], Set, STORED, STORED),
-            (BOTH, &[ManagementV1, ManagementV2, Page, Monitoring, SpeechV1, CustomAdmin, Nowhere], Locked, NOBODY, NOBODY),
+            (BOTH, &[ManagementV1, ManagementV2, Page, Monitoring, SpeechV1, CustomAdmin, Unknown], Set, STORED, STORED),
+            (BOTH, &[ManagementV1, ManagementV2, Page, Monitoring, SpeechV1, CustomAdmin, Unknown], Locked, DAMAGED, DAMAGED),
             (BOTH, &[Jobs, Realtime], Unset, OPEN, OPEN),
             (BOTH, &[Jobs, Realtime], Set, OPEN, OPEN),
             (BOTH, &[Jobs, Realtime], Locked, OPEN, OPEN),
         ];
         for (api, areas, password, plain, tls) in table {
             for area in *areas {
-                let judged = |tls| judge(&situation(*api, tls, *password), *area);
-                assert_eq!(judged(false), *plain, "{api:?} {area:?} {password:?} plain");
-                assert_eq!(judged(true), *tls, "{api:?} {area:?} {password:?} tls");
+                let result = |tls| required_access(&situation(*api, tls, *password), *area);
+                assert_eq!(result(false), *plain, "{api:?} {area:?} {password:?} plain");
+                assert_eq!(result(true), *tls, "{api:?} {area:?} {password:?} tls");
             }
         }
     }
 
-    /// What is to be asked for where nothing can be found out is 404, but v1 alone asks everywhere.
+    /// A path without a service is a 404 without a password, but v1 alone asks for the password everywhere.
     #[test]
-    fn a_port_without_services_of_the_images_own_has_no_paths_to_hide() {
+    fn a_listener_without_custom_services_has_no_paths_to_hide() {
         for serves in [Serves::Management, Serves::Speech, Serves::Realtime] {
             let at = |api| Situation { serves, ..situation(api, true, PasswordKind::Set) };
-            assert_eq!(judge(&at(BOTH), Area::Nowhere), OPEN);
-            assert_eq!(judge(&at(V2), Area::Nowhere), OPEN);
-            assert_eq!(judge(&at(V1), Area::Nowhere), STORED);
+            assert_eq!(required_access(&at(BOTH), Area::Unknown), OPEN);
+            assert_eq!(required_access(&at(V2), Area::Unknown), OPEN);
+            assert_eq!(required_access(&at(V1), Area::Unknown), STORED);
         }
     }
 
     #[test]
-    fn a_service_that_looks_after_itself_is_never_asked_for_our_password() {
+    fn a_custom_service_without_our_password_is_always_open() {
         for password in [PasswordKind::Unset, PasswordKind::Set, PasswordKind::Locked] {
             for api in [V1, V2, BOTH] {
-                assert_eq!(judge(&situation(api, true, password), Area::CustomOpen), OPEN);
+                assert_eq!(
+                    required_access(&situation(api, true, password), Area::CustomOpen),
+                    OPEN
+                );
             }
         }
     }
 
     #[test]
-    fn a_foreign_page_changes_nothing() {
+    fn another_site_changes_nothing() {
         for (method, fields, foreign) in [
             ("POST", &[("Origin", "http://box:8080")][..], false),
             ("POST", &[("Origin", "https://BOX:8080")], false),
@@ -311,27 +315,27 @@ mod tests {
             ("OPTIONS", &[("Origin", "https://evil.example")], false),
         ] {
             let head = head(method, fields);
-            let judged = is_foreign(&head, Some("box:8080"), Area::ManagementV1);
-            assert_eq!(judged, foreign, "{method} {fields:?}");
+            let result = is_cross_site(&head, Some("box:8080"), Area::ManagementV1);
+            assert_eq!(result, foreign, "{method} {fields:?}");
             for area in [Area::Jobs, Area::Monitoring] {
-                assert!(!is_foreign(&head, Some("box:8080"), area));
+                assert!(!is_cross_site(&head, Some("box:8080"), area));
             }
         }
     }
 
     #[test]
-    fn the_door_is_shut_for_plain_http_alone() {
-        let mut shut = situation(BOTH, false, PasswordKind::Unset);
-        assert_eq!(shut_door(&shut), None);
-        shut.plain_http = false;
-        assert_eq!(shut_door(&shut), Some(HttpDisabled::Close));
-        shut.tls = true;
-        assert_eq!(shut_door(&shut), None);
+    fn only_plain_http_can_be_disabled() {
+        let mut disabled = situation(BOTH, false, PasswordKind::Unset);
+        assert_eq!(disabled_http(&disabled), None);
+        disabled.plain_http = false;
+        assert_eq!(disabled_http(&disabled), Some(HttpDisabled::Close));
+        disabled.tls = true;
+        assert_eq!(disabled_http(&disabled), None);
     }
 
-    /// What transcribes, and beside each row what passes without a license.
+    /// Which requests transcribe, and which similar ones need no license.
     #[test]
-    fn work_that_transcribes_needs_a_license_and_nothing_else_does() {
+    fn only_requests_that_transcribe_need_a_license() {
         use Area::*;
         let licensed = ["POST".to_owned(), "PUT".to_owned()];
         #[rustfmt::skip]
@@ -377,8 +381,8 @@ mod tests {
         ];
         for (area, method, path, websocket, needed) in table {
             let target = Target { path: (*path).to_owned(), query: None, authority: None };
-            let judged = needs_license(*area, &head(method, &[]), &target, *websocket, &licensed);
-            assert_eq!(judged, *needed, "{area:?} {method} {path} websocket: {websocket}");
+            let result = needs_license(*area, &head(method, &[]), &target, *websocket, &licensed);
+            assert_eq!(result, *needed, "{area:?} {method} {path} websocket: {websocket}");
         }
     }
 }

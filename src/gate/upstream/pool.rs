@@ -1,195 +1,73 @@
-//! A service behind the gate: how to reach it, and the connections kept to it.
+//! Idle connections to all services, kept for the next request.
+//!
+//! The pool has no limit of its own: a new connection that needs a descriptor closes the connection that has
+//! been idle longest, whichever service it goes to.
 
-use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use rustix::event::PollFlags;
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
-
-use super::idle::Kept;
-use super::stream::ServiceStream;
-use crate::config::ServiceAddress;
-use crate::gate::io::duplex::{Duplex, wait};
+use super::stream::{DescriptorPermit, UpstreamStream};
 use crate::gate::limits;
-use crate::util::{resolve, unix_connect};
 
-/// A service and how to reach it.
-pub(crate) struct Service {
-    pub(crate) name: String,
-    /// Methods that need a valid license; empty for our own and the two speech engines.
-    pub(crate) licensed: Vec<String>,
-    address: ServiceAddress,
-    /// It is the management API of this process, and this is the first descriptor that leaves too few for
-    /// the far ends of our connections.
-    ours: Option<usize>,
-    /// How long it may take to begin its answer, and be silent in the middle of it.
-    pub(crate) patience: Duration,
-    kept: Arc<Kept>,
-    /// Its own among all services.
-    pub(crate) number: usize,
+/// The pool of all services.
+pub(crate) struct IdlePool {
+    /// Descriptors of all connections to services, idle or in use.
+    descriptors: Arc<AtomicUsize>,
+    ceiling: usize,
+    /// By the number of the service, the most recently used last.
+    idle: Mutex<Vec<VecDeque<(Instant, UpstreamStream)>>>,
 }
 
-impl Service {
-    pub(crate) fn new(
-        name: &str,
-        address: ServiceAddress,
-        timeout: u32,
-        number: usize,
-        kept: &Arc<Kept>,
-    ) -> Service {
-        Service {
-            name: name.to_owned(),
-            licensed: Vec::new(),
-            address,
-            ours: None,
-            patience: Duration::from_secs(timeout.into()),
-            kept: Arc::clone(kept),
-            number,
+impl IdlePool {
+    /// A pool for services with numbers below `services`.
+    pub(crate) fn new(services: usize) -> Arc<IdlePool> {
+        IdlePool::with_ceiling(services, limits::upstream_descriptors())
+    }
+
+    fn with_ceiling(services: usize, ceiling: usize) -> Arc<IdlePool> {
+        let idle = std::iter::repeat_with(VecDeque::new).take(services).collect();
+        Arc::new(IdlePool { descriptors: Arc::default(), ceiling, idle: Mutex::new(idle) })
+    }
+
+    /// Counts `count` descriptors for a new connection, and closes idle connections to stay below the ceiling.
+    pub(crate) fn reserve(&self, count: usize) -> DescriptorPermit {
+        // Connections in use are limited by their permits, see `limits::exchanges`.
+        while self.descriptors.load(Ordering::Relaxed) + count > self.ceiling && self.close_oldest()
+        {
+        }
+        DescriptorPermit::new(&self.descriptors, count)
+    }
+
+    /// Puts a connection to service `number` into the pool.
+    pub(crate) fn put(&self, number: usize, stream: UpstreamStream) {
+        if let Some(idle) = self.idle().get_mut(number) {
+            idle.push_back((Instant::now(), stream));
         }
     }
 
-    /// The management API of this process.
-    pub(crate) fn ours(address: ServiceAddress, number: usize, kept: &Arc<Kept>) -> Service {
-        let ours = Some(limits::descriptors_with_ourselves());
-        Service { ours, ..Service::new("management", address, limits::OWN_TIMEOUT, number, kept) }
+    /// Takes the most recently used connection to service `number`, and when it became idle.
+    pub(crate) fn take(&self, number: usize) -> Option<(Instant, UpstreamStream)> {
+        self.idle().get_mut(number)?.pop_back()
     }
 
-    /// A connection that has served before and has not been closed since, if there is one.
-    pub(crate) fn reuse(&self) -> Option<ServiceStream> {
-        loop {
-            let (since, mut stream) = self.kept.take(self.number)?;
-            // The service may have hung up in the meantime, or said something nobody asked for.
-            stream.note_readable(false);
-            let silent =
-                matches!(stream.try_read(&mut [0]), Err(e) if e.kind() == ErrorKind::WouldBlock);
-            if silent && since.elapsed() < limits::SERVICE_IDLE {
-                return Some(stream);
-            }
-        }
+    /// Closes connections that have been idle for [`limits::UPSTREAM_IDLE`].
+    pub(crate) fn expire_idle(&self, now: Instant) {
+        let fresh = |since: Instant| now.saturating_duration_since(since) < limits::UPSTREAM_IDLE;
+        self.idle().iter_mut().for_each(|idle| idle.retain(|(since, _)| fresh(*since)));
     }
 
-    /// Keeps a connection for the next request.
-    pub(crate) fn keep(&self, stream: ServiceStream) {
-        self.kept.keep(self.number, stream);
+    /// Closes the connection that has been idle longest; false if the pool is empty.
+    pub(crate) fn close_oldest(&self) -> bool {
+        let mut idle = self.idle();
+        let waiting = idle.iter_mut().filter(|idle| !idle.is_empty());
+        let oldest = waiting.min_by_key(|idle| idle.front().map(|(since, _)| *since));
+        oldest.and_then(VecDeque::pop_front).is_some()
     }
 
-    /// A new connection; `None` if it takes waiting and the caller may not.
-    ///
-    /// # Errors
-    /// Whatever the last of its addresses answered; `TimedOut` after [`limits::CONNECT`].
-    pub(crate) fn connect(&self, may_wait: bool) -> io::Result<Option<ServiceStream>> {
-        let patience = if may_wait { limits::CONNECT } else { Duration::ZERO };
-        let seat = self.kept.seat(self.descriptors());
-        match &self.address {
-            ServiceAddress::Unix(path) => {
-                let unix = connect_unix(path, self.ours, &self.kept, patience)?;
-                Ok(unix.map(|unix| ServiceStream::unix(unix, seat)))
-            }
-            ServiceAddress::Tcp { host, port } => {
-                let host = host.trim_matches(['[', ']']);
-                let tcp = match host.parse::<IpAddr>() {
-                    Ok(ip) => connect_tcp(SocketAddr::new(ip, *port), patience)?,
-                    Err(_) => match resolve::this_machine(host, *port) {
-                        Some(addresses) => connect_to_any(&addresses, patience)?,
-                        None if may_wait => {
-                            connect_to_any(&resolve::addresses(host, *port)?, patience)?
-                        }
-                        None => None,
-                    },
-                };
-                Ok(tcp.map(|tcp| ServiceStream::tcp(tcp, seat)))
-            }
-        }
-    }
-
-    /// Descriptors that a connection takes.
-    fn descriptors(&self) -> usize {
-        if self.ours.is_some() { limits::DESCRIPTORS_WITH_OURSELVES } else { 1 }
-    }
-}
-
-/// The first that takes the connection; one that says nothing leaves the others their share of the time.
-/// `None` if there is none, and one of them has not said so yet.
-fn connect_to_any(addresses: &[SocketAddr], patience: Duration) -> io::Result<Option<TcpStream>> {
-    let deadline = Instant::now() + patience;
-    let mut failure = Some(io::Error::from(ErrorKind::NotFound));
-    let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    for address in addresses {
-        let share = deadline.saturating_duration_since(Instant::now()) / left.max(1);
-        left = left.saturating_sub(1);
-        let share = share.max(Duration::from_millis(1)).min(patience);
-        match connect_tcp(*address, share) {
-            Ok(Some(stream)) => return Ok(Some(stream)),
-            Ok(None) => failure = None,
-            Err(e) => failure = failure.map(|_| e),
-        }
-    }
-    failure.map_or(Ok(None), Err)
-}
-
-/// `None`, or an error after a real wait, if `patience` did not last.
-fn connect_tcp(address: SocketAddr, patience: Duration) -> io::Result<Option<TcpStream>> {
-    if patience.is_zero() && !address.ip().to_canonical().is_loopback() {
-        return Ok(None); // from another machine no answer comes at once
-    }
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = TcpStream::from(socket_with(family, SocketType::STREAM, flags, None)?);
-    socket.set_nodelay(true)?;
-    match rustix::net::connect(&socket, &address) {
-        Ok(()) => return Ok(Some(socket)),
-        Err(Errno::INPROGRESS) => {}
-        Err(e) => return Err(e.into()),
-    }
-    // On this machine that is settled by now, one way or the other.
-    let descriptor = std::os::fd::AsFd::as_fd(&socket);
-    match wait([(descriptor, PollFlags::OUT)], Instant::now() + patience)? {
-        Some(_) => match socket.take_error()? {
-            None => Ok(Some(socket)),
-            Some(e) => Err(e),
-        },
-        None if patience.is_zero() => Ok(None),
-        None => Err(ErrorKind::TimedOut.into()),
-    }
-}
-
-/// `None`, or an error after a real wait, if `patience` did not last.
-fn connect_unix(
-    path: &Path,
-    ours: Option<usize>,
-    kept: &Kept,
-    patience: Duration,
-) -> io::Result<Option<UnixStream>> {
-    // The lowest number that is free (POSIX, "File Descriptor Allocation"): so many are in use. Far
-    // ends of connections that had to make room are among them until tiny_http has noticed.
-    let too_many = |socket: &OwnedFd| {
-        let in_use = usize::try_from(socket.as_raw_fd()).unwrap_or(usize::MAX);
-        ours.is_some_and(|end| in_use >= end)
-    };
-    let admits = |socket: &OwnedFd| {
-        if too_many(socket) {
-            kept.give_up_oldest();
-            return Err(Errno::MFILE);
-        }
-        Ok(())
-    };
-    // Where our own broke it is made anew at once.
-    let passes = |e| match e {
-        Errno::AGAIN => true,
-        Errno::CONNREFUSED | Errno::NOENT | Errno::MFILE => ours.is_some(),
-        _ => false,
-    };
-    match unix_connect::retry(patience, || unix_connect::connect(path, admits), passes) {
-        Ok(stream) => Ok(Some(stream)),
-        Err(e) if patience.is_zero() && passes(e) => Ok(None),
-        Err(Errno::AGAIN) => Err(ErrorKind::TimedOut.into()),
-        Err(e) => Err(e.into()),
+    fn idle(&self) -> MutexGuard<'_, Vec<VecDeque<(Instant, UpstreamStream)>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -197,59 +75,54 @@ fn connect_unix(
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-    use std::time::{Duration, Instant};
+    use std::io::Read as _;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+    use std::time::Instant;
 
-    use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
+    use super::{IdlePool, limits};
+    use crate::gate::upstream::stream::UpstreamStream;
 
-    use super::{connect_tcp, connect_to_any};
-
-    /// A port with no room for a connection more, where a SYN is not answered; and those that fill it.
-    fn silent() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
-        let full = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-        bind(&full, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-        listen(&full, 0).unwrap();
-        let full = TcpListener::from(full);
-        let address = full.local_addr().unwrap();
-        let glance = Duration::from_millis(50);
-        let fill = || connect_tcp(address, glance).ok().flatten();
-        let inside = std::iter::from_fn(fill).collect();
-        (full, inside, address)
+    /// A connection that takes two descriptors, and its other end.
+    fn connection(idle_pool: &Arc<IdlePool>) -> (UpstreamStream, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        (UpstreamStream::unix(ours, idle_pool.reserve(2)), theirs)
     }
 
-    /// Somebody's SYN to that port is not answered yet, proc_net_tcp(5).
-    fn asks(address: SocketAddr) -> bool {
-        let port = format!(":{:04X}", address.port());
-        std::fs::read_to_string("/proc/net/tcp").unwrap().lines().any(|line| {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            fields[2].ends_with(&port) && fields[3] == "02"
-        })
+    fn is_closed(theirs: &mut UnixStream) -> bool {
+        matches!(theirs.read(&mut [0]), Ok(0))
     }
 
     #[test]
-    fn an_address_that_says_nothing_leaves_time_for_the_others() {
-        let (_first, _inside, first) = silent();
-        let (second, _inside, late) = silent();
-        let patience = Duration::from_secs(6);
-        let end = Instant::now() + patience * 2;
-        std::thread::scope(|scope| {
-            // It has room once it was asked, and is asked again a second later.
-            scope.spawn(|| {
-                while !asks(late) && Instant::now() < end {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                drop(second.accept());
-            });
-            assert!(connect_to_any(&[first, late], patience).unwrap().is_some());
-        });
-        let error = connect_to_any(&[first], Duration::from_millis(50)).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
-        let refused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-        let error = connect_to_any(&[first, refused], Duration::from_millis(50));
-        assert_eq!(error.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
-        // Who may not wait is told to, unless all have refused.
-        assert!(connect_to_any(&[first, refused], Duration::ZERO).unwrap().is_none());
-        let error = connect_to_any(&[refused, refused], Duration::ZERO).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    fn a_connection_that_has_been_idle_too_long_is_closed() {
+        let idle_pool = IdlePool::with_ceiling(1, 2);
+        let (ours, mut theirs) = connection(&idle_pool);
+        idle_pool.put(0, ours);
+        idle_pool.expire_idle(Instant::now());
+        assert!(!is_closed(&mut theirs));
+        idle_pool.expire_idle(Instant::now() + limits::UPSTREAM_IDLE);
+        assert!(is_closed(&mut theirs), "the service sees the end");
+        assert!(idle_pool.take(0).is_none());
+    }
+
+    #[test]
+    fn a_new_connection_without_a_descriptor_closes_the_oldest_idle_one_of_any_service() {
+        let idle_pool = IdlePool::with_ceiling(2, 6);
+        let (first, second) = (0, 1);
+        let [(a, mut a_end), (b, mut b_end), (c, mut c_end)] =
+            [(); 3].map(|()| connection(&idle_pool));
+        idle_pool.put(second, a);
+        idle_pool.put(first, b);
+        idle_pool.put(first, c);
+        let (d, mut d_end) = connection(&idle_pool);
+        assert!(is_closed(&mut a_end) && !is_closed(&mut b_end) && !is_closed(&mut c_end));
+        assert!(idle_pool.take(second).is_none());
+        // A connection in use is never closed.
+        let (_c, _in_use) = (idle_pool.take(first).unwrap(), connection(&idle_pool));
+        assert!(is_closed(&mut b_end) && !is_closed(&mut c_end) && !is_closed(&mut d_end));
+        drop(d);
+        assert!(!idle_pool.close_oldest());
     }
 }

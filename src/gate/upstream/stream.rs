@@ -1,21 +1,40 @@
-//! The service's side of an exchange: TCP or a Unix socket.
+//! A connection to a service: TCP or a Unix socket.
 
 use std::io::{self, Read, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::idle::Seat;
 use crate::gate::io::duplex::Duplex;
 use crate::gate::io::readiness::{Readiness, retry};
 
-/// Never blocks.
-pub(crate) struct ServiceStream {
+/// A non-blocking connection to a service.
+pub(crate) struct UpstreamStream {
     socket: Socket,
-    watched: Readiness,
-    /// Given back when it is closed.
-    _seat: Seat,
+    readiness: Readiness,
+    /// Released when the connection is closed.
+    _permit: DescriptorPermit,
+}
+
+/// Counts the descriptors of one connection until it is dropped.
+pub(crate) struct DescriptorPermit {
+    descriptors: Arc<AtomicUsize>,
+    count: usize,
+}
+
+impl DescriptorPermit {
+    pub(crate) fn new(descriptors: &Arc<AtomicUsize>, count: usize) -> DescriptorPermit {
+        descriptors.fetch_add(count, Ordering::Relaxed);
+        DescriptorPermit { descriptors: Arc::clone(descriptors), count }
+    }
+}
+
+impl Drop for DescriptorPermit {
+    fn drop(&mut self) {
+        self.descriptors.fetch_sub(self.count, Ordering::Relaxed);
+    }
 }
 
 enum Socket {
@@ -23,25 +42,25 @@ enum Socket {
     Unix(UnixStream),
 }
 
-impl ServiceStream {
-    /// Of a socket that is non-blocking already.
-    pub(crate) fn tcp(tcp: TcpStream, seat: Seat) -> ServiceStream {
-        ServiceStream { socket: Socket::Tcp(tcp), watched: Readiness::new(), _seat: seat }
+impl UpstreamStream {
+    /// Wraps a socket that is already non-blocking.
+    pub(crate) fn tcp(tcp: TcpStream, permit: DescriptorPermit) -> UpstreamStream {
+        UpstreamStream { socket: Socket::Tcp(tcp), readiness: Readiness::new(), _permit: permit }
     }
 
-    /// Of a socket that is non-blocking already.
-    pub(crate) fn unix(unix: UnixStream, seat: Seat) -> ServiceStream {
-        ServiceStream { socket: Socket::Unix(unix), watched: Readiness::new(), _seat: seat }
+    /// Wraps a socket that is already non-blocking.
+    pub(crate) fn unix(unix: UnixStream, permit: DescriptorPermit) -> UpstreamStream {
+        UpstreamStream { socket: Socket::Unix(unix), readiness: Readiness::new(), _permit: permit }
     }
 
-    /// See [`Readiness::report`].
-    pub(crate) fn report(
+    /// See [`Readiness::register`].
+    pub(crate) fn register(
         &mut self,
         epoll: &Arc<OwnedFd>,
         token: u64,
         writing: bool,
     ) -> io::Result<()> {
-        self.watched.report(&self.socket, epoll, token, writing)
+        self.readiness.register(&self.socket, epoll, token, writing)
     }
 }
 
@@ -63,9 +82,9 @@ impl std::os::fd::AsFd for Socket {
     }
 }
 
-impl Duplex for ServiceStream {
+impl Duplex for UpstreamStream {
     fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.watched.read(&mut self.socket, buffer)
+        self.readiness.read(&mut self.socket, buffer)
     }
 
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -86,8 +105,8 @@ impl Duplex for ServiceStream {
         }
     }
 
-    fn note_readable(&mut self, ending: bool) {
-        self.watched.note_readable(ending);
+    fn set_readable(&mut self, read_closed: bool) {
+        self.readiness.set_readable(read_closed);
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {

@@ -1,8 +1,8 @@
-//! What framing is taken for, and what is refused.
+//! Which framing is accepted and which is rejected.
 
 #![allow(clippy::unwrap_used)]
 
-use super::{ANSWER_TRAILER_BYTES, Decoder, Encoder, Length, Sender, of_request};
+use super::{Decoder, Encoder, Error, Length, RESPONSE_TRAILER_BYTES, Sender, of_request};
 use crate::http::fields::Fields;
 use crate::http::head::RequestHead;
 
@@ -12,14 +12,14 @@ fn framed(lines: &[(&str, &str)]) -> Result<Length, u16> {
         fields.push(name, *value);
     }
     let head = RequestHead { method: "POST".to_owned(), target: "/".to_owned(), minor: 1, fields };
-    of_request(&head).map_err(|malformed| malformed.status)
+    of_request(&head).map_err(|error| error.status)
 }
 
-fn decode(pieces: &[&[u8]]) -> Result<(Vec<u8>, bool, usize), &'static str> {
+fn decode(pieces: &[&[u8]]) -> Result<(Vec<u8>, bool, usize), Error> {
     decode_from(Sender::Client, pieces)
 }
 
-fn decode_from(sender: Sender, pieces: &[&[u8]]) -> Result<(Vec<u8>, bool, usize), &'static str> {
+fn decode_from(sender: Sender, pieces: &[&[u8]]) -> Result<(Vec<u8>, bool, usize), Error> {
     let mut decoder = Decoder::new(sender, Length::Chunked);
     let (mut content, mut taken) = (Vec::new(), 0);
     for piece in pieces {
@@ -67,7 +67,7 @@ fn chunks_may_come_in_any_pieces() {
 }
 
 #[test]
-fn chunks_that_parsers_read_differently_are_refused() {
+fn ambiguous_chunks_are_rejected() {
     for body in [
         &b"4\nWiki\r\n0\r\n\r\n"[..],
         b"4\r\nWikiX\r\n0\r\n\r\n",
@@ -94,7 +94,7 @@ fn trailers_cannot_set_what_decides_framing_or_rights() {
     let plain = &b"0\r\nContent-Length: 5\r\nX-Sum: 9\r\nAuthorization: x\r\n\r\n"[..];
     let padded = b"0\r\nContent-Length : 5\r\nX-Sum \t: 9\r\nAuthorization : x\r\n\r\n";
     for (sender, body) in
-        [(Sender::Client, plain), (Sender::Service, plain), (Sender::Service, padded)]
+        [(Sender::Client, plain), (Sender::Server, plain), (Sender::Server, padded)]
     {
         let mut decoder = Decoder::new(sender, Length::Chunked);
         decoder.decode(body, &mut Vec::new()).unwrap();
@@ -107,7 +107,7 @@ fn trailers_cannot_set_what_decides_framing_or_rights() {
 fn blanks_behind_a_chunk_size_are_dropped() {
     for body in [&b"4 \t \r\nWiki\r\n0   \r\n\r\n"[..], b"4 \t;x\r\nWiki\r\n00 ; y=\"z\"\r\n\r\n"] {
         let single: Vec<&[u8]> = body.chunks(1).collect();
-        for sender in [Sender::Client, Sender::Service] {
+        for sender in [Sender::Client, Sender::Server] {
             let whole = Ok((b"Wiki".to_vec(), true, body.len()));
             assert_eq!(decode_from(sender, &[body]), whole);
             assert_eq!(decode_from(sender, &single), whole);
@@ -116,17 +116,17 @@ fn blanks_behind_a_chunk_size_are_dropped() {
 }
 
 #[test]
-fn what_a_service_may_say_of_its_chunks_has_limits_too() {
-    let decode = |body: &[u8]| decode_from(Sender::Service, &[body]);
+fn the_chunked_framing_of_a_server_has_limits_too() {
+    let decode = |body: &[u8]| decode_from(Sender::Server, &[body]);
     let zeros = [&b"0".repeat(300)[..], b"4\r\nWiki\r\n", &b"0".repeat(300), b"\r\n\r\n"].concat();
     let extension = [&b"4;"[..], &b"x".repeat(4_000), b"\r\nWiki\r\n0\r\n\r\n"].concat();
     let trailers = [&b"4\r\nWiki\r\n0\r\n"[..], &b"X: y\r\n".repeat(101), b"\r\n"].concat();
     for body in [zeros, extension, trailers] {
         assert_eq!(decode(&body), Ok((b"Wiki".to_vec(), true, body.len())));
-        assert!(decode_from(Sender::Client, &[&body]).is_err(), "not from strangers");
+        assert!(decode_from(Sender::Client, &[&body]).is_err(), "not from clients");
     }
     let extension = [&b"4;"[..], &b"x".repeat(5_000), b"\r\nWiki\r\n0\r\n\r\n"].concat();
-    let trailers = [&b"0\r\nX: "[..], &b"y".repeat(ANSWER_TRAILER_BYTES), b"\r\n\r\n"].concat();
+    let trailers = [&b"0\r\nX: "[..], &b"y".repeat(RESPONSE_TRAILER_BYTES), b"\r\n\r\n"].concat();
     for body in [
         &extension[..],
         &trailers,

@@ -13,7 +13,7 @@ fn each_kind_of_failed_handshake_leaves_a_line_that_names_the_client_and_the_rea
     let appliance = Appliance::start(&Settings::both());
     let port = appliance.ports.https;
     let told = |reason: &str, does: &dyn Fn()| {
-        let line = format!(" info 127.0.0.1: no TLS on port {port}: {reason}");
+        let line = format!(" info 127.0.0.1: TLS handshake failed on port {port}: {reason}");
         let known = appliance.log().len();
         // Again where it was one of too many in its second.
         until(SOON, &line, || {
@@ -29,16 +29,16 @@ fn each_kind_of_failed_handshake_leaves_a_line_that_names_the_client_and_the_rea
     told("the client seems to be older than TLS 1.2", &|| {
         openssl(&["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"]);
     });
-    told("the client offers no cipher suite that is served here", &|| {
+    told("the client offers no supported cipher suite", &|| {
         openssl(&["-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA"]);
     });
-    told("the client offers no key exchange that is served here", &|| {
+    told("the client offers no supported key exchange", &|| {
         openssl(&["-tls1_3", "-groups", "P-521"]);
     });
     told("the client offers (by ALPN) neither http/1.1 nor http/1.0", &|| {
         openssl(&["-alpn", "h2"]);
     });
-    told("the client asks (by SNI) for a host name that can be none", &|| {
+    told("the client asks (by SNI) for an invalid host name", &|| {
         openssl(&["-servername", "-bad-"]);
     });
     for version in ["1.2", "1.3"] {
@@ -53,18 +53,18 @@ fn each_kind_of_failed_handshake_leaves_a_line_that_names_the_client_and_the_rea
         let output = appliance.curl(&[&url]);
         assert!(output.status == 400 && output.out.contains("speaks HTTPS"), "{output:?}");
     });
-    told("what the client sends is not TLS", &|| {
+    told("the client does not speak TLS", &|| {
         let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
         client.write_all(b"\0\0\0\0garbage").unwrap();
         let _ = client.read_to_end(&mut Vec::new());
     });
-    told("the client hung up in the middle of the handshake", &|| {
+    told("the client disconnected during the handshake", &|| {
         let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
         client.write_all(b"\x16\x03\x01").unwrap();
     });
     // What the operator of a machine without a shell can read, too.
     let logs = appliance.read(&appliance.management("/v1/management/logs/gate")).ok();
-    assert!(logs.out.contains("no TLS on port"), "{logs:?}");
+    assert!(logs.out.contains("TLS handshake failed on port"), "{logs:?}");
 }
 
 #[test]
@@ -77,7 +77,10 @@ fn a_client_that_says_nothing_leaves_no_line_and_a_flood_leaves_few() {
     let known = appliance.log().len();
     let lines = || {
         let log = appliance.log();
-        let told = log[known..].lines().filter(|line| line.contains("no TLS on port")).count();
+        let told = log[known..]
+            .lines()
+            .filter(|line| line.contains("TLS handshake failed on port"))
+            .count();
         let left_out = log[known..].lines().filter_map(|line| {
             let (count, _) = line.split_once(" more TLS handshakes failed")?;
             count.rsplit(' ').next()?.parse::<usize>().ok()

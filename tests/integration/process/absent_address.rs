@@ -38,7 +38,7 @@ fn starts_without_and_serves_once_it_is_there(address: &str) {
     let here = free_port();
     settings.push(json!({"address": format!("127.0.0.1:{here}"), "serves": "management"}));
     let appliance = Appliance::start(&Settings::v1().with("listen", json!(settings)));
-    appliance.logs(0, &format!("warning {address}:{port} is not an address of this machine now"));
+    appliance.logs(0, &format!("warning {address}:{port} is not an address of this machine yet"));
     appliance.read(&format!("http://127.0.0.1:{here}/v1/management/ping")).ok();
     if !root() {
         return;

@@ -1,6 +1,6 @@
 //! How the daemon is placed in a machine: what it may still do, as whom, with whose sockets, and what
 //! runs beside it. Looked at from outside, in `/proc`; what the kernel refuses is tried by the unit
-//! tests of `confinement`.
+//! tests of `sandbox`.
 
 mod absent_address;
 mod command_helper;

@@ -45,7 +45,7 @@ fn a_service_that_never_answers_is_a_504_and_the_connection_goes_on() {
         client.send("GET /v2/jobs/bad HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let answer = client.answer("GET");
         assert_eq!(answer.status, 504, "{listener:?}: {answer:?}");
-        assert!(answer.text().contains("does not answer in time"), "{answer:?}");
+        assert!(answer.text().contains("did not respond in time"), "{answer:?}");
         is_served(&mut client);
     }
 }

@@ -89,10 +89,10 @@ fn what_is_wrong_with_an_answer_is_said_while_nothing_of_it_has_reached_the_clie
         (fields(b"X A: b\r\n"), "a field name in its head is malformed or followed by a space"),
         (fields(b"X-A: b\r\n c\r\n"), "a line of its head is folded"),
         (fields(b"X-A: b\r\n\tc\r\n"), "a line of its head is folded"),
-        (fields(b"X-A: b\x01\r\n"), "a field value in its head holds a control character"),
+        (fields(b"X-A: b\x01\r\n"), "a field value in its head contains a control character"),
         (fields(b"X-A: b\nX: y\r\n"), "a line of its head ends in LF alone"),
-        (fields(b"X-A: b\rX: y\r\n"), "its head holds a CR without LF"),
-        (fields(b"X-A: b\0\r\n"), "its head holds a NUL byte"),
+        (fields(b"X-A: b\rX: y\r\n"), "its head contains a CR without LF"),
+        (fields(b"X-A: b\0\r\n"), "its head contains a NUL byte"),
         (fields(&[b'a'; 70_000]), "its head is larger than 64 KiB"),
         ([&b"\r\n"[..], ok("hi").as_bytes()].concat(), "an empty line stands before its head"),
         (b"HTTP/2 200 OK\r\n\r\n".to_vec(), "it does not begin with a status line of HTTP/1.1"),
@@ -109,7 +109,7 @@ fn what_is_wrong_with_an_answer_is_said_while_nothing_of_it_has_reached_the_clie
             assert_eq!(answer.status, 502, "{listener:?} {words:?}: {answer:?}");
             let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
             let detail = body["detail"].as_str().unwrap();
-            let told = format!("the answer of speech can't be passed on: {reason}");
+            let told = format!("invalid response from speech: {reason}");
             assert!(detail.starts_with(&told), "{words:?}: {detail}");
             appliance.logs(known, &format!("status=502 in=0 out={} ", answer.body.len()));
             // The connection is as good as before.

@@ -309,7 +309,7 @@ fn a_client_that_leaves_while_the_service_hangs_takes_the_service_connection_wit
         is_served(&appliance);
         client.vanish();
         until(SOON, "the gate notices", || {
-            appliance.log()[known..].contains("the client went away").then_some(())
+            appliance.log()[known..].contains("the client disconnected").then_some(())
         });
     }
     drop(stub);

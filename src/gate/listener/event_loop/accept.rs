@@ -1,4 +1,4 @@
-//! Who comes in at a port.
+//! Accepts connections on a listener.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -12,12 +12,14 @@ use super::{EventLoop, LISTENER};
 use crate::gate::limits;
 
 impl EventLoop {
-    /// Takes in who waits at the door; a crowd in portions, so that those inside are served meanwhile, and
-    /// one at a time while too many of them still have to be greeted: they would have to go before their turn.
+    /// Accepts new connections: a limited number at once, so that open connections have their turn, and one at a
+    /// time while too many handshakes are pending, which would have to be evicted.
     pub(crate) fn accept(&self) {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        for accepted in 0..limits::ACCEPTED_AT_ONCE {
-            if accepted > 0 && self.parked().strangers() >= self.shared.strangers {
+        for accepted in 0..limits::ACCEPTED_PER_TURN {
+            if accepted > 0
+                && self.connections().pending_handshakes() >= self.shared.max_pending_handshakes
+            {
                 break;
             }
             match rustix::net::acceptfrom_with(&self.listener, flags) {
@@ -26,58 +28,58 @@ impl EventLoop {
                     self.register(TcpStream::from(socket), peer);
                 }
                 Err(Errno::AGAIN) => break,
-                // Ours to mend: make room, and come back in a moment.
+                // Out of descriptors or memory: close idle connections and retry in a moment.
                 Err(e @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                     self.shared.evict_idle();
-                    self.gate.kept.give_up_oldest();
+                    self.gate.idle_pool.close_oldest();
                     let mut tick = self.next_tick.lock().unwrap_or_else(PoisonError::into_inner);
                     if !tick.accepting_paused {
                         let why = io::Error::from(e);
                         self.gate.log.error(format_args!(
-                            "cannot accept connections on {}: {why}; closing idle ones",
+                            "{}: cannot accept connections: {why}; closing idle connections",
                             self.listen.address
                         ));
                     }
                     tick.accepting_paused = true;
                     return;
                 }
-                // The listener is shut down.
+                // The listener has been shut down.
                 Err(Errno::INVAL | Errno::BADF) => return,
-                // That one client's fault (RFC 1122's transient errors, as accept(2) lists them).
+                // A fault of that one connection (RFC 1122's transient errors, as accept(2) lists them).
                 Err(_) => {}
             }
         }
-        self.watch_listener();
+        self.rearm_listener();
     }
 
-    pub(crate) fn watch_listener(&self) {
+    pub(crate) fn rearm_listener(&self) {
         let once = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
         let data = epoll::EventData::new_u64(LISTENER);
         if let Err(e) = epoll::modify(&self.epoll, &self.listener, data, once) {
             let why = io::Error::from(e);
-            self.gate.log.error(format_args!("{} accepts no more: {why}", self.listen.address));
+            self.gate.log.error(format_args!("{}: stopped accepting: {why}", self.listen.address));
         }
     }
 
     fn register(&self, tcp: TcpStream, peer: Option<SocketAddr>) {
         let Some(peer) = peer else { return };
-        if !self.shared.connection_came() {
+        if !self.shared.connection_opened() {
             self.shared.evict_idle();
         }
         let _ = tcp.set_nodelay(true);
         let Ok(connection) = self.gate.new_connection(tcp, peer, &self.listen) else {
-            self.shared.connections_gone(1);
+            self.shared.connections_closed(1);
             return;
         };
         let mut connection = Box::new(connection);
-        let mut parked = self.parked();
-        let token = parked.token();
-        if connection.stream.report(&self.epoll, token, false).is_err() {
-            parked.forget(token);
-            self.shared.connections_gone(1);
+        let mut connections = self.connections();
+        let token = connections.new_token();
+        if connection.stream.register(&self.epoll, token, false).is_err() {
+            connections.remove(token);
+            self.shared.connections_closed(1);
             return;
         }
-        // Nobody else has been told yet: whoever is has to wait for the lock.
-        let _ = parked.put(token, connection);
+        // An event for the new token has to wait for the lock, so none is pending.
+        let _ = connections.put(token, connection);
     }
 }
