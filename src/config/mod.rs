@@ -1,7 +1,6 @@
 //! The settings: one JSON file, read once at the start, every key optional, unknown keys refused.
 //!
-//! In: the types, their defaults, and reading a file into them (`parse`, by way of `section` and
-//! `json`); printing them as understood (`show`). Out: acting on them. Nothing here binds, connects
+//! In: the types, their defaults, and reading a file into them (`parse`, by way of `section`); printing them as understood (`show`). Out: acting on them. Nothing here binds, connects
 //! or looks at any other file.
 //!
 //! | key | default | meaning |
@@ -43,7 +42,6 @@
 #[cfg(fuzzing)]
 pub mod fuzz;
 
-pub(crate) mod json;
 mod listen;
 mod loops;
 mod parse;
@@ -56,8 +54,8 @@ use std::io::{ErrorKind, Read as _};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+pub(crate) use crate::util::nearest::nearest;
 pub(crate) use listen::{HttpDisabled, Listen, Serves};
-pub(crate) use section::nearest;
 pub(crate) use services::OWN_PARTS;
 pub(crate) use services::{Auth, Service, ServiceAddress};
 

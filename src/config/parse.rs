@@ -1,9 +1,8 @@
 //! From the text of the settings file to a [`Config`], or every fault in it.
 
 use super::section::{Faults, Field, Section};
-use super::{
-    About, Api, Commands, Config, LONGEST_SOCKET_PATH, License, json, listen, loops, services,
-};
+use super::{About, Api, Commands, Config, LONGEST_SOCKET_PATH, License, listen, loops, services};
+use crate::util::json;
 
 /// Longest socket name in `run_dir`, with its slash.
 const LONGEST_SOCKET_NAME: usize = "/control.sock".len();
@@ -11,7 +10,7 @@ const LONGEST_SOCKET_NAME: usize = "/control.sock".len();
 impl Config {
     /// Reads the text of a settings file; the error has one sentence per fault.
     pub(crate) fn parse(text: &[u8]) -> Result<Config, Vec<String>> {
-        let value = json::parse(text).map_err(|fault| vec![fault])?;
+        let value = json::parse(text).map_err(|error| vec![error.to_string()])?;
         let faults = Faults::default();
         let config = whole(Field::root(value, &faults));
         if let Some(config) = &config {

@@ -6,23 +6,22 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::client::worker;
+use super::client::network::Proxy;
+use super::command::{Command, Event, Reply, Reserved};
 use super::error::ApiError;
-use crate::config::Config;
-use crate::license::client::network::Proxy;
-use crate::license::client::worker::{Command, Event, FRESH, Reply};
-use crate::license::device::computer_id::Machine;
 use crate::license::protocol::message::User;
 use crate::license::state::clock::Reading;
 use crate::license::state::entitlement::Entitlement;
 use crate::license::state::status::Snapshot;
-use crate::log::Log;
 use crate::security::Actor;
-use crate::store::Folder;
 use crate::util::published::Published;
 
 /// Longest a call waits for the worker: two questions to the authority and some air.
 const WAIT: Duration = Duration::from_secs(75);
+
+/// An attempt to reach the authority that is more recent than this, successful or not, is not repeated
+/// for a reader of the status.
+pub(crate) const FRESH: Duration = Duration::from_secs(10);
 
 /// Longest the status waits for a sign of life of the authority.
 const PROBE: Duration = Duration::from_millis(1_800);
@@ -34,28 +33,6 @@ pub(crate) struct Handle {
     pub(crate) snapshot: Arc<Published<Snapshot>>,
     pub(crate) standing: Arc<Published<Entitlement>>,
     pub(crate) proxy: Arc<Published<Result<Option<Proxy>, String>>>,
-}
-
-/// What the speech engine gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Reserved {
-    /// So many seconds, not more than it asked for.
-    Granted(u64),
-    /// None, and why.
-    Refused(String),
-}
-
-/// Opens the license and starts its worker.
-///
-/// # Errors
-/// When the device key can't be read or made, or no thread can be started.
-pub(crate) fn start(
-    config: &Config,
-    folder: &Arc<Folder>,
-    machine: &Machine,
-    log: &Log,
-) -> Result<Handle, String> {
-    worker::start(config, folder, machine, log)
 }
 
 impl Handle {

@@ -4,7 +4,7 @@
 //! `certificate`, without sockets, files or clocks); judging and counting as pure functions
 //! ([`standing`], [`lease`], [`clock`]); which computer this is (`computer_id`, `device`); one worker
 //! that owns the state on disk and asks the authority ([`Handle`]).
-//! Out: what the vendor grants ([`crate::authority`]), how answers look (management), who is refused
+//! Out: what the vendor grants (`authority`), how answers look (management), who is refused
 //! (the gate reads [`Entitlement`]).
 //!
 //! Silence is never an answer: a license that was granted holds until its signed dates, and only an
@@ -34,16 +34,17 @@ mod inspect;
 #[cfg(fuzzing)]
 pub mod fuzz;
 
+mod command;
+
 mod handle;
 
+pub(crate) use crate::license::client::worker::start;
 pub(crate) use crate::license::device::computer_id::Machine;
 pub(crate) use crate::license::device::trust_file::load as load_trust;
 pub(crate) use crate::license::error::ApiError;
-pub(crate) use crate::license::protocol::fields::typed_code;
+pub(crate) use crate::license::protocol::fields::normalize_code;
 pub(crate) use crate::license::protocol::message::User as Applicant;
 pub(crate) use crate::license::state::entitlement::Entitlement;
-pub(crate) use handle::{Handle, Reserved, start};
+pub(crate) use command::Reserved;
+pub(crate) use handle::Handle;
 pub(crate) use inspect::inspect;
-
-#[cfg(test)]
-mod model;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::files;
-use crate::config::json;
+use crate::util::json;
 
 /// Raised when the meaning of the file changes; another number is refused, never guessed at.
 const VERSION: u64 = 1;

@@ -136,7 +136,7 @@ fn whatever_else_answers_is_named_and_activates_nothing() {
             "not_our_service",
             "HTTP 302",
         ),
-        (format!("{forged}{}", r#"{"v":1,"ct":"AAAA"}"#), "answer_refused", "changed on its way"),
+        (format!("{forged}{}", r#"{"v":1,"ct":"AAAA"}"#), "answer_refused", "changed in transit"),
         (
             format!("{forged}{}", r#"{"v":1,"ok":true,"server_time":4102444800,"kind":"lease"}"#),
             "not_our_service",

@@ -9,7 +9,7 @@ use crate::license::device::Device;
 use crate::license::protocol::message::{Answer, Request};
 use crate::license::protocol::trust::Trust;
 use crate::license::protocol::wire;
-use crate::license::protocol::wire::{OpenError, SealError, SealedRequest};
+use crate::license::protocol::wire::{AnswerError, SealError, SealedRequest};
 use crate::license::state::clock;
 
 /// An answer that took more seconds is not believed, whatever it says: its time would be wrong, and
@@ -48,7 +48,7 @@ impl Errand {
         }
         last.map_err(|stuck| match stuck {
             Stuck::Failure(failure) => failure,
-            Stuck::UnknownKey => Failure::answer(&OpenError::UnknownKey.to_string()),
+            Stuck::UnknownKey => Failure::answer(&AnswerError::UnknownKey.to_string()),
         })
     }
 
@@ -68,8 +68,8 @@ impl Errand {
             return Err(Stuck::Failure(Failure::answer("it came too late")));
         }
         opener.open(&reply.body).map_err(|error| match error {
-            OpenError::UnknownKey => Stuck::UnknownKey,
-            OpenError::NotOurs => Stuck::Failure(self.way.not_ours(&reply)),
+            AnswerError::UnknownKey => Stuck::UnknownKey,
+            AnswerError::WrongServer => Stuck::Failure(self.way.not_ours(&reply)),
             other => Stuck::Failure(Failure::answer(&other.to_string())),
         })
     }

@@ -7,9 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use crate::config::json;
 use crate::store;
 use crate::store::{Folder, View};
+use crate::util::json;
 
 /// An HTTP proxy.
 #[derive(Clone, PartialEq, Eq)]

@@ -14,7 +14,8 @@ use zeroize::Zeroizing;
 
 use super::protocol::hex;
 use crate::license::device::computer_id::{Machine, uuid_from};
-use crate::license::protocol::key::{SigningKey, random};
+use crate::license::protocol::key::SigningKey;
+use crate::license::protocol::random::random;
 use crate::log::Log;
 use crate::store::{Folder, View};
 

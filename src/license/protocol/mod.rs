@@ -8,6 +8,7 @@ pub mod fields;
 pub mod hex;
 pub mod key;
 pub mod message;
+pub mod random;
 pub mod token;
 pub mod trust;
 pub mod wire;

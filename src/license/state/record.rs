@@ -16,11 +16,12 @@ use super::lease::Totals;
 use super::usage_log::Head;
 use crate::license::device::Device;
 use crate::license::protocol::claims::Lease;
+use crate::license::protocol::fields;
 use crate::license::protocol::fields::Fields;
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::message::Request;
 use crate::license::protocol::token::Type;
-use crate::license::protocol::trust::{Dates, Refusal, Trust};
+use crate::license::protocol::trust::{self, Dates, Trust};
 use crate::log::Log;
 use crate::store;
 use crate::store::{Folder, View};
@@ -192,14 +193,18 @@ fn file(device: &Device, state: &State) -> String {
     format!("{file:#}\n")
 }
 
-fn read(contents: &[u8], device: &Device, trust: Option<&mut Trust>) -> Result<State, String> {
+fn read(
+    contents: &[u8],
+    device: &Device,
+    trust: Option<&mut Trust>,
+) -> Result<State, fields::Error> {
     let file: Value = serde_json::from_slice(contents).map_err(|_| "it is not JSON")?;
     if file["v"].as_u64() != Some(VERSION) {
-        return Err(format!("its version is not {VERSION}"));
+        return Err(format!("its version is not {VERSION}").into());
     }
     let body = file["body"].as_str().ok_or("it has no body")?;
     if !device.is_sealed(body, file["mac"].as_str().unwrap_or_default()) {
-        return Err("its seal is not that of this appliance".to_owned());
+        return Err("it was not sealed by this appliance".into());
     }
     let body: Value = serde_json::from_str(body).map_err(|_| "its body is not JSON")?;
     let generation = file["gen"].as_u64().unwrap_or_default();
@@ -243,7 +248,7 @@ impl State {
         body: &Value,
         generation: u64,
         trust: Option<&mut Trust>,
-    ) -> Result<State, String> {
+    ) -> Result<State, fields::Error> {
         let fields = Fields::of(body)?;
         let bundle = match &body["bundle"] {
             Value::Null => None,
@@ -265,14 +270,14 @@ impl State {
             Phase::Online if withdrawn => Phase::Refused(-5),
             // Nobody can be asked for another one.
             phase if withdrawn && phase.is_offline() => {
-                return Err("it is signed with a key that was withdrawn".to_owned());
+                return Err("it is signed with a key that was withdrawn".into());
             }
             phase => phase,
         };
         if grant.is_none()
             && matches!(phase, Phase::Online | Phase::OfflineMode | Phase::OfflineCertificate)
         {
-            return Err("it grants nothing".to_owned());
+            return Err("it contains no grant".into());
         }
         let pending = match &body["pending"] {
             Value::Null => None,
@@ -320,22 +325,22 @@ impl State {
 /// The token is verified again where the authority's keys are known. One of a key that was withdrawn
 /// grants nothing any more, which is told beside it, and still says where the accounts stand. Without a
 /// trust file the device's own seal has to do, so that a lost file stops nobody.
-fn grant_from(value: &Value, trust: Option<&Trust>) -> Result<(Grant, bool), String> {
+fn grant_from(value: &Value, trust: Option<&Trust>) -> Result<(Grant, bool), fields::Error> {
     let kind = match value["kind"].as_str() {
         Some("lease") => Type::Lease,
         Some("license-cert") => Type::LicenseCertificate,
-        _ => return Err("`kind`".to_owned()),
+        _ => return Err("`kind` is not a known kind".into()),
     };
     let token = value["token"].as_str().ok_or("`token`")?;
-    let verified = trust.map(|trust| trust.verify(kind, token, Dates::Kept));
+    let verified = trust.map(|trust| trust.verify(kind, token, Dates::Ignored));
     let (payload, withdrawn) = match verified {
         Some(Ok(payload)) => (payload, false),
-        Some(Err(refusal)) if !matches!(refusal, Refusal::Revoked(_)) => {
-            return Err(refusal.to_string());
+        Some(Err(error)) if !matches!(error, trust::Error::Revoked(_)) => {
+            return Err(error.to_string().into());
         }
         sealed => {
             let token = crate::license::protocol::token::Unverified::parse(token);
-            let payload = token.and_then(|token| token.dangerous_payload());
+            let payload = token.and_then(|token| token.unverified_payload());
             (payload.ok_or("`token`")?, sealed.is_some())
         }
     };

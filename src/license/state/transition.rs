@@ -1,15 +1,40 @@
 //! What an answer of the authority does to the state: a pure function, so that no order of messages
 //! can surprise.
 
+use std::fmt;
+
 use super::clock::Reading;
 use super::entitlement::Phase;
 use super::lease::Totals;
 use super::record::{Grant, State};
 use crate::license::protocol::claims::{Lease, Receipt};
+use crate::license::protocol::fields;
 use crate::license::protocol::hex::Digest;
 use crate::license::protocol::message::{Answer, Denial, Kind, Op, Request};
 use crate::license::protocol::token::Type;
 use crate::license::protocol::trust::{Dates, Trust};
+
+/// Why an answer is not accepted.
+#[derive(Debug)]
+pub(crate) struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for Error {
+    fn from(what: &str) -> Error {
+        Error(what.to_owned())
+    }
+}
+
+impl From<fields::Error> for Error {
+    fn from(error: fields::Error) -> Error {
+        Error(error.to_string())
+    }
+}
 
 /// Whom a token must be made for.
 #[derive(Debug, Clone, Copy)]
@@ -46,9 +71,9 @@ pub(crate) fn heard(
     trust: &Trust,
     asked: u64,
     reading: &Reading,
-) -> Result<(State, Outcome), String> {
+) -> Result<(State, Outcome), Error> {
     if answer.denial == Some(Denial::Unavailable) {
-        return Err(Denial::Unavailable.sentence().to_owned());
+        return Err(Denial::Unavailable.message().into());
     }
     let mut next = state.clone();
     next.clock.hear(answer.server_time, asked, reading);
@@ -100,7 +125,7 @@ pub(crate) fn heard(
             };
             Outcome::Stale
         }
-        Kind::Probe => return Err("it answers another kind of question".to_owned()),
+        Kind::Probe => return Err("it answers another kind of request".into()),
     };
     Ok((next, outcome))
 }
@@ -158,11 +183,11 @@ fn lease(
     answer: &Answer,
     who: Identity<'_>,
     trust: &Trust,
-) -> Result<Grant, String> {
-    let token = answer.token.clone().ok_or("it brings no token")?;
+) -> Result<Grant, Error> {
+    let token = answer.token.clone().ok_or("it contains no token")?;
     let payload = trust
         .verify(Type::Lease, &token, Dates::At(answer.server_time))
-        .map_err(|refusal| refusal.to_string())?;
+        .map_err(|error| Error(error.to_string()))?;
     let lease = Lease::from_json(&payload)?;
     fits(lease.license == request.license, "license")?;
     fits(lease.computer_id == who.computer_id, "computer")?;
@@ -176,11 +201,11 @@ fn receipt(
     answer: &Answer,
     who: Identity<'_>,
     trust: &Trust,
-) -> Result<Receipt, String> {
-    let token = answer.token.as_deref().ok_or("it brings no token")?;
+) -> Result<Receipt, Error> {
+    let token = answer.token.as_deref().ok_or("it contains no token")?;
     let payload = trust
         .verify(Type::ReturnReceipt, token, Dates::At(answer.server_time))
-        .map_err(|refusal| refusal.to_string())?;
+        .map_err(|error| Error(error.to_string()))?;
     let receipt = Receipt::from_json(&payload)?;
     fits(receipt.license == request.license, "license")?;
     fits(receipt.computer_id == who.computer_id, "computer")?;
@@ -189,8 +214,8 @@ fn receipt(
     Ok(receipt)
 }
 
-fn fits(fits: bool, what: &str) -> Result<(), String> {
-    if fits { Ok(()) } else { Err(format!("its token is for another {what}")) }
+fn fits(fits: bool, what: &str) -> Result<(), Error> {
+    if fits { Ok(()) } else { Err(Error(format!("its token is for another {what}"))) }
 }
 
 #[cfg(test)]

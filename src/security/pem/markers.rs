@@ -6,7 +6,7 @@
 //! gets into an error, labels of unknown blocks least of all, for where line breaks were lost the text
 //! of a key may stand in their place.
 
-use crate::license::protocol::certificate::INVISIBLE;
+use crate::license::protocol::fields::INVISIBLE;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::{Errand, OLDEST};
+use crate::authority::model::{CODE, NOW, Vendor};
 use crate::license::client::online::tests::read;
 use crate::license::client::online::{Hop, Way};
 use crate::license::client::question::Asker;
 use crate::license::device::Device;
 use crate::license::device::computer_id::Machine;
-use crate::license::model::{CODE, NOW, Vendor};
 use crate::license::protocol::message::{Kind, Mode, Op};
 use crate::license::protocol::wire;
 use crate::license::state::record::State;
@@ -104,7 +104,7 @@ fn an_answer_that_comes_too_late_is_refused_and_the_same_question_again_takes_no
 fn who_says_that_the_key_is_unknown_is_asked_with_the_next_one_and_may_have_passed_the_question_on()
 {
     let world = World::new(|number, answer| match number {
-        0 => http("422 Unprocessable Content", &wire::Unopened::UnknownKey.to_body()),
+        0 => http("422 Unprocessable Content", &wire::RequestError::UnknownKey.to_body()),
         _ => http("200 OK", &answer),
     });
     assert_eq!(world.run().unwrap().kind, Kind::Lease);
@@ -112,7 +112,7 @@ fn who_says_that_the_key_is_unknown_is_asked_with_the_next_one_and_may_have_pass
 
     // The second call meets a proxy that wants a password, and the first one was heard.
     let world = World::new(|number, _| match number {
-        0 => http("422 Unprocessable Content", &wire::Unopened::UnknownKey.to_body()),
+        0 => http("422 Unprocessable Content", &wire::RequestError::UnknownKey.to_body()),
         _ => http("407 Proxy Authentication Required", b""),
     });
     assert!(world.run().unwrap_err().in_doubt);

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::flight::{Purpose, Stuck};
-use super::{Command, Reply, Worker, tail};
+use super::{Worker, tail};
 use crate::license::client::online::{Failure, Hop};
+use crate::license::command::{Command, Reply};
 use crate::license::error::ApiError;
 use crate::license::protocol::fields::license_code;
 use crate::license::protocol::message::{Mode, Op, User};
@@ -161,7 +162,7 @@ impl Worker {
                 Ok(_) => self.obey(command),
                 Err(stuck) => {
                     let activates = matches!(command, Command::Activate { .. });
-                    command.refuse(fault(stuck, activates));
+                    command.reject(fault(stuck, activates));
                 }
             },
             Purpose::Drop { by, reply } => match landed {

@@ -7,11 +7,13 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::{Command, Event, FRESH, Reply, Worker};
+use super::Worker;
 use crate::license::client::exchange::Errand;
 use crate::license::client::online::{Failure, Hop, Way};
 use crate::license::client::question::Asker;
+use crate::license::command::{Command, Event, Reply};
 use crate::license::error::ApiError;
+use crate::license::handle::FRESH;
 use crate::license::protocol::hex::RequestId;
 use crate::license::protocol::message::{Answer, Mode, Op, Request, User};
 use crate::license::state::clock::{Moment, Reading, boottime};
@@ -132,7 +134,7 @@ impl Worker {
             bundle_seq: trust.bundle().seq,
             wall: utc::unix_seconds(SystemTime::now()),
         };
-        let id = RequestId::fresh().map_err(|broken| {
+        let id = RequestId::random().map_err(|broken| {
             ApiError::internal("storage", broken.to_string(), "restart the appliance")
         })?;
         Ok(Request { user, ..asker.question(id, op, code, mode, state) })
@@ -250,7 +252,7 @@ impl Worker {
         };
         let (next, outcome) =
             transition::heard(&self.state, request, answer, who, trust, asked, &Reading::now())
-                .map_err(|why| Stuck::Network(Failure::answer(&why)))?;
+                .map_err(|error| Stuck::Network(Failure::answer(&error.to_string())))?;
         let begins = next.epoch != self.state.epoch;
         self.commit(next).map_err(Stuck::Disk)?;
         self.told = if begins { 0 } else { request.consumed.unsigned_abs() };

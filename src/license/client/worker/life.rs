@@ -6,8 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::schedule::Schedule;
-use super::{Event, Worker, check_usage_log};
+use super::{Worker, check_usage_log};
 use crate::license::client::network::Proxy;
+use crate::license::command::Event;
 use crate::license::error::ApiError;
 use crate::license::state::entitlement::Entitlement;
 use crate::license::state::lease::Sessions;
@@ -50,7 +51,7 @@ impl Worker {
 
     /// As after a start: sessions are over, what they held is charged, whoever waits is told.
     fn anew(mut self) -> Worker {
-        self.waiting.drain(..).for_each(|command| command.refuse(ApiError::busy()));
+        self.waiting.drain(..).for_each(|command| command.reject(ApiError::busy()));
         let trust = self.trust.as_mut().ok();
         let mut state = record::load(&self.folder, &self.device, trust, &self.log);
         check_usage_log(&mut state, &self.folder, &self.log);

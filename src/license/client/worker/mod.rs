@@ -22,17 +22,16 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::network::Proxy;
-use super::online::Failure;
 use crate::config;
 use crate::config::Config;
 use crate::license::client::worker::flight::Flight;
 use crate::license::client::worker::schedule::Schedule;
+use crate::license::command::{Command, Event};
 use crate::license::device::Device;
 use crate::license::device::computer_id::Machine;
 use crate::license::device::trust_file;
 use crate::license::error::ApiError;
-use crate::license::handle::{Handle, Reserved};
-use crate::license::protocol::message::{Answer, User};
+use crate::license::handle::Handle;
 use crate::license::protocol::trust::Trust;
 use crate::license::state::clock::{Moment, Reading};
 use crate::license::state::entitlement::{Entitlement, Phase};
@@ -42,7 +41,6 @@ use crate::license::state::record::State;
 use crate::license::state::status::{Contact, Snapshot};
 use crate::license::state::usage_log;
 use crate::log::Log;
-use crate::security::Actor;
 use crate::store;
 use crate::store::Folder;
 use crate::util::published::Published;
@@ -53,38 +51,8 @@ const TICK: Duration = Duration::from_secs(60);
 /// And written down so often, so that a machine that is switched off remembers about when that was.
 const KEEP_CLOCK: Duration = Duration::from_secs(3_600);
 
-/// A try to reach the authority younger than this, good or bad, is not made anew because somebody looks.
-pub(crate) const FRESH: Duration = Duration::from_secs(10);
-
 /// Commands that wait for the question in flight; more are told that we are busy.
 const MOST_WAITING: usize = 2;
-
-/// Where the outcome of a command goes.
-pub(crate) type Reply<T> = Sender<Result<T, ApiError>>;
-
-/// What may happen.
-pub(crate) enum Event {
-    Command(Command),
-    /// The question in flight came to its end.
-    Heard(Result<Answer, Failure>),
-    /// And so did the sign of life.
-    Alive(Result<Answer, Failure>),
-}
-
-/// What others may want.
-pub(crate) enum Command {
-    Activate { code: String, user: User, by: Actor, reply: Reply<Value> },
-    Remove { by: Actor, reply: Reply<u64> },
-    Certificate { code: String, user: User, by: Actor, reply: Reply<String> },
-    Apply { code: String, certificate: String, by: Actor, reply: Reply<Value> },
-    GiveBack { by: Actor, reply: Reply<Value> },
-    Offline { offline: bool, by: Actor, reply: Reply<Value> },
-    Proxy { body: Value, by: Actor, reply: Reply<Value> },
-    Reserve { session: String, seconds: u64, seq: Option<u64>, reply: Reply<Reserved> },
-    Settle { session: String, used: u64, reply: Reply<u64> },
-    Refresh,
-    Probe(Sender<()>),
-}
 
 pub(crate) struct Worker {
     settings: config::License,
@@ -117,6 +85,10 @@ pub(crate) struct Worker {
     clock_kept: Moment,
 }
 
+/// Opens the license and starts its worker.
+///
+/// # Errors
+/// When the device key can't be read or made, or no thread can be started.
 pub(crate) fn start(
     config: &Config,
     folder: &Arc<Folder>,
@@ -231,7 +203,7 @@ impl Worker {
             if self.waiting.len() < MOST_WAITING {
                 self.waiting.push_back(command);
             } else {
-                command.refuse(ApiError::busy());
+                command.reject(ApiError::busy());
             }
             return;
         }
@@ -358,24 +330,6 @@ impl Worker {
     /// Effective time.
     fn now(&self) -> i64 {
         self.state.clock.at(&Reading::now())
-    }
-}
-
-impl Command {
-    fn refuse(self, fault: ApiError) {
-        match self {
-            Command::Activate { reply, .. }
-            | Command::Apply { reply, .. }
-            | Command::GiveBack { reply, .. }
-            | Command::Offline { reply, .. }
-            | Command::Proxy { reply, .. } => drop(reply.send(Err(fault))),
-            Command::Certificate { reply, .. } => drop(reply.send(Err(fault))),
-            Command::Remove { reply, .. } | Command::Settle { reply, .. } => {
-                drop(reply.send(Err(fault)));
-            }
-            Command::Reserve { reply, .. } => drop(reply.send(Err(fault))),
-            Command::Refresh | Command::Probe(_) => {}
-        }
     }
 }
 

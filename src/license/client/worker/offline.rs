@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::flight::{Purpose, Stuck, no_trust};
-use super::{Reply, Worker, tail};
+use super::{Worker, tail};
+use crate::license::command::Reply;
 use crate::license::error::ApiError;
 use crate::license::protocol::certificate;
 use crate::license::protocol::certificate::Certificate;
@@ -109,13 +110,13 @@ impl Worker {
 
     /// Applies a license certificate; the one that is in force already changes nothing.
     pub(crate) fn apply(&mut self, code: &str, text: &str, by: &Actor) -> Result<Value, ApiError> {
-        let token = certificate::read_license(text).map_err(|fault| {
-            let reason = match fault {
-                certificate::Fault::Mangled => "certificate_mangled",
-                certificate::Fault::Other(_) => "wrong_certificate",
+        let token = certificate::read_license(text).map_err(|error| {
+            let reason = match error {
+                certificate::Error::Damaged => "certificate_mangled",
+                certificate::Error::WrongKind(_) => "wrong_certificate",
                 _ => "no_certificate",
             };
-            not_imported(reason, -1055, fault.to_string())
+            not_imported(reason, -1055, error.to_string())
         })?;
         if let Some(grant) = &self.state.grant
             && self.state.phase == Phase::OfflineCertificate
@@ -163,24 +164,24 @@ impl Worker {
         let now = self.state.clock.unless_believed(&Reading::now());
         let trust = self.trust.as_mut().map_err(|why| no_trust(why))?;
         let known = trust.bundle_token().to_owned();
-        let refused = |refusal: crate::license::protocol::trust::Refusal| {
+        let refused = |error: crate::license::protocol::trust::Error| {
             not_imported(
                 "certificate_not_genuine",
                 -1055,
-                format!("the certificate does not count: {refusal}"),
+                format!("the certificate was refused: {error}"),
             )
         };
         let read = |payload: &Value| {
-            Lease::from_json(payload).map_err(|why| {
+            Lease::from_json(payload).map_err(|error| {
                 not_imported(
                     "certificate_not_genuine",
                     -1055,
-                    format!("the certificate makes no sense: {why}"),
+                    format!("the content of the certificate is not valid: {error}"),
                 )
             })
         };
         let verified =
-            trust.verify_certificate(token, Dates::Kept).map_err(refused).and_then(|payload| {
+            trust.verify_certificate(token, Dates::Ignored).map_err(refused).and_then(|payload| {
                 let lease = read(&payload)?;
                 let payload = trust
                     .verify_certificate(token, Dates::At(now.max(lease.iat)))

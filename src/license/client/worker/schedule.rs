@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::license::protocol::key;
+use crate::license::protocol::random::random;
 use crate::license::state::clock::Moment;
 
 /// Pauses before a question that was not answered is sent again; after the last one, that again.
@@ -83,7 +83,7 @@ impl Schedule {
     pub(crate) fn rest(&mut self) {
         // A tenth more or less, so that appliances that started together don't ask together.
         let tenth = REFRESH.as_secs() / 10;
-        let random = key::random::<2>().map_or(0, u16::from_be_bytes);
+        let random = random::<2>().map_or(0, u16::from_be_bytes);
         let jitter = u64::from(random) * 2 * tenth / u64::from(u16::MAX);
         self.sync = Moment::now()
             + (REFRESH + Duration::from_secs(jitter)).saturating_sub(Duration::from_secs(tenth));

@@ -1,8 +1,8 @@
 //! Counting seconds for the speech engine.
 
 use super::Worker;
+use crate::license::command::Reserved;
 use crate::license::error::ApiError;
-use crate::license::handle::Reserved;
 use crate::license::state::clock::Reading;
 use crate::license::state::entitlement::Phase;
 use crate::license::state::lease::{Next, Refusal, Reserve};

@@ -1,6 +1,7 @@
 //! Random traces of use, lost and doubled and replayed messages, crashes and copies: the appliance's own
 //! rules against the authority's own accounts. No second is lost or made.
 
+#![cfg(test)]
 #![allow(clippy::unwrap_used)]
 
 mod vendor;
