@@ -36,7 +36,7 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), String> {
     let config = Arc::new(config);
 
     let bound = Bound::all(&config.listen, log)?;
-    let machine = license::Machine::look(); // root alone may read all of it
+    let machine = license::Machine::detect(); // root alone may read all of it
     let manager = ServiceManager::look();
     let attendant = helper::start(&config.commands)?;
     sandbox::confine(&config, log)?;
@@ -61,7 +61,7 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), String> {
         management::at_once(context),
         Arc::clone(keeper.rules()),
         Arc::clone(keeper.identity()),
-        Arc::clone(license.standing()),
+        Arc::clone(license.entitlement()),
         log.clone(),
     )?;
     let listeners: Vec<String> = bound.iter().map(Bound::describe).collect();

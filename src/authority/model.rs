@@ -8,15 +8,15 @@ mod vendor;
 
 pub(crate) use vendor::Vendor;
 
-use crate::license::client::question::Asker;
+use crate::license::client::request_context::RequestContext;
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::message::{Answer, Denial, Kind, Mode, Op, Request};
 use crate::license::protocol::trust::Trust;
-use crate::license::state::clock::Reading;
+use crate::license::state::clock::ClockReading;
 use crate::license::state::entitlement::Phase;
-use crate::license::state::lease::{Next, Reserve, Sessions};
 use crate::license::state::record::State;
-use crate::license::state::transition::{Identity, heard};
+use crate::license::state::sessions::{Reserve, Sessions, Update};
+use crate::license::state::transition::{Identity, on_answer};
 
 pub(crate) const NOW: i64 = 1_763_726_400;
 pub(crate) const CODE: &str = "494953679762904933";
@@ -86,7 +86,7 @@ impl Machine {
                 }
             }
             2 => {
-                let next = self.sessions.ripen(totals, epoch);
+                let next = self.sessions.charge_interim(totals, epoch);
                 self.take(&next);
             }
             _ => {
@@ -96,9 +96,9 @@ impl Machine {
         }
     }
 
-    fn take(&mut self, next: &Next) {
+    fn take(&mut self, next: &Update) {
         self.charged += next.totals.consumed - self.state.totals.consumed;
-        self.sessions.take_in(next, 0);
+        self.sessions.apply(next, 0);
         self.state.totals = next.totals;
     }
 
@@ -133,14 +133,14 @@ impl Machine {
     }
 
     fn question(&self, op: Op, chance: &mut Chance) -> Request {
-        let asker = Asker {
+        let context = RequestContext {
             product: "103",
             version: "1",
             computer_id: &self.computer_id,
             bundle_seq: 1,
             wall: NOW,
         };
-        asker.question(chance.id(), op, CODE, Mode::Online, &self.state)
+        context.request(chance.id(), op, CODE, Mode::Online, &self.state)
     }
 
     /// A sign of life, which needs no license.
@@ -148,7 +148,8 @@ impl Machine {
         let request = self.question(Op::Probe, chance);
         let answer = Answer::plain(request.req_id, NOW, Kind::Probe);
         let who = Identity { computer_id: &self.computer_id, device: self.device };
-        self.state = heard(&self.state, &request, &answer, who, trust, 1, &reading()).unwrap().0;
+        self.state =
+            on_answer(&self.state, &request, &answer, who, trust, 1, &reading()).unwrap().0;
     }
 
     fn hear(&mut self, request: &Request, answer: &Answer, trust: &Trust) {
@@ -157,7 +158,7 @@ impl Machine {
         }
         let who = Identity { computer_id: &self.computer_id, device: self.device };
         let before = self.state.totals;
-        let (next, _) = heard(&self.state, request, answer, who, trust, 1, &reading()).unwrap();
+        let (next, _) = on_answer(&self.state, request, answer, who, trust, 1, &reading()).unwrap();
         if next.epoch != self.state.epoch || next.grant.is_none() {
             // What ran in the epoch that ended is charged by the authority as a whole.
             self.charged -= before.consumed;
@@ -167,8 +168,8 @@ impl Machine {
     }
 }
 
-fn reading() -> Reading {
-    Reading { wall: NOW, boot: 1, boot_id: String::new() }
+fn reading() -> ClockReading {
+    ClockReading { wall: NOW, boot: 1, boot_id: String::new() }
 }
 
 /// What the authority's clock says: now and then something wrong.

@@ -4,7 +4,7 @@ use std::sync::mpsc::Sender;
 
 use serde_json::Value;
 
-use super::client::online::Failure;
+use super::client::transport::TransportError;
 use super::error::ApiError;
 use super::protocol::message::{Answer, User};
 use crate::security::Actor;
@@ -16,20 +16,20 @@ pub(crate) type Reply<T> = Sender<Result<T, ApiError>>;
 pub(crate) enum Event {
     Command(Command),
     /// The request in flight has ended.
-    Heard(Result<Answer, Failure>),
+    Response(Result<Answer, TransportError>),
     /// The probe has ended.
-    Alive(Result<Answer, Failure>),
+    ProbeResponse(Result<Answer, TransportError>),
 }
 
 /// A call of the management API or the speech engine.
 pub(crate) enum Command {
     Activate { code: String, user: User, by: Actor, reply: Reply<Value> },
     Remove { by: Actor, reply: Reply<u64> },
-    Certificate { code: String, user: User, by: Actor, reply: Reply<String> },
-    Apply { code: String, certificate: String, by: Actor, reply: Reply<Value> },
-    GiveBack { by: Actor, reply: Reply<Value> },
-    Offline { offline: bool, by: Actor, reply: Reply<Value> },
-    Proxy { body: Value, by: Actor, reply: Reply<Value> },
+    RequestCertificate { code: String, user: User, by: Actor, reply: Reply<String> },
+    ApplyCertificate { code: String, certificate: String, by: Actor, reply: Reply<Value> },
+    ReturnCertificate { by: Actor, reply: Reply<Value> },
+    SetOffline { offline: bool, by: Actor, reply: Reply<Value> },
+    SetProxy { body: Value, by: Actor, reply: Reply<Value> },
     Reserve { session: String, seconds: u64, seq: Option<u64>, reply: Reply<Reserved> },
     Settle { session: String, used: u64, reply: Reply<u64> },
     Refresh,
@@ -41,11 +41,11 @@ impl Command {
     pub(crate) fn reject(self, error: ApiError) {
         match self {
             Command::Activate { reply, .. }
-            | Command::Apply { reply, .. }
-            | Command::GiveBack { reply, .. }
-            | Command::Offline { reply, .. }
-            | Command::Proxy { reply, .. } => drop(reply.send(Err(error))),
-            Command::Certificate { reply, .. } => drop(reply.send(Err(error))),
+            | Command::ApplyCertificate { reply, .. }
+            | Command::ReturnCertificate { reply, .. }
+            | Command::SetOffline { reply, .. }
+            | Command::SetProxy { reply, .. } => drop(reply.send(Err(error))),
+            Command::RequestCertificate { reply, .. } => drop(reply.send(Err(error))),
             Command::Remove { reply, .. } | Command::Settle { reply, .. } => {
                 drop(reply.send(Err(error)));
             }

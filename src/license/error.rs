@@ -123,18 +123,18 @@ mod tests {
 
     #[test]
     fn the_v1_text_is_the_manuals_without_its_plumbing() {
-        let fault = ApiError::internal(
+        let error = ApiError::internal(
             "offline_mode_not_enabled",
             "Offline mode not enabled for this license",
             "",
         );
         assert_eq!(
-            fault.v1_text(),
+            error.v1_text(),
             "Error happened in the license_management service: ModelException: Unknown Rpc Error. Status \
              code=StatusCode.UNKNOWN: <_Rendezvous of RPC that terminated with:\n\tstatus = \
              StatusCode.UNKNOWN\n\tdetails = \"Offline mode not enabled for this license\"\n>"
         );
-        assert_eq!(fault.code(), 13);
+        assert_eq!(error.code(), 13);
         assert!(ApiError::blocked("x", "").v1_text().contains(
             "StatusCode.CANCELLED\n\tdetails = \"Received RST_STREAM with error code 8\""
         ));

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::protocol::wire;
-use crate::license::client::network::Proxy;
+use crate::license::client::proxy::Proxy;
 use crate::license::protocol::certificate::{Certificate, read_license};
 use crate::license::protocol::claims::{Lease, Receipt};
 use crate::license::protocol::fields::Fields;

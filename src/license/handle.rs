@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::client::network::Proxy;
+use super::client::proxy::Proxy;
 use super::command::{Command, Event, Reply, Reserved};
 use super::error::ApiError;
 use crate::license::protocol::message::User;
-use crate::license::state::clock::Reading;
+use crate::license::state::clock::ClockReading;
 use crate::license::state::entitlement::Entitlement;
 use crate::license::state::status::Snapshot;
 use crate::security::Actor;
@@ -31,26 +31,26 @@ const PROBE: Duration = Duration::from_millis(1_800);
 pub(crate) struct Handle {
     pub(crate) events: Sender<Event>,
     pub(crate) snapshot: Arc<Published<Snapshot>>,
-    pub(crate) standing: Arc<Published<Entitlement>>,
+    pub(crate) entitlement: Arc<Published<Entitlement>>,
     pub(crate) proxy: Arc<Published<Result<Option<Proxy>, String>>>,
 }
 
 impl Handle {
     /// What the gate reads for every request.
-    pub(crate) fn standing(&self) -> &Arc<Published<Entitlement>> {
-        &self.standing
+    pub(crate) fn entitlement(&self) -> &Arc<Published<Entitlement>> {
+        &self.entitlement
     }
 
     /// The status document. Asks the authority for a sign of life if the last try, good or bad, is old, and
     /// waits for it less than 2 s in all; nothing else here ever waits for the network.
     pub(crate) fn status(&self) -> Value {
-        self.look();
-        self.snapshot.snapshot().document(&Reading::now())
+        self.probe_if_stale();
+        self.snapshot.snapshot().document(&ClockReading::now())
     }
 
     /// What keeps work from being done, in words; nothing if all is well. Asks nobody.
     pub(crate) fn errors(&self) -> Vec<String> {
-        self.snapshot.snapshot().errors(&Reading::now())
+        self.snapshot.snapshot().errors(&ClockReading::now())
     }
 
     /// `{"offline": …}` and the status document.
@@ -67,18 +67,18 @@ impl Handle {
         all
     }
 
-    fn look(&self) {
+    fn probe_if_stale(&self) {
         let seen = self.snapshot.snapshot();
-        let fresh = seen.tried.is_some_and(|tried| tried.elapsed() < FRESH);
+        let fresh = seen.last_attempt.is_some_and(|tried| tried.elapsed() < FRESH);
         // Who has been asked for that long already is not asked again.
-        let hopeless = seen.asking_since.is_some_and(|since| since.elapsed() > PROBE);
+        let hopeless = seen.in_progress_since.is_some_and(|since| since.elapsed() > PROBE);
         if fresh || hopeless || seen.is_silent {
             return;
         }
         let begin = Instant::now();
-        let (told, heard) = mpsc::channel();
-        if self.events.send(Event::Command(Command::Probe(told))).is_ok() {
-            let _ = heard.recv_timeout(PROBE.saturating_sub(begin.elapsed()));
+        let (waiter, answered) = mpsc::channel();
+        if self.events.send(Event::Command(Command::Probe(waiter))).is_ok() {
+            let _ = answered.recv_timeout(PROBE.saturating_sub(begin.elapsed()));
         }
     }
 
@@ -108,7 +108,7 @@ impl Handle {
         user: User,
         by: Actor,
     ) -> Result<String, ApiError> {
-        self.ask(|reply| Command::Certificate { code, user, by, reply })
+        self.ask(|reply| Command::RequestCertificate { code, user, by, reply })
     }
 
     /// Gives a license that was activated with a certificate back with one: that and the seconds it
@@ -117,7 +117,7 @@ impl Handle {
     /// # Errors
     /// When there is none, or its renewal is awaited.
     pub(crate) fn return_certificate(&self, by: Actor) -> Result<Value, ApiError> {
-        self.ask(|reply| Command::GiveBack { by, reply })
+        self.ask(|reply| Command::ReturnCertificate { by, reply })
     }
 
     /// Applies a license certificate.
@@ -130,7 +130,7 @@ impl Handle {
         certificate: String,
         by: Actor,
     ) -> Result<Value, ApiError> {
-        self.ask(|reply| Command::Apply { code, certificate, by, reply })
+        self.ask(|reply| Command::ApplyCertificate { code, certificate, by, reply })
     }
 
     /// Enters or leaves offline mode.
@@ -138,7 +138,7 @@ impl Handle {
     /// # Errors
     /// In the manual's words.
     pub(crate) fn set_offline(&self, offline: bool, by: Actor) -> Result<Value, ApiError> {
-        self.ask(|reply| Command::Offline { offline, by, reply })
+        self.ask(|reply| Command::SetOffline { offline, by, reply })
             .map(|document| self.with_offline(document))
     }
 
@@ -157,7 +157,7 @@ impl Handle {
     /// # Errors
     /// What is wrong with the body.
     pub(crate) fn set_proxy(&self, body: Value, by: Actor) -> Result<Value, ApiError> {
-        self.ask(|reply| Command::Proxy { body, by, reply })
+        self.ask(|reply| Command::SetProxy { body, by, reply })
     }
 
     /// Asks the authority for changes of the license, when online; doesn't wait for them.

@@ -6,8 +6,8 @@ use super::device::trust_file;
 use super::device::{self, Device};
 use super::state::record;
 use crate::config::Config;
-use crate::license::client::network::Proxy;
-use crate::license::state::clock::Reading;
+use crate::license::client::proxy::Proxy;
+use crate::license::state::clock::ClockReading;
 use crate::license::state::record::State;
 use crate::license::state::status::{Contact, Snapshot};
 use crate::store::View;
@@ -29,26 +29,27 @@ pub(crate) fn inspect(config: &Config) -> Inspection {
     let found = view.and_then(|view| look(&view, config, &mut faults));
     let (state, computer_id) = found.unwrap_or_default();
     let contact = Contact {
-        heard: None,
-        tried: None,
-        asking_since: None,
+        last_answer: None,
+        last_attempt: None,
+        in_progress_since: None,
         error: String::new(),
-        no_trust: Some(String::new()),
+        trust_error: Some(String::new()),
     };
-    let awaits = state.awaited.is_some();
-    let snapshot = Snapshot::new(&config.license, &computer_id, &state, awaits, contact);
-    Inspection { document: snapshot.document(&Reading::now()), faults }
+    let awaits_certificate = state.pending_activation.is_some();
+    let snapshot =
+        Snapshot::new(&config.license, &computer_id, &state, awaits_certificate, contact);
+    Inspection { document: snapshot.document(&ClockReading::now()), faults }
 }
 
 /// The state and the computer's id; `None` where no license can be looked at.
 fn look(view: &View, config: &Config, faults: &mut Vec<String>) -> Option<(State, String)> {
-    if let Err(fault) = Proxy::read(view) {
+    if let Err(error) = Proxy::read(view) {
         faults.push(format!(
-            "{fault}; the license service is not asked until that is mended, or the proxy is set again \
+            "{error}; the license service is not asked until that is mended, or the proxy is set again \
              with POST license/network"
         ));
     }
-    let device = match Device::look(view) {
+    let device = match Device::inspect(view) {
         Ok(Some(device)) => device,
         Ok(None) => {
             if view.path(record::NAME).exists() {
@@ -61,14 +62,14 @@ fn look(view: &View, config: &Config, faults: &mut Vec<String>) -> Option<(State
             }
             return None;
         }
-        Err(fault) => {
-            faults.push(fault);
+        Err(error) => {
+            faults.push(error);
             return None;
         }
     };
     // A trust file that can't be used is told by who looks for it.
     let mut trust = trust_file::load(&config.license.trust_file).ok().flatten();
-    let (state, fault) = record::look(view, &device, trust.as_mut());
-    faults.extend(fault);
+    let (state, error) = record::inspect(view, &device, trust.as_mut());
+    faults.extend(error);
     Some((state, device.computer_id))
 }

@@ -2,7 +2,7 @@
 //!
 //! In: the formats that both sides share (`hex`, `key`, `token`, `claims`, `trust`, `message`, `wire`,
 //! `certificate`, without sockets, files or clocks); judging and counting as pure functions
-//! ([`standing`], [`lease`], [`clock`]); which computer this is (`computer_id`, `device`); one worker
+//! ([`entitlement`], [`lease`], [`clock`]); which computer this is (`computer_id`, `device`); one worker
 //! that owns the state on disk and asks the authority ([`Handle`]).
 //! Out: what the vendor grants (`authority`), how answers look (management), who is refused
 //! (the gate reads [`Entitlement`]).

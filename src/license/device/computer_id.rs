@@ -13,7 +13,7 @@ pub(crate) struct Machine {
 }
 
 /// Given by boards whose maker forgot to give one.
-const NOBODYS_UUIDS: [&str; 3] = [
+const PLACEHOLDER_UUIDS: [&str; 3] = [
     "00000000-0000-0000-0000-000000000000",
     "ffffffff-ffff-ffff-ffff-ffffffffffff",
     "03000200-0400-0500-0006-000700080009",
@@ -21,7 +21,7 @@ const NOBODYS_UUIDS: [&str; 3] = [
 
 impl Machine {
     /// Reads what the hypervisor (readable for root alone) and the system say.
-    pub(crate) fn look() -> Machine {
+    pub(crate) fn detect() -> Machine {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         Machine::new(&read("/sys/class/dmi/id/product_uuid"), &read("/etc/machine-id"))
     }
@@ -31,7 +31,7 @@ impl Machine {
         let id = machine_id.trim().to_ascii_lowercase();
         let id_counts = id.len() == 32 && is_hex(&id) && id.bytes().any(|b| b != b'0');
         Machine {
-            product_uuid: (is_uuid(&uuid) && !NOBODYS_UUIDS.contains(&uuid.as_str()))
+            product_uuid: (is_uuid(&uuid) && !PLACEHOLDER_UUIDS.contains(&uuid.as_str()))
                 .then_some(uuid),
             machine_id: id_counts.then_some(id),
         }

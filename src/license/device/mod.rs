@@ -35,7 +35,7 @@ pub(crate) struct Device {
     /// Which computer this is.
     pub(crate) computer_id: String,
     /// The machine has nothing to derive an id from; this one is random and kept.
-    pub(crate) soft: bool,
+    pub(crate) is_random: bool,
 }
 
 impl std::fmt::Debug for Device {
@@ -54,13 +54,13 @@ impl Device {
         let key = open_key(folder, log)?;
         let recorded = read_identity(folder.view());
         let known = recorded.as_ref().map(|(id, _)| id.clone());
-        let (computer_id, soft) = match (machine.computer_id(), recorded) {
+        let (computer_id, is_random) = match (machine.computer_id(), recorded) {
             (Some(id), _) => (id, false),
             (None, Some((id, true))) => (id, true),
             (None, _) => (uuid_from(&random::<16>().map_err(|e| e.to_string())?), true),
         };
         let moved = known.is_some_and(|known| known != computer_id);
-        let device = Device { mac: mac_key(&key), key, computer_id, soft };
+        let device = Device { mac: mac_key(&key), key, computer_id, is_random };
         if moved {
             log.security(
                 "this appliance runs on another computer than before; the license moves with it",
@@ -75,7 +75,7 @@ impl Device {
     ///
     /// # Errors
     /// When the key is damaged, or can't be read or believed.
-    pub(crate) fn look(view: &View) -> Result<Option<Device>, String> {
+    pub(crate) fn inspect(view: &View) -> Result<Option<Device>, String> {
         let key = match read_key(view)? {
             None => return Ok(None),
             Some(Ok(key)) => key,
@@ -88,8 +88,8 @@ impl Device {
                 ));
             }
         };
-        let (computer_id, soft) = read_identity(view).unwrap_or_default();
-        Ok(Some(Device { mac: mac_key(&key), key, computer_id, soft }))
+        let (computer_id, is_random) = read_identity(view).unwrap_or_default();
+        Ok(Some(Device { mac: mac_key(&key), key, computer_id, is_random }))
     }
 
     /// Proves that `text` was written by this device.
@@ -107,7 +107,7 @@ impl Device {
         let file = json!({
             "version": VERSION,
             "computer_id": self.computer_id,
-            "soft": self.soft,
+            "soft": self.is_random,
         });
         let contents = format!("{file:#}\n");
         let present = folder.view().read(IDENTITY, LARGEST);
@@ -198,7 +198,7 @@ mod tests {
         let second = open(&scratch, &machine('a'));
         assert_eq!(first.key.public(), second.key.public());
         assert_eq!(first.computer_id, second.computer_id);
-        assert!(!first.soft);
+        assert!(!first.is_random);
     }
 
     #[test]
@@ -214,7 +214,7 @@ mod tests {
         let scratch = Scratch::new();
         let first = open(&scratch, &Machine::default());
         let second = open(&scratch, &Machine::default());
-        assert!(first.soft && second.soft);
+        assert!(first.is_random && second.is_random);
         assert_eq!(first.computer_id, second.computer_id);
         let other = Scratch::new();
         assert_ne!(open(&other, &Machine::default()).computer_id, first.computer_id);
@@ -224,15 +224,15 @@ mod tests {
     fn another_computer_is_told_and_the_key_stays() {
         let scratch = Scratch::new();
         let first = open(&scratch, &machine('a'));
-        let told = Mutex::new(String::new());
-        let told = Arc::new(told);
-        let log = Arc::clone(&told);
+        let logged = Mutex::new(String::new());
+        let logged = Arc::new(logged);
+        let log = Arc::clone(&logged);
         let log = Log::to(move |line| log.lock().unwrap().push_str(line));
         let folder = Folder::open(&scratch.0.join("state"), &[]).unwrap();
         let moved = Device::open(&folder, &machine('b'), &log).unwrap();
         assert_eq!(first.key.public(), moved.key.public());
         assert_ne!(first.computer_id, moved.computer_id);
-        assert!(told.lock().unwrap().contains("another computer"));
+        assert!(logged.lock().unwrap().contains("another computer"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) fn load(path: &Path) -> Result<Option<Trust>, String> {
     let Some(contents) = store::read(path, LARGEST).map_err(|error| error.to_string())? else {
         return Ok(None);
     };
-    Trust::parse(&contents).map(Some).map_err(|fault| format!("{}: {fault}", path.display()))
+    Trust::parse(&contents).map(Some).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The same for the daemon: the keys, or a sentence on why nothing can be believed.
@@ -25,5 +25,5 @@ pub(crate) fn open(path: &Path, log: &Log) -> Result<Trust, String> {
     let loaded = load(path).and_then(|found| {
         found.ok_or_else(|| format!("the trust file {} does not exist", path.display()))
     });
-    loaded.inspect_err(|fault| log.warn(format_args!("no license can be checked: {fault}")))
+    loaded.inspect_err(|error| log.warn(format_args!("no license can be checked: {error}")))
 }

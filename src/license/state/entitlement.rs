@@ -45,7 +45,7 @@ pub(crate) enum Phase {
     Damaged,
     /// The file can't be read, or others could have written it. Whoever mends that may have the license
     /// back, so nothing is written over it by itself.
-    Unread,
+    Unreadable,
 }
 
 impl Phase {
@@ -56,7 +56,7 @@ impl Phase {
 
     /// Whether there is a license, in force or not.
     pub(crate) fn has_license(&self) -> bool {
-        !matches!(self, Phase::Unlicensed | Phase::Activating | Phase::Damaged | Phase::Unread)
+        !matches!(self, Phase::Unlicensed | Phase::Activating | Phase::Damaged | Phase::Unreadable)
     }
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Terms {
 
 /// What is known at one moment.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Facts {
+pub(crate) struct Inputs {
     /// Where the license is in its life.
     pub(crate) phase: Phase,
     /// An activation certificate was made and its answer is awaited.
@@ -124,7 +124,7 @@ const UNKNOWN: &str = "the license service does not know this license; contact t
 const AWAITING: &str = "-9 License status in midst of offline licensing";
 
 /// Judges.
-pub(crate) fn judge(facts: &Facts) -> Entitlement {
+pub(crate) fn evaluate(facts: &Inputs) -> Entitlement {
     let refused = |status, message: &str| Entitlement {
         status,
         message: message.to_owned(),
@@ -166,7 +166,7 @@ pub(crate) fn judge(facts: &Facts) -> Entitlement {
             "-5 License status license does not verify",
             "the license file was damaged and is kept aside; post the license code again",
         ),
-        Phase::Unread => refused(
+        Phase::Unreadable => refused(
             "-5 License status license does not verify",
             "the license file can't be read or believed, as the log says, and is left as it is: mend it \
              and restart the appliance, or post the license code again",
@@ -175,7 +175,7 @@ pub(crate) fn judge(facts: &Facts) -> Entitlement {
     }
 }
 
-fn granted(facts: &Facts) -> Entitlement {
+fn granted(facts: &Inputs) -> Entitlement {
     let Terms { kind, expires, grace, holds_until } = facts.terms;
     let ends = expires.saturating_add(grace);
     let now = facts.now;
@@ -251,53 +251,53 @@ fn granted(facts: &Facts) -> Entitlement {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entitlement, Facts, Phase, Terms, judge};
+    use super::{Entitlement, Inputs, Phase, Terms, evaluate};
 
     const DAY: i64 = 86_400;
     /// 2027-10-16T12:26:37Z
     const END: i64 = 1_823_862_397;
 
-    fn facts(phase: Phase) -> Facts {
+    fn facts(phase: Phase) -> Inputs {
         let terms = Terms { kind: 6, expires: END, grace: 7 * DAY, holds_until: END + 30 * DAY };
-        Facts { phase, terms, allowed: 3_600, now: END - 100 * DAY, ..Facts::default() }
+        Inputs { phase, terms, allowed: 3_600, now: END - 100 * DAY, ..Inputs::default() }
     }
 
-    fn summary(standing: &Entitlement) -> (bool, bool, &str) {
-        let number = standing.status.split(' ').next().unwrap_or_default();
-        (standing.licensed, standing.may_transcribe, number)
+    fn summary(entitlement: &Entitlement) -> (bool, bool, &str) {
+        let number = entitlement.status.split(' ').next().unwrap_or_default();
+        (entitlement.licensed, entitlement.may_transcribe, number)
     }
 
     #[test]
     fn every_state_is_what_the_table_says() {
         let table = [
             (facts(Phase::Unlicensed), (false, false, "-113")),
-            (Facts { awaits_certificate: true, ..facts(Phase::Unlicensed) }, (false, false, "-9")),
+            (Inputs { awaits_certificate: true, ..facts(Phase::Unlicensed) }, (false, false, "-9")),
             (facts(Phase::Activating), (false, false, "-113")),
-            (Facts { awaits_certificate: true, ..facts(Phase::Activating) }, (false, false, "-9")),
+            (Inputs { awaits_certificate: true, ..facts(Phase::Activating) }, (false, false, "-9")),
             (facts(Phase::Online), (true, true, "3")),
             (
-                Facts { silent_since: Some(END - 101 * DAY), ..facts(Phase::Online) },
+                Inputs { silent_since: Some(END - 101 * DAY), ..facts(Phase::Online) },
                 (true, true, "3"),
             ),
             (facts(Phase::OfflineMode), (true, true, "3")),
             (facts(Phase::OfflineCertificate), (true, true, "3")),
             (
-                Facts { awaits_certificate: true, ..facts(Phase::OfflineCertificate) },
+                Inputs { awaits_certificate: true, ..facts(Phase::OfflineCertificate) },
                 (true, true, "3"),
             ),
-            (Facts { allowed: 0, ..facts(Phase::Online) }, (true, false, "3")),
-            (Facts { now: END + DAY, ..facts(Phase::Online) }, (true, true, "3")),
-            (Facts { now: END + 8 * DAY, ..facts(Phase::Online) }, (false, false, "-116")),
+            (Inputs { allowed: 0, ..facts(Phase::Online) }, (true, false, "3")),
+            (Inputs { now: END + DAY, ..facts(Phase::Online) }, (true, true, "3")),
+            (Inputs { now: END + 8 * DAY, ..facts(Phase::Online) }, (false, false, "-116")),
             (facts(Phase::Refused(-114)), (false, false, "-114")),
             (facts(Phase::Refused(-116)), (false, false, "-116")),
             (facts(Phase::Refused(-117)), (false, false, "-117")),
             (facts(Phase::Refused(-5)), (false, false, "-5")),
             (facts(Phase::Returning), (false, false, "-6")),
             (facts(Phase::Damaged), (false, false, "-5")),
-            (facts(Phase::Unread), (false, false, "-5")),
+            (facts(Phase::Unreadable), (false, false, "-5")),
         ];
         for (facts, wanted) in table {
-            assert_eq!(summary(&judge(&facts)), wanted, "{facts:?}");
+            assert_eq!(summary(&evaluate(&facts)), wanted, "{facts:?}");
         }
     }
 
@@ -306,18 +306,18 @@ mod tests {
         for (kind, number) in [(2, "2"), (5, "1"), (6, "3")] {
             let mut facts = facts(Phase::Online);
             facts.terms.kind = kind;
-            assert_eq!(summary(&judge(&facts)), (true, true, number));
+            assert_eq!(summary(&evaluate(&facts)), (true, true, number));
         }
     }
 
     #[test]
     fn expiry_is_announced_for_thirty_days_and_then_has_its_grace() {
-        let message = |now| judge(&Facts { now, ..facts(Phase::Online) }).message;
+        let message = |now| evaluate(&Inputs { now, ..facts(Phase::Online) }).message;
         assert_eq!(message(END - 30 * DAY - 1), "");
         assert!(message(END - 30 * DAY).starts_with("expires on 2027-1"));
         assert!(message(END).starts_with("expired on "), "{}", message(END));
         assert!(message(END).contains(", stops on "), "{}", message(END));
-        let at = |now| summary(&judge(&Facts { now, ..facts(Phase::Online) })).0;
+        let at = |now| summary(&evaluate(&Inputs { now, ..facts(Phase::Online) })).0;
         assert!(at(END + 7 * DAY - 1) && !at(END + 7 * DAY));
     }
 
@@ -327,26 +327,27 @@ mod tests {
             let mut facts = facts(phase);
             facts.terms.holds_until = END - 50 * DAY;
             facts.now = END - 50 * DAY - 1;
-            assert_eq!(summary(&judge(&facts)), (true, true, "3"));
-            assert_eq!(judge(&facts).next_change, Some(END - 50 * DAY));
+            assert_eq!(summary(&evaluate(&facts)), (true, true, "3"));
+            assert_eq!(evaluate(&facts).next_change, Some(END - 50 * DAY));
             facts.now += 1;
-            assert_eq!(summary(&judge(&facts)), (false, false, "-1"));
+            assert_eq!(summary(&evaluate(&facts)), (false, false, "-1"));
         }
     }
 
     #[test]
     fn what_is_missing_is_said() {
-        let exhausted = judge(&Facts { allowed: 0, ..facts(Phase::OfflineMode) });
+        let exhausted = evaluate(&Inputs { allowed: 0, ..facts(Phase::OfflineMode) });
         assert!(exhausted.message.contains("no seconds left"));
-        let silent = judge(&Facts { silent_since: Some(END - 101 * DAY), ..facts(Phase::Online) });
+        let silent =
+            evaluate(&Inputs { silent_since: Some(END - 101 * DAY), ..facts(Phase::Online) });
         assert!(
             silent.message.starts_with("last contact with the license service 20"),
             "{silent:?}"
         );
         for (now, wanted) in [(END - 100 * DAY, (true, true, "3")), (END, (false, false, "-1"))] {
-            let mut facts = Facts { is_unknown: true, now, ..facts(Phase::Online) };
+            let mut facts = Inputs { is_unknown: true, now, ..facts(Phase::Online) };
             facts.terms.holds_until = END - DAY;
-            let unknown = judge(&facts);
+            let unknown = evaluate(&facts);
             assert_eq!(summary(&unknown), wanted);
             assert!(unknown.message.contains("does not know this license"), "{unknown:?}");
             assert!(!unknown.message.contains("it comes back"), "{unknown:?}");

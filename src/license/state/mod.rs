@@ -2,8 +2,8 @@
 
 pub(crate) mod clock;
 pub(crate) mod entitlement;
-pub(crate) mod lease;
 pub(crate) mod record;
+pub(crate) mod sessions;
 pub(crate) mod status;
 pub(crate) mod transition;
 pub(crate) mod usage_log;

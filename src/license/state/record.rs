@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::clock::Clock;
 use super::entitlement::Phase;
-use super::lease::Totals;
+use super::sessions::Totals;
 use super::usage_log::Head;
 use crate::license::device::Device;
 use crate::license::protocol::claims::Lease;
@@ -46,18 +46,18 @@ pub(crate) struct State {
     /// A question that may have been sent and is not answered.
     pub(crate) pending: Option<Request>,
     /// An activation that was given up unanswered; the authority may have heard it, or hear it yet.
-    pub(crate) dropped: Option<RequestId>,
+    pub(crate) abandoned_activation: Option<RequestId>,
     /// An activation certificate whose answer is awaited.
-    pub(crate) awaited: Option<Awaited>,
+    pub(crate) pending_activation: Option<PendingActivation>,
     /// The certificate that the last license was given back with.
-    pub(crate) returned: Option<Returned>,
+    pub(crate) returned: Option<ReturnCertificate>,
     pub(crate) clock: Clock,
     /// When the authority was last heard from, seconds since 1970; 0 if never.
     pub(crate) last_contact: i64,
     /// Whether the authority said last that it knows nothing of this license.
     pub(crate) is_unknown: bool,
     /// Credentials that the proxy refused, and that are not sent to it again.
-    pub(crate) refused: Option<Refused>,
+    pub(crate) refused: Option<RejectedCredentials>,
     pub(crate) log: Head,
     /// The newest keys of the authority, as the token they came in.
     pub(crate) bundle: Option<String>,
@@ -79,21 +79,21 @@ impl Grant {
 
 /// Credentials of a proxy as the device's seal over them, which tells them to nobody, and what came of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refused {
+pub(crate) struct RejectedCredentials {
     pub(crate) seal: String,
-    pub(crate) sentence: String,
+    pub(crate) message: String,
 }
 
 /// What an activation certificate asked, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Awaited {
+pub(crate) struct PendingActivation {
     pub(crate) request: Request,
     pub(crate) certificate: String,
 }
 
 /// A return certificate and what it gives back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Returned {
+pub(crate) struct ReturnCertificate {
     pub(crate) certificate: String,
     pub(crate) seconds: u64,
 }
@@ -110,8 +110,8 @@ pub(crate) fn load(
         Ok(None) => return State::default(),
         Ok(Some(contents)) => contents,
         Err(error) => {
-            log.error(left_alone(&error));
-            return without(Phase::Unread);
+            log.error(unreadable_message(&error));
+            return empty(Phase::Unreadable);
         }
     };
     match read(&contents, device, trust) {
@@ -119,40 +119,40 @@ pub(crate) fn load(
         Err(why) => {
             let (kept, phase) = match folder.set_aside(NAME, SystemTime::now()) {
                 Ok(aside) => (format!("kept as {}", aside.display()), Phase::Damaged),
-                Err(error) => (error.to_string(), Phase::Unread),
+                Err(error) => (error.to_string(), Phase::Unreadable),
             };
             log.security(format_args!("{NAME} does not verify ({why}); {kept}"));
-            without(phase)
+            empty(phase)
         }
     }
 }
 
 /// The same without a daemon, for a reader that changes nothing: what the daemon would make of it, and
 /// what is wrong with the file.
-pub(crate) fn look(
+pub(crate) fn inspect(
     view: &View,
     device: &Device,
     trust: Option<&mut Trust>,
 ) -> (State, Option<String>) {
     match view.read(NAME, LARGEST) {
         Ok(None) => (State::default(), None),
-        Err(error) => (without(Phase::Unread), Some(left_alone(&error))),
+        Err(error) => (empty(Phase::Unreadable), Some(unreadable_message(&error))),
         Ok(Some(contents)) => match read(&contents, device, trust) {
             Ok(state) => (state, None),
             Err(why) => {
                 let path = view.path(NAME);
-                let fault = format!("{} does not verify: {why}", path.display());
-                (without(Phase::Damaged), Some(format!("{fault}; post the license code again")))
+                let error = format!("{} does not verify: {why}", path.display());
+                (empty(Phase::Damaged), Some(format!("{error}; post the license code again")))
             }
         },
     }
 }
 
-fn without(phase: Phase) -> State {
+fn empty(phase: Phase) -> State {
     State { phase, ..State::default() }
 }
 
-fn left_alone(error: &store::Error) -> String {
+fn unreadable_message(error: &store::Error) -> String {
     format!(
         "{error}; the license in it is left as it is: mend the file and restart applianced, or post the \
          license code again, which keeps the file aside"
@@ -218,27 +218,27 @@ impl State {
             let kind = if grant.kind == Type::Lease { "lease" } else { "license-cert" };
             json!({"kind": kind, "token": grant.token})
         });
-        let awaited = self.awaited.as_ref().map(|awaited| {
+        let awaited = self.pending_activation.as_ref().map(|awaited| {
             json!({"request": request(&awaited.request), "certificate": awaited.certificate})
         });
         let returned = self.returned.as_ref().map(
             |returned| json!({"certificate": returned.certificate, "seconds": returned.seconds}),
         );
         json!({
-            "phase": phase_word(&self.phase),
+            "phase": phase_name(&self.phase),
             "epoch": self.epoch,
             "grant": grant,
             "granted": self.totals.granted,
             "consumed": self.totals.consumed,
             "held": self.totals.held,
             "pending": self.pending.as_ref().map(request),
-            "dropped": self.dropped.map(|id| id.to_string()),
+            "dropped": self.abandoned_activation.map(|id| id.to_string()),
             "awaited": awaited,
             "returned": returned,
             "clock": self.clock.to_json(),
             "last_contact": self.last_contact,
             "unknown": self.is_unknown,
-            "refused": self.refused.as_ref().map(|r| json!({"seal": r.seal, "sentence": r.sentence})),
+            "refused": self.refused.as_ref().map(|r| json!({"seal": r.seal, "sentence": r.message})),
             "log": self.log.to_json(),
             "bundle": self.bundle,
         })
@@ -283,16 +283,16 @@ impl State {
             Value::Null => None,
             value => Some(request(value)?),
         };
-        let awaited = match &body["awaited"] {
+        let pending_activation = match &body["awaited"] {
             Value::Null => None,
-            value => Some(Awaited {
+            value => Some(PendingActivation {
                 request: request(&value["request"])?,
                 certificate: value["certificate"].as_str().ok_or("`certificate`")?.to_owned(),
             }),
         };
         let returned = match &body["returned"] {
             Value::Null => None,
-            value => Some(Returned {
+            value => Some(ReturnCertificate {
                 certificate: value["certificate"].as_str().ok_or("`certificate`")?.to_owned(),
                 seconds: value["seconds"].as_u64().ok_or("`seconds`")?,
             }),
@@ -308,14 +308,14 @@ impl State {
                 held: count("held")?,
             },
             pending,
-            dropped: fields.optional("dropped", "32 hex digits", RequestId::parse)?,
-            awaited,
+            abandoned_activation: fields.optional("dropped", "32 hex digits", RequestId::parse)?,
+            pending_activation,
             returned,
             clock: Clock::from_json(&body["clock"]).ok_or("`clock`")?,
             last_contact: fields.number("last_contact")?,
             // Neither is in what an older image wrote.
             is_unknown: body["unknown"] == true,
-            refused: refused_from(&body["refused"]),
+            refused: rejected_from(&body["refused"]),
             log: Head::from_json(&body["log"]).ok_or("`log`")?,
             bundle,
         })
@@ -348,14 +348,14 @@ fn grant_from(value: &Value, trust: Option<&Trust>) -> Result<(Grant, bool), fie
     Ok((Grant { kind, token: token.to_owned(), lease }, withdrawn))
 }
 
-fn refused_from(value: &Value) -> Option<Refused> {
-    Some(Refused {
+fn rejected_from(value: &Value) -> Option<RejectedCredentials> {
+    Some(RejectedCredentials {
         seal: value["seal"].as_str()?.to_owned(),
-        sentence: value["sentence"].as_str()?.to_owned(),
+        message: value["sentence"].as_str()?.to_owned(),
     })
 }
 
-fn phase_word(phase: &Phase) -> String {
+fn phase_name(phase: &Phase) -> String {
     match phase {
         Phase::Unlicensed => "unlicensed".to_owned(),
         Phase::Activating => "activating".to_owned(),
@@ -364,7 +364,7 @@ fn phase_word(phase: &Phase) -> String {
         Phase::OfflineCertificate => "offline_certificate".to_owned(),
         Phase::Returning => "returning".to_owned(),
         // What is written now can be believed; the file before it is kept aside.
-        Phase::Damaged | Phase::Unread => "damaged".to_owned(),
+        Phase::Damaged | Phase::Unreadable => "damaged".to_owned(),
         Phase::Refused(number) => format!("refused {number}"),
     }
 }

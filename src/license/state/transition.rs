@@ -3,10 +3,10 @@
 
 use std::fmt;
 
-use super::clock::Reading;
+use super::clock::ClockReading;
 use super::entitlement::Phase;
-use super::lease::Totals;
 use super::record::{Grant, State};
+use super::sessions::Totals;
 use crate::license::protocol::claims::{Lease, Receipt};
 use crate::license::protocol::fields;
 use crate::license::protocol::hex::Digest;
@@ -51,11 +51,11 @@ pub(crate) enum Outcome {
     /// So many seconds went back.
     Returned(u64),
     /// The authority said no: a stable word, its number, and a sentence.
-    Denied { reason: &'static str, code: i64, sentence: String },
+    Denied { reason: &'static str, code: i64, message: String },
     /// The question was answered long ago.
     Stale,
-    /// A sign of life.
-    Alive,
+    /// The answer to a probe.
+    Probed,
 }
 
 /// The state after `answer` to `request`, which was asked at `asked`: seconds of this start of the machine.
@@ -63,23 +63,23 @@ pub(crate) enum Outcome {
 /// # Errors
 /// Why the answer is not believed, or can't be had now: nothing changes then, and the same question
 /// may be asked again.
-pub(crate) fn heard(
+pub(crate) fn on_answer(
     state: &State,
     request: &Request,
     answer: &Answer,
     who: Identity<'_>,
     trust: &Trust,
     asked: u64,
-    reading: &Reading,
+    reading: &ClockReading,
 ) -> Result<(State, Outcome), Error> {
     if answer.denial == Some(Denial::Unavailable) {
         return Err(Denial::Unavailable.message().into());
     }
     let mut next = state.clone();
-    next.clock.hear(answer.server_time, asked, reading);
+    next.clock.correct(answer.server_time, asked, reading);
     next.last_contact = answer.server_time;
     if request.op == Op::Probe {
-        return Ok((next, Outcome::Alive));
+        return Ok((next, Outcome::Probed));
     }
     next.pending = None;
     let outcome = match answer.kind {
@@ -88,7 +88,7 @@ pub(crate) fn heard(
             let begins = answer.kind == Kind::Reset
                 || request.op == Op::Activate
                 || grant.lease.epoch != state.epoch;
-            grant_in(&mut next, grant, begins);
+            apply_grant(&mut next, grant, begins);
             next.phase = Phase::Online;
             Outcome::Granted
         }
@@ -96,12 +96,12 @@ pub(crate) fn heard(
             let receipt = receipt(request, answer, who, trust)?;
             next.epoch = receipt.epoch;
             let returned = receipt.returned.unsigned_abs();
-            forget(&mut next);
+            clear_license(&mut next);
             Outcome::Returned(returned)
         }
         // There is nobody to give it back to.
         Kind::Denied if request.op == Op::Return && is_unknown(answer) => {
-            forget(&mut next);
+            clear_license(&mut next);
             Outcome::Returned(0)
         }
         Kind::Denied => {
@@ -110,13 +110,13 @@ pub(crate) fn heard(
                 next.is_unknown = is_unknown(answer);
             }
             let reason = answer.denial.map_or("denied", Denial::reason);
-            Outcome::Denied { reason, code: answer.code, sentence: answer.message.clone() }
+            Outcome::Denied { reason, code: answer.code, message: answer.message.clone() }
         }
         Kind::Stale => {
             next.phase = match state.phase {
                 Phase::Activating => Phase::Unlicensed,
                 Phase::Returning => {
-                    forget(&mut next);
+                    clear_license(&mut next);
                     Phase::Unlicensed
                 }
                 // A machine that was set back to an earlier state: the next question mends that.
@@ -131,18 +131,18 @@ pub(crate) fn heard(
 }
 
 /// The state after a license certificate that was verified and found to be for this appliance.
-pub(crate) fn certified(state: &State, grant: Grant, reading: &Reading) -> State {
+pub(crate) fn on_certificate(state: &State, grant: Grant, reading: &ClockReading) -> State {
     let mut next = state.clone();
-    next.clock.read(grant.lease.iat, reading);
+    next.clock.observe_date(grant.lease.iat, reading);
     let begins = state.phase != Phase::OfflineCertificate || grant.lease.epoch != state.epoch;
-    grant_in(&mut next, grant, begins);
+    apply_grant(&mut next, grant, begins);
     next.phase = Phase::OfflineCertificate;
-    next.awaited = None;
+    next.pending_activation = None;
     next.pending = None;
     next
 }
 
-fn grant_in(next: &mut State, grant: Grant, begins: bool) {
+fn apply_grant(next: &mut State, grant: Grant, begins: bool) {
     let granted = grant.lease.granted.unsigned_abs();
     // What running sessions held before an epoch began was charged when the old one ended.
     let kept = if begins { Totals::default() } else { next.totals };
@@ -150,12 +150,12 @@ fn grant_in(next: &mut State, grant: Grant, begins: bool) {
     next.epoch = grant.lease.epoch;
     next.is_unknown = false;
     next.returned = None; // of the license before this one
-    next.dropped = None; // this one was granted in its place
+    next.abandoned_activation = None; // this one was granted in its place
     next.grant = Some(grant);
 }
 
 /// Nothing is left but the count of epochs and the clock.
-pub(crate) fn forget(next: &mut State) {
+pub(crate) fn clear_license(next: &mut State) {
     next.phase = Phase::Unlicensed;
     next.grant = None;
     next.is_unknown = false;
@@ -189,10 +189,10 @@ fn lease(
         .verify(Type::Lease, &token, Dates::At(answer.server_time))
         .map_err(|error| Error(error.to_string()))?;
     let lease = Lease::from_json(&payload)?;
-    fits(lease.license == request.license, "license")?;
-    fits(lease.computer_id == who.computer_id, "computer")?;
-    fits(lease.device == who.device, "device")?;
-    fits(lease.req_id == request.req_id, "request")?;
+    ensure(lease.license == request.license, "license")?;
+    ensure(lease.computer_id == who.computer_id, "computer")?;
+    ensure(lease.device == who.device, "device")?;
+    ensure(lease.req_id == request.req_id, "request")?;
     Ok(Grant { kind: Type::Lease, token, lease })
 }
 
@@ -207,15 +207,15 @@ fn receipt(
         .verify(Type::ReturnReceipt, token, Dates::At(answer.server_time))
         .map_err(|error| Error(error.to_string()))?;
     let receipt = Receipt::from_json(&payload)?;
-    fits(receipt.license == request.license, "license")?;
-    fits(receipt.computer_id == who.computer_id, "computer")?;
-    fits(receipt.device == who.device, "device")?;
-    fits(receipt.req_id == request.req_id, "request")?;
+    ensure(receipt.license == request.license, "license")?;
+    ensure(receipt.computer_id == who.computer_id, "computer")?;
+    ensure(receipt.device == who.device, "device")?;
+    ensure(receipt.req_id == request.req_id, "request")?;
     Ok(receipt)
 }
 
-fn fits(fits: bool, what: &str) -> Result<(), Error> {
-    if fits { Ok(()) } else { Err(Error(format!("its token is for another {what}"))) }
+fn ensure(holds: bool, what: &str) -> Result<(), Error> {
+    if holds { Ok(()) } else { Err(Error(format!("its token is for another {what}"))) }
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::flight::{Purpose, Stuck, no_trust};
-use super::{Worker, tail};
+use super::in_flight::{CallError, OnComplete, trust_error};
+use super::{Worker, last_digits};
 use crate::license::command::Reply;
 use crate::license::error::ApiError;
 use crate::license::protocol::certificate;
@@ -14,29 +14,29 @@ use crate::license::protocol::message::{Mode, Op, User};
 use crate::license::protocol::token::Type;
 use crate::license::protocol::trust::Dates;
 use crate::license::protocol::wire;
-use crate::license::state::clock::Reading;
+use crate::license::state::clock::ClockReading;
 use crate::license::state::entitlement::Phase;
-use crate::license::state::record::{Awaited, Grant, State};
+use crate::license::state::record::{Grant, PendingActivation, State};
 use crate::license::state::transition;
 use crate::license::state::transition::Outcome;
 use crate::security::Actor;
 use crate::util::utc;
 
 /// A request that was not answered for so many seconds may be made anew.
-const AWAITED: i64 = 30 * 86_400;
+const REQUEST_LIFETIME: i64 = 30 * 86_400;
 
 impl Worker {
     /// The request whose answer is awaited, unless it is too old to come.
-    pub(crate) fn awaited(&self, reading: &Reading) -> Option<&Awaited> {
-        let now = self.state.clock.unless_believed(reading);
+    pub(crate) fn pending_activation(&self, reading: &ClockReading) -> Option<&PendingActivation> {
+        let now = self.state.clock.without_soft_floor(reading);
         self.state
-            .awaited
+            .pending_activation
             .as_ref()
-            .filter(|awaited| now.saturating_sub(awaited.request.ts) < AWAITED)
+            .filter(|awaited| now.saturating_sub(awaited.request.ts) < REQUEST_LIFETIME)
     }
 
     /// The activation certificate: the same one until it is answered, over restarts too.
-    pub(crate) fn certificate(
+    pub(crate) fn request_certificate(
         &mut self,
         code: &str,
         user: User,
@@ -46,7 +46,7 @@ impl Worker {
             let hint = "a license code has 18 digits: check it, or contact support";
             return Err(ApiError::not_activated("unknown_license", hint));
         }
-        if let Some(awaited) = self.awaited(&Reading::now()) {
+        if let Some(awaited) = self.pending_activation(&ClockReading::now()) {
             if awaited.request.license == code {
                 return Ok(awaited.certificate.clone());
             }
@@ -64,7 +64,7 @@ impl Worker {
             | Phase::Returning
             | Phase::Unlicensed
             | Phase::Damaged
-            | Phase::Unread
+            | Phase::Unreadable
             | Phase::Refused(_) => match &self.state.pending {
                 None => {}
                 // The same activation on another way: which of them is heard first doesn't matter.
@@ -88,10 +88,10 @@ impl Worker {
             }
         }
         let op = if renews { Op::Sync } else { Op::Activate };
-        let request = self.question(op, code, Mode::Offline, user, &self.state)?;
-        let trust = self.trust.as_ref().map_err(|why| no_trust(why))?;
+        let request = self.new_request(op, code, Mode::Offline, user, &self.state)?;
+        let trust = self.trust.as_ref().map_err(|why| trust_error(why))?;
         let sealed = wire::seal(&request, trust, self.now(), &self.device.key)
-            .map_err(|error| no_trust(&error.to_string()))?;
+            .map_err(|error| trust_error(&error.to_string()))?;
         let text = Certificate::Activation(sealed.sealed).write().ok_or_else(|| {
             ApiError::internal(
                 "too_long",
@@ -99,17 +99,22 @@ impl Worker {
                 "shorten the details",
             )
         })?;
-        let awaited = Awaited { request, certificate: text.clone() };
-        self.commit(State { awaited: Some(awaited), ..self.state.clone() })?;
+        let awaited = PendingActivation { request, certificate: text.clone() };
+        self.commit(State { pending_activation: Some(awaited), ..self.state.clone() })?;
         self.log.security(format_args!(
             "activation certificate for license …{} made by {by}",
-            tail(code)
+            last_digits(code)
         ));
         Ok(text)
     }
 
     /// Applies a license certificate; the one that is in force already changes nothing.
-    pub(crate) fn apply(&mut self, code: &str, text: &str, by: &Actor) -> Result<Value, ApiError> {
+    pub(crate) fn apply_certificate(
+        &mut self,
+        code: &str,
+        text: &str,
+        by: &Actor,
+    ) -> Result<Value, ApiError> {
         let token = certificate::read_license(text).map_err(|error| {
             let reason = match error {
                 certificate::Error::Damaged => "certificate_mangled",
@@ -123,34 +128,36 @@ impl Worker {
             && grant.token == token
         {
             return if grant.lease.license == code {
-                self.would_be_in_force(&self.state).map(|()| self.document())
+                self.check_in_force(&self.state).map(|()| self.document())
             } else {
                 Err(other_code())
             };
         }
-        let lease = self.genuine(&token)?;
-        self.fits(&lease, code)?;
+        let lease = self.verify_certificate(&token)?;
+        self.check_request(&lease, code)?;
         let grant = Grant { kind: Type::LicenseCertificate, token, lease };
-        let next = transition::certified(&self.state, grant, &Reading::now());
+        let next = transition::on_certificate(&self.state, grant, &ClockReading::now());
         // Where it is of no use now it stays one that may be applied, once the clock is right.
-        self.would_be_in_force(&next)?;
+        self.check_in_force(&next)?;
         self.commit(next)?;
-        self.log
-            .security(format_args!("license …{} activated with a certificate by {by}", tail(code)));
+        self.log.security(format_args!(
+            "license …{} activated with a certificate by {by}",
+            last_digits(code)
+        ));
         Ok(self.document())
     }
 
-    fn would_be_in_force(&self, state: &State) -> Result<(), ApiError> {
-        let reading = Reading::now();
-        let standing = self.seen(state, &reading).standing(&reading);
-        if standing.licensed {
+    fn check_in_force(&self, state: &State) -> Result<(), ApiError> {
+        let reading = ClockReading::now();
+        let entitlement = self.snapshot_of(state, &reading).entitlement(&reading);
+        if entitlement.licensed {
             return Ok(());
         }
         let made = state.grant.as_ref().map_or(0, |grant| grant.lease.iat);
         let hint = format!(
             "{}; it was made on {}, and the appliance's clock says {}: set the clock if that is wrong, or \
              have a new activation certificate signed",
-            standing.message,
+            entitlement.message,
             utc::format(made),
             utc::format(state.clock.at(&reading))
         );
@@ -160,9 +167,9 @@ impl Worker {
     /// What the certificate states, if the authority signed it. It may be the first sign of the time a
     /// machine without a clock gets: its own date counts as now where ours is behind, and a year that the
     /// machine believed in once does not keep out what ends that belief.
-    fn genuine(&mut self, token: &str) -> Result<Lease, ApiError> {
-        let now = self.state.clock.unless_believed(&Reading::now());
-        let trust = self.trust.as_mut().map_err(|why| no_trust(why))?;
+    fn verify_certificate(&mut self, token: &str) -> Result<Lease, ApiError> {
+        let now = self.state.clock.without_soft_floor(&ClockReading::now());
+        let trust = self.trust.as_mut().map_err(|why| trust_error(why))?;
         let known = trust.bundle_token().to_owned();
         let refused = |error: crate::license::protocol::trust::Error| {
             not_imported(
@@ -189,19 +196,19 @@ impl Worker {
                 read(&payload)
             });
         if trust.bundle_token() != known {
-            self.keep();
+            self.persist();
         }
         verified
     }
 
     /// Whether the certificate answers what this appliance asked, each mismatch in its own words.
-    fn fits(&self, lease: &Lease, code: &str) -> Result<(), ApiError> {
+    fn check_request(&self, lease: &Lease, code: &str) -> Result<(), ApiError> {
         let here = lease.computer_id == self.device.computer_id
             && lease.device == self.device.key.public().fingerprint();
         // A computer that changed between the two certificates is still the device that asked.
         let moved = lease.device == self.device.key.public().fingerprint()
             && Some(&lease.computer_id)
-                == self.state.awaited.as_ref().map(|a| &a.request.computer_id);
+                == self.state.pending_activation.as_ref().map(|a| &a.request.computer_id);
         if !here && !moved {
             return Err(not_imported(
                 "other_computer",
@@ -210,7 +217,7 @@ impl Worker {
                  appliance's activation certificate",
             ));
         }
-        let Some(awaited) = &self.state.awaited else {
+        let Some(awaited) = &self.state.pending_activation else {
             return Err(not_imported(
                 "no_request",
                 -1114,
@@ -268,29 +275,29 @@ impl Worker {
         match self.state.pending.clone() {
             // It asks for as many seconds as it did, so it has to be out of the way.
             Some(pending) if pending.mode == Mode::Online => {
-                self.send(pending, None, Purpose::ThenOffline(reply));
+                self.send(pending, None, OnComplete::ThenOffline(reply));
             }
-            _ => self.ask_first_pending(Mode::Offline, Purpose::GoOffline(reply)),
+            _ => self.send_pending_or_sync(Mode::Offline, OnComplete::GoOffline(reply)),
         }
     }
 
-    pub(crate) fn went_offline(
+    pub(crate) fn offline_mode_result(
         &mut self,
-        landed: Result<Outcome, Stuck>,
+        result: Result<Outcome, CallError>,
     ) -> Result<Value, ApiError> {
-        let stale = matches!(landed, Ok(Outcome::Stale));
-        match landed {
+        let stale = matches!(result, Ok(Outcome::Stale));
+        match result {
             Ok(Outcome::Denied { reason: "offline_not_allowed", .. }) => {
                 return Err(offline_not_enabled());
             }
-            Ok(Outcome::Denied { reason, sentence, code }) => {
+            Ok(Outcome::Denied { reason, message, code }) => {
                 return Err(ApiError::internal(
                     reason,
                     format!("Unable to go offline: {code}"),
-                    sentence,
+                    message,
                 ));
             }
-            Err(Stuck::Disk(fault)) => return Err(fault),
+            Err(CallError::Storage(error)) => return Err(error),
             Ok(_) if !self.allows_offline() => return Err(offline_not_enabled()),
             // Whatever else came of it, only a license in force can be taken along.
             _ if stale || self.state.phase != Phase::Online => {
@@ -300,9 +307,9 @@ impl Worker {
                     "the license service has moved on since; try again",
                 ));
             }
-            Ok(_) | Err(Stuck::Network(_)) => {}
+            Ok(_) | Err(CallError::Transport(_)) => {}
         }
-        let unheard = landed.is_err();
+        let unheard = result.is_err();
         self.commit(State { phase: Phase::OfflineMode, ..self.state.clone() })?;
         self.error.clear();
         self.publish();
@@ -318,11 +325,11 @@ impl Worker {
     }
 
     fn go_online(&mut self, reply: Reply<Value>) {
-        if let Err(fault) = self.commit(State { phase: Phase::Online, ..self.state.clone() }) {
-            let _ = reply.send(Err(fault));
+        if let Err(error) = self.commit(State { phase: Phase::Online, ..self.state.clone() }) {
+            let _ = reply.send(Err(error));
             return;
         }
-        self.ask_first_pending(Mode::Online, Purpose::GoOnline(reply));
+        self.send_pending_or_sync(Mode::Online, OnComplete::GoOnline(reply));
     }
 }
 

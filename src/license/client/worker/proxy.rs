@@ -8,10 +8,10 @@
 use serde_json::Value;
 
 use super::Worker;
-use crate::license::client::network::{EXAMPLE, Proxy};
-use crate::license::client::online::Failure;
+use crate::license::client::proxy::{EXAMPLE, Proxy};
+use crate::license::client::transport::TransportError;
 use crate::license::error::ApiError;
-use crate::license::state::record::Refused;
+use crate::license::state::record::RejectedCredentials;
 use crate::security::Actor;
 
 impl Worker {
@@ -22,7 +22,7 @@ impl Worker {
             let hint = format!("nothing was changed; send {}", EXAMPLE);
             ApiError::input("bad_request", why, hint)
         })?;
-        Proxy::save(proxy.as_ref(), &self.folder).map_err(|error| self.not_saved(&error))?;
+        Proxy::save(proxy.as_ref(), &self.folder).map_err(|error| self.storage_error(&error))?;
         match &proxy {
             Some(proxy) => self.log.security(format_args!(
                 "proxy for the license service set to {} by {by}",
@@ -35,38 +35,41 @@ impl Worker {
         let answer = Proxy::to_body(proxy.as_ref());
         self.proxy.publish(Ok(proxy));
         // What was tried on the way before says nothing about this one.
-        self.tried = None;
+        self.last_attempt = None;
         self.publish();
         self.schedule.sync_now();
         Ok(answer)
     }
 
     /// Why the service can't be asked until a person acts: the proxy refused the credentials there are.
-    pub(crate) fn refusal(&self) -> Option<&str> {
+    pub(crate) fn proxy_rejection(&self) -> Option<&str> {
         let refused = self.state.refused.as_ref()?;
         let proxy = self.proxy.snapshot();
         let present = proxy.as_ref().as_ref().ok()?.as_ref()?;
-        (self.seal_of(present) == refused.seal).then_some(refused.sentence.as_str())
+        (self.credentials_seal(present) == refused.seal).then_some(refused.message.as_str())
     }
 
     /// Remembers that the proxy refused what it was sent; if they were changed meanwhile, that says nothing.
-    pub(crate) fn remember_refusal(&mut self, failure: &Failure) {
-        let Some(proxy) = failure.refused.as_deref() else { return };
-        let refused = Refused { seal: self.seal_of(proxy), sentence: failure.sentence.clone() };
+    pub(crate) fn remember_rejection(&mut self, error: &TransportError) {
+        let Some(proxy) = error.rejected_by.as_deref() else { return };
+        let refused = RejectedCredentials {
+            seal: self.credentials_seal(proxy),
+            message: error.message.clone(),
+        };
         self.state.refused = Some(refused);
-        if self.refusal().is_some() {
-            self.keep();
+        if self.proxy_rejection().is_some() {
+            self.persist();
         } else {
             self.state.refused = None;
         }
     }
 
     /// A person has acted: one more try is due.
-    pub(crate) fn let_try_again(&mut self) {
+    pub(crate) fn allow_retry(&mut self) {
         self.state.refused = None;
     }
 
-    fn seal_of(&self, proxy: &Proxy) -> String {
+    fn credentials_seal(&self, proxy: &Proxy) -> String {
         let credentials = proxy.credentials();
         let credentials = credentials.as_ref().map_or("", |credentials| credentials.as_str());
         let sealed = zeroize::Zeroizing::new(format!("proxy {} {credentials}", proxy.address()));

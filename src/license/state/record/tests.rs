@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use super::{Refused, State, is_on_disk, load, save};
+use super::{RejectedCredentials, State, is_on_disk, load, save};
 use crate::license::device::Device;
 use crate::license::device::computer_id::Machine;
 use crate::license::protocol::hex::RequestId;
 use crate::license::state::entitlement::Phase;
-use crate::license::state::lease::Totals;
+use crate::license::state::sessions::Totals;
 use crate::log::Log;
 use crate::store::{Folder, Scratch};
 
@@ -45,8 +45,8 @@ fn state() -> State {
         totals: Totals { granted: 100, consumed: 40, held: 10 },
         last_contact: 1_763_726_400,
         is_unknown: true,
-        refused: Some(Refused { seal: "00".to_owned(), sentence: "no".to_owned() }),
-        dropped: Some(RequestId([3; 16])),
+        refused: Some(RejectedCredentials { seal: "00".to_owned(), message: "no".to_owned() }),
+        abandoned_activation: Some(RequestId([3; 16])),
         bundle: Some("token".to_owned()),
         ..State::default()
     }

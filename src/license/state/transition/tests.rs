@@ -1,16 +1,16 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::{Error, Identity, Outcome, certified, heard};
+use super::{Error, Identity, Outcome, on_answer, on_certificate};
 use crate::license::protocol::claims::{Lease, Receipt};
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::key::{KeyId, RequestKey, SigningKey};
 use crate::license::protocol::message::{Answer, Denial, Kind, Mode, Op, Request, User};
 use crate::license::protocol::token::{Type, sign};
 use crate::license::protocol::trust::{Bundle, Dated, Trust, trust_file};
-use crate::license::state::clock::Reading;
+use crate::license::state::clock::ClockReading;
 use crate::license::state::entitlement::Phase;
-use crate::license::state::lease::Totals;
 use crate::license::state::record::{Grant, State};
+use crate::license::state::sessions::Totals;
 
 const NOW: i64 = 1_763_726_400;
 const CODE: &str = "494953679762904933";
@@ -90,7 +90,7 @@ impl Fixture {
 
     fn hear(&self, state: &State, op: Op, answer: &Answer) -> Result<(State, Outcome), Error> {
         let who = Identity { computer_id: COMPUTER, device: self.device };
-        heard(state, &request(op), answer, who, &self.trust, reading().boot, &reading())
+        on_answer(state, &request(op), answer, who, &self.trust, reading().boot, &reading())
     }
 
     fn online(&self) -> State {
@@ -99,8 +99,8 @@ impl Fixture {
     }
 }
 
-fn reading() -> Reading {
-    Reading { wall: NOW, boot: 100, boot_id: "boot".to_owned() }
+fn reading() -> ClockReading {
+    ClockReading { wall: NOW, boot: 100, boot_id: "boot".to_owned() }
 }
 
 fn request(op: Op) -> Request {
@@ -297,13 +297,13 @@ fn a_renewed_certificate_keeps_what_was_used_in_its_epoch() {
         token: granted.to_string(),
         lease: Lease { granted, epoch, ..fixture.lease() },
     };
-    let first = certified(&State::default(), grant(180_000, 1), &reading());
+    let first = on_certificate(&State::default(), grant(180_000, 1), &reading());
     assert_eq!(first.phase, Phase::OfflineCertificate);
     let used = State { totals: Totals { consumed: 100, ..first.totals }, ..first };
-    let renewed = certified(&used, grant(200_000, 1), &reading());
+    let renewed = on_certificate(&used, grant(200_000, 1), &reading());
     assert_eq!(renewed.totals, Totals { granted: 200_000, consumed: 100, held: 0 });
-    let anew = certified(&used, grant(50, 2), &reading());
-    assert_eq!(anew.totals, Totals { granted: 50, consumed: 0, held: 0 });
+    let recover = on_certificate(&used, grant(50, 2), &reading());
+    assert_eq!(recover.totals, Totals { granted: 50, consumed: 0, held: 0 });
 }
 
 #[test]

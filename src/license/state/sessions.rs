@@ -2,7 +2,7 @@
 //!
 //! Everything is a total, never a difference, so that a message applied twice changes nothing. Pure:
 //! each call looks at the state and says what the next one would be; the worker writes that to disk
-//! before it takes it over with [`Sessions::take_in`].
+//! before it takes it over with [`Sessions::apply`].
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -30,19 +30,19 @@ impl Totals {
 }
 
 /// Sessions open at the same time; an engine that needs more has lost count of them.
-const MOST_OPEN: usize = 4_096;
+const MAX_OPEN: usize = 4_096;
 
 /// Settled sessions remembered, so that a late repeat changes nothing.
-const MOST_SETTLED: usize = 256;
+const MAX_SETTLED: usize = 256;
 
 /// Reserves remembered of one session, newest first to stay.
-const MOST_ANSWERS: usize = 4_096;
+const MAX_ANSWERS: usize = 4_096;
 
 /// Latest reserves of a session that it may not have used yet; what came before them it has.
-const UNRIPE: usize = 2;
+const UNCHARGED_BLOCKS: usize = 2;
 
 /// A session that asked for nothing in so many seconds has lost its engine.
-const FORGOTTEN: u64 = 24 * 3_600;
+const ABANDONED_AFTER: u64 = 24 * 3_600;
 
 /// Who holds what. Not kept on disk: what is held when the process ends was used, as far as anybody
 /// can know (at most one block a session).
@@ -72,8 +72,8 @@ impl Session {
     }
 
     /// Seconds of the blocks it has surely used.
-    fn ripe(&self) -> u64 {
-        self.blocks.iter().rev().skip(UNRIPE).sum()
+    fn interim(&self) -> u64 {
+        self.blocks.iter().rev().skip(UNCHARGED_BLOCKS).sum()
     }
 }
 
@@ -91,7 +91,7 @@ pub(crate) struct Reserve<'a> {
 /// What would come of a request.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Next {
+pub(crate) struct Update {
     /// The totals to write down; equal to those before if nothing changes.
     pub(crate) totals: Totals,
     /// Seconds granted (reserve) or charged (settle).
@@ -103,12 +103,12 @@ pub(crate) struct Next {
 enum Change {
     Hold { session: String, seq: Option<u64>, epoch: u64 },
     End { session: String },
-    Ripen { epoch: u64 },
+    ChargeInterim { epoch: u64 },
 }
 
 /// Why nothing was reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum ReserveError {
     /// No seconds are left.
     Exhausted,
     /// More sessions are open than anybody could have.
@@ -125,22 +125,22 @@ impl Sessions {
         totals: Totals,
         epoch: u64,
         request: Reserve<'_>,
-    ) -> Result<Next, Refusal> {
+    ) -> Result<Update, ReserveError> {
         let known = self.by_name.get(request.session);
         if let (Some(session), Some(seq)) = (known, request.seq)
             && let Some(granted) = session.answers.get(&seq)
         {
-            return Ok(Next { totals, seconds: *granted, change: None });
+            return Ok(Update { totals, seconds: *granted, change: None });
         }
-        if known.is_none() && self.by_name.len() - self.settled.len() >= MOST_OPEN {
-            return Err(Refusal::TooManySessions);
+        if known.is_none() && self.by_name.len() - self.settled.len() >= MAX_OPEN {
+            return Err(ReserveError::TooManySessions);
         }
         let granted = request.seconds.min(totals.allowed());
         if granted == 0 {
-            return Err(Refusal::Exhausted);
+            return Err(ReserveError::Exhausted);
         }
         let session = request.session.to_owned();
-        Ok(Next {
+        Ok(Update {
             totals: Totals { held: totals.held + granted, ..totals },
             seconds: granted,
             change: Some(Change::Hold { session, seq: request.seq, epoch }),
@@ -150,20 +150,20 @@ impl Sessions {
     /// Ends a session: what it used is charged, the rest of what it held is free again.
     ///
     /// What was used beyond the reserve is charged as far as there are seconds; what was charged on
-    /// the way ([`Sessions::ripen`]) is not given back, for the authority may know of it. A session that is
+    /// the way ([`Sessions::charge_interim`]) is not given back, for the authority may know of it. A session that is
     /// unknown or settled changes nothing, and one of an earlier epoch was charged when that ended.
-    pub(crate) fn settle(&self, totals: Totals, epoch: u64, session: &str, used: u64) -> Next {
-        let unchanged = Next { totals, seconds: 0, change: None };
+    pub(crate) fn settle(&self, totals: Totals, epoch: u64, session: &str, used: u64) -> Update {
+        let unchanged = Update { totals, seconds: 0, change: None };
         let Some(found) = self.by_name.get(session).filter(|found| !found.settled) else {
             return unchanged;
         };
         let change = Some(Change::End { session: session.to_owned() });
         if found.epoch != epoch {
-            return Next { change, ..unchanged };
+            return Update { change, ..unchanged };
         }
         let free = Totals { held: totals.held.saturating_sub(found.held()), ..totals };
         let charged = used.saturating_sub(found.charged).min(free.allowed());
-        Next {
+        Update {
             totals: Totals { consumed: free.consumed + charged, ..free },
             seconds: charged,
             change,
@@ -172,19 +172,19 @@ impl Sessions {
 
     /// Charges what running sessions have surely used, so that the authority hears of it and a session
     /// may be longer than the cache: who reserves more has used all but its latest blocks.
-    pub(crate) fn ripen(&self, totals: Totals, epoch: u64) -> Next {
+    pub(crate) fn charge_interim(&self, totals: Totals, epoch: u64) -> Update {
         let running = self.by_name.values().filter(|session| session.epoch == epoch);
-        let seconds = running.map(Session::ripe).sum::<u64>().min(totals.held);
+        let seconds = running.map(Session::interim).sum::<u64>().min(totals.held);
         let totals =
             Totals { consumed: totals.consumed + seconds, held: totals.held - seconds, ..totals };
-        Next { totals, seconds, change: (seconds > 0).then_some(Change::Ripen { epoch }) }
+        Update { totals, seconds, change: (seconds > 0).then_some(Change::ChargeInterim { epoch }) }
     }
 
     /// Takes over what was written down. `now`: seconds since the machine started.
-    pub(crate) fn take_in(&mut self, next: &Next, now: u64) {
+    pub(crate) fn apply(&mut self, next: &Update, now: u64) {
         match &next.change {
             None => {}
-            Some(Change::Ripen { epoch }) => self.ripened(*epoch),
+            Some(Change::ChargeInterim { epoch }) => self.interim_charged(*epoch),
             Some(Change::Hold { session, seq, epoch }) => {
                 let entry = self.by_name.entry(session.clone()).or_default();
                 if entry.settled || entry.epoch != *epoch {
@@ -192,7 +192,7 @@ impl Sessions {
                     *entry = Session { epoch: *epoch, ..Session::default() };
                 }
                 entry.blocks.push_back(next.seconds);
-                if entry.blocks.len() > MOST_ANSWERS {
+                if entry.blocks.len() > MAX_ANSWERS {
                     let oldest = entry.blocks.pop_front().unwrap_or(0);
                     if let Some(next) = entry.blocks.front_mut() {
                         *next += oldest;
@@ -201,7 +201,7 @@ impl Sessions {
                 entry.active = now;
                 if let Some(seq) = seq {
                     entry.answers.insert(*seq, next.seconds);
-                    if entry.answers.len() > MOST_ANSWERS {
+                    if entry.answers.len() > MAX_ANSWERS {
                         entry.answers.pop_first();
                     }
                 }
@@ -212,7 +212,7 @@ impl Sessions {
                     entry.blocks.clear();
                     self.settled.push_back(session.clone());
                 }
-                if self.settled.len() > MOST_SETTLED
+                if self.settled.len() > MAX_SETTLED
                     && let Some(oldest) = self.settled.pop_front()
                 {
                     self.by_name.remove(&oldest);
@@ -221,20 +221,22 @@ impl Sessions {
         }
     }
 
-    fn ripened(&mut self, epoch: u64) {
+    fn interim_charged(&mut self, epoch: u64) {
         for session in self.by_name.values_mut().filter(|session| session.epoch == epoch) {
-            let ripe = session.ripe();
-            session.charged += ripe;
-            let kept = session.blocks.len().saturating_sub(UNRIPE);
+            let interim = session.interim();
+            session.charged += interim;
+            let kept = session.blocks.len().saturating_sub(UNCHARGED_BLOCKS);
             session.blocks.drain(..kept);
         }
     }
 
     /// A session whose engine is gone, with what it held: that is to be settled as used.
-    pub(crate) fn forgotten(&self, now: u64) -> Option<(String, u64)> {
+    pub(crate) fn abandoned(&self, now: u64) -> Option<(String, u64)> {
         self.by_name
             .iter()
-            .find(|(_, session)| !session.settled && now.saturating_sub(session.active) > FORGOTTEN)
+            .find(|(_, session)| {
+                !session.settled && now.saturating_sub(session.active) > ABANDONED_AFTER
+            })
             .map(|(name, session)| (name.clone(), session.charged + session.held()))
     }
 }

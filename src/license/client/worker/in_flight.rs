@@ -8,15 +8,15 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::Worker;
-use crate::license::client::exchange::Errand;
-use crate::license::client::online::{Failure, Hop, Way};
-use crate::license::client::question::Asker;
+use crate::license::client::call::Call;
+use crate::license::client::request_context::RequestContext;
+use crate::license::client::transport::{ErrorKind, Route, TransportError};
 use crate::license::command::{Command, Event, Reply};
 use crate::license::error::ApiError;
 use crate::license::handle::FRESH;
 use crate::license::protocol::hex::RequestId;
 use crate::license::protocol::message::{Answer, Mode, Op, Request, User};
-use crate::license::state::clock::{Moment, Reading, boottime};
+use crate::license::state::clock::{BootInstant, ClockReading, boottime};
 use crate::license::state::entitlement::Phase;
 use crate::license::state::record::State;
 use crate::license::state::transition;
@@ -25,17 +25,17 @@ use crate::security::Actor;
 use crate::util::utc;
 
 /// The question that is on its way.
-pub(crate) struct Flight {
+pub(crate) struct InFlight {
     request: Request,
     /// When it was asked, in seconds of this start of the machine.
     asked: u64,
     /// The state to go back to if it is certain that nobody heard the question.
     before: Option<State>,
-    purpose: Purpose,
+    on_complete: OnComplete,
 }
 
 /// Who waits for the answer.
-pub(crate) enum Purpose {
+pub(crate) enum OnComplete {
     Activate(Reply<Value>),
     Return(Reply<u64>),
     GoOffline(Reply<Value>),
@@ -52,73 +52,80 @@ pub(crate) enum Purpose {
     Then(Command),
     /// The same, and offline also if nobody answers.
     ThenOffline(Reply<Value>),
-    Nobody,
+    Nothing,
 }
 
 impl Worker {
     /// An unanswered question first, then what is to be refreshed.
-    pub(crate) fn ask_what_is_due(&mut self) {
-        if self.flight.is_some() || !self.schedule.is_due() {
+    pub(crate) fn send_due(&mut self) {
+        if self.in_flight.is_some() || !self.schedule.is_due() {
             return;
         }
         let asks = !self.state.phase.is_offline()
-            && (self.state.pending.is_some() || self.refreshes())
-            && self.refusal().is_none()
+            && (self.state.pending.is_some() || self.is_refreshable())
+            && self.proxy_rejection().is_none()
             && self.trust.is_ok();
         if !asks {
-            return self.schedule.rest();
+            return self.schedule.reset();
         }
-        self.ask_first_pending(Mode::Online, Purpose::Nobody);
+        self.send_pending_or_sync(Mode::Online, OnComplete::Nothing);
     }
 
     /// Whether there is a license that the authority keeps up to date.
-    fn refreshes(&self) -> bool {
+    fn is_refreshable(&self) -> bool {
         matches!(self.state.phase, Phase::Online | Phase::Refused(-5 | -114 | -116))
     }
 
     /// Whether there is one that allows no work at present, which its next answer may change.
-    fn may_come_back(&self) -> bool {
-        self.refreshes() && !self.standing.snapshot().may_transcribe
+    fn may_recover(&self) -> bool {
+        self.is_refreshable() && !self.entitlement.snapshot().may_transcribe
     }
 
     /// Asks for what may be had; a question that is still unanswered takes its place.
-    pub(crate) fn ask_first_pending(&mut self, mode: Mode, purpose: Purpose) {
+    pub(crate) fn send_pending_or_sync(&mut self, mode: Mode, on_complete: OnComplete) {
         match self.state.pending.clone() {
-            Some(pending) => self.send(pending, None, purpose),
-            None => self.ask_anew(Op::Sync, mode, purpose),
+            Some(pending) => self.send(pending, None, on_complete),
+            None => self.send_new(Op::Sync, mode, on_complete),
         }
     }
 
     /// Makes a question about the license there is, writes it down and sends it.
-    pub(crate) fn ask_anew(&mut self, op: Op, mode: Mode, purpose: Purpose) {
+    pub(crate) fn send_new(&mut self, op: Op, mode: Mode, on_complete: OnComplete) {
         let code = self.state.grant.as_ref().map(|grant| grant.lease.license.clone());
         let next = self.state.clone();
-        self.ask(op, &code.unwrap_or_default(), mode, User::default(), next, purpose);
+        self.record_and_send(
+            op,
+            &code.unwrap_or_default(),
+            mode,
+            User::default(),
+            next,
+            on_complete,
+        );
     }
 
     /// The same for any code; `next` is the state while the answer is awaited.
-    pub(crate) fn ask(
+    pub(crate) fn record_and_send(
         &mut self,
         op: Op,
         code: &str,
         mode: Mode,
         user: User,
         mut next: State,
-        purpose: Purpose,
+        on_complete: OnComplete,
     ) {
         let before = self.state.clone();
-        let written = self.question(op, code, mode, user, &next).and_then(|request| {
+        let written = self.new_request(op, code, mode, user, &next).and_then(|request| {
             next.pending = Some(request.clone());
             self.commit(next).map(|()| request)
         });
         match written {
-            Ok(request) => self.send(request, Some(before), purpose),
-            Err(fault) => self.finish(purpose, Err(Stuck::Disk(fault))),
+            Ok(request) => self.send(request, Some(before), on_complete),
+            Err(error) => self.complete(on_complete, Err(CallError::Storage(error))),
         }
     }
 
     /// A question with all that the authority wants to know.
-    pub(crate) fn question(
+    pub(crate) fn new_request(
         &self,
         op: Op,
         code: &str,
@@ -126,8 +133,8 @@ impl Worker {
         user: User,
         state: &State,
     ) -> Result<Request, ApiError> {
-        let trust = self.trust.as_ref().map_err(|why| no_trust(why))?;
-        let asker = Asker {
+        let trust = self.trust.as_ref().map_err(|why| trust_error(why))?;
+        let context = RequestContext {
             product: &self.settings.product,
             version: &self.version,
             computer_id: &self.device.computer_id,
@@ -137,84 +144,91 @@ impl Worker {
         let id = RequestId::random().map_err(|broken| {
             ApiError::internal("storage", broken.to_string(), "restart the appliance")
         })?;
-        Ok(Request { user, ..asker.question(id, op, code, mode, state) })
+        Ok(Request { user, ..context.request(id, op, code, mode, state) })
     }
 
     /// Sends a question that is on disk.
-    pub(crate) fn send(&mut self, request: Request, before: Option<State>, purpose: Purpose) {
+    pub(crate) fn send(
+        &mut self,
+        request: Request,
+        before: Option<State>,
+        on_complete: OnComplete,
+    ) {
         let asked = boottime();
-        match self.carry(&request, Event::Heard) {
+        match self.spawn_call(&request, Event::Response) {
             Ok(()) => {
-                self.asking_since = Some(Moment::now());
-                self.flight = Some(Flight { request, asked, before, purpose });
+                self.in_progress_since = Some(BootInstant::now());
+                self.in_flight = Some(InFlight { request, asked, before, on_complete });
                 self.publish();
             }
-            Err(fault) => {
-                self.schedule.failed(self.may_come_back());
+            Err(error) => {
+                self.schedule.on_failure(self.may_recover());
                 if let Some(before) = before {
                     let _ = self.commit(before);
                 }
-                self.finish(purpose, Err(Stuck::Disk(fault)));
+                self.complete(on_complete, Err(CallError::Storage(error)));
             }
         }
     }
 
     /// A thread for one question.
-    fn carry(
+    fn spawn_call(
         &self,
         request: &Request,
-        event: fn(Result<Answer, Failure>) -> Event,
+        event: fn(Result<Answer, TransportError>) -> Event,
     ) -> Result<(), ApiError> {
-        let trust = self.trust.as_ref().map_err(|why| no_trust(why))?;
+        let trust = self.trust.as_ref().map_err(|why| trust_error(why))?;
         let proxy = (*self.proxy.snapshot()).clone().map_err(|why| {
             ApiError::internal("storage", why, "set the proxy again with POST license/network")
         })?;
-        let errand = Errand {
+        let call = Call {
             request: request.clone(),
             trust: trust.clone(),
             device: self.device.clone(),
-            way: Way { authority_url: self.settings.authority_url.clone(), proxy },
+            route: Route { authority_url: self.settings.authority_url.clone(), proxy },
             now: self.now(),
         };
         let events = self.events.clone();
         let started = thread::Builder::new().name("license-call".to_owned()).spawn(move || {
             // Whoever waits for the outcome would wait for ever if there were none.
-            let outcome = catch_unwind(AssertUnwindSafe(|| errand.run()));
-            let _ = events.send(event(outcome.unwrap_or_else(|_| Err(a_mistake()))));
+            let outcome = catch_unwind(AssertUnwindSafe(|| call.run()));
+            let _ = events.send(event(outcome.unwrap_or_else(|_| Err(call_panicked()))));
         });
-        started.map(drop).map_err(|fault| {
-            self.log.error(format_args!("no thread for a license call: {fault}"));
+        started.map(drop).map_err(|error| {
+            self.log.error(format_args!("no thread for a license call: {error}"));
             ApiError::busy()
         })
     }
 
     /// The question in flight came to its end.
-    pub(crate) fn land(&mut self, result: Result<Answer, Failure>) {
-        let Some(Flight { request, asked, before, purpose }) = self.flight.take() else { return };
-        self.asking_since = None;
-        self.tried = Some(Moment::now());
-        let landed = match result {
-            Ok(answer) => self.take_in(&request, asked, &answer),
-            Err(failure) => Err(Stuck::Network(failure)),
+    pub(crate) fn on_response(&mut self, result: Result<Answer, TransportError>) {
+        let Some(InFlight { request, asked, before, on_complete }) = self.in_flight.take() else {
+            return;
         };
-        match &landed {
+        self.in_progress_since = None;
+        self.last_attempt = Some(BootInstant::now());
+        let result = match result {
+            Ok(answer) => self.apply_answer(&request, asked, &answer),
+            Err(error) => Err(CallError::Transport(error)),
+        };
+        match &result {
             Ok(outcome) => {
                 self.error.clear();
                 match outcome {
                     // The question was dropped; what it was for is still to be asked.
                     Outcome::Stale => self.schedule.sync_now(),
-                    _ => self.schedule.answered(self.may_come_back()),
+                    _ => self.schedule.on_answer(self.may_recover()),
                 }
             }
-            Err(Stuck::Network(failure)) => {
-                self.log.warn(format_args!("license service: {}", failure.sentence));
-                self.error.clone_from(&failure.sentence);
-                self.schedule.failed(self.may_come_back());
-                if failure.hop == Hop::Answer {
-                    self.schedule.put_off();
+            Err(CallError::Transport(error)) => {
+                self.log.warn(format_args!("license service: {}", error.message));
+                self.error.clone_from(&error.message);
+                self.schedule.on_failure(self.may_recover());
+                if error.kind == ErrorKind::InvalidAnswer {
+                    self.schedule.back_off();
                 }
-                self.remember_refusal(failure);
-                if let Some(before) = before.filter(|_| !failure.in_doubt) {
+                self.remember_rejection(error);
+                if let Some(before) = before.filter(|_| !error.maybe_delivered) {
                     // Only what the question itself changed goes back: sessions went on meanwhile.
                     let (totals, log) = (self.state.totals, self.state.log);
                     let clock = self.state.clock.clone();
@@ -223,14 +237,14 @@ impl Worker {
                     let _ = self.commit(State { totals, log, clock, ..before });
                 }
             }
-            Err(Stuck::Disk(_)) => self.schedule.failed(self.may_come_back()),
+            Err(CallError::Storage(_)) => self.schedule.on_failure(self.may_recover()),
         }
         self.publish();
-        self.tell_listeners();
-        self.finish(purpose, landed);
-        while self.flight.is_none() {
-            match self.waiting.pop_front() {
-                Some(command) => self.obey(command),
+        self.notify_waiters();
+        self.complete(on_complete, result);
+        while self.in_flight.is_none() {
+            match self.queued.pop_front() {
+                Some(command) => self.handle(command),
                 None => break,
             }
         }
@@ -238,25 +252,37 @@ impl Worker {
     }
 
     /// Believes an answer, or says why not.
-    fn take_in(
+    fn apply_answer(
         &mut self,
         request: &Request,
         asked: u64,
         answer: &Answer,
-    ) -> Result<Outcome, Stuck> {
+    ) -> Result<Outcome, CallError> {
         self.accept_bundle(answer);
-        let trust = self.trust.as_ref().map_err(|why| Stuck::Network(Failure::answer(why)))?;
+        let trust = self
+            .trust
+            .as_ref()
+            .map_err(|why| CallError::Transport(TransportError::invalid_answer(why)))?;
         let who = Identity {
             computer_id: &request.computer_id,
             device: self.device.key.public().fingerprint(),
         };
-        let (next, outcome) =
-            transition::heard(&self.state, request, answer, who, trust, asked, &Reading::now())
-                .map_err(|error| Stuck::Network(Failure::answer(&error.to_string())))?;
+        let (next, outcome) = transition::on_answer(
+            &self.state,
+            request,
+            answer,
+            who,
+            trust,
+            asked,
+            &ClockReading::now(),
+        )
+        .map_err(|error| {
+            CallError::Transport(TransportError::invalid_answer(&error.to_string()))
+        })?;
         let begins = next.epoch != self.state.epoch;
-        self.commit(next).map_err(Stuck::Disk)?;
-        self.told = if begins { 0 } else { request.consumed.unsigned_abs() };
-        self.heard = Some(Moment::now());
+        self.commit(next).map_err(CallError::Storage)?;
+        self.reported_usage = if begins { 0 } else { request.consumed.unsigned_abs() };
+        self.last_answer = Some(BootInstant::now());
         Ok(outcome)
     }
 
@@ -265,7 +291,7 @@ impl Worker {
         match trust.accept(bundle) {
             Ok(crate::license::protocol::trust::Acceptance::Newer) => {
                 self.log.info("newer keys of the license authority taken in");
-                self.keep();
+                self.persist();
             }
             Ok(crate::license::protocol::trust::Acceptance::NotNewer) => {}
             Err(refusal) => {
@@ -275,16 +301,16 @@ impl Worker {
     }
 
     /// Asks for a sign of life. Whatever is on its way already, to a proxy that may refuse it, will do as well.
-    pub(crate) fn probe(&mut self, told: Option<Sender<()>>) {
-        if self.state.phase.is_offline() || self.refusal().is_some() {
+    pub(crate) fn probe(&mut self, waiter: Option<Sender<()>>) {
+        if self.state.phase.is_offline() || self.proxy_rejection().is_some() {
             return;
         }
-        if self.flight.is_some() || self.probe.is_some() {
-            self.listeners.extend(told);
+        if self.in_flight.is_some() || self.probe.is_some() {
+            self.probe_waiters.extend(waiter);
             return;
         }
         let code = self.state.grant.as_ref().map(|grant| grant.lease.license.clone());
-        let request = self.question(
+        let request = self.new_request(
             Op::Probe,
             &code.unwrap_or_default(),
             Mode::Online,
@@ -292,64 +318,64 @@ impl Worker {
             &self.state,
         );
         let asked = boottime();
-        if request.and_then(|request| self.carry(&request, Event::Alive)).is_ok() {
+        if request.and_then(|request| self.spawn_call(&request, Event::ProbeResponse)).is_ok() {
             self.probe = Some(asked);
-            self.listeners.extend(told);
-            self.asking_since.get_or_insert_with(Moment::now);
+            self.probe_waiters.extend(waiter);
+            self.in_progress_since.get_or_insert_with(BootInstant::now);
             self.publish();
         }
     }
 
     /// Somebody needs a license that allows no work: is the service in reach?
-    pub(crate) fn missed(&mut self) {
-        let just_tried = self.tried.is_some_and(|tried| tried.elapsed() < FRESH);
-        if self.may_come_back() && !just_tried {
+    pub(crate) fn probe_if_recoverable(&mut self) {
+        let just_tried = self.last_attempt.is_some_and(|tried| tried.elapsed() < FRESH);
+        if self.may_recover() && !just_tried {
             self.probe(None);
         }
     }
 
     /// The sign of life came, or did not.
-    pub(crate) fn alive(&mut self, result: Result<Answer, Failure>) {
+    pub(crate) fn alive(&mut self, result: Result<Answer, TransportError>) {
         let Some(asked) = self.probe.take() else { return };
-        if self.flight.is_none() {
-            self.asking_since = None;
+        if self.in_flight.is_none() {
+            self.in_progress_since = None;
         }
-        self.tried = Some(Moment::now());
+        self.last_attempt = Some(BootInstant::now());
         match result {
             Ok(answer) => {
                 self.accept_bundle(&answer);
-                self.heard = Some(Moment::now());
+                self.last_answer = Some(BootInstant::now());
                 self.error.clear();
-                self.state.clock.hear(answer.server_time, asked, &Reading::now());
+                self.state.clock.correct(answer.server_time, asked, &ClockReading::now());
                 self.state.last_contact = answer.server_time;
                 self.publish();
-                if self.state.pending.is_some() || self.may_come_back() {
-                    self.schedule.in_reach();
+                if self.state.pending.is_some() || self.may_recover() {
+                    self.schedule.service_reachable();
                 }
             }
-            Err(failure) => {
-                self.remember_refusal(&failure);
-                self.error = failure.sentence;
+            Err(error) => {
+                self.remember_rejection(&error);
+                self.error = error.message;
             }
         }
         self.publish();
-        self.tell_listeners();
+        self.notify_waiters();
     }
 
-    fn tell_listeners(&mut self) {
-        for told in self.listeners.drain(..) {
-            let _ = told.send(());
+    fn notify_waiters(&mut self) {
+        for waiter in self.probe_waiters.drain(..) {
+            let _ = waiter.send(());
         }
     }
 }
 
 /// Why a question brought nothing.
-pub(crate) enum Stuck {
-    Network(Failure),
-    Disk(ApiError),
+pub(crate) enum CallError {
+    Transport(TransportError),
+    Storage(ApiError),
 }
 
-pub(crate) fn no_trust(why: &str) -> ApiError {
+pub(crate) fn trust_error(why: &str) -> ApiError {
     ApiError::internal(
         "trust_file",
         format!("The license authority's keys are not usable: {why}"),
@@ -358,7 +384,12 @@ pub(crate) fn no_trust(why: &str) -> ApiError {
 }
 
 /// What a call that panicked came to.
-fn a_mistake() -> Failure {
-    let sentence = "the call broke off by a mistake of this program; it will be tried again";
-    Failure { hop: Hop::Broken, sentence: sentence.to_owned(), in_doubt: true, refused: None }
+fn call_panicked() -> TransportError {
+    let message = "the call broke off by a mistake of this program; it will be tried again";
+    TransportError {
+        kind: ErrorKind::Interrupted,
+        message: message.to_owned(),
+        maybe_delivered: true,
+        rejected_by: None,
+    }
 }

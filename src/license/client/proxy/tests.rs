@@ -44,8 +44,8 @@ fn what_copying_adds_is_dropped_and_an_address_in_one_piece_is_told_how_to_be_sp
         ("10.0.0.1:3128", "gives the port too"),
         ("[2001:db8::1]:3128", "gives the port too"),
     ] {
-        let fault = read(json!({"ip": whole, "port": "3128"})).unwrap_err();
-        assert!(fault.contains(words) && !fault.contains("geheim"), "{whole}: {fault}");
+        let error = read(json!({"ip": whole, "port": "3128"})).unwrap_err();
+        assert!(error.contains(words) && !error.contains("geheim"), "{whole}: {error}");
     }
 }
 
@@ -82,8 +82,8 @@ fn what_is_not_understood_is_refused_without_being_repeated() {
         json!({"ip": "a", "port": 1, "user": "x".repeat(300)}),
         json!({"ip": "a", "port": 1, "pasword": "geheim"}),
     ] {
-        let fault = read(settings.clone()).unwrap_err();
-        assert!(!fault.contains("geheim"), "{fault}");
+        let error = read(settings.clone()).unwrap_err();
+        assert!(!error.contains("geheim"), "{error}");
     }
     let relay = json!({"relay_configuration": {"ip": "a", "port": 1}});
     assert!(Proxy::from_body(relay, None).is_err());

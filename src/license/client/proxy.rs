@@ -110,7 +110,7 @@ impl Proxy {
         match view.read(FILE, LARGEST_FILE) {
             Ok(None) => Ok(None),
             Ok(Some(contents)) => Proxy::from_file(&contents)
-                .map_err(|fault| format!("{} is damaged: {fault}", view.path(FILE).display())),
+                .map_err(|error| format!("{} is damaged: {error}", view.path(FILE).display())),
             Err(error) => Err(error.to_string()),
         }
     }

@@ -45,13 +45,13 @@ impl Resolver for ProxyResolver {
 
 /// Notes that a connection stands, and makes the first request on it one for a proxy.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct AbsoluteFormConnector {
     pub(crate) absolute: bool,
     pub(crate) connected: Arc<AtomicBool>,
 }
 
-impl<In: Transport> Connector<In> for Line {
-    type Out = Absolute<In>;
+impl<In: Transport> Connector<In> for AbsoluteFormConnector {
+    type Out = AbsoluteFormTransport<In>;
 
     fn connect(
         &self,
@@ -61,18 +61,18 @@ impl<In: Transport> Connector<In> for Line {
         self.connected.store(chained.is_some(), Ordering::Relaxed);
         let host = details.uri.authority().map(Authority::as_str).filter(|_| self.absolute);
         let prefix = host.map(|host| format!("http://{host}"));
-        Ok(chained.map(|inner| Absolute { inner, prefix }))
+        Ok(chained.map(|inner| AbsoluteFormTransport { inner, prefix }))
     }
 }
 
 /// Puts scheme and host in front of the path of the first request; there is one per connection.
 #[derive(Debug)]
-pub(crate) struct Absolute<In> {
+pub(crate) struct AbsoluteFormTransport<In> {
     inner: In,
     prefix: Option<String>,
 }
 
-impl<In: Transport> Transport for Absolute<In> {
+impl<In: Transport> Transport for AbsoluteFormTransport<In> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }

@@ -6,9 +6,9 @@
 
 mod challenge;
 
-mod failure;
+mod error;
 
-mod line;
+mod absolute_form;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,10 +17,10 @@ use std::time::Duration;
 use ureq::unversioned::transport::{Connector as _, TcpConnector};
 use ureq::{Agent, Timeout};
 
-pub(crate) use crate::license::client::online::failure::{Failure, Hop};
-use crate::license::client::online::line::{Line, ProxyResolver};
+use crate::license::client::transport::absolute_form::{AbsoluteFormConnector, ProxyResolver};
+pub(crate) use crate::license::client::transport::error::{ErrorKind, TransportError};
 
-use super::network::Proxy;
+use super::proxy::Proxy;
 use crate::license::protocol::wire;
 
 /// Until a connection stands, its name looked up.
@@ -40,7 +40,7 @@ const REQUEST_HEAD: usize = 16 << 10;
 
 /// Who is asked, and on which way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Way {
+pub(crate) struct Route {
     /// `http://host[:port]/…/`, from the settings.
     pub(crate) authority_url: String,
     /// From the administrator.
@@ -56,12 +56,12 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
 }
 
-impl Way {
+impl Route {
     /// Sends `body` and waits no longer than `budget` in all, however slowly the answer drips in.
     ///
     /// # Errors
     /// Which hop failed, and whether the service may have heard the question all the same.
-    pub(crate) fn ask(&self, body: &[u8], budget: Duration) -> Result<Reply, Failure> {
+    pub(crate) fn ask(&self, body: &[u8], budget: Duration) -> Result<Reply, TransportError> {
         let connected = Arc::new(AtomicBool::new(false));
         let agent = self.agent(&connected, budget);
         let mut request = agent
@@ -74,22 +74,23 @@ impl Way {
         if let Some(credentials) = self.proxy.as_ref().and_then(Proxy::credentials) {
             request = request.header("Proxy-Authorization", credentials.as_str());
         }
-        let fault =
-            |error: &ureq::Error| Failure::new(self, error, connected.load(Ordering::Relaxed));
-        let mut response = request.send(body).map_err(|error| fault(&error))?;
+        let failed = |error: &ureq::Error| {
+            TransportError::new(self, error, connected.load(Ordering::Relaxed))
+        };
+        let mut response = request.send(body).map_err(|error| failed(&error))?;
         let status = response.status().as_u16();
         let offered = challenge::schemes(response.headers().get_all("Proxy-Authenticate"));
         // 401 is what tinyproxy says to a wrong password; our service never does.
         if status == 407 || status == 401 && self.proxy.is_some() {
-            return Err(Failure::proxy_password(self, status, &offered));
+            return Err(TransportError::proxy_auth(self, status, &offered));
         }
         let read = response.body_mut().with_config().limit(LARGEST).read_to_vec();
-        self.judge(status, read.map_err(|error| fault(&error))?)
+        self.check_response(status, read.map_err(|error| failed(&error))?)
     }
 
     /// The same for an answer that only turned out later to be somebody else's.
-    pub(crate) fn not_ours(&self, reply: &Reply) -> Failure {
-        Failure::not_ours(self, reply.status, &reply.body)
+    pub(crate) fn wrong_server(&self, reply: &Reply) -> TransportError {
+        TransportError::wrong_server(self, reply.status, &reply.body)
     }
 
     fn agent(&self, connected: &Arc<AtomicBool>, budget: Duration) -> Agent {
@@ -105,24 +106,27 @@ impl Way {
             .timeout_connect(Some(CONNECT))
             .timeout_global(Some(budget))
             .build();
-        let line = Line { absolute: self.proxy.is_some(), connected: Arc::clone(connected) };
+        let line = AbsoluteFormConnector {
+            absolute: self.proxy.is_some(),
+            connected: Arc::clone(connected),
+        };
         let connector = ().chain(TcpConnector::default()).chain(line);
         let resolver = ProxyResolver { proxy: self.proxy.as_ref().map(Proxy::address) };
         Agent::with_parts(config, connector, resolver)
     }
 
     /// Only an object of JSON is ours; a login page or a proxy's own words are not.
-    fn judge(&self, status: u16, body: Vec<u8>) -> Result<Reply, Failure> {
+    fn check_response(&self, status: u16, body: Vec<u8>) -> Result<Reply, TransportError> {
         let is_json = serde_json::from_slice::<serde_json::Value>(&body)
             .is_ok_and(|value| value.get("v").is_some());
         match status {
             200 | 422 if is_json => Ok(Reply { status, body }),
-            _ => Err(Failure::not_ours(self, status, &body)),
+            _ => Err(TransportError::wrong_server(self, status, &body)),
         }
     }
 
     /// What a person calls the other end.
-    fn far_end(&self) -> String {
+    fn service_name(&self) -> String {
         format!("the license service at {}", self.host())
     }
 

@@ -5,11 +5,11 @@ use crate::license::protocol::message::{Mode, Op, Request, User};
 use crate::license::state::record::State;
 
 /// As many seconds as we may have; the authority has its own limit.
-const AS_MANY_AS_I_MAY: i64 = 2_147_483_647;
+const WANT_MAXIMUM: i64 = 2_147_483_647;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asker<'a> {
+pub(crate) struct RequestContext<'a> {
     pub(crate) product: &'a str,
     pub(crate) version: &'a str,
     pub(crate) computer_id: &'a str,
@@ -18,9 +18,9 @@ pub(crate) struct Asker<'a> {
     pub(crate) wall: i64,
 }
 
-impl Asker<'_> {
+impl RequestContext<'_> {
     /// The question `id` about the license `code`.
-    pub(crate) fn question(
+    pub(crate) fn request(
         &self,
         id: RequestId,
         op: Op,
@@ -33,7 +33,7 @@ impl Asker<'_> {
         let granted_to = grant.map(|grant| &grant.lease.computer_id);
         let previous = granted_to.filter(|known| *known != self.computer_id);
         let unanswered = state.pending.as_ref().filter(|pending| pending.op == Op::Activate);
-        let unanswered = unanswered.map(|pending| pending.req_id).or(state.dropped);
+        let unanswered = unanswered.map(|pending| pending.req_id).or(state.abandoned_activation);
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         Request {
             op,
@@ -49,7 +49,7 @@ impl Asker<'_> {
             prev: grant.map_or(Digest::NONE, |grant| grant.digest()),
             consumed: signed(state.totals.consumed),
             granted: signed(state.totals.granted),
-            want: AS_MANY_AS_I_MAY,
+            want: WANT_MAXIMUM,
             mode,
             log_head: state.log.hash,
             wall: self.wall,

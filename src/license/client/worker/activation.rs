@@ -2,22 +2,22 @@
 
 use serde_json::Value;
 
-use super::flight::{Purpose, Stuck};
-use super::{Worker, tail};
-use crate::license::client::online::{Failure, Hop};
+use super::in_flight::{CallError, OnComplete};
+use super::{Worker, last_digits};
+use crate::license::client::transport::{ErrorKind, TransportError};
 use crate::license::command::{Command, Reply};
 use crate::license::error::ApiError;
 use crate::license::protocol::fields::license_code;
 use crate::license::protocol::message::{Mode, Op, User};
 use crate::license::state::entitlement::{Entitlement, Phase};
-use crate::license::state::lease::Sessions;
 use crate::license::state::record::State;
-use crate::license::state::transition::{Outcome, forget};
+use crate::license::state::sessions::Sessions;
+use crate::license::state::transition::{Outcome, clear_license};
 use crate::security::Actor;
 use crate::util::utc;
 
 /// A clock that differs from the license service's by so many seconds explains more than a slow answer does.
-const ASTRAY: i64 = 600;
+const CLOCK_TOLERANCE: i64 = 600;
 
 impl Worker {
     pub(crate) fn activate(&mut self, code: String, user: User, by: Actor, reply: Reply<Value>) {
@@ -44,29 +44,36 @@ impl Worker {
             )),
             _ => None,
         };
-        if let Some(fault) = refusal {
-            let _ = reply.send(Err(fault));
+        if let Some(error) = refusal {
+            let _ = reply.send(Err(error));
             return;
         }
         if let Some(pending) = self.state.pending.clone() {
             // The same question again; any other only once this one is answered.
             let again = pending.op == Op::Activate && pending.license == code;
-            let purpose = if again {
-                Purpose::Activate(reply)
+            let on_complete = if again {
+                OnComplete::Activate(reply)
             } else {
-                Purpose::Then(Command::Activate { code, user, by, reply })
+                OnComplete::Then(Command::Activate { code, user, by, reply })
             };
-            return self.send(pending, None, purpose);
+            return self.send(pending, None, on_complete);
         }
         if self.state.phase == Phase::Online {
-            self.ask_anew(Op::Sync, Mode::Online, Purpose::Sync(reply));
+            self.send_new(Op::Sync, Mode::Online, OnComplete::Sync(reply));
         } else {
-            self.log.security(format_args!("license …{} applied by {by}", tail(&code)));
+            self.log.security(format_args!("license …{} applied by {by}", last_digits(&code)));
             let mut next = self.state.clone();
-            if matches!(next.phase, Phase::Unlicensed | Phase::Damaged | Phase::Unread) {
+            if matches!(next.phase, Phase::Unlicensed | Phase::Damaged | Phase::Unreadable) {
                 next.phase = Phase::Activating;
             }
-            self.ask(Op::Activate, &code, Mode::Online, user, next, Purpose::Activate(reply));
+            self.record_and_send(
+                Op::Activate,
+                &code,
+                Mode::Online,
+                user,
+                next,
+                OnComplete::Activate(reply),
+            );
         }
     }
 
@@ -79,19 +86,19 @@ impl Worker {
                 "leave offline mode with POST license/offlinemode {\"offline\": false} and make sure that \
                  the license service can be reached"
             };
-            let fault =
+            let error =
                 ApiError::internal("offline_mode", "Cannot remove license in offline mode", hint);
-            let _ = reply.send(Err(fault));
+            let _ = reply.send(Err(error));
             return;
         }
         if let Some(pending) = self.state.pending.clone() {
-            let purpose = match pending.op {
-                Op::Return => Purpose::Return(reply),
+            let on_complete = match pending.op {
+                Op::Return => OnComplete::Return(reply),
                 // Asked only where no license is in force: there is none to lose.
-                Op::Activate => Purpose::Drop { by, reply },
-                Op::Sync | Op::Probe => Purpose::Then(Command::Remove { by, reply }),
+                Op::Activate => OnComplete::Drop { by, reply },
+                Op::Sync | Op::Probe => OnComplete::Then(Command::Remove { by, reply }),
             };
-            return self.send(pending, None, purpose);
+            return self.send(pending, None, on_complete);
         }
         if phase != Phase::Online {
             let _ = reply.send(self.clear(&by));
@@ -99,7 +106,7 @@ impl Worker {
         }
         self.log.security(format_args!(
             "license …{} given back by {by}",
-            tail(&self.code().unwrap_or_default())
+            last_digits(&self.code().unwrap_or_default())
         ));
         let next = State {
             phase: Phase::Returning,
@@ -109,7 +116,14 @@ impl Worker {
         };
         let code = self.code().unwrap_or_default();
         let mode = Mode::Online;
-        self.ask(Op::Return, &code, mode, User::default(), next, Purpose::Return(reply));
+        self.record_and_send(
+            Op::Return,
+            &code,
+            mode,
+            User::default(),
+            next,
+            OnComplete::Return(reply),
+        );
         if self.state.phase == Phase::Returning {
             self.sessions = Sessions::default();
         }
@@ -118,24 +132,30 @@ impl Worker {
     /// Drops what is left of a license that is not in force here: an activation that nobody confirmed or
     /// a certificate that waits for its answer, a seat that was taken away, the memory of a damaged file.
     fn clear(&mut self, by: &Actor) -> Result<u64, ApiError> {
-        let State { phase, awaited, pending, .. } = self.state.clone();
-        if phase == Phase::Unlicensed && awaited.is_none() && pending.is_none() {
+        let State { phase, pending_activation, pending, .. } = self.state.clone();
+        if phase == Phase::Unlicensed && pending_activation.is_none() && pending.is_none() {
             return Err(ApiError::input(
                 "no_license",
                 "No license to remove",
                 "the appliance is not licensed; apply a license with POST license",
             ));
         }
-        let dropped = pending.as_ref().map(|request| request.req_id).or(self.state.dropped);
-        let mut next = State { awaited: None, pending: None, dropped, ..self.state.clone() };
-        forget(&mut next);
+        let abandoned_activation =
+            pending.as_ref().map(|request| request.req_id).or(self.state.abandoned_activation);
+        let mut next = State {
+            pending_activation: None,
+            pending: None,
+            abandoned_activation,
+            ..self.state.clone()
+        };
+        clear_license(&mut next);
         self.commit(next)?;
         match pending {
             Some(request) => self.log.security(format_args!(
                 "the activation of license …{}, which was not confirmed, was dropped by {by}; its seat, \
                  should the license service have heard of it, stays with this computer and counts again \
                  when the same code is posted",
-                tail(&request.license)
+                last_digits(&request.license)
             )),
             None => {
                 self.log.security(format_args!("what was left of a license was dropped by {by}"));
@@ -150,67 +170,67 @@ impl Worker {
     }
 
     /// Tells whoever waits.
-    pub(crate) fn finish(&mut self, purpose: Purpose, landed: Result<Outcome, Stuck>) {
-        match purpose {
-            Purpose::Nobody => {
-                if let Ok(Outcome::Denied { reason, sentence, .. }) = landed {
+    pub(crate) fn complete(&mut self, on_complete: OnComplete, result: Result<Outcome, CallError>) {
+        match on_complete {
+            OnComplete::Nothing => {
+                if let Ok(Outcome::Denied { reason, message, .. }) = result {
                     self.log
-                        .security(format_args!("license service refused ({reason}): {sentence}"));
+                        .security(format_args!("license service refused ({reason}): {message}"));
                 }
             }
-            Purpose::Then(command) => match landed {
-                Ok(_) => self.obey(command),
-                Err(stuck) => {
+            OnComplete::Then(command) => match result {
+                Ok(_) => self.handle(command),
+                Err(error) => {
                     let activates = matches!(command, Command::Activate { .. });
-                    command.reject(fault(stuck, activates));
+                    command.reject(to_api_error(error, activates));
                 }
             },
-            Purpose::Drop { by, reply } => match landed {
-                Ok(_) => self.obey(Command::Remove { by, reply }),
-                Err(Stuck::Network(_)) => drop(reply.send(self.clear(&by))),
-                Err(Stuck::Disk(fault)) => drop(reply.send(Err(fault))),
+            OnComplete::Drop { by, reply } => match result {
+                Ok(_) => self.handle(Command::Remove { by, reply }),
+                Err(CallError::Transport(_)) => drop(reply.send(self.clear(&by))),
+                Err(CallError::Storage(error)) => drop(reply.send(Err(error))),
             },
-            Purpose::ThenOffline(reply) => {
-                if landed.is_ok() && self.state.phase == Phase::Online {
+            OnComplete::ThenOffline(reply) => {
+                if result.is_ok() && self.state.phase == Phase::Online {
                     return self.go_offline(reply);
                 }
-                let done = self.went_offline(landed);
+                let done = self.offline_mode_result(result);
                 let _ = reply.send(done);
             }
-            Purpose::Activate(reply) => {
-                let _ = reply.send(self.activated(landed));
+            OnComplete::Activate(reply) => {
+                let _ = reply.send(self.activated(result));
             }
-            Purpose::Sync(reply) => {
-                let done = match landed {
+            OnComplete::Sync(reply) => {
+                let done = match result {
                     Ok(Outcome::Granted) => self.in_force(),
                     // The license is there; that nobody could be asked about it stands in the document.
-                    Err(Stuck::Network(_)) if self.standing.snapshot().licensed => {
+                    Err(CallError::Transport(_)) if self.entitlement.snapshot().licensed => {
                         Ok(self.document())
                     }
                     Ok(outcome) => Err(denied(outcome)),
-                    Err(stuck) => Err(fault(stuck, true)),
+                    Err(error) => Err(to_api_error(error, true)),
                 };
                 let _ = reply.send(done);
             }
-            Purpose::GoOnline(reply) => {
-                let done = match landed {
-                    Ok(Outcome::Granted) | Err(Stuck::Network(_)) => Ok(self.document()),
+            OnComplete::GoOnline(reply) => {
+                let done = match result {
+                    Ok(Outcome::Granted) | Err(CallError::Transport(_)) => Ok(self.document()),
                     Ok(outcome) => Err(denied(outcome)),
-                    Err(Stuck::Disk(fault)) => Err(fault),
+                    Err(CallError::Storage(error)) => Err(error),
                 };
                 let _ = reply.send(done);
             }
-            Purpose::Return(reply) => {
-                let done = match landed {
+            OnComplete::Return(reply) => {
+                let done = match result {
                     Ok(Outcome::Returned(seconds)) => Ok(seconds),
                     Ok(Outcome::Stale) => Ok(0),
-                    Ok(outcome) => Err(not_removed(outcome)),
-                    Err(stuck) => Err(fault(stuck, false)),
+                    Ok(outcome) => Err(removal_error(outcome)),
+                    Err(error) => Err(to_api_error(error, false)),
                 };
                 let _ = reply.send(done);
             }
-            Purpose::GoOffline(reply) => {
-                let done = self.went_offline(landed);
+            OnComplete::GoOffline(reply) => {
+                let done = self.offline_mode_result(result);
                 let _ = reply.send(done);
             }
         }
@@ -218,27 +238,29 @@ impl Worker {
 
     /// The document, if what was applied is in force.
     fn in_force(&self) -> Result<Value, ApiError> {
-        let standing = self.standing.snapshot();
-        if standing.licensed {
+        let entitlement = self.entitlement.snapshot();
+        if entitlement.licensed {
             return Ok(self.document());
         }
-        let (reason, hint) = not_in_force(&self.state, &standing, self.now());
+        let (reason, hint) = not_in_force(&self.state, &entitlement, self.now());
         Err(ApiError::not_activated(reason, hint))
     }
 
-    fn activated(&mut self, landed: Result<Outcome, Stuck>) -> Result<Value, ApiError> {
-        match landed {
+    fn activated(&mut self, result: Result<Outcome, CallError>) -> Result<Value, ApiError> {
+        match result {
             Ok(Outcome::Granted) => {
-                let code = tail(&self.code().unwrap_or_default());
+                let code = last_digits(&self.code().unwrap_or_default());
                 self.log.security(format_args!("license …{code} activated"));
                 self.in_force()
             }
             Ok(outcome) => Err(denied(outcome)),
-            Err(Stuck::Network(failure)) if failure.in_doubt && failure.refused.is_none() => {
-                let sentence = format!("{}; it is tried again by itself", failure.sentence);
-                Err(fault(Stuck::Network(Failure { sentence, ..failure }), true))
+            Err(CallError::Transport(error))
+                if error.maybe_delivered && error.rejected_by.is_none() =>
+            {
+                let message = format!("{}; it is tried again by itself", error.message);
+                Err(to_api_error(CallError::Transport(TransportError { message, ..error }), true))
             }
-            Err(stuck) => Err(fault(stuck, true)),
+            Err(error) => Err(to_api_error(error, true)),
         }
     }
 }
@@ -246,51 +268,51 @@ impl Worker {
 /// What to do about a license that was granted and is not in force.
 pub(crate) fn not_in_force(
     state: &State,
-    standing: &Entitlement,
+    entitlement: &Entitlement,
     now: i64,
 ) -> (&'static str, String) {
-    let reason = match standing.status.split(' ').next() {
+    let reason = match entitlement.status.split(' ').next() {
         Some("-1") => "lease_expired",
         Some("-116") => "subscription_expired",
         _ => "not_in_force",
     };
     // The grant is for now, as the license service sees it; only our own clock can be past its end.
-    let clock = now.saturating_sub(state.last_contact) > ASTRAY && state.last_contact > 0;
+    let clock = now.saturating_sub(state.last_contact) > CLOCK_TOLERANCE && state.last_contact > 0;
     let hint = if clock {
         format!(
             "{}; the appliance's clock says {}, and the license service said {}: set the clock",
-            standing.message,
+            entitlement.message,
             utc::format(now),
             utc::format(state.last_contact)
         )
     } else {
-        standing.message.clone()
+        entitlement.message.clone()
     };
     (reason, hint)
 }
 
 /// The manual's words for a call that did not reach the license service.
-pub(crate) fn fault(stuck: Stuck, activates: bool) -> ApiError {
-    match stuck {
-        Stuck::Disk(fault) => fault,
-        Stuck::Network(failure) if activates && failure.hop != Hop::Blocked => {
-            ApiError::offline(failure.hop.word(), failure.sentence)
+pub(crate) fn to_api_error(error: CallError, activates: bool) -> ApiError {
+    match error {
+        CallError::Storage(error) => error,
+        CallError::Transport(error) if activates && error.kind != ErrorKind::Blocked => {
+            ApiError::offline(error.kind.reason(), error.message)
         }
-        Stuck::Network(failure) => ApiError::blocked(failure.hop.word(), failure.sentence),
+        CallError::Transport(error) => ApiError::blocked(error.kind.reason(), error.message),
     }
 }
 
 fn denied(outcome: Outcome) -> ApiError {
     match outcome {
-        Outcome::Denied { reason, sentence, .. } => ApiError::not_activated(reason, sentence),
+        Outcome::Denied { reason, message, .. } => ApiError::not_activated(reason, message),
         _ => ApiError::not_activated("stale", "the license service has moved on since; try again"),
     }
 }
 
-fn not_removed(outcome: Outcome) -> ApiError {
+fn removal_error(outcome: Outcome) -> ApiError {
     match outcome {
-        Outcome::Denied { reason, code, sentence } => {
-            ApiError::internal(reason, format!("Unable to remove license: {code}"), sentence)
+        Outcome::Denied { reason, code, message } => {
+            ApiError::internal(reason, format!("Unable to remove license: {code}"), message)
         }
         _ => ApiError::internal("stale", "Unable to remove license: 0", "try again"),
     }

@@ -7,42 +7,42 @@ use std::time::Duration;
 
 use super::schedule::Schedule;
 use super::{Worker, check_usage_log};
-use crate::license::client::network::Proxy;
+use crate::license::client::proxy::Proxy;
 use crate::license::command::Event;
 use crate::license::error::ApiError;
 use crate::license::state::entitlement::Entitlement;
-use crate::license::state::lease::Sessions;
 use crate::license::state::record;
+use crate::license::state::sessions::Sessions;
 
 /// Between a panic and the next turn, so that one that comes back at once doesn't fill the log.
-const AFTER_A_PANIC: Duration = Duration::from_secs(1);
+const PANIC_DELAY: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// Until nobody can ask any more. A mistake of ours costs the command it was made at; what holds
     /// then is what the disk says.
     pub(crate) fn run(mut self, inbox: &Receiver<Event>) {
         loop {
-            match catch_unwind(AssertUnwindSafe(|| self.turn(inbox))) {
+            match catch_unwind(AssertUnwindSafe(|| self.step(inbox))) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(_) => {
                     // Nothing is allowed until the next turn has published what it found.
-                    self.standing.publish(Entitlement::NONE);
+                    self.entitlement.publish(Entitlement::NONE);
                     self.log.error("the license worker panicked; it starts again from its files");
-                    self = self.anew();
-                    thread::sleep(AFTER_A_PANIC);
+                    self = self.recover();
+                    thread::sleep(PANIC_DELAY);
                 }
             }
         }
     }
 
     /// What is due, then what comes in; false when nobody can ask any more.
-    fn turn(&mut self, inbox: &Receiver<Event>) -> bool {
-        self.wake();
-        match inbox.recv_timeout(self.patience()) {
-            Ok(Event::Command(command)) => self.obey(command),
-            Ok(Event::Heard(result)) => self.land(result),
-            Ok(Event::Alive(result)) => self.alive(result),
+    fn step(&mut self, inbox: &Receiver<Event>) -> bool {
+        self.on_timer();
+        match inbox.recv_timeout(self.next_timeout()) {
+            Ok(Event::Command(command)) => self.handle(command),
+            Ok(Event::Response(result)) => self.on_response(result),
+            Ok(Event::ProbeResponse(result)) => self.alive(result),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return false,
         }
@@ -50,8 +50,8 @@ impl Worker {
     }
 
     /// As after a start: sessions are over, what they held is charged, whoever waits is told.
-    fn anew(mut self) -> Worker {
-        self.waiting.drain(..).for_each(|command| command.reject(ApiError::busy()));
+    fn recover(mut self) -> Worker {
+        self.queued.drain(..).for_each(|command| command.reject(ApiError::busy()));
         let trust = self.trust.as_mut().ok();
         let mut state = record::load(&self.folder, &self.device, trust, &self.log);
         check_usage_log(&mut state, &self.folder, &self.log);
@@ -61,11 +61,11 @@ impl Worker {
         Worker {
             state,
             sessions: Sessions::default(),
-            flight: None,
+            in_flight: None,
             probe: None,
-            listeners: Vec::new(),
+            probe_waiters: Vec::new(),
             schedule: Schedule::at_start(),
-            asking_since: None,
+            in_progress_since: None,
             ..self
         }
     }
