@@ -42,7 +42,8 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), String> {
     sandbox::confine(&config, log)?;
 
     let keeper = Arc::new(SecuritySettings::open(&config.state_dir, config.api, log.clone())?);
-    let license = license::start(&config, keeper.folder(), &machine, log)?;
+    let license = license::start(&config, keeper.folder(), &machine, log)
+        .map_err(|e| format!("license: {e}"))?;
     wishes.watch(&[&config.state_dir, &config.state_dir.join("tls")], log);
     let context = Context {
         config: Arc::clone(&config),

@@ -1,5 +1,4 @@
-//! One question and its answer: sealed, sent, opened. Changes nothing; what the answer means is the
-//! worker's affair.
+//! One request and its answer: sealed, sent, opened. The worker applies the answer.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,28 +11,28 @@ use crate::license::protocol::wire;
 use crate::license::protocol::wire::{AnswerError, SealError, SealedRequest};
 use crate::license::state::clock;
 
-/// An answer that took more seconds is not believed, whatever it says: its time would be wrong, and
-/// somebody may have held it back. The budget of the call is far below, but does not run while the
-/// machine sleeps, so this is measured by a clock that does.
+/// An answer that took more seconds is refused: its time would be wrong, and it may have been held back on
+/// purpose. The time limit of the call is far shorter, but it does not count while the machine sleeps;
+/// this one is measured by a clock that does.
 const MAX_ANSWER_AGE: u64 = 120;
 
-/// All that a question needs on its way.
+/// Everything that one request needs.
 pub(crate) struct Call {
     pub(crate) request: Request,
     pub(crate) trust: Trust,
     pub(crate) device: Arc<Device>,
     pub(crate) route: Route,
-    /// Effective time, to choose among keys.
+    /// The effective time, to choose a key.
     pub(crate) now: i64,
 }
 
 impl Call {
-    /// Asks, and waits at most 30 s, however many keys have to be tried.
+    /// Sends the request and waits at most 30 s in all, even if several keys have to be tried.
     pub(crate) fn run(&self) -> Result<Answer, TransportError> {
         self.run_with_clock(&clock::boottime)
     }
 
-    /// The same by another clock, in seconds.
+    /// Runs with `clock`, in seconds, in place of the machine's.
     fn run_with_clock(&self, clock: &impl Fn() -> u64) -> Result<Answer, TransportError> {
         let end = Instant::now() + TOTAL;
         let first = wire::seal(&self.request, &self.trust, self.now, &self.device.key);
@@ -43,14 +42,12 @@ impl Call {
                 break;
             }
             let next = wire::seal_to(&self.request, key, &self.device.key);
-            // Anybody may have said that the key is unknown, after he passed the question on.
+            // That answer is not authenticated: the service may have received the request.
             last = self.attempt(next, end, clock).map_err(AttemptError::maybe_delivered);
         }
         last.map_err(|error| match error {
             AttemptError::Transport(error) => error,
-            AttemptError::UnknownKey => {
-                TransportError::invalid_answer(&AnswerError::UnknownKey.to_string())
-            }
+            AttemptError::UnknownKey => TransportError::invalid_answer(&AnswerError::UnknownKey),
         })
     }
 
@@ -63,7 +60,7 @@ impl Call {
         let SealedRequest { body, opener, .. } = sealed.map_err(|error| {
             AttemptError::Transport(TransportError {
                 maybe_delivered: false,
-                ..TransportError::invalid_answer(&error.to_string())
+                ..TransportError::invalid_answer(&error)
             })
         })?;
         let sent = clock();
@@ -77,7 +74,7 @@ impl Call {
         opener.open(&reply.body).map_err(|error| match error {
             AnswerError::UnknownKey => AttemptError::UnknownKey,
             AnswerError::WrongServer => AttemptError::Transport(self.route.wrong_server(&reply)),
-            other => AttemptError::Transport(TransportError::invalid_answer(&other.to_string())),
+            other => AttemptError::Transport(TransportError::invalid_answer(&other)),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The worker that owns the state of the license and asks the authority.
+//! The license worker, and its requests to the authority.
 
 pub(crate) mod call;
 pub(crate) mod proxy;

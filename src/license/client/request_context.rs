@@ -1,25 +1,25 @@
-//! What the appliance tells the authority with every question: its accounts, as they are on disk.
+//! Builds requests from the state: each reports the appliance's accounts as they are on disk.
 
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::message::{Mode, Op, Request, User};
 use crate::license::state::record::State;
 
-/// As many seconds as we may have; the authority has its own limit.
+/// The value of `want` for as many seconds as allowed; the authority has its own limit.
 const WANT_MAXIMUM: i64 = 2_147_483_647;
 
-/// Who asks.
+/// What identifies the appliance in a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestContext<'a> {
     pub(crate) product: &'a str,
     pub(crate) version: &'a str,
     pub(crate) computer_id: &'a str,
     pub(crate) bundle_seq: i64,
-    /// The machine's own clock, for the authority to read and nobody to rely on.
+    /// The machine's own clock; for information only.
     pub(crate) wall: i64,
 }
 
 impl RequestContext<'_> {
-    /// The question `id` about the license `code`.
+    /// The request `id` for the license `code`.
     pub(crate) fn request(
         &self,
         id: RequestId,
@@ -29,7 +29,7 @@ impl RequestContext<'_> {
         state: &State,
     ) -> Request {
         let grant = state.grant.as_ref();
-        // Where the machine has changed since, the authority knows the computer it granted to last.
+        // If the machine has changed, the authority knows the computer of the last grant.
         let granted_to = grant.map(|grant| &grant.lease.computer_id);
         let previous = granted_to.filter(|known| *known != self.computer_id);
         let unanswered = state.pending.as_ref().filter(|pending| pending.op == Op::Activate);

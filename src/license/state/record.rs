@@ -57,7 +57,7 @@ pub(crate) struct State {
     /// Whether the authority said last that it knows nothing of this license.
     pub(crate) is_unknown: bool,
     /// Credentials that the proxy refused, and that are not sent to it again.
-    pub(crate) refused: Option<RejectedCredentials>,
+    pub(crate) rejected_credentials: Option<RejectedCredentials>,
     pub(crate) log: Head,
     /// The newest keys of the authority, as the token they came in.
     pub(crate) bundle: Option<String>,
@@ -238,7 +238,7 @@ impl State {
             "clock": self.clock.to_json(),
             "last_contact": self.last_contact,
             "unknown": self.is_unknown,
-            "refused": self.refused.as_ref().map(|r| json!({"seal": r.seal, "sentence": r.message})),
+            "refused": self.rejected_credentials.as_ref().map(|r| json!({"seal": r.seal, "sentence": r.message})),
             "log": self.log.to_json(),
             "bundle": self.bundle,
         })
@@ -315,7 +315,7 @@ impl State {
             last_contact: fields.number("last_contact")?,
             // Neither is in what an older image wrote.
             is_unknown: body["unknown"] == true,
-            refused: rejected_from(&body["refused"]),
+            rejected_credentials: rejected_from(&body["refused"]),
             log: Head::from_json(&body["log"]).ok_or("`log`")?,
             bundle,
         })

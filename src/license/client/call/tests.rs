@@ -19,10 +19,10 @@ use crate::license::state::record::State;
 use crate::log::Log;
 use crate::store::{Folder, Scratch};
 
-/// What the peer does with the call of that number.
+/// The answer of the peer to the call of that number.
 type Script = fn(usize, Vec<u8>) -> Vec<u8>;
 
-/// A vendor behind a port, and a clock that jumps by `late` seconds while a question is out.
+/// A vendor behind a port, and a clock that jumps by `late` seconds while a request is in flight.
 struct Fixture {
     vendor: Arc<Mutex<Vendor>>,
     call: Call,
@@ -41,8 +41,8 @@ impl Fixture {
         thread::spawn(move || {
             for (number, connection) in listener.incoming().enumerate() {
                 let mut connection = connection.unwrap();
-                let question = read(&mut connection);
-                let body = question.split_once("\r\n\r\n").unwrap().1;
+                let request = read(&mut connection);
+                let body = request.split_once("\r\n\r\n").unwrap().1;
                 let answer = sells.lock().unwrap().posted(body.as_bytes());
                 clocked.fetch_add(jump.load(Ordering::Relaxed), Ordering::Relaxed);
                 let _ = connection.write_all(&script(number, answer));
@@ -87,22 +87,21 @@ fn http(status: &str, body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn an_answer_that_comes_too_late_is_refused_and_the_same_question_again_takes_no_second_seat() {
+fn an_answer_that_comes_too_late_is_refused_and_the_same_request_again_takes_no_second_seat() {
     let fixture = Fixture::new(|_, answer| http("200 OK", &answer));
     fixture.late.store(MAX_ANSWER_AGE + 1, Ordering::Relaxed);
     let error = fixture.run().unwrap_err();
     assert_eq!((error.kind, error.maybe_delivered), (ErrorKind::InvalidAnswer, true), "{error:?}");
     assert!(error.message.ends_with("it came too late"), "{error:?}");
     let sold = fixture.sold();
-    assert_eq!(sold.0, 1, "the authority heard it all the same");
+    assert_eq!(sold.0, 1, "the authority received it all the same");
     fixture.late.store(MAX_ANSWER_AGE, Ordering::Relaxed);
     assert_eq!(fixture.run().unwrap().kind, Kind::Lease);
     assert_eq!(fixture.sold(), sold);
 }
 
 #[test]
-fn who_says_that_the_key_is_unknown_is_asked_with_the_next_one_and_may_have_passed_the_question_on()
-{
+fn an_answer_that_the_key_is_unknown_leads_to_the_next_key_and_leaves_delivery_in_doubt() {
     let fixture = Fixture::new(|number, answer| match number {
         0 => http("422 Unprocessable Content", &wire::RequestError::UnknownKey.to_body()),
         _ => http("200 OK", &answer),
@@ -110,7 +109,7 @@ fn who_says_that_the_key_is_unknown_is_asked_with_the_next_one_and_may_have_pass
     assert_eq!(fixture.run().unwrap().kind, Kind::Lease);
     assert_eq!(fixture.sold().0, 1);
 
-    // The second call meets a proxy that wants a password, and the first one was heard.
+    // The second call meets a proxy that requires a password, and the first one was delivered.
     let fixture = Fixture::new(|number, _| match number {
         0 => http("422 Unprocessable Content", &wire::RequestError::UnknownKey.to_body()),
         _ => http("407 Proxy Authentication Required", b""),

@@ -1,5 +1,6 @@
 //! Why a request failed, as a message for the administrator.
 
+use std::fmt::Display;
 use std::io;
 
 use ureq::{Error, Timeout};
@@ -56,23 +57,23 @@ pub(crate) struct TransportError {
 impl TransportError {
     pub(crate) fn new(route: &Route, error: &Error, connected: bool) -> TransportError {
         let first = match &route.proxy {
-            Some(proxy) => format!("the proxy {}", proxy.shown()),
+            Some(proxy) => format!("the proxy {}", proxy.address()),
             None => route.service_name(),
         };
         let (kind, what) = match error {
             Error::HostNotFound | Error::Timeout(Timeout::Resolve) => (
                 ErrorKind::Resolve,
                 format!(
-                    "the name of {first} is not known here; check the DNS settings or the spelling"
+                    "the name of {first} cannot be resolved; check the DNS settings or the spelling"
                 ),
             ),
-            // The system's resolver reports no more than this.
+            // An error of the system's resolver has no number.
             Error::Io(error)
                 if !connected
                     && error.raw_os_error().is_none()
                     && error.kind() != io::ErrorKind::TimedOut =>
             {
-                (ErrorKind::Resolve, format!("the name of {first} can't be looked up: {error}"))
+                (ErrorKind::Resolve, format!("the name of {first} cannot be resolved: {error}"))
             }
             Error::Timeout(Timeout::Connect) => (
                 ErrorKind::Blocked,
@@ -100,10 +101,9 @@ impl TransportError {
                 ErrorKind::WrongServer,
                 format!("{first} does not speak HTTP as the license service does"),
             ),
-            other => (
-                ErrorKind::Interrupted,
-                format!("{first} broke the connection off: {}", plain(other)),
-            ),
+            other => {
+                (ErrorKind::Interrupted, format!("{first} closed the connection: {}", plain(other)))
+            }
         };
         TransportError { kind, message: what, maybe_delivered: connected, rejected_by: None }
     }
@@ -111,13 +111,13 @@ impl TransportError {
     pub(crate) fn proxy_auth(route: &Route, status: u16, offered: &Schemes) -> TransportError {
         let with_credentials = route.proxy.as_ref().filter(|proxy| proxy.user.is_some());
         let who = match &route.proxy {
-            Some(proxy) => format!("the proxy {}", proxy.shown()),
+            Some(proxy) => format!("the proxy {}", proxy.address()),
             None => "a proxy on the way".to_owned(),
         };
         let message = if let Some(others) = offered.without_basic() {
             format!(
-                "{who} takes no other credentials than {others} ({status}), and the appliance has Basic \
-                 alone: put a relay such as cntlm or px between them, or let the appliance through to {} \
+                "{who} accepts only {others} authentication ({status}), but the appliance supports only \
+                 Basic: put a relay such as cntlm or px between them, or let the appliance reach {} \
                  without a password",
                 route.host()
             )
@@ -128,7 +128,7 @@ impl TransportError {
             )
         } else {
             format!(
-                "{who} wants a user name and password ({status}); set them with POST license/network"
+                "{who} requires a user name and password ({status}); set them with POST license/network"
             )
         };
         // That answer is not authenticated, so the service may have received the request.
@@ -143,7 +143,7 @@ impl TransportError {
             .iter()
             .any(|mark| start.starts_with(mark));
         let who = match &route.proxy {
-            Some(proxy) => format!("the proxy {}", proxy.shown()),
+            Some(proxy) => format!("the proxy {}", proxy.address()),
             None => "something on the way".to_owned(),
         };
         let what = if page {
@@ -152,7 +152,7 @@ impl TransportError {
             format!("{who} answered with HTTP {status}")
         };
         let message = format!(
-            "{what} in place of {}; let it pass {} unchanged",
+            "{what} instead of {}; let it pass {} unchanged",
             route.service_name(),
             route.authority_url
         );
@@ -165,7 +165,7 @@ impl TransportError {
     }
 
     /// The answer of the service is not acceptable.
-    pub(crate) fn invalid_answer(reason: &str) -> TransportError {
+    pub(crate) fn invalid_answer(reason: impl Display) -> TransportError {
         TransportError {
             kind: ErrorKind::InvalidAnswer,
             message: format!("the answer of the license service was refused: {reason}"),

@@ -1,8 +1,8 @@
-//! One question to the license service over plain HTTP, and which hop failed if it fails.
+//! One request to the license service over plain HTTP, and the reason if it fails.
 //!
-//! In: time budgets, the proxy, what counts as an answer of our service. Out: what is asked; the body
-//! is sealed before it comes here, so that nothing on the way can read or change it. Nothing is taken
-//! from the environment: a proxy is used if the administrator set one, and no other.
+//! In: time limits, the proxy, what counts as an answer of the license service. Out: the body, which is
+//! sealed before, so that it can't be read or changed in transit. The environment is ignored: only a proxy
+//! that the administrator set is used.
 
 mod challenge;
 
@@ -23,10 +23,10 @@ pub(crate) use crate::license::client::transport::error::{ErrorKind, TransportEr
 use super::proxy::Proxy;
 use crate::license::protocol::wire;
 
-/// Until a connection stands, its name looked up.
+/// Time limit for resolving the name, and for connecting.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Until the whole answer is there, however many times a question has to be put.
+/// Time limit for the whole answer, even if the request has to be sent several times.
 pub(crate) const TOTAL: Duration = Duration::from_secs(30);
 
 /// Largest answer in bytes.
@@ -35,32 +35,32 @@ const LARGEST: u64 = 64 << 10;
 /// Largest head of an answer in bytes.
 const LARGEST_HEAD: usize = 16 << 10;
 
-/// Room for the head of a request; a URL and a password are far shorter.
+/// Buffer for the head of a request; a URL and a password are far shorter.
 const REQUEST_HEAD: usize = 16 << 10;
 
-/// Who is asked, and on which way.
+/// The URL of the license service, and the proxy to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route {
     /// `http://host[:port]/…/`, from the settings.
     pub(crate) authority_url: String,
-    /// From the administrator.
+    /// The proxy that the administrator set.
     pub(crate) proxy: Option<Proxy>,
 }
 
-/// What came back: JSON, whoever wrote it.
+/// A JSON answer that is not authenticated yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
-    /// 200 if the service could open the question.
+    /// 200 if the service could open the request.
     pub(crate) status: u16,
     /// At most 64 KiB.
     pub(crate) body: Vec<u8>,
 }
 
 impl Route {
-    /// Sends `body` and waits no longer than `budget` in all, however slowly the answer drips in.
+    /// Sends `body` and waits at most `budget` in all, even if the answer arrives slowly.
     ///
     /// # Errors
-    /// Which hop failed, and whether the service may have heard the question all the same.
+    /// What failed, and whether the service may have received the request nevertheless.
     pub(crate) fn ask(&self, body: &[u8], budget: Duration) -> Result<Reply, TransportError> {
         let connected = Arc::new(AtomicBool::new(false));
         let agent = self.agent(&connected, budget);
@@ -68,7 +68,7 @@ impl Route {
             .post(format!("{}{}", self.authority_url.trim_end_matches('/'), wire::PATH))
             .header("Content-Type", "application/json")
             .header("Cache-Control", "no-store")
-            // Without it any coding may be chosen (RFC 9110 section 12.5.3), and we read none.
+            // Without it the server may choose any coding (RFC 9110 section 12.5.3); none is supported.
             .header("Accept-Encoding", "identity")
             .header("User-Agent", "applianced");
         if let Some(credentials) = self.proxy.as_ref().and_then(Proxy::credentials) {
@@ -80,7 +80,7 @@ impl Route {
         let mut response = request.send(body).map_err(|error| failed(&error))?;
         let status = response.status().as_u16();
         let offered = challenge::schemes(response.headers().get_all("Proxy-Authenticate"));
-        // 401 is what tinyproxy says to a wrong password; our service never does.
+        // tinyproxy answers 401 to a wrong password; the license service never does.
         if status == 407 || status == 401 && self.proxy.is_some() {
             return Err(TransportError::proxy_auth(self, status, &offered));
         }
@@ -88,14 +88,14 @@ impl Route {
         self.check_response(status, read.map_err(|error| failed(&error))?)
     }
 
-    /// The same for an answer that only turned out later to be somebody else's.
+    /// The error for an answer that turned out not to come from the license service.
     pub(crate) fn wrong_server(&self, reply: &Reply) -> TransportError {
         TransportError::wrong_server(self, reply.status, &reply.body)
     }
 
     fn agent(&self, connected: &Arc<AtomicBool>, budget: Duration) -> Agent {
         let config = Agent::config_builder()
-            .proxy(None) // the default would look into the environment
+            .proxy(None) // the default would read the environment
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
@@ -115,7 +115,7 @@ impl Route {
         Agent::with_parts(config, connector, resolver)
     }
 
-    /// Only an object of JSON is ours; a login page or a proxy's own words are not.
+    /// Accepts only a JSON object; a login page or an error page of a proxy is not the license service.
     fn check_response(&self, status: u16, body: Vec<u8>) -> Result<Reply, TransportError> {
         let is_json = serde_json::from_slice::<serde_json::Value>(&body)
             .is_ok_and(|value| value.get("v").is_some());
@@ -125,7 +125,7 @@ impl Route {
         }
     }
 
-    /// What a person calls the other end.
+    /// The license service, for a message.
     fn service_name(&self) -> String {
         format!("the license service at {}", self.host())
     }
@@ -136,7 +136,7 @@ impl Route {
     }
 }
 
-/// Which budget ran out, for a sentence.
+/// The time limit that was exceeded, for a message.
 fn budget(timeout: Timeout) -> (&'static str, u64) {
     match timeout {
         Timeout::Resolve => ("looking up its name", CONNECT.as_secs()),

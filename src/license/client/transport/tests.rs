@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{ErrorKind, LARGEST, Route, TOTAL};
 use crate::license::client::proxy::Proxy;
 
-/// A proxy or service that answers each connection with what it is told, and tells what it was asked.
+/// A proxy or service that gives a scripted answer to each connection, and records the requests.
 struct Scripted {
     port: u16,
     asked: Receiver<String>,
@@ -46,7 +46,7 @@ impl Scripted {
     }
 }
 
-/// The service's name is known to no resolver (RFC 6761 section 6.4).
+/// A route to a name that no resolver knows (RFC 6761 section 6.4).
 fn route(proxy: Option<Proxy>) -> Route {
     Route { authority_url: "http://license.invalid/".to_owned(), proxy }
 }
@@ -117,7 +117,7 @@ fn credentials_of_any_characters_reach_the_proxy_and_no_error() {
     assert_eq!((error.kind, error.maybe_delivered), (ErrorKind::ProxyAuth, true));
     assert!(error.message.contains("407") && !error.message.contains("geheim"), "{error:?}");
     let error = proxy.as_proxy().ask(b"{}", TOTAL).unwrap_err();
-    assert!(error.message.contains("wants a user name and password (407)"), "{error:?}");
+    assert!(error.message.contains("requires a user name and password (407)"), "{error:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Activating and giving back: what a call starts, and what the caller hears in the end.
+//! Online activation and return: the request that a call starts, and the answer to the caller.
 
 use serde_json::Value;
 
@@ -16,7 +16,8 @@ use crate::license::state::transition::{Outcome, clear_license};
 use crate::security::Actor;
 use crate::util::utc;
 
-/// A clock that differs from the license service's by so many seconds explains more than a slow answer does.
+/// Largest difference, in seconds, between the appliance's clock and that of the license service that a slow
+/// answer can explain.
 const CLOCK_TOLERANCE: i64 = 600;
 
 impl Worker {
@@ -28,7 +29,7 @@ impl Worker {
         }
         let present = self.code();
         let same = present.as_deref() == Some(code.as_str());
-        let refusal = match &self.state.phase {
+        let conflict = match &self.state.phase {
             Phase::OfflineMode => Some(ApiError::offline(
                 "offline_mode",
                 "the appliance is in offline mode; leave it with POST license/offlinemode {\"offline\": false}",
@@ -40,16 +41,16 @@ impl Worker {
             )),
             Phase::Online if !same => Some(ApiError::not_activated(
                 "license_present",
-                "this appliance has another license already; remove it with DELETE license first",
+                "this appliance already has another license; remove it with DELETE license first",
             )),
             _ => None,
         };
-        if let Some(error) = refusal {
+        if let Some(error) = conflict {
             let _ = reply.send(Err(error));
             return;
         }
         if let Some(pending) = self.state.pending.clone() {
-            // The same question again; any other only once this one is answered.
+            // Repeats the pending request; any other command waits until it is answered.
             let again = pending.op == Op::Activate && pending.license == code;
             let on_complete = if again {
                 OnComplete::Activate(reply)
@@ -94,7 +95,7 @@ impl Worker {
         if let Some(pending) = self.state.pending.clone() {
             let on_complete = match pending.op {
                 Op::Return => OnComplete::Return(reply),
-                // Asked only where no license is in force: there is none to lose.
+                // Sent only if no license is in force, so there is none to lose.
                 Op::Activate => OnComplete::Drop { by, reply },
                 Op::Sync | Op::Probe => OnComplete::Then(Command::Remove { by, reply }),
             };
@@ -105,12 +106,12 @@ impl Worker {
             return;
         }
         self.log.security(format_args!(
-            "license …{} given back by {by}",
+            "license …{} returned by {by}",
             last_digits(&self.code().unwrap_or_default())
         ));
         let next = State {
             phase: Phase::Returning,
-            // Nobody can settle any more what running sessions hold: it counts as used.
+            // Running sessions can no longer be settled: their reserved seconds count as used.
             totals: self.state.totals.charge_held(),
             ..self.state.clone()
         };
@@ -129,8 +130,8 @@ impl Worker {
         }
     }
 
-    /// Drops what is left of a license that is not in force here: an activation that nobody confirmed or
-    /// a certificate that waits for its answer, a seat that was taken away, the memory of a damaged file.
+    /// Discards what remains of a license that is not in force: an unconfirmed activation, a pending
+    /// activation certificate, a seat that was taken away, or the trace of a damaged file.
     fn clear(&mut self, by: &Actor) -> Result<u64, ApiError> {
         let State { phase, pending_activation, pending, .. } = self.state.clone();
         if phase == Phase::Unlicensed && pending_activation.is_none() && pending.is_none() {
@@ -152,24 +153,23 @@ impl Worker {
         self.commit(next)?;
         match pending {
             Some(request) => self.log.security(format_args!(
-                "the activation of license …{}, which was not confirmed, was dropped by {by}; its seat, \
-                 should the license service have heard of it, stays with this computer and counts again \
-                 when the same code is posted",
+                "unconfirmed activation of license …{} discarded by {by}; if the license service received \
+                 it, its seat stays with this computer and is used when the same code is posted again",
                 last_digits(&request.license)
             )),
             None => {
-                self.log.security(format_args!("what was left of a license was dropped by {by}"));
+                self.log.security(format_args!("the rest of a former license was discarded by {by}"));
             }
         }
         Ok(0)
     }
 
-    /// The code of the license there is, in force or not.
+    /// The code of the present license, in force or not.
     pub(crate) fn code(&self) -> Option<String> {
         self.state.grant.as_ref().map(|grant| grant.lease.license.clone())
     }
 
-    /// Tells whoever waits.
+    /// Answers the caller that waits for the request.
     pub(crate) fn complete(&mut self, on_complete: OnComplete, result: Result<Outcome, CallError>) {
         match on_complete {
             OnComplete::Nothing => {
@@ -202,8 +202,8 @@ impl Worker {
             }
             OnComplete::Sync(reply) => {
                 let done = match result {
-                    Ok(Outcome::Granted) => self.in_force(),
-                    // The license is there; that nobody could be asked about it stands in the document.
+                    Ok(Outcome::Granted) => self.document_if_in_force(),
+                    // The license is in force; the document shows that the service was not reached.
                     Err(CallError::Transport(_)) if self.entitlement.snapshot().licensed => {
                         Ok(self.document())
                     }
@@ -236,8 +236,8 @@ impl Worker {
         }
     }
 
-    /// The document, if what was applied is in force.
-    fn in_force(&self) -> Result<Value, ApiError> {
+    /// The status document, if the license is in force.
+    fn document_if_in_force(&self) -> Result<Value, ApiError> {
         let entitlement = self.entitlement.snapshot();
         if entitlement.licensed {
             return Ok(self.document());
@@ -251,13 +251,13 @@ impl Worker {
             Ok(Outcome::Granted) => {
                 let code = last_digits(&self.code().unwrap_or_default());
                 self.log.security(format_args!("license …{code} activated"));
-                self.in_force()
+                self.document_if_in_force()
             }
             Ok(outcome) => Err(denied(outcome)),
             Err(CallError::Transport(error))
                 if error.maybe_delivered && error.rejected_by.is_none() =>
             {
-                let message = format!("{}; it is tried again by itself", error.message);
+                let message = format!("{}; it is retried automatically", error.message);
                 Err(to_api_error(CallError::Transport(TransportError { message, ..error }), true))
             }
             Err(error) => Err(to_api_error(error, true)),
@@ -265,7 +265,7 @@ impl Worker {
     }
 }
 
-/// What to do about a license that was granted and is not in force.
+/// Reason and hint for a license that was granted but is not in force.
 pub(crate) fn not_in_force(
     state: &State,
     entitlement: &Entitlement,
@@ -276,9 +276,10 @@ pub(crate) fn not_in_force(
         Some("-116") => "subscription_expired",
         _ => "not_in_force",
     };
-    // The grant is for now, as the license service sees it; only our own clock can be past its end.
-    let clock = now.saturating_sub(state.last_contact) > CLOCK_TOLERANCE && state.last_contact > 0;
-    let hint = if clock {
+    // The license service grants for the present; only the appliance's clock can be past the end.
+    let clock_is_wrong =
+        now.saturating_sub(state.last_contact) > CLOCK_TOLERANCE && state.last_contact > 0;
+    let hint = if clock_is_wrong {
         format!(
             "{}; the appliance's clock says {}, and the license service said {}: set the clock",
             entitlement.message,
@@ -291,7 +292,7 @@ pub(crate) fn not_in_force(
     (reason, hint)
 }
 
-/// The manual's words for a call that did not reach the license service.
+/// The manual's error for a call that did not reach the license service.
 pub(crate) fn to_api_error(error: CallError, activates: bool) -> ApiError {
     match error {
         CallError::Storage(error) => error,
@@ -305,7 +306,10 @@ pub(crate) fn to_api_error(error: CallError, activates: bool) -> ApiError {
 fn denied(outcome: Outcome) -> ApiError {
     match outcome {
         Outcome::Denied { reason, message, .. } => ApiError::not_activated(reason, message),
-        _ => ApiError::not_activated("stale", "the license service has moved on since; try again"),
+        _ => ApiError::not_activated(
+            "stale",
+            "the license service answered an outdated request; try again",
+        ),
     }
 }
 

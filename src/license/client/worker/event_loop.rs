@@ -1,4 +1,4 @@
-//! Turn after turn, and a new start after a panic.
+//! The event loop of the worker, and its recovery after a panic.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -14,21 +14,23 @@ use crate::license::state::entitlement::Entitlement;
 use crate::license::state::record;
 use crate::license::state::sessions::Sessions;
 
-/// Between a panic and the next turn, so that one that comes back at once doesn't fill the log.
+/// Pause after a panic, so that a panic that repeats at once doesn't fill the log.
 const PANIC_DELAY: Duration = Duration::from_secs(1);
 
 impl Worker {
-    /// Until nobody can ask any more. A mistake of ours costs the command it was made at; what holds
-    /// then is what the disk says.
+    /// Runs until every [`Handle`](crate::license::Handle) is dropped. A panic costs the command that caused
+    /// it; the state is then read from disk again.
     pub(crate) fn run(mut self, inbox: &Receiver<Event>) {
         loop {
             match catch_unwind(AssertUnwindSafe(|| self.step(inbox))) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(_) => {
-                    // Nothing is allowed until the next turn has published what it found.
+                    // Nothing is allowed until the recovered state is published.
                     self.entitlement.publish(Entitlement::NONE);
-                    self.log.error("the license worker panicked; it starts again from its files");
+                    self.log.error(
+                        "internal error (panic) in the license worker; restarted from its files",
+                    );
                     self = self.recover();
                     thread::sleep(PANIC_DELAY);
                 }
@@ -36,20 +38,21 @@ impl Worker {
         }
     }
 
-    /// What is due, then what comes in; false when nobody can ask any more.
+    /// Does what is due, then handles the next event; false if no handle is left.
     fn step(&mut self, inbox: &Receiver<Event>) -> bool {
         self.on_timer();
         match inbox.recv_timeout(self.next_timeout()) {
             Ok(Event::Command(command)) => self.handle(command),
             Ok(Event::Response(result)) => self.on_response(result),
-            Ok(Event::ProbeResponse(result)) => self.alive(result),
+            Ok(Event::ProbeResponse(result)) => self.on_probe_response(result),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return false,
         }
         true
     }
 
-    /// As after a start: sessions are over, what they held is charged, whoever waits is told.
+    /// Rebuilds the worker as after a start: sessions have ended, their reserved seconds are charged, and
+    /// callers get an error.
     fn recover(mut self) -> Worker {
         self.queued.drain(..).for_each(|command| command.reject(ApiError::busy()));
         let trust = self.trust.as_mut().ok();
@@ -57,7 +60,7 @@ impl Worker {
         check_usage_log(&mut state, &self.folder, &self.log);
         state.totals = state.totals.charge_held();
         let proxy = Proxy::read(self.folder.view());
-        self.proxy.publish(proxy.inspect_err(|why| self.log.error(why)));
+        self.proxy.publish(proxy.inspect_err(|error| self.log.error(error)));
         Worker {
             state,
             sessions: Sessions::default(),

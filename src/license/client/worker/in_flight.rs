@@ -1,5 +1,6 @@
-//! Questions to the authority: written down, sent, and what comes of them.
+//! Requests to the authority: saved, sent, and their answers applied.
 
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -16,6 +17,7 @@ use crate::license::error::ApiError;
 use crate::license::handle::FRESH;
 use crate::license::protocol::hex::RequestId;
 use crate::license::protocol::message::{Answer, Mode, Op, Request, User};
+use crate::license::protocol::trust::Acceptance;
 use crate::license::state::clock::{BootInstant, ClockReading, boottime};
 use crate::license::state::entitlement::Phase;
 use crate::license::state::record::State;
@@ -24,48 +26,48 @@ use crate::license::state::transition::{Identity, Outcome};
 use crate::security::Actor;
 use crate::util::utc;
 
-/// The question that is on its way.
+/// The request that was sent and is not answered yet.
 pub(crate) struct InFlight {
     request: Request,
-    /// When it was asked, in seconds of this start of the machine.
-    asked: u64,
-    /// The state to go back to if it is certain that nobody heard the question.
+    /// When it was sent, in seconds since the machine started.
+    sent_at: u64,
+    /// The state to restore if it is certain that the request was not delivered.
     before: Option<State>,
     on_complete: OnComplete,
 }
 
-/// Who waits for the answer.
+/// What to do when the request in flight has ended.
 pub(crate) enum OnComplete {
     Activate(Reply<Value>),
     Return(Reply<u64>),
     GoOffline(Reply<Value>),
-    /// The license that is here is applied again.
+    /// Answer the caller who applied the present license again.
     Sync(Reply<Value>),
-    /// Offline mode was left.
+    /// Answer the caller who left offline mode.
     GoOnline(Reply<Value>),
-    /// An activation that nobody confirmed is to go: given back if it is confirmed now, else dropped.
+    /// Remove an unconfirmed activation: return the license if it is confirmed now, else discard it.
     Drop {
         by: Actor,
         reply: Reply<u64>,
     },
-    /// First things first: an older question, and then this.
+    /// Handle this command, which had to wait for an older request.
     Then(Command),
-    /// The same, and offline also if nobody answers.
+    /// Enter offline mode, even if the older request got no answer.
     ThenOffline(Reply<Value>),
     Nothing,
 }
 
 impl Worker {
-    /// An unanswered question first, then what is to be refreshed.
+    /// Sends the pending request or a sync, if one is due.
     pub(crate) fn send_due(&mut self) {
         if self.in_flight.is_some() || !self.schedule.is_due() {
             return;
         }
-        let asks = !self.state.phase.is_offline()
+        let can_send = !self.state.phase.is_offline()
             && (self.state.pending.is_some() || self.is_refreshable())
             && self.proxy_rejection().is_none()
             && self.trust.is_ok();
-        if !asks {
+        if !can_send {
             return self.schedule.reset();
         }
         self.send_pending_or_sync(Mode::Online, OnComplete::Nothing);
@@ -76,12 +78,12 @@ impl Worker {
         matches!(self.state.phase, Phase::Online | Phase::Refused(-5 | -114 | -116))
     }
 
-    /// Whether there is one that allows no work at present, which its next answer may change.
+    /// Whether there is a license that allows no transcription now, but may after the next answer.
     fn may_recover(&self) -> bool {
         self.is_refreshable() && !self.entitlement.snapshot().may_transcribe
     }
 
-    /// Asks for what may be had; a question that is still unanswered takes its place.
+    /// Sends the pending request again, or else a new sync.
     pub(crate) fn send_pending_or_sync(&mut self, mode: Mode, on_complete: OnComplete) {
         match self.state.pending.clone() {
             Some(pending) => self.send(pending, None, on_complete),
@@ -89,7 +91,7 @@ impl Worker {
         }
     }
 
-    /// Makes a question about the license there is, writes it down and sends it.
+    /// Creates a request for the present license, saves and sends it.
     pub(crate) fn send_new(&mut self, op: Op, mode: Mode, on_complete: OnComplete) {
         let code = self.state.grant.as_ref().map(|grant| grant.lease.license.clone());
         let next = self.state.clone();
@@ -103,7 +105,7 @@ impl Worker {
         );
     }
 
-    /// The same for any code; `next` is the state while the answer is awaited.
+    /// Creates a request for `code`, saves and sends it; `next` is the state until it is answered.
     pub(crate) fn record_and_send(
         &mut self,
         op: Op,
@@ -124,7 +126,7 @@ impl Worker {
         }
     }
 
-    /// A question with all that the authority wants to know.
+    /// Creates a request from the state.
     pub(crate) fn new_request(
         &self,
         op: Op,
@@ -133,7 +135,7 @@ impl Worker {
         user: User,
         state: &State,
     ) -> Result<Request, ApiError> {
-        let trust = self.trust.as_ref().map_err(|why| trust_error(why))?;
+        let trust = self.trust.as_ref().map_err(|error| trust_error(error))?;
         let context = RequestContext {
             product: &self.settings.product,
             version: &self.version,
@@ -141,24 +143,24 @@ impl Worker {
             bundle_seq: trust.bundle().seq,
             wall: utc::unix_seconds(SystemTime::now()),
         };
-        let id = RequestId::random().map_err(|broken| {
-            ApiError::internal("storage", broken.to_string(), "restart the appliance")
+        let id = RequestId::random().map_err(|error| {
+            ApiError::internal("storage", error.to_string(), "restart the appliance")
         })?;
         Ok(Request { user, ..context.request(id, op, code, mode, state) })
     }
 
-    /// Sends a question that is on disk.
+    /// Sends a request that is on disk.
     pub(crate) fn send(
         &mut self,
         request: Request,
         before: Option<State>,
         on_complete: OnComplete,
     ) {
-        let asked = boottime();
+        let sent_at = boottime();
         match self.spawn_call(&request, Event::Response) {
             Ok(()) => {
                 self.in_progress_since = Some(BootInstant::now());
-                self.in_flight = Some(InFlight { request, asked, before, on_complete });
+                self.in_flight = Some(InFlight { request, sent_at, before, on_complete });
                 self.publish();
             }
             Err(error) => {
@@ -171,15 +173,19 @@ impl Worker {
         }
     }
 
-    /// A thread for one question.
+    /// Starts a thread for one request.
     fn spawn_call(
         &self,
         request: &Request,
         event: fn(Result<Answer, TransportError>) -> Event,
     ) -> Result<(), ApiError> {
-        let trust = self.trust.as_ref().map_err(|why| trust_error(why))?;
-        let proxy = (*self.proxy.snapshot()).clone().map_err(|why| {
-            ApiError::internal("storage", why, "set the proxy again with POST license/network")
+        let trust = self.trust.as_ref().map_err(|error| trust_error(error))?;
+        let proxy = (*self.proxy.snapshot()).clone().map_err(|error| {
+            ApiError::internal(
+                "storage",
+                error.to_string(),
+                "set the proxy again with POST license/network",
+            )
         })?;
         let call = Call {
             request: request.clone(),
@@ -190,32 +196,32 @@ impl Worker {
         };
         let events = self.events.clone();
         let started = thread::Builder::new().name("license-call".to_owned()).spawn(move || {
-            // Whoever waits for the outcome would wait for ever if there were none.
+            // After a panic too, the worker needs an outcome.
             let outcome = catch_unwind(AssertUnwindSafe(|| call.run()));
             let _ = events.send(event(outcome.unwrap_or_else(|_| Err(call_panicked()))));
         });
         started.map(drop).map_err(|error| {
-            self.log.error(format_args!("no thread for a license call: {error}"));
+            self.log.error(format_args!("cannot start a thread for a license call: {error}"));
             ApiError::busy()
         })
     }
 
-    /// The question in flight came to its end.
+    /// Handles the end of the request in flight.
     pub(crate) fn on_response(&mut self, result: Result<Answer, TransportError>) {
-        let Some(InFlight { request, asked, before, on_complete }) = self.in_flight.take() else {
+        let Some(InFlight { request, sent_at, before, on_complete }) = self.in_flight.take() else {
             return;
         };
         self.in_progress_since = None;
         self.last_attempt = Some(BootInstant::now());
         let result = match result {
-            Ok(answer) => self.apply_answer(&request, asked, &answer),
+            Ok(answer) => self.apply_answer(&request, sent_at, &answer),
             Err(error) => Err(CallError::Transport(error)),
         };
         match &result {
             Ok(outcome) => {
                 self.error.clear();
                 match outcome {
-                    // The question was dropped; what it was for is still to be asked.
+                    // The request was superseded, but its purpose was not fulfilled.
                     Outcome::Stale => self.schedule.sync_now(),
                     _ => self.schedule.on_answer(self.may_recover()),
                 }
@@ -229,7 +235,7 @@ impl Worker {
                 }
                 self.remember_rejection(error);
                 if let Some(before) = before.filter(|_| !error.maybe_delivered) {
-                    // Only what the question itself changed goes back: sessions went on meanwhile.
+                    // Restores only what the request changed, because sessions went on meanwhile.
                     let (totals, log) = (self.state.totals, self.state.log);
                     let clock = self.state.clock.clone();
                     let totals =
@@ -251,18 +257,18 @@ impl Worker {
         self.refill();
     }
 
-    /// Believes an answer, or says why not.
+    /// Applies an answer to the state, or says why it is not acceptable.
     fn apply_answer(
         &mut self,
         request: &Request,
-        asked: u64,
+        sent_at: u64,
         answer: &Answer,
     ) -> Result<Outcome, CallError> {
         self.accept_bundle(answer);
         let trust = self
             .trust
             .as_ref()
-            .map_err(|why| CallError::Transport(TransportError::invalid_answer(why)))?;
+            .map_err(|error| CallError::Transport(TransportError::invalid_answer(error)))?;
         let who = Identity {
             computer_id: &request.computer_id,
             device: self.device.key.public().fingerprint(),
@@ -273,15 +279,13 @@ impl Worker {
             answer,
             who,
             trust,
-            asked,
+            sent_at,
             &ClockReading::now(),
         )
-        .map_err(|error| {
-            CallError::Transport(TransportError::invalid_answer(&error.to_string()))
-        })?;
-        let begins = next.epoch != self.state.epoch;
+        .map_err(|error| CallError::Transport(TransportError::invalid_answer(&error)))?;
+        let new_epoch = next.epoch != self.state.epoch;
         self.commit(next).map_err(CallError::Storage)?;
-        self.reported_usage = if begins { 0 } else { request.consumed.unsigned_abs() };
+        self.reported_usage = if new_epoch { 0 } else { request.consumed.unsigned_abs() };
         self.last_answer = Some(BootInstant::now());
         Ok(outcome)
     }
@@ -289,18 +293,18 @@ impl Worker {
     fn accept_bundle(&mut self, answer: &Answer) {
         let (Ok(trust), Some(bundle)) = (&mut self.trust, &answer.bundle) else { return };
         match trust.accept(bundle) {
-            Ok(crate::license::protocol::trust::Acceptance::Newer) => {
-                self.log.info("newer keys of the license authority taken in");
+            Ok(Acceptance::Newer) => {
+                self.log.info("newer keys of the license authority accepted");
                 self.persist();
             }
-            Ok(crate::license::protocol::trust::Acceptance::NotNewer) => {}
-            Err(refusal) => {
-                self.log.warn(format_args!("keys of the license authority refused: {refusal}"));
+            Ok(Acceptance::NotNewer) => {}
+            Err(error) => {
+                self.log.warn(format_args!("keys of the license authority refused: {error}"));
             }
         }
     }
 
-    /// Asks for a sign of life. Whatever is on its way already, to a proxy that may refuse it, will do as well.
+    /// Probes the authority. A request that is already in flight serves as well, and so does its failure.
     pub(crate) fn probe(&mut self, waiter: Option<Sender<()>>) {
         if self.state.phase.is_offline() || self.proxy_rejection().is_some() {
             return;
@@ -317,16 +321,16 @@ impl Worker {
             User::default(),
             &self.state,
         );
-        let asked = boottime();
+        let sent_at = boottime();
         if request.and_then(|request| self.spawn_call(&request, Event::ProbeResponse)).is_ok() {
-            self.probe = Some(asked);
+            self.probe = Some(sent_at);
             self.probe_waiters.extend(waiter);
             self.in_progress_since.get_or_insert_with(BootInstant::now);
             self.publish();
         }
     }
 
-    /// Somebody needs a license that allows no work: is the service in reach?
+    /// Probes the authority after a reservation that the license did not allow.
     pub(crate) fn probe_if_recoverable(&mut self) {
         let just_tried = self.last_attempt.is_some_and(|tried| tried.elapsed() < FRESH);
         if self.may_recover() && !just_tried {
@@ -334,9 +338,9 @@ impl Worker {
         }
     }
 
-    /// The sign of life came, or did not.
-    pub(crate) fn alive(&mut self, result: Result<Answer, TransportError>) {
-        let Some(asked) = self.probe.take() else { return };
+    /// Handles the end of the probe.
+    pub(crate) fn on_probe_response(&mut self, result: Result<Answer, TransportError>) {
+        let Some(sent_at) = self.probe.take() else { return };
         if self.in_flight.is_none() {
             self.in_progress_since = None;
         }
@@ -346,7 +350,7 @@ impl Worker {
                 self.accept_bundle(&answer);
                 self.last_answer = Some(BootInstant::now());
                 self.error.clear();
-                self.state.clock.correct(answer.server_time, asked, &ClockReading::now());
+                self.state.clock.correct(answer.server_time, sent_at, &ClockReading::now());
                 self.state.last_contact = answer.server_time;
                 self.publish();
                 if self.state.pending.is_some() || self.may_recover() {
@@ -369,23 +373,24 @@ impl Worker {
     }
 }
 
-/// Why a question brought nothing.
+/// Why a request failed.
 pub(crate) enum CallError {
     Transport(TransportError),
     Storage(ApiError),
 }
 
-pub(crate) fn trust_error(why: &str) -> ApiError {
+pub(crate) fn trust_error(why: &impl Display) -> ApiError {
     ApiError::internal(
         "trust_file",
         format!("The license authority's keys are not usable: {why}"),
-        "the trust file is part of the image; ask its vendor",
+        "the trust file is part of the image; contact its vendor",
     )
 }
 
-/// What a call that panicked came to.
+/// The outcome of a call that panicked.
 fn call_panicked() -> TransportError {
-    let message = "the call broke off by a mistake of this program; it will be tried again";
+    let message =
+        "the license call ended with an internal error (panic); it is retried automatically";
     TransportError {
         kind: ErrorKind::Interrupted,
         message: message.to_owned(),

@@ -1,8 +1,8 @@
-//! The one thread that owns the state of the license.
+//! The license worker: the only thread that changes the state of the license.
 //!
-//! Commands come in, answers of the authority come in, time passes; each makes at most one change,
-//! which is on disk before anybody hears of it. Questions travel on threads of their own, one at a
-//! time, so that counting seconds and telling the status never wait for the network.
+//! Each command, answer of the authority and timer makes at most one change, which is on disk before
+//! any reader sees it. Requests to the authority run on threads of their own, one at a time, so that
+//! counting seconds and reading the status never wait for the network.
 
 mod activation;
 mod event_loop;
@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::license::client::worker::in_flight::InFlight;
 use crate::license::client::worker::schedule::Schedule;
 use crate::license::command::{Command, Event};
+use crate::license::device;
 use crate::license::device::Device;
 use crate::license::device::computer_id::Machine;
 use crate::license::device::trust_file;
@@ -45,13 +46,13 @@ use crate::store;
 use crate::store::Folder;
 use crate::util::published::Published;
 
-/// The clock is looked at at least so often.
+/// Longest time between two looks at the clock.
 const TICK: Duration = Duration::from_secs(60);
 
-/// And written down so often, so that a machine that is switched off remembers about when that was.
+/// How often the clock is saved, so that a machine that is switched off knows roughly when that was.
 const CLOCK_SAVE_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// Commands that wait for the question in flight; more are told that we are busy.
+/// Most commands that wait for the request in flight; further ones are answered with "busy".
 const MAX_QUEUED: usize = 2;
 
 pub(crate) struct Worker {
@@ -59,24 +60,24 @@ pub(crate) struct Worker {
     version: String,
     folder: Arc<Folder>,
     device: Arc<Device>,
-    trust: Result<Trust, String>,
+    trust: Result<Trust, device::Error>,
     log: Log,
-    /// For the threads that carry questions.
+    /// For the threads of requests.
     events: Sender<Event>,
     snapshot: Arc<Published<Snapshot>>,
     entitlement: Arc<Published<Entitlement>>,
-    proxy: Arc<Published<Result<Option<Proxy>, String>>>,
+    proxy: Arc<Published<Result<Option<Proxy>, super::proxy::Error>>>,
 
     state: State,
     sessions: Sessions,
     in_flight: Option<InFlight>,
     queued: VecDeque<Command>,
-    /// When a sign of life was asked for that has not come, in seconds of this start of the machine.
+    /// When the running probe was sent, in seconds since the machine started.
     probe: Option<u64>,
-    /// Who waits for one, or for whatever else the authority says next.
+    /// Callers that wait for the probe, or for any other answer of the authority.
     probe_waiters: Vec<Sender<()>>,
     schedule: Schedule,
-    /// Seconds used, as the authority heard last.
+    /// Seconds used, as last reported to the authority.
     reported_usage: u64,
     last_answer: Option<BootInstant>,
     last_attempt: Option<BootInstant>,
@@ -94,21 +95,21 @@ pub(crate) fn start(
     folder: &Arc<Folder>,
     machine: &Machine,
     log: &Log,
-) -> Result<Handle, String> {
-    let device = Device::open(folder, machine, log).map_err(|why| format!("license: {why}"))?;
+) -> Result<Handle, device::Error> {
+    let device = Device::open(folder, machine, log)?;
     let mut trust = trust_file::open(&config.license.trust_file, log);
     let mut state = record::load(folder, &device, trust.as_mut().ok(), log);
     check_usage_log(&mut state, folder, log);
-    // What a crash left held was used, as far as anybody can know.
+    // Seconds that were reserved at a crash count as used.
     state.totals = state.totals.charge_held();
-    let proxy = Proxy::read(folder.view()).inspect_err(|why| log.error(why));
+    let proxy = Proxy::read(folder.view()).inspect_err(|error| log.error(error));
     let (events, inbox) = mpsc::channel();
     let contact = Contact {
         last_answer: None,
         last_attempt: None,
         in_progress_since: None,
         error: String::new(),
-        trust_error: trust.as_ref().err().cloned(),
+        trust_error: trust.as_ref().err().map(ToString::to_string),
     };
     let snapshot = Snapshot::new(&config.license, &device.computer_id, &state, false, contact);
     let mut worker = Worker {
@@ -143,15 +144,16 @@ pub(crate) fn start(
         proxy: Arc::clone(&worker.proxy),
     };
     worker.error = worker.proxy_rejection().unwrap_or_default().to_owned();
-    worker.publish(); // before anybody can ask
+    worker.publish(); // before the first reader
     thread::Builder::new()
         .name("license".to_owned())
         .spawn(move || worker.run(&inbox))
-        .map_err(|error| format!("no thread for the license: {error}"))?;
+        .map_err(|error| device::Error::thread(&error))?;
     Ok(handle)
 }
 
-/// Where the license file may be right after all, so may the log that goes with it.
+/// Checks the usage log, unless the license file could not be read: that one may still be valid, and
+/// the log with it.
 fn check_usage_log(state: &mut State, folder: &Folder, log: &Log) {
     if state.phase != Phase::Unreadable {
         state.log = usage_log::check(folder, state.log, log);
@@ -159,7 +161,7 @@ fn check_usage_log(state: &mut State, folder: &Folder, log: &Log) {
 }
 
 impl Worker {
-    /// How long nothing can happen by itself.
+    /// How long the worker may wait for the next event.
     fn next_timeout(&self) -> Duration {
         let reading = ClockReading::now();
         let entitlement = self.snapshot.snapshot().entitlement(&reading);
@@ -171,7 +173,7 @@ impl Worker {
         TICK.min(change).min(self.schedule.due_in()).max(Duration::from_millis(10))
     }
 
-    /// Does what is due.
+    /// Does what is due: saves the clock, charges abandoned sessions, sends requests.
     fn on_timer(&mut self) {
         let reading = ClockReading::now();
         self.state.clock.observe(&reading);
@@ -181,7 +183,7 @@ impl Worker {
         }
         if let Some((session, held)) = self.sessions.abandoned(reading.boot) {
             self.log.warn(format_args!(
-                "a session of the speech engine was never settled; it is charged"
+                "session abandoned by the engine; its reserved seconds were charged"
             ));
             let _ = self.charge(&session, held);
         }
@@ -196,7 +198,7 @@ impl Worker {
     fn handle(&mut self, command: Command) {
         let asks = match &command {
             Command::Activate { .. } | Command::Remove { .. } | Command::SetOffline { .. } => true,
-            // These change what the question in flight relies on.
+            // These change the state that the request in flight relies on.
             Command::RequestCertificate { .. }
             | Command::ApplyCertificate { .. }
             | Command::ReturnCertificate { .. } => true,
@@ -247,15 +249,14 @@ impl Worker {
         }
     }
 
-    /// Writes down what was learnt by the way: the time, newer keys. That it failed is logged, and the
-    /// next commit brings it.
+    /// Saves the time and newer keys. A failure is logged, and the next commit saves them.
     fn persist(&mut self) {
         if self.state.phase != Phase::Unreadable {
             let _ = self.commit(self.state.clone());
         }
     }
 
-    /// Writes the state down and takes it over. After a failed write the disk decides what holds.
+    /// Saves `next` and makes it the current state. After a failed write, the state on disk counts.
     fn commit(&mut self, mut next: State) -> Result<(), ApiError> {
         if self.state.phase == Phase::Unreadable {
             self.set_aside()?;
@@ -278,12 +279,12 @@ impl Worker {
         })
     }
 
-    /// Keeps the file that could not be believed, since a person begins anew.
+    /// Sets aside a license file that could not be used, because an administrator starts over.
     fn set_aside(&mut self) -> Result<(), ApiError> {
         let aside = record::set_aside(&self.folder).map_err(|error| self.storage_error(&error))?;
         if let Some(aside) = aside {
             self.log.security(format_args!(
-                "the license file that could not be believed is kept as {}",
+                "the unusable license file was kept as {}",
                 aside.display()
             ));
         }
@@ -292,20 +293,20 @@ impl Worker {
         Ok(())
     }
 
-    /// What readers would see if the state were `state`.
+    /// The snapshot that readers would get if the state were `state`.
     fn snapshot_of(&self, state: &State, reading: &ClockReading) -> Snapshot {
         let contact = Contact {
             last_answer: self.last_answer,
             last_attempt: self.last_attempt,
             in_progress_since: self.in_progress_since,
             error: self.error.clone(),
-            trust_error: self.trust.as_ref().err().cloned(),
+            trust_error: self.trust.as_ref().err().map(ToString::to_string),
         };
         let awaits_certificate = self.pending_activation(reading).is_some();
         Snapshot::new(&self.settings, &self.device.computer_id, state, awaits_certificate, contact)
     }
 
-    /// Lets readers see the state as it stands.
+    /// Publishes the current state to readers.
     fn publish(&self) {
         let reading = ClockReading::now();
         let snapshot = self.snapshot_of(&self.state, &reading);
@@ -330,13 +331,13 @@ impl Worker {
         ApiError::disk(error)
     }
 
-    /// Effective time.
+    /// The effective time.
     fn now(&self) -> i64 {
         self.state.clock.at(&ClockReading::now())
     }
 }
 
-/// The last digits of a code: enough to tell two licenses apart in a log.
+/// The last four digits of a code, to identify a license in the log.
 fn last_digits(code: &str) -> String {
     let digits: Vec<char> = code.chars().collect();
     digits.iter().skip(digits.len().saturating_sub(4)).collect()

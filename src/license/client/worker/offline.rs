@@ -1,4 +1,4 @@
-//! Without a route to the license service: certificates, and offline mode.
+//! Licensing without the license service: certificates, and offline mode.
 
 use serde_json::Value;
 
@@ -22,20 +22,20 @@ use crate::license::state::transition::Outcome;
 use crate::security::Actor;
 use crate::util::utc;
 
-/// A request that was not answered for so many seconds may be made anew.
+/// Seconds after which a new activation certificate may replace an unanswered one.
 const REQUEST_LIFETIME: i64 = 30 * 86_400;
 
 impl Worker {
-    /// The request whose answer is awaited, unless it is too old to come.
+    /// The activation certificate that waits for its answer, unless it is too old.
     pub(crate) fn pending_activation(&self, reading: &ClockReading) -> Option<&PendingActivation> {
         let now = self.state.clock.without_soft_floor(reading);
         self.state
             .pending_activation
             .as_ref()
-            .filter(|awaited| now.saturating_sub(awaited.request.ts) < REQUEST_LIFETIME)
+            .filter(|pending| now.saturating_sub(pending.request.ts) < REQUEST_LIFETIME)
     }
 
-    /// The activation certificate: the same one until it is answered, over restarts too.
+    /// The activation certificate; it stays the same until it is answered, across restarts too.
     pub(crate) fn request_certificate(
         &mut self,
         code: &str,
@@ -46,15 +46,15 @@ impl Worker {
             let hint = "a license code has 18 digits: check it, or contact support";
             return Err(ApiError::not_activated("unknown_license", hint));
         }
-        if let Some(awaited) = self.pending_activation(&ClockReading::now()) {
-            if awaited.request.license == code {
-                return Ok(awaited.certificate.clone());
+        if let Some(waiting) = self.pending_activation(&ClockReading::now()) {
+            if waiting.request.license == code {
+                return Ok(waiting.certificate.clone());
             }
             return Err(request_refused(
                 "certificate_request_pending",
                 -1121,
-                "another license code waits for its license certificate; apply that with PUT, or drop the \
-                 request with DELETE license",
+                "another license code waits for its license certificate; apply that with PUT, or discard \
+                 the request with DELETE license",
             ));
         }
         let renews = self.state.phase == Phase::OfflineCertificate;
@@ -67,14 +67,14 @@ impl Worker {
             | Phase::Unreadable
             | Phase::Refused(_) => match &self.state.pending {
                 None => {}
-                // The same activation on another way: which of them is heard first doesn't matter.
+                // The same activation by two routes; it doesn't matter which is answered first.
                 Some(pending) if pending.op == Op::Activate && pending.license == code => {}
                 Some(pending) => {
                     let hint = if pending.op == Op::Activate {
-                        "an online activation with another license code is not confirmed yet; drop it with \
-                         DELETE license, or reach the license service"
+                        "an online activation with another license code is not confirmed yet; discard it with \
+                         DELETE license, or restore the connection to the license service"
                     } else {
-                        "an online call is not confirmed yet; reach the license service, or try again later"
+                        "an online call is not confirmed yet; restore the connection to the license service, or try again later"
                     };
                     return Err(request_refused("online_call_pending", -112, hint));
                 }
@@ -89,9 +89,9 @@ impl Worker {
         }
         let op = if renews { Op::Sync } else { Op::Activate };
         let request = self.new_request(op, code, Mode::Offline, user, &self.state)?;
-        let trust = self.trust.as_ref().map_err(|why| trust_error(why))?;
+        let trust = self.trust.as_ref().map_err(|error| trust_error(error))?;
         let sealed = wire::seal(&request, trust, self.now(), &self.device.key)
-            .map_err(|error| trust_error(&error.to_string()))?;
+            .map_err(|error| trust_error(&error))?;
         let text = Certificate::Activation(sealed.sealed).write().ok_or_else(|| {
             ApiError::internal(
                 "too_long",
@@ -99,16 +99,16 @@ impl Worker {
                 "shorten the details",
             )
         })?;
-        let awaited = PendingActivation { request, certificate: text.clone() };
-        self.commit(State { pending_activation: Some(awaited), ..self.state.clone() })?;
+        let pending = PendingActivation { request, certificate: text.clone() };
+        self.commit(State { pending_activation: Some(pending), ..self.state.clone() })?;
         self.log.security(format_args!(
-            "activation certificate for license …{} made by {by}",
+            "activation certificate for license …{} requested by {by}",
             last_digits(code)
         ));
         Ok(text)
     }
 
-    /// Applies a license certificate; the one that is in force already changes nothing.
+    /// Applies a license certificate; one that is already in force changes nothing.
     pub(crate) fn apply_certificate(
         &mut self,
         code: &str,
@@ -137,7 +137,7 @@ impl Worker {
         self.check_request(&lease, code)?;
         let grant = Grant { kind: Type::LicenseCertificate, token, lease };
         let next = transition::on_certificate(&self.state, grant, &ClockReading::now());
-        // Where it is of no use now it stays one that may be applied, once the clock is right.
+        // A certificate that is not in force now may still be applied once the clock is right.
         self.check_in_force(&next)?;
         self.commit(next)?;
         self.log.security(format_args!(
@@ -164,12 +164,12 @@ impl Worker {
         Err(not_imported("not_in_force", -1055, hint))
     }
 
-    /// What the certificate states, if the authority signed it. It may be the first sign of the time a
-    /// machine without a clock gets: its own date counts as now where ours is behind, and a year that the
-    /// machine believed in once does not keep out what ends that belief.
+    /// Verifies a license certificate. It may be the first source of the time for a machine without a
+    /// clock: if the clock is behind the date of the certificate, that date counts as now, and a wrong
+    /// future year that the machine once assumed does not prevent its correction.
     fn verify_certificate(&mut self, token: &str) -> Result<Lease, ApiError> {
         let now = self.state.clock.without_soft_floor(&ClockReading::now());
-        let trust = self.trust.as_mut().map_err(|why| trust_error(why))?;
+        let trust = self.trust.as_mut().map_err(|error| trust_error(&*error))?;
         let known = trust.bundle_token().to_owned();
         let refused = |error: crate::license::protocol::trust::Error| {
             not_imported(
@@ -201,11 +201,11 @@ impl Worker {
         verified
     }
 
-    /// Whether the certificate answers what this appliance asked, each mismatch in its own words.
+    /// Checks that the certificate answers the request of this appliance.
     fn check_request(&self, lease: &Lease, code: &str) -> Result<(), ApiError> {
         let here = lease.computer_id == self.device.computer_id
             && lease.device == self.device.key.public().fingerprint();
-        // A computer that changed between the two certificates is still the device that asked.
+        // The computer id may have changed between the two certificates.
         let moved = lease.device == self.device.key.public().fingerprint()
             && Some(&lease.computer_id)
                 == self.state.pending_activation.as_ref().map(|a| &a.request.computer_id);
@@ -217,22 +217,22 @@ impl Worker {
                  appliance's activation certificate",
             ));
         }
-        let Some(awaited) = &self.state.pending_activation else {
+        let Some(pending) = &self.state.pending_activation else {
             return Err(not_imported(
                 "no_request",
                 -1114,
-                "no activation certificate waits for an answer here: make one with POST \
+                "no activation certificate of this appliance waits for an answer: make one with POST \
                  license/offlineactivation and have it signed",
             ));
         };
-        if lease.req_id != awaited.request.req_id {
+        if lease.req_id != pending.request.req_id {
             return Err(not_imported(
                 "older_request",
                 -1055,
-                "the certificate answers an older activation certificate: have the present one signed",
+                "the certificate answers an older activation certificate: have the latest one signed",
             ));
         }
-        if lease.license != code || awaited.request.license != code {
+        if lease.license != code || pending.request.license != code {
             return Err(other_code());
         }
         Ok(())
@@ -259,7 +259,7 @@ impl Worker {
                 "License was activated with a certificate",
                 "it works without the license service; renew it with a new activation certificate",
             )),
-            // Without a license nothing is offline.
+            // Without a license there is no offline mode to leave.
             (false, _) => Ok(self.document()),
         };
         let _ = reply.send(answer);
@@ -269,11 +269,11 @@ impl Worker {
         self.state.grant.as_ref().is_some_and(|grant| grant.lease.offline_mode)
     }
 
-    /// One last question, for all the seconds that may be held offline; if it finds nobody, what is
-    /// held already has to do.
+    /// Sends a last request, for all seconds that may be used offline; if it fails, the cached seconds
+    /// must suffice.
     pub(crate) fn go_offline(&mut self, reply: Reply<Value>) {
         match self.state.pending.clone() {
-            // It asks for as many seconds as it did, so it has to be out of the way.
+            // It asks for the seconds of an online appliance, so it has to be answered first.
             Some(pending) if pending.mode == Mode::Online => {
                 self.send(pending, None, OnComplete::ThenOffline(reply));
             }
@@ -299,22 +299,22 @@ impl Worker {
             }
             Err(CallError::Storage(error)) => return Err(error),
             Ok(_) if !self.allows_offline() => return Err(offline_not_enabled()),
-            // Whatever else came of it, only a license in force can be taken along.
+            // In any other case, only a license in force can be taken offline.
             _ if stale || self.state.phase != Phase::Online => {
                 return Err(ApiError::internal(
                     "stale",
                     "Unable to go offline: 0",
-                    "the license service has moved on since; try again",
+                    "the license service answered an outdated request; try again",
                 ));
             }
             Ok(_) | Err(CallError::Transport(_)) => {}
         }
-        let unheard = result.is_err();
+        let failed = result.is_err();
         self.commit(State { phase: Phase::OfflineMode, ..self.state.clone() })?;
         self.error.clear();
         self.publish();
         let mut document = self.document();
-        if unheard {
+        if failed {
             let seconds = self.state.totals.allowed();
             let message = format!(
                 "the license service was not reached; {seconds} seconds are cached for offline use"
@@ -337,7 +337,7 @@ fn offline_not_enabled() -> ApiError {
     ApiError::internal(
         "offline_mode_not_enabled",
         "Offline mode not enabled for this license",
-        "only a license that allows it can be taken offline; ask your vendor",
+        "this license does not allow it; contact your vendor",
     )
 }
 

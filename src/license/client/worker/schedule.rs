@@ -1,15 +1,15 @@
-//! When the authority is asked without anybody telling us to.
+//! When the worker contacts the authority by itself.
 //!
-//! While all is well, every six hours. A question that nobody answers is asked again, ever more seldom. A
-//! license that is over is renewed as soon as the service is known to be in reach; where its answers leave
-//! it over, they are asked for ever more seldom too, however many look at the license meanwhile.
+//! Normally every six hours. An unanswered request is repeated with increasing delays. An expired license
+//! is renewed as soon as the service can be reached; if the answers leave it expired, the delays increase
+//! as well, however often the status is read meanwhile.
 
 use std::time::Duration;
 
 use crate::license::protocol::random::random;
 use crate::license::state::clock::BootInstant;
 
-/// Pauses before a question that was not answered is sent again; after the last one, that again.
+/// Delays before an unanswered request is sent again; the last one repeats.
 const RETRY_DELAYS: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(4),
@@ -18,10 +18,10 @@ const RETRY_DELAYS: [Duration; 5] = [
     Duration::from_secs(900),
 ];
 
-/// The longest of them while the license is over: work stands still until it is renewed.
+/// Longest such delay while the license is expired, because transcription stops until it is renewed.
 const MAX_RETRY_WHILE_EXPIRED: Duration = Duration::from_secs(60);
 
-/// Pauses after answers that left the license over.
+/// Delays after answers that left the license expired; the last one repeats.
 const USELESS_ANSWER_DELAYS: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(15),
@@ -30,39 +30,39 @@ const USELESS_ANSWER_DELAYS: [Duration; 5] = [
     Duration::from_secs(3_600),
 ];
 
-/// How often the authority is asked for changes.
+/// How often changes of the license are requested.
 const REFRESH: Duration = Duration::from_secs(6 * 3_600);
 
-/// When something is to be asked.
+/// When the next request is due.
 pub(crate) struct Schedule {
     sync: BootInstant,
     retry: Option<BootInstant>,
-    /// Tries in a row that nobody answered.
+    /// Consecutive attempts without an answer.
     attempts: usize,
-    /// Answers in a row that left the license over.
+    /// Consecutive answers that left the license expired.
     useless_answers: usize,
-    /// Before this another one would be no better.
+    /// Earliest time of the next request after such an answer.
     not_before: BootInstant,
 }
 
 impl Schedule {
-    /// The manual's way to receive updates: restart while online.
+    /// Due at once: the manual says that a restart while online receives updates.
     pub(crate) fn at_start() -> Schedule {
         let now = BootInstant::now();
         Schedule { sync: now, retry: None, attempts: 0, useless_answers: 0, not_before: now }
     }
 
-    /// A person wants it.
+    /// Makes a sync due at once, for an administrator.
     pub(crate) fn sync_now(&mut self) {
         *self = Schedule::at_start();
     }
 
-    /// The license is over, or no seconds are left.
+    /// Makes a sync due as early as allowed: the license is expired, or no seconds are left.
     pub(crate) fn sync_soon(&mut self) {
         self.sync = self.sync.min(self.not_before.max(BootInstant::now()));
     }
 
-    /// The service has just given a sign of life: what waits for a better moment has one now.
+    /// The service can be reached: ends the delay of a retry.
     pub(crate) fn service_reachable(&mut self) {
         self.retry = None;
         self.attempts = 0;
@@ -79,7 +79,7 @@ impl Schedule {
         if expired { self.back_off() } else { self.useless_answers = 0 }
     }
 
-    /// Nothing needs to be asked for now.
+    /// Schedules the next regular sync.
     pub(crate) fn reset(&mut self) {
         // A tenth more or less, so that appliances that started together don't ask together.
         let tenth = REFRESH.as_secs() / 10;
@@ -98,7 +98,7 @@ impl Schedule {
         self.attempts += 1;
     }
 
-    /// The service was in reach, and its answer could not be used: another sign of life is no news.
+    /// Delays the next request, although the service can be reached: its answer was of no use.
     pub(crate) fn back_off(&mut self) {
         self.not_before = BootInstant::now() + step(&USELESS_ANSWER_DELAYS, self.useless_answers);
         self.sync = self.sync.max(self.not_before);
@@ -124,7 +124,7 @@ mod tests {
 
     use super::{MAX_RETRY_WHILE_EXPIRED, REFRESH, Schedule};
 
-    /// For how long, at least, nobody is asked from now on, however many look.
+    /// How long the authority is not contacted from now on, at least, however often the status is read.
     fn pause(schedule: &mut Schedule) -> Duration {
         schedule.sync_soon();
         schedule.service_reachable();

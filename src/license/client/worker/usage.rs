@@ -1,4 +1,4 @@
-//! Counting seconds for the speech engine.
+//! Reservations and settlements of the speech engine.
 
 use super::Worker;
 use crate::license::command::Reserved;
@@ -11,7 +11,7 @@ use crate::license::state::usage_log;
 use crate::license::state::usage_log::Entry;
 
 impl Worker {
-    /// Holds seconds; they are on disk as held before anybody may use them.
+    /// Reserves seconds; the reservation is on disk before the engine may use them.
     pub(crate) fn reserve(
         &mut self,
         session: &str,
@@ -58,7 +58,7 @@ impl Worker {
                 boot: reading.boot,
             };
             let log = usage_log::append(&self.folder, self.state.log, entry).map_err(|error| {
-                self.log.error(format_args!("the usage log: {error}"));
+                self.log.error(format_args!("license usage log: {error}"));
                 ApiError::disk(&error)
             })?;
             self.commit_usage(&next, log, reading.boot)?;
@@ -67,8 +67,8 @@ impl Worker {
         Ok(next.seconds)
     }
 
-    /// Writes totals that have changed down. The sessions follow the state wherever that goes: a write that
-    /// failed may be in force, and what it was about is asked again.
+    /// Saves changed totals. The sessions follow the state: a write that failed may still be in force, and
+    /// the engine then repeats its request.
     fn commit_usage(
         &mut self,
         next: &Update,
@@ -86,8 +86,8 @@ impl Worker {
         self.state.epoch.unsigned_abs()
     }
 
-    /// Asks for more before it runs out, unless there is no more, nobody answers, or the authority has
-    /// heard already of all that was used.
+    /// Requests more seconds before they run out, unless none are left, a retry is delayed, or all usage
+    /// is already reported.
     pub(crate) fn refill(&mut self) {
         let Some(grant) = &self.state.grant else { return };
         let cache = grant.lease.cache.unsigned_abs();

@@ -45,7 +45,10 @@ fn state() -> State {
         totals: Totals { granted: 100, consumed: 40, held: 10 },
         last_contact: 1_763_726_400,
         is_unknown: true,
-        refused: Some(RejectedCredentials { seal: "00".to_owned(), message: "no".to_owned() }),
+        rejected_credentials: Some(RejectedCredentials {
+            seal: "00".to_owned(),
+            message: "no".to_owned(),
+        }),
         abandoned_activation: Some(RequestId([3; 16])),
         bundle: Some("token".to_owned()),
         ..State::default()
