@@ -79,7 +79,7 @@ fn an_activation_whose_answer_was_lost_is_finished_by_itself() {
         "Input exception: Not activated - Cannot activate when offline"
     );
     assert!(
-        lost.json()["hint"].as_str().unwrap().ends_with("it is tried again by itself"),
+        lost.json()["hint"].as_str().unwrap().ends_with("it is retried automatically"),
         "{lost:?}"
     );
     assert_eq!(appliance.license()["licensed"], false);

@@ -1,9 +1,9 @@
-//! The states of a license and what each allows, as one pure function of what is known and the time.
+//! The states of a license and what each allows, as a pure function of the state and the time.
 //!
 //! | state | licensed | status | may transcribe |
 //! | --- | --- | --- | --- |
 //! | none, activating | no | -113 | no |
-//! | activation certificate made, license certificate awaited | no | -9 | no |
+//! | activation certificate made, license certificate pending | no | -9 | no |
 //! | online, offline mode, activated with a certificate | yes | 3 (1 or 2 by kind) | yes |
 //! | no seconds left | yes | as above | no |
 //! | lease or offline time over | no | -1 | no |
@@ -12,39 +12,39 @@
 //! | revoked or suspended | no | -114 | no |
 //! | another computer uses it | no | -117 | no |
 //! | return not yet confirmed | no | -6 | no |
-//! | file damaged or not to be believed, or signed with a key that was withdrawn | no | -5 | no |
+//! | file damaged or not trusted, or signed with a key that was withdrawn | no | -5 | no |
 //!
 //! Numbers are the original library's; a positive one means valid. The words of 3 and -113 are the
 //! manual's, the others are composed in their pattern.
 
 use crate::util::utc;
 
-/// Warnings begin so many seconds before the end.
+/// Warnings begin this many seconds before the end.
 const WARNING: i64 = 30 * 86_400;
 
-/// Where the license is in its life.
+/// The phase of a license.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Phase {
-    /// There is none.
+    /// There is no license.
     #[default]
     Unlicensed,
-    /// Asked for online; the answer is not known.
+    /// Requested online, and not answered yet.
     Activating,
-    /// Activated online and kept up to date.
+    /// Activated online, and synchronized regularly.
     Online,
-    /// Activated online; nothing is sent any more.
+    /// Activated online, then switched to offline mode; nothing is sent.
     OfflineMode,
     /// Activated with a certificate; nothing is ever sent.
     OfflineCertificate,
-    /// Given back; the authority has not confirmed it.
+    /// Returned, and not confirmed by the authority yet.
     Returning,
-    /// The authority took it away, with its number: -114, -116 or -117; or it withdrew the key that
-    /// the license is signed with: -5.
+    /// Withdrawn by the authority with number -114, -116 or -117; or -5, if the authority withdrew the key
+    /// that the license is signed with.
     Refused(i64),
-    /// The file was not what we wrote, and is kept aside.
+    /// The file was not written by this appliance, and was set aside.
     Damaged,
-    /// The file can't be read, or others could have written it. Whoever mends that may have the license
-    /// back, so nothing is written over it by itself.
+    /// The file can't be read, or other users could have written it. The license may be usable again once
+    /// that is repaired, so the file is not overwritten automatically.
     Unreadable,
 }
 
@@ -60,56 +60,56 @@ impl Phase {
     }
 }
 
-/// What a token grants, as far as it decides.
+/// The terms of a token that decide about the entitlement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
     /// 2 trial, 5 subscription, 6 concurrent subscription.
     pub(crate) kind: i64,
     /// End of the subscription, seconds since 1970.
     pub(crate) expires: i64,
-    /// Seconds after that in which it still works.
+    /// Seconds after the end in which it still works.
     pub(crate) grace: i64,
-    /// Until when it holds without hearing from the authority; for offline ones the offline limit.
+    /// When it ends unless renewed by the authority; if offline, the offline limit.
     pub(crate) holds_until: i64,
 }
 
-/// What is known at one moment.
+/// The inputs of [`evaluate`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inputs {
-    /// Where the license is in its life.
+    /// The phase of the license.
     pub(crate) phase: Phase,
-    /// An activation certificate was made and its answer is awaited.
+    /// An activation certificate waits for its answer.
     pub(crate) awaits_certificate: bool,
-    /// Of the token, where there is a license.
+    /// The terms of the token, if there is a license.
     pub(crate) terms: Terms,
     /// Seconds that may still be reserved.
     pub(crate) allowed: u64,
     /// Effective time ([`super::clock`]).
     pub(crate) now: i64,
-    /// When the authority was last heard from, if that is too long ago to be called connected.
+    /// The last contact with the authority, if it is too long ago to count as connected.
     pub(crate) silent_since: Option<i64>,
-    /// The authority says that it does not know the license.
+    /// The authority answered that it does not know the license.
     pub(crate) is_unknown: bool,
 }
 
-/// What follows.
+/// What the license allows.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entitlement {
     /// The manual's `licensed`.
     pub(crate) licensed: bool,
-    /// What the gate lets through.
+    /// Whether the gate accepts transcription requests.
     pub(crate) may_transcribe: bool,
     /// The manual's `status`.
     pub(crate) status: &'static str,
-    /// The manual's `message`: for a person, empty if all is well.
+    /// The manual's `message`: for an administrator; empty if there is nothing to report.
     pub(crate) message: String,
-    /// When time alone may change this, seconds since 1970.
+    /// When this may change by time alone, in seconds since 1970.
     pub(crate) next_change: Option<i64>,
 }
 
 impl Entitlement {
-    /// Nothing known yet: nothing allowed.
+    /// Nothing is allowed.
     pub(crate) const NONE: Entitlement = Entitlement {
         licensed: false,
         may_transcribe: false,
@@ -123,7 +123,7 @@ const TRIAL_EXPIRED: &str = "-113 License status server trial expired";
 const UNKNOWN: &str = "the license service does not know this license; contact the vendor";
 const AWAITING: &str = "-9 License status in midst of offline licensing";
 
-/// Judges.
+/// Evaluates what the license allows.
 pub(crate) fn evaluate(facts: &Inputs) -> Entitlement {
     let refused = |status, message: &str| Entitlement {
         status,
@@ -135,11 +135,11 @@ pub(crate) fn evaluate(facts: &Inputs) -> Entitlement {
         Phase::Unlicensed => Entitlement::NONE,
         Phase::Activating => refused(
             if facts.awaits_certificate { AWAITING } else { TRIAL_EXPIRED },
-            "activation not yet confirmed; it is tried again by itself",
+            "activation not yet confirmed; it is retried automatically",
         ),
         Phase::Returning => refused(
             "-6 License status returned license to server",
-            "return not yet confirmed; it is tried again by itself",
+            "return not yet confirmed; it is retried automatically",
         ),
         Phase::Refused(-117) => refused(
             "-117 License status duplicate device id",
@@ -147,7 +147,7 @@ pub(crate) fn evaluate(facts: &Inputs) -> Entitlement {
         ),
         Phase::Refused(-116) => refused(
             "-116 License status subscription expired",
-            "the subscription has expired; it comes back when the vendor extends it",
+            "the subscription has expired; it works again when the vendor extends it",
         ),
         Phase::Refused(-5) if facts.is_unknown => refused(
             "-5 License status license does not verify",
@@ -155,7 +155,7 @@ pub(crate) fn evaluate(facts: &Inputs) -> Entitlement {
         ),
         Phase::Refused(-5) => refused(
             "-5 License status license does not verify",
-            "the license authority has withdrawn the key it was signed with; it comes back when the \
+            "the license authority has withdrawn the key it was signed with; it is renewed when the \
              license service is reached, or when the license code is posted again",
         ),
         Phase::Refused(_) => refused(
@@ -168,7 +168,7 @@ pub(crate) fn evaluate(facts: &Inputs) -> Entitlement {
         ),
         Phase::Unreadable => refused(
             "-5 License status license does not verify",
-            "the license file can't be read or believed, as the log says, and is left as it is: mend it \
+            "the license file cannot be read or trusted (see the log) and was left unchanged: repair it \
              and restart the appliance, or post the license code again",
         ),
         Phase::Online | Phase::OfflineMode | Phase::OfflineCertificate => granted(facts),
@@ -191,7 +191,7 @@ fn granted(facts: &Inputs) -> Entitlement {
             Phase::OfflineCertificate => "renew it with a new activation certificate",
             Phase::OfflineMode => "leave offline mode to renew it",
             _ if facts.is_unknown => UNKNOWN,
-            _ => "it comes back when the license service is reached",
+            _ => "it is renewed when the license service is reached",
         };
         return Entitlement {
             status: "-1 License status lease expired",

@@ -1,4 +1,4 @@
-//! What the appliance knows of its license, and what follows from that: pure functions and the record on disk.
+//! The state of the license, and what it allows: pure functions and the record on disk.
 
 pub(crate) mod clock;
 pub(crate) mod entitlement;

@@ -1,4 +1,4 @@
-//! The status document: every field of the manual, always, in its order.
+//! The status document: all fields of the manual, in its order.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::util::utc;
 /// How long after an answer the appliance counts as connected.
 const CONNECTED: Duration = Duration::from_secs(60);
 
-/// What readers see: the state as last committed, and the contact with the authority.
+/// What readers see: the last committed state, and the contact with the authority.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     settings: config::License,
@@ -26,21 +26,21 @@ pub(crate) struct Snapshot {
     clock: Clock,
     last_contact: i64,
     is_unknown: bool,
-    /// Why the last try to reach the authority failed; empty if it did not.
+    /// Why the last attempt to reach the authority failed; empty if it succeeded.
     error: String,
-    /// The latest answer of the authority.
+    /// When the authority last answered.
     last_answer: Option<BootInstant>,
-    /// When the latest try came to its end, whatever that was.
+    /// When the last attempt ended, successful or not.
     pub(crate) last_attempt: Option<BootInstant>,
-    /// The latest try that has not come to its end.
+    /// When the attempt in progress began.
     pub(crate) in_progress_since: Option<BootInstant>,
-    /// Why nobody can be believed, if the authority's keys are not here.
+    /// Why no license can be verified, if the authority's keys are missing.
     trust_error: Option<String>,
-    /// Nothing could be asked: there are no keys to believe, or the appliance is offline.
+    /// No request can be sent: the authority's keys are missing, or the appliance is offline.
     pub(crate) is_silent: bool,
 }
 
-/// What a [`Snapshot`] needs beside the state.
+/// The parts of a [`Snapshot`] that are not in the state.
 pub(crate) struct Contact {
     pub(crate) last_answer: Option<BootInstant>,
     pub(crate) last_attempt: Option<BootInstant>,
@@ -98,11 +98,11 @@ impl Snapshot {
         })
     }
 
-    /// What keeps work from being done, in words; nothing if all is well.
+    /// What prevents transcription, as messages; empty if nothing does.
     pub(crate) fn errors(&self, reading: &ClockReading) -> Vec<String> {
         let Entitlement { may_transcribe, status, message, .. } = self.entitlement(reading);
         let why = match message.as_str() {
-            "" if self.awaits_certificate => "a license certificate is awaited",
+            "" if self.awaits_certificate => "waiting for a license certificate",
             "" => "there is no license; apply one",
             message => message,
         };
@@ -138,7 +138,7 @@ impl Snapshot {
     }
 }
 
-/// What decides, of what was granted. Offline the longer of both limits holds: each is signed.
+/// The terms of a grant that decide. Offline, the longer of both limits counts, because both are signed.
 fn terms(phase: &Phase, grant: &Grant) -> Terms {
     let lease = &grant.lease;
     let holds_until =
@@ -146,7 +146,7 @@ fn terms(phase: &Phase, grant: &Grant) -> Terms {
     Terms { kind: lease.kind, expires: lease.exp, grace: lease.grace, holds_until }
 }
 
-/// The words of the original's library.
+/// The words of the original product's license library.
 fn license_type(kind: i64) -> &'static str {
     match kind {
         2 => "2 License is trial",

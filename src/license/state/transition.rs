@@ -1,5 +1,4 @@
-//! What an answer of the authority does to the state: a pure function, so that no order of messages
-//! can surprise.
+//! The effect of an answer of the authority on the state, as pure functions.
 
 use std::fmt;
 
@@ -36,47 +35,47 @@ impl From<fields::Error> for Error {
     }
 }
 
-/// Whom a token must be made for.
+/// The computer and device that a token must be made for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Identity<'a> {
     pub(crate) computer_id: &'a str,
     pub(crate) device: Digest,
 }
 
-/// What came of a question.
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Seconds were granted.
     Granted,
-    /// So many seconds went back.
+    /// So many seconds were returned.
     Returned(u64),
-    /// The authority said no: a stable word, its number, and a sentence.
+    /// The authority refused: a stable word, its number, and a message.
     Denied { reason: &'static str, code: i64, message: String },
-    /// The question was answered long ago.
+    /// The request was answered long ago.
     Stale,
     /// The answer to a probe.
     Probed,
 }
 
-/// The state after `answer` to `request`, which was asked at `asked`: seconds of this start of the machine.
+/// The state after `answer` to `request`, which was sent at `sent_at`, in seconds since the machine started.
 ///
 /// # Errors
-/// Why the answer is not believed, or can't be had now: nothing changes then, and the same question
-/// may be asked again.
+/// Why the answer is refused, or not available now: nothing changes, and the same request may be sent
+/// again.
 pub(crate) fn on_answer(
     state: &State,
     request: &Request,
     answer: &Answer,
     who: Identity<'_>,
     trust: &Trust,
-    asked: u64,
+    sent_at: u64,
     reading: &ClockReading,
 ) -> Result<(State, Outcome), Error> {
     if answer.denial == Some(Denial::Unavailable) {
         return Err(Denial::Unavailable.message().into());
     }
     let mut next = state.clone();
-    next.clock.correct(answer.server_time, asked, reading);
+    next.clock.correct(answer.server_time, sent_at, reading);
     next.last_contact = answer.server_time;
     if request.op == Op::Probe {
         return Ok((next, Outcome::Probed));
@@ -85,10 +84,10 @@ pub(crate) fn on_answer(
     let outcome = match answer.kind {
         Kind::Lease | Kind::Reset => {
             let grant = lease(request, answer, who, trust)?;
-            let begins = answer.kind == Kind::Reset
+            let new_epoch = answer.kind == Kind::Reset
                 || request.op == Op::Activate
                 || grant.lease.epoch != state.epoch;
-            apply_grant(&mut next, grant, begins);
+            apply_grant(&mut next, grant, new_epoch);
             next.phase = Phase::Online;
             Outcome::Granted
         }
@@ -99,7 +98,7 @@ pub(crate) fn on_answer(
             clear_license(&mut next);
             Outcome::Returned(returned)
         }
-        // There is nobody to give it back to.
+        // The authority does not know the license, so there is nothing to return.
         Kind::Denied if request.op == Op::Return && is_unknown(answer) => {
             clear_license(&mut next);
             Outcome::Returned(0)
@@ -119,7 +118,7 @@ pub(crate) fn on_answer(
                     clear_license(&mut next);
                     Phase::Unlicensed
                 }
-                // A machine that was set back to an earlier state: the next question mends that.
+                // The machine was reset to an earlier state; the next request corrects that.
                 Phase::Online => Phase::Online,
                 _ => Phase::Refused(-117),
             };
@@ -130,31 +129,31 @@ pub(crate) fn on_answer(
     Ok((next, outcome))
 }
 
-/// The state after a license certificate that was verified and found to be for this appliance.
+/// The state after a license certificate that was verified and made for this appliance.
 pub(crate) fn on_certificate(state: &State, grant: Grant, reading: &ClockReading) -> State {
     let mut next = state.clone();
     next.clock.observe_date(grant.lease.iat, reading);
-    let begins = state.phase != Phase::OfflineCertificate || grant.lease.epoch != state.epoch;
-    apply_grant(&mut next, grant, begins);
+    let new_epoch = state.phase != Phase::OfflineCertificate || grant.lease.epoch != state.epoch;
+    apply_grant(&mut next, grant, new_epoch);
     next.phase = Phase::OfflineCertificate;
     next.pending_activation = None;
     next.pending = None;
     next
 }
 
-fn apply_grant(next: &mut State, grant: Grant, begins: bool) {
+fn apply_grant(next: &mut State, grant: Grant, new_epoch: bool) {
     let granted = grant.lease.granted.unsigned_abs();
-    // What running sessions held before an epoch began was charged when the old one ended.
-    let kept = if begins { Totals::default() } else { next.totals };
+    // Seconds reserved before the new epoch were charged when the old one ended.
+    let kept = if new_epoch { Totals::default() } else { next.totals };
     next.totals = Totals { granted, ..kept };
     next.epoch = grant.lease.epoch;
     next.is_unknown = false;
-    next.returned = None; // of the license before this one
-    next.abandoned_activation = None; // this one was granted in its place
+    next.returned = None; // belongs to the previous license
+    next.abandoned_activation = None; // replaced by this grant
     next.grant = Some(grant);
 }
 
-/// Nothing is left but the count of epochs and the clock.
+/// Removes the license; only the epoch and the clock remain.
 pub(crate) fn clear_license(next: &mut State) {
     next.phase = Phase::Unlicensed;
     next.grant = None;
@@ -162,8 +161,8 @@ pub(crate) fn clear_license(next: &mut State) {
     next.totals = Totals::default();
 }
 
-/// The authority does not know a license that was granted in its name: its books are older, or it is a
-/// standby that lags behind. Nobody took the license away, so it lasts as long as was signed.
+/// Whether the authority does not know a license that it granted: its data was restored from an older
+/// backup, or it is a standby that lags behind. The license was not withdrawn, so it lasts as signed.
 fn is_unknown(answer: &Answer) -> bool {
     answer.denial == Some(Denial::UnknownLicense)
 }

@@ -73,7 +73,7 @@ impl Schedule {
         self.retry.is_some_and(|at| BootInstant::now() < at)
     }
 
-    /// The question was answered; `expired` if that leaves a license that ought to come back and has not.
+    /// The request was answered; `expired` if the license still allows no transcription.
     pub(crate) fn on_answer(&mut self, expired: bool) {
         self.reset();
         if expired { self.back_off() } else { self.useless_answers = 0 }
@@ -91,7 +91,7 @@ impl Schedule {
         self.attempts = 0;
     }
 
-    /// Nobody answered; `expired` as in [`Schedule::answered`].
+    /// The request got no answer; `expired` as in [`Schedule::on_answer`].
     pub(crate) fn on_failure(&mut self, expired: bool) {
         let longest = if expired { MAX_RETRY_WHILE_EXPIRED } else { REFRESH };
         self.retry = Some(BootInstant::now() + step(&RETRY_DELAYS, self.attempts).min(longest));
