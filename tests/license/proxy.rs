@@ -200,7 +200,7 @@ fn a_proxy_that_takes_no_basic_is_named_as_one_with_what_to_do() {
         let refused = appliance.apply(&code).json();
         assert_eq!(refused["reason"], "proxy_authentication");
         let hint = refused["hint"].as_str().unwrap();
-        assert!(hint.contains(&format!("no other credentials than {shown} (407)")), "{hint}");
+        assert!(hint.contains(&format!("accepts only {shown} authentication (407)")), "{hint}");
         assert!(hint.contains("cntlm") && hint.contains("license.invalid"), "{hint}");
         let document = appliance.license();
         assert_eq!((proxy.asked(), &document["error_message"]), (1, &json!(hint)));

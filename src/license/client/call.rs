@@ -60,7 +60,7 @@ impl Call {
         let SealedRequest { body, opener, .. } = sealed.map_err(|error| {
             AttemptError::Transport(TransportError {
                 maybe_delivered: false,
-                ..TransportError::invalid_answer(&error)
+                ..TransportError::invalid_answer(error)
             })
         })?;
         let sent = clock();

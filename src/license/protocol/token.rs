@@ -99,14 +99,14 @@ mod tests {
     use super::{KeyId, SigningKey, Type, Unverified, sign};
 
     #[test]
-    fn a_token_is_believed_as_what_it_was_signed_as() {
+    fn a_token_is_accepted_as_what_it_was_signed_as() {
         let (key, kid) = (SigningKey::generate().unwrap(), KeyId::parse("i1").unwrap());
         for kind in Type::ALL {
             let token = sign(kind, &kid, &json!({"seq": 1}), &key);
             let token = Unverified::parse(&token).unwrap();
             for wanted in Type::ALL {
-                let believed = token.verify(wanted, &key.public());
-                assert_eq!(believed, (wanted == kind).then(|| json!({"seq": 1})));
+                let accepted = token.verify(wanted, &key.public());
+                assert_eq!(accepted, (wanted == kind).then(|| json!({"seq": 1})));
             }
             let other = SigningKey::generate().unwrap().public();
             assert_eq!(token.verify(kind, &other), None);
@@ -122,9 +122,9 @@ mod tests {
                 let mut changed = token.clone();
                 changed[at] ^= 1 << bit;
                 let Ok(changed) = String::from_utf8(changed) else { continue };
-                let believed = Unverified::parse(&changed)
+                let accepted = Unverified::parse(&changed)
                     .and_then(|token| token.verify(Type::Lease, &key.public()));
-                assert_eq!(believed, None, "byte {at}, bit {bit}");
+                assert_eq!(accepted, None, "byte {at}, bit {bit}");
             }
         }
     }

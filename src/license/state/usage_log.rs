@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_somebody_changed_is_kept_aside_and_the_chain_goes_on() {
+    fn a_log_that_was_changed_is_kept_aside_and_the_chain_goes_on() {
         for change in ["", "{}\n"] {
             let scratch = Scratch::new();
             let folder = folder(&scratch);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_power_cut_between_two_logs_is_nobodys_fault() {
+    fn a_power_cut_between_two_logs_is_not_reported() {
         let scratch = Scratch::new();
         let folder = folder(&scratch);
         let padding = vec![b'\n'; usize::try_from(LARGEST).unwrap()];
@@ -266,7 +266,7 @@ mod tests {
         let head = append(&folder, nearly, ENTRY).unwrap();
         assert!(head.bytes > LARGEST);
         append(&folder, head, ENTRY).unwrap(); // and the state that says so is not written
-        let suspicion = Log::to(|line| assert!(!line.contains("somebody else"), "{line}"));
+        let suspicion = Log::to(|line| assert!(!line.contains("another program"), "{line}"));
         let after = check(&folder, head, &suspicion);
         assert_eq!(after, Head { bytes: 0, ..head });
         assert_eq!(append(&folder, after, ENTRY).unwrap().seq, head.seq + 1);

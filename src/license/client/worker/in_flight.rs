@@ -135,7 +135,7 @@ impl Worker {
         user: User,
         state: &State,
     ) -> Result<Request, ApiError> {
-        let trust = self.trust.as_ref().map_err(|error| trust_error(error))?;
+        let trust = self.trust.as_ref().map_err(trust_error)?;
         let context = RequestContext {
             product: &self.settings.product,
             version: &self.version,
@@ -179,7 +179,7 @@ impl Worker {
         request: &Request,
         event: fn(Result<Answer, TransportError>) -> Event,
     ) -> Result<(), ApiError> {
-        let trust = self.trust.as_ref().map_err(|error| trust_error(error))?;
+        let trust = self.trust.as_ref().map_err(trust_error)?;
         let proxy = (*self.proxy.snapshot()).clone().map_err(|error| {
             ApiError::internal(
                 "storage",

@@ -89,7 +89,7 @@ impl Worker {
         }
         let op = if renews { Op::Sync } else { Op::Activate };
         let request = self.new_request(op, code, Mode::Offline, user, &self.state)?;
-        let trust = self.trust.as_ref().map_err(|error| trust_error(error))?;
+        let trust = self.trust.as_ref().map_err(trust_error)?;
         let sealed = wire::seal(&request, trust, self.now(), &self.device.key)
             .map_err(|error| trust_error(&error))?;
         let text = Certificate::Activation(sealed.sealed).write().ok_or_else(|| {

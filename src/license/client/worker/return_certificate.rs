@@ -52,7 +52,7 @@ impl Worker {
         // Running sessions can no longer be settled: their reserved seconds count as used.
         next.totals = next.totals.charge_held();
         let request = self.new_request(Op::Return, &code, Mode::Offline, User::default(), &next)?;
-        let trust = self.trust.as_ref().map_err(|error| trust_error(error))?;
+        let trust = self.trust.as_ref().map_err(trust_error)?;
         let sealed = wire::seal(&request, trust, self.now(), &self.device.key)
             .map_err(|error| trust_error(&error))?;
         let certificate = Certificate::Return(sealed.sealed)

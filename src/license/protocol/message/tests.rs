@@ -13,7 +13,7 @@ fn read(value: &Value) -> Result<Request, Error> {
 }
 
 #[test]
-fn a_question_is_read_as_it_was_written() {
+fn a_request_is_read_as_it_was_written() {
     let device = SigningKey::generate().unwrap().public();
     for op in Op::ALL {
         for prev_computer_id in [None, Some("00000000-0000-0000-0000-00000000000a".to_owned())] {

@@ -66,7 +66,7 @@ fn one_bit_off(original: &[u8]) -> impl Iterator<Item = Vec<u8>> {
 }
 
 #[test]
-fn question_and_answer_arrive() {
+fn request_and_answer_arrive() {
     let fixture = Fixture::new();
     let sent = seal_to(&request(Op::Sync), &fixture.public, &fixture.device).unwrap();
     let opened = open(&sent.body, std::slice::from_ref(&fixture.key)).unwrap();
@@ -76,10 +76,10 @@ fn question_and_answer_arrive() {
 }
 
 #[test]
-fn nothing_of_a_question_can_be_read_and_its_length_tells_little() {
+fn nothing_of_a_request_can_be_read_and_its_length_reveals_little() {
     let fixture = Fixture::new();
     let mut long = request(Op::Activate);
-    long.user.email_address = "somebody@example.com".to_owned();
+    long.user.email_address = "person@example.com".to_owned();
     let lengths: Vec<usize> = [request(Op::Activate), long]
         .iter()
         .map(|request| {
@@ -96,7 +96,7 @@ fn nothing_of_a_question_can_be_read_and_its_length_tells_little() {
 }
 
 #[test]
-fn no_bit_of_a_question_can_be_changed() {
+fn no_bit_of_a_request_can_be_changed() {
     let fixture = Fixture::new();
     let sent = seal_to(&request(Op::Sync), &fixture.public, &fixture.device).unwrap();
     for (bit, changed) in one_bit_off(&sent.body).enumerate() {
@@ -116,7 +116,7 @@ fn no_bit_of_an_answer_can_be_changed() {
 }
 
 #[test]
-fn an_answer_fits_its_own_question_only() {
+fn an_answer_fits_its_own_request_only() {
     let fixture = Fixture::new();
     let seal = || seal_to(&request(Op::Sync), &fixture.public, &fixture.device).unwrap();
     let (yesterday, today) = (seal(), seal());
@@ -131,12 +131,12 @@ fn an_answer_fits_its_own_question_only() {
 }
 
 #[test]
-fn a_question_signed_by_another_device_is_refused() {
+fn a_request_signed_by_another_device_is_refused() {
     let fixture = Fixture::new();
-    let stranger = SigningKey::generate().unwrap();
+    let other_device = SigningKey::generate().unwrap();
     // The device key inside is the honest one; the signature is not its own.
     let text = request(Op::Return).to_json(&fixture.device.public(), &"A".repeat(43)).to_string();
-    let signature = super::base64url(&stranger.sign(&super::device_bytes(&text)));
+    let signature = super::base64url(&other_device.sign(&super::device_bytes(&text)));
     let plain = json!({"b": text, "s": signature}).to_string();
     let public = super::HpkePublicKey(fixture.public.public.to_vec());
     let (enc, ct) =
@@ -154,8 +154,8 @@ fn what_cannot_be_opened_is_told_unsealed_and_changes_nothing() {
     assert_eq!(unknown.to_body(), br#"{"v":1,"error":"unknown kid"}"#);
     assert_eq!(sent.opener.open(&unknown.to_body()), Err(AnswerError::UnknownKey));
     let other = RequestError::Malformed("`v` is missing".to_owned());
-    let told = AnswerError::Unsealed("`v` is missing".to_owned());
-    assert_eq!(sent.opener.open(&other.to_body()), Err(told));
+    let expected = AnswerError::Unsealed("`v` is missing".to_owned());
+    assert_eq!(sent.opener.open(&other.to_body()), Err(expected));
     for portal in ["", "<html>Please log in</html>", "{}", r#"{"v":1}"#, r#"{"v":2,"ct":""}"#] {
         assert_eq!(sent.opener.open(portal.as_bytes()), Err(AnswerError::WrongServer), "{portal}");
     }
@@ -163,7 +163,7 @@ fn what_cannot_be_opened_is_told_unsealed_and_changes_nothing() {
 }
 
 #[test]
-fn a_second_implementation_of_hpke_opens_our_question() {
+fn a_second_implementation_of_hpke_opens_our_request() {
     let fixture = Fixture::new();
     let sent = seal_to(&request(Op::Sync), &fixture.public, &fixture.device).unwrap();
     let private =
@@ -181,7 +181,7 @@ fn a_second_implementation_of_hpke_opens_our_question() {
 }
 
 #[test]
-fn we_open_the_question_of_a_second_implementation_of_hpke() {
+fn we_open_the_request_of_a_second_implementation_of_hpke() {
     let fixture = Fixture::new();
     let text = request(Op::Sync).to_json(&fixture.device.public(), &"A".repeat(43)).to_string();
     let signature = super::base64url(&fixture.device.sign(&super::device_bytes(&text)));
@@ -200,7 +200,7 @@ fn we_open_the_question_of_a_second_implementation_of_hpke() {
     assert_eq!(open(&body, &[fixture.key]).unwrap().request, request(Op::Sync));
 }
 
-/// A question as a later release may send it: with members that nobody here knows, at every depth.
+/// A request of a later release: with unknown members at every depth.
 fn of_a_later_release(fixture: &Fixture, version: i64) -> Vec<u8> {
     let mut text = request(Op::Sync).to_json(&fixture.device.public(), &"A".repeat(43));
     text["later"] = json!({"nested": [1]});
@@ -228,8 +228,8 @@ fn what_another_release_adds_is_ignored_and_its_version_is_not() {
     assert_eq!(refused.to_string(), "version 2 is not supported, only 1");
 
     let sent = seal_to(&request(Op::Sync), &fixture.public, &fixture.device).unwrap();
-    let told = AnswerError::Unsealed("version 2 is not supported, only 1".to_owned());
-    assert_eq!(sent.opener.open(&refused.to_body()), Err(told));
+    let expected = AnswerError::Unsealed("version 2 is not supported, only 1".to_owned());
+    assert_eq!(sent.opener.open(&refused.to_body()), Err(expected));
     let opened = open(&sent.body, keys).unwrap();
     let mut inside = answer().to_json();
     inside["later"] = json!([{"a": 1}]);

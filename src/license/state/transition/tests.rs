@@ -162,7 +162,7 @@ fn more_seconds_leave_what_was_used_and_a_reset_begins_anew() {
 }
 
 #[test]
-fn a_token_for_somebody_or_something_else_changes_nothing() {
+fn a_token_for_another_recipient_changes_nothing() {
     let fixture = Fixture::new();
     let lease = fixture.lease();
     let state = fixture.online();
@@ -307,7 +307,7 @@ fn a_renewed_certificate_keeps_what_was_used_in_its_epoch() {
 }
 
 #[test]
-fn a_machine_set_back_to_an_open_question_drops_it_and_asks_anew() {
+fn a_machine_set_back_to_an_open_request_drops_it_and_sends_a_new_one() {
     let fixture = Fixture::new();
     let stale = fixture.answer(Kind::Stale, None);
     for (before, after) in [
