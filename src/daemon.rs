@@ -37,13 +37,14 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
     let config = Arc::new(config);
 
     let bound = Bound::all(&config.listen, log)?;
-    let machine = license::Machine::look(); // root alone may read all of it
+    let machine = license::Machine::detect(); // root alone may read all of it
     let manager = ServiceManager::connect();
     let helper = helper::start(&config.commands)?;
     sandbox::confine(&config, log)?;
 
     let security = Arc::new(SecuritySettings::open(&config.state_dir, config.api, log.clone())?);
-    let license = license::start(&config, security.folder(), &machine, log)?;
+    let license = license::start(&config, security.folder(), &machine, log)
+        .map_err(|e| format!("license: {e}"))?;
     signals.watch(&[&config.state_dir, &config.state_dir.join("tls")], log);
     let context = Context {
         config: Arc::clone(&config),
@@ -62,7 +63,7 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
         management::inline_api(context),
         Arc::clone(security.rules()),
         Arc::clone(security.identity()),
-        Arc::clone(license.standing()),
+        Arc::clone(license.entitlement()),
         log.clone(),
     )?;
     let listeners: Vec<String> = bound.iter().map(Bound::describe).collect();

@@ -51,8 +51,8 @@ impl Book {
         let (state, log) = self.paths(code);
         let changed = || {
             let Some((mut journal, value)) = Journal::open(&state, &log)? else { return Ok(None) };
-            let mut license =
-                License::from_json(&value).map_err(|what| journal::damaged(&state, &what))?;
+            let mut license = License::from_json(&value)
+                .map_err(|what| journal::damaged(&state, &what.to_string()))?;
             let Change { result, event } = change(&mut license);
             if let Some(event) = event {
                 journal.commit(&license.to_json(), event, now)?;
@@ -91,7 +91,7 @@ impl Book {
         let (state, _) = self.paths(code);
         let read = journal::look(&state).and_then(|value| {
             let license = value.as_ref().map(License::from_json).transpose();
-            license.map_err(|what| journal::damaged(&state, &what))
+            license.map_err(|what| journal::damaged(&state, &what.to_string()))
         });
         read.map_err(|error| without_code(error, code))
     }

@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use serde_json::{Map, Value};
 
-use crate::config::json;
 use crate::license::protocol::hex::Digest;
 use crate::store::{self, Error};
+use crate::util::json;
 use crate::util::utc;
 
 /// Largest state file, in bytes. A license of one seat with all the ids it may remember has about 2 MB;
@@ -151,7 +151,7 @@ pub(crate) fn look(state: &Path) -> Result<Option<Value>, Error> {
     match json::parse(&bytes) {
         Ok(value) if value.is_object() => Ok(Some(value)),
         Ok(_) => Err(damaged(state, "not a JSON object")),
-        Err(what) => Err(damaged(state, &what)),
+        Err(what) => Err(damaged(state, &what.to_string())),
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use crate::license::protocol::fields::{Fault, Fields};
+use crate::license::protocol::fields::{self, Fields};
 use crate::license::protocol::hex;
 use crate::license::protocol::key::{KeyId, PublicKey, RequestKey, SigningKey};
 use crate::license::protocol::trust::{Bundle, Dated, Trust, trust_file};
@@ -110,8 +110,8 @@ pub(crate) fn rotate(dir: &Path, which: Which, revoke: bool, now: i64) -> Result
     let Some((mut journal, value)) = Journal::open(&state(dir), &log(dir))? else {
         return Err(absent(dir));
     };
-    let mut keys =
-        Keyring::from_json(&value).map_err(|what| journal::damaged(&state(dir), &what))?;
+    let mut keys = Keyring::from_json(&value)
+        .map_err(|what| journal::damaged(&state(dir), &what.to_string()))?;
     let root = keys.read_root(dir)?;
     if revoke {
         let withdrawn: Vec<KeyId> = match which {
@@ -136,7 +136,7 @@ fn event(word: &str) -> Map<String, Value> {
 }
 
 fn broken() -> Error {
-    Error::Failed(crate::license::protocol::key::Broken.to_string())
+    Error::Failed(crate::license::protocol::random::CryptoError.to_string())
 }
 
 fn absent(dir: &Path) -> Error {
@@ -153,7 +153,7 @@ impl Keyring {
     /// When there are none, or they can't be read.
     pub(crate) fn load(dir: &Path) -> Result<Keyring, Error> {
         let value = journal::look(&state(dir))?.ok_or_else(|| absent(dir))?;
-        Keyring::from_json(&value).map_err(|what| journal::damaged(&state(dir), &what))
+        Keyring::from_json(&value).map_err(|what| journal::damaged(&state(dir), &what.to_string()))
     }
 
     /// Who signs now: the youngest key that is valid; `None` when all have ended.
@@ -193,7 +193,7 @@ impl Keyring {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn trust(&self) -> Result<Trust, String> {
+    pub(crate) fn trust(&self) -> Result<Trust, fields::Error> {
         Trust::parse(self.trust_file().as_bytes())
     }
 
@@ -295,12 +295,14 @@ impl Keyring {
         })
     }
 
-    fn from_json(value: &Value) -> Result<Keyring, Fault> {
+    fn from_json(value: &Value) -> Result<Keyring, fields::Error> {
         let fields = Fields::of(value)?;
         match fields.count("v")? {
             VERSION => {}
             other => {
-                return Err(format!("version {other}, and this program knows version {VERSION}"));
+                return Err(
+                    format!("version {other}, and this program knows version {VERSION}").into()
+                );
             }
         }
         let name = |fields: &Fields<'_>| fields.parsed("kid", "the name of a key", KeyId::parse);
@@ -336,7 +338,7 @@ impl Keyring {
 
 type Secret = (KeyId, Zeroizing<[u8; 32]>, i64, i64);
 
-fn secret(value: &Value) -> Result<Secret, Fault> {
+fn secret(value: &Value) -> Result<Secret, fields::Error> {
     let fields = Fields::of(value)?;
     let secret = fields.parsed("secret", "64 hex digits", |text| {
         Zeroizing::new(hex::decode(text)?).as_slice().try_into().ok().map(Zeroizing::new)

@@ -38,3 +38,5 @@ mod book;
 mod keyring;
 
 mod journal;
+
+pub(crate) mod model;

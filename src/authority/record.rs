@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::license::protocol::fields::{Fault, Fields, computer_id, license_code};
+use crate::license::protocol::fields::{Error, Fields, computer_id, license_code};
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::message::{Answer, Denial, User};
 
@@ -46,12 +46,14 @@ impl License {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn from_json(value: &Value) -> Result<License, Fault> {
+    pub(crate) fn from_json(value: &Value) -> Result<License, Error> {
         let fields = Fields::of(value)?;
         match fields.count("v")? {
             VERSION => {}
             other => {
-                return Err(format!("version {other}, and this program knows version {VERSION}"));
+                return Err(
+                    format!("version {other}, and this program knows version {VERSION}").into()
+                );
             }
         }
         let status = |name: &str| Status::ALL.into_iter().find(|status| status.name() == name);
@@ -86,7 +88,7 @@ impl License {
                 Some((time.as_i64()?, computer.as_str()?.to_owned()))
             })?,
         };
-        if license.balances() { Ok(license) } else { Err("its seconds do not add up".to_owned()) }
+        if license.balances() { Ok(license) } else { Err("its seconds do not add up".into()) }
     }
 }
 
@@ -94,13 +96,13 @@ fn pairs<T>(
     fields: &Fields<'_>,
     name: &str,
     read: impl Fn(&Value, &Value) -> Option<T>,
-) -> Result<Vec<T>, Fault> {
+) -> Result<Vec<T>, Error> {
     let pair = |value: &Value| match value.as_array()?.as_slice() {
         [first, second] => read(first, second),
         _ => None,
     };
     let read = fields.array(name)?.iter().map(pair).collect::<Option<_>>();
-    read.ok_or_else(|| format!("`{name}` holds something else"))
+    read.ok_or_else(|| format!("`{name}` holds something else").into())
 }
 
 impl Activation {
@@ -129,7 +131,7 @@ impl Activation {
         })
     }
 
-    fn from_json(value: &Value) -> Result<Activation, Fault> {
+    fn from_json(value: &Value) -> Result<Activation, Error> {
         let fields = Fields::of(value)?;
         let text = |name| fields.text(name, 256);
         let moves = fields.array("moves")?.iter().map(Value::as_i64).collect::<Option<_>>();
@@ -188,10 +190,13 @@ mod tests {
         for name in ["allocated", "left", "charged"] {
             let mut value = license.to_json();
             value[name] = (value[name].as_i64().unwrap() + 1).into();
-            assert_eq!(License::from_json(&value).unwrap_err(), "its seconds do not add up");
+            assert_eq!(
+                License::from_json(&value).unwrap_err().to_string(),
+                "its seconds do not add up"
+            );
         }
         let mut value = license.to_json();
         value["v"] = 2.into();
-        assert!(License::from_json(&value).unwrap_err().contains("version 2"));
+        assert!(License::from_json(&value).unwrap_err().to_string().contains("version 2"));
     }
 }

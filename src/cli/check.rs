@@ -33,7 +33,7 @@ pub(super) fn run(options: &Options) -> Exit {
             "note: {} does not exist, so no license can be checked",
             trust_file.display()
         )),
-        Err(fault) => faults.push(fault),
+        Err(fault) => faults.push(fault.to_string()),
     }
     for fault in &faults {
         complain(fault);

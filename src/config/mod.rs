@@ -1,6 +1,6 @@
 //! The settings: one JSON file, read once at the start; every key is optional, unknown keys are errors.
 //!
-//! In: the types, their defaults, and parsing a file (`parse`, with `section` and `json`); printing the
+//! In: the types, their defaults, and parsing a file (`parse`, with `section`); printing the
 //! settings in force (`show`). Out: acting on them. Nothing here binds, connects or reads any other
 //! file.
 //!
@@ -43,7 +43,6 @@
 #[cfg(fuzzing)]
 pub mod fuzz;
 
-pub(crate) mod json;
 mod listen;
 mod loops;
 mod parse;
@@ -56,8 +55,8 @@ use std::io::{ErrorKind, Read as _};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+pub(crate) use crate::util::nearest::nearest;
 pub(crate) use listen::{HttpDisabled, Listen, Serves};
-pub(crate) use section::nearest;
 pub(crate) use services::OWN_PARTS;
 pub(crate) use services::{Auth, Service, ServiceAddress};
 

@@ -2,8 +2,9 @@
 
 use super::section::{Errors, Field, Section};
 use super::{
-    About, Api, Commands, Config, LONGEST_SOCKET_PATH, License, json, listen, loops, services,
+    About, Api, Commands, Config, LONGEST_SOCKET_PATH, License, listen, loops, services,
 };
+use crate::util::json;
 
 /// Longest socket name in `run_dir`, with its slash.
 const LONGEST_SOCKET_NAME: usize = "/control.sock".len();
@@ -11,7 +12,7 @@ const LONGEST_SOCKET_NAME: usize = "/control.sock".len();
 impl Config {
     /// Parses a settings file; the error has one sentence per mistake.
     pub(crate) fn parse(text: &[u8]) -> Result<Config, Vec<String>> {
-        let value = json::parse(text).map_err(|error| vec![error])?;
+        let value = json::parse(text).map_err(|error| vec![error.to_string()])?;
         let errors = Errors::default();
         let config = whole(Field::root(value, &errors));
         if let Some(config) = &config {

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::json::kind;
+use crate::util::json::kind;
+use crate::util::nearest::nearest;
 
 /// The mistakes found while parsing.
 #[derive(Default)]
@@ -210,15 +211,6 @@ impl<'a> Field<'a> {
         self.note(format_args!("expected {wanted}; found {}", shown(&self.value)));
         None
     }
-}
-
-/// The known name that was most likely meant, if one is close enough.
-pub(crate) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    known
-        .map(|known| (strsim::damerau_levenshtein(word, known), known))
-        .filter(|(distance, known)| *distance <= 1.max(known.len() / 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
 }
 
 /// Longest wrong value that is quoted, in characters.

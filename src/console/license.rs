@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::daemon::{Daemon, Trouble, plain, sentence};
 use super::screen::Screen;
 use super::{Gone, told};
-use crate::license::typed_code;
+use crate::license::normalize_code;
 
 const LICENSE: &str = "management/license";
 const OFFLINE_ACTIVATION: &str = "management/license/offlineactivation";
@@ -111,7 +111,7 @@ fn summary(status: &Value) -> String {
 /// The code, digits alone; `None` where nothing was typed.
 fn code(screen: &mut Screen, prompt: &str) -> Result<Option<String>, Gone> {
     let typed = screen.ask(prompt)?;
-    let code = typed_code(&typed);
+    let code = normalize_code(&typed);
     if code.is_empty() {
         screen.say("Nothing was typed, so nothing was changed.")?;
         screen.pause()?;

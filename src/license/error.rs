@@ -1,28 +1,28 @@
-//! Why a license call failed, in the manual's words and ours.
+//! Errors of license calls, as the management API reports them.
 
 use std::fmt;
 
-/// A failed call: the original's text, a stable word, and what to do next.
+/// A failed call: the text of the original product, a stable word, and what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiError {
-    /// How the original would have said it.
+    /// Which error of the original product it corresponds to.
     pub(crate) kind: Kind,
-    /// The manual's text, or ours in its manner.
+    /// The manual's text, or one in its style.
     pub(crate) detail: String,
     /// A stable word for programs.
     pub(crate) reason: &'static str,
-    /// What to do next, for the person. Holds no secret.
+    /// What to do next, for the administrator. Contains no secret.
     pub(crate) hint: String,
 }
 
-/// The original's three ways to fail.
+/// The three errors of the original product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `Input exception: …`, code 3, HTTP 400.
     Input,
-    /// From behind its management service, code 13, HTTP 500.
+    /// An error behind its management service: code 13, HTTP 500.
     Unknown,
-    /// The same, when the network ate the call.
+    /// An error of the network behind its management service: code 13, HTTP 500.
     Cancelled,
 }
 
@@ -34,7 +34,7 @@ const OFFLINE: &str = "Input exception: Not activated - Cannot activate when off
 const BLOCKED: &str = "Received RST_STREAM with error code 8";
 
 impl ApiError {
-    /// Something is wrong with what was sent; nothing has changed.
+    /// The request is not valid; nothing has changed.
     pub(crate) fn input(
         reason: &'static str,
         detail: impl fmt::Display,
@@ -44,23 +44,23 @@ impl ApiError {
         ApiError { kind: Kind::Input, detail, reason, hint: hint.into() }
     }
 
-    /// The authority said no to a license code.
+    /// The authority refused a license code.
     pub(crate) fn not_activated(reason: &'static str, hint: impl Into<String>) -> ApiError {
         let detail = NOT_ACTIVATED.to_owned();
         ApiError { kind: Kind::Input, detail, reason, hint: hint.into() }
     }
 
-    /// The authority was not reached by an activation.
+    /// An activation did not reach the authority.
     pub(crate) fn offline(reason: &'static str, hint: impl Into<String>) -> ApiError {
         ApiError { kind: Kind::Input, detail: OFFLINE.to_owned(), reason, hint: hint.into() }
     }
 
-    /// The authority was not reached by another call, or packets to its port vanish.
+    /// Another call did not reach the authority, or packets to its port are dropped.
     pub(crate) fn blocked(reason: &'static str, hint: impl Into<String>) -> ApiError {
         ApiError { kind: Kind::Cancelled, detail: BLOCKED.to_owned(), reason, hint: hint.into() }
     }
 
-    /// Code 13 with the original's detail.
+    /// An internal error with the text of the original product.
     pub(crate) fn internal(
         reason: &'static str,
         detail: impl Into<String>,
@@ -69,31 +69,30 @@ impl ApiError {
         ApiError { kind: Kind::Unknown, detail: detail.into(), reason, hint: hint.into() }
     }
 
-    /// The disk did not take it.
+    /// The state could not be written to disk.
     pub(crate) fn disk(error: &impl fmt::Display) -> ApiError {
         ApiError::internal(
             "storage",
             format!("The license could not be saved: {error}"),
-            "what is on the disk stays in force; mend the disk and try again",
+            "the state on disk stays in force; repair the disk and try again",
         )
     }
 
-    /// The worker did not answer in time, or is gone.
+    /// The worker did not answer in time, or has ended.
     pub(crate) fn busy() -> ApiError {
         ApiError::internal(
             "busy",
             "The license service is busy",
-            "another license call is being made; ask for the license to see what came of it",
+            "another license call is in progress; see its result with GET license",
         )
     }
 
-    /// The gRPC number that the original's clients read.
+    /// The gRPC status code that clients of the original product read.
     pub(crate) fn code(&self) -> u8 {
         if self.kind == Kind::Input { 3 } else { 13 }
     }
 
-    /// The text as v1 wrote it, without what only its own plumbing knew: a script that looks for
-    /// `details = "…"` finds it.
+    /// The text of v1 without its gRPC internals: a script that searches for `details = "…"` finds it.
     pub(crate) fn v1_text(&self) -> String {
         let word = match self.kind {
             Kind::Input => return self.detail.clone(),
@@ -123,18 +122,18 @@ mod tests {
 
     #[test]
     fn the_v1_text_is_the_manuals_without_its_plumbing() {
-        let fault = ApiError::internal(
+        let error = ApiError::internal(
             "offline_mode_not_enabled",
             "Offline mode not enabled for this license",
             "",
         );
         assert_eq!(
-            fault.v1_text(),
+            error.v1_text(),
             "Error happened in the license_management service: ModelException: Unknown Rpc Error. Status \
              code=StatusCode.UNKNOWN: <_Rendezvous of RPC that terminated with:\n\tstatus = \
              StatusCode.UNKNOWN\n\tdetails = \"Offline mode not enabled for this license\"\n>"
         );
-        assert_eq!(fault.code(), 13);
+        assert_eq!(error.code(), 13);
         assert!(ApiError::blocked("x", "").v1_text().contains(
             "StatusCode.CANCELLED\n\tdetails = \"Received RST_STREAM with error code 8\""
         ));

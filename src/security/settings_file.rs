@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::names;
-use crate::config::json;
+use crate::util::json;
 
 /// Incremented when the meaning of the file changes; any other number is rejected.
 const VERSION: u64 = 1;

@@ -9,7 +9,7 @@ use lexopt::Arg;
 
 use super::{COMMANDS, Command, Fault, PROGRAM};
 use crate::config::nearest;
-use crate::license::protocol::fields::{computer_id, license_code, typed_code};
+use crate::license::protocol::fields::{computer_id, license_code, normalize_code};
 use crate::util::utc;
 
 /// A flag, what it takes if anything, and what it means.
@@ -77,7 +77,7 @@ impl Options {
 
     /// The argument as a license code, in whichever groups it was written.
     pub(super) fn code(&self) -> Result<String, Fault> {
-        license_code(&typed_code(&self.argument))
+        license_code(&normalize_code(&self.argument))
             .ok_or_else(|| Fault::Usage("CODE is the 18 digits of a license".to_owned()))
     }
 

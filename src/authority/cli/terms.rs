@@ -8,7 +8,7 @@ use crate::authority::book::{Book, Change, masked};
 use crate::authority::keyring::Keyring;
 use crate::authority::license::{DAY, License, Status, Terms};
 use crate::license::protocol::claims::UNLIMITED;
-use crate::license::protocol::key::random;
+use crate::license::protocol::random::random;
 use crate::util::utc;
 
 /// Largest number of seats: a license is one file, written anew at each answer to any of them.

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Keyring, Which, init, rotate};
 use crate::license::protocol::token;
 use crate::license::protocol::token::Type;
-use crate::license::protocol::trust::{Acceptance, Dates, Refusal};
+use crate::license::protocol::trust::{Acceptance, Dates, Error};
 use crate::store::Scratch;
 
 const NOW: i64 = 1_763_710_000;
@@ -31,7 +31,7 @@ fn an_appliance_with_the_trust_file_follows_every_rotation() {
     rotate(&dir, Which::Issuer, false, NOW + 1).unwrap();
     let second = Keyring::load(&dir).unwrap();
     let new = lease(&second);
-    assert!(matches!(trust.verify(Type::Lease, &new, Dates::Kept), Err(Refusal::Unknown(_))));
+    assert!(matches!(trust.verify(Type::Lease, &new, Dates::Ignored), Err(Error::UnknownKey(_))));
     assert_eq!(trust.accept(second.bundle()), Ok(Acceptance::Newer));
     for token in [&old, &new] {
         assert!(trust.verify(Type::Lease, token, Dates::At(NOW)).is_ok());
@@ -42,7 +42,7 @@ fn an_appliance_with_the_trust_file_follows_every_rotation() {
     let third = Keyring::load(&dir).unwrap();
     assert_eq!(trust.accept(third.bundle()), Ok(Acceptance::Newer));
     for token in [&old, &new] {
-        assert!(matches!(trust.verify(Type::Lease, token, Dates::Kept), Err(Refusal::Revoked(_))));
+        assert!(matches!(trust.verify(Type::Lease, token, Dates::Ignored), Err(Error::Revoked(_))));
     }
     assert!(trust.verify(Type::Lease, &lease(&third), Dates::At(NOW)).is_ok());
 }

@@ -132,7 +132,7 @@ fn a_wrong_kind_says_what_was_found() {
 #[test]
 fn broken_json_has_a_place() {
     error_contains("{\n\"api\": [}", "line 2 column 9");
-    error_contains(r#"{"api": ["v1"], "api": ["v2"]}"#, "a key stands twice at line 1 column");
+    error_contains(r#"{"api": ["v1"], "api": ["v2"]}"#, "duplicate key at line 1 column");
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! The worker that owns the state of the license and asks the authority.
+//! The license worker, and its requests to the authority.
 
-pub(crate) mod exchange;
-pub(crate) mod network;
-pub(crate) mod online;
-pub(crate) mod question;
+pub(crate) mod call;
+pub(crate) mod proxy;
+pub(crate) mod request_context;
+pub(crate) mod transport;
 pub(crate) mod worker;

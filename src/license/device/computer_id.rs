@@ -1,27 +1,27 @@
-//! Which computer this is, as far as the authority needs to know.
+//! The computer id: identifies the computer to the authority.
 //!
-//! The same virtual machine reinstalled keeps its id, and so its seat; the machine's own identifiers
-//! never leave it, since machine-id(5) asks for a derived one.
+//! A reinstalled virtual machine keeps its id, and so its seat. The machine's own identifiers never
+//! leave it: machine-id(5) asks for a derived id.
 
 use aws_lc_rs::hmac;
 
-/// The machine's identifiers, read once at the start while we may still be root.
+/// The machine's identifiers, read once at the start while the process may still be root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Machine {
     product_uuid: Option<String>,
     machine_id: Option<String>,
 }
 
-/// Given by boards whose maker forgot to give one.
-const NOBODYS_UUIDS: [&str; 3] = [
+/// Placeholders on boards whose manufacturer set no UUID.
+const PLACEHOLDER_UUIDS: [&str; 3] = [
     "00000000-0000-0000-0000-000000000000",
     "ffffffff-ffff-ffff-ffff-ffffffffffff",
     "03000200-0400-0500-0006-000700080009",
 ];
 
 impl Machine {
-    /// Reads what the hypervisor (readable for root alone) and the system say.
-    pub(crate) fn look() -> Machine {
+    /// Reads the identifiers of the hypervisor (readable by root only) and the system.
+    pub(crate) fn detect() -> Machine {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         Machine::new(&read("/sys/class/dmi/id/product_uuid"), &read("/etc/machine-id"))
     }
@@ -31,13 +31,13 @@ impl Machine {
         let id = machine_id.trim().to_ascii_lowercase();
         let id_counts = id.len() == 32 && is_hex(&id) && id.bytes().any(|b| b != b'0');
         Machine {
-            product_uuid: (is_uuid(&uuid) && !NOBODYS_UUIDS.contains(&uuid.as_str()))
+            product_uuid: (is_uuid(&uuid) && !PLACEHOLDER_UUIDS.contains(&uuid.as_str()))
                 .then_some(uuid),
             machine_id: id_counts.then_some(id),
         }
     }
 
-    /// The id, stable over reboots; `None` if this machine has nothing of its own to derive it from.
+    /// The id, stable across reboots; `None` if this machine has no identifier to derive it from.
     pub(crate) fn computer_id(&self) -> Option<String> {
         if self.product_uuid.is_none() && self.machine_id.is_none() {
             return None;
@@ -87,7 +87,7 @@ mod tests {
     const ID: &str = "0123456789abcdef0123456789abcdef\n";
 
     #[test]
-    fn the_id_is_a_uuid_that_gives_nothing_of_the_machine_away() {
+    fn the_id_is_a_uuid_that_reveals_no_identifier_of_the_machine() {
         let id = Machine::new(UUID, ID).computer_id().unwrap();
         assert!(is_uuid(&id) && id.as_bytes()[14] == b'8', "{id}");
         assert!(!id.contains("4c4c4544") && !id.contains("01234567"), "{id}");
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_many_machines_share_is_no_identity() {
+    fn an_identifier_that_many_machines_share_does_not_count() {
         for uuid in [
             "00000000-0000-0000-0000-000000000000",
             "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",

@@ -1,11 +1,13 @@
-//! What makes this appliance the one that was licensed: its key and its computer id, on disk.
+//! The identity of this appliance: its device key and its computer id, on disk.
 //!
-//! The key gives continuity when the machine's identifiers change (a move), and proves that who gives
-//! a license back is who has it. It is made at the first start and never leaves.
+//! The key gives continuity when the machine's identifiers change (a move), and proves that a license
+//! is returned by its holder. It is generated at the first start and never leaves the appliance.
 
 pub(crate) mod computer_id;
 pub(crate) mod trust_file;
 
+use std::fmt;
+use std::io;
 use std::time::SystemTime;
 
 use aws_lc_rs::{hkdf, hmac};
@@ -14,52 +16,82 @@ use zeroize::Zeroizing;
 
 use super::protocol::hex;
 use crate::license::device::computer_id::{Machine, uuid_from};
-use crate::license::protocol::key::{SigningKey, random};
+use crate::license::protocol::key::SigningKey;
+use crate::license::protocol::random::{CryptoError, random};
 use crate::log::Log;
+use crate::store;
 use crate::store::{Folder, View};
 
 pub(crate) const KEY: &str = "device.key";
 const IDENTITY: &str = "identity.json";
 const VERSION: u64 = 1;
 
-/// Both files have less than a hundred bytes.
+/// Largest file in bytes; both have less than a hundred.
 const LARGEST: u64 = 4_096;
+
+/// Why the device key or the trust file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error {
+    pub(crate) fn thread(error: &io::Error) -> Error {
+        Error(format!("cannot start the license thread: {error}"))
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Error {
+        Error(error.to_string())
+    }
+}
+
+impl From<CryptoError> for Error {
+    fn from(error: CryptoError) -> Error {
+        Error(error.to_string())
+    }
+}
 
 /// Key and id of this appliance.
 pub(crate) struct Device {
-    /// Signs what the authority has to believe.
+    /// Signs requests to the authority.
     pub(crate) key: SigningKey,
-    /// Keyed by the device's secret: proves that a file is our own.
+    /// Derived from the device key: proves that this device wrote a file.
     mac: hmac::Key,
-    /// Which computer this is.
+    /// Identifies the computer.
     pub(crate) computer_id: String,
-    /// The machine has nothing to derive an id from; this one is random and kept.
-    pub(crate) soft: bool,
+    /// The id is random and stored, because the machine has no identifier to derive one from.
+    pub(crate) is_random: bool,
 }
 
-impl std::fmt::Debug for Device {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Device({})", self.computer_id)
     }
 }
 
 impl Device {
-    /// Reads both files, making what is not there. A damaged key is kept aside and a new one made: that
-    /// is a new device to the authority, and the same computer.
+    /// Reads both files, and creates what is missing. A damaged key is set aside and a new one generated;
+    /// the authority then sees a new device on the same computer.
     ///
     /// # Errors
-    /// When the disk refuses, or the system has no random bytes.
-    pub(crate) fn open(folder: &Folder, machine: &Machine, log: &Log) -> Result<Device, String> {
+    /// When the disk or the system's random source fails.
+    pub(crate) fn open(folder: &Folder, machine: &Machine, log: &Log) -> Result<Device, Error> {
         let key = open_key(folder, log)?;
         let recorded = read_identity(folder.view());
         let known = recorded.as_ref().map(|(id, _)| id.clone());
-        let (computer_id, soft) = match (machine.computer_id(), recorded) {
+        let (computer_id, is_random) = match (machine.computer_id(), recorded) {
             (Some(id), _) => (id, false),
             (None, Some((id, true))) => (id, true),
-            (None, _) => (uuid_from(&random::<16>().map_err(|e| e.to_string())?), true),
+            (None, _) => (uuid_from(&random::<16>()?), true),
         };
         let moved = known.is_some_and(|known| known != computer_id);
-        let device = Device { mac: mac_key(&key), key, computer_id, soft };
+        let device = Device { mac: mac_key(&key), key, computer_id, is_random };
         if moved {
             log.security(
                 "this appliance runs on another computer than before; the license moves with it",
@@ -69,89 +101,90 @@ impl Device {
         Ok(device)
     }
 
-    /// The device as its files say, without making or changing anything; `None` where there is no key.
-    /// A lost id is an empty one: the daemon asks the machine, which may tell it to root alone.
+    /// Reads the device without creating or changing a file; `None` if there is no key. A missing id is
+    /// read as empty, because only the daemon can ask the machine for it, as root.
     ///
     /// # Errors
-    /// When the key is damaged, or can't be read or believed.
-    pub(crate) fn look(view: &View) -> Result<Option<Device>, String> {
+    /// When the key is damaged, or can't be read or trusted.
+    pub(crate) fn inspect(view: &View) -> Result<Option<Device>, Error> {
         let key = match read_key(view)? {
             None => return Ok(None),
             Some(Ok(key)) => key,
             Some(Err(Damaged)) => {
-                return Err(format!(
-                    "{} is damaged: the next start keeps it aside and makes a new one, which no \
-                     license on this appliance was made for; put it back, or post the license code \
-                     again after that start",
+                return Err(Error(format!(
+                    "{} is damaged: the next start sets it aside and generates a new key, for which the \
+                     present license is not valid; restore the file, or post the license code again \
+                     after that start",
                     view.path(KEY).display()
-                ));
+                )));
             }
         };
-        let (computer_id, soft) = read_identity(view).unwrap_or_default();
-        Ok(Some(Device { mac: mac_key(&key), key, computer_id, soft }))
+        let (computer_id, is_random) = read_identity(view).unwrap_or_default();
+        Ok(Some(Device { mac: mac_key(&key), key, computer_id, is_random }))
     }
 
-    /// Proves that `text` was written by this device.
+    /// An authentication code for `text` that only this device can make.
     pub(crate) fn seal(&self, text: &str) -> String {
         hex::encode(hmac::sign(&self.mac, text.as_bytes()).as_ref())
     }
 
-    /// Whether it was.
+    /// Whether `seal` is the authentication code of this device for `text`.
     #[must_use]
     pub(crate) fn is_sealed(&self, text: &str, seal: &str) -> bool {
         hex::decode(seal).is_some_and(|tag| hmac::verify(&self.mac, text.as_bytes(), &tag).is_ok())
     }
 
-    fn save(&self, folder: &Folder) -> Result<(), String> {
+    fn save(&self, folder: &Folder) -> Result<(), Error> {
         let file = json!({
             "version": VERSION,
             "computer_id": self.computer_id,
-            "soft": self.soft,
+            "soft": self.is_random,
         });
         let contents = format!("{file:#}\n");
         let present = folder.view().read(IDENTITY, LARGEST);
         if present.is_ok_and(|present| present.is_some_and(|p| *p == *contents.as_bytes())) {
             return Ok(());
         }
-        folder.replace(IDENTITY, contents.as_bytes()).map_err(|error| error.to_string())
+        Ok(folder.replace(IDENTITY, contents.as_bytes())?)
     }
 }
 
-/// HKDF (RFC 5869) keeps signing and sealing apart.
+/// Derives the key for seals with HKDF (RFC 5869), so that it differs from the signing key.
 fn mac_key(key: &SigningKey) -> hmac::Key {
     let secret =
         hkdf::Salt::new(hkdf::HKDF_SHA256, b"appliance-license/1").extract(&key.seed()[..]);
     let mut bytes = Zeroizing::new([0; 32]);
     let filled =
         secret.expand(&[b"state"], hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut bytes[..]));
-    // 32 bytes are what SHA-256 gives in one block; should that ever fail, no file verifies.
+    // SHA-256 yields 32 bytes in one block; if this ever failed, no file would verify.
     debug_assert!(filled.is_ok());
     hmac::Key::new(hmac::HMAC_SHA256, &bytes[..])
 }
 
-fn open_key(folder: &Folder, log: &Log) -> Result<SigningKey, String> {
+fn open_key(folder: &Folder, log: &Log) -> Result<SigningKey, Error> {
     match read_key(folder.view())? {
         Some(Ok(key)) => return Ok(key),
         Some(Err(Damaged)) => {
-            let aside = folder.set_aside(KEY, SystemTime::now()).map_err(|e| e.to_string())?;
+            let aside = folder.set_aside(KEY, SystemTime::now())?;
             log.error(format_args!(
-                "{KEY} is damaged and kept as {}; a new one is made, post the license code again",
+                "{KEY} is damaged and kept as {}; a new key is generated, post the license code again",
                 aside.display()
             ));
         }
         None => {}
     }
-    let key = SigningKey::generate().map_err(|e| e.to_string())?;
+    let key = SigningKey::generate()?;
     let text = Zeroizing::new(format!("{}\n", hex::encode(&key.seed()[..])));
-    folder.replace(KEY, text.as_bytes()).map_err(|e| e.to_string())?;
+    folder.replace(KEY, text.as_bytes())?;
     Ok(key)
 }
 
 struct Damaged;
 
-/// A key that others could have written is an error: not ours to overwrite, somebody has to look.
-fn read_key(view: &View) -> Result<Option<Result<SigningKey, Damaged>>, String> {
-    let Some(contents) = view.read(KEY, LARGEST).map_err(|e| e.to_string())? else {
+/// Reads the key. A key that other users could have written is an error: it is not overwritten, and the
+/// administrator has to check it.
+fn read_key(view: &View) -> Result<Option<Result<SigningKey, Damaged>>, Error> {
+    let Some(contents) = view.read(KEY, LARGEST)? else {
         return Ok(None);
     };
     let text = std::str::from_utf8(&contents).unwrap_or_default().trim();
@@ -159,10 +192,10 @@ fn read_key(view: &View) -> Result<Option<Result<SigningKey, Damaged>>, String> 
     let Some(seed) = seed.and_then(|seed| <[u8; 32]>::try_from(&seed[..]).ok()) else {
         return Ok(Some(Err(Damaged)));
     };
-    SigningKey::from_seed(&Zeroizing::new(seed)).map(|key| Some(Ok(key))).map_err(|e| e.to_string())
+    Ok(Some(Ok(SigningKey::from_seed(&Zeroizing::new(seed))?)))
 }
 
-/// Id and whether it is a soft one. A damaged file is no loss: the machine says who it is.
+/// Reads the id and whether it is random. A damaged file is ignored, because the id can be derived again.
 fn read_identity(view: &View) -> Option<(String, bool)> {
     let contents = view.read(IDENTITY, LARGEST).ok()??;
     let value: Value = serde_json::from_slice(&contents).ok()?;
@@ -197,7 +230,7 @@ mod tests {
         let second = open(&scratch, &machine('a'));
         assert_eq!(first.key.public(), second.key.public());
         assert_eq!(first.computer_id, second.computer_id);
-        assert!(!first.soft);
+        assert!(!first.is_random);
     }
 
     #[test]
@@ -213,25 +246,25 @@ mod tests {
         let scratch = Scratch::new();
         let first = open(&scratch, &Machine::default());
         let second = open(&scratch, &Machine::default());
-        assert!(first.soft && second.soft);
+        assert!(first.is_random && second.is_random);
         assert_eq!(first.computer_id, second.computer_id);
         let other = Scratch::new();
         assert_ne!(open(&other, &Machine::default()).computer_id, first.computer_id);
     }
 
     #[test]
-    fn another_computer_is_told_and_the_key_stays() {
+    fn another_computer_is_logged_and_the_key_stays() {
         let scratch = Scratch::new();
         let first = open(&scratch, &machine('a'));
-        let told = Mutex::new(String::new());
-        let told = Arc::new(told);
-        let log = Arc::clone(&told);
+        let logged = Mutex::new(String::new());
+        let logged = Arc::new(logged);
+        let log = Arc::clone(&logged);
         let log = Log::to(move |line| log.lock().unwrap().push_str(line));
         let folder = Folder::open(&scratch.0.join("state"), &[]).unwrap();
         let moved = Device::open(&folder, &machine('b'), &log).unwrap();
         assert_eq!(first.key.public(), moved.key.public());
         assert_ne!(first.computer_id, moved.computer_id);
-        assert!(told.lock().unwrap().contains("another computer"));
+        assert!(logged.lock().unwrap().contains("another computer"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Certificates: the same question and the same grant as online, written as hex to be carried by hand.
+//! Certificates: requests and grants written as hexadecimal text, to be carried by hand or mail.
 //!
 //! | begins with | is | body |
 //! | --- | --- | --- |
@@ -7,61 +7,59 @@
 //! | `LRC1` | return certificate, to the authority | sealed request |
 //!
 //! Layout: mark, length of the body (16 bits, big-endian), body, first four bytes of SHA-256 of all that.
-//! The checksum is no protection: it tells "mangled in the mail" from "not genuine".
+//! The checksum is no protection: it tells a text that was damaged by mail from one that is not genuine.
 //! A sealed request is `kid` in four bytes (filled with zeros), `enc` in 32, and the ciphertext.
 
 use std::fmt;
 
+use super::fields::INVISIBLE;
 use super::hex;
 use super::hex::Digest;
 use super::key::KeyId;
 use super::wire::Sealed;
 
-/// Longest text that is looked at, in bytes.
+/// Longest text that is read, in bytes.
 pub const LONGEST: usize = 65_536;
 
-/// A byte order mark, as Windows puts it before a text, and what mail programs break long words at.
-pub(crate) const INVISIBLE: [char; 2] = ['\u{feff}', '\u{200b}'];
-
-/// Why a text is no certificate.
+/// Why a text is not a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing is in it.
+pub enum Error {
+    /// The text is empty.
     Empty,
     /// Larger than [`LONGEST`].
     TooLong,
-    /// It holds something else than hexadecimal digits, or its checksum is wrong.
-    Mangled,
-    /// It is whole, and it is another one of the three.
-    Other(Kind),
-    /// It is whole, and none of the three that this release knows.
+    /// It contains something other than hexadecimal digits, or its checksum is wrong.
+    Damaged,
+    /// It is a complete certificate of another kind than expected.
+    WrongKind(Kind),
+    /// It is complete, but of no kind that this release knows.
     Unknown,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Empty => f.write_str("the certificate is empty"),
-            Fault::TooLong => write!(f, "the certificate is longer than {LONGEST} bytes"),
-            Fault::Mangled => f.write_str(
-                "the certificate was mangled on its way: copy all of it again, and nothing else",
+            Error::Empty => f.write_str("the certificate is empty"),
+            Error::TooLong => write!(f, "the certificate is longer than {LONGEST} bytes"),
+            Error::Damaged => f.write_str(
+                "the certificate text is damaged: copy all of it again, and nothing else",
             ),
-            Fault::Other(kind) => write!(f, "this is {kind}"),
-            Fault::Unknown => f.write_str("this is no certificate that this release knows"),
+            Error::WrongKind(kind) => write!(f, "this is {kind}"),
+            Error::Unknown => f.write_str("this is not a certificate that this release knows"),
         }
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for Error {}
 
-/// The three certificates.
+/// The three kinds of certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// From the appliance: asks for a license.
     Activation,
     /// From the authority: grants it.
     License,
-    /// From the appliance: gives it back.
+    /// From the appliance: returns it.
     Return,
 }
 
@@ -87,19 +85,19 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A certificate that is whole; whether it is genuine is still to be found out.
+/// A complete certificate, not verified yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Certificate {
     /// Asks for a license.
     Activation(Sealed),
-    /// Grants one: the text of the token.
+    /// Grants a license: the text of the token.
     License(String),
-    /// Gives one back.
+    /// Returns a license.
     Return(Sealed),
 }
 
 impl Certificate {
-    /// Which of the three.
+    /// The kind of this certificate.
     pub fn kind(&self) -> Kind {
         match self {
             Certificate::Activation(_) => Kind::Activation,
@@ -126,39 +124,39 @@ impl Certificate {
         Some(hex::encode(&bytes))
     }
 
-    /// Reads a certificate as people paste it: white space, lines that begin with `-----` and the case
-    /// of the digits don't matter.
+    /// Reads a pasted certificate: white space, lines that begin with `-----` and the case of the digits
+    /// don't matter.
     ///
     /// # Errors
-    /// Why it is none.
-    pub fn read(text: &str) -> Result<Certificate, Fault> {
-        let (mark, body) = unwrapped(text)?;
+    /// Why it is not a certificate.
+    pub fn read(text: &str) -> Result<Certificate, Error> {
+        let (mark, body) = mark_and_body(text)?;
         let kind = Kind::ALL.into_iter().find(|kind| kind.mark()[..] == mark);
-        match kind.ok_or(Fault::Unknown)? {
+        match kind.ok_or(Error::Unknown)? {
             Kind::Activation => sealed(&body).map(Certificate::Activation),
             Kind::Return => sealed(&body).map(Certificate::Return),
             Kind::License => {
-                String::from_utf8(body).map(Certificate::License).map_err(|_| Fault::Unknown)
+                String::from_utf8(body).map(Certificate::License).map_err(|_| Error::Unknown)
             }
         }
     }
 }
 
-/// The token of a license certificate.
+/// Reads the token of a license certificate.
 ///
 /// # Errors
-/// Why the text is none.
-pub fn read_license(text: &str) -> Result<String, Fault> {
+/// Why the text is not a license certificate.
+pub fn read_license(text: &str) -> Result<String, Error> {
     match Certificate::read(text)? {
         Certificate::License(token) => Ok(token),
-        other => Err(Fault::Other(other.kind())),
+        other => Err(Error::WrongKind(other.kind())),
     }
 }
 
-/// Mark and body of a whole certificate.
-fn unwrapped(text: &str) -> Result<(Vec<u8>, Vec<u8>), Fault> {
+/// Mark and body of a complete certificate.
+fn mark_and_body(text: &str) -> Result<(Vec<u8>, Vec<u8>), Error> {
     if text.len() > LONGEST {
-        return Err(Fault::TooLong);
+        return Err(Error::TooLong);
     }
     let digits: String = text
         .replace(INVISIBLE, "")
@@ -167,30 +165,30 @@ fn unwrapped(text: &str) -> Result<(Vec<u8>, Vec<u8>), Fault> {
         .flat_map(|line| line.chars().filter(|c| !c.is_whitespace()))
         .collect();
     if digits.is_empty() {
-        return Err(Fault::Empty);
+        return Err(Error::Empty);
     }
-    let bytes = hex::decode(&digits).ok_or(Fault::Mangled)?;
-    let content = bytes.len().checked_sub(4).ok_or(Fault::Mangled)?;
+    let bytes = hex::decode(&digits).ok_or(Error::Damaged)?;
+    let content = bytes.len().checked_sub(4).ok_or(Error::Damaged)?;
     let (content, checksum) = bytes.split_at(content);
     if Digest::of(content).0[..4] != *checksum {
-        return Err(Fault::Mangled);
+        return Err(Error::Damaged);
     }
-    let (mark, rest) = content.split_at_checked(4).ok_or(Fault::Unknown)?;
-    let (length, body) = rest.split_first_chunk::<2>().ok_or(Fault::Unknown)?;
+    let (mark, rest) = content.split_at_checked(4).ok_or(Error::Unknown)?;
+    let (length, body) = rest.split_first_chunk::<2>().ok_or(Error::Unknown)?;
     if usize::from(u16::from_be_bytes(*length)) != body.len() {
-        return Err(Fault::Unknown);
+        return Err(Error::Unknown);
     }
     Ok((mark.to_vec(), body.to_vec()))
 }
 
-fn sealed(body: &[u8]) -> Result<Sealed, Fault> {
-    let (kid, rest) = body.split_first_chunk::<{ KeyId::LONGEST }>().ok_or(Fault::Unknown)?;
-    let (enc, ct) = rest.split_first_chunk::<32>().ok_or(Fault::Unknown)?;
+fn sealed(body: &[u8]) -> Result<Sealed, Error> {
+    let (kid, rest) = body.split_first_chunk::<{ KeyId::LONGEST }>().ok_or(Error::Unknown)?;
+    let (enc, ct) = rest.split_first_chunk::<32>().ok_or(Error::Unknown)?;
     let name = kid.iter().position(|byte| *byte == 0).map_or(&kid[..], |end| &kid[..end]);
     if kid[name.len()..].iter().any(|byte| *byte != 0) {
-        return Err(Fault::Unknown);
+        return Err(Error::Unknown);
     }
-    let kid = std::str::from_utf8(name).ok().and_then(KeyId::parse).ok_or(Fault::Unknown)?;
+    let kid = std::str::from_utf8(name).ok().and_then(KeyId::parse).ok_or(Error::Unknown)?;
     Ok(Sealed { kid, enc: *enc, ct: ct.to_vec() })
 }
 
@@ -198,7 +196,7 @@ fn sealed(body: &[u8]) -> Result<Sealed, Fault> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Certificate, Fault, Kind, LONGEST, read_license};
+    use super::{Certificate, Error, Kind, LONGEST, read_license};
     use crate::license::protocol::hex;
     use crate::license::protocol::key::{KeyId, RequestKey, SigningKey};
     use crate::license::protocol::message::Op;
@@ -246,10 +244,10 @@ mod tests {
             assert_eq!(read_license(&fine).as_deref(), Ok("i1.e30.e30"), "{fine}");
         }
         for mangled in [format!("> {a}\n> {b}"), a.to_owned(), b.to_owned(), format!("{text}00")] {
-            assert_eq!(read_license(&mangled), Err(Fault::Mangled), "{mangled}");
+            assert_eq!(read_license(&mangled), Err(Error::Damaged), "{mangled}");
         }
-        assert_eq!(read_license(" \n"), Err(Fault::Empty));
-        assert_eq!(read_license(&"0".repeat(LONGEST + 1)), Err(Fault::TooLong));
+        assert_eq!(read_license(" \n"), Err(Error::Empty));
+        assert_eq!(read_license(&"0".repeat(LONGEST + 1)), Err(Error::TooLong));
     }
 
     #[test]
@@ -259,9 +257,9 @@ mod tests {
         for bit in 0..bytes.len() * 8 {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Certificate::read(&hex::encode(&changed)), Err(Fault::Mangled));
+            assert_eq!(Certificate::read(&hex::encode(&changed)), Err(Error::Damaged));
 
-            // Somebody who mends the checksum is found out by the seal.
+            // The seal detects a change even if the checksum is corrected.
             let content = changed.len() - 4;
             let checksum = super::Digest::of(&changed[..content]);
             changed[content..].copy_from_slice(&checksum.0[..4]);
@@ -278,6 +276,6 @@ mod tests {
     #[test]
     fn one_certificate_is_not_taken_for_another() {
         let text = activation(&key()).write().unwrap();
-        assert_eq!(read_license(&text), Err(Fault::Other(Kind::Activation)));
+        assert_eq!(read_license(&text), Err(Error::WrongKind(Kind::Activation)));
     }
 }

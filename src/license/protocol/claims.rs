@@ -1,14 +1,14 @@
-//! What tokens of the authority state: a lease of seconds, or that seconds came back.
+//! The payloads of tokens: a lease of seconds, and a receipt for returned seconds.
 
 use serde_json::{Value, json};
 
-use super::fields::{Fault, Fields, computer_id, license_code};
+use super::fields::{Error, Fields, computer_id, license_code};
 use super::hex::{Digest, RequestId};
 
 /// `allocated` of a license whose seconds are not counted down (the largest 32-bit number).
 pub const UNLIMITED: i64 = 2_147_483_647;
 
-/// What an appliance may use, stated by a `lease` or `license-cert` token.
+/// What an appliance may use: the payload of a `lease` or `license-cert` token.
 ///
 /// Seconds are running totals of one epoch; dates are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,27 +19,27 @@ pub struct Lease {
     pub customer_id: i64,
     /// The product number, digits.
     pub product: String,
-    /// For this computer alone.
+    /// The only computer it is valid for.
     pub computer_id: String,
-    /// For this device key alone: its [fingerprint](super::key::PublicKey::fingerprint).
+    /// The only device key it is valid for: its [fingerprint](super::key::PublicKey::fingerprint).
     pub device: Digest,
-    /// The question this answers.
+    /// The request that it answers.
     pub req_id: RequestId,
-    /// Counts the times this appliance's accounting began anew.
+    /// How often this appliance's accounting was restarted.
     pub epoch: i64,
-    /// Counts the answers of an epoch, from 1.
+    /// Number of the answer within its epoch, from 1.
     pub seq: i64,
     /// Seconds granted in this epoch, used ones included.
     pub granted: i64,
     /// Seconds of the whole license; [`UNLIMITED`] for no limit.
     pub allocated: i64,
-    /// Seconds nobody has been granted yet; [`UNLIMITED`] for no limit.
+    /// Seconds not granted to any appliance yet; [`UNLIMITED`] for no limit.
     pub pool_left: i64,
-    /// Seconds an appliance that is online holds at most.
+    /// Most seconds that an online appliance holds.
     pub cache: i64,
     /// License type in the numbers of the original's library: 2 trial, 6 concurrent subscription.
     pub kind: i64,
-    /// Names of what else is licensed.
+    /// Names of other licensed features.
     pub features: Vec<String>,
     /// End of the subscription.
     pub exp: i64,
@@ -51,11 +51,11 @@ pub struct Lease {
     pub iat: i64,
     /// Whether the appliance may switch to offline mode.
     pub offline_mode: bool,
-    /// Seconds an appliance in offline mode holds at most.
+    /// Most seconds that an appliance in offline mode holds.
     pub offline_secs: i64,
-    /// How long offline mode may last; 0 where it is not allowed.
+    /// When offline mode must end; 0 where it is not allowed.
     pub offline_until: i64,
-    /// A newer bundle for an appliance that has no other way to learn of it.
+    /// A newer bundle, for an appliance that cannot receive it otherwise.
     pub bundle: Option<String>,
 }
 
@@ -91,11 +91,11 @@ impl Lease {
         value
     }
 
-    /// Reads a payload that was verified.
+    /// Reads a verified payload.
     ///
     /// # Errors
     /// Which member is missing or wrong.
-    pub fn from_json(value: &Value) -> Result<Lease, String> {
+    pub fn from_json(value: &Value) -> Result<Lease, Error> {
         let fields = Fields::of(value)?;
         Ok(Lease {
             license: fields.parsed("license", "18 digits", license_code)?,
@@ -124,26 +124,26 @@ impl Lease {
     }
 }
 
-fn features(fields: &Fields<'_>) -> Result<Vec<String>, Fault> {
+fn features(fields: &Fields<'_>) -> Result<Vec<String>, Error> {
     let name = |value: &Value| value.as_str().map(str::to_owned);
     let names = fields.array("features")?.iter().map(name).collect::<Option<_>>();
-    names.ok_or_else(|| "`features` holds something that is no text".to_owned())
+    names.ok_or_else(|| "`features` holds something that is not a text".into())
 }
 
-/// Proof that an appliance's seconds came back, stated by a `return-receipt` token.
+/// Proof that an appliance returned its seconds: the payload of a `return-receipt` token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The 18-digit code.
     pub license: String,
-    /// The computer that gave them back.
+    /// The computer that returned them.
     pub computer_id: String,
     /// The [fingerprint](super::key::PublicKey::fingerprint) of its device key.
     pub device: Digest,
-    /// The question this answers.
+    /// The request that it answers.
     pub req_id: RequestId,
-    /// The epoch this closed; the next activation tells it to the authority.
+    /// The epoch that the return closed; the next activation reports it to the authority.
     pub epoch: i64,
-    /// Seconds that went back to the license.
+    /// Seconds returned to the license.
     pub returned: i64,
     /// When the token was made, by the authority's clock.
     pub iat: i64,
@@ -163,11 +163,11 @@ impl Receipt {
         })
     }
 
-    /// Reads a payload that was verified.
+    /// Reads a verified payload.
     ///
     /// # Errors
     /// Which member is missing or wrong.
-    pub fn from_json(value: &Value) -> Result<Receipt, String> {
+    pub fn from_json(value: &Value) -> Result<Receipt, Error> {
         let fields = Fields::of(value)?;
         Ok(Receipt {
             license: fields.parsed("license", "18 digits", license_code)?,
@@ -242,9 +242,9 @@ mod tests {
         {
             let mut value = lease().to_json();
             value[name] = wrong;
-            assert!(Lease::from_json(&value).unwrap_err().contains(name));
+            assert!(Lease::from_json(&value).unwrap_err().to_string().contains(name));
             value.as_object_mut().unwrap().remove(name);
-            assert_eq!(Lease::from_json(&value), Err(format!("`{name}` is missing")));
+            assert_eq!(Lease::from_json(&value), Err(format!("`{name}` is missing").into()));
         }
     }
 }

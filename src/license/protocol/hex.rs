@@ -4,16 +4,16 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use super::key::{Broken, random};
+use super::random::CryptoError;
 
-/// Lower-case hexadecimal.
+/// Writes lower-case hexadecimal digits.
 pub fn encode(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
-/// The bytes; either case. `None` for an odd length or any other character.
+/// Reads hexadecimal digits of either case. `None` for an odd length or any other character.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     if !text.len().is_multiple_of(2) {
@@ -22,20 +22,20 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     text.as_bytes().chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }
 
-/// Names one question, so that asking again changes nothing: 16 random bytes, 32 hex digits.
+/// Identifies one request, so that repeating it changes nothing: 16 random bytes, 32 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId(pub [u8; 16]);
 
 impl RequestId {
-    /// A fresh one.
+    /// A new random id.
     ///
     /// # Errors
     /// When the system has no random bytes.
-    pub fn fresh() -> Result<RequestId, Broken> {
-        random().map(RequestId)
+    pub fn random() -> Result<RequestId, CryptoError> {
+        super::random::random().map(RequestId)
     }
 
-    /// What `Display` wrote: exactly 32 lower-case hex digits.
+    /// Reads exactly 32 lower-case hex digits, as `Display` writes them.
     pub fn parse(text: &str) -> Option<RequestId> {
         exact(text).map(RequestId)
     }
@@ -60,7 +60,7 @@ impl Digest {
         Digest(Sha256::digest(bytes).into())
     }
 
-    /// What `Display` wrote: exactly 64 lower-case hex digits.
+    /// Reads exactly 64 lower-case hex digits, as `Display` writes them.
     pub fn parse(text: &str) -> Option<Digest> {
         exact(text).map(Digest)
     }
@@ -72,7 +72,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// One value has one spelling here: what is signed must not be writable in two ways.
+/// Accepts only the spelling that `encode` writes, because a signed value must not have two spellings.
 fn exact<const N: usize>(text: &str) -> Option<[u8; N]> {
     let bytes: [u8; N] = decode(text)?.try_into().ok()?;
     (encode(&bytes) == text).then_some(bytes)

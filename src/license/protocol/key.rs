@@ -1,7 +1,6 @@
 //! Keys: Ed25519 to sign (device, issuer, root), X25519 to seal requests to the authority.
 
 use std::fmt;
-use std::thread;
 
 use aws_lc_rs::agreement::{PrivateKey, X25519};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
@@ -10,50 +9,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::hex::Digest;
+use super::random::{CryptoError, random};
 
-/// The cryptographic library or the system's random source refused; nothing a caller did can cause it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Broken;
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the cryptographic library of this machine failed; restart, and report it")
-    }
-}
-
-impl std::error::Error for Broken {}
-
-/// `N` bytes nobody can guess.
-///
-/// # Errors
-/// When the system has none.
-pub fn random<const N: usize>() -> Result<[u8; N], Broken> {
-    freshly(|| {
-        let mut bytes = [0; N];
-        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Broken)?;
-        Ok(bytes)
-    })
-}
-
-/// Does `work` on a thread of its own, whose random numbers begin with a seed that the kernel gives at
-/// that moment. aws-lc keeps a generator for each thread in memory; machines that were resumed from one
-/// snapshot of it would draw the same numbers for a while, and two questions sealed with the same keys
-/// would give each other away.
-pub(crate) fn freshly<T: Send>(
-    work: impl FnOnce() -> Result<T, Broken> + Send,
-) -> Result<T, Broken> {
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().spawn_scoped(scope, work).map_err(|_| Broken)?;
-        thread.join().map_err(|_| Broken)?
-    })
-}
-
-/// base64url without padding (RFC 4648 section 5); every value has one spelling.
+/// Writes base64url without padding (RFC 4648 section 5); every value has one spelling.
 pub(crate) fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// What [`base64url`] wrote.
+/// Reads what [`base64url`] writes.
 pub(crate) fn from_base64url(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
@@ -69,16 +32,16 @@ impl SigningKey {
     ///
     /// # Errors
     /// When the system has no random bytes.
-    pub fn generate() -> Result<SigningKey, Broken> {
+    pub fn generate() -> Result<SigningKey, CryptoError> {
         SigningKey::from_seed(&random()?)
     }
 
     /// The key whose private part is `seed`; any 32 bytes are one.
     ///
     /// # Errors
-    /// When the library refuses.
-    pub fn from_seed(seed: &[u8; 32]) -> Result<SigningKey, Broken> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| Broken)?;
+    /// When the library fails.
+    pub fn from_seed(seed: &[u8; 32]) -> Result<SigningKey, CryptoError> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| CryptoError)?;
         Ok(SigningKey { pair, seed: Zeroizing::new(*seed) })
     }
 
@@ -94,7 +57,7 @@ impl SigningKey {
         PublicKey(public)
     }
 
-    /// 64 bytes; the same message always gives the same ones.
+    /// The signature: 64 bytes, always equal for an equal message.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.pair.sign(message).as_ref().to_vec()
     }
@@ -112,7 +75,7 @@ impl fmt::Debug for SigningKey {
 pub struct PublicKey(pub [u8; 32]);
 
 impl PublicKey {
-    /// What `Display` wrote.
+    /// Reads what `Display` writes.
     pub fn parse(text: &str) -> Option<PublicKey> {
         from_base64url(text)?.try_into().ok().map(PublicKey)
     }
@@ -123,7 +86,7 @@ impl PublicKey {
         UnparsedPublicKey::new(&ED25519, self.0).verify(message, signature).is_ok()
     }
 
-    /// SHA-256 of the 32 bytes: how tokens name a device.
+    /// SHA-256 of the 32 bytes; tokens identify a device by it.
     pub fn fingerprint(&self) -> Digest {
         Digest::of(&self.0)
     }
@@ -140,7 +103,7 @@ impl fmt::Display for PublicKey {
 pub struct KeyId(String);
 
 impl KeyId {
-    /// Longest name; a certificate has room for so many bytes.
+    /// Longest name: a certificate has room for this many bytes.
     pub const LONGEST: usize = 4;
 
     /// `None` for anything else.
@@ -162,7 +125,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// What requests are sealed to: an X25519 public key (RFC 7748) and its name.
+/// The key that requests are sealed to: an X25519 public key (RFC 7748) and its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestPublicKey {
     /// Its name in the bundle.
@@ -171,7 +134,7 @@ pub struct RequestPublicKey {
     pub public: [u8; 32],
 }
 
-/// What opens requests: the authority's X25519 key.
+/// The key that opens requests: the authority's X25519 key.
 pub struct RequestKey {
     /// Its name in the bundle.
     pub kid: KeyId,
@@ -183,7 +146,7 @@ impl RequestKey {
     ///
     /// # Errors
     /// When the system has no random bytes.
-    pub fn generate(kid: KeyId) -> Result<RequestKey, Broken> {
+    pub fn generate(kid: KeyId) -> Result<RequestKey, CryptoError> {
         Ok(RequestKey { kid, secret: Zeroizing::new(random()?) })
     }
 
@@ -200,12 +163,12 @@ impl RequestKey {
     /// The public half.
     ///
     /// # Errors
-    /// When the library refuses.
-    pub fn public(&self) -> Result<RequestPublicKey, Broken> {
+    /// When the library fails.
+    pub fn public(&self) -> Result<RequestPublicKey, CryptoError> {
         let private =
-            PrivateKey::from_private_key(&X25519, &self.secret[..]).map_err(|_| Broken)?;
-        let public = private.compute_public_key().map_err(|_| Broken)?;
-        let public = public.as_ref().try_into().map_err(|_| Broken)?;
+            PrivateKey::from_private_key(&X25519, &self.secret[..]).map_err(|_| CryptoError)?;
+        let public = private.compute_public_key().map_err(|_| CryptoError)?;
+        let public = public.as_ref().try_into().map_err(|_| CryptoError)?;
         Ok(RequestPublicKey { kid: self.kid.clone(), public })
     }
 }

@@ -1,7 +1,7 @@
-//! What an appliance asks and what the authority answers, as typed values and as JSON.
+//! Requests of an appliance and answers of the authority, as typed values and as JSON.
 //!
-//! Reading is strict about types and ranges and ignores unknown members; the version stands in the
-//! envelope ([`super::wire`]). All seconds are running totals of one epoch, so that applying a message
+//! Reading is strict about types and ranges and ignores unknown members; the version is in the
+//! envelope ([`super::wire`]). All seconds are running totals of one epoch, so applying a message
 //! twice changes nothing.
 
 mod answer;
@@ -12,27 +12,27 @@ use serde_json::{Value, json};
 
 pub use crate::license::protocol::message::answer::{Answer, Denial, Kind};
 
-use super::fields::{Fields, computer_id, license_code};
+use super::fields::{Error, Fields, computer_id, license_code};
 use super::hex::{Digest, RequestId};
 use super::key::PublicKey;
 
-/// What is asked for.
+/// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
-    /// A seat and the first seconds, because an administrator entered the license code.
+    /// A seat and the first seconds, after an administrator entered the license code.
     Activate,
-    /// More seconds, and what has changed about the license.
+    /// More seconds, and changes of the license.
     Sync,
-    /// To give back the seat and all unused seconds.
+    /// To return the seat and all unused seconds.
     Return,
-    /// A sign of life; needs no license.
+    /// Whether the authority can be reached; needs no license.
     Probe,
 }
 
 impl Op {
     const ALL: [Op; 4] = [Op::Activate, Op::Sync, Op::Return, Op::Probe];
 
-    /// As in the JSON.
+    /// The word in the JSON.
     pub fn name(self) -> &'static str {
         match self {
             Op::Activate => "activate",
@@ -43,17 +43,17 @@ impl Op {
     }
 }
 
-/// How the appliance will live with what it is granted.
+/// Whether the appliance will ask again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// It asks again before its cache is used up.
+    /// It asks again before its seconds are used up.
     Online,
-    /// It will not ask again: it wants all it may have.
+    /// It will not ask again, so it asks for all seconds it may have.
     Offline,
 }
 
 impl Mode {
-    /// As in the JSON.
+    /// The word in the JSON.
     pub fn name(self) -> &'static str {
         match self {
             Mode::Online => "online",
@@ -65,28 +65,28 @@ impl Mode {
 /// Who activated, for support; every text may be empty.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct User {
-    /// At most 256 bytes, as the others.
+    /// At most 256 bytes, like the other two.
     pub username: String,
     /// Personal data: never logged.
     pub email_address: String,
-    /// The customer, in the person's own words.
+    /// The customer, as entered by the person.
     pub company_name: String,
 }
 
-/// Tells nothing: it is personal.
+/// Shows no member, because all are personal data.
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("User")
     }
 }
 
-/// A question. A retry has the same fields, `req_id` above all; [`super::wire::seal`] adds the device
-/// key and a fresh answer key.
+/// A request. A retry has the same fields, `req_id` above all; [`super::wire::seal`] adds the device
+/// key and a new answer key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
-    /// What is asked for.
+    /// What it asks for.
     pub op: Op,
-    /// Names the question; the same one is answered the same way and changes nothing again.
+    /// Identifies the request; a repeated one gets the same answer and changes nothing again.
     pub req_id: RequestId,
     /// When it was made, by the appliance's clock; never a reason to refuse.
     pub ts: i64,
@@ -98,22 +98,22 @@ pub struct Request {
     pub version: String,
     /// A UUID in lower case.
     pub computer_id: String,
-    /// The one before, while the authority may not know of the new one yet.
+    /// The previous computer id, while the authority may not know the new one yet.
     pub prev_computer_id: Option<String>,
-    /// From the last token, the receipt of a return included; 0 if there was none.
+    /// Epoch of the last token, which may be a return receipt; 0 if there was none.
     pub epoch: i64,
-    /// From the last lease; 0 if there is none.
+    /// `seq` of the last lease; 0 if there is none.
     pub seq: i64,
     /// SHA-256 of the text of the last lease or license certificate token; [`Digest::NONE`] if there is none.
     pub prev: Digest,
     /// Seconds used in this epoch.
     pub consumed: i64,
-    /// Seconds granted in this epoch, as the appliance knows.
+    /// Seconds granted in this epoch, as far as the appliance knows.
     pub granted: i64,
     /// The most seconds the appliance would like to hold; the authority has its own limit, so a large
     /// number means "as many as I may".
     pub want: i64,
-    /// How it will live with them.
+    /// Whether the appliance will ask again.
     pub mode: Mode,
     /// Head of the appliance's usage log.
     pub log_head: Digest,
@@ -123,14 +123,14 @@ pub struct Request {
     pub regressions: i64,
     /// `seq` of the appliance's bundle; a newer one comes with the answer.
     pub bundle_seq: i64,
-    /// An activation of this device that was never answered, in whose place this one is asked for: once
-    /// this one is granted, nobody may have anything for the other one any more.
+    /// An activation of this device that was never answered and that this one replaces: once this one is
+    /// granted, the other one can no longer be granted.
     pub instead_of: Option<RequestId>,
     /// Who activated.
     pub user: User,
 }
 
-/// Tells what was asked, and neither code nor person.
+/// Shows neither the license code nor the person.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Request { op, req_id, epoch, seq, consumed, .. } = self;
@@ -141,7 +141,7 @@ impl fmt::Debug for Request {
 const LONGEST_TEXT: usize = 256;
 
 impl Request {
-    /// The sealed text, with what only the sealing knows.
+    /// The text that is sealed, with the two keys that sealing adds.
     pub(crate) fn to_json(&self, device: &PublicKey, answer_key: &str) -> Value {
         json!({
             "op": self.op.name(),
@@ -173,7 +173,7 @@ impl Request {
         })
     }
 
-    pub(crate) fn from_fields(fields: &Fields<'_>) -> Result<Request, String> {
+    pub(crate) fn from_fields(fields: &Fields<'_>) -> Result<Request, Error> {
         let op = |name: &str| Op::ALL.into_iter().find(|op| op.name() == name);
         let mode =
             |name: &str| [Mode::Online, Mode::Offline].into_iter().find(|m| m.name() == name);

@@ -1,6 +1,6 @@
-//! What the appliance and the license authority say to each other: keys, messages, certificates.
+//! The protocol between the appliance and the license authority: keys, messages, certificates.
 //!
-//! No socket, no file and no clock: both sides, tests and fuzzers use it as it is.
+//! It uses no socket, file or clock.
 
 pub mod certificate;
 pub mod claims;
@@ -8,9 +8,10 @@ pub mod fields;
 pub mod hex;
 pub mod key;
 pub mod message;
+pub mod random;
 pub mod token;
 pub mod trust;
 pub mod wire;
 
-/// Begins every string that is signed or bound, so that no signature of ours fits elsewhere.
+/// Begins every string that is signed or bound, so that a signature is not valid for another purpose.
 pub(crate) const PROTOCOL: &str = "appliance-license/1";

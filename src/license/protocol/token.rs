@@ -1,25 +1,24 @@
 //! Signed statements: `kid "." base64url(payload) "." base64url(signature)`.
 //!
 //! The signature covers protocol, type and key name besides the payload, and the verifier says which
-//! type it wants: nothing in a token chooses how it is checked. Whose keys count is [`super::trust`]'s
-//! affair.
+//! type it wants: nothing in a token chooses how it is checked. [`super::trust`] decides which keys count.
 
 use serde_json::Value;
 
 use super::key::{KeyId, PublicKey, SigningKey, base64url, from_base64url};
-use crate::config::json;
 use crate::license::protocol::PROTOCOL;
+use crate::util::json;
 
-/// What a token states; a token of one type never passes for another.
+/// The type of a token; a token of one type is never accepted as another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
     /// The authority's keys, signed by a root key.
     Bundle,
     /// Seconds granted to an appliance that is online.
     Lease,
-    /// The same for one that is not.
+    /// Seconds granted to an appliance that is offline.
     LicenseCertificate,
-    /// Seconds taken back from an appliance.
+    /// Seconds returned by an appliance.
     ReturnReceipt,
 }
 
@@ -28,7 +27,7 @@ impl Type {
     pub const ALL: [Type; 4] =
         [Type::Bundle, Type::Lease, Type::LicenseCertificate, Type::ReturnReceipt];
 
-    /// As it stands in the signed bytes.
+    /// The word in the signed bytes.
     pub fn name(self) -> &'static str {
         match self {
             Type::Bundle => "bundle",
@@ -39,7 +38,7 @@ impl Type {
     }
 }
 
-/// Longest token that is looked at, in bytes.
+/// Longest token that is read, in bytes.
 pub const LONGEST: usize = 65_536;
 
 /// Makes a token.
@@ -49,17 +48,17 @@ pub fn sign(kind: Type, kid: &KeyId, payload: &Value, key: &SigningKey) -> Strin
     format!("{kid}.{}.{}", base64url(payload.as_bytes()), base64url(&signature))
 }
 
-/// A token taken apart; nothing in it is to be believed yet.
+/// A parsed token whose signature is not verified yet.
 #[derive(Debug)]
 pub struct Unverified {
-    /// Whose key claims to have signed it.
+    /// The key that claims to have signed it.
     pub kid: KeyId,
     payload: Vec<u8>,
     signature: Vec<u8>,
 }
 
 impl Unverified {
-    /// `None` when `token` does not have the shape of one.
+    /// `None` if `token` does not have the form of a token.
     pub fn parse(token: &str) -> Option<Unverified> {
         if token.len() > LONGEST {
             return None;
@@ -75,12 +74,12 @@ impl Unverified {
     #[must_use]
     pub fn verify(&self, kind: Type, key: &PublicKey) -> Option<Value> {
         let signed = signed_bytes(kind, &self.kid, &self.payload);
-        if key.verifies(&signed, &self.signature) { self.dangerous_payload() } else { None }
+        if key.verifies(&signed, &self.signature) { self.unverified_payload() } else { None }
     }
 
-    /// The payload with no signature checked: to show to a person, or to find a bundle in it that
-    /// carries a signature of its own.
-    pub fn dangerous_payload(&self) -> Option<Value> {
+    /// The payload without a check of the signature: to show it to a person, or to find a bundle in it
+    /// that has its own signature.
+    pub fn unverified_payload(&self) -> Option<Value> {
         json::parse(&self.payload).ok().filter(Value::is_object)
     }
 }
@@ -100,14 +99,14 @@ mod tests {
     use super::{KeyId, SigningKey, Type, Unverified, sign};
 
     #[test]
-    fn a_token_is_believed_as_what_it_was_signed_as() {
+    fn a_token_is_accepted_as_what_it_was_signed_as() {
         let (key, kid) = (SigningKey::generate().unwrap(), KeyId::parse("i1").unwrap());
         for kind in Type::ALL {
             let token = sign(kind, &kid, &json!({"seq": 1}), &key);
             let token = Unverified::parse(&token).unwrap();
             for wanted in Type::ALL {
-                let believed = token.verify(wanted, &key.public());
-                assert_eq!(believed, (wanted == kind).then(|| json!({"seq": 1})));
+                let accepted = token.verify(wanted, &key.public());
+                assert_eq!(accepted, (wanted == kind).then(|| json!({"seq": 1})));
             }
             let other = SigningKey::generate().unwrap().public();
             assert_eq!(token.verify(kind, &other), None);
@@ -123,9 +122,9 @@ mod tests {
                 let mut changed = token.clone();
                 changed[at] ^= 1 << bit;
                 let Ok(changed) = String::from_utf8(changed) else { continue };
-                let believed = Unverified::parse(&changed)
+                let accepted = Unverified::parse(&changed)
                     .and_then(|token| token.verify(Type::Lease, &key.public()));
-                assert_eq!(believed, None, "byte {at}, bit {bit}");
+                assert_eq!(accepted, None, "byte {at}, bit {bit}");
             }
         }
     }

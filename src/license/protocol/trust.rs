@@ -1,90 +1,91 @@
-//! Whose signature counts: the trust file of the image, and the bundle of keys it vouches for.
+//! Which signatures count: the trust file of the image, and the bundle of keys signed by its roots.
 //!
 //! The trust file names the root keys, in the order of their succession, and holds the first bundle.
 //! A bundle names the keys in use and is signed by a root. Newer bundles come inside answers and
 //! license certificates; one counts only if its root comes later in the file, or its root is the same
-//! and its `seq` is higher, so a thief of an old root key can't block the next one with a high number.
-//! Out: keeping the newest bundle on disk, which is the caller's.
+//! and its `seq` is higher, so a stolen old root key cannot block the next one with a high number.
+//! The caller keeps the newest bundle on disk.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::fields::{Fault, Fields};
+use super::fields;
+use super::fields::Fields;
 use super::key::{KeyId, PublicKey, RequestPublicKey, SigningKey, from_base64url};
 use super::token;
 use super::token::{Type, Unverified};
-use crate::config::json;
+use crate::util::json;
 use crate::util::utc;
 
 /// The format of the trust file and of bundles.
 const VERSION: i64 = 1;
 
-/// Why a signature does not count.
+/// Why a signature was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// It does not have the shape of a token or of its payload: which part.
+pub enum Error {
+    /// It does not have the form of a token or of its payload: which part.
     Malformed(String),
     /// Signed by a key that neither the trust file nor the newest known bundle names.
-    Unknown(KeyId),
+    UnknownKey(KeyId),
     /// Signed by a key that the authority has withdrawn.
     Revoked(KeyId),
-    /// Signed by a key whose time ended then (seconds since 1970).
+    /// Signed by a key that was valid until then (seconds since 1970).
     Expired(KeyId, i64),
-    /// Signed by a key whose time begins then (seconds since 1970).
+    /// Signed by a key that is valid from then on (seconds since 1970).
     NotYetValid(KeyId, i64),
-    /// The newest known bundle itself ended then (seconds since 1970).
+    /// The newest known bundle was valid until then (seconds since 1970).
     BundleExpired(i64),
-    /// The key is known, and did not sign this, or not as what it is presented as.
-    NotGenuine,
+    /// The key is known, but it did not sign this, or signed it as another type.
+    BadSignature,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::Malformed(what) => {
+            Error::Malformed(what) => {
                 write!(f, "it is not in the form of the license authority: {what}")
             }
-            Refusal::Unknown(kid) => write!(
+            Error::UnknownKey(kid) => write!(
                 f,
                 "it is signed with key {kid}, which this appliance does not know; it may come from another vendor"
             ),
-            Refusal::Revoked(kid) => {
+            Error::Revoked(kid) => {
                 write!(f, "it is signed with key {kid}, which the license authority has withdrawn")
             }
-            Refusal::Expired(kid, at) => {
+            Error::Expired(kid, at) => {
                 write!(f, "it is signed with key {kid}, which was valid until {}", utc::format(*at))
             }
-            Refusal::NotYetValid(kid, at) => write!(
+            Error::NotYetValid(kid, at) => write!(
                 f,
                 "it is signed with key {kid}, which is valid from {}; check the clock",
                 utc::format(*at)
             ),
-            Refusal::BundleExpired(at) => write!(
+            Error::BundleExpired(at) => write!(
                 f,
                 "the keys known to this appliance were valid until {}; ask for a new license certificate or go online once",
                 utc::format(*at)
             ),
-            Refusal::NotGenuine => f.write_str("its signature is not genuine"),
+            Error::BadSignature => f.write_str("its signature is not genuine"),
         }
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for Error {}
 
-/// Which dates of keys are looked at.
+/// Whether the validity of keys is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dates {
-    /// Something new: the key must be valid at this moment, in seconds since 1970.
+    /// For something new: the key must be valid at this time, in seconds since 1970.
     At(i64),
-    /// Something kept that was checked when it came: only a revoked key is refused.
-    Kept,
+    /// For something stored that was checked when it arrived: only a revoked key is refused.
+    Ignored,
 }
 
-/// What became of a bundle.
+/// Whether a bundle was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acceptance {
-    /// It is the newest and now in force; keep [`Trust::bundle_token`] on disk.
+    /// It is the newest one and now in force; keep [`Trust::bundle_token`] on disk.
     Newer,
     /// The one in force is as new or newer; nothing changed.
     NotNewer,
@@ -95,9 +96,9 @@ pub enum Acceptance {
 pub struct Dated<K> {
     /// The key.
     pub key: K,
-    /// Not valid before.
+    /// Valid from (seconds since 1970).
     pub nbf: i64,
-    /// Not valid from then on.
+    /// Valid until (seconds since 1970).
     pub exp: i64,
 }
 
@@ -133,7 +134,7 @@ impl Bundle {
         token::sign(Type::Bundle, root, &payload, key)
     }
 
-    fn from_json(value: &Value) -> Result<Bundle, Fault> {
+    fn from_json(value: &Value) -> Result<Bundle, fields::Error> {
         let fields = Fields::of(value)?;
         version(&fields)?;
         let revoked = fields.array("revoked")?.iter();
@@ -148,15 +149,15 @@ impl Bundle {
             request_keys: entries(&fields, "kems", |kid, public| {
                 Some(RequestPublicKey { kid, public })
             })?,
-            revoked: revoked.ok_or("`revoked` holds something that is no name of a key")?,
+            revoked: revoked.ok_or("`revoked` holds something that is not the name of a key")?,
         })
     }
 }
 
-fn version(fields: &Fields<'_>) -> Result<(), Fault> {
+fn version(fields: &Fields<'_>) -> Result<(), fields::Error> {
     match fields.count("v")? {
         VERSION => Ok(()),
-        other => Err(format!("version {other}, and this program knows version {VERSION}")),
+        other => Err(format!("version {other}, but only version {VERSION} is supported").into()),
     }
 }
 
@@ -164,8 +165,8 @@ fn entries<K>(
     fields: &Fields<'_>,
     name: &str,
     key: impl Fn(KeyId, [u8; 32]) -> Option<K>,
-) -> Result<Vec<Dated<K>>, Fault> {
-    let entry = |value: &Value| -> Result<Dated<K>, Fault> {
+) -> Result<Vec<Dated<K>>, fields::Error> {
+    let entry = |value: &Value| -> Result<Dated<K>, fields::Error> {
         let fields = Fields::of(value)?;
         let kid = fields.parsed("kid", "the name of a key", KeyId::parse)?;
         let key = fields.parsed("pub", "a public key", |text| {
@@ -176,11 +177,11 @@ fn entries<K>(
     fields.array(name)?.iter().map(entry).collect()
 }
 
-/// The keys this side believes in.
+/// The keys that this side trusts.
 #[derive(Debug, Clone)]
 pub struct Trust {
     roots: Vec<(KeyId, PublicKey)>,
-    /// Which of the roots signed the bundle.
+    /// Index of the root that signed the bundle.
     root: usize,
     bundle: Bundle,
     token: String,
@@ -190,12 +191,12 @@ impl Trust {
     /// Reads a trust file; its bundle must be signed by one of its roots.
     ///
     /// # Errors
-    /// What is wrong with it, to complete "the trust file … is not usable: ".
-    pub fn parse(file: &[u8]) -> Result<Trust, String> {
+    /// What is wrong with the file.
+    pub fn parse(file: &[u8]) -> Result<Trust, fields::Error> {
         let value = json::parse(file)?;
         let fields = Fields::of(&value)?;
         version(&fields)?;
-        let root = |value: &Value| -> Result<(KeyId, PublicKey), Fault> {
+        let root = |value: &Value| -> Result<(KeyId, PublicKey), fields::Error> {
             let fields = Fields::of(value)?;
             let kid = fields.parsed("kid", "the name of a key", KeyId::parse)?;
             Ok((kid, fields.public_key("pub")?))
@@ -203,7 +204,7 @@ impl Trust {
         let roots = fields.array("roots")?.iter().map(root).collect::<Result<Vec<_>, _>>()?;
         let token = fields.text("bundle", token::LONGEST)?;
         let (root, bundle) =
-            verified(&roots, &token).map_err(|refusal| format!("`bundle`: {refusal}"))?;
+            verified(&roots, &token).map_err(|error| format!("`bundle`: {error}"))?;
         Ok(Trust { roots, root, bundle, token })
     }
 
@@ -212,13 +213,13 @@ impl Trust {
         trust_file(&self.roots, &self.token)
     }
 
-    /// Takes a bundle in if a root signed it and it is newer than the one in force.
+    /// Accepts a bundle if a root signed it and it is newer than the one in force.
     ///
-    /// Its dates are not looked at here: the clock may be wrong, and an older bundle is never better.
+    /// Its dates are not checked here: the clock may be wrong, and an older bundle is never better.
     ///
     /// # Errors
-    /// Why it does not count; nothing has changed.
-    pub fn accept(&mut self, token: &str) -> Result<Acceptance, Refusal> {
+    /// Why it was refused; nothing has changed.
+    pub fn accept(&mut self, token: &str) -> Result<Acceptance, Error> {
         let (root, bundle) = verified(&self.roots, token)?;
         if (root, bundle.seq) <= (self.root, self.bundle.seq) {
             return Ok(Acceptance::NotNewer);
@@ -233,7 +234,7 @@ impl Trust {
         &self.bundle
     }
 
-    /// The bundle in force as the token it came in: what is kept on disk and handed on.
+    /// The bundle in force as its token, to be stored and passed on.
     pub fn bundle_token(&self) -> &str {
         &self.token
     }
@@ -241,23 +242,22 @@ impl Trust {
     /// The payload of a token of type `kind` that an issuer in force signed.
     ///
     /// # Errors
-    /// Why it does not count.
-    pub fn verify(&self, kind: Type, token: &str, dates: Dates) -> Result<Value, Refusal> {
-        let token =
-            Unverified::parse(token).ok_or_else(|| Refusal::Malformed("no token".into()))?;
+    /// Why it was refused.
+    pub fn verify(&self, kind: Type, token: &str, dates: Dates) -> Result<Value, Error> {
+        let token = Unverified::parse(token).ok_or_else(|| Error::Malformed("no token".into()))?;
         let issuer = self.issuer(&token.kid, dates)?;
-        token.verify(kind, issuer).ok_or(Refusal::NotGenuine)
+        token.verify(kind, issuer).ok_or(Error::BadSignature)
     }
 
-    /// The same for a license certificate, which may bring the bundle that names its own issuer: that
-    /// bundle is accepted first, if a root signed it, whatever becomes of the certificate.
+    /// Verifies a license certificate. It may contain the bundle that names its own issuer; that bundle
+    /// is accepted first, if a root signed it, even if the certificate is then refused.
     ///
     /// # Errors
-    /// Why the certificate does not count. [`Trust::bundle_token`] tells whether the bundle is new.
-    pub fn verify_certificate(&mut self, token: &str, dates: Dates) -> Result<Value, Refusal> {
-        let brought = Unverified::parse(token).and_then(|token| token.dangerous_payload());
-        if let Some(bundle) = brought.as_ref().and_then(|payload| payload["bundle"].as_str()) {
-            // A bundle that does not count must not get in the way of a certificate that does.
+    /// Why the certificate was refused. [`Trust::bundle_token`] shows whether the bundle is new.
+    pub fn verify_certificate(&mut self, token: &str, dates: Dates) -> Result<Value, Error> {
+        let payload = Unverified::parse(token).and_then(|token| token.unverified_payload());
+        if let Some(bundle) = payload.as_ref().and_then(|payload| payload["bundle"].as_str()) {
+            // An unusable bundle must not prevent the verification of a good certificate.
             let _ = self.accept(bundle);
         }
         self.verify(Type::LicenseCertificate, token, dates)
@@ -267,30 +267,30 @@ impl Trust {
     ///
     /// # Errors
     /// Why it may not sign.
-    pub fn issuer(&self, kid: &KeyId, dates: Dates) -> Result<&PublicKey, Refusal> {
+    pub fn issuer(&self, kid: &KeyId, dates: Dates) -> Result<&PublicKey, Error> {
         if self.bundle.revoked.contains(kid) {
-            return Err(Refusal::Revoked(kid.clone()));
+            return Err(Error::Revoked(kid.clone()));
         }
         let named = self.bundle.issuers.iter().find(|(name, _)| name == kid);
-        let (_, issuer) = named.ok_or_else(|| Refusal::Unknown(kid.clone()))?;
+        let (_, issuer) = named.ok_or_else(|| Error::UnknownKey(kid.clone()))?;
         if let Dates::At(now) = dates {
             if now >= self.bundle.exp {
-                return Err(Refusal::BundleExpired(self.bundle.exp));
+                return Err(Error::BundleExpired(self.bundle.exp));
             }
             if now < issuer.nbf {
-                return Err(Refusal::NotYetValid(kid.clone(), issuer.nbf));
+                return Err(Error::NotYetValid(kid.clone(), issuer.nbf));
             }
             if now >= issuer.exp {
-                return Err(Refusal::Expired(kid.clone(), issuer.exp));
+                return Err(Error::Expired(kid.clone(), issuer.exp));
             }
         }
         Ok(&issuer.key)
     }
 
-    /// The keys a request may be sealed to, the best first.
+    /// The keys that a request may be sealed to, the best first.
     ///
-    /// Those valid `now` come before the others and younger ones before older ones; a wrong clock must
-    /// not keep an appliance from asking, so only revoked ones are left out.
+    /// Keys valid `now` come before the others, and newer ones before older ones; a wrong clock must
+    /// not prevent a request, so only revoked keys are left out.
     pub fn request_keys(&self, now: i64) -> Vec<&RequestPublicKey> {
         let bundle = &self.bundle;
         let mut keys: Vec<_> = bundle
@@ -304,7 +304,7 @@ impl Trust {
     }
 }
 
-/// What [`Trust::parse`] reads.
+/// Writes the file that [`Trust::parse`] reads.
 pub fn trust_file(roots: &[(KeyId, PublicKey)], bundle: &str) -> String {
     let root =
         |(kid, key): &(KeyId, PublicKey)| json!({"kid": kid.as_str(), "pub": key.to_string()});
@@ -312,12 +312,12 @@ pub fn trust_file(roots: &[(KeyId, PublicKey)], bundle: &str) -> String {
     format!("{}\n", json!({"v": VERSION, "roots": roots, "bundle": bundle}))
 }
 
-fn verified(roots: &[(KeyId, PublicKey)], token: &str) -> Result<(usize, Bundle), Refusal> {
-    let token = Unverified::parse(token).ok_or_else(|| Refusal::Malformed("no token".into()))?;
+fn verified(roots: &[(KeyId, PublicKey)], token: &str) -> Result<(usize, Bundle), Error> {
+    let token = Unverified::parse(token).ok_or_else(|| Error::Malformed("no token".into()))?;
     let root = roots.iter().position(|(kid, _)| *kid == token.kid);
-    let at = root.ok_or_else(|| Refusal::Unknown(token.kid.clone()))?;
-    let payload = token.verify(Type::Bundle, &roots[at].1).ok_or(Refusal::NotGenuine)?;
-    Ok((at, Bundle::from_json(&payload).map_err(Refusal::Malformed)?))
+    let at = root.ok_or_else(|| Error::UnknownKey(token.kid.clone()))?;
+    let payload = token.verify(Type::Bundle, &roots[at].1).ok_or(Error::BadSignature)?;
+    Ok((at, Bundle::from_json(&payload).map_err(|error| Error::Malformed(error.to_string()))?))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Question and answer sealed, so that they may pass any network and any proxy in plain HTTP.
+//! Sealed requests and answers, which may cross any network and any proxy in plain HTTP.
 //!
-//! The question is sealed to the authority's key with HPKE base mode (RFC 9180, suite
-//! 0x0020/0x0001/0x0002) and signed by the device inside; the answer comes back under a fresh key that
-//! lay inside the seal, bound to the bytes of the question. So an answer fits one question only, and
-//! an old one can't be played again. What is not sealed is never believed: it is only shown.
+//! The request is sealed to the authority's key with HPKE base mode (RFC 9180, suite
+//! 0x0020/0x0001/0x0002) and signed by the device inside; the answer is encrypted with a new key that
+//! was inside the seal, and bound to the bytes of the request. So an answer fits one request only and
+//! cannot be replayed. Unsealed text is never trusted, only shown.
 
 use std::fmt;
 
@@ -13,33 +13,34 @@ use rustls::crypto::hpke::{EncapsulatedSecret, Hpke, HpkePrivateKey, HpkePublicK
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::fields;
 use super::fields::Fields;
 use super::hex::{Digest, RequestId};
 use super::key::{
-    Broken, KeyId, PublicKey, RequestKey, RequestPublicKey, SigningKey, base64url, freshly,
-    from_base64url, random,
+    KeyId, PublicKey, RequestKey, RequestPublicKey, SigningKey, base64url, from_base64url,
 };
 use super::message::{Answer, Request};
+use super::random::{CryptoError, on_new_thread, random};
 use super::trust::Trust;
-use crate::config::json;
 use crate::license::protocol::PROTOCOL;
+use crate::util::json;
 
-/// Where questions are posted.
+/// The path that requests are posted to.
 pub const PATH: &str = "/v1/license";
 
-/// The version of the envelope; another one is refused.
+/// The version of the envelope; any other is refused.
 const VERSION: i64 = 1;
 
-/// Largest question or answer that is looked at, in bytes.
+/// Largest request or answer that is read, in bytes.
 pub const LARGEST: usize = 65_536;
 
-/// The sealed text is filled up to a multiple of this many bytes, so that its length tells little.
+/// The sealed text is padded to a multiple of this many bytes, so that its length reveals little.
 const BLOCK: usize = 256;
 
-/// A sealed question as its three parts; JSON and activation certificate are two ways to write it.
+/// The three parts of a sealed request; JSON and activation certificate are two ways to write them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// Which key of the authority opens it.
+    /// The key of the authority that opens it.
     pub kid: KeyId,
     /// HPKE's encapsulated key.
     pub enc: [u8; 32],
@@ -55,7 +56,7 @@ impl Sealed {
             .into_bytes()
     }
 
-    fn from_body(body: &[u8]) -> Result<Sealed, String> {
+    fn from_body(body: &[u8]) -> Result<Sealed, fields::Error> {
         let value = json::parse(body)?;
         let fields = Fields::of(&value)?;
         version(&fields)?;
@@ -69,52 +70,50 @@ impl Sealed {
     }
 }
 
-fn version(fields: &Fields<'_>) -> Result<(), String> {
+fn version(fields: &Fields<'_>) -> Result<(), fields::Error> {
     match fields.count("v")? {
         VERSION => Ok(()),
-        other => Err(format!("version {other} is not supported, only {VERSION}")),
+        other => Err(format!("version {other} is not supported, only {VERSION}").into()),
     }
 }
 
-/// Why nothing could be sealed.
+/// Why a request could not be sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SealError {
     /// The bundle in force has no key to seal to.
     NoKey,
-    /// The library refused.
-    Broken,
+    /// The cryptographic library failed.
+    Crypto,
 }
 
 impl fmt::Display for SealError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SealError::NoKey => {
-                f.write_str("the trust file names no key that requests can be sealed to")
-            }
-            SealError::Broken => Broken.fmt(f),
+            SealError::NoKey => f.write_str("the trust file names no key to seal requests to"),
+            SealError::Crypto => CryptoError.fmt(f),
         }
     }
 }
 
 impl std::error::Error for SealError {}
 
-impl From<Broken> for SealError {
-    fn from(_: Broken) -> SealError {
-        SealError::Broken
+impl From<CryptoError> for SealError {
+    fn from(_: CryptoError) -> SealError {
+        SealError::Crypto
     }
 }
 
-/// A question ready to be sent, and what its answer will be opened with.
+/// A request ready to be sent, and the key that opens its answer.
 pub struct SealedRequest {
-    /// The body to post to [`PATH`], `application/json`; every retry is sealed anew.
+    /// The body to post to [`PATH`], `application/json`; each retry is sealed again.
     pub body: Vec<u8>,
-    /// The same for [`super::certificate`].
+    /// The parts of the body, for a [`super::certificate`].
     pub sealed: Sealed,
     /// Opens the answer to exactly this body.
-    pub opener: Opener,
+    pub opener: AnswerOpener,
 }
 
-/// Seals to the best key of the bundle in force; `now` in seconds since 1970 only helps to choose.
+/// Seals to the best key of the bundle in force; `now`, in seconds since 1970, only helps to choose it.
 ///
 /// # Errors
 /// When there is no key.
@@ -128,10 +127,10 @@ pub fn seal(
     seal_to(request, keys.first().ok_or(SealError::NoKey)?, device)
 }
 
-/// Seals to `key`: for the second try with another one after [`OpenError::UnknownKey`].
+/// Seals to `key`, for another attempt after [`AnswerError::UnknownKey`].
 ///
 /// # Errors
-/// When the library refuses, as it does for a public key that is no point of the curve.
+/// When the library fails, as for a public key that is not a point of the curve.
 pub fn seal_to(
     request: &Request,
     key: &RequestPublicKey,
@@ -143,106 +142,113 @@ pub fn seal_to(
     let mut plain = json!({"b": text, "s": signature}).to_string().into_bytes();
     plain.resize(plain.len().next_multiple_of(BLOCK), b' ');
     let public = HpkePublicKey(key.public.to_vec());
-    let (enc, ct) =
-        freshly(|| suite().seal(&info(&key.kid), b"", &plain, &public).map_err(|_| Broken))?;
-    let enc = enc.0.try_into().map_err(|_| Broken)?;
+    let (enc, ct) = on_new_thread(|| {
+        suite().seal(&info(&key.kid), b"", &plain, &public).map_err(|_| CryptoError)
+    })?;
+    let enc = enc.0.try_into().map_err(|_| CryptoError)?;
     let sealed = Sealed { kid: key.kid.clone(), enc, ct };
     let body = sealed.to_body();
-    let opener = Opener {
+    let opener = AnswerOpener {
         answer_key: AnswerKey { key: answer_key, body: Digest::of(&body) },
         req_id: request.req_id,
     };
     Ok(SealedRequest { body, sealed, opener })
 }
 
-/// Why an answer says nothing.
+/// Why an answer is not usable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OpenError {
-    /// The authority can't open what was sealed to that key: seal to another one.
+pub enum AnswerError {
+    /// The authority does not have the key that the request was sealed to: seal to another one.
     UnknownKey,
-    /// The authority says, unsealed, why it could not read the question; for display only.
+    /// The unsealed reason why the authority could not read the request; for display only.
     Unsealed(String),
-    /// It is not from the authority: a proxy or a portal spoke.
-    NotOurs,
-    /// It has the right form and does not open: changed on its way, or to another question.
+    /// It does not have the form of an answer: a proxy or a captive portal sent it.
+    WrongServer,
+    /// It has the right form but does not open: it was changed, or answers another request.
     NotGenuine,
-    /// It opened and makes no sense: which member.
+    /// It opened but its content is wrong: which member.
     Malformed(String),
 }
 
-impl fmt::Display for OpenError {
+impl fmt::Display for AnswerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OpenError::UnknownKey => {
-                f.write_str("the license authority does not have the key asked for")
-            }
-            OpenError::Unsealed(text) => {
+            AnswerError::UnknownKey => f.write_str(
+                "the license authority does not have the key that the request was sealed to",
+            ),
+            AnswerError::Unsealed(text) => {
                 write!(f, "the license authority could not read the request: {text}")
             }
-            OpenError::NotOurs => f.write_str("the answer is not from the license authority"),
-            OpenError::NotGenuine => {
-                f.write_str("the answer was changed on its way or belongs to another request")
+            AnswerError::WrongServer => f.write_str("the answer is not from the license authority"),
+            AnswerError::NotGenuine => {
+                f.write_str("the answer was changed in transit or belongs to another request")
             }
-            OpenError::Malformed(what) => {
-                write!(f, "the answer of the license authority makes no sense: {what}")
+            AnswerError::Malformed(what) => {
+                write!(f, "the answer of the license authority is not valid: {what}")
             }
         }
     }
 }
 
-impl std::error::Error for OpenError {}
+impl std::error::Error for AnswerError {}
 
-/// Opens the answer to one question.
-pub struct Opener {
+/// Opens the answer to one request.
+pub struct AnswerOpener {
     answer_key: AnswerKey,
     req_id: RequestId,
 }
 
-impl Opener {
-    /// The answer, which is from the authority and to this very question; its token is still to be verified.
+impl AnswerOpener {
+    /// The answer, which comes from the authority and belongs to this request; its token is not verified yet.
     ///
     /// # Errors
-    /// Why it says nothing; nothing may change because of it.
-    pub fn open(&self, body: &[u8]) -> Result<Answer, OpenError> {
+    /// Why it is not usable; it must have no effect.
+    pub fn open(&self, body: &[u8]) -> Result<Answer, AnswerError> {
         if body.len() > LARGEST {
-            return Err(OpenError::NotOurs);
+            return Err(AnswerError::WrongServer);
         }
-        let value = json::parse(body).map_err(|_| OpenError::NotOurs)?;
-        let fields = Fields::of(&value).map_err(|_| OpenError::NotOurs)?;
-        version(&fields).map_err(|_| OpenError::NotOurs)?;
+        let value = json::parse(body).map_err(|_| AnswerError::WrongServer)?;
+        let fields = Fields::of(&value).map_err(|_| AnswerError::WrongServer)?;
+        version(&fields).map_err(|_| AnswerError::WrongServer)?;
         if let Ok(text) = fields.text("error", 256) {
             let unknown = text == UNKNOWN_KEY;
-            return Err(if unknown { OpenError::UnknownKey } else { OpenError::Unsealed(text) });
+            return Err(if unknown {
+                AnswerError::UnknownKey
+            } else {
+                AnswerError::Unsealed(text)
+            });
         }
-        let sealed =
-            fields.parsed("ct", "base64url", from_base64url).map_err(|_| OpenError::NotOurs)?;
-        let plain = self.answer_key.open(&sealed).ok_or(OpenError::NotGenuine)?;
-        let value = json::parse(&plain).map_err(OpenError::Malformed)?;
-        let answer = Answer::from_json(&value).map_err(OpenError::Malformed)?;
+        let sealed = fields
+            .parsed("ct", "base64url", from_base64url)
+            .map_err(|_| AnswerError::WrongServer)?;
+        let plain = self.answer_key.open(&sealed).ok_or(AnswerError::NotGenuine)?;
+        let malformed = |error: fields::Error| AnswerError::Malformed(error.to_string());
+        let value = json::parse(&plain).map_err(|error| malformed(error.into()))?;
+        let answer = Answer::from_json(&value).map_err(malformed)?;
         if answer.req_id == self.req_id {
             Ok(answer)
         } else {
-            Err(OpenError::Malformed("`req_id` is not that of the request".to_owned()))
+            Err(AnswerError::Malformed("`req_id` is not that of the request".to_owned()))
         }
     }
 }
 
-/// A question that was opened; its device signature is good.
+/// An opened request whose device signature is valid.
 pub struct OpenedRequest {
-    /// What is asked.
+    /// The request.
     pub request: Request,
     /// The device that signed it.
     pub device: PublicKey,
     /// Seals the answer.
-    pub reply: Reply,
+    pub reply: AnswerSealer,
 }
 
-/// Why a question could not be opened; [`Unopened::to_body`] goes back with status 422.
+/// Why a request could not be opened; [`RequestError::to_body`] is the body of the answer, with status 422.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unopened {
-    /// Sealed to a key that is not here.
+pub enum RequestError {
+    /// It is sealed to a key that the authority does not have.
     UnknownKey,
-    /// It does not have the form of a question: what is wrong.
+    /// It does not have the form of a request: what is wrong.
     Malformed(String),
     /// It does not open, or the device signature is wrong.
     NotGenuine,
@@ -250,20 +256,26 @@ pub enum Unopened {
 
 const UNKNOWN_KEY: &str = "unknown kid";
 
-impl fmt::Display for Unopened {
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unopened::UnknownKey => f.write_str(UNKNOWN_KEY),
-            Unopened::Malformed(what) => f.write_str(what),
-            Unopened::NotGenuine => f.write_str("the request was changed on its way"),
+            RequestError::UnknownKey => f.write_str(UNKNOWN_KEY),
+            RequestError::Malformed(what) => f.write_str(what),
+            RequestError::NotGenuine => f.write_str("the request was changed in transit"),
         }
     }
 }
 
-impl std::error::Error for Unopened {}
+impl std::error::Error for RequestError {}
 
-impl Unopened {
-    /// `{"v":1,"error":"…"}`, which anybody could have written and nobody believes.
+impl From<fields::Error> for RequestError {
+    fn from(error: fields::Error) -> RequestError {
+        RequestError::Malformed(error.to_string())
+    }
+}
+
+impl RequestError {
+    /// `{"v":1,"error":"…"}`, which is not authenticated and so never trusted.
     pub fn to_body(&self) -> Vec<u8> {
         json!({"v": VERSION, "error": self.to_string()}).to_string().into_bytes()
     }
@@ -272,20 +284,23 @@ impl Unopened {
 /// Opens a posted body with the authority's keys.
 ///
 /// # Errors
-/// Why it can't be opened; nothing may change because of it.
-pub fn open(body: &[u8], keys: &[RequestKey]) -> Result<OpenedRequest, Unopened> {
+/// Why it can't be opened; it must have no effect.
+pub fn open(body: &[u8], keys: &[RequestKey]) -> Result<OpenedRequest, RequestError> {
     if body.len() > LARGEST {
-        return Err(Unopened::Malformed(format!("more than {LARGEST} bytes")));
+        return Err(RequestError::Malformed(format!("more than {LARGEST} bytes")));
     }
-    let sealed = Sealed::from_body(body).map_err(Unopened::Malformed)?;
+    let sealed = Sealed::from_body(body)?;
     open_sealed(&sealed, Digest::of(body), keys)
 }
 
-/// The same for a question that came in a certificate. Its [`Reply`] is of no use.
+/// Opens a request that came in a certificate. Its [`AnswerSealer`] is of no use.
 ///
 /// # Errors
 /// Why it can't be opened.
-pub fn open_certificate(sealed: &Sealed, keys: &[RequestKey]) -> Result<OpenedRequest, Unopened> {
+pub fn open_certificate(
+    sealed: &Sealed,
+    keys: &[RequestKey],
+) -> Result<OpenedRequest, RequestError> {
     open_sealed(sealed, Digest::NONE, keys)
 }
 
@@ -293,49 +308,48 @@ fn open_sealed(
     sealed: &Sealed,
     body: Digest,
     keys: &[RequestKey],
-) -> Result<OpenedRequest, Unopened> {
-    let key = keys.iter().find(|key| key.kid == sealed.kid).ok_or(Unopened::UnknownKey)?;
+) -> Result<OpenedRequest, RequestError> {
+    let key = keys.iter().find(|key| key.kid == sealed.kid).ok_or(RequestError::UnknownKey)?;
     let private = HpkePrivateKey::from(key.secret().to_vec());
     let enc = EncapsulatedSecret(sealed.enc.to_vec());
     let plain = suite().open(&enc, &info(&sealed.kid), b"", &sealed.ct, &private);
-    let plain = Zeroizing::new(plain.map_err(|_| Unopened::NotGenuine)?);
-    let (text, signature) = signed_text(&plain).map_err(Unopened::Malformed)?;
-    let value = json::parse(text.as_bytes()).map_err(Unopened::Malformed)?;
-    let fields = Fields::of(&value).map_err(Unopened::Malformed)?;
-    let device = fields.public_key("device_pub").map_err(Unopened::Malformed)?;
+    let plain = Zeroizing::new(plain.map_err(|_| RequestError::NotGenuine)?);
+    let (text, signature) = signed_text(&plain)?;
+    let value = json::parse(text.as_bytes()).map_err(fields::Error::from)?;
+    let fields = Fields::of(&value)?;
+    let device = fields.public_key("device_pub")?;
     if !device.verifies(&device_bytes(&text), &signature) {
-        return Err(Unopened::NotGenuine);
+        return Err(RequestError::NotGenuine);
     }
-    let request = Request::from_fields(&fields).map_err(Unopened::Malformed)?;
-    let answer_key = fields.parsed("rk", "32 bytes in base64url", |text| {
+    let request = Request::from_fields(&fields)?;
+    let key = fields.parsed("rk", "32 bytes in base64url", |text| {
         from_base64url(text)?.try_into().ok().map(Zeroizing::new)
-    });
-    let key = answer_key.map_err(Unopened::Malformed)?;
-    Ok(OpenedRequest { request, device, reply: Reply(AnswerKey { key, body }) })
+    })?;
+    Ok(OpenedRequest { request, device, reply: AnswerSealer(AnswerKey { key, body }) })
 }
 
-fn signed_text(plain: &[u8]) -> Result<(String, Vec<u8>), String> {
+fn signed_text(plain: &[u8]) -> Result<(String, Vec<u8>), fields::Error> {
     let value = json::parse(plain)?;
     let fields = Fields::of(&value)?;
     let signature = fields.parsed("s", "base64url", from_base64url)?;
     Ok((fields.text("b", LARGEST)?, signature))
 }
 
-/// Seals the answer to one question.
-pub struct Reply(AnswerKey);
+/// Seals the answer to one request.
+pub struct AnswerSealer(AnswerKey);
 
-impl Reply {
+impl AnswerSealer {
     /// The body that goes back with status 200.
     ///
     /// # Errors
-    /// When the library refuses.
-    pub fn seal(&self, answer: &Answer) -> Result<Vec<u8>, Broken> {
+    /// When the library fails.
+    pub fn seal(&self, answer: &Answer) -> Result<Vec<u8>, CryptoError> {
         let sealed = self.0.seal(answer.to_json().to_string().into_bytes())?;
         Ok(json!({"v": VERSION, "ct": base64url(&sealed)}).to_string().into_bytes())
     }
 }
 
-/// AES-256-GCM under a key that serves one question, bound to its body.
+/// AES-256-GCM with a key that is used for one request, bound to its body.
 struct AnswerKey {
     key: Zeroizing<[u8; 32]>,
     body: Digest,
@@ -352,13 +366,15 @@ impl AnswerKey {
         Aad::from(bytes)
     }
 
-    /// `nonce | ciphertext | tag`. A replay of the question makes a second answer under the same key,
-    /// so the nonce is random.
-    fn seal(&self, mut text: Vec<u8>) -> Result<Vec<u8>, Broken> {
+    /// `nonce | ciphertext | tag`. A replayed request gets a second answer with the same key, so the
+    /// nonce is random.
+    fn seal(&self, mut text: Vec<u8>) -> Result<Vec<u8>, CryptoError> {
         let nonce = random::<NONCE_LEN>()?;
-        let cipher = self.cipher().ok_or(Broken)?;
+        let cipher = self.cipher().ok_or(CryptoError)?;
         let bound = Nonce::assume_unique_for_key(nonce);
-        cipher.seal_in_place_append_tag(bound, self.binding(), &mut text).map_err(|_| Broken)?;
+        cipher
+            .seal_in_place_append_tag(bound, self.binding(), &mut text)
+            .map_err(|_| CryptoError)?;
         Ok([&nonce[..], &text].concat())
     }
 

@@ -1,11 +1,11 @@
-//! The status document: every field of the manual, always, in its order.
+//! The status document: all fields of the manual, in its order.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::clock::{Clock, Moment, Reading};
-use super::entitlement::{Entitlement, Facts, Phase, Terms, judge};
+use super::clock::{BootInstant, Clock, ClockReading};
+use super::entitlement::{Entitlement, Inputs, Phase, Terms, evaluate};
 use super::record::{Grant, State};
 use crate::config;
 use crate::license::protocol::token::Type;
@@ -14,7 +14,7 @@ use crate::util::utc;
 /// How long after an answer the appliance counts as connected.
 const CONNECTED: Duration = Duration::from_secs(60);
 
-/// What readers see: the state as last committed, and the contact with the authority.
+/// What readers see: the last committed state, and the contact with the authority.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     settings: config::License,
@@ -26,27 +26,27 @@ pub(crate) struct Snapshot {
     clock: Clock,
     last_contact: i64,
     is_unknown: bool,
-    /// Why the last try to reach the authority failed; empty if it did not.
+    /// Why the last attempt to reach the authority failed; empty if it succeeded.
     error: String,
-    /// The latest answer of the authority.
-    heard: Option<Moment>,
-    /// When the latest try came to its end, whatever that was.
-    pub(crate) tried: Option<Moment>,
-    /// The latest try that has not come to its end.
-    pub(crate) asking_since: Option<Moment>,
-    /// Why nobody can be believed, if the authority's keys are not here.
-    no_trust: Option<String>,
-    /// Nothing could be asked: there are no keys to believe, or the appliance is offline.
+    /// When the authority last answered.
+    last_answer: Option<BootInstant>,
+    /// When the last attempt ended, successful or not.
+    pub(crate) last_attempt: Option<BootInstant>,
+    /// When the attempt in progress began.
+    pub(crate) in_progress_since: Option<BootInstant>,
+    /// Why no license can be verified, if the authority's keys are missing.
+    trust_error: Option<String>,
+    /// No request can be sent: the authority's keys are missing, or the appliance is offline.
     pub(crate) is_silent: bool,
 }
 
-/// What a [`Snapshot`] needs beside the state.
+/// The parts of a [`Snapshot`] that are not in the state.
 pub(crate) struct Contact {
-    pub(crate) heard: Option<Moment>,
-    pub(crate) tried: Option<Moment>,
-    pub(crate) asking_since: Option<Moment>,
+    pub(crate) last_answer: Option<BootInstant>,
+    pub(crate) last_attempt: Option<BootInstant>,
+    pub(crate) in_progress_since: Option<BootInstant>,
     pub(crate) error: String,
-    pub(crate) no_trust: Option<String>,
+    pub(crate) trust_error: Option<String>,
 }
 
 impl Snapshot {
@@ -68,11 +68,11 @@ impl Snapshot {
             last_contact: state.last_contact,
             is_unknown: state.is_unknown,
             error: contact.error,
-            heard: contact.heard,
-            tried: contact.tried,
-            asking_since: contact.asking_since,
-            is_silent: state.phase.is_offline() || contact.no_trust.is_some(),
-            no_trust: contact.no_trust,
+            last_answer: contact.last_answer,
+            last_attempt: contact.last_attempt,
+            in_progress_since: contact.in_progress_since,
+            is_silent: state.phase.is_offline() || contact.trust_error.is_some(),
+            trust_error: contact.trust_error,
         }
     }
 
@@ -81,12 +81,12 @@ impl Snapshot {
     }
 
     fn is_connected(&self) -> bool {
-        !self.is_silent && self.heard.is_some_and(|heard| heard.elapsed() < CONNECTED)
+        !self.is_silent && self.last_answer.is_some_and(|answered| answered.elapsed() < CONNECTED)
     }
 
     /// What the license allows at `reading`.
-    pub(crate) fn standing(&self, reading: &Reading) -> Entitlement {
-        judge(&Facts {
+    pub(crate) fn entitlement(&self, reading: &ClockReading) -> Entitlement {
+        evaluate(&Inputs {
             phase: self.phase.clone(),
             awaits_certificate: self.awaits_certificate,
             terms: self.grant.as_ref().map(|grant| terms(&self.phase, grant)).unwrap_or_default(),
@@ -98,30 +98,30 @@ impl Snapshot {
         })
     }
 
-    /// What keeps work from being done, in words; nothing if all is well.
-    pub(crate) fn errors(&self, reading: &Reading) -> Vec<String> {
-        let Entitlement { may_transcribe, status, message, .. } = self.standing(reading);
+    /// What prevents transcription, as messages; empty if nothing does.
+    pub(crate) fn errors(&self, reading: &ClockReading) -> Vec<String> {
+        let Entitlement { may_transcribe, status, message, .. } = self.entitlement(reading);
         let why = match message.as_str() {
-            "" if self.awaits_certificate => "a license certificate is awaited",
+            "" if self.awaits_certificate => "waiting for a license certificate",
             "" => "there is no license; apply one",
             message => message,
         };
         let refused = (!may_transcribe).then(|| format!("{why} ({status})"));
-        refused.into_iter().chain(self.no_trust.clone()).collect()
+        refused.into_iter().chain(self.trust_error.clone()).collect()
     }
 
     /// The document, in the order and with the types of the manual.
-    pub(crate) fn document(&self, reading: &Reading) -> Value {
-        let standing = self.standing(reading);
+    pub(crate) fn document(&self, reading: &ClockReading) -> Value {
+        let entitlement = self.entitlement(reading);
         let grant = self.grant.as_ref().filter(|_| self.phase.has_license());
-        let allowed = if standing.licensed { self.allowed } else { 0 };
+        let allowed = if entitlement.licensed { self.allowed } else { 0 };
         let lease = grant.map(|grant| &grant.lease);
         json!({
-            "licensed": standing.licensed,
+            "licensed": entitlement.licensed,
             "product": lease.map_or(self.settings.product.as_str(), |lease| lease.product.as_str()),
             "subscription_expiry": utc::format(lease.map_or(0, |lease| lease.exp)),
-            "status": standing.status,
-            "message": standing.message,
+            "status": entitlement.status,
+            "message": entitlement.message,
             "transcription_minutes_allowed": (allowed / 60).to_string(),
             "license_type": lease.map_or("", |lease| license_type(lease.kind)),
             "activation_type": grant.map_or("", activation_type),
@@ -138,7 +138,7 @@ impl Snapshot {
     }
 }
 
-/// What decides, of what was granted. Offline the longer of both limits holds: each is signed.
+/// The terms of a grant that decide. Offline, the longer of both limits counts, because both are signed.
 fn terms(phase: &Phase, grant: &Grant) -> Terms {
     let lease = &grant.lease;
     let holds_until =
@@ -146,7 +146,7 @@ fn terms(phase: &Phase, grant: &Grant) -> Terms {
     Terms { kind: lease.kind, expires: lease.exp, grace: lease.grace, holds_until }
 }
 
-/// The words of the original's library.
+/// The words of the original product's license library.
 fn license_type(kind: i64) -> &'static str {
     match kind {
         2 => "2 License is trial",

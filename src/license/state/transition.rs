@@ -1,69 +1,93 @@
-//! What an answer of the authority does to the state: a pure function, so that no order of messages
-//! can surprise.
+//! The effect of an answer of the authority on the state, as pure functions.
 
-use super::clock::Reading;
+use std::fmt;
+
+use super::clock::ClockReading;
 use super::entitlement::Phase;
-use super::lease::Totals;
 use super::record::{Grant, State};
+use super::sessions::Totals;
 use crate::license::protocol::claims::{Lease, Receipt};
+use crate::license::protocol::fields;
 use crate::license::protocol::hex::Digest;
 use crate::license::protocol::message::{Answer, Denial, Kind, Op, Request};
 use crate::license::protocol::token::Type;
 use crate::license::protocol::trust::{Dates, Trust};
 
-/// Whom a token must be made for.
+/// Why an answer is not accepted.
+#[derive(Debug)]
+pub(crate) struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for Error {
+    fn from(what: &str) -> Error {
+        Error(what.to_owned())
+    }
+}
+
+impl From<fields::Error> for Error {
+    fn from(error: fields::Error) -> Error {
+        Error(error.to_string())
+    }
+}
+
+/// The computer and device that a token must be made for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Identity<'a> {
     pub(crate) computer_id: &'a str,
     pub(crate) device: Digest,
 }
 
-/// What came of a question.
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Seconds were granted.
     Granted,
-    /// So many seconds went back.
+    /// So many seconds were returned.
     Returned(u64),
-    /// The authority said no: a stable word, its number, and a sentence.
-    Denied { reason: &'static str, code: i64, sentence: String },
-    /// The question was answered long ago.
+    /// The authority refused: a stable word, its number, and a message.
+    Denied { reason: &'static str, code: i64, message: String },
+    /// The request was answered long ago.
     Stale,
-    /// A sign of life.
-    Alive,
+    /// The answer to a probe.
+    Probed,
 }
 
-/// The state after `answer` to `request`, which was asked at `asked`: seconds of this start of the machine.
+/// The state after `answer` to `request`, which was sent at `sent_at`, in seconds since the machine started.
 ///
 /// # Errors
-/// Why the answer is not believed, or can't be had now: nothing changes then, and the same question
-/// may be asked again.
-pub(crate) fn heard(
+/// Why the answer is refused, or not available now: nothing changes, and the same request may be sent
+/// again.
+pub(crate) fn on_answer(
     state: &State,
     request: &Request,
     answer: &Answer,
     who: Identity<'_>,
     trust: &Trust,
-    asked: u64,
-    reading: &Reading,
-) -> Result<(State, Outcome), String> {
+    sent_at: u64,
+    reading: &ClockReading,
+) -> Result<(State, Outcome), Error> {
     if answer.denial == Some(Denial::Unavailable) {
-        return Err(Denial::Unavailable.sentence().to_owned());
+        return Err(Denial::Unavailable.message().into());
     }
     let mut next = state.clone();
-    next.clock.hear(answer.server_time, asked, reading);
+    next.clock.correct(answer.server_time, sent_at, reading);
     next.last_contact = answer.server_time;
     if request.op == Op::Probe {
-        return Ok((next, Outcome::Alive));
+        return Ok((next, Outcome::Probed));
     }
     next.pending = None;
     let outcome = match answer.kind {
         Kind::Lease | Kind::Reset => {
             let grant = lease(request, answer, who, trust)?;
-            let begins = answer.kind == Kind::Reset
+            let new_epoch = answer.kind == Kind::Reset
                 || request.op == Op::Activate
                 || grant.lease.epoch != state.epoch;
-            grant_in(&mut next, grant, begins);
+            apply_grant(&mut next, grant, new_epoch);
             next.phase = Phase::Online;
             Outcome::Granted
         }
@@ -71,12 +95,12 @@ pub(crate) fn heard(
             let receipt = receipt(request, answer, who, trust)?;
             next.epoch = receipt.epoch;
             let returned = receipt.returned.unsigned_abs();
-            forget(&mut next);
+            clear_license(&mut next);
             Outcome::Returned(returned)
         }
-        // There is nobody to give it back to.
+        // The authority does not know the license, so there is nothing to return.
         Kind::Denied if request.op == Op::Return && is_unknown(answer) => {
-            forget(&mut next);
+            clear_license(&mut next);
             Outcome::Returned(0)
         }
         Kind::Denied => {
@@ -85,60 +109,60 @@ pub(crate) fn heard(
                 next.is_unknown = is_unknown(answer);
             }
             let reason = answer.denial.map_or("denied", Denial::reason);
-            Outcome::Denied { reason, code: answer.code, sentence: answer.message.clone() }
+            Outcome::Denied { reason, code: answer.code, message: answer.message.clone() }
         }
         Kind::Stale => {
             next.phase = match state.phase {
                 Phase::Activating => Phase::Unlicensed,
                 Phase::Returning => {
-                    forget(&mut next);
+                    clear_license(&mut next);
                     Phase::Unlicensed
                 }
-                // A machine that was set back to an earlier state: the next question mends that.
+                // The machine was reset to an earlier state; the next request corrects that.
                 Phase::Online => Phase::Online,
                 _ => Phase::Refused(-117),
             };
             Outcome::Stale
         }
-        Kind::Probe => return Err("it answers another kind of question".to_owned()),
+        Kind::Probe => return Err("it answers another kind of request".into()),
     };
     Ok((next, outcome))
 }
 
-/// The state after a license certificate that was verified and found to be for this appliance.
-pub(crate) fn certified(state: &State, grant: Grant, reading: &Reading) -> State {
+/// The state after a license certificate that was verified and made for this appliance.
+pub(crate) fn on_certificate(state: &State, grant: Grant, reading: &ClockReading) -> State {
     let mut next = state.clone();
-    next.clock.read(grant.lease.iat, reading);
-    let begins = state.phase != Phase::OfflineCertificate || grant.lease.epoch != state.epoch;
-    grant_in(&mut next, grant, begins);
+    next.clock.observe_date(grant.lease.iat, reading);
+    let new_epoch = state.phase != Phase::OfflineCertificate || grant.lease.epoch != state.epoch;
+    apply_grant(&mut next, grant, new_epoch);
     next.phase = Phase::OfflineCertificate;
-    next.awaited = None;
+    next.pending_activation = None;
     next.pending = None;
     next
 }
 
-fn grant_in(next: &mut State, grant: Grant, begins: bool) {
+fn apply_grant(next: &mut State, grant: Grant, new_epoch: bool) {
     let granted = grant.lease.granted.unsigned_abs();
-    // What running sessions held before an epoch began was charged when the old one ended.
-    let kept = if begins { Totals::default() } else { next.totals };
+    // Seconds reserved before the new epoch were charged when the old one ended.
+    let kept = if new_epoch { Totals::default() } else { next.totals };
     next.totals = Totals { granted, ..kept };
     next.epoch = grant.lease.epoch;
     next.is_unknown = false;
-    next.returned = None; // of the license before this one
-    next.dropped = None; // this one was granted in its place
+    next.returned = None; // belongs to the previous license
+    next.abandoned_activation = None; // replaced by this grant
     next.grant = Some(grant);
 }
 
-/// Nothing is left but the count of epochs and the clock.
-pub(crate) fn forget(next: &mut State) {
+/// Removes the license; only the epoch and the clock remain.
+pub(crate) fn clear_license(next: &mut State) {
     next.phase = Phase::Unlicensed;
     next.grant = None;
     next.is_unknown = false;
     next.totals = Totals::default();
 }
 
-/// The authority does not know a license that was granted in its name: its books are older, or it is a
-/// standby that lags behind. Nobody took the license away, so it lasts as long as was signed.
+/// Whether the authority does not know a license that it granted: its data was restored from an older
+/// backup, or it is a standby that lags behind. The license was not withdrawn, so it lasts as signed.
 fn is_unknown(answer: &Answer) -> bool {
     answer.denial == Some(Denial::UnknownLicense)
 }
@@ -158,16 +182,16 @@ fn lease(
     answer: &Answer,
     who: Identity<'_>,
     trust: &Trust,
-) -> Result<Grant, String> {
-    let token = answer.token.clone().ok_or("it brings no token")?;
+) -> Result<Grant, Error> {
+    let token = answer.token.clone().ok_or("it contains no token")?;
     let payload = trust
         .verify(Type::Lease, &token, Dates::At(answer.server_time))
-        .map_err(|refusal| refusal.to_string())?;
+        .map_err(|error| Error(error.to_string()))?;
     let lease = Lease::from_json(&payload)?;
-    fits(lease.license == request.license, "license")?;
-    fits(lease.computer_id == who.computer_id, "computer")?;
-    fits(lease.device == who.device, "device")?;
-    fits(lease.req_id == request.req_id, "request")?;
+    ensure(lease.license == request.license, "license")?;
+    ensure(lease.computer_id == who.computer_id, "computer")?;
+    ensure(lease.device == who.device, "device")?;
+    ensure(lease.req_id == request.req_id, "request")?;
     Ok(Grant { kind: Type::Lease, token, lease })
 }
 
@@ -176,21 +200,21 @@ fn receipt(
     answer: &Answer,
     who: Identity<'_>,
     trust: &Trust,
-) -> Result<Receipt, String> {
-    let token = answer.token.as_deref().ok_or("it brings no token")?;
+) -> Result<Receipt, Error> {
+    let token = answer.token.as_deref().ok_or("it contains no token")?;
     let payload = trust
         .verify(Type::ReturnReceipt, token, Dates::At(answer.server_time))
-        .map_err(|refusal| refusal.to_string())?;
+        .map_err(|error| Error(error.to_string()))?;
     let receipt = Receipt::from_json(&payload)?;
-    fits(receipt.license == request.license, "license")?;
-    fits(receipt.computer_id == who.computer_id, "computer")?;
-    fits(receipt.device == who.device, "device")?;
-    fits(receipt.req_id == request.req_id, "request")?;
+    ensure(receipt.license == request.license, "license")?;
+    ensure(receipt.computer_id == who.computer_id, "computer")?;
+    ensure(receipt.device == who.device, "device")?;
+    ensure(receipt.req_id == request.req_id, "request")?;
     Ok(receipt)
 }
 
-fn fits(fits: bool, what: &str) -> Result<(), String> {
-    if fits { Ok(()) } else { Err(format!("its token is for another {what}")) }
+fn ensure(holds: bool, what: &str) -> Result<(), Error> {
+    if holds { Ok(()) } else { Err(Error(format!("its token is for another {what}"))) }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! `license-usage.log`: one line for every session that was settled, each holding the hash of the one
-//! before, so that a line can't be taken out or changed unnoticed.
+//! `license-usage.log`: one line for each settled session, with the hash of the line before, so that a
+//! removed or changed line is detected.
 //!
-//! The license file says how long the log is and what its last line hashes to; a line behind that was
-//! never committed and is cut off. The totals that count stand in the license file, not here.
+//! The license file contains the length of the log and the hash of its last line; a line beyond that was
+//! never committed and is cut off. The totals that count are in the license file, not here.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -19,23 +19,23 @@ use crate::store::{Error, Folder, sync_folder_of};
 
 const NAME: &str = "license-usage.log";
 
-/// The log before this one.
+/// The previous log.
 const OLDER: &str = "license-usage.log.1";
 
-/// A log that has grown to so many bytes becomes the older one.
+/// A log of this many bytes is rotated.
 const LARGEST: u64 = 4 << 20;
 
 /// Longest line in bytes.
 const LONGEST: u64 = 512;
 
-/// Where the log ends, as the license file keeps it.
+/// The end of the log, as recorded in the license file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
-    /// Lines written ever.
+    /// Number of lines ever written.
     pub(crate) seq: u64,
     /// Bytes of the log that count.
     pub(crate) bytes: u64,
-    /// Of the last line.
+    /// Hash of the last line.
     pub(crate) hash: Digest,
 }
 
@@ -46,12 +46,12 @@ impl Default for Head {
 }
 
 impl Head {
-    /// For the license file.
+    /// The head for the license file.
     pub(crate) fn to_json(self) -> Value {
         json!({"seq": self.seq, "bytes": self.bytes, "hash": self.hash.to_string()})
     }
 
-    /// `None` if it is not what [`Head::to_json`] wrote.
+    /// Reads what [`Head::to_json`] writes; `None` for anything else.
     pub(crate) fn from_json(value: &Value) -> Option<Head> {
         Some(Head {
             seq: value["seq"].as_u64()?,
@@ -61,30 +61,30 @@ impl Head {
     }
 }
 
-/// One session's end.
+/// A settled session.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry {
     /// Seconds charged.
     pub(crate) delta: u64,
     /// Seconds charged in this epoch, this session included.
     pub(crate) total: u64,
-    /// Counts the times the accounting began anew.
+    /// How often the accounting was restarted.
     pub(crate) epoch: u64,
     /// Seconds since the machine started.
     pub(crate) boot: u64,
 }
 
-/// Writes a line behind `head`, durable when this returns, and says where the log ends then.
+/// Writes a line after `head` and returns the new head; the line is durable when this returns.
 ///
 /// # Errors
-/// When the disk refuses; what is behind `head` then doesn't count.
+/// When the disk fails; data after `head` then doesn't count.
 pub(crate) fn append(folder: &Folder, head: Head, entry: Entry) -> Result<Head, Error> {
     let path = folder.view().path(NAME);
     let failed = |error: io::Error| Error::system("write", &path, &error);
     let start = if head.bytes < LARGEST {
         head.bytes
     } else {
-        begin_another(folder, head).map_err(failed)?;
+        rotate(folder, head).map_err(failed)?;
         0
     };
     let line = json!({
@@ -94,14 +94,14 @@ pub(crate) fn append(folder: &Folder, head: Head, entry: Entry) -> Result<Head, 
     .to_string();
     write(&path, start, &line).map_err(failed)?;
     if start == 0 {
-        sync_folder_of(&path)?; // a new file is an entry of its folder, and that has to last too
+        sync_folder_of(&path)?; // makes the folder's entry for the new file durable
     }
     let bytes = start + line.len() as u64 + 1;
     Ok(Head { seq: head.seq + 1, bytes, hash: Digest::of(line.as_bytes()) })
 }
 
-/// Makes the log that `head` ends the older one, unless that was done and only the line after it failed.
-fn begin_another(folder: &Folder, head: Head) -> io::Result<()> {
+/// Renames the log to the previous one, unless that was done before and only the next line failed.
+fn rotate(folder: &Folder, head: Head) -> io::Result<()> {
     match last_line(folder, OLDER, head) {
         Ok(true) => return Ok(()),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -113,7 +113,7 @@ fn begin_another(folder: &Folder, head: Head) -> io::Result<()> {
     }
 }
 
-/// Puts `line` at byte `start` of the log, and nothing behind it.
+/// Writes `line` at byte `start` of the log and cuts off the rest.
 fn write(path: &Path, start: u64, line: &str) -> io::Result<()> {
     let flags = OFlags::NOFOLLOW.bits().cast_signed();
     let mut options = OpenOptions::new();
@@ -125,8 +125,8 @@ fn write(path: &Path, start: u64, line: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// At the start: whether the log on disk is the one that `head` ends. One that is not is kept aside,
-/// and the next one begins where the chain stood.
+/// Checks at the start that the log on disk ends with `head`. If not, the log is set aside and a new one
+/// continues the chain.
 pub(crate) fn check(folder: &Folder, head: Head, log: &Log) -> Head {
     if head.seq == 0 {
         keep_unknown(folder, log);
@@ -134,13 +134,16 @@ pub(crate) fn check(folder: &Folder, head: Head, log: &Log) -> Head {
     }
     match last_line(folder, NAME, head) {
         Ok(true) => head,
-        // The power was cut between the two files: what the newer one holds was never committed.
+        // The power was cut between the two files: the content of the newer one was never committed.
         _ if last_line(folder, OLDER, head).unwrap_or(false) => Head { bytes: 0, ..head },
         found => {
-            let why = found.err().map_or_else(|| "it does not fit".to_owned(), |e| e.to_string());
+            let why = found.err().map_or_else(
+                || "its last line is not the recorded one".to_owned(),
+                |e| e.to_string(),
+            );
             match folder.set_aside(NAME, SystemTime::now()) {
                 Ok(aside) => log.security(format_args!(
-                    "{NAME} was changed by somebody else ({why}); kept as {}",
+                    "{NAME} was changed by another program ({why}); kept as {}",
                     aside.display()
                 )),
                 Err(error) => {
@@ -152,7 +155,7 @@ pub(crate) fn check(folder: &Folder, head: Head, log: &Log) -> Head {
     }
 }
 
-/// The license file was lost: it tells of no line, and the next one would wipe out those there are.
+/// Sets aside a log that a lost license file no longer counts, because the next line would overwrite it.
 fn keep_unknown(folder: &Folder, log: &Log) {
     let found = fs::symlink_metadata(folder.view().path(NAME));
     if !found.is_ok_and(|found| found.len() > 0) {
@@ -160,11 +163,11 @@ fn keep_unknown(folder: &Folder, log: &Log) {
     }
     match folder.set_aside(NAME, SystemTime::now()) {
         Ok(aside) => log.security(format_args!(
-            "{NAME} has lines that the license file knows nothing of; kept as {}",
+            "{NAME} has lines that the license file does not count; kept as {}",
             aside.display()
         )),
         Err(error) => log.security(format_args!(
-            "{NAME} has lines that the license file knows nothing of; {error}"
+            "{NAME} has lines that the license file does not count; {error}"
         )),
     }
 }
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_somebody_changed_is_kept_aside_and_the_chain_goes_on() {
+    fn a_log_that_was_changed_is_kept_aside_and_the_chain_goes_on() {
         for change in ["", "{}\n"] {
             let scratch = Scratch::new();
             let folder = folder(&scratch);
@@ -254,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_power_cut_between_two_logs_is_nobodys_fault() {
+    fn a_power_cut_between_two_logs_is_not_reported() {
         let scratch = Scratch::new();
         let folder = folder(&scratch);
         let padding = vec![b'\n'; usize::try_from(LARGEST).unwrap()];
@@ -263,7 +266,7 @@ mod tests {
         let head = append(&folder, nearly, ENTRY).unwrap();
         assert!(head.bytes > LARGEST);
         append(&folder, head, ENTRY).unwrap(); // and the state that says so is not written
-        let suspicion = Log::to(|line| assert!(!line.contains("somebody else"), "{line}"));
+        let suspicion = Log::to(|line| assert!(!line.contains("another program"), "{line}"));
         let after = check(&folder, head, &suspicion);
         assert_eq!(after, Head { bytes: 0, ..head });
         assert_eq!(append(&folder, after, ENTRY).unwrap().seq, head.seq + 1);

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::json;
 use crate::license::{Handle, Reserved};
+use crate::util::json;
 
 use super::request::{Method, Request};
 use super::response::{Code, Response};

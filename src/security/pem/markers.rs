@@ -5,7 +5,7 @@
 //! it would silently drop a certificate of the chain. Errors quote nothing of the text, not even unknown
 //! labels, because where line breaks were lost a label may hold text of a key.
 
-use crate::license::protocol::certificate::INVISIBLE;
+use crate::license::protocol::fields::INVISIBLE;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";

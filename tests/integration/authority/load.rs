@@ -218,7 +218,7 @@ struct Dice(u64);
 
 impl Dice {
     fn new() -> Dice {
-        let id = RequestId::fresh().unwrap().to_string();
+        let id = RequestId::random().unwrap().to_string();
         Dice(u64::from_str_radix(&id[..16], 16).unwrap() | 1)
     }
 

@@ -10,7 +10,7 @@ use applianced::protocol::key::SigningKey;
 use applianced::protocol::message::{Answer, Kind, Mode, Op, Request, User};
 use applianced::protocol::token::Type;
 use applianced::protocol::trust::{Dates, Trust};
-use applianced::protocol::wire::{self, OpenError};
+use applianced::protocol::wire::{self, AnswerError};
 
 use crate::support::client::Client;
 
@@ -30,7 +30,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new(code: &str, trust: Trust) -> Machine {
-        let id = RequestId::fresh().unwrap().to_string();
+        let id = RequestId::random().unwrap().to_string();
         let computer_id = [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-");
         Machine {
             device: SigningKey::generate().unwrap(),
@@ -48,7 +48,7 @@ impl Machine {
     pub(crate) fn request(&self, op: Op) -> Request {
         Request {
             op,
-            req_id: RequestId::fresh().unwrap(),
+            req_id: RequestId::random().unwrap(),
             ts: 0,
             license: self.code.clone(),
             product: "103".to_owned(),
@@ -160,6 +160,6 @@ pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> io::Result<(u16, Ve
 }
 
 /// Whether the error is an unsealed answer of this kind.
-pub(crate) fn is(error: &io::Error, kind: &OpenError) -> bool {
-    error.get_ref().and_then(|inner| inner.downcast_ref::<OpenError>()) == Some(kind)
+pub(crate) fn is(error: &io::Error, kind: &AnswerError) -> bool {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<AnswerError>()) == Some(kind)
 }

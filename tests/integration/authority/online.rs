@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use applianced::protocol::hex::Digest;
 use applianced::protocol::key::SigningKey;
 use applianced::protocol::message::{Denial, Kind, Op};
-use applianced::protocol::wire::{self, OpenError};
+use applianced::protocol::wire::{self, AnswerError};
 use serde_json::Value;
 
 use crate::authority::fixture::{sell, serving};
@@ -109,13 +109,13 @@ fn a_question_that_cannot_be_opened_is_answered_in_clear_and_nothing_happens() {
     let address = vendor.address();
     let stranger = Machine::new("494900000000000000", Vendor::init().trust());
     let error = stranger.send(address, &stranger.request(Op::Probe)).unwrap_err();
-    assert!(is(&error, &OpenError::Unsealed("the request was changed on its way".to_owned())));
+    assert!(is(&error, &AnswerError::Unsealed("the request was changed in transit".to_owned())));
 
     let mut trust = machine.trust.request_keys(NOW)[0].clone();
     trust.kid = applianced::protocol::key::KeyId::parse("k9").unwrap();
     let sealed = wire::seal_to(&machine.request(Op::Probe), &trust, &machine.device).unwrap();
     let (status, body) = post(address, &sealed.body).unwrap();
-    assert_eq!((status, sealed.opener.open(&body)), (422, Err(OpenError::UnknownKey)));
+    assert_eq!((status, sealed.opener.open(&body)), (422, Err(AnswerError::UnknownKey)));
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn refusals_say_what_to_do_next() {
     let told = console.go_on();
     assert!(told.contains("not licensed; apply a license with \"Apply a license\""), "{told}");
     for (pasted, wanted) in [
-        ("zz\n\n", "The certificate was mangled on its way"),
+        ("zz\n\n", "The certificate text is damaged"),
         ("\n", "Nothing was pasted"),
         ("7bc3\x7f\x7f\x7f\x7f\x7f\n", "Nothing was pasted"),
         (&format!("{}\n\n", "ab".repeat(25 << 10)), "longer than any certificate"),

@@ -204,13 +204,13 @@ fn a_license_file_that_is_not_believed_is_left_alone_until_it_is_mended() {
     vendor.ok(&["rotate", "issuer"]);
     until(SOON, "the appliance has the new keys", || {
         appliance.license();
-        appliance.log().contains("newer keys of the license authority taken in").then_some(())
+        appliance.log().contains("newer keys of the license authority accepted").then_some(())
     });
     appliance.stop();
     let path = appliance.state("license.json");
     assert_eq!(fs::read(&path).unwrap(), before, "written over");
     let message = message.as_str().unwrap();
-    assert!(message.contains("left as it is") && message.contains("restart"), "{message}");
+    assert!(message.contains("left unchanged") && message.contains("restart"), "{message}");
     assert_eq!(kept_aside(&appliance, "license.json"), 0);
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     appliance.launch();
@@ -240,7 +240,7 @@ fn what_a_person_begins_anew_keeps_the_file_that_was_not_believed_aside() {
                 .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(&start));
             assert_eq!(fs::read(aside.next().unwrap()).unwrap(), contents, "{number} {file}");
         }
-        appliance.logs(0, "could not be believed is kept as ");
+        appliance.logs(0, "the unusable license file was kept as ");
         let status = appliance.license()["status"].clone();
         appliance.restart();
         assert_eq!(appliance.license()["status"], status, "{number}");

@@ -128,7 +128,7 @@ fn a_withdrawn_key_stops_a_license_until_the_service_is_reached_and_costs_nothin
     // A sign of life brings the keys, and no new license yet.
     until(SOON, "the appliance has the new keys", || {
         appliance.license();
-        appliance.log().contains("newer keys of the license authority taken in").then_some(())
+        appliance.log().contains("newer keys of the license authority accepted").then_some(())
     });
     vendor.kill();
     appliance.restart();

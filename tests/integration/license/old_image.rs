@@ -96,13 +96,13 @@ fn a_withdrawn_key_stays_withdrawn_whatever_else_is_lost() {
     let code = vendor.sell(&[]);
     let mut appliance = old_image(&vendor);
     appliance.apply(&code).ok();
-    let taken_in = "newer keys of the license authority taken in";
-    appliance.logs(0, taken_in);
+    let accepted = "newer keys of the license authority accepted";
+    appliance.logs(0, accepted);
     let known = appliance.log().len();
     vendor.ok(&["rotate", "issuer", "--revoke"]);
     until(SOON, "the appliance has the new keys", || {
         appliance.license(); // a sign of life brings them
-        appliance.log()[known..].contains(taken_in).then_some(())
+        appliance.log()[known..].contains(accepted).then_some(())
     });
     vendor.kill();
     appliance.stop();

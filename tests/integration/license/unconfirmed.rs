@@ -108,7 +108,7 @@ fn what_a_login_page_swallowed_may_be_dropped_and_begun_anew() {
     assert_eq!(appliance.remove().ok().out, r#"{"transcription_secs_returned": 0}"#);
     assert_eq!(appliance.license()["status"], UNLICENSED);
     assert_eq!(appliance.license()["message"], "");
-    appliance.logs(0, "counts again when the same code is posted");
+    appliance.logs(0, "is used when the same code is posted again");
     let nothing = appliance.remove();
     fails(&nothing, 400, "Input exception: No license to remove", "no_license");
     appliance.restart();

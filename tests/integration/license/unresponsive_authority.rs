@@ -82,7 +82,7 @@ fn an_activation_whose_answer_was_lost_is_finished_by_itself() {
         "Input exception: Not activated - Cannot activate when offline"
     );
     assert!(
-        lost.json()["hint"].as_str().unwrap().ends_with("it is tried again by itself"),
+        lost.json()["hint"].as_str().unwrap().ends_with("it is retried automatically"),
         "{lost:?}"
     );
     assert_eq!(appliance.license()["licensed"], false);
@@ -139,7 +139,7 @@ fn whatever_else_answers_is_named_and_activates_nothing() {
             "not_our_service",
             "HTTP 302",
         ),
-        (format!("{forged}{}", r#"{"v":1,"ct":"AAAA"}"#), "answer_refused", "changed on its way"),
+        (format!("{forged}{}", r#"{"v":1,"ct":"AAAA"}"#), "answer_refused", "changed in transit"),
         (
             format!("{forged}{}", r#"{"v":1,"ok":true,"server_time":4102444800,"kind":"lease"}"#),
             "not_our_service",

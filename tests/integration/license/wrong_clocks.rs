@@ -106,7 +106,7 @@ fn a_lease_that_ended_while_the_service_was_away_is_renewed_when_it_is_back() {
     clock.sleep(31 * DAY);
     until(SOON, "the lease is over", || has(&appliance, LEASE_EXPIRED));
     let message = appliance.license()["message"].clone();
-    let promise = "it comes back when the license service is reached";
+    let promise = "it is renewed when the license service is reached";
     assert!(message.as_str().unwrap().ends_with(promise), "{message}");
     vendor.serve();
     // The speech engine is refused, and nobody else asks.

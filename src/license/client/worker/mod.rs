@@ -1,15 +1,15 @@
-//! The one thread that owns the state of the license.
+//! The license worker: the only thread that changes the state of the license.
 //!
-//! Commands come in, answers of the authority come in, time passes; each makes at most one change,
-//! which is on disk before anybody hears of it. Questions travel on threads of their own, one at a
-//! time, so that counting seconds and telling the status never wait for the network.
+//! Each command, answer of the authority and timer makes at most one change, which is on disk before
+//! any reader sees it. Requests to the authority run on threads of their own, one at a time, so that
+//! counting seconds and reading the status never wait for the network.
 
-mod calls;
-mod flight;
-mod give_back;
-mod life;
+mod activation;
+mod event_loop;
+mod in_flight;
 mod offline;
 mod proxy;
+mod return_certificate;
 mod schedule;
 mod usage;
 
@@ -21,122 +21,95 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::network::Proxy;
-use super::online::Failure;
+use super::proxy::Proxy;
 use crate::config;
 use crate::config::Config;
-use crate::license::client::worker::flight::Flight;
+use crate::license::client::worker::in_flight::InFlight;
 use crate::license::client::worker::schedule::Schedule;
+use crate::license::command::{Command, Event};
+use crate::license::device;
 use crate::license::device::Device;
 use crate::license::device::computer_id::Machine;
 use crate::license::device::trust_file;
 use crate::license::error::ApiError;
-use crate::license::handle::{Handle, Reserved};
-use crate::license::protocol::message::{Answer, User};
+use crate::license::handle::Handle;
 use crate::license::protocol::trust::Trust;
-use crate::license::state::clock::{Moment, Reading};
+use crate::license::state::clock::{BootInstant, ClockReading};
 use crate::license::state::entitlement::{Entitlement, Phase};
-use crate::license::state::lease::Sessions;
 use crate::license::state::record;
 use crate::license::state::record::State;
+use crate::license::state::sessions::Sessions;
 use crate::license::state::status::{Contact, Snapshot};
 use crate::license::state::usage_log;
 use crate::log::Log;
-use crate::security::Actor;
 use crate::store;
 use crate::store::Folder;
 use crate::util::published::Published;
 
-/// The clock is looked at at least so often.
+/// Longest time between two looks at the clock.
 const TICK: Duration = Duration::from_secs(60);
 
-/// And written down so often, so that a machine that is switched off remembers about when that was.
-const KEEP_CLOCK: Duration = Duration::from_secs(3_600);
+/// How often the clock is saved, so that a machine that is switched off knows roughly when that was.
+const CLOCK_SAVE_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// A try to reach the authority younger than this, good or bad, is not made anew because somebody looks.
-pub(crate) const FRESH: Duration = Duration::from_secs(10);
-
-/// Commands that wait for the question in flight; more are told that we are busy.
-const MOST_WAITING: usize = 2;
-
-/// Where the outcome of a command goes.
-pub(crate) type Reply<T> = Sender<Result<T, ApiError>>;
-
-/// What may happen.
-pub(crate) enum Event {
-    Command(Command),
-    /// The question in flight came to its end.
-    Heard(Result<Answer, Failure>),
-    /// And so did the sign of life.
-    Alive(Result<Answer, Failure>),
-}
-
-/// What others may want.
-pub(crate) enum Command {
-    Activate { code: String, user: User, by: Actor, reply: Reply<Value> },
-    Remove { by: Actor, reply: Reply<u64> },
-    Certificate { code: String, user: User, by: Actor, reply: Reply<String> },
-    Apply { code: String, certificate: String, by: Actor, reply: Reply<Value> },
-    GiveBack { by: Actor, reply: Reply<Value> },
-    Offline { offline: bool, by: Actor, reply: Reply<Value> },
-    Proxy { body: Value, by: Actor, reply: Reply<Value> },
-    Reserve { session: String, seconds: u64, seq: Option<u64>, reply: Reply<Reserved> },
-    Settle { session: String, used: u64, reply: Reply<u64> },
-    Refresh,
-    Probe(Sender<()>),
-}
+/// Most commands that wait for the request in flight; further ones are answered with "busy".
+const MAX_QUEUED: usize = 2;
 
 pub(crate) struct Worker {
     settings: config::License,
     version: String,
     folder: Arc<Folder>,
     device: Arc<Device>,
-    trust: Result<Trust, String>,
+    trust: Result<Trust, device::Error>,
     log: Log,
-    /// For the threads that carry questions.
+    /// For the threads of requests.
     events: Sender<Event>,
     snapshot: Arc<Published<Snapshot>>,
-    standing: Arc<Published<Entitlement>>,
-    proxy: Arc<Published<Result<Option<Proxy>, String>>>,
+    entitlement: Arc<Published<Entitlement>>,
+    proxy: Arc<Published<Result<Option<Proxy>, super::proxy::Error>>>,
 
     state: State,
     sessions: Sessions,
-    flight: Option<Flight>,
-    waiting: VecDeque<Command>,
-    /// When a sign of life was asked for that has not come, in seconds of this start of the machine.
+    in_flight: Option<InFlight>,
+    queued: VecDeque<Command>,
+    /// When the running probe was sent, in seconds since the machine started.
     probe: Option<u64>,
-    /// Who waits for one, or for whatever else the authority says next.
-    listeners: Vec<Sender<()>>,
+    /// Callers that wait for the probe, or for any other answer of the authority.
+    probe_waiters: Vec<Sender<()>>,
     schedule: Schedule,
-    /// Seconds used, as the authority heard last.
-    told: u64,
-    heard: Option<Moment>,
-    tried: Option<Moment>,
-    asking_since: Option<Moment>,
+    /// Seconds used, as last reported to the authority.
+    reported_usage: u64,
+    last_answer: Option<BootInstant>,
+    last_attempt: Option<BootInstant>,
+    in_progress_since: Option<BootInstant>,
     error: String,
-    clock_kept: Moment,
+    clock_saved: BootInstant,
 }
 
+/// Opens the license and starts its worker.
+///
+/// # Errors
+/// When the device key can't be read or made, or no thread can be started.
 pub(crate) fn start(
     config: &Config,
     folder: &Arc<Folder>,
     machine: &Machine,
     log: &Log,
-) -> Result<Handle, String> {
-    let device = Device::open(folder, machine, log).map_err(|why| format!("license: {why}"))?;
+) -> Result<Handle, device::Error> {
+    let device = Device::open(folder, machine, log)?;
     let mut trust = trust_file::open(&config.license.trust_file, log);
     let mut state = record::load(folder, &device, trust.as_mut().ok(), log);
     check_usage_log(&mut state, folder, log);
-    // What a crash left held was used, as far as anybody can know.
+    // Seconds that were reserved at a crash count as used.
     state.totals = state.totals.charge_held();
-    let proxy = Proxy::read(folder.view()).inspect_err(|why| log.error(why));
+    let proxy = Proxy::read(folder.view()).inspect_err(|error| log.error(error));
     let (events, inbox) = mpsc::channel();
     let contact = Contact {
-        heard: None,
-        tried: None,
-        asking_since: None,
+        last_answer: None,
+        last_attempt: None,
+        in_progress_since: None,
         error: String::new(),
-        no_trust: trust.as_ref().err().cloned(),
+        trust_error: trust.as_ref().err().map(ToString::to_string),
     };
     let snapshot = Snapshot::new(&config.license, &device.computer_id, &state, false, contact);
     let mut worker = Worker {
@@ -148,90 +121,94 @@ pub(crate) fn start(
         log: log.clone(),
         events: events.clone(),
         snapshot: Arc::new(Published::new(snapshot)),
-        standing: Arc::new(Published::new(Entitlement::NONE)),
+        entitlement: Arc::new(Published::new(Entitlement::NONE)),
         proxy: Arc::new(Published::new(proxy)),
         state,
         sessions: Sessions::default(),
-        flight: None,
-        waiting: VecDeque::new(),
+        in_flight: None,
+        queued: VecDeque::new(),
         probe: None,
-        listeners: Vec::new(),
+        probe_waiters: Vec::new(),
         schedule: Schedule::at_start(),
-        told: 0,
-        heard: None,
-        tried: None,
-        asking_since: None,
+        reported_usage: 0,
+        last_answer: None,
+        last_attempt: None,
+        in_progress_since: None,
         error: String::new(),
-        clock_kept: Moment::now(),
+        clock_saved: BootInstant::now(),
     };
     let handle = Handle {
         events,
         snapshot: Arc::clone(&worker.snapshot),
-        standing: Arc::clone(&worker.standing),
+        entitlement: Arc::clone(&worker.entitlement),
         proxy: Arc::clone(&worker.proxy),
     };
-    worker.error = worker.refusal().unwrap_or_default().to_owned();
-    worker.publish(); // before anybody can ask
+    worker.error = worker.proxy_rejection().unwrap_or_default().to_owned();
+    worker.publish(); // before the first reader
     thread::Builder::new()
         .name("license".to_owned())
         .spawn(move || worker.run(&inbox))
-        .map_err(|fault| format!("no thread for the license: {fault}"))?;
+        .map_err(|error| device::Error::thread(&error))?;
     Ok(handle)
 }
 
-/// Where the license file may be right after all, so may the log that goes with it.
+/// Checks the usage log, unless the license file could not be read: that one may still be valid, and
+/// the log with it.
 fn check_usage_log(state: &mut State, folder: &Folder, log: &Log) {
-    if state.phase != Phase::Unread {
+    if state.phase != Phase::Unreadable {
         state.log = usage_log::check(folder, state.log, log);
     }
 }
 
 impl Worker {
-    /// How long nothing can happen by itself.
-    fn patience(&self) -> Duration {
-        let reading = Reading::now();
-        let standing = self.snapshot.snapshot().standing(&reading);
+    /// How long the worker may wait for the next event.
+    fn next_timeout(&self) -> Duration {
+        let reading = ClockReading::now();
+        let entitlement = self.snapshot.snapshot().entitlement(&reading);
         let now = self.state.clock.at(&reading);
-        let change = standing
+        let change = entitlement
             .next_change
             .and_then(|at| u64::try_from(at.saturating_sub(now)).ok())
             .map_or(TICK, Duration::from_secs);
         TICK.min(change).min(self.schedule.due_in()).max(Duration::from_millis(10))
     }
 
-    /// Does what is due.
-    fn wake(&mut self) {
-        let reading = Reading::now();
-        self.state.clock.look(&reading);
+    /// Does what is due: saves the clock, charges abandoned sessions, sends requests.
+    fn on_timer(&mut self) {
+        let reading = ClockReading::now();
+        self.state.clock.observe(&reading);
         self.publish();
-        if self.state.phase == Phase::Online && !self.standing.snapshot().licensed {
-            self.schedule.hurry();
+        if self.state.phase == Phase::Online && !self.entitlement.snapshot().licensed {
+            self.schedule.sync_soon();
         }
-        if let Some((session, held)) = self.sessions.forgotten(reading.boot) {
+        if let Some((session, held)) = self.sessions.abandoned(reading.boot) {
             self.log.warn(format_args!(
-                "a session of the speech engine was never settled; it is charged"
+                "session abandoned by the engine; its reserved seconds were charged"
             ));
             let _ = self.charge(&session, held);
         }
-        if self.clock_kept.elapsed() > KEEP_CLOCK && self.state.phase != Phase::Unlicensed {
-            self.clock_kept = Moment::now();
-            self.keep();
+        if self.clock_saved.elapsed() > CLOCK_SAVE_INTERVAL && self.state.phase != Phase::Unlicensed
+        {
+            self.clock_saved = BootInstant::now();
+            self.persist();
         }
-        self.ask_what_is_due();
+        self.send_due();
     }
 
-    fn obey(&mut self, command: Command) {
+    fn handle(&mut self, command: Command) {
         let asks = match &command {
-            Command::Activate { .. } | Command::Remove { .. } | Command::Offline { .. } => true,
-            // These change what the question in flight relies on.
-            Command::Certificate { .. } | Command::Apply { .. } | Command::GiveBack { .. } => true,
+            Command::Activate { .. } | Command::Remove { .. } | Command::SetOffline { .. } => true,
+            // These change the state that the request in flight relies on.
+            Command::RequestCertificate { .. }
+            | Command::ApplyCertificate { .. }
+            | Command::ReturnCertificate { .. } => true,
             _ => false,
         };
-        if asks && self.flight.is_some() {
-            if self.waiting.len() < MOST_WAITING {
-                self.waiting.push_back(command);
+        if asks && self.in_flight.is_some() {
+            if self.queued.len() < MAX_QUEUED {
+                self.queued.push_back(command);
             } else {
-                command.refuse(ApiError::busy());
+                command.reject(ApiError::busy());
             }
             return;
         }
@@ -239,26 +216,26 @@ impl Worker {
             command,
             Command::Activate { .. }
                 | Command::Remove { .. }
-                | Command::Offline { .. }
-                | Command::Proxy { .. }
+                | Command::SetOffline { .. }
+                | Command::SetProxy { .. }
                 | Command::Refresh
         ) {
-            self.let_try_again();
+            self.allow_retry();
         }
         match command {
             Command::Activate { code, user, by, reply } => self.activate(code, user, by, reply),
             Command::Remove { by, reply } => self.remove(by, reply),
-            Command::Offline { offline, by, reply } => self.set_offline(offline, &by, reply),
-            Command::Certificate { code, user, by, reply } => {
-                let _ = reply.send(self.certificate(&code, user, &by));
+            Command::SetOffline { offline, by, reply } => self.set_offline(offline, &by, reply),
+            Command::RequestCertificate { code, user, by, reply } => {
+                let _ = reply.send(self.request_certificate(&code, user, &by));
             }
-            Command::Apply { code, certificate, by, reply } => {
-                let _ = reply.send(self.apply(&code, &certificate, &by));
+            Command::ApplyCertificate { code, certificate, by, reply } => {
+                let _ = reply.send(self.apply_certificate(&code, &certificate, &by));
             }
-            Command::GiveBack { by, reply } => {
-                let _ = reply.send(self.give_back(&by));
+            Command::ReturnCertificate { by, reply } => {
+                let _ = reply.send(self.return_certificate(&by));
             }
-            Command::Proxy { body, by, reply } => {
+            Command::SetProxy { body, by, reply } => {
                 let _ = reply.send(self.set_proxy(body, &by));
             }
             Command::Reserve { session, seconds, seq, reply } => {
@@ -268,24 +245,23 @@ impl Worker {
                 let _ = reply.send(self.charge(&session, used));
             }
             Command::Refresh => self.schedule.sync_now(),
-            Command::Probe(told) => self.probe(Some(told)),
+            Command::Probe(waiter) => self.probe(Some(waiter)),
         }
     }
 
-    /// Writes down what was learnt by the way: the time, newer keys. That it failed is logged, and the
-    /// next commit brings it.
-    fn keep(&mut self) {
-        if self.state.phase != Phase::Unread {
+    /// Saves the time and newer keys. A failure is logged, and the next commit saves them.
+    fn persist(&mut self) {
+        if self.state.phase != Phase::Unreadable {
             let _ = self.commit(self.state.clone());
         }
     }
 
-    /// Writes the state down and takes it over. After a failed write the disk decides what holds.
+    /// Saves `next` and makes it the current state. After a failed write, the state on disk counts.
     fn commit(&mut self, mut next: State) -> Result<(), ApiError> {
-        if self.state.phase == Phase::Unread {
+        if self.state.phase == Phase::Unreadable {
             self.set_aside()?;
         }
-        if next.phase == Phase::Unread {
+        if next.phase == Phase::Unreadable {
             next.phase = Phase::Damaged;
         }
         next.generation = self.state.generation + 1;
@@ -303,12 +279,12 @@ impl Worker {
         })
     }
 
-    /// Keeps the file that could not be believed, since a person begins anew.
+    /// Sets aside a license file that could not be used, because an administrator starts over.
     fn set_aside(&mut self) -> Result<(), ApiError> {
-        let aside = record::set_aside(&self.folder).map_err(|error| self.not_saved(&error))?;
+        let aside = record::set_aside(&self.folder).map_err(|error| self.storage_error(&error))?;
         if let Some(aside) = aside {
             self.log.security(format_args!(
-                "the license file that could not be believed is kept as {}",
+                "the unusable license file was kept as {}",
                 aside.display()
             ));
         }
@@ -317,70 +293,52 @@ impl Worker {
         Ok(())
     }
 
-    /// What readers would see if the state were `state`.
-    fn seen(&self, state: &State, reading: &Reading) -> Snapshot {
+    /// The snapshot that readers would get if the state were `state`.
+    fn snapshot_of(&self, state: &State, reading: &ClockReading) -> Snapshot {
         let contact = Contact {
-            heard: self.heard,
-            tried: self.tried,
-            asking_since: self.asking_since,
+            last_answer: self.last_answer,
+            last_attempt: self.last_attempt,
+            in_progress_since: self.in_progress_since,
             error: self.error.clone(),
-            no_trust: self.trust.as_ref().err().cloned(),
+            trust_error: self.trust.as_ref().err().map(ToString::to_string),
         };
-        let awaits = self.awaited(reading).is_some();
-        Snapshot::new(&self.settings, &self.device.computer_id, state, awaits, contact)
+        let awaits_certificate = self.pending_activation(reading).is_some();
+        Snapshot::new(&self.settings, &self.device.computer_id, state, awaits_certificate, contact)
     }
 
-    /// Lets readers see the state as it stands.
+    /// Publishes the current state to readers.
     fn publish(&self) {
-        let reading = Reading::now();
-        let snapshot = self.seen(&self.state, &reading);
-        let standing = snapshot.standing(&reading);
+        let reading = ClockReading::now();
+        let snapshot = self.snapshot_of(&self.state, &reading);
+        let entitlement = snapshot.entitlement(&reading);
         self.snapshot.publish(snapshot);
-        let before = self.standing.snapshot();
-        if *before != standing {
-            if before.may_transcribe != standing.may_transcribe {
-                let word = if standing.may_transcribe { "allowed" } else { "refused" };
-                self.log.info(format_args!("transcription is {word}: {}", standing.status));
+        let before = self.entitlement.snapshot();
+        if *before != entitlement {
+            if before.may_transcribe != entitlement.may_transcribe {
+                let word = if entitlement.may_transcribe { "allowed" } else { "refused" };
+                self.log.info(format_args!("transcription is {word}: {}", entitlement.status));
             }
-            self.standing.publish(standing);
+            self.entitlement.publish(entitlement);
         }
     }
 
     fn document(&self) -> Value {
-        self.snapshot.snapshot().document(&Reading::now())
+        self.snapshot.snapshot().document(&ClockReading::now())
     }
 
-    fn not_saved(&self, error: &store::Error) -> ApiError {
+    fn storage_error(&self, error: &store::Error) -> ApiError {
         self.log.error(format_args!("a license setting could not be saved: {error}"));
         ApiError::disk(error)
     }
 
-    /// Effective time.
+    /// The effective time.
     fn now(&self) -> i64 {
-        self.state.clock.at(&Reading::now())
+        self.state.clock.at(&ClockReading::now())
     }
 }
 
-impl Command {
-    fn refuse(self, fault: ApiError) {
-        match self {
-            Command::Activate { reply, .. }
-            | Command::Apply { reply, .. }
-            | Command::GiveBack { reply, .. }
-            | Command::Offline { reply, .. }
-            | Command::Proxy { reply, .. } => drop(reply.send(Err(fault))),
-            Command::Certificate { reply, .. } => drop(reply.send(Err(fault))),
-            Command::Remove { reply, .. } | Command::Settle { reply, .. } => {
-                drop(reply.send(Err(fault)));
-            }
-            Command::Reserve { reply, .. } => drop(reply.send(Err(fault))),
-            Command::Refresh | Command::Probe(_) => {}
-        }
-    }
-}
-
-/// The last digits of a code: enough to tell two licenses apart in a log.
-fn tail(code: &str) -> String {
+/// The last four digits of a code, to identify a license in the log.
+fn last_digits(code: &str) -> String {
     let digits: Vec<char> = code.chars().collect();
     digits.iter().skip(digits.len().saturating_sub(4)).collect()
 }

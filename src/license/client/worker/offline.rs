@@ -1,9 +1,10 @@
-//! Without a route to the license service: certificates, and offline mode.
+//! Licensing without the license service: certificates, and offline mode.
 
 use serde_json::Value;
 
-use super::flight::{Purpose, Stuck, no_trust};
-use super::{Reply, Worker, tail};
+use super::in_flight::{CallError, OnComplete, trust_error};
+use super::{Worker, last_digits};
+use crate::license::command::Reply;
 use crate::license::error::ApiError;
 use crate::license::protocol::certificate;
 use crate::license::protocol::certificate::Certificate;
@@ -13,29 +14,29 @@ use crate::license::protocol::message::{Mode, Op, User};
 use crate::license::protocol::token::Type;
 use crate::license::protocol::trust::Dates;
 use crate::license::protocol::wire;
-use crate::license::state::clock::Reading;
+use crate::license::state::clock::ClockReading;
 use crate::license::state::entitlement::Phase;
-use crate::license::state::record::{Awaited, Grant, State};
+use crate::license::state::record::{Grant, PendingActivation, State};
 use crate::license::state::transition;
 use crate::license::state::transition::Outcome;
 use crate::security::Actor;
 use crate::util::utc;
 
-/// A request that was not answered for so many seconds may be made anew.
-const AWAITED: i64 = 30 * 86_400;
+/// Seconds after which a new activation certificate may replace an unanswered one.
+const REQUEST_LIFETIME: i64 = 30 * 86_400;
 
 impl Worker {
-    /// The request whose answer is awaited, unless it is too old to come.
-    pub(crate) fn awaited(&self, reading: &Reading) -> Option<&Awaited> {
-        let now = self.state.clock.unless_believed(reading);
+    /// The activation certificate that waits for its answer, unless it is too old.
+    pub(crate) fn pending_activation(&self, reading: &ClockReading) -> Option<&PendingActivation> {
+        let now = self.state.clock.without_soft_floor(reading);
         self.state
-            .awaited
+            .pending_activation
             .as_ref()
-            .filter(|awaited| now.saturating_sub(awaited.request.ts) < AWAITED)
+            .filter(|pending| now.saturating_sub(pending.request.ts) < REQUEST_LIFETIME)
     }
 
-    /// The activation certificate: the same one until it is answered, over restarts too.
-    pub(crate) fn certificate(
+    /// The activation certificate; it stays the same until it is answered, across restarts too.
+    pub(crate) fn request_certificate(
         &mut self,
         code: &str,
         user: User,
@@ -45,15 +46,15 @@ impl Worker {
             let hint = "a license code has 18 digits: check it, or contact support";
             return Err(ApiError::not_activated("unknown_license", hint));
         }
-        if let Some(awaited) = self.awaited(&Reading::now()) {
-            if awaited.request.license == code {
-                return Ok(awaited.certificate.clone());
+        if let Some(waiting) = self.pending_activation(&ClockReading::now()) {
+            if waiting.request.license == code {
+                return Ok(waiting.certificate.clone());
             }
             return Err(request_refused(
                 "certificate_request_pending",
                 -1121,
-                "another license code waits for its license certificate; apply that with PUT, or drop the \
-                 request with DELETE license",
+                "another license code waits for its license certificate; apply that with PUT, or discard \
+                 the request with DELETE license",
             ));
         }
         let renews = self.state.phase == Phase::OfflineCertificate;
@@ -63,17 +64,17 @@ impl Worker {
             | Phase::Returning
             | Phase::Unlicensed
             | Phase::Damaged
-            | Phase::Unread
+            | Phase::Unreadable
             | Phase::Refused(_) => match &self.state.pending {
                 None => {}
-                // The same activation on another way: which of them is heard first doesn't matter.
+                // The same activation by two routes; it doesn't matter which is answered first.
                 Some(pending) if pending.op == Op::Activate && pending.license == code => {}
                 Some(pending) => {
                     let hint = if pending.op == Op::Activate {
-                        "an online activation with another license code is not confirmed yet; drop it with \
-                         DELETE license, or reach the license service"
+                        "an online activation with another license code is not confirmed yet; discard it with \
+                         DELETE license, or restore the connection to the license service"
                     } else {
-                        "an online call is not confirmed yet; reach the license service, or try again later"
+                        "an online call is not confirmed yet; restore the connection to the license service, or try again later"
                     };
                     return Err(request_refused("online_call_pending", -112, hint));
                 }
@@ -87,10 +88,10 @@ impl Worker {
             }
         }
         let op = if renews { Op::Sync } else { Op::Activate };
-        let request = self.question(op, code, Mode::Offline, user, &self.state)?;
-        let trust = self.trust.as_ref().map_err(|why| no_trust(why))?;
+        let request = self.new_request(op, code, Mode::Offline, user, &self.state)?;
+        let trust = self.trust.as_ref().map_err(trust_error)?;
         let sealed = wire::seal(&request, trust, self.now(), &self.device.key)
-            .map_err(|error| no_trust(&error.to_string()))?;
+            .map_err(|error| trust_error(&error))?;
         let text = Certificate::Activation(sealed.sealed).write().ok_or_else(|| {
             ApiError::internal(
                 "too_long",
@@ -98,89 +99,96 @@ impl Worker {
                 "shorten the details",
             )
         })?;
-        let awaited = Awaited { request, certificate: text.clone() };
-        self.commit(State { awaited: Some(awaited), ..self.state.clone() })?;
+        let pending = PendingActivation { request, certificate: text.clone() };
+        self.commit(State { pending_activation: Some(pending), ..self.state.clone() })?;
         self.log.security(format_args!(
-            "activation certificate for license …{} made by {by}",
-            tail(code)
+            "activation certificate for license …{} requested by {by}",
+            last_digits(code)
         ));
         Ok(text)
     }
 
-    /// Applies a license certificate; the one that is in force already changes nothing.
-    pub(crate) fn apply(&mut self, code: &str, text: &str, by: &Actor) -> Result<Value, ApiError> {
-        let token = certificate::read_license(text).map_err(|fault| {
-            let reason = match fault {
-                certificate::Fault::Mangled => "certificate_mangled",
-                certificate::Fault::Other(_) => "wrong_certificate",
+    /// Applies a license certificate; one that is already in force changes nothing.
+    pub(crate) fn apply_certificate(
+        &mut self,
+        code: &str,
+        text: &str,
+        by: &Actor,
+    ) -> Result<Value, ApiError> {
+        let token = certificate::read_license(text).map_err(|error| {
+            let reason = match error {
+                certificate::Error::Damaged => "certificate_mangled",
+                certificate::Error::WrongKind(_) => "wrong_certificate",
                 _ => "no_certificate",
             };
-            not_imported(reason, -1055, fault.to_string())
+            not_imported(reason, -1055, error.to_string())
         })?;
         if let Some(grant) = &self.state.grant
             && self.state.phase == Phase::OfflineCertificate
             && grant.token == token
         {
             return if grant.lease.license == code {
-                self.would_be_in_force(&self.state).map(|()| self.document())
+                self.check_in_force(&self.state).map(|()| self.document())
             } else {
                 Err(other_code())
             };
         }
-        let lease = self.genuine(&token)?;
-        self.fits(&lease, code)?;
+        let lease = self.verify_certificate(&token)?;
+        self.check_request(&lease, code)?;
         let grant = Grant { kind: Type::LicenseCertificate, token, lease };
-        let next = transition::certified(&self.state, grant, &Reading::now());
-        // Where it is of no use now it stays one that may be applied, once the clock is right.
-        self.would_be_in_force(&next)?;
+        let next = transition::on_certificate(&self.state, grant, &ClockReading::now());
+        // A certificate that is not in force now may still be applied once the clock is right.
+        self.check_in_force(&next)?;
         self.commit(next)?;
-        self.log
-            .security(format_args!("license …{} activated with a certificate by {by}", tail(code)));
+        self.log.security(format_args!(
+            "license …{} activated with a certificate by {by}",
+            last_digits(code)
+        ));
         Ok(self.document())
     }
 
-    fn would_be_in_force(&self, state: &State) -> Result<(), ApiError> {
-        let reading = Reading::now();
-        let standing = self.seen(state, &reading).standing(&reading);
-        if standing.licensed {
+    fn check_in_force(&self, state: &State) -> Result<(), ApiError> {
+        let reading = ClockReading::now();
+        let entitlement = self.snapshot_of(state, &reading).entitlement(&reading);
+        if entitlement.licensed {
             return Ok(());
         }
         let made = state.grant.as_ref().map_or(0, |grant| grant.lease.iat);
         let hint = format!(
             "{}; it was made on {}, and the appliance's clock says {}: set the clock if that is wrong, or \
              have a new activation certificate signed",
-            standing.message,
+            entitlement.message,
             utc::format(made),
             utc::format(state.clock.at(&reading))
         );
         Err(not_imported("not_in_force", -1055, hint))
     }
 
-    /// What the certificate states, if the authority signed it. It may be the first sign of the time a
-    /// machine without a clock gets: its own date counts as now where ours is behind, and a year that the
-    /// machine believed in once does not keep out what ends that belief.
-    fn genuine(&mut self, token: &str) -> Result<Lease, ApiError> {
-        let now = self.state.clock.unless_believed(&Reading::now());
-        let trust = self.trust.as_mut().map_err(|why| no_trust(why))?;
+    /// Verifies a license certificate. It may be the first source of the time for a machine without a
+    /// clock: if the clock is behind the date of the certificate, that date counts as now, and a wrong
+    /// future year that the machine once assumed does not prevent its correction.
+    fn verify_certificate(&mut self, token: &str) -> Result<Lease, ApiError> {
+        let now = self.state.clock.without_soft_floor(&ClockReading::now());
+        let trust = self.trust.as_mut().map_err(|error| trust_error(&*error))?;
         let known = trust.bundle_token().to_owned();
-        let refused = |refusal: crate::license::protocol::trust::Refusal| {
+        let refused = |error: crate::license::protocol::trust::Error| {
             not_imported(
                 "certificate_not_genuine",
                 -1055,
-                format!("the certificate does not count: {refusal}"),
+                format!("the certificate was refused: {error}"),
             )
         };
         let read = |payload: &Value| {
-            Lease::from_json(payload).map_err(|why| {
+            Lease::from_json(payload).map_err(|error| {
                 not_imported(
                     "certificate_not_genuine",
                     -1055,
-                    format!("the certificate makes no sense: {why}"),
+                    format!("the content of the certificate is not valid: {error}"),
                 )
             })
         };
         let verified =
-            trust.verify_certificate(token, Dates::Kept).map_err(refused).and_then(|payload| {
+            trust.verify_certificate(token, Dates::Ignored).map_err(refused).and_then(|payload| {
                 let lease = read(&payload)?;
                 let payload = trust
                     .verify_certificate(token, Dates::At(now.max(lease.iat)))
@@ -188,19 +196,19 @@ impl Worker {
                 read(&payload)
             });
         if trust.bundle_token() != known {
-            self.keep();
+            self.persist();
         }
         verified
     }
 
-    /// Whether the certificate answers what this appliance asked, each mismatch in its own words.
-    fn fits(&self, lease: &Lease, code: &str) -> Result<(), ApiError> {
+    /// Checks that the certificate answers the request of this appliance.
+    fn check_request(&self, lease: &Lease, code: &str) -> Result<(), ApiError> {
         let here = lease.computer_id == self.device.computer_id
             && lease.device == self.device.key.public().fingerprint();
-        // A computer that changed between the two certificates is still the device that asked.
+        // The computer id may have changed between the two certificates.
         let moved = lease.device == self.device.key.public().fingerprint()
             && Some(&lease.computer_id)
-                == self.state.awaited.as_ref().map(|a| &a.request.computer_id);
+                == self.state.pending_activation.as_ref().map(|a| &a.request.computer_id);
         if !here && !moved {
             return Err(not_imported(
                 "other_computer",
@@ -209,22 +217,22 @@ impl Worker {
                  appliance's activation certificate",
             ));
         }
-        let Some(awaited) = &self.state.awaited else {
+        let Some(pending) = &self.state.pending_activation else {
             return Err(not_imported(
                 "no_request",
                 -1114,
-                "no activation certificate waits for an answer here: make one with POST \
+                "no activation certificate of this appliance waits for an answer: make one with POST \
                  license/offlineactivation and have it signed",
             ));
         };
-        if lease.req_id != awaited.request.req_id {
+        if lease.req_id != pending.request.req_id {
             return Err(not_imported(
                 "older_request",
                 -1055,
-                "the certificate answers an older activation certificate: have the present one signed",
+                "the certificate answers an older activation certificate: have the latest one signed",
             ));
         }
-        if lease.license != code || awaited.request.license != code {
+        if lease.license != code || pending.request.license != code {
             return Err(other_code());
         }
         Ok(())
@@ -251,7 +259,7 @@ impl Worker {
                 "License was activated with a certificate",
                 "it works without the license service; renew it with a new activation certificate",
             )),
-            // Without a license nothing is offline.
+            // Without a license there is no offline mode to leave.
             (false, _) => Ok(self.document()),
         };
         let _ = reply.send(answer);
@@ -261,52 +269,52 @@ impl Worker {
         self.state.grant.as_ref().is_some_and(|grant| grant.lease.offline_mode)
     }
 
-    /// One last question, for all the seconds that may be held offline; if it finds nobody, what is
-    /// held already has to do.
+    /// Sends a last request, for all seconds that may be used offline; if it fails, the cached seconds
+    /// must suffice.
     pub(crate) fn go_offline(&mut self, reply: Reply<Value>) {
         match self.state.pending.clone() {
-            // It asks for as many seconds as it did, so it has to be out of the way.
+            // It asks for the seconds of an online appliance, so it has to be answered first.
             Some(pending) if pending.mode == Mode::Online => {
-                self.send(pending, None, Purpose::ThenOffline(reply));
+                self.send(pending, None, OnComplete::ThenOffline(reply));
             }
-            _ => self.ask_first_pending(Mode::Offline, Purpose::GoOffline(reply)),
+            _ => self.send_pending_or_sync(Mode::Offline, OnComplete::GoOffline(reply)),
         }
     }
 
-    pub(crate) fn went_offline(
+    pub(crate) fn offline_mode_result(
         &mut self,
-        landed: Result<Outcome, Stuck>,
+        result: Result<Outcome, CallError>,
     ) -> Result<Value, ApiError> {
-        let stale = matches!(landed, Ok(Outcome::Stale));
-        match landed {
+        let stale = matches!(result, Ok(Outcome::Stale));
+        match result {
             Ok(Outcome::Denied { reason: "offline_not_allowed", .. }) => {
                 return Err(offline_not_enabled());
             }
-            Ok(Outcome::Denied { reason, sentence, code }) => {
+            Ok(Outcome::Denied { reason, message, code }) => {
                 return Err(ApiError::internal(
                     reason,
                     format!("Unable to go offline: {code}"),
-                    sentence,
+                    message,
                 ));
             }
-            Err(Stuck::Disk(fault)) => return Err(fault),
+            Err(CallError::Storage(error)) => return Err(error),
             Ok(_) if !self.allows_offline() => return Err(offline_not_enabled()),
-            // Whatever else came of it, only a license in force can be taken along.
+            // In any other case, only a license in force can be taken offline.
             _ if stale || self.state.phase != Phase::Online => {
                 return Err(ApiError::internal(
                     "stale",
                     "Unable to go offline: 0",
-                    "the license service has moved on since; try again",
+                    "the license service answered an outdated request; try again",
                 ));
             }
-            Ok(_) | Err(Stuck::Network(_)) => {}
+            Ok(_) | Err(CallError::Transport(_)) => {}
         }
-        let unheard = landed.is_err();
+        let failed = result.is_err();
         self.commit(State { phase: Phase::OfflineMode, ..self.state.clone() })?;
         self.error.clear();
         self.publish();
         let mut document = self.document();
-        if unheard {
+        if failed {
             let seconds = self.state.totals.allowed();
             let message = format!(
                 "the license service was not reached; {seconds} seconds are cached for offline use"
@@ -317,11 +325,11 @@ impl Worker {
     }
 
     fn go_online(&mut self, reply: Reply<Value>) {
-        if let Err(fault) = self.commit(State { phase: Phase::Online, ..self.state.clone() }) {
-            let _ = reply.send(Err(fault));
+        if let Err(error) = self.commit(State { phase: Phase::Online, ..self.state.clone() }) {
+            let _ = reply.send(Err(error));
             return;
         }
-        self.ask_first_pending(Mode::Online, Purpose::GoOnline(reply));
+        self.send_pending_or_sync(Mode::Online, OnComplete::GoOnline(reply));
     }
 }
 
@@ -329,7 +337,7 @@ fn offline_not_enabled() -> ApiError {
     ApiError::internal(
         "offline_mode_not_enabled",
         "Offline mode not enabled for this license",
-        "only a license that allows it can be taken offline; ask your vendor",
+        "this license does not allow it; contact your vendor",
     )
 }
 

@@ -1,32 +1,32 @@
-//! The proxy on the way to the license service: setting it, and not repeating what it refused.
+//! The proxy for the license service: changes of it, and credentials that it rejected.
 //!
-//! A user name and password that a proxy refuses are often those of an account that is locked after a
-//! handful of tries, for every use it has. So they are sent once, and again only when a person has set
-//! them or made a call that needs the service. That outlives a restart, or a machine that starts over and
-//! over would lock the account; what is kept of them is a seal.
+//! Credentials that a proxy rejects often belong to an account that is locked, for all its uses, after a
+//! few attempts. So they are sent once, and again only after an administrator has set the proxy or made a
+//! call that needs the service. This holds across restarts, or a machine that restarts repeatedly would
+//! lock the account; only a seal over the credentials is stored.
 
 use serde_json::Value;
 
 use super::Worker;
-use crate::license::client::network::{EXAMPLE, Proxy};
-use crate::license::client::online::Failure;
+use crate::license::client::proxy::{EXAMPLE, Proxy};
+use crate::license::client::transport::TransportError;
 use crate::license::error::ApiError;
-use crate::license::state::record::Refused;
+use crate::license::state::record::RejectedCredentials;
 use crate::security::Actor;
 
 impl Worker {
     pub(crate) fn set_proxy(&mut self, body: Value, by: &Actor) -> Result<Value, ApiError> {
         let snapshot = self.proxy.snapshot();
         let present = snapshot.as_ref().as_ref().ok().and_then(Option::as_ref);
-        let proxy = Proxy::from_body(body, present).map_err(|why| {
-            let hint = format!("nothing was changed; send {}", EXAMPLE);
-            ApiError::input("bad_request", why, hint)
+        let proxy = Proxy::from_body(body, present).map_err(|error| {
+            let hint = format!("nothing was changed; send {EXAMPLE}");
+            ApiError::input("bad_request", error, hint)
         })?;
-        Proxy::save(proxy.as_ref(), &self.folder).map_err(|error| self.not_saved(&error))?;
+        Proxy::save(proxy.as_ref(), &self.folder).map_err(|error| self.storage_error(&error))?;
         match &proxy {
             Some(proxy) => self.log.security(format_args!(
                 "proxy for the license service set to {} by {by}",
-                proxy.shown()
+                proxy.address()
             )),
             None => {
                 self.log.security(format_args!("proxy for the license service cleared by {by}"));
@@ -34,39 +34,42 @@ impl Worker {
         }
         let answer = Proxy::to_body(proxy.as_ref());
         self.proxy.publish(Ok(proxy));
-        // What was tried on the way before says nothing about this one.
-        self.tried = None;
+        // Earlier attempts say nothing about the new proxy.
+        self.last_attempt = None;
         self.publish();
         self.schedule.sync_now();
         Ok(answer)
     }
 
-    /// Why the service can't be asked until a person acts: the proxy refused the credentials there are.
-    pub(crate) fn refusal(&self) -> Option<&str> {
-        let refused = self.state.refused.as_ref()?;
+    /// Why no request is sent until an administrator acts: the proxy rejected the present credentials.
+    pub(crate) fn proxy_rejection(&self) -> Option<&str> {
+        let rejected = self.state.rejected_credentials.as_ref()?;
         let proxy = self.proxy.snapshot();
         let present = proxy.as_ref().as_ref().ok()?.as_ref()?;
-        (self.seal_of(present) == refused.seal).then_some(refused.sentence.as_str())
+        (self.credentials_seal(present) == rejected.seal).then_some(rejected.message.as_str())
     }
 
-    /// Remembers that the proxy refused what it was sent; if they were changed meanwhile, that says nothing.
-    pub(crate) fn remember_refusal(&mut self, failure: &Failure) {
-        let Some(proxy) = failure.refused.as_deref() else { return };
-        let refused = Refused { seal: self.seal_of(proxy), sentence: failure.sentence.clone() };
-        self.state.refused = Some(refused);
-        if self.refusal().is_some() {
-            self.keep();
+    /// Remembers that the proxy rejected its credentials, unless they were changed meanwhile.
+    pub(crate) fn remember_rejection(&mut self, error: &TransportError) {
+        let Some(proxy) = error.rejected_by.as_deref() else { return };
+        let rejected = RejectedCredentials {
+            seal: self.credentials_seal(proxy),
+            message: error.message.clone(),
+        };
+        self.state.rejected_credentials = Some(rejected);
+        if self.proxy_rejection().is_some() {
+            self.persist();
         } else {
-            self.state.refused = None;
+            self.state.rejected_credentials = None;
         }
     }
 
-    /// A person has acted: one more try is due.
-    pub(crate) fn let_try_again(&mut self) {
-        self.state.refused = None;
+    /// Allows one more attempt after an administrator has acted.
+    pub(crate) fn allow_retry(&mut self) {
+        self.state.rejected_credentials = None;
     }
 
-    fn seal_of(&self, proxy: &Proxy) -> String {
+    fn credentials_seal(&self, proxy: &Proxy) -> String {
         let credentials = proxy.credentials();
         let credentials = credentials.as_ref().map_or("", |credentials| credentials.as_str());
         let sealed = zeroize::Zeroizing::new(format!("proxy {} {credentials}", proxy.address()));

@@ -1,16 +1,16 @@
-//! When the authority is asked without anybody telling us to.
+//! When the worker contacts the authority by itself.
 //!
-//! While all is well, every six hours. A question that nobody answers is asked again, ever more seldom. A
-//! license that is over is renewed as soon as the service is known to be in reach; where its answers leave
-//! it over, they are asked for ever more seldom too, however many look at the license meanwhile.
+//! Normally every six hours. An unanswered request is repeated with increasing delays. An expired license
+//! is renewed as soon as the service can be reached; if the answers leave it expired, the delays increase
+//! as well, however often the status is read meanwhile.
 
 use std::time::Duration;
 
-use crate::license::protocol::key;
-use crate::license::state::clock::Moment;
+use crate::license::protocol::random::random;
+use crate::license::state::clock::BootInstant;
 
-/// Pauses before a question that was not answered is sent again; after the last one, that again.
-const RETRIES: [Duration; 5] = [
+/// Delays before an unanswered request is sent again; the last one repeats.
+const RETRY_DELAYS: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(4),
     Duration::from_secs(15),
@@ -18,11 +18,11 @@ const RETRIES: [Duration; 5] = [
     Duration::from_secs(900),
 ];
 
-/// The longest of them while the license is over: work stands still until it is renewed.
-const LONGEST_WHILE_OVER: Duration = Duration::from_secs(60);
+/// Longest such delay while the license is expired, because transcription stops until it is renewed.
+const MAX_RETRY_WHILE_EXPIRED: Duration = Duration::from_secs(60);
 
-/// Pauses after answers that left the license over.
-const FRUITLESS: [Duration; 5] = [
+/// Delays after answers that left the license expired; the last one repeats.
+const USELESS_ANSWER_DELAYS: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(15),
     Duration::from_secs(60),
@@ -30,79 +30,79 @@ const FRUITLESS: [Duration; 5] = [
     Duration::from_secs(3_600),
 ];
 
-/// How often the authority is asked for changes.
+/// How often changes of the license are requested.
 const REFRESH: Duration = Duration::from_secs(6 * 3_600);
 
-/// When something is to be asked.
+/// When the next request is due.
 pub(crate) struct Schedule {
-    sync: Moment,
-    retry: Option<Moment>,
-    /// Tries in a row that nobody answered.
+    sync: BootInstant,
+    retry: Option<BootInstant>,
+    /// Consecutive attempts without an answer.
     attempts: usize,
-    /// Answers in a row that left the license over.
-    fruitless: usize,
-    /// Before this another one would be no better.
-    not_before: Moment,
+    /// Consecutive answers that left the license expired.
+    useless_answers: usize,
+    /// Earliest time of the next request after such an answer.
+    not_before: BootInstant,
 }
 
 impl Schedule {
-    /// The manual's way to receive updates: restart while online.
+    /// Due at once: the manual says that a restart while online receives updates.
     pub(crate) fn at_start() -> Schedule {
-        let now = Moment::now();
-        Schedule { sync: now, retry: None, attempts: 0, fruitless: 0, not_before: now }
+        let now = BootInstant::now();
+        Schedule { sync: now, retry: None, attempts: 0, useless_answers: 0, not_before: now }
     }
 
-    /// A person wants it.
+    /// Makes a sync due at once, for an administrator.
     pub(crate) fn sync_now(&mut self) {
         *self = Schedule::at_start();
     }
 
-    /// The license is over, or no seconds are left.
-    pub(crate) fn hurry(&mut self) {
-        self.sync = self.sync.min(self.not_before.max(Moment::now()));
+    /// Makes a sync due as early as allowed: the license is expired, or no seconds are left.
+    pub(crate) fn sync_soon(&mut self) {
+        self.sync = self.sync.min(self.not_before.max(BootInstant::now()));
     }
 
-    /// The service has just given a sign of life: what waits for a better moment has one now.
-    pub(crate) fn in_reach(&mut self) {
+    /// The service can be reached: ends the delay of a retry.
+    pub(crate) fn service_reachable(&mut self) {
         self.retry = None;
         self.attempts = 0;
-        self.hurry();
+        self.sync_soon();
     }
 
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.retry.is_some_and(|at| Moment::now() < at)
+    pub(crate) fn is_backing_off(&self) -> bool {
+        self.retry.is_some_and(|at| BootInstant::now() < at)
     }
 
-    /// The question was answered; `over` if that leaves a license that ought to come back and has not.
-    pub(crate) fn answered(&mut self, over: bool) {
-        self.rest();
-        if over { self.put_off() } else { self.fruitless = 0 }
+    /// The request was answered; `expired` if the license still allows no transcription.
+    pub(crate) fn on_answer(&mut self, expired: bool) {
+        self.reset();
+        if expired { self.back_off() } else { self.useless_answers = 0 }
     }
 
-    /// Nothing needs to be asked for now.
-    pub(crate) fn rest(&mut self) {
+    /// Schedules the next regular sync.
+    pub(crate) fn reset(&mut self) {
         // A tenth more or less, so that appliances that started together don't ask together.
         let tenth = REFRESH.as_secs() / 10;
-        let random = key::random::<2>().map_or(0, u16::from_be_bytes);
+        let random = random::<2>().map_or(0, u16::from_be_bytes);
         let jitter = u64::from(random) * 2 * tenth / u64::from(u16::MAX);
-        self.sync = Moment::now()
+        self.sync = BootInstant::now()
             + (REFRESH + Duration::from_secs(jitter)).saturating_sub(Duration::from_secs(tenth));
         self.retry = None;
         self.attempts = 0;
     }
 
-    /// Nobody answered; `over` as in [`Schedule::answered`].
-    pub(crate) fn failed(&mut self, over: bool) {
-        let longest = if over { LONGEST_WHILE_OVER } else { REFRESH };
-        self.retry = Some(Moment::now() + step(&RETRIES, self.attempts).min(longest));
+    /// The request got no answer; `expired` as in [`Schedule::on_answer`].
+    pub(crate) fn on_failure(&mut self, expired: bool) {
+        let longest = if expired { MAX_RETRY_WHILE_EXPIRED } else { REFRESH };
+        self.retry = Some(BootInstant::now() + step(&RETRY_DELAYS, self.attempts).min(longest));
         self.attempts += 1;
     }
 
-    /// The service was in reach, and its answer could not be used: another sign of life is no news.
-    pub(crate) fn put_off(&mut self) {
-        self.not_before = Moment::now() + step(&FRUITLESS, self.fruitless);
+    /// Delays the next request, although the service can be reached: its answer was of no use.
+    pub(crate) fn back_off(&mut self) {
+        self.not_before = BootInstant::now() + step(&USELESS_ANSWER_DELAYS, self.useless_answers);
         self.sync = self.sync.max(self.not_before);
-        self.fruitless += 1;
+        self.useless_answers += 1;
     }
 
     pub(crate) fn due_in(&self) -> Duration {
@@ -122,12 +122,12 @@ fn step(steps: &[Duration], number: usize) -> Duration {
 mod tests {
     use std::time::Duration;
 
-    use super::{LONGEST_WHILE_OVER, REFRESH, Schedule};
+    use super::{MAX_RETRY_WHILE_EXPIRED, REFRESH, Schedule};
 
-    /// For how long, at least, nobody is asked from now on, however many look.
+    /// How long the authority is not contacted from now on, at least, however often the status is read.
     fn pause(schedule: &mut Schedule) -> Duration {
-        schedule.hurry();
-        schedule.in_reach();
+        schedule.sync_soon();
+        schedule.service_reachable();
         schedule.due_in() + Duration::from_millis(900)
     }
 
@@ -135,7 +135,7 @@ mod tests {
     fn while_all_is_well_the_authority_is_asked_every_six_hours() {
         let mut schedule = Schedule::at_start();
         assert!(schedule.is_due());
-        schedule.answered(false);
+        schedule.on_answer(false);
         let tenth = REFRESH / 10;
         assert!((REFRESH - tenth * 2..=REFRESH + tenth).contains(&schedule.due_in()));
     }
@@ -143,11 +143,11 @@ mod tests {
     #[test]
     fn a_license_that_is_over_is_asked_for_at_once_and_then_ever_more_seldom() {
         let mut schedule = Schedule::at_start();
-        schedule.answered(false);
-        schedule.hurry();
+        schedule.on_answer(false);
+        schedule.sync_soon();
         assert!(schedule.is_due());
         for seconds in [1, 15, 60, 900, 3_600, 3_600, 3_600] {
-            schedule.answered(true);
+            schedule.on_answer(true);
             assert!(pause(&mut schedule) >= Duration::from_secs(seconds), "{seconds}");
         }
         schedule.sync_now();
@@ -158,16 +158,16 @@ mod tests {
     fn a_sign_of_life_ends_the_wait_for_the_network_and_not_for_a_better_answer() {
         let mut schedule = Schedule::at_start();
         for _ in 0..10 {
-            schedule.failed(true);
+            schedule.on_failure(true);
         }
-        assert!(schedule.is_waiting() && schedule.due_in() <= LONGEST_WHILE_OVER);
-        schedule.failed(false);
-        assert!(schedule.due_in() > LONGEST_WHILE_OVER);
-        schedule.in_reach();
-        assert!(schedule.is_due() && !schedule.is_waiting());
+        assert!(schedule.is_backing_off() && schedule.due_in() <= MAX_RETRY_WHILE_EXPIRED);
+        schedule.on_failure(false);
+        assert!(schedule.due_in() > MAX_RETRY_WHILE_EXPIRED);
+        schedule.service_reachable();
+        assert!(schedule.is_due() && !schedule.is_backing_off());
         for seconds in [1, 15, 60] {
-            schedule.failed(true);
-            schedule.put_off();
+            schedule.on_failure(true);
+            schedule.back_off();
             assert!(pause(&mut schedule) >= Duration::from_secs(seconds), "{seconds}");
         }
     }

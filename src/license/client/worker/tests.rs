@@ -1,4 +1,4 @@
-//! A mistake of ours, made on purpose: a log that panics at a word stands in for it.
+//! A panic of the worker, provoked by a log that panics at a word.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -35,5 +35,5 @@ fn a_panic_of_the_worker_costs_one_command_and_is_logged() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(license.proxy().unwrap().unwrap().address(), "fine:3128");
-    assert!(kept.lock().unwrap().contains("the license worker panicked"));
+    assert!(kept.lock().unwrap().contains("internal error (panic) in the license worker"));
 }

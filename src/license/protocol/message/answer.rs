@@ -1,28 +1,28 @@
-//! The answer of the authority: what became of a question, and why it was refused.
+//! The answer of the authority: the outcome of a request, and why it was refused.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use super::LONGEST_TEXT;
-use crate::license::protocol::fields::Fields;
+use crate::license::protocol::fields::{Error, Fields};
 use crate::license::protocol::hex::RequestId;
 
-/// What became of a question.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// `token` is a lease. After [`Op::Activate`](super::Op::Activate) it begins an epoch: nothing is consumed.
+    /// `token` is a lease. After [`Op::Activate`](super::Op::Activate) it starts an epoch with nothing consumed.
     Lease,
-    /// The accounts did not fit; `token` is a lease that begins a new epoch with nothing consumed, and
-    /// what was outstanding in the old one is charged.
+    /// The accounts did not match; `token` is a lease that starts a new epoch with nothing consumed, and
+    /// the outstanding seconds of the old one are charged.
     Reset,
-    /// `returned` seconds went back; `token` is a return receipt.
+    /// `returned` seconds were returned; `token` is a return receipt.
     Returned,
     /// Refused for `reason`; nothing changed.
     Denied,
-    /// This question was answered long ago and others after it; nothing changed. Drop it and ask anew.
+    /// This request was answered long ago, and later ones after it; nothing changed. Send a new one instead.
     Stale,
-    /// A sign of life.
+    /// The answer to a probe.
     Probe,
 }
 
@@ -30,7 +30,7 @@ impl Kind {
     pub(crate) const ALL: [Kind; 6] =
         [Kind::Lease, Kind::Reset, Kind::Returned, Kind::Denied, Kind::Stale, Kind::Probe];
 
-    /// As in the JSON.
+    /// The word in the JSON.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Lease => "lease",
@@ -48,7 +48,7 @@ impl Kind {
 pub enum Denial {
     /// No such license, or not for this product.
     UnknownLicense,
-    /// Too many wrong codes from there in the last hour.
+    /// Too many wrong codes from this address in the last hour.
     TooManyTries,
     /// The license is suspended; it may be resumed.
     Suspended,
@@ -58,16 +58,16 @@ pub enum Denial {
     Expired,
     /// All seats are taken.
     ActivationsExceeded,
-    /// Another appliance took this one's seat, or this one is a copy.
+    /// Another appliance took over this one's seat, or this one is a copy.
     Duplicate,
-    /// This computer took its seat over too often of late.
+    /// This computer took over its seat too often recently.
     TooManyTakeovers,
     /// The license does not allow offline mode.
     OfflineNotAllowed,
-    /// The totals of an offline renewal are lower than known ones.
+    /// The totals of an offline renewal are lower than those already known.
     WentBack,
-    /// The authority can't answer now, through no fault of the appliance. The only refusal after which
-    /// the question is kept and asked again as it is: it may have been carried out.
+    /// The authority cannot answer now. The only refusal after which the request is kept and sent again
+    /// unchanged, because it may have been carried out.
     Unavailable,
 }
 
@@ -86,7 +86,7 @@ impl Denial {
         Denial::Unavailable,
     ];
 
-    /// The stable word.
+    /// The stable word for programs.
     pub fn reason(self) -> &'static str {
         match self {
             Denial::UnknownLicense => "unknown_license",
@@ -117,7 +117,7 @@ impl Denial {
     }
 
     /// What is wrong and what to do, for the administrator of the appliance.
-    pub fn sentence(self) -> &'static str {
+    pub fn message(self) -> &'static str {
         match self {
             Denial::UnknownLicense => {
                 "the license authority does not know this license code for this product: check its digits"
@@ -130,38 +130,36 @@ impl Denial {
                 "all activations of this license are in use: remove the license from another appliance first"
             }
             Denial::Duplicate => {
-                "another appliance uses this activation: apply the license again on the one that shall have it"
+                "another appliance uses this activation: apply the license again on the one that should have it"
             }
             Denial::TooManyTakeovers => {
                 "the seat of this computer was taken over too often within 30 days: ask your vendor to release it"
             }
             Denial::OfflineNotAllowed => "Offline mode not enabled for this license",
             Denial::WentBack => {
-                "the usage told is lower than the usage already known: restore the newer state, or ask your vendor"
+                "the reported usage is lower than the usage already known: restore the newer state, or ask your vendor"
             }
-            Denial::Unavailable => {
-                "the license authority can't answer at the moment: try again later"
-            }
+            Denial::Unavailable => "the license authority cannot answer now: try again later",
         }
     }
 }
 
-/// An answer, as it stands inside the seal.
+/// An answer: the plain text inside the seal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The question.
+    /// The request that it answers.
     pub req_id: RequestId,
-    /// The authority's clock, in seconds since 1970; the only clock of the network to be believed.
+    /// The authority's clock, in seconds since 1970; no other clock of the network is trusted.
     pub server_time: i64,
-    /// What became of the question.
+    /// The outcome.
     pub kind: Kind,
-    /// A lease or a receipt, to be verified before it is believed.
+    /// A lease or a receipt; must be verified before use.
     pub token: Option<String>,
-    /// Seconds that went back to the license; 0 unless [`Kind::Returned`].
+    /// Seconds returned to the license; 0 unless [`Kind::Returned`].
     pub returned: i64,
     /// A bundle newer than the appliance's.
     pub bundle: Option<String>,
-    /// Why, if [`Kind::Denied`]; `None` there for a reason that only a later release knows.
+    /// The reason of [`Kind::Denied`]; `None` if only a later release knows the reason.
     pub denial: Option<Denial>,
     /// Status number of the original's library that goes with a refusal, 0 otherwise.
     pub code: i64,
@@ -169,7 +167,7 @@ pub struct Answer {
     pub message: String,
 }
 
-/// Tells what became of the question; tokens name licenses.
+/// Shows no token, because tokens contain license codes.
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Answer { req_id, kind, code, .. } = self;
@@ -178,7 +176,7 @@ impl fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// An answer that brings nothing but its kind.
+    /// An answer with nothing but its kind.
     pub fn plain(req_id: RequestId, server_time: i64, kind: Kind) -> Answer {
         Answer {
             req_id,
@@ -193,12 +191,12 @@ impl Answer {
         }
     }
 
-    /// A refusal with the sentence that belongs to it.
+    /// A refusal with its number and message.
     pub fn denied(req_id: RequestId, server_time: i64, denial: Denial) -> Answer {
         Answer {
             denial: Some(denial),
             code: denial.code(),
-            message: denial.sentence().to_owned(),
+            message: denial.message().to_owned(),
             ..Answer::plain(req_id, server_time, Kind::Denied)
         }
     }
@@ -218,7 +216,7 @@ impl Answer {
         })
     }
 
-    pub(crate) fn from_json(value: &Value) -> Result<Answer, String> {
+    pub(crate) fn from_json(value: &Value) -> Result<Answer, Error> {
         let fields = Fields::of(value)?;
         let kind = |name: &str| Kind::ALL.into_iter().find(|kind| kind.name() == name);
         let reason = fields.text("reason", LONGEST_TEXT)?;

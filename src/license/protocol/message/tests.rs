@@ -3,17 +3,17 @@
 use serde_json::{Value, json};
 
 use super::{Answer, Denial, Kind, Op, Request};
-use crate::license::protocol::fields::Fields;
+use crate::license::protocol::fields::{Error, Fields};
 use crate::license::protocol::hex::RequestId;
 use crate::license::protocol::key::SigningKey;
 use crate::license::protocol::wire::tests::request;
 
-fn read(value: &Value) -> Result<Request, String> {
+fn read(value: &Value) -> Result<Request, Error> {
     Request::from_fields(&Fields::of(value)?)
 }
 
 #[test]
-fn a_question_is_read_as_it_was_written() {
+fn a_request_is_read_as_it_was_written() {
     let device = SigningKey::generate().unwrap().public();
     for op in Op::ALL {
         for prev_computer_id in [None, Some("00000000-0000-0000-0000-00000000000a".to_owned())] {
@@ -52,8 +52,8 @@ fn a_member_of_the_wrong_type_or_range_is_named() {
     ] {
         let mut value = good.clone();
         value[name] = wrong.clone();
-        let fault = read(&value).unwrap_err();
-        assert!(fault.contains(name), "{name} {wrong}: {fault}");
+        let error = read(&value).unwrap_err().to_string();
+        assert!(error.contains(name), "{name} {wrong}: {error}");
     }
     assert!(read(&json!([])).is_err());
 }
@@ -90,7 +90,7 @@ fn a_reason_of_a_later_release_is_still_a_refusal() {
 #[test]
 fn neither_code_nor_person_is_shown_by_accident() {
     let mut request = request(Op::Activate);
-    request.user.email_address = "somebody@example.com".to_owned();
+    request.user.email_address = "person@example.com".to_owned();
     let shown = format!("{request:?}");
     assert!(!shown.contains(&request.license) && !shown.contains("example.com"), "{shown}");
 }

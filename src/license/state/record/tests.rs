@@ -2,27 +2,27 @@
 
 use std::fs;
 
-use super::{Refused, State, is_on_disk, load, save};
+use super::{RejectedCredentials, State, is_on_disk, load, save};
 use crate::license::device::Device;
 use crate::license::device::computer_id::Machine;
 use crate::license::protocol::hex::RequestId;
 use crate::license::state::entitlement::Phase;
-use crate::license::state::lease::Totals;
+use crate::license::state::sessions::Totals;
 use crate::log::Log;
 use crate::store::{Folder, Scratch};
 
-struct World {
+struct Fixture {
     _scratch: Scratch,
     folder: Folder,
     device: Device,
 }
 
-impl World {
-    fn new() -> World {
+impl Fixture {
+    fn new() -> Fixture {
         let scratch = Scratch::new();
         let folder = Folder::open(&scratch.0.join("state"), &[]).unwrap();
         let device = Device::open(&folder, &Machine::default(), &Log::to(|_| {})).unwrap();
-        World { _scratch: scratch, folder, device }
+        Fixture { _scratch: scratch, folder, device }
     }
 
     fn load(&self) -> State {
@@ -45,8 +45,11 @@ fn state() -> State {
         totals: Totals { granted: 100, consumed: 40, held: 10 },
         last_contact: 1_763_726_400,
         is_unknown: true,
-        refused: Some(Refused { seal: "00".to_owned(), sentence: "no".to_owned() }),
-        dropped: Some(RequestId([3; 16])),
+        rejected_credentials: Some(RejectedCredentials {
+            seal: "00".to_owned(),
+            message: "no".to_owned(),
+        }),
+        abandoned_activation: Some(RequestId([3; 16])),
         bundle: Some("token".to_owned()),
         ..State::default()
     }
@@ -54,8 +57,8 @@ fn state() -> State {
 
 #[test]
 fn what_is_written_reads_back() {
-    let world = World::new();
-    assert_eq!(world.load(), State::default());
+    let fixture = Fixture::new();
+    assert_eq!(fixture.load(), State::default());
     for phase in [
         Phase::Unlicensed,
         Phase::Activating,
@@ -64,17 +67,17 @@ fn what_is_written_reads_back() {
         Phase::Refused(-114),
     ] {
         let state = State { phase, ..state() };
-        save(&world.folder, &world.device, &state).unwrap();
-        assert!(is_on_disk(&world.folder, &world.device, &state));
-        assert_eq!(world.load(), state);
+        save(&fixture.folder, &fixture.device, &state).unwrap();
+        assert!(is_on_disk(&fixture.folder, &fixture.device, &state));
+        assert_eq!(fixture.load(), state);
     }
 }
 
 #[test]
 fn any_change_of_the_file_is_noticed_and_the_file_kept_aside() {
-    let world = World::new();
-    save(&world.folder, &world.device, &state()).unwrap();
-    let path = world.folder.view().path("license.json");
+    let fixture = Fixture::new();
+    save(&fixture.folder, &fixture.device, &state()).unwrap();
+    let path = fixture.folder.view().path("license.json");
     let whole = fs::read(&path).unwrap();
     let edited =
         String::from_utf8(whole.clone()).unwrap().replace("consumed\\\":40", "consumed\\\":4");
@@ -83,15 +86,15 @@ fn any_change_of_the_file_is_noticed_and_the_file_kept_aside() {
     damages.push(whole[..whole.len() / 2].to_vec());
     for (number, damage) in damages.into_iter().enumerate() {
         fs::write(&path, damage).unwrap();
-        assert_eq!(world.load().phase, Phase::Damaged, "{number}");
+        assert_eq!(fixture.load().phase, Phase::Damaged, "{number}");
         assert!(!path.exists());
-        assert_eq!(world.kept_aside(), number + 1);
+        assert_eq!(fixture.kept_aside(), number + 1);
     }
 }
 
 #[test]
 fn a_file_of_another_appliance_counts_for_nothing() {
-    let (one, two) = (World::new(), World::new());
+    let (one, two) = (Fixture::new(), Fixture::new());
     save(&one.folder, &one.device, &state()).unwrap();
     let file = fs::read(one.folder.view().path("license.json")).unwrap();
     two.folder.replace("license.json", &file).unwrap();

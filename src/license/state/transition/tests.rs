@@ -1,23 +1,23 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::{Identity, Outcome, certified, heard};
+use super::{Error, Identity, Outcome, on_answer, on_certificate};
 use crate::license::protocol::claims::{Lease, Receipt};
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::key::{KeyId, RequestKey, SigningKey};
 use crate::license::protocol::message::{Answer, Denial, Kind, Mode, Op, Request, User};
 use crate::license::protocol::token::{Type, sign};
 use crate::license::protocol::trust::{Bundle, Dated, Trust, trust_file};
-use crate::license::state::clock::Reading;
+use crate::license::state::clock::ClockReading;
 use crate::license::state::entitlement::Phase;
-use crate::license::state::lease::Totals;
 use crate::license::state::record::{Grant, State};
+use crate::license::state::sessions::Totals;
 
 const NOW: i64 = 1_763_726_400;
 const CODE: &str = "494953679762904933";
 const COMPUTER: &str = "bc8e7e32-7cc6-8292-83e5-555c726ae8d8";
 
 /// Keys of an authority, and an appliance that trusts them.
-struct World {
+struct Fixture {
     issuer: SigningKey,
     trust: Trust,
     device: Digest,
@@ -27,8 +27,8 @@ fn kid(name: &str) -> KeyId {
     KeyId::parse(name).unwrap()
 }
 
-impl World {
-    fn new() -> World {
+impl Fixture {
+    fn new() -> Fixture {
         let (root, issuer) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let requests = RequestKey::generate(kid("k1")).unwrap();
         let year = 365 * 86_400;
@@ -46,7 +46,7 @@ impl World {
         };
         let bundle = bundle.sign(&kid("r1"), &root);
         let trust = Trust::parse(trust_file(&[(kid("r1"), root.public())], &bundle).as_bytes());
-        World { issuer, trust: trust.unwrap(), device: Digest::of(b"device") }
+        Fixture { issuer, trust: trust.unwrap(), device: Digest::of(b"device") }
     }
 
     fn lease(&self) -> Lease {
@@ -88,9 +88,9 @@ impl World {
         sign(kind, &kid(kid_name), &lease.to_json(), &self.issuer)
     }
 
-    fn hear(&self, state: &State, op: Op, answer: &Answer) -> Result<(State, Outcome), String> {
+    fn hear(&self, state: &State, op: Op, answer: &Answer) -> Result<(State, Outcome), Error> {
         let who = Identity { computer_id: COMPUTER, device: self.device };
-        heard(state, &request(op), answer, who, &self.trust, reading().boot, &reading())
+        on_answer(state, &request(op), answer, who, &self.trust, reading().boot, &reading())
     }
 
     fn online(&self) -> State {
@@ -99,8 +99,8 @@ impl World {
     }
 }
 
-fn reading() -> Reading {
-    Reading { wall: NOW, boot: 100, boot_id: "boot".to_owned() }
+fn reading() -> ClockReading {
+    ClockReading { wall: NOW, boot: 100, boot_id: "boot".to_owned() }
 }
 
 fn request(op: Op) -> Request {
@@ -131,7 +131,7 @@ fn request(op: Op) -> Request {
 
 #[test]
 fn an_activation_begins_an_epoch_with_nothing_used() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let before = State {
         phase: Phase::Activating,
         pending: Some(request(Op::Activate)),
@@ -139,7 +139,7 @@ fn an_activation_begins_an_epoch_with_nothing_used() {
         ..State::default()
     };
     let (state, outcome) =
-        world.hear(&before, Op::Activate, &world.granting(&world.lease())).unwrap();
+        fixture.hear(&before, Op::Activate, &fixture.granting(&fixture.lease())).unwrap();
     assert_eq!((state.phase, outcome), (Phase::Online, Outcome::Granted));
     assert_eq!(state.totals, Totals { granted: 3_600, consumed: 0, held: 0 });
     assert!(state.pending.is_none() && state.grant.is_some());
@@ -148,51 +148,53 @@ fn an_activation_begins_an_epoch_with_nothing_used() {
 
 #[test]
 fn more_seconds_leave_what_was_used_and_a_reset_begins_anew() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let totals = Totals { granted: 3_600, consumed: 100, held: 30 };
-    let state = State { totals, ..world.online() };
-    let more = Lease { granted: 3_700, seq: 2, ..world.lease() };
-    let (synced, _) = world.hear(&state, Op::Sync, &world.granting(&more)).unwrap();
+    let state = State { totals, ..fixture.online() };
+    let more = Lease { granted: 3_700, seq: 2, ..fixture.lease() };
+    let (synced, _) = fixture.hear(&state, Op::Sync, &fixture.granting(&more)).unwrap();
     assert_eq!(synced.totals, Totals { granted: 3_700, ..totals });
-    let fresh = Lease { granted: 60, seq: 1, epoch: 2, ..world.lease() };
-    let reset = world.answer(Kind::Reset, Some(world.sign(Type::Lease, "i1", &fresh)));
-    let (state, _) = world.hear(&state, Op::Sync, &reset).unwrap();
+    let fresh = Lease { granted: 60, seq: 1, epoch: 2, ..fixture.lease() };
+    let reset = fixture.answer(Kind::Reset, Some(fixture.sign(Type::Lease, "i1", &fresh)));
+    let (state, _) = fixture.hear(&state, Op::Sync, &reset).unwrap();
     assert_eq!(state.totals, Totals { granted: 60, consumed: 0, held: 0 });
     assert_eq!(state.epoch, 2);
 }
 
 #[test]
-fn a_token_for_somebody_or_something_else_changes_nothing() {
-    let world = World::new();
-    let lease = world.lease();
-    let state = world.online();
+fn a_token_for_another_recipient_changes_nothing() {
+    let fixture = Fixture::new();
+    let lease = fixture.lease();
+    let state = fixture.online();
     for (changed, words) in [
         (Lease { license: "494953679762904934".to_owned(), ..lease.clone() }, "another license"),
         (Lease { computer_id: COMPUTER.replace('b', "c"), ..lease.clone() }, "another computer"),
         (Lease { device: Digest::of(b"other"), ..lease.clone() }, "another device"),
         (Lease { req_id: RequestId([2; 16]), ..lease.clone() }, "another request"),
     ] {
-        let refused = world.hear(&state, Op::Sync, &world.granting(&changed)).unwrap_err();
+        let refused =
+            fixture.hear(&state, Op::Sync, &fixture.granting(&changed)).unwrap_err().to_string();
         assert!(refused.contains(words), "{words}: {refused}");
     }
-    let none = world.hear(&state, Op::Sync, &world.answer(Kind::Lease, None)).unwrap_err();
-    assert_eq!(none, "it brings no token");
+    let none =
+        fixture.hear(&state, Op::Sync, &fixture.answer(Kind::Lease, None)).unwrap_err().to_string();
+    assert_eq!(none, "it contains no token");
 }
 
 #[test]
 fn a_token_of_another_type_or_of_a_key_that_does_not_count_is_refused() {
-    let world = World::new();
-    let (state, lease) = (world.online(), world.lease());
-    let other_type = world.sign(Type::LicenseCertificate, "i1", &lease);
+    let fixture = Fixture::new();
+    let (state, lease) = (fixture.online(), fixture.lease());
+    let other_type = fixture.sign(Type::LicenseCertificate, "i1", &lease);
     let mut texts = Vec::new();
     for token in [
         other_type,
-        world.sign(Type::Lease, "i9", &lease),
-        world.sign(Type::Lease, "i3", &lease),
-        world.sign(Type::Lease, "i2", &lease),
+        fixture.sign(Type::Lease, "i9", &lease),
+        fixture.sign(Type::Lease, "i3", &lease),
+        fixture.sign(Type::Lease, "i2", &lease),
     ] {
-        let answer = world.answer(Kind::Lease, Some(token));
-        texts.push(world.hear(&state, Op::Sync, &answer).unwrap_err());
+        let answer = fixture.answer(Kind::Lease, Some(token));
+        texts.push(fixture.hear(&state, Op::Sync, &answer).unwrap_err().to_string());
     }
     for (text, words) in
         texts.iter().zip(["not genuine", "does not know", "withdrawn", "was valid until"])
@@ -203,34 +205,34 @@ fn a_token_of_another_type_or_of_a_key_that_does_not_count_is_refused() {
 
 #[test]
 fn giving_back_ends_in_nothing_with_a_receipt_alone() {
-    let world = World::new();
-    let state = State { phase: Phase::Returning, ..world.online() };
+    let fixture = Fixture::new();
+    let state = State { phase: Phase::Returning, ..fixture.online() };
     let receipt = Receipt {
         license: CODE.to_owned(),
         computer_id: COMPUTER.to_owned(),
-        device: world.device,
+        device: fixture.device,
         req_id: RequestId([1; 16]),
         epoch: 1,
         returned: 60_780,
         iat: NOW,
     };
     let token = |receipt: &Receipt| {
-        sign(Type::ReturnReceipt, &kid("i1"), &receipt.to_json(), &world.issuer)
+        sign(Type::ReturnReceipt, &kid("i1"), &receipt.to_json(), &fixture.issuer)
     };
-    let good = world.answer(Kind::Returned, Some(token(&receipt)));
-    let (after, outcome) = world.hear(&state, Op::Return, &good).unwrap();
+    let good = fixture.answer(Kind::Returned, Some(token(&receipt)));
+    let (after, outcome) = fixture.hear(&state, Op::Return, &good).unwrap();
     assert_eq!(outcome, Outcome::Returned(60_780));
     assert_eq!((after.phase, after.grant, after.epoch), (Phase::Unlicensed, None, 1));
     assert_eq!(after.totals, Totals::default());
     let other = Receipt { req_id: RequestId([9; 16]), ..receipt };
-    let bad = world.answer(Kind::Returned, Some(token(&other)));
-    assert!(world.hear(&state, Op::Return, &bad).is_err());
+    let bad = fixture.answer(Kind::Returned, Some(token(&other)));
+    assert!(fixture.hear(&state, Op::Return, &bad).is_err());
 }
 
 #[test]
 fn each_refusal_leads_where_the_table_says() {
-    let world = World::new();
-    let online = world.online();
+    let fixture = Fixture::new();
+    let online = fixture.online();
     let activating = State { phase: Phase::Activating, ..State::default() };
     let returning = State { phase: Phase::Returning, ..online.clone() };
     let suspended = State { phase: Phase::Refused(-114), ..online.clone() };
@@ -250,63 +252,64 @@ fn each_refusal_leads_where_the_table_says() {
         (&returning, Op::Return, Denial::OfflineNotAllowed, Phase::Online),
     ] {
         let answer = Answer::denied(RequestId([1; 16]), NOW, denial);
-        let (after, outcome) = world.hear(state, op, &answer).unwrap();
+        let (after, outcome) = fixture.hear(state, op, &answer).unwrap();
         assert_eq!(after.phase, phase, "{op:?} {denial:?}");
         assert!(after.pending.is_none());
         let Outcome::Denied { reason, code, .. } = outcome else { panic!("{outcome:?}") };
         assert_eq!((reason, code), (denial.reason(), denial.code()));
     }
     let busy = Answer::denied(RequestId([1; 16]), NOW, Denial::Unavailable);
-    assert!(world.hear(&online, Op::Sync, &busy).is_err(), "asked again later, and nothing lost");
+    assert!(fixture.hear(&online, Op::Sync, &busy).is_err(), "asked again later, and nothing lost");
 }
 
 #[test]
 fn a_license_that_its_authority_does_not_know_stays_and_can_be_dropped() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let denied = |denial| Answer::denied(RequestId([1; 16]), NOW, denial);
     let (unknown, _) =
-        world.hear(&world.online(), Op::Sync, &denied(Denial::UnknownLicense)).unwrap();
-    assert!(unknown.is_unknown && unknown.grant == world.online().grant);
-    let (limited, _) = world.hear(&unknown, Op::Sync, &denied(Denial::TooManyTries)).unwrap();
+        fixture.hear(&fixture.online(), Op::Sync, &denied(Denial::UnknownLicense)).unwrap();
+    assert!(unknown.is_unknown && unknown.grant == fixture.online().grant);
+    let (limited, _) = fixture.hear(&unknown, Op::Sync, &denied(Denial::TooManyTries)).unwrap();
     assert!(limited.is_unknown, "asked too often, it is not looked up");
-    let (known, _) = world.hear(&unknown, Op::Sync, &world.granting(&world.lease())).unwrap();
+    let (known, _) = fixture.hear(&unknown, Op::Sync, &fixture.granting(&fixture.lease())).unwrap();
     assert!(!known.is_unknown);
     let returning = State { phase: Phase::Returning, ..unknown };
     let (gone, outcome) =
-        world.hear(&returning, Op::Return, &denied(Denial::UnknownLicense)).unwrap();
+        fixture.hear(&returning, Op::Return, &denied(Denial::UnknownLicense)).unwrap();
     assert_eq!((gone.phase, gone.grant, gone.is_unknown), (Phase::Unlicensed, None, false));
     assert_eq!(outcome, Outcome::Returned(0));
 }
 
 #[test]
 fn a_suspended_license_comes_back_with_the_next_grant() {
-    let world = World::new();
-    let suspended = State { phase: Phase::Refused(-114), ..world.online() };
-    let (after, _) = world.hear(&suspended, Op::Sync, &world.granting(&world.lease())).unwrap();
+    let fixture = Fixture::new();
+    let suspended = State { phase: Phase::Refused(-114), ..fixture.online() };
+    let (after, _) =
+        fixture.hear(&suspended, Op::Sync, &fixture.granting(&fixture.lease())).unwrap();
     assert_eq!(after.phase, Phase::Online);
 }
 
 #[test]
 fn a_renewed_certificate_keeps_what_was_used_in_its_epoch() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let grant = |granted: i64, epoch: i64| Grant {
         kind: Type::LicenseCertificate,
         token: granted.to_string(),
-        lease: Lease { granted, epoch, ..world.lease() },
+        lease: Lease { granted, epoch, ..fixture.lease() },
     };
-    let first = certified(&State::default(), grant(180_000, 1), &reading());
+    let first = on_certificate(&State::default(), grant(180_000, 1), &reading());
     assert_eq!(first.phase, Phase::OfflineCertificate);
     let used = State { totals: Totals { consumed: 100, ..first.totals }, ..first };
-    let renewed = certified(&used, grant(200_000, 1), &reading());
+    let renewed = on_certificate(&used, grant(200_000, 1), &reading());
     assert_eq!(renewed.totals, Totals { granted: 200_000, consumed: 100, held: 0 });
-    let anew = certified(&used, grant(50, 2), &reading());
-    assert_eq!(anew.totals, Totals { granted: 50, consumed: 0, held: 0 });
+    let recover = on_certificate(&used, grant(50, 2), &reading());
+    assert_eq!(recover.totals, Totals { granted: 50, consumed: 0, held: 0 });
 }
 
 #[test]
-fn a_machine_set_back_to_an_open_question_drops_it_and_asks_anew() {
-    let world = World::new();
-    let stale = world.answer(Kind::Stale, None);
+fn a_machine_set_back_to_an_open_request_drops_it_and_sends_a_new_one() {
+    let fixture = Fixture::new();
+    let stale = fixture.answer(Kind::Stale, None);
     for (before, after) in [
         (Phase::Online, Phase::Online),
         (Phase::Activating, Phase::Unlicensed),
@@ -314,8 +317,8 @@ fn a_machine_set_back_to_an_open_question_drops_it_and_asks_anew() {
         (Phase::Refused(-114), Phase::Refused(-117)),
     ] {
         let pending = Some(request(Op::Sync));
-        let state = State { phase: before, pending, ..world.online() };
-        let (next, outcome) = world.hear(&state, Op::Sync, &stale).unwrap();
+        let state = State { phase: before, pending, ..fixture.online() };
+        let (next, outcome) = fixture.hear(&state, Op::Sync, &stale).unwrap();
         assert_eq!((outcome, next.phase, next.pending), (Outcome::Stale, after, None));
     }
 }

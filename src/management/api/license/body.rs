@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::config::json;
-use crate::license::{ApiError, Applicant, typed_code};
+use crate::license::{ApiError, Applicant, normalize_code};
+use crate::util::json;
 
 use crate::management::api::request::{BodyError, Request};
 
@@ -52,7 +52,7 @@ impl Body {
 
     /// The license code: required, in any grouping.
     pub(crate) fn code(&mut self) -> Result<String, ApiError> {
-        let code = typed_code(&self.text("license")?.unwrap_or_default());
+        let code = normalize_code(&self.text("license")?.unwrap_or_default());
         if code.is_empty() {
             return Err(self.bad("\"license\" is missing"));
         }

@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::{answer, failure};
-use crate::license::client::network::{EXAMPLE, Proxy};
+use crate::license::client::proxy::{EXAMPLE, Proxy};
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;

@@ -5,11 +5,11 @@ use zeroize::Zeroizing;
 
 use super::only_member;
 use crate::config::Api;
-use crate::config::json::kind;
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
 use crate::security::Password;
+use crate::util::json::kind;
 
 const KEY: &str = "password";
 

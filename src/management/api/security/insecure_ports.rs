@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::only_member;
-use crate::config::json::kind;
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
+use crate::util::json::kind;
 
 const KEY: &str = "enable_insecure_ports";
 

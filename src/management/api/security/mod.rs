@@ -13,7 +13,7 @@ pub(crate) mod reset;
 
 use serde_json::Value;
 
-use crate::config::json;
+use crate::util::json;
 
 use super::request::Request;
 use super::response::Response;

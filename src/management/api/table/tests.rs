@@ -179,7 +179,7 @@ fn plain_http_is_switched_by_exactly_one_boolean() {
         ("{}", "no \\\"enable_insecure_ports\\\""),
         (r#"{"enable_insecure_ports": "true"}"#, "a string, not true or false"),
         (r#"{"enable_insecure_ports": true, "x": 1}"#, "an unknown key"),
-        (r#"{"enable_insecure_ports": true, "enable_insecure_ports": false}"#, "stands twice"),
+        (r#"{"enable_insecure_ports": true, "enable_insecure_ports": false}"#, "duplicate key"),
     ] {
         let (status, answer) = world.ask("POST", path, body);
         assert_eq!(status, 400, "{body}");

@@ -16,11 +16,11 @@ use crate::license::protocol::wire;
 /// The vendor's keys and accounts.
 pub(crate) struct Vendor {
     issuer: SigningKey,
-    /// The younger one first.
+    /// The newer one first.
     requests: Vec<RequestKey>,
     pub(crate) trust: Trust,
     pub(crate) license: License,
-    /// What its clock says.
+    /// The time of its clock.
     pub(crate) now: i64,
 }
 
@@ -69,7 +69,7 @@ impl Vendor {
 }
 
 impl Vendor {
-    /// The sealed answer to a posted question.
+    /// The sealed answer to a posted request.
     pub(crate) fn posted(&mut self, body: &[u8]) -> Vec<u8> {
         let opened = wire::open(body, &self.requests).unwrap();
         let answer = self.answer(opened.device.fingerprint(), &opened.request);

@@ -1,51 +1,51 @@
-//! Counting seconds: running totals, and what the sessions of the speech engine hold of them.
+//! Counting seconds: running totals, and the reservations of the speech engine's sessions.
 //!
-//! Everything is a total, never a difference, so that a message applied twice changes nothing. Pure:
-//! each call looks at the state and says what the next one would be; the worker writes that to disk
-//! before it takes it over with [`Sessions::take_in`].
+//! Everything is a total, never a difference, so that a message applied twice changes nothing. The
+//! functions are pure: each computes an update, which the worker writes to disk before it calls
+//! [`Sessions::apply`].
 
 use std::collections::{BTreeMap, VecDeque};
 
 /// Totals of one epoch, in seconds; `consumed + held` is never above `granted`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
-    /// What the authority has handed out.
+    /// Seconds that the authority has granted.
     pub(crate) granted: u64,
-    /// What was used up, and is told to the authority.
+    /// Seconds used, as reported to the authority.
     pub(crate) consumed: u64,
-    /// What running sessions have reserved.
+    /// Seconds that running sessions have reserved.
     pub(crate) held: u64,
 }
 
 impl Totals {
-    /// What may still be reserved.
+    /// Seconds that may still be reserved.
     pub(crate) fn allowed(&self) -> u64 {
         self.granted.saturating_sub(self.consumed).saturating_sub(self.held)
     }
 
-    /// Nobody is left who could settle what is held: it counts as used.
+    /// Counts all reserved seconds as used, because no session is left that could settle them.
     pub(crate) fn charge_held(self) -> Totals {
         Totals { consumed: self.consumed.saturating_add(self.held), held: 0, ..self }
     }
 }
 
-/// Sessions open at the same time; an engine that needs more has lost count of them.
-const MOST_OPEN: usize = 4_096;
+/// Most sessions open at the same time; an engine with more leaks them.
+const MAX_OPEN: usize = 4_096;
 
-/// Settled sessions remembered, so that a late repeat changes nothing.
-const MOST_SETTLED: usize = 256;
+/// Most settled sessions remembered, so that a late repeat changes nothing.
+const MAX_SETTLED: usize = 256;
 
-/// Reserves remembered of one session, newest first to stay.
-const MOST_ANSWERS: usize = 4_096;
+/// Most reservations remembered of one session; the oldest are dropped first.
+const MAX_ANSWERS: usize = 4_096;
 
-/// Latest reserves of a session that it may not have used yet; what came before them it has.
-const UNRIPE: usize = 2;
+/// Number of a session's latest reservations that it may not have used yet; it has used all earlier ones.
+const UNCHARGED_BLOCKS: usize = 2;
 
-/// A session that asked for nothing in so many seconds has lost its engine.
-const FORGOTTEN: u64 = 24 * 3_600;
+/// A session without a reservation for this many seconds counts as abandoned.
+const ABANDONED_AFTER: u64 = 24 * 3_600;
 
-/// Who holds what. Not kept on disk: what is held when the process ends was used, as far as anybody
-/// can know (at most one block a session).
+/// The reservations of all sessions. Not saved: seconds reserved when the process ends count as used (at
+/// most one block per session).
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     by_name: BTreeMap<String, Session>,
@@ -55,14 +55,14 @@ pub(crate) struct Sessions {
 #[derive(Debug, Default)]
 struct Session {
     epoch: u64,
-    /// What it holds, reserve by reserve, the oldest first.
+    /// Its reservations, the oldest first.
     blocks: VecDeque<u64>,
-    /// What of earlier blocks was charged already, because it had moved on.
+    /// Seconds of earlier blocks that were already charged.
     charged: u64,
     settled: bool,
-    /// By sequence number, for repeats.
+    /// Granted seconds by sequence number, for repeats.
     answers: BTreeMap<u64, u64>,
-    /// Seconds since the machine started.
+    /// Time of the last reservation, in seconds since the machine started.
     active: u64,
 }
 
@@ -71,28 +71,28 @@ impl Session {
         self.blocks.iter().sum()
     }
 
-    /// Seconds of the blocks it has surely used.
-    fn ripe(&self) -> u64 {
-        self.blocks.iter().rev().skip(UNRIPE).sum()
+    /// Seconds of the blocks that it has certainly used.
+    fn interim(&self) -> u64 {
+        self.blocks.iter().rev().skip(UNCHARGED_BLOCKS).sum()
     }
 }
 
-/// A request of the engine to hold seconds for a session.
+/// A request of the engine to reserve seconds for a session.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reserve<'a> {
-    /// Its name, as the engine calls it.
+    /// The engine's name for the session.
     pub(crate) session: &'a str,
-    /// How many it wants.
+    /// The requested seconds.
     pub(crate) seconds: u64,
-    /// Numbers the requests of a session.
+    /// Number of the request within the session.
     pub(crate) seq: Option<u64>,
 }
 
-/// What would come of a request.
+/// The result of a request, not applied yet.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Next {
-    /// The totals to write down; equal to those before if nothing changes.
+pub(crate) struct Update {
+    /// The totals to save; equal to the previous ones if nothing changes.
     pub(crate) totals: Totals,
     /// Seconds granted (reserve) or charged (settle).
     pub(crate) seconds: u64,
@@ -103,88 +103,89 @@ pub(crate) struct Next {
 enum Change {
     Hold { session: String, seq: Option<u64>, epoch: u64 },
     End { session: String },
-    Ripen { epoch: u64 },
+    ChargeInterim { epoch: u64 },
 }
 
-/// Why nothing was reserved.
+/// Why no seconds were reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum ReserveError {
     /// No seconds are left.
     Exhausted,
-    /// More sessions are open than anybody could have.
+    /// Too many sessions are open.
     TooManySessions,
 }
 
 impl Sessions {
-    /// Up to `request.seconds`, or what is left of them. A repeat gets the answer it had.
+    /// Reserves up to `request.seconds`. A repeated request gets the same answer.
     ///
     /// # Errors
-    /// When not one second is left, or there are too many sessions.
+    /// When no second is left, or too many sessions are open.
     pub(crate) fn reserve(
         &self,
         totals: Totals,
         epoch: u64,
         request: Reserve<'_>,
-    ) -> Result<Next, Refusal> {
+    ) -> Result<Update, ReserveError> {
         let known = self.by_name.get(request.session);
         if let (Some(session), Some(seq)) = (known, request.seq)
             && let Some(granted) = session.answers.get(&seq)
         {
-            return Ok(Next { totals, seconds: *granted, change: None });
+            return Ok(Update { totals, seconds: *granted, change: None });
         }
-        if known.is_none() && self.by_name.len() - self.settled.len() >= MOST_OPEN {
-            return Err(Refusal::TooManySessions);
+        if known.is_none() && self.by_name.len() - self.settled.len() >= MAX_OPEN {
+            return Err(ReserveError::TooManySessions);
         }
         let granted = request.seconds.min(totals.allowed());
         if granted == 0 {
-            return Err(Refusal::Exhausted);
+            return Err(ReserveError::Exhausted);
         }
         let session = request.session.to_owned();
-        Ok(Next {
+        Ok(Update {
             totals: Totals { held: totals.held + granted, ..totals },
             seconds: granted,
             change: Some(Change::Hold { session, seq: request.seq, epoch }),
         })
     }
 
-    /// Ends a session: what it used is charged, the rest of what it held is free again.
+    /// Ends a session: charges the seconds it used, and releases the rest of its reservation.
     ///
-    /// What was used beyond the reserve is charged as far as there are seconds; what was charged on
-    /// the way ([`Sessions::ripen`]) is not given back, for the authority may know of it. A session that is
-    /// unknown or settled changes nothing, and one of an earlier epoch was charged when that ended.
-    pub(crate) fn settle(&self, totals: Totals, epoch: u64, session: &str, used: u64) -> Next {
-        let unchanged = Next { totals, seconds: 0, change: None };
+    /// Use beyond the reservation is charged as far as seconds are left; interim charges
+    /// ([`Sessions::charge_interim`]) are not refunded, because the authority may know of them. An unknown or
+    /// settled session changes nothing, and one of an earlier epoch was charged when that ended.
+    pub(crate) fn settle(&self, totals: Totals, epoch: u64, session: &str, used: u64) -> Update {
+        let unchanged = Update { totals, seconds: 0, change: None };
         let Some(found) = self.by_name.get(session).filter(|found| !found.settled) else {
             return unchanged;
         };
         let change = Some(Change::End { session: session.to_owned() });
         if found.epoch != epoch {
-            return Next { change, ..unchanged };
+            return Update { change, ..unchanged };
         }
         let free = Totals { held: totals.held.saturating_sub(found.held()), ..totals };
         let charged = used.saturating_sub(found.charged).min(free.allowed());
-        Next {
+        Update {
             totals: Totals { consumed: free.consumed + charged, ..free },
             seconds: charged,
             change,
         }
     }
 
-    /// Charges what running sessions have surely used, so that the authority hears of it and a session
-    /// may be longer than the cache: who reserves more has used all but its latest blocks.
-    pub(crate) fn ripen(&self, totals: Totals, epoch: u64) -> Next {
+    /// Charges the seconds that running sessions have certainly used, so that they are reported to the
+    /// authority and a session may be longer than the cache: a session that reserves more has used all but
+    /// its latest blocks.
+    pub(crate) fn charge_interim(&self, totals: Totals, epoch: u64) -> Update {
         let running = self.by_name.values().filter(|session| session.epoch == epoch);
-        let seconds = running.map(Session::ripe).sum::<u64>().min(totals.held);
+        let seconds = running.map(Session::interim).sum::<u64>().min(totals.held);
         let totals =
             Totals { consumed: totals.consumed + seconds, held: totals.held - seconds, ..totals };
-        Next { totals, seconds, change: (seconds > 0).then_some(Change::Ripen { epoch }) }
+        Update { totals, seconds, change: (seconds > 0).then_some(Change::ChargeInterim { epoch }) }
     }
 
-    /// Takes over what was written down. `now`: seconds since the machine started.
-    pub(crate) fn take_in(&mut self, next: &Next, now: u64) {
+    /// Applies a saved update. `now`: seconds since the machine started.
+    pub(crate) fn apply(&mut self, next: &Update, now: u64) {
         match &next.change {
             None => {}
-            Some(Change::Ripen { epoch }) => self.ripened(*epoch),
+            Some(Change::ChargeInterim { epoch }) => self.interim_charged(*epoch),
             Some(Change::Hold { session, seq, epoch }) => {
                 let entry = self.by_name.entry(session.clone()).or_default();
                 if entry.settled || entry.epoch != *epoch {
@@ -192,7 +193,7 @@ impl Sessions {
                     *entry = Session { epoch: *epoch, ..Session::default() };
                 }
                 entry.blocks.push_back(next.seconds);
-                if entry.blocks.len() > MOST_ANSWERS {
+                if entry.blocks.len() > MAX_ANSWERS {
                     let oldest = entry.blocks.pop_front().unwrap_or(0);
                     if let Some(next) = entry.blocks.front_mut() {
                         *next += oldest;
@@ -201,7 +202,7 @@ impl Sessions {
                 entry.active = now;
                 if let Some(seq) = seq {
                     entry.answers.insert(*seq, next.seconds);
-                    if entry.answers.len() > MOST_ANSWERS {
+                    if entry.answers.len() > MAX_ANSWERS {
                         entry.answers.pop_first();
                     }
                 }
@@ -212,7 +213,7 @@ impl Sessions {
                     entry.blocks.clear();
                     self.settled.push_back(session.clone());
                 }
-                if self.settled.len() > MOST_SETTLED
+                if self.settled.len() > MAX_SETTLED
                     && let Some(oldest) = self.settled.pop_front()
                 {
                     self.by_name.remove(&oldest);
@@ -221,20 +222,22 @@ impl Sessions {
         }
     }
 
-    fn ripened(&mut self, epoch: u64) {
+    fn interim_charged(&mut self, epoch: u64) {
         for session in self.by_name.values_mut().filter(|session| session.epoch == epoch) {
-            let ripe = session.ripe();
-            session.charged += ripe;
-            let kept = session.blocks.len().saturating_sub(UNRIPE);
+            let interim = session.interim();
+            session.charged += interim;
+            let kept = session.blocks.len().saturating_sub(UNCHARGED_BLOCKS);
             session.blocks.drain(..kept);
         }
     }
 
-    /// A session whose engine is gone, with what it held: that is to be settled as used.
-    pub(crate) fn forgotten(&self, now: u64) -> Option<(String, u64)> {
+    /// An abandoned session and the seconds to settle it with: all that it reserved.
+    pub(crate) fn abandoned(&self, now: u64) -> Option<(String, u64)> {
         self.by_name
             .iter()
-            .find(|(_, session)| !session.settled && now.saturating_sub(session.active) > FORGOTTEN)
+            .find(|(_, session)| {
+                !session.settled && now.saturating_sub(session.active) > ABANDONED_AFTER
+            })
             .map(|(name, session)| (name.clone(), session.charged + session.held()))
     }
 }

@@ -1,32 +1,43 @@
-//! Strict JSON: what `serde_json` accepts, except that a duplicate key is an error.
+//! A strict JSON reader: `serde_json`, except that a duplicate key is an error.
 //!
-//! `serde_json` silently keeps the last of two equal keys, which may not be the one that was meant.
+//! `serde_json` silently keeps the last of two equal keys, and only the writer knows which one was meant.
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Reads one JSON document; the error is a sentence with line and column.
-///
-/// Nesting ends at 128 levels, `serde_json`'s own limit. The caller limits the length.
-pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
-    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
-        return Err(
-            "not valid JSON: this is UTF-16, as PowerShell writes it; save it as UTF-8".to_owned()
-        );
-    }
-    // A byte order mark may be ignored (RFC 8259, section 8.1).
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    match serde_json::from_slice::<Strict>(text) {
-        Ok(Strict(value)) => Ok(value),
-        Err(error) => Err(format!("not valid JSON: {error}")),
+use super::nearest::nearest;
+
+/// What is wrong with a JSON document, with line and column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
-/// The error about a key that is not in `known`. It quotes only known keys: misplaced text may be a secret.
+/// Reads one JSON document.
+///
+/// Nesting ends at 128 levels, `serde_json`'s own limit. The caller limits the length.
+pub(crate) fn parse(text: &[u8]) -> Result<Value, Error> {
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        let what = "not valid JSON: this is UTF-16, as PowerShell writes it; save it as UTF-8";
+        return Err(Error(what.to_owned()));
+    }
+    // A byte order mark may be there and be ignored (RFC 8259, section 8.1).
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    match serde_json::from_slice::<Strict>(text) {
+        Ok(Strict(value)) => Ok(value),
+        Err(error) => Err(Error(format!("not valid JSON: {error}"))),
+    }
+}
+
+/// Describes a key that is not among `known`, without repeating it: misplaced text may be a secret.
 pub(crate) fn unknown_key(key: &str, known: &[&str]) -> String {
-    match super::nearest(key, known.iter().copied()) {
+    match nearest(key, known.iter().copied()) {
         Some(meant) => format!("an unknown key; did you mean {meant:?}?"),
         None => {
             let known: Vec<String> = known.iter().map(|word| format!("{word:?}")).collect();
@@ -35,7 +46,7 @@ pub(crate) fn unknown_key(key: &str, known: &[&str]) -> String {
     }
 }
 
-/// The JSON type of `value`, for error messages.
+/// The kind of `value` for a person.
 pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -80,7 +91,7 @@ impl<'de> Visitor<'de> for Builder {
         Ok(Value::Number(value.into()))
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
         Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
     }
 
@@ -100,8 +111,8 @@ impl<'de> Visitor<'de> for Builder {
         let mut object = Map::new();
         while let Some(key) = members.next_key::<String>()? {
             if object.contains_key(&key) {
-                // Does not quote the key, which may be a misplaced secret; the parser adds the line.
-                return Err(A::Error::custom("a key stands twice"));
+                // The key is not repeated because it may be a misplaced secret; the parser adds the line.
+                return Err(A::Error::custom("duplicate key"));
             }
             let Strict(value) = members.next_value()?;
             object.insert(key, value);
@@ -123,9 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_stands_twice_is_told_by_its_place() {
-        let error = parse(b"{\"a\": 1,\n \"b\": {\"c\": 1, \"c\": 2}}").unwrap_err();
-        assert!(error.contains("a key stands twice at line 2 column"), "{error}");
+    fn a_duplicate_key_is_reported_with_its_place() {
+        let error = parse(b"{\"a\": 1,\n \"b\": {\"c\": 1, \"c\": 2}}").unwrap_err().to_string();
+        assert!(error.contains("duplicate key at line 2 column"), "{error}");
     }
 
     #[test]
@@ -135,7 +146,7 @@ mod tests {
         let wide =
             |order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<_>>();
         for wide in [wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
-            let error = parse(&wide).unwrap_err();
+            let error = parse(&wide).unwrap_err().to_string();
             assert!(error.contains("UTF-16") && error.contains("save it as UTF-8"), "{error}");
         }
     }

@@ -1,26 +1,26 @@
-//! Which ways to prove who one is a proxy offers, as its `Proxy-Authenticate` names them (RFC 9110
-//! sections 11.6.1 and 11.7.1).
+//! The authentication schemes of a proxy, from its `Proxy-Authenticate` fields (RFC 9110 sections 11.6.1
+//! and 11.7.1).
 
 use ureq::http::HeaderValue;
 
-/// Names longer than this, and more names than that, are nobody's.
+/// Longest name, and most names; everything beyond is ignored.
 const LONGEST: usize = 20;
 const MOST: usize = 5;
 
-/// Names of authentication schemes, as they were written.
+/// Names of authentication schemes, as the proxy wrote them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Schemes(Vec<String>);
 
 impl Schemes {
-    /// For a sentence, what is offered where Basic is not; nothing if it is, or nothing was named.
+    /// The schemes for a message, if Basic is not among them; `None` if it is, or if there are none.
     pub(crate) fn without_basic(&self) -> Option<String> {
         let basic = self.0.iter().any(|name| name.eq_ignore_ascii_case("Basic"));
         (!basic && !self.0.is_empty()).then(|| self.0.join(" or "))
     }
 }
 
-/// The schemes that these fields name, each once. A scheme stands at the beginning of a field or after a
-/// comma, as a parameter does too; that one has a `=` after its name.
+/// The schemes in these fields, each once. A scheme and a parameter both follow the beginning of a field or
+/// a comma; only a parameter has a `=` after its name.
 pub(crate) fn schemes<'v>(fields: impl IntoIterator<Item = &'v HeaderValue>) -> Schemes {
     let mut found: Vec<String> = Vec::new();
     for field in fields.into_iter().filter_map(|field| field.to_str().ok()) {
@@ -39,7 +39,7 @@ pub(crate) fn schemes<'v>(fields: impl IntoIterator<Item = &'v HeaderValue>) -> 
     Schemes(found)
 }
 
-/// The elements of a list, without the commas inside quotes.
+/// Splits a list at its commas, except inside quotes.
 fn elements(field: &str) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     let comma = move |c: char| {

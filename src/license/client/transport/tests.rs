@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Hop, LARGEST, TOTAL, Way};
-use crate::license::client::network::Proxy;
+use super::{ErrorKind, LARGEST, Route, TOTAL};
+use crate::license::client::proxy::Proxy;
 
-/// A proxy or service that answers each connection with what it is told, and tells what it was asked.
+/// A proxy or service that gives a scripted answer to each connection, and records the requests.
 struct Scripted {
     port: u16,
     asked: Receiver<String>,
@@ -40,15 +40,15 @@ impl Scripted {
         })
     }
 
-    fn as_proxy(&self) -> Way {
+    fn as_proxy(&self) -> Route {
         let body = json!({"http_configuration": {"ip": "127.0.0.1", "port": self.port}});
-        way(Proxy::from_body(body, None).unwrap())
+        route(Proxy::from_body(body, None).unwrap())
     }
 }
 
-/// The service's name is known to no resolver (RFC 6761 section 6.4).
-fn way(proxy: Option<Proxy>) -> Way {
-    Way { authority_url: "http://license.invalid/".to_owned(), proxy }
+/// A route to a name that no resolver knows (RFC 6761 section 6.4).
+fn route(proxy: Option<Proxy>) -> Route {
+    Route { authority_url: "http://license.invalid/".to_owned(), proxy }
 }
 
 /// Head and body of one request.
@@ -111,27 +111,24 @@ fn credentials_of_any_characters_reach_the_proxy_and_no_error() {
         let _ = connection.write_all(if fits { ours() } else { refusal }.as_bytes());
     });
     let settings = |password: &str| json!({"http_configuration": {"ip": "127.0.0.1", "port": proxy.port.to_string(), "user": "a user", "password": password}});
-    let with = |password| way(Proxy::from_body(settings(password), None).unwrap());
+    let with = |password| route(Proxy::from_body(settings(password), None).unwrap());
     assert_eq!(with("p@ss:w%rd").ask(b"{}", TOTAL).unwrap().status, 200);
-    let failure = with("geheim").ask(b"{}", TOTAL).unwrap_err();
-    assert_eq!((failure.hop, failure.in_doubt), (Hop::ProxyPassword, true));
-    assert!(
-        failure.sentence.contains("407") && !failure.sentence.contains("geheim"),
-        "{failure:?}"
-    );
-    let failure = proxy.as_proxy().ask(b"{}", TOTAL).unwrap_err();
-    assert!(failure.sentence.contains("wants a user name and password (407)"), "{failure:?}");
+    let error = with("geheim").ask(b"{}", TOTAL).unwrap_err();
+    assert_eq!((error.kind, error.maybe_delivered), (ErrorKind::ProxyAuth, true));
+    assert!(error.message.contains("407") && !error.message.contains("geheim"), "{error:?}");
+    let error = proxy.as_proxy().ask(b"{}", TOTAL).unwrap_err();
+    assert!(error.message.contains("requires a user name and password (407)"), "{error:?}");
 }
 
 #[test]
 fn a_401_is_of_the_proxy_where_there_is_one() {
     let refusing = Scripted::saying(http("401 Unauthorized", "text/html", "<html>"));
-    let failure = refusing.as_proxy().ask(b"{}", TOTAL).unwrap_err();
-    assert_eq!((failure.hop, failure.in_doubt), (Hop::ProxyPassword, true));
-    assert!(failure.sentence.contains("(401)"), "{failure:?}");
+    let error = refusing.as_proxy().ask(b"{}", TOTAL).unwrap_err();
+    assert_eq!((error.kind, error.maybe_delivered), (ErrorKind::ProxyAuth, true));
+    assert!(error.message.contains("(401)"), "{error:?}");
     let url = format!("http://127.0.0.1:{}/", refusing.port);
-    let failure = Way { authority_url: url, proxy: None }.ask(b"{}", TOTAL).unwrap_err();
-    assert_eq!(failure.hop, Hop::NotOurs);
+    let error = Route { authority_url: url, proxy: None }.ask(b"{}", TOTAL).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::WrongServer);
 }
 
 #[test]
@@ -151,10 +148,10 @@ fn whatever_is_not_the_service_is_named_and_nothing_is_followed() {
         (format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(64 << 10)), "does not speak HTTP"),
     ] {
         let proxy = Scripted::saying(answer);
-        let failure = proxy.as_proxy().ask(b"{}", TOTAL).unwrap_err();
-        assert_eq!(failure.hop, Hop::NotOurs, "{failure:?}");
-        assert!(failure.sentence.contains(words), "{words}: {failure:?}");
-        assert!(failure.in_doubt, "{failure:?}");
+        let error = proxy.as_proxy().ask(b"{}", TOTAL).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::WrongServer, "{error:?}");
+        assert!(error.message.contains(words), "{words}: {error:?}");
+        assert!(error.maybe_delivered, "{error:?}");
     }
     assert_eq!(LARGEST, 65_536);
 }
@@ -162,26 +159,26 @@ fn whatever_is_not_the_service_is_named_and_nothing_is_followed() {
 #[test]
 fn a_connection_that_breaks_leaves_doubt_and_one_that_never_stood_does_not() {
     let hanging_up = Scripted::saying("");
-    let failure = hanging_up.as_proxy().ask(b"{}", TOTAL).unwrap_err();
-    assert!(failure.in_doubt, "{failure:?}");
+    let error = hanging_up.as_proxy().ask(b"{}", TOTAL).unwrap_err();
+    assert!(error.maybe_delivered, "{error:?}");
 
     let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let body = json!({"http_configuration": {"ip": "127.0.0.1", "port": gone.port()}});
-    let failure = way(Proxy::from_body(body, None).unwrap()).ask(b"{}", TOTAL).unwrap_err();
-    assert_eq!((failure.hop, failure.in_doubt), (Hop::Connect, false));
+    let error = route(Proxy::from_body(body, None).unwrap()).ask(b"{}", TOTAL).unwrap_err();
+    assert_eq!((error.kind, error.maybe_delivered), (ErrorKind::Connect, false));
     let shown = format!("the proxy 127.0.0.1:{} can't be reached", gone.port());
-    assert!(failure.sentence.contains(&shown), "{failure:?}");
+    assert!(error.message.contains(&shown), "{error:?}");
 
-    let failure = way(None).ask(b"{}", TOTAL).unwrap_err();
-    assert_eq!((failure.hop, failure.in_doubt), (Hop::Resolve, false));
-    assert!(failure.sentence.contains("license.invalid"), "{failure:?}");
+    let error = route(None).ask(b"{}", TOTAL).unwrap_err();
+    assert_eq!((error.kind, error.maybe_delivered), (ErrorKind::Resolve, false));
+    assert!(error.message.contains("license.invalid"), "{error:?}");
 }
 
 #[test]
 fn without_a_proxy_the_service_is_asked_for_its_path() {
     let service = Scripted::saying(ours());
     let url = format!("http://127.0.0.1:{}/below/", service.port);
-    Way { authority_url: url, proxy: None }.ask(b"{}", TOTAL).unwrap();
+    Route { authority_url: url, proxy: None }.ask(b"{}", TOTAL).unwrap();
     assert!(service.asked.recv().unwrap().starts_with("POST /below/v1/license HTTP/1.1\r\n"));
 }
 
@@ -198,9 +195,13 @@ fn who_answers_a_byte_at_a_time_or_never_is_not_waited_for_longer_than_the_budge
             }
         });
         let begin = Instant::now();
-        let failure = dripping.as_proxy().ask(b"{}", budget).unwrap_err();
+        let error = dripping.as_proxy().ask(b"{}", budget).unwrap_err();
         assert!(begin.elapsed() < limit, "{drips:?}");
-        assert_eq!((failure.hop, failure.in_doubt), (Hop::Broken, true), "{failure:?}");
-        assert!(failure.sentence.contains("took too long"), "{failure:?}");
+        assert_eq!(
+            (error.kind, error.maybe_delivered),
+            (ErrorKind::Interrupted, true),
+            "{error:?}"
+        );
+        assert!(error.message.contains("took too long"), "{error:?}");
     }
 }

@@ -1,8 +1,7 @@
-//! A plain HTTP request through a proxy, as proxies want it: `POST http://host/path` (RFC 9112
-//! section 3.2.2).
+//! Plain HTTP requests through a proxy in absolute form: `POST http://host/path` (RFC 9112 section 3.2.2).
 //!
-//! ureq by itself sends `CONNECT host:80`, which Squid and tinyproxy refuse in their default
-//! settings, and looks the host up here where often only the proxy can.
+//! ureq sends `CONNECT host:80` instead, which Squid and tinyproxy refuse in their default settings, and
+//! resolves the host locally, where often only the proxy can.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +13,7 @@ use ureq::http::uri::{Authority, PathAndQuery, Scheme};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
-/// Looks up the proxy, whatever host is asked for; without one, the host.
+/// Resolves the name of the proxy, if there is one, or else of the host.
 #[derive(Debug)]
 pub(crate) struct ProxyResolver {
     /// `host:port`
@@ -43,15 +42,15 @@ impl Resolver for ProxyResolver {
     }
 }
 
-/// Notes that a connection stands, and makes the first request on it one for a proxy.
+/// Records that a connection was made, and converts the first request on it to absolute form.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct AbsoluteFormConnector {
     pub(crate) absolute: bool,
     pub(crate) connected: Arc<AtomicBool>,
 }
 
-impl<In: Transport> Connector<In> for Line {
-    type Out = Absolute<In>;
+impl<In: Transport> Connector<In> for AbsoluteFormConnector {
+    type Out = AbsoluteFormTransport<In>;
 
     fn connect(
         &self,
@@ -61,18 +60,18 @@ impl<In: Transport> Connector<In> for Line {
         self.connected.store(chained.is_some(), Ordering::Relaxed);
         let host = details.uri.authority().map(Authority::as_str).filter(|_| self.absolute);
         let prefix = host.map(|host| format!("http://{host}"));
-        Ok(chained.map(|inner| Absolute { inner, prefix }))
+        Ok(chained.map(|inner| AbsoluteFormTransport { inner, prefix }))
     }
 }
 
-/// Puts scheme and host in front of the path of the first request; there is one per connection.
+/// Inserts scheme and host before the path of the first request; there is one per connection.
 #[derive(Debug)]
-pub(crate) struct Absolute<In> {
+pub(crate) struct AbsoluteFormTransport<In> {
     inner: In,
     prefix: Option<String>,
 }
 
-impl<In: Transport> Transport for Absolute<In> {
+impl<In: Transport> Transport for AbsoluteFormTransport<In> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }
@@ -97,7 +96,7 @@ impl<In: Transport> Transport for Absolute<In> {
     }
 }
 
-/// Puts `prefix` behind the first space of `output[..amount]`; the new amount, if there is room.
+/// Inserts `prefix` after the first space of `output[..amount]`; the new amount, if there is room.
 fn insert(output: &mut [u8], amount: usize, prefix: &[u8]) -> Option<usize> {
     let at = output.get(..amount)?.iter().position(|byte| *byte == b' ')? + 1;
     let longer = amount.checked_add(prefix.len()).filter(|longer| *longer <= output.len())?;

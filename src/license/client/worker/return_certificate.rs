@@ -1,25 +1,25 @@
-//! Giving a license that was activated with a certificate back with one.
+//! Return of a license that was activated with a certificate.
 //!
-//! The license is gone for good before the certificate is handed out, so that its seconds can't be used
-//! and credited too. Where the two cross is the vendor's account, which credits a certificate once.
+//! The license is deleted before the return certificate is handed out, so that its seconds can't be both
+//! used and credited. The vendor credits each certificate once.
 
 use serde_json::{Value, json};
 
-use super::flight::no_trust;
-use super::{Worker, tail};
+use super::in_flight::trust_error;
+use super::{Worker, last_digits};
 use crate::license::error::ApiError;
 use crate::license::protocol::certificate::Certificate;
 use crate::license::protocol::message::{Mode, Op, User};
 use crate::license::protocol::wire;
 use crate::license::state::entitlement::Phase;
-use crate::license::state::lease::Sessions;
-use crate::license::state::record::Returned;
-use crate::license::state::transition::forget;
+use crate::license::state::record::ReturnCertificate;
+use crate::license::state::sessions::Sessions;
+use crate::license::state::transition::clear_license;
 use crate::security::Actor;
 
 impl Worker {
-    /// The return certificate: the same one until a license is granted again.
-    pub(crate) fn give_back(&mut self, by: &Actor) -> Result<Value, ApiError> {
+    /// The return certificate; it stays the same until a license is granted again.
+    pub(crate) fn return_certificate(&mut self, by: &Actor) -> Result<Value, ApiError> {
         if let Some(returned) = &self.state.returned {
             return Ok(answer(returned));
         }
@@ -28,8 +28,8 @@ impl Worker {
             Phase::Online | Phase::OfflineMode => {
                 return Err(refused(
                     "activated_online",
-                    "it was activated online: give it back with DELETE license, in reach of the license \
-                     service and not in offline mode",
+                    "it was activated online: return it with DELETE license, while the license service can be \
+                     reached and not in offline mode",
                 ));
             }
             _ => {
@@ -40,8 +40,8 @@ impl Worker {
                 ));
             }
         }
-        // If the vendor has signed the renewal, its account is ahead of ours.
-        if self.state.awaited.is_some() {
+        // If the vendor has signed the renewal, its account is ahead of the appliance's.
+        if self.state.pending_activation.is_some() {
             return Err(refused(
                 "certificate_request_pending",
                 "a renewal waits for its license certificate: apply that with PUT first",
@@ -49,29 +49,29 @@ impl Worker {
         }
         let code = self.code().unwrap_or_default();
         let mut next = self.state.clone();
-        // Nobody can settle any more what running sessions hold: it counts as used.
+        // Running sessions can no longer be settled: their reserved seconds count as used.
         next.totals = next.totals.charge_held();
-        let request = self.question(Op::Return, &code, Mode::Offline, User::default(), &next)?;
-        let trust = self.trust.as_ref().map_err(|why| no_trust(why))?;
+        let request = self.new_request(Op::Return, &code, Mode::Offline, User::default(), &next)?;
+        let trust = self.trust.as_ref().map_err(trust_error)?;
         let sealed = wire::seal(&request, trust, self.now(), &self.device.key)
-            .map_err(|error| no_trust(&error.to_string()))?;
+            .map_err(|error| trust_error(&error))?;
         let certificate = Certificate::Return(sealed.sealed)
             .write()
             .ok_or_else(|| refused("too_long", "ask your vendor to release it"))?;
-        let returned = Returned { certificate, seconds: next.totals.allowed() };
-        forget(&mut next);
+        let returned = ReturnCertificate { certificate, seconds: next.totals.allowed() };
+        clear_license(&mut next);
         next.returned = Some(returned.clone());
         self.commit(next)?;
         self.sessions = Sessions::default();
         self.log.security(format_args!(
-            "license …{} given back with a return certificate by {by}",
-            tail(&code)
+            "license …{} returned with a return certificate by {by}",
+            last_digits(&code)
         ));
         Ok(answer(&returned))
     }
 }
 
-fn answer(returned: &Returned) -> Value {
+fn answer(returned: &ReturnCertificate) -> Value {
     json!({
         "certificate": returned.certificate,
         "transcription_secs_returned": returned.seconds,

@@ -1,21 +1,22 @@
-//! Random traces of use, lost and doubled and replayed messages, crashes and copies: the appliance's own
-//! rules against the authority's own accounts. No second is lost or made.
+//! A model test: random traces of use, lost, duplicated and replayed messages, crashes and copies run the
+//! appliance's state transitions against the authority's accounting. No second is lost or created.
 
+#![cfg(test)]
 #![allow(clippy::unwrap_used)]
 
 mod vendor;
 
 pub(crate) use vendor::Vendor;
 
-use crate::license::client::question::Asker;
+use crate::license::client::request_context::RequestContext;
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::message::{Answer, Denial, Kind, Mode, Op, Request};
 use crate::license::protocol::trust::Trust;
-use crate::license::state::clock::Reading;
+use crate::license::state::clock::ClockReading;
 use crate::license::state::entitlement::Phase;
-use crate::license::state::lease::{Next, Reserve, Sessions};
 use crate::license::state::record::State;
-use crate::license::state::transition::{Identity, heard};
+use crate::license::state::sessions::{Reserve, Sessions, Update};
+use crate::license::state::transition::{Identity, on_answer};
 
 pub(crate) const NOW: i64 = 1_763_726_400;
 pub(crate) const CODE: &str = "494953679762904933";
@@ -24,11 +25,11 @@ const CACHE: i64 = 120;
 const SEATS: usize = 2;
 const YEAR: i64 = 365 * 86_400;
 
-/// Traces of each kind where `LICENSE_TRACES` says no other number; real signatures make them slow.
+/// Traces of each kind unless `LICENSE_TRACES` gives another number; real signatures make them slow.
 const TRACES: u64 = 2_000;
 const STEPS: usize = 120;
 
-/// Numbers that a seed repeats (Knuth's MMIX).
+/// Pseudo-random numbers (Knuth's MMIX).
 struct Chance(u64);
 
 impl Chance {
@@ -45,7 +46,7 @@ impl Chance {
     }
 }
 
-/// An appliance: what is on its disk, who runs on it, and what its sessions were charged for.
+/// An appliance: its state on disk, its sessions, and the seconds charged to them.
 struct Machine {
     device: Digest,
     computer_id: String,
@@ -85,7 +86,7 @@ impl Machine {
                 }
             }
             2 => {
-                let next = self.sessions.ripen(totals, epoch);
+                let next = self.sessions.charge_interim(totals, epoch);
                 self.take(&next);
             }
             _ => {
@@ -95,20 +96,20 @@ impl Machine {
         }
     }
 
-    fn take(&mut self, next: &Next) {
+    fn take(&mut self, next: &Update) {
         self.charged += next.totals.consumed - self.state.totals.consumed;
-        self.sessions.take_in(next, 0);
+        self.sessions.apply(next, 0);
         self.state.totals = next.totals;
     }
 
-    /// Held seconds count as used, as at a crash or before a return.
+    /// Counts reserved seconds as used, as at a crash or before a return.
     fn charge_held(&mut self) {
         self.charged += self.state.totals.held;
         self.state.totals = self.state.totals.charge_held();
         self.sessions = Sessions::default();
     }
 
-    /// The next question, on disk before it is sent; the same one until it is answered.
+    /// The next request, saved before it is sent; it stays the same until it is answered.
     fn ask(&mut self, give_back: bool, chance: &mut Chance) -> Request {
         if let Some(pending) = &self.state.pending {
             return pending.clone();
@@ -126,39 +127,40 @@ impl Machine {
                 Op::Activate
             }
         };
-        let request = self.question(op, chance);
+        let request = self.request(op, chance);
         self.state.pending = Some(request.clone());
         request
     }
 
-    fn question(&self, op: Op, chance: &mut Chance) -> Request {
-        let asker = Asker {
+    fn request(&self, op: Op, chance: &mut Chance) -> Request {
+        let context = RequestContext {
             product: "103",
             version: "1",
             computer_id: &self.computer_id,
             bundle_seq: 1,
             wall: NOW,
         };
-        asker.question(chance.id(), op, CODE, Mode::Online, &self.state)
+        context.request(chance.id(), op, CODE, Mode::Online, &self.state)
     }
 
-    /// A sign of life, which needs no license.
+    /// A probe, which needs no license.
     fn probe(&mut self, chance: &mut Chance, trust: &Trust) {
-        let request = self.question(Op::Probe, chance);
+        let request = self.request(Op::Probe, chance);
         let answer = Answer::plain(request.req_id, NOW, Kind::Probe);
         let who = Identity { computer_id: &self.computer_id, device: self.device };
-        self.state = heard(&self.state, &request, &answer, who, trust, 1, &reading()).unwrap().0;
+        self.state =
+            on_answer(&self.state, &request, &answer, who, trust, 1, &reading()).unwrap().0;
     }
 
     fn hear(&mut self, request: &Request, answer: &Answer, trust: &Trust) {
         if self.state.pending.as_ref() != Some(request) {
-            return; // nobody asked: the seal would not open
+            return; // not the pending request: the seal would not open
         }
         let who = Identity { computer_id: &self.computer_id, device: self.device };
         let before = self.state.totals;
-        let (next, _) = heard(&self.state, request, answer, who, trust, 1, &reading()).unwrap();
+        let (next, _) = on_answer(&self.state, request, answer, who, trust, 1, &reading()).unwrap();
         if next.epoch != self.state.epoch || next.grant.is_none() {
-            // What ran in the epoch that ended is charged by the authority as a whole.
+            // The authority charges the epoch that ended as a whole.
             self.charged -= before.consumed;
             self.charged += if request.op == Op::Return { before.consumed } else { before.granted };
         }
@@ -166,11 +168,11 @@ impl Machine {
     }
 }
 
-fn reading() -> Reading {
-    Reading { wall: NOW, boot: 1, boot_id: String::new() }
+fn reading() -> ClockReading {
+    ClockReading { wall: NOW, boot: 1, boot_id: String::new() }
 }
 
-/// What the authority's clock says: now and then something wrong.
+/// The authority's clock, which is sometimes wrong.
 fn told(chance: &mut Chance) -> i64 {
     match chance.below(20) {
         0 => NOW - YEAR + i64::try_from(chance.below(2 * YEAR.unsigned_abs())).unwrap(),
@@ -193,7 +195,7 @@ fn run(vendor: &mut Vendor, seed: u64, copies: bool) -> (Vec<Machine>, usize) {
                 let request = machines[at].ask(give_back, &mut chance);
                 let weather = chance.below(100);
                 if weather < 15 {
-                    continue; // the question was lost
+                    continue; // the request was lost
                 }
                 let device = machines[at].device;
                 if is_new && request.op == Op::Sync && chance.below(20) == 0 {
@@ -213,7 +215,7 @@ fn run(vendor: &mut Vendor, seed: u64, copies: bool) -> (Vec<Machine>, usize) {
                 let answer = vendor.answer(device, &request);
                 captured.push((device, request.clone()));
                 if weather < 25 {
-                    vendor.answer(device, &request); // doubled on its way
+                    vendor.answer(device, &request); // duplicated in transit
                 }
                 if weather >= 40 {
                     machines[at].hear(&request, &answer, &vendor.trust);
@@ -249,7 +251,7 @@ fn run(vendor: &mut Vendor, seed: u64, copies: bool) -> (Vec<Machine>, usize) {
     (machines, copied)
 }
 
-/// Everybody gives back what is left.
+/// Returns all licenses.
 fn drain(vendor: &mut Vendor, machines: &mut [Machine], chance: &mut Chance) {
     vendor.now = NOW;
     for machine in machines {
@@ -274,9 +276,9 @@ fn whatever_the_network_and_the_power_do_the_accounts_are_exact() {
     let mut vendor = Vendor::new();
     for seed in 0..traces() {
         let (mut machines, _) = run(&mut vendor, seed, false);
-        // Of other numbers than the trace's, or an id might come twice.
+        // With another seed than the trace, or an id might repeat.
         drain(&mut vendor, &mut machines, &mut Chance(!seed));
-        // One answer of a clock that is right again makes up for all that were wrong.
+        // One answer with a correct clock corrects all wrong ones.
         let late = machines.iter().map(|machine| machine.state.clock.at(&reading()) - NOW);
         assert!(late.max().unwrap() <= 2, "seed {seed}");
         let charged: u64 = machines.iter().map(|machine| machine.charged).sum();

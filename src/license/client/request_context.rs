@@ -1,26 +1,26 @@
-//! What the appliance tells the authority with every question: its accounts, as they are on disk.
+//! Builds requests from the state: each reports the appliance's accounts as they are on disk.
 
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::message::{Mode, Op, Request, User};
 use crate::license::state::record::State;
 
-/// As many seconds as we may have; the authority has its own limit.
-const AS_MANY_AS_I_MAY: i64 = 2_147_483_647;
+/// The value of `want` for as many seconds as allowed; the authority has its own limit.
+const WANT_MAXIMUM: i64 = 2_147_483_647;
 
-/// Who asks.
+/// What identifies the appliance in a request.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asker<'a> {
+pub(crate) struct RequestContext<'a> {
     pub(crate) product: &'a str,
     pub(crate) version: &'a str,
     pub(crate) computer_id: &'a str,
     pub(crate) bundle_seq: i64,
-    /// The machine's own clock, for the authority to read and nobody to rely on.
+    /// The machine's own clock; for information only.
     pub(crate) wall: i64,
 }
 
-impl Asker<'_> {
-    /// The question `id` about the license `code`.
-    pub(crate) fn question(
+impl RequestContext<'_> {
+    /// The request `id` for the license `code`.
+    pub(crate) fn request(
         &self,
         id: RequestId,
         op: Op,
@@ -29,11 +29,11 @@ impl Asker<'_> {
         state: &State,
     ) -> Request {
         let grant = state.grant.as_ref();
-        // Where the machine has changed since, the authority knows the computer it granted to last.
+        // If the machine has changed, the authority knows the computer of the last grant.
         let granted_to = grant.map(|grant| &grant.lease.computer_id);
         let previous = granted_to.filter(|known| *known != self.computer_id);
         let unanswered = state.pending.as_ref().filter(|pending| pending.op == Op::Activate);
-        let unanswered = unanswered.map(|pending| pending.req_id).or(state.dropped);
+        let unanswered = unanswered.map(|pending| pending.req_id).or(state.abandoned_activation);
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         Request {
             op,
@@ -49,7 +49,7 @@ impl Asker<'_> {
             prev: grant.map_or(Digest::NONE, |grant| grant.digest()),
             consumed: signed(state.totals.consumed),
             granted: signed(state.totals.granted),
-            want: AS_MANY_AS_I_MAY,
+            want: WANT_MAXIMUM,
             mode,
             log_head: state.log.hash,
             wall: self.wall,
