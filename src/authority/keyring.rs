@@ -17,7 +17,7 @@ use crate::license::protocol::key::{KeyId, PublicKey, RequestKey, SigningKey};
 use crate::license::protocol::trust::{Bundle, Dated, Trust, trust_file};
 use crate::store::{self, Error};
 
-use super::journal::{self, Journal};
+use super::audit_log::{self, AuditLog};
 use super::license::DAY;
 
 const VERSION: i64 = 1;
@@ -32,13 +32,13 @@ const BUNDLE_LIFE: i64 = 2 * KEY_LIFE;
 /// The one root; the format has room for its successor.
 const ROOT: &str = "r1";
 
-/// Which keys to renew.
+/// KeyKind keys to renew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Which {
+pub(crate) enum KeyKind {
     /// Those that sign leases and certificates.
     Issuer,
     /// Those that requests are sealed to.
-    RequestKey,
+    Request,
 }
 
 /// Everything `serve` and `sign` need.
@@ -79,9 +79,9 @@ pub(crate) fn init(dir: &Path, customer: i64, now: i64) -> Result<bool, Error> {
         }
         _ => store::sync_folder_of(dir)?,
     }
-    let Some(mut journal) = Journal::create(&state(dir), &log(dir))? else { return Ok(false) };
+    let Some(mut journal) = AuditLog::create(&state(dir), &log(dir))? else { return Ok(false) };
     let (Some(kid), Ok(root)) = (KeyId::parse(ROOT), SigningKey::generate()) else {
-        return Err(broken());
+        return Err(key_error());
     };
     let secret = Zeroizing::new(format!("{}\n", hex::encode(&root.seed()[..])));
     store::replace(&root_key(dir), secret.as_bytes())?;
@@ -95,8 +95,8 @@ pub(crate) fn init(dir: &Path, customer: i64, now: i64) -> Result<bool, Error> {
         seq: 0,
         bundle: String::new(),
     };
-    keys.add(Which::Issuer, now)?;
-    keys.add(Which::RequestKey, now)?;
+    keys.add(KeyKind::Issuer, now)?;
+    keys.add(KeyKind::Request, now)?;
     keys.sign_bundle(&root, now);
     journal.commit(&keys.to_json(), event("initialised"), now)?;
     keys.write_trust(dir).map(|()| true)
@@ -106,17 +106,17 @@ pub(crate) fn init(dir: &Path, customer: i64, now: i64) -> Result<bool, Error> {
 ///
 /// # Errors
 /// When the root key is not there, or the system refuses.
-pub(crate) fn rotate(dir: &Path, which: Which, revoke: bool, now: i64) -> Result<KeyId, Error> {
-    let Some((mut journal, value)) = Journal::open(&state(dir), &log(dir))? else {
+pub(crate) fn rotate(dir: &Path, which: KeyKind, revoke: bool, now: i64) -> Result<KeyId, Error> {
+    let Some((mut journal, value)) = AuditLog::open(&state(dir), &log(dir))? else {
         return Err(absent(dir));
     };
     let mut keys =
-        Keyring::from_json(&value).map_err(|what| journal::damaged(&state(dir), &what))?;
+        Keyring::from_json(&value).map_err(|what| audit_log::damaged(&state(dir), &what))?;
     let root = keys.read_root(dir)?;
     if revoke {
         let withdrawn: Vec<KeyId> = match which {
-            Which::Issuer => keys.issuers.iter().map(|(kid, _)| kid.clone()).collect(),
-            Which::RequestKey => keys.request_keys.iter().map(|key| key.kid.clone()).collect(),
+            KeyKind::Issuer => keys.issuers.iter().map(|(kid, _)| kid.clone()).collect(),
+            KeyKind::Request => keys.request_keys.iter().map(|key| key.kid.clone()).collect(),
         };
         keys.revoked.extend(withdrawn);
         keys.revoked.sort_unstable();
@@ -135,7 +135,7 @@ fn event(word: &str) -> Map<String, Value> {
     Map::from_iter([("event".to_owned(), word.into())])
 }
 
-fn broken() -> Error {
+fn key_error() -> Error {
     Error::Failed(crate::license::protocol::key::Broken.to_string())
 }
 
@@ -152,8 +152,8 @@ impl Keyring {
     /// # Errors
     /// When there are none, or they can't be read.
     pub(crate) fn load(dir: &Path) -> Result<Keyring, Error> {
-        let value = journal::look(&state(dir))?.ok_or_else(|| absent(dir))?;
-        Keyring::from_json(&value).map_err(|what| journal::damaged(&state(dir), &what))
+        let value = audit_log::read(&state(dir))?.ok_or_else(|| absent(dir))?;
+        Keyring::from_json(&value).map_err(|what| audit_log::damaged(&state(dir), &what))
     }
 
     /// Who signs now: the youngest key that is valid; `None` when all have ended.
@@ -216,23 +216,23 @@ impl Keyring {
         self.issuers.iter().map(|(_, issuer)| issuer.exp).max().unwrap_or(0)
     }
 
-    fn add(&mut self, which: Which, now: i64) -> Result<KeyId, Error> {
+    fn add(&mut self, which: KeyKind, now: i64) -> Result<KeyId, Error> {
         let name = |letter: char, count: usize| KeyId::parse(&format!("{letter}{}", count + 1));
         // From yesterday, for appliances whose clock is late.
         let (nbf, exp) = (now - DAY, now + KEY_LIFE);
         let kid = match which {
-            Which::Issuer => name('i', self.issuers.len()),
-            Which::RequestKey => name('k', self.request_keys.len()),
+            KeyKind::Issuer => name('i', self.issuers.len()),
+            KeyKind::Request => name('k', self.request_keys.len()),
         };
         let kid =
             kid.ok_or_else(|| Error::Failed("there is no name left for another key".into()))?;
         match which {
-            Which::Issuer => {
-                let key = SigningKey::generate().map_err(|_| broken())?;
+            KeyKind::Issuer => {
+                let key = SigningKey::generate().map_err(|_| key_error())?;
                 self.issuers.push((kid.clone(), Dated { key, nbf, exp }));
             }
-            Which::RequestKey => {
-                self.request_keys.push(RequestKey::generate(kid.clone()).map_err(|_| broken())?);
+            KeyKind::Request => {
+                self.request_keys.push(RequestKey::generate(kid.clone()).map_err(|_| key_error())?);
                 self.validity.push((nbf, exp));
             }
         }
@@ -268,8 +268,8 @@ impl Keyring {
         })?;
         let seed = std::str::from_utf8(&text).ok().and_then(|text| hex::decode(text.trim()));
         let seed = seed.map(Zeroizing::new).and_then(|seed| <[u8; 32]>::try_from(&seed[..]).ok());
-        let seed = seed.ok_or_else(|| journal::damaged(&path, "not 64 hex digits"))?;
-        let key = SigningKey::from_seed(&seed).map_err(|_| broken())?;
+        let seed = seed.ok_or_else(|| audit_log::damaged(&path, "not 64 hex digits"))?;
+        let key = SigningKey::from_seed(&seed).map_err(|_| key_error())?;
         if key.public() == self.root.1 {
             Ok(key)
         } else {

@@ -4,16 +4,16 @@ use crate::license::protocol::claims::Lease;
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::message::{Answer, Denial, Request, User};
 
-use super::pool::Pool;
-use super::seen::Seen;
+use super::balance::Balance;
+use super::replay_ids::ReplayIds;
 use crate::util::utc;
 
 /// Ids of one epoch that are remembered: the most, and the fewest where there are many seats.
-const MOST_IDS: usize = 10_000;
-const FEWEST_IDS: usize = 1_000;
+const MAX_IDS: usize = 10_000;
+const MIN_IDS: usize = 1_000;
 
 /// Ids that the epochs of a license remember together, where that leaves each the fewest.
-const MOST_IDS_OF_ALL: usize = 10_000_000;
+const MAX_IDS_PER_LICENSE: usize = 10_000_000;
 
 /// Seconds of a day.
 pub(crate) const DAY: i64 = 86_400;
@@ -22,7 +22,7 @@ pub(crate) const DAY: i64 = 86_400;
 pub(crate) const MONTH: i64 = 30 * DAY;
 
 /// Takeovers of one computer's seat, and moves of one device, that are free within [`MONTH`].
-pub(crate) const FREE: usize = 3;
+pub(crate) const FREE_MOVES: usize = 3;
 
 /// What was sold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,9 +58,9 @@ impl Terms {
 
     /// How many ids of an epoch are remembered. Always the same for a license, whose seats stay, so that a
     /// question is too old before its id is forgotten.
-    pub(crate) fn most_ids(&self) -> usize {
+    pub(crate) fn max_ids(&self) -> usize {
         let seats = usize::try_from(self.seats).unwrap_or(1).max(1);
-        (MOST_IDS_OF_ALL / seats).clamp(FEWEST_IDS, MOST_IDS)
+        (MAX_IDS_PER_LICENSE / seats).clamp(MIN_IDS, MAX_IDS)
     }
 
     /// When work ends.
@@ -101,13 +101,13 @@ pub(crate) struct Activation {
     /// SHA-256 of the last lease's text.
     pub(crate) last: Digest,
     /// The same for its text under signatures that were revoked since; the appliance may have either.
-    pub(crate) also: Vec<Digest>,
+    pub(crate) reissued: Vec<Digest>,
     /// Seconds granted in this epoch.
     pub(crate) granted: i64,
     /// Seconds used in this epoch, as told.
     pub(crate) consumed: i64,
     /// Questions of this epoch that were answered.
-    pub(crate) ids: Seen,
+    pub(crate) ids: ReplayIds,
     /// The newest of them with its answer, for a retry.
     pub(crate) kept: Option<Kept>,
     /// When the computer changed under the same key, in seconds since 1970.
@@ -115,7 +115,7 @@ pub(crate) struct Activation {
     /// Whether the appliance said it would stay offline.
     pub(crate) offline: bool,
     /// When it was last heard of, in seconds since 1970.
-    pub(crate) heard: i64,
+    pub(crate) last_contact: i64,
     pub(crate) version: String,
     /// Head of the appliance's own usage log.
     pub(crate) log_head: Digest,
@@ -131,10 +131,10 @@ impl Activation {
     }
 
     /// Whether the appliance remembers the last answer of this epoch and its totals fit.
-    pub(crate) fn fits(&self, request: &Request) -> bool {
+    pub(crate) fn continues_with(&self, request: &Request) -> bool {
         self.epoch == request.epoch
             && self.seq == request.seq
-            && (self.last == request.prev || self.also.contains(&request.prev))
+            && (self.last == request.prev || self.reissued.contains(&request.prev))
             && (self.consumed..=self.granted).contains(&request.consumed)
     }
 }
@@ -150,10 +150,10 @@ pub(crate) struct Kept {
 pub(crate) struct License {
     pub(crate) terms: Terms,
     pub(crate) status: Status,
-    pub(crate) pool: Pool,
+    pub(crate) balance: Balance,
     pub(crate) activations: Vec<Activation>,
     /// Every activation ever asked for: one that is played again must never take a seat.
-    pub(crate) activated: Seen,
+    pub(crate) activated: ReplayIds,
     /// Questions that were refused: they must not succeed later, when they are played again.
     pub(crate) refused: Vec<(RequestId, Denial)>,
     /// When a seat was taken over, in seconds since 1970, and by which computer.
@@ -165,41 +165,46 @@ impl License {
         License {
             terms,
             status: Status::Active,
-            pool: Pool::new(seconds),
+            balance: Balance::new(seconds),
             activations: Vec::new(),
-            activated: Seen::default(),
+            activated: ReplayIds::default(),
             refused: Vec::new(),
             takeovers: Vec::new(),
         }
     }
 
     /// Activations that hold a seat.
-    pub(crate) fn open(&self) -> impl Iterator<Item = &Activation> {
+    pub(crate) fn open_activations(&self) -> impl Iterator<Item = &Activation> {
         self.activations.iter().filter(|activation| activation.open)
     }
 
     /// Seconds that appliances hold and may still use.
     pub(crate) fn outstanding(&self) -> i64 {
-        self.open().map(Activation::outstanding).sum()
+        self.open_activations().map(Activation::outstanding).sum()
     }
 
     /// Seconds that were used, or lost with an epoch.
     pub(crate) fn used(&self) -> i64 {
-        self.pool.charged + self.open().map(|activation| activation.consumed).sum::<i64>()
+        self.balance.charged
+            + self.open_activations().map(|activation| activation.consumed).sum::<i64>()
     }
 
     /// Whether every second is in one place; false means that the file was damaged or edited.
     #[must_use]
-    pub(crate) fn balances(&self) -> bool {
+    pub(crate) fn is_consistent(&self) -> bool {
         let sane =
             |a: &Activation| (0..=a.granted).contains(&a.consumed) && a.seq >= 0 && a.epoch > 0;
-        let one_each = self.open().all(|a| {
-            self.open().filter(|b| b.computer_id == a.computer_id || b.device == a.device).count()
+        let one_each = self.open_activations().all(|a| {
+            self.open_activations()
+                .filter(|b| b.computer_id == a.computer_id || b.device == a.device)
+                .count()
                 == 1
         });
         one_each
             && self.activations.iter().all(sane)
-            && self.pool.balances(self.open().map(|activation| activation.granted).sum())
+            && self
+                .balance
+                .is_consistent(self.open_activations().map(|activation| activation.granted).sum())
     }
 
     /// When `computer` may take a seat over again, in seconds since 1970, if not `now`.
@@ -209,7 +214,7 @@ impl License {
         let mut times: Vec<i64> = mine.filter(recent).collect();
         times.sort_unstable();
         // Once this one is a month old, fewer than the free ones are left.
-        times.len().checked_sub(FREE).and_then(|at| times.get(at)).map(|time| time + MONTH)
+        times.len().checked_sub(FREE_MOVES).and_then(|at| times.get(at)).map(|time| time + MONTH)
     }
 
     /// A refusal in its own words, with the date where it has one.
@@ -218,7 +223,7 @@ impl License {
         match self.next_takeover(&request.computer_id, now) {
             Some(again) if denial == Denial::TooManyTakeovers => Answer {
                 message: format!(
-                    "the seat of this computer was taken over {FREE} times within 30 days: it is free \
+                    "the seat of this computer was taken over {FREE_MOVES} times within 30 days: it is free \
                      again on {}, or ask your vendor to release it",
                     utc::format(again)
                 ),
@@ -232,7 +237,7 @@ impl License {
     pub(crate) fn close(&mut self, at: usize, unused: i64) {
         let Some(activation) = self.activations.get_mut(at) else { return };
         activation.open = false;
-        self.pool.settle(activation.granted, unused);
+        self.balance.settle(activation.granted, unused);
     }
 
     /// What an appliance may know and use, as the accounts of `activation` stand.
@@ -250,8 +255,8 @@ impl License {
             epoch: activation.epoch,
             seq: activation.seq,
             granted: activation.granted,
-            allocated: self.pool.allocated,
-            pool_left: self.pool.left,
+            allocated: self.balance.allocated,
+            pool_left: self.balance.left,
             cache: terms.cache,
             kind: terms.kind,
             features: Vec::new(),

@@ -17,24 +17,24 @@
 
 pub(crate) mod cli;
 
-mod serve;
+mod server;
 
-mod desk;
+mod service;
 
-mod guesses;
+mod rate_limit;
 
-pub(crate) mod handle;
+pub(crate) mod accounting;
 
 pub(crate) mod license;
 
-mod pool;
+mod balance;
 
-mod seen;
+mod replay_ids;
 
-mod record;
+mod license_json;
 
-mod book;
+mod license_store;
 
 mod keyring;
 
-mod journal;
+mod audit_log;

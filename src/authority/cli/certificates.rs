@@ -5,8 +5,8 @@ use std::io::{self, Read};
 
 use super::options::{Options, now};
 use super::{Fault, failed, listings};
-use crate::authority::desk::{self, Desk};
 use crate::authority::keyring::Keyring;
+use crate::authority::service::{self, Service};
 use crate::license::protocol::certificate::LONGEST;
 use crate::log::Log;
 
@@ -29,16 +29,17 @@ fn text(options: &Options) -> Result<String, Fault> {
 }
 
 /// A command tells its outcome itself, so the log has nothing to add.
-fn desk(options: &Options) -> Result<Desk, Fault> {
-    Ok(Desk::open(&options.dir, Log::to(|_| {}))?)
+fn service(options: &Options) -> Result<Service, Fault> {
+    Ok(Service::open(&options.dir, Log::to(|_| {}))?)
 }
 
 pub(super) fn sign(options: &Options) -> Result<String, Fault> {
-    desk(options)?.sign(&text(options)?, now()).map_err(Fault::Failed)
+    service(options)?.sign(&text(options)?, now()).map_err(Fault::Failed)
 }
 
 pub(super) fn redeem(options: &Options) -> Result<String, Fault> {
-    let (seconds, moved) = desk(options)?.redeem(&text(options)?, now()).map_err(Fault::Failed)?;
+    let (seconds, moved) =
+        service(options)?.redeem(&text(options)?, now()).map_err(Fault::Failed)?;
     Ok(if moved {
         format!("{seconds} seconds are back in the license")
     } else {
@@ -50,6 +51,6 @@ pub(super) fn redeem(options: &Options) -> Result<String, Fault> {
 
 pub(super) fn inspect(options: &Options) -> Result<String, Fault> {
     let trust = Keyring::load(&options.dir).ok().and_then(|keys| keys.trust().ok());
-    let shown = desk::inspect(&text(options)?, trust.as_ref(), now()).map_err(Fault::Failed)?;
+    let shown = service::inspect(&text(options)?, trust.as_ref(), now()).map_err(Fault::Failed)?;
     Ok(if options.json() { shown.to_string() } else { listings::text(&shown) })
 }

@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use super::options::{Options, needed, now};
 use super::{Fault, failed};
-use crate::authority::keyring::{self, Which};
-use crate::authority::serve as server;
+use crate::authority::keyring::{self, KeyKind};
+use crate::authority::server;
 use crate::log::Log;
 
 pub(super) fn init(options: &Options) -> Result<String, Fault> {
@@ -24,8 +24,8 @@ pub(super) fn init(options: &Options) -> Result<String, Fault> {
 
 pub(super) fn rotate(options: &Options) -> Result<String, Fault> {
     let which = match options.argument() {
-        "issuer" => Which::Issuer,
-        "request-key" => Which::RequestKey,
+        "issuer" => KeyKind::Issuer,
+        "request-key" => KeyKind::Request,
         _ => return Err(Fault::Usage("rotate takes issuer or request-key".to_owned())),
     };
     let kid = keyring::rotate(&options.dir, which, options.given("revoke"), now())?;

@@ -4,21 +4,21 @@ use serde_json::{Map, Value, json};
 
 use super::options::{Options, needed, now};
 use super::{Fault, failed};
-use crate::authority::book::{Book, Change, masked};
 use crate::authority::keyring::Keyring;
 use crate::authority::license::{DAY, License, Status, Terms};
+use crate::authority::license_store::{LicenseStore, Update, redacted};
 use crate::license::protocol::claims::UNLIMITED;
 use crate::license::protocol::key::random;
 use crate::util::utc;
 
 /// Largest number of seats: a license is one file, written anew at each answer to any of them.
-const MOST_SEATS: i64 = 10_000;
+const MAX_SEATS: i64 = 10_000;
 
 /// Licenses one `create` makes at most.
-const MOST_AT_ONCE: i64 = 1_000_000;
+const MAX_COUNT: i64 = 1_000_000;
 
 /// Largest number of days anything may last.
-const MOST_DAYS: i64 = 36_500;
+const MAX_DAYS: i64 = 36_500;
 
 pub(super) fn create(options: &Options) -> Result<String, Fault> {
     let keys = Keyring::load(&options.dir)?;
@@ -31,7 +31,7 @@ pub(super) fn create(options: &Options) -> Result<String, Fault> {
     if exp <= now {
         return Err(Fault::Usage("--expires is in the past".to_owned()));
     }
-    let seats = options.number("activations", 1, MOST_SEATS)?.unwrap_or(1);
+    let seats = options.number("activations", 1, MAX_SEATS)?.unwrap_or(1);
     let offline_secs = options.number("offline-secs", 1, UNLIMITED)?;
     let offline = options.given("offline-mode");
     if offline_secs.is_some() && !offline {
@@ -44,20 +44,20 @@ pub(super) fn create(options: &Options) -> Result<String, Fault> {
         seats,
         cache: needed("cache", options.number("cache", 1, UNLIMITED)?)?,
         exp,
-        grace: options.number("grace-days", 0, MOST_DAYS)?.unwrap_or(7) * DAY,
-        lease: options.number("lease-days", 1, MOST_DAYS)?.unwrap_or(30) * DAY,
+        grace: options.number("grace-days", 0, MAX_DAYS)?.unwrap_or(7) * DAY,
+        lease: options.number("lease-days", 1, MAX_DAYS)?.unwrap_or(30) * DAY,
         offline,
         offline_secs: offline_secs.unwrap_or((seconds / seats).max(1)),
         created: now,
     };
-    let count = options.number("count", 1, MOST_AT_ONCE)?;
-    let book = Book::new(&options.dir);
+    let count = options.number("count", 1, MAX_COUNT)?;
+    let store = LicenseStore::new(&options.dir);
     let mut codes = Vec::new();
     let mut make = || -> Result<String, Fault> {
         loop {
             terms.code = new_code(keys.customer)?;
             let event = event("created", &[("secs", seconds.into()), ("exp", exp.into())]);
-            if book.create(&License::new(terms.clone(), seconds), now, event)? {
+            if store.create(&License::new(terms.clone(), seconds), now, event)? {
                 return Ok(terms.code.clone());
             }
         }
@@ -105,15 +105,16 @@ fn change(
     change: impl FnOnce(&mut License) -> Verdict,
 ) -> Result<String, Fault> {
     let code = options.code()?;
-    let done = Book::new(&options.dir).change(&code, now(), |license| match change(license) {
-        Ok((said, event)) => Change { result: Ok(said), event: Some(event) },
-        Err(why) => Change { result: Err(why), event: None },
-    })?;
+    let done =
+        LicenseStore::new(&options.dir).update(&code, now(), |license| match change(license) {
+            Ok((said, event)) => Update { result: Ok(said), event: Some(event) },
+            Err(why) => Update { result: Err(why), event: None },
+        })?;
     match done {
         Some(Ok(said)) => Ok(said),
         Some(Err(why)) => failed(why),
         None => {
-            failed(format!("there is no license {} in {}", masked(&code), options.dir.display()))
+            failed(format!("there is no license {} in {}", redacted(&code), options.dir.display()))
         }
     }
 }
@@ -125,13 +126,13 @@ pub(super) fn extend(options: &Options) -> Result<String, Fault> {
     }
     change(options, |license| {
         if let Some(seconds) = seconds
-            && !license.pool.extend(seconds)
+            && !license.balance.extend(seconds)
         {
             let why = format!("a license has less than {UNLIMITED} seconds, or is unlimited");
             return Err(why);
         }
         license.terms.exp = exp.unwrap_or(license.terms.exp);
-        let (allocated, exp) = (license.pool.allocated, license.terms.exp);
+        let (allocated, exp) = (license.balance.allocated, license.terms.exp);
         let event = event("extended", &[("secs", seconds.into()), ("exp", exp.into())]);
         Ok((format!("{allocated} seconds until {}", utc::format(exp)), event))
     })
@@ -189,8 +190,8 @@ pub(super) fn release(options: &Options) -> Result<String, Fault> {
 pub(super) fn credit(options: &Options) -> Result<String, Fault> {
     let seconds = needed("secs", options.number("secs", 1, UNLIMITED)?)?;
     change(options, |license| {
-        if !license.pool.credit(seconds) {
-            return Err(format!("only {} seconds were charged", license.pool.charged));
+        if !license.balance.credit(seconds) {
+            return Err(format!("only {} seconds were charged", license.balance.charged));
         }
         let event = event("credited", &[("secs", seconds.into())]);
         Ok((format!("{seconds} seconds are given back"), event))

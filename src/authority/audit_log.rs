@@ -20,13 +20,13 @@ use crate::util::utc;
 
 /// Largest state file, in bytes. A license of one seat with all the ids it may remember has about 2 MB;
 /// one of as many seats as can be sold, with all the activations it may ever have, has this room.
-const LARGEST: u64 = if cfg!(test) { 1 << 20 } else { 256 << 20 };
+const MAX_BYTES: u64 = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 
 /// The member of the state that holds the newest line.
 const LINE: &str = "audit";
 
 /// State and log under their lock.
-pub(crate) struct Journal {
+pub(crate) struct AuditLog {
     state: PathBuf,
     log: PathBuf,
     file: File,
@@ -34,26 +34,26 @@ pub(crate) struct Journal {
     line: String,
 }
 
-impl Journal {
+impl AuditLog {
     /// Waits for the lock; `None` when there is no log.
     ///
     /// # Errors
     /// When the system refuses, or the state is damaged.
-    pub(crate) fn open(state: &Path, log: &Path) -> Result<Option<(Journal, Value)>, Error> {
+    pub(crate) fn open(state: &Path, log: &Path) -> Result<Option<(AuditLog, Value)>, Error> {
         let file = match options().open(log) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // A state that lost its log must not pass for one that never was.
-                return match look(state)? {
+                return match read(state)? {
                     None => Ok(None),
                     Some(_) => Err(damaged(log, "it is not there, and what it tells of is")),
                 };
             }
             other => other.map_err(|error| Error::system("open", log, &error))?,
         };
-        let (mut journal, found) = Journal::locked(state, log, file)?;
+        let (mut journal, found) = AuditLog::locked(state, log, file)?;
         let Some(found) = found else { return Ok(None) };
         journal.line = found[LINE].as_str().unwrap_or_default().to_owned();
-        journal.settle().map_err(|error| Error::system("write", log, &error))?;
+        journal.append_newest().map_err(|error| Error::system("write", log, &error))?;
         Ok(Some((journal, found)))
     }
 
@@ -61,10 +61,10 @@ impl Journal {
     ///
     /// # Errors
     /// When the system refuses.
-    pub(crate) fn create(state: &Path, log: &Path) -> Result<Option<Journal>, Error> {
+    pub(crate) fn create(state: &Path, log: &Path) -> Result<Option<AuditLog>, Error> {
         let file = options().create(true).mode(0o600).open(log);
         let file = file.map_err(|error| Error::system("make", log, &error))?;
-        let (journal, found) = Journal::locked(state, log, file)?;
+        let (journal, found) = AuditLog::locked(state, log, file)?;
         if found.is_some() {
             return Ok(None);
         }
@@ -73,11 +73,11 @@ impl Journal {
         Ok(Some(journal))
     }
 
-    fn locked(state: &Path, log: &Path, file: File) -> Result<(Journal, Option<Value>), Error> {
+    fn locked(state: &Path, log: &Path, file: File) -> Result<(AuditLog, Option<Value>), Error> {
         file.lock().map_err(|error| Error::system("lock", log, &error))?;
         let (state, log) = (state.to_owned(), log.to_owned());
-        let found = look(&state)?;
-        Ok((Journal { state, log, file, line: String::new() }, found))
+        let found = read(&state)?;
+        Ok((AuditLog { state, log, file, line: String::new() }, found))
     }
 
     /// Replaces the state and records `event`, durable when this returns.
@@ -102,10 +102,10 @@ impl Journal {
         let mut state = state.clone();
         state[LINE] = line.as_str().into();
         let text = format!("{state}\n");
-        if text.len() as u64 > LARGEST {
+        if text.len() as u64 > MAX_BYTES {
             // Nobody could read it again.
             return Err(Error::Failed(format!(
-                "{} would have {} bytes, and {LARGEST} are the most: nothing was changed; release seats that \
+                "{} would have {} bytes, and {MAX_BYTES} are the most: nothing was changed; release seats that \
                  nobody needs any more, and create another license for what is to come",
                 self.state.display(),
                 text.len()
@@ -114,12 +114,12 @@ impl Journal {
         store::replace(&self.state, text.as_bytes())?;
         self.line = line;
         // From here on the change has happened; a line that can't be written now is written next time.
-        let _ = self.settle();
+        let _ = self.append_newest();
         Ok(())
     }
 
     /// Appends the newest line, or what is missing of it.
-    fn settle(&mut self) -> io::Result<()> {
+    fn append_newest(&mut self) -> io::Result<()> {
         let line = format!("{}\n", self.line);
         let wanted = line.as_bytes();
         let end = self.file.seek(SeekFrom::End(0))?;
@@ -142,12 +142,12 @@ impl Journal {
 ///
 /// # Errors
 /// When it can't be read or is damaged.
-pub(crate) fn look(state: &Path) -> Result<Option<Value>, Error> {
+pub(crate) fn read(state: &Path) -> Result<Option<Value>, Error> {
     // Moved away, as the advice is for files that can be made again, it would be a license that is unknown.
-    if std::fs::metadata(state).is_ok_and(|found| found.is_file() && found.len() > LARGEST) {
-        return Err(damaged(state, &format!("larger than {LARGEST} bytes, so it can't be ours")));
+    if std::fs::metadata(state).is_ok_and(|found| found.is_file() && found.len() > MAX_BYTES) {
+        return Err(damaged(state, &format!("larger than {MAX_BYTES} bytes, so it can't be ours")));
     }
-    let Some(bytes) = store::read(state, LARGEST)? else { return Ok(None) };
+    let Some(bytes) = store::read(state, MAX_BYTES)? else { return Ok(None) };
     match json::parse(&bytes) {
         Ok(value) if value.is_object() => Ok(Some(value)),
         Ok(_) => Err(damaged(state, "not a JSON object")),
@@ -163,7 +163,7 @@ pub(crate) fn damaged(state: &Path, what: &str) -> Error {
 /// How many lines the log of `state` has, if none was taken out or changed.
 ///
 /// # Errors
-/// Which line does not follow from the one before.
+/// KeyKind line does not follow from the one before.
 pub(crate) fn verify(state: &Value, log: &Path) -> Result<usize, String> {
     let text = std::fs::read_to_string(log).map_err(|error| error.to_string())?;
     let mut before = String::new();
@@ -195,7 +195,7 @@ mod tests {
 
     use serde_json::{Map, Value, json};
 
-    use super::{Journal, LARGEST, look, verify};
+    use super::{AuditLog, MAX_BYTES, read, verify};
     use crate::store::Scratch;
 
     fn event(word: &str) -> Map<String, Value> {
@@ -209,7 +209,7 @@ mod tests {
     impl World {
         fn new() -> World {
             let world = World { scratch: Scratch::new() };
-            let mut journal = Journal::create(&world.state(), &world.log()).unwrap().unwrap();
+            let mut journal = AuditLog::create(&world.state(), &world.log()).unwrap().unwrap();
             journal.commit(&json!({"n": 0}), event("made"), 0).unwrap();
             world
         }
@@ -223,12 +223,12 @@ mod tests {
         }
 
         fn change(&self, n: i64) {
-            let (mut journal, _) = Journal::open(&self.state(), &self.log()).unwrap().unwrap();
+            let (mut journal, _) = AuditLog::open(&self.state(), &self.log()).unwrap().unwrap();
             journal.commit(&json!({"n": n}), event("changed"), n).unwrap();
         }
 
         fn verified(&self) -> Result<usize, String> {
-            verify(&look(&self.state()).unwrap().unwrap(), &self.log())
+            verify(&read(&self.state()).unwrap().unwrap(), &self.log())
         }
     }
 
@@ -258,7 +258,7 @@ mod tests {
         for cut in 0..=last {
             std::fs::write(world.log(), &text[..text.len() - cut]).unwrap();
             assert_eq!(world.verified(), Ok(3), "{cut} bytes cut");
-            drop(Journal::open(&world.state(), &world.log()).unwrap());
+            drop(AuditLog::open(&world.state(), &world.log()).unwrap());
             assert_eq!(std::fs::read_to_string(world.log()).unwrap(), text, "{cut} bytes cut");
         }
     }
@@ -266,8 +266,8 @@ mod tests {
     #[test]
     fn a_state_that_could_not_be_read_again_is_not_written() {
         let world = World::new();
-        let (mut journal, before) = Journal::open(&world.state(), &world.log()).unwrap().unwrap();
-        let large = json!({"n": "x".repeat(usize::try_from(LARGEST).unwrap())});
+        let (mut journal, before) = AuditLog::open(&world.state(), &world.log()).unwrap().unwrap();
+        let large = json!({"n": "x".repeat(usize::try_from(MAX_BYTES).unwrap())});
         let error = journal.commit(&large, event("grown"), 1).unwrap_err().to_string();
         assert!(error.contains("nothing was changed"), "{error}");
         journal.commit(&json!({"n": 2}), event("changed"), 2).unwrap();
@@ -281,25 +281,25 @@ mod tests {
         std::fs::File::options()
             .write(true)
             .open(world.state())
-            .and_then(|file| file.set_len(LARGEST + 1))
+            .and_then(|file| file.set_len(MAX_BYTES + 1))
             .unwrap();
-        let error = look(&world.state()).unwrap_err().to_string();
+        let error = read(&world.state()).unwrap_err().to_string();
         assert!(error.contains("restore it from a backup") && !error.contains("mv "), "{error}");
     }
 
     #[test]
     fn a_state_is_made_once() {
         let world = World::new();
-        assert!(Journal::create(&world.state(), &world.log()).unwrap().is_none());
+        assert!(AuditLog::create(&world.state(), &world.log()).unwrap().is_none());
         let absent = world.scratch.0.join("absent");
-        assert!(Journal::open(&absent, &absent).unwrap().is_none());
+        assert!(AuditLog::open(&absent, &absent).unwrap().is_none());
     }
 
     #[test]
     fn a_lost_log_is_no_absent_license() {
         let world = World::new();
         std::fs::remove_file(world.log()).unwrap();
-        let Err(error) = Journal::open(&world.state(), &world.log()) else { unreachable!() };
+        let Err(error) = AuditLog::open(&world.state(), &world.log()) else { unreachable!() };
         assert!(error.to_string().contains("it is not there"), "{error}");
     }
 
@@ -308,7 +308,7 @@ mod tests {
         let world = World::new();
         for damage in ["", "{", "[]"] {
             std::fs::write(world.state(), damage).unwrap();
-            let Err(error) = Journal::open(&world.state(), &world.log()) else { unreachable!() };
+            let Err(error) = AuditLog::open(&world.state(), &world.log()) else { unreachable!() };
             assert!(error.to_string().contains("is damaged"), "{error}");
         }
     }

@@ -18,26 +18,26 @@ use crate::signals::{Signal, Signals};
 use crate::store::Error;
 use crate::util::utc;
 
-use super::desk::Desk;
 use super::keyring::Keyring;
+use super::service::Service;
 
 /// Connections at a time; each has a thread with a small stack.
-const MOST_CONNECTIONS: usize = 2_000;
+const MAX_CONNECTIONS: usize = 2_000;
 
 /// Bytes; a question needs far less at its deepest.
-const STACK: usize = 512 * 1024;
+const STACK_BYTES: usize = 512 * 1024;
 
 /// For a whole request to arrive, and again for the answer to leave.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a stop waits for what is being answered.
-const DRAIN: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes of request line and header fields.
-const LARGEST_HEAD: usize = 8_192;
+const MAX_HEAD_BYTES: usize = 8_192;
 
 /// Header fields.
-const MOST_FIELDS: usize = 64;
+const MAX_FIELDS: usize = 64;
 
 /// Answers appliances at `address` until SIGTERM or SIGINT; `announce` gets the lines to print.
 ///
@@ -49,31 +49,31 @@ pub(crate) fn serve(
     log: &Log,
     announce: impl Fn(&str),
 ) -> Result<(), Error> {
-    let desk = Arc::new(Desk::open(dir, log.clone())?);
-    let _lock = only_one(dir)?;
+    let service = Arc::new(Service::open(dir, log.clone())?);
+    let _lock = lock_folder(dir)?;
     // `init` or `rotate` may have been cut short between the keys and the file that follows from them.
     Keyring::load(dir)?.write_trust(dir)?;
     let failed = |what: &str, error: &io::Error| Error::Failed(format!("cannot {what}: {error}"));
     let listener = TcpListener::bind(address)
         .map_err(|error| failed(&format!("listen on {address}"), &error))?;
     let bound = listener.local_addr().map_err(|error| failed("listen", &error))?;
-    let mut wishes = Signals::listen().map_err(|error| failed("catch signals", &error))?;
+    let mut signals = Signals::listen().map_err(|error| failed("catch signals", &error))?;
     let open = Arc::new(Open::default());
     let (accepting, counted) = (log.clone(), Arc::clone(&open));
     let spawned = thread::Builder::new()
         .name("accept".to_owned())
-        .spawn(move || accept(&listener, &desk, &counted, &accepting));
+        .spawn(move || accept(&listener, &service, &counted, &accepting));
     spawned.map_err(|error| failed("start a thread", &error))?;
     announce(&format!("listening on {bound}"));
     announce("ready");
-    while wishes.wait().map_err(|error| failed("wait for signals", &error))? != Signal::Stop {}
+    while signals.wait().map_err(|error| failed("wait for signals", &error))? != Signal::Stop {}
     log.info("stopping");
     // A question that is cut off here is asked again and gets the same answer.
-    open.drain(DRAIN);
+    open.drain(DRAIN_TIMEOUT);
     Ok(())
 }
 
-fn only_one(dir: &Path) -> Result<std::fs::File, Error> {
+fn lock_folder(dir: &Path) -> Result<std::fs::File, Error> {
     let path = dir.join("serve.lock");
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
@@ -112,7 +112,7 @@ impl Slot {
     /// `None` when there are too many.
     fn take(open: &Arc<Open>) -> Option<Slot> {
         let mut count = open.count();
-        if *count >= MOST_CONNECTIONS {
+        if *count >= MAX_CONNECTIONS {
             return None;
         }
         *count += 1;
@@ -130,7 +130,7 @@ impl Drop for Slot {
     }
 }
 
-fn accept(listener: &TcpListener, desk: &Arc<Desk>, open: &Arc<Open>, log: &Log) {
+fn accept(listener: &TcpListener, service: &Arc<Service>, open: &Arc<Open>, log: &Log) {
     loop {
         let (stream, peer) = match listener.accept() {
             Ok(accepted) => accepted,
@@ -143,11 +143,11 @@ fn accept(listener: &TcpListener, desk: &Arc<Desk>, open: &Arc<Open>, log: &Log)
             }
         };
         let Some(slot) = Slot::take(open) else { continue };
-        let desk = Arc::clone(desk);
-        let spawned = thread::Builder::new().stack_size(STACK).spawn(move || {
+        let service = Arc::clone(service);
+        let spawned = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
             let _slot = slot;
             // Whoever went away asks again.
-            let _ = converse(stream, peer.ip(), &desk);
+            let _ = serve_connection(stream, peer.ip(), &service);
         });
         if let Err(error) = spawned {
             log.error(format_args!("cannot start a thread: {error}"));
@@ -156,15 +156,15 @@ fn accept(listener: &TcpListener, desk: &Arc<Desk>, open: &Arc<Open>, log: &Log)
 }
 
 /// One request and its answer.
-fn converse(mut stream: TcpStream, peer: IpAddr, desk: &Desk) -> io::Result<()> {
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let answer = match receive(&mut stream, Instant::now() + PATIENCE)? {
+fn serve_connection(mut stream: TcpStream, peer: IpAddr, service: &Service) -> io::Result<()> {
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    let answer = match receive(&mut stream, Instant::now() + TIMEOUT)? {
         Ok(Request::Question(body)) => {
-            let posted = desk.answer(&body, peer, utc::unix_seconds(SystemTime::now()));
-            http(posted.status, "application/json", "", &posted.body)
+            let response = service.respond(&body, peer, utc::unix_seconds(SystemTime::now()));
+            http(response.status, "application/json", "", &response.body)
         }
-        Ok(Request::Knock) => http(200, "text/plain", "", b"license authority\n"),
-        Err(Rejected { status, field }) => {
+        Ok(Request::HealthCheck) => http(200, "text/plain", "", b"license authority\n"),
+        Err(Rejection { status, field }) => {
             http(status, "text/plain", field, format!("{}\n", reason(status)).as_bytes())
         }
     };
@@ -178,32 +178,32 @@ fn converse(mut stream: TcpStream, peer: IpAddr, desk: &Desk) -> io::Result<()> 
 enum Request {
     Question(Vec<u8>),
     /// `GET /`: somebody looks whether we are here.
-    Knock,
+    HealthCheck,
 }
 
-struct Rejected {
+struct Rejection {
     status: u16,
     /// A header field, with its line end.
     field: &'static str,
 }
 
-const fn rejected(status: u16) -> Rejected {
-    Rejected { status, field: "" }
+const fn rejection(status: u16) -> Rejection {
+    Rejection { status, field: "" }
 }
 
 /// Reads one request; the outer error means that nobody is there to be answered.
-fn receive(stream: &mut TcpStream, end: Instant) -> io::Result<Result<Request, Rejected>> {
+fn receive(stream: &mut TcpStream, end: Instant) -> io::Result<Result<Request, Rejection>> {
     let mut bytes = Vec::new();
     let (head, length) = loop {
         match understand(&bytes) {
-            Ok(Some(Head { length: None, .. })) => return Ok(Ok(Request::Knock)),
+            Ok(Some(Head { length: None, .. })) => return Ok(Ok(Request::HealthCheck)),
             Ok(Some(Head { bytes, length: Some(length), waits })) => {
                 if waits {
                     stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
                 }
                 break (bytes, length);
             }
-            Ok(None) if bytes.len() >= LARGEST_HEAD => return Ok(Err(rejected(431))),
+            Ok(None) if bytes.len() >= MAX_HEAD_BYTES => return Ok(Err(rejection(431))),
             Ok(None) => more(stream, &mut bytes, end)?,
             Err(rejected) => return Ok(Err(rejected)),
         }
@@ -231,7 +231,7 @@ fn more(stream: &mut TcpStream, bytes: &mut Vec<u8>, end: Instant) -> io::Result
     }
 }
 
-/// What a head says; no length means that it is a [`Request::Knock`].
+/// What a head says; no length means that it is a [`Request::HealthCheck`].
 struct Head {
     bytes: usize,
     length: Option<usize>,
@@ -240,14 +240,14 @@ struct Head {
 }
 
 /// Understands a request's head; `None` while it is not whole.
-fn understand(bytes: &[u8]) -> Result<Option<Head>, Rejected> {
-    let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+fn understand(bytes: &[u8]) -> Result<Option<Head>, Rejection> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     let head = match request.parse(bytes) {
         Ok(httparse::Status::Complete(head)) => head,
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(httparse::Error::TooManyHeaders) => return Err(rejected(431)),
-        Err(_) => return Err(rejected(400)),
+        Err(httparse::Error::TooManyHeaders) => return Err(rejection(431)),
+        Err(_) => return Err(rejection(400)),
     };
     // A proxy may leave the target in the form it got it in.
     let target = request.path.unwrap_or_default();
@@ -258,19 +258,19 @@ fn understand(bytes: &[u8]) -> Result<Option<Head>, Rejected> {
     match (request.method.unwrap_or_default(), path.as_str()) {
         ("GET", "/") => return Ok(Some(Head { bytes: head, length: None, waits: false })),
         ("POST", wire::PATH) => {}
-        (_, wire::PATH) => return Err(Rejected { status: 405, field: "Allow: POST\r\n" }),
-        _ => return Err(rejected(404)),
+        (_, wire::PATH) => return Err(Rejection { status: 405, field: "Allow: POST\r\n" }),
+        _ => return Err(rejection(404)),
     }
     let (mut length, mut waits) = (None, false);
     for field in &*request.headers {
         let value = std::str::from_utf8(field.value).unwrap_or_default().trim();
         if field.name.eq_ignore_ascii_case("transfer-encoding") {
-            return Err(rejected(411));
+            return Err(rejection(411));
         } else if field.name.eq_ignore_ascii_case("content-length") {
             let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
             let number = value.parse::<usize>().unwrap_or(usize::MAX);
             if !digits || length.is_some_and(|length| length != number) {
-                return Err(rejected(400));
+                return Err(rejection(400));
             }
             length = Some(number);
         } else if field.name.eq_ignore_ascii_case("expect") {
@@ -278,8 +278,8 @@ fn understand(bytes: &[u8]) -> Result<Option<Head>, Rejected> {
         }
     }
     match length {
-        None => Err(rejected(411)),
-        Some(length) if length > wire::LARGEST => Err(rejected(413)),
+        None => Err(rejection(411)),
+        Some(length) if length > wire::LARGEST => Err(rejection(413)),
         Some(length) => Ok(Some(Head { bytes: head, length: Some(length), waits })),
     }
 }
@@ -315,7 +315,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{Head, Open, Rejected, Slot, understand};
+    use super::{Head, Open, Rejection, Slot, understand};
 
     #[test]
     fn a_stop_waits_for_the_last_connection() {
@@ -336,7 +336,7 @@ mod tests {
             Ok(Some(Head { length: Some(_), .. })) => 0,
             Ok(Some(Head { length: None, .. })) => 200,
             Ok(None) => 1,
-            Err(Rejected { status, .. }) => status,
+            Err(Rejection { status, .. }) => status,
         }
     }
 

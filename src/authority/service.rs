@@ -18,17 +18,17 @@ use crate::license::protocol::{claims, token, trust};
 use crate::log::Log;
 use crate::store::Error;
 
-use super::book::{Book, Change, masked};
-use super::guesses::Guesses;
-use super::handle::{Asked, handle};
+use super::accounting::{Context, process};
 use super::keyring::{self, Keyring};
+use super::license_store::{LicenseStore, Update, redacted};
+use super::rate_limit::RateLimit;
 
 /// Answers questions, by any number of threads at once.
-pub(crate) struct Desk {
+pub(crate) struct Service {
     dir: PathBuf,
-    book: Book,
+    licenses: LicenseStore,
     keys: Mutex<(Stamp, Arc<Keyring>)>,
-    guesses: Guesses,
+    wrong_codes: RateLimit,
     log: Log,
 }
 
@@ -36,30 +36,30 @@ pub(crate) struct Desk {
 type Stamp = (u64, u64, i64, i64);
 
 /// What goes back over HTTP.
-pub(crate) struct Posted {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
 }
 
 /// Where a question came from.
 #[derive(Clone, Copy)]
-enum Via {
+enum Channel {
     Network {
         source: IpAddr,
         /// Whether there were too many wrong codes from there.
-        limited: bool,
+        rate_limited: bool,
     },
-    Mail,
+    Certificate,
 }
 
-impl Desk {
+impl Service {
     /// # Errors
     /// When there are no usable keys.
-    pub(crate) fn open(dir: &Path, log: Log) -> Result<Desk, Error> {
+    pub(crate) fn open(dir: &Path, log: Log) -> Result<Service, Error> {
         let stamp = stamp(dir);
         let keys = Mutex::new((stamp, Arc::new(Keyring::load(dir)?)));
-        let (dir, book) = (dir.to_owned(), Book::new(dir));
-        Ok(Desk { dir, book, keys, guesses: Guesses::default(), log })
+        let (dir, licenses) = (dir.to_owned(), LicenseStore::new(dir));
+        Ok(Service { dir, licenses, keys, wrong_codes: RateLimit::default(), log })
     }
 
     /// The keys in force; `rotate` may have changed them since the last question.
@@ -76,25 +76,25 @@ impl Desk {
     }
 
     /// Answers a posted body; `now` in seconds since 1970.
-    pub(crate) fn answer(&self, body: &[u8], source: IpAddr, now: i64) -> Posted {
+    pub(crate) fn respond(&self, body: &[u8], source: IpAddr, now: i64) -> Response {
         let keys = self.keys();
         let opened = match wire::open(body, keys.request_keys()) {
             Ok(opened) => opened,
             Err(unopened) => {
                 self.log.warn(format_args!("refused a request from {source}: {unopened}"));
-                return Posted { status: 422, body: unopened.to_body() };
+                return Response { status: 422, body: unopened.to_body() };
             }
         };
         let OpenedRequest { request, device, reply } = opened;
-        let mut answer = self.decide(&keys, &request, &device, source, now);
+        let mut answer = self.process(&keys, &request, &device, source, now);
         if request.bundle_seq < keys.seq() {
             answer.bundle = Some(keys.bundle().to_owned());
         }
         match reply.seal(&answer) {
-            Ok(body) => Posted { status: 200, body },
+            Ok(body) => Response { status: 200, body },
             Err(broken) => {
                 self.log.error(broken);
-                Posted { status: 500, body: Vec::new() }
+                Response { status: 500, body: Vec::new() }
             }
         }
     }
@@ -109,7 +109,7 @@ impl Desk {
             Ok(other) => return Err(format!("this is {}", other.kind())),
             Err(fault) => return Err(fault.to_string()),
         };
-        let (answer, _) = self.by_mail(&sealed, &[Op::Activate, Op::Sync], now)?;
+        let (answer, _) = self.by_certificate(&sealed, &[Op::Activate, Op::Sync], now)?;
         let token = answer.token.ok_or("the answer holds no token")?;
         Certificate::License(token)
             .write()
@@ -127,7 +127,7 @@ impl Desk {
             Ok(other) => return Err(format!("this is {}", other.kind())),
             Err(fault) => return Err(fault.to_string()),
         };
-        let (answer, moved) = self.by_mail(&sealed, &[Op::Return], now)?;
+        let (answer, moved) = self.by_certificate(&sealed, &[Op::Return], now)?;
         match answer.kind {
             Kind::Returned => Ok((answer.returned, moved)),
             _ => Err("its accounts do not fit those known here, so all it held was charged; `credit` gives back \
@@ -136,7 +136,12 @@ impl Desk {
     }
 
     /// The answer, and whether it moved seconds only now.
-    fn by_mail(&self, sealed: &Sealed, ops: &[Op], now: i64) -> Result<(Answer, bool), String> {
+    fn by_certificate(
+        &self,
+        sealed: &Sealed,
+        ops: &[Op],
+        now: i64,
+    ) -> Result<(Answer, bool), String> {
         let keys = self.keys();
         let opened = wire::open_certificate(sealed, keys.request_keys())
             .map_err(|unopened| format!("the certificate is not genuine: {unopened}"))?;
@@ -146,7 +151,8 @@ impl Desk {
                 opened.request.op.name()
             ));
         }
-        let answer = self.move_seconds(&keys, &opened.request, &opened.device, Via::Mail, now);
+        let answer =
+            self.account(&keys, &opened.request, &opened.device, Channel::Certificate, now);
         let (answer, moved) = answer.map_err(|error| error.to_string())?;
         match answer.kind {
             Kind::Denied
@@ -166,7 +172,7 @@ impl Desk {
     }
 
     /// The answer to a question from the network; what goes wrong here is for our log, not for strangers.
-    fn decide(
+    fn process(
         &self,
         keys: &Keyring,
         request: &Request,
@@ -178,63 +184,68 @@ impl Desk {
             return Answer::plain(request.req_id, now, Kind::Probe);
         }
         let code = request.license.as_str();
-        let limited = self.guesses.exhausted(source, code, now);
-        let via = Via::Network { source, limited };
-        let moved = self.move_seconds(keys, request, device, via, now);
+        let rate_limited = self.wrong_codes.is_exceeded(source, code, now);
+        let channel = Channel::Network { source, rate_limited };
+        let moved = self.account(keys, request, device, channel, now);
         let answer = moved.map(|(answer, _)| answer).unwrap_or_else(|error| {
             self.log.error(error);
             Answer::denied(request.req_id, now, Denial::Unavailable)
         });
         if answer.denial == Some(Denial::UnknownLicense) {
-            self.guesses.count(source, code, now);
+            self.wrong_codes.record(source, code, now);
         }
         let what = answer.denial.map_or(answer.kind.name(), Denial::reason);
-        let (op, code) = (request.op.name(), masked(code));
+        let (op, code) = (request.op.name(), redacted(code));
         self.log.info(format_args!("{op} {code} from {source}: {what}"));
         answer
     }
 
-    fn move_seconds(
+    fn account(
         &self,
         keys: &Keyring,
         request: &Request,
         device: &PublicKey,
-        via: Via,
+        channel: Channel,
         now: i64,
     ) -> Result<(Answer, bool), Error> {
-        let limited = matches!(via, Via::Network { limited: true, .. });
+        let rate_limited = matches!(channel, Channel::Network { rate_limited: true, .. });
         let Some((kid, issuer)) = keys.issuer(now) else {
             let next =
                 "every issuer key has ended; make one with `license-authority rotate issuer`";
             return Err(Error::Failed(next.to_owned()));
         };
         let sign = |kind: token::Type, payload: &Value| token::sign(kind, kid, payload, issuer);
-        let asked = Asked {
+        let context = Context {
             request,
             device: device.fingerprint(),
-            by_mail: matches!(via, Via::Mail),
-            limited,
+            by_certificate: matches!(channel, Channel::Certificate),
+            rate_limited,
             now,
             bundle: (request.bundle_seq < keys.seq()).then(|| keys.bundle()),
             revoked: keys.revoked(),
         };
-        let answered = self.book.change(&request.license, now, |license| {
-            let outcome = handle(license, &asked, &sign);
+        let answered = self.licenses.update(&request.license, now, |license| {
+            let outcome = process(license, &context, &sign);
             let moved = !outcome.repeated && outcome.event.is_some();
-            let event = outcome.event.map(|word| event(word, &asked, &outcome.answer, via));
-            Change { result: (outcome.answer, moved), event }
+            let event = outcome.event.map(|word| event(word, &context, &outcome.answer, channel));
+            Update { result: (outcome.answer, moved), event }
         })?;
-        let unknown = if limited { Denial::TooManyTries } else { Denial::UnknownLicense };
+        let unknown = if rate_limited { Denial::TooManyTries } else { Denial::UnknownLicense };
         Ok(answered.unwrap_or_else(|| (Answer::denied(request.req_id, now, unknown), false)))
     }
 }
 
 /// What a license's log says about a change; never who the person is.
-fn event(word: &str, asked: &Asked<'_>, answer: &Answer, via: Via) -> Map<String, Value> {
-    let request = asked.request;
-    let source = match via {
-        Via::Network { source, .. } => source.to_string(),
-        Via::Mail => "certificate".to_owned(),
+fn event(
+    word: &str,
+    context: &Context<'_>,
+    answer: &Answer,
+    channel: Channel,
+) -> Map<String, Value> {
+    let request = context.request;
+    let source = match channel {
+        Channel::Network { source, .. } => source.to_string(),
+        Channel::Certificate => "certificate".to_owned(),
     };
     let reason = answer.denial.map_or("", Denial::reason);
     let members: [(&str, Value); 8] = [

@@ -13,28 +13,28 @@ use serde_json::{Map, Value};
 use crate::license::protocol::fields::license_code;
 use crate::store::{self, Error};
 
-use super::journal::{self, Journal};
+use super::audit_log::{self, AuditLog};
 use super::license::License;
 
 /// The folder of all licenses.
 const FOLDER: &str = "licenses";
 
 /// The licenses of an authority.
-pub(crate) struct Book {
+pub(crate) struct LicenseStore {
     root: PathBuf,
 }
 
 /// What a change came to.
-pub(crate) struct Change<T> {
+pub(crate) struct Update<T> {
     /// For the caller.
     pub(crate) result: T,
     /// For the audit log; `None` when nothing has changed and nothing needs to be written.
     pub(crate) event: Option<Map<String, Value>>,
 }
 
-impl Book {
-    pub(crate) fn new(dir: &Path) -> Book {
-        Book { root: dir.join(FOLDER) }
+impl LicenseStore {
+    pub(crate) fn new(dir: &Path) -> LicenseStore {
+        LicenseStore { root: dir.join(FOLDER) }
     }
 
     /// Changes a license under its lock, durable when this returns; `None` when there is no such license.
@@ -42,18 +42,18 @@ impl Book {
     /// # Errors
     /// When the file can't be read or written; then the change may have happened and the caller must
     /// not answer as if it had not. The sentence does not hold the code.
-    pub(crate) fn change<T>(
+    pub(crate) fn update<T>(
         &self,
         code: &str,
         now: i64,
-        change: impl FnOnce(&mut License) -> Change<T>,
+        change: impl FnOnce(&mut License) -> Update<T>,
     ) -> Result<Option<T>, Error> {
         let (state, log) = self.paths(code);
         let changed = || {
-            let Some((mut journal, value)) = Journal::open(&state, &log)? else { return Ok(None) };
+            let Some((mut journal, value)) = AuditLog::open(&state, &log)? else { return Ok(None) };
             let mut license =
-                License::from_json(&value).map_err(|what| journal::damaged(&state, &what))?;
-            let Change { result, event } = change(&mut license);
+                License::from_json(&value).map_err(|what| audit_log::damaged(&state, &what))?;
+            let Update { result, event } = change(&mut license);
             if let Some(event) = event {
                 journal.commit(&license.to_json(), event, now)?;
             }
@@ -77,7 +77,7 @@ impl Book {
             make(&self.root)?;
             make(shard)?;
         }
-        match Journal::create(&state, &log)? {
+        match AuditLog::create(&state, &log)? {
             None => Ok(false),
             Some(mut journal) => journal.commit(&license.to_json(), event, now).map(|()| true),
         }
@@ -87,11 +87,11 @@ impl Book {
     ///
     /// # Errors
     /// When it can't be read.
-    pub(crate) fn look(&self, code: &str) -> Result<Option<License>, Error> {
+    pub(crate) fn read(&self, code: &str) -> Result<Option<License>, Error> {
         let (state, _) = self.paths(code);
-        let read = journal::look(&state).and_then(|value| {
+        let read = audit_log::read(&state).and_then(|value| {
             let license = value.as_ref().map(License::from_json).transpose();
-            license.map_err(|what| journal::damaged(&state, &what))
+            license.map_err(|what| audit_log::damaged(&state, &what))
         });
         read.map_err(|error| without_code(error, code))
     }
@@ -103,8 +103,8 @@ impl Book {
     pub(crate) fn audit(&self, code: &str) -> Result<usize, String> {
         // Under the lock, since the log is a line behind the state for a moment.
         let (state, log) = self.paths(code);
-        match Journal::open(&state, &log).map_err(|error| error.to_string())? {
-            Some((_lock, value)) => journal::verify(&value, &log),
+        match AuditLog::open(&state, &log).map_err(|error| error.to_string())? {
+            Some((_lock, value)) => audit_log::verify(&value, &log),
             None => Err("there is none".to_owned()),
         }
     }
@@ -132,16 +132,16 @@ impl Book {
 }
 
 /// A code as it may stand in logs and errors.
-pub(crate) fn masked(code: &str) -> String {
+pub(crate) fn redacted(code: &str) -> String {
     format!("{}…{}", code.get(..4).unwrap_or_default(), code.get(14..).unwrap_or_default())
 }
 
 fn without_code(error: Error, code: &str) -> Error {
-    let masked = |sentence: String| sentence.replace(code, &masked(code));
+    let redacted = |sentence: String| sentence.replace(code, &redacted(code));
     match error {
-        Error::Untrusted(sentence) => Error::Untrusted(masked(sentence)),
-        Error::Busy(sentence) => Error::Busy(masked(sentence)),
-        Error::Failed(sentence) => Error::Failed(masked(sentence)),
+        Error::Untrusted(sentence) => Error::Untrusted(redacted(sentence)),
+        Error::Busy(sentence) => Error::Busy(redacted(sentence)),
+        Error::Failed(sentence) => Error::Failed(redacted(sentence)),
     }
 }
 
@@ -172,61 +172,61 @@ mod tests {
 
     use serde_json::Map;
 
-    use super::{Book, Change, masked};
-    use crate::authority::handle::model::terms;
+    use super::{LicenseStore, Update, redacted};
+    use crate::authority::accounting::model::terms;
     use crate::authority::license::License;
     use crate::store::Scratch;
 
     const CODE: &str = "494953679762904933";
 
-    fn world() -> (Scratch, Book) {
+    fn world() -> (Scratch, LicenseStore) {
         let scratch = Scratch::new();
-        let book = Book::new(&scratch.0);
-        assert!(book.create(&License::new(terms(), 1_000), 0, Map::new()).unwrap());
-        (scratch, book)
+        let store = LicenseStore::new(&scratch.0);
+        assert!(store.create(&License::new(terms(), 1_000), 0, Map::new()).unwrap());
+        (scratch, store)
     }
 
-    fn take(book: &Book, seconds: i64) -> i64 {
+    fn take(store: &LicenseStore, seconds: i64) -> i64 {
         let take = |license: &mut License| {
-            let result = license.pool.take(seconds);
-            license.pool.charged += result;
-            Change { result, event: Some(Map::new()) }
+            let result = license.balance.take(seconds);
+            license.balance.charged += result;
+            Update { result, event: Some(Map::new()) }
         };
-        book.change(CODE, 0, take).unwrap().unwrap()
+        store.update(CODE, 0, take).unwrap().unwrap()
     }
 
     #[test]
     fn a_license_is_kept_listed_and_not_made_twice() {
-        let (_scratch, book) = world();
-        assert_eq!(take(&book, 60), 60);
-        assert_eq!(book.look(CODE).unwrap().unwrap().pool.left, 940);
-        assert_eq!((book.codes().unwrap(), book.audit(CODE)), (vec![CODE.to_owned()], Ok(2)));
-        assert!(!book.create(&License::new(terms(), 1), 0, Map::new()).unwrap());
-        let none = book.change("494900000000000000", 0, |_| Change { result: (), event: None });
+        let (_scratch, store) = world();
+        assert_eq!(take(&store, 60), 60);
+        assert_eq!(store.read(CODE).unwrap().unwrap().balance.left, 940);
+        assert_eq!((store.codes().unwrap(), store.audit(CODE)), (vec![CODE.to_owned()], Ok(2)));
+        assert!(!store.create(&License::new(terms(), 1), 0, Map::new()).unwrap());
+        let none = store.update("494900000000000000", 0, |_| Update { result: (), event: None });
         assert_eq!(none, Ok(None));
-        assert_eq!(book.codes().unwrap().len(), 1, "a question makes no file");
+        assert_eq!(store.codes().unwrap().len(), 1, "a question makes no file");
     }
 
     #[test]
     fn those_who_race_for_the_last_seconds_get_them_once() {
-        let (_scratch, book) = world();
+        let (_scratch, store) = world();
         let taken: i64 = std::thread::scope(|scope| {
             let racers: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| (0..20).map(|_| take(&book, 7)).sum::<i64>()))
+                .map(|_| scope.spawn(|| (0..20).map(|_| take(&store, 7)).sum::<i64>()))
                 .collect();
             racers.into_iter().map(|racer| racer.join().unwrap()).sum()
         });
         assert_eq!(taken, 1_000);
-        assert_eq!(book.look(CODE).unwrap().unwrap().pool.left, 0);
-        assert_eq!(book.audit(CODE), Ok(1 + 8 * 20));
+        assert_eq!(store.read(CODE).unwrap().unwrap().balance.left, 0);
+        assert_eq!(store.audit(CODE), Ok(1 + 8 * 20));
     }
 
     #[test]
     fn an_error_does_not_tell_the_code() {
-        let (scratch, book) = world();
+        let (scratch, store) = world();
         std::fs::write(scratch.0.join(format!("licenses/933/{CODE}.json")), "{").unwrap();
-        let change = |_: &mut License| Change { result: (), event: None };
-        let error = book.change(CODE, 0, change).unwrap_err().to_string();
-        assert!(error.contains(&masked(CODE)) && !error.contains(CODE), "{error}");
+        let change = |_: &mut License| Update { result: (), event: None };
+        let error = store.update(CODE, 0, change).unwrap_err().to_string();
+        assert!(error.contains(&redacted(CODE)) && !error.contains(CODE), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use crate::license::protocol::claims::UNLIMITED;
 /// `left` + what open activations were granted + `charged` is always `allocated`; of an unlimited
 /// license nothing is ever taken, and `charged` only tells how much was used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pool {
+pub(crate) struct Balance {
     /// Seconds bought; [`UNLIMITED`] for no limit.
     pub(crate) allocated: i64,
     /// Seconds nobody has been granted.
@@ -14,9 +14,9 @@ pub(crate) struct Pool {
     pub(crate) charged: i64,
 }
 
-impl Pool {
-    pub(crate) fn new(allocated: i64) -> Pool {
-        Pool { allocated, left: allocated, charged: 0 }
+impl Balance {
+    pub(crate) fn new(allocated: i64) -> Balance {
+        Balance { allocated, left: allocated, charged: 0 }
     }
 
     pub(crate) fn unlimited(&self) -> bool {
@@ -68,7 +68,7 @@ impl Pool {
     }
 
     /// Whether the books balance while open activations were granted `open` seconds.
-    pub(crate) fn balances(&self, open: i64) -> bool {
+    pub(crate) fn is_consistent(&self, open: i64) -> bool {
         let whole = if self.unlimited() { self.left } else { self.left + open + self.charged };
         self.left >= 0 && self.charged >= 0 && whole == self.allocated
     }
@@ -76,46 +76,49 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
-    use super::Pool;
+    use super::Balance;
     use crate::license::protocol::claims::UNLIMITED;
 
     #[test]
     fn never_more_is_taken_than_is_left() {
-        let mut pool = Pool::new(100);
-        assert_eq!((pool.take(60), pool.take(60), pool.take(60), pool.take(-5)), (60, 40, 0, 0));
-        assert!(pool.balances(100));
-        pool.settle(60, 10);
-        assert_eq!((pool.left, pool.charged), (10, 50));
-        assert!(pool.balances(40));
+        let mut balance = Balance::new(100);
+        assert_eq!(
+            (balance.take(60), balance.take(60), balance.take(60), balance.take(-5)),
+            (60, 40, 0, 0)
+        );
+        assert!(balance.is_consistent(100));
+        balance.settle(60, 10);
+        assert_eq!((balance.left, balance.charged), (10, 50));
+        assert!(balance.is_consistent(40));
     }
 
     #[test]
     fn only_what_was_charged_can_be_credited() {
-        let mut pool = Pool::new(100);
-        assert_eq!(pool.take(60), 60);
-        pool.settle(60, 0);
-        assert!(!pool.credit(61));
-        assert!(pool.credit(60));
-        assert_eq!((pool.left, pool.charged), (100, 0));
-        assert!(pool.balances(0));
+        let mut balance = Balance::new(100);
+        assert_eq!(balance.take(60), 60);
+        balance.settle(60, 0);
+        assert!(!balance.credit(61));
+        assert!(balance.credit(60));
+        assert_eq!((balance.left, balance.charged), (100, 0));
+        assert!(balance.is_consistent(0));
     }
 
     #[test]
     fn an_unlimited_license_never_ends_and_counts_on() {
-        let mut pool = Pool::new(UNLIMITED);
+        let mut balance = Balance::new(UNLIMITED);
         for _ in 0..10 {
-            assert_eq!(pool.take(UNLIMITED), UNLIMITED);
-            pool.settle(UNLIMITED, 7);
+            assert_eq!(balance.take(UNLIMITED), UNLIMITED);
+            balance.settle(UNLIMITED, 7);
         }
-        assert_eq!((pool.left, pool.charged), (UNLIMITED, 10 * (UNLIMITED - 7)));
-        assert!(pool.balances(12) && !pool.extend(1));
+        assert_eq!((balance.left, balance.charged), (UNLIMITED, 10 * (UNLIMITED - 7)));
+        assert!(balance.is_consistent(12) && !balance.extend(1));
     }
 
     #[test]
     fn a_limited_license_does_not_become_unlimited_by_extending() {
-        let mut pool = Pool::new(100);
-        assert!(!pool.extend(UNLIMITED - 100));
-        assert!(pool.extend(UNLIMITED - 101));
-        assert!(pool.balances(0));
+        let mut balance = Balance::new(100);
+        assert!(!balance.extend(UNLIMITED - 100));
+        assert!(balance.extend(UNLIMITED - 101));
+        assert!(balance.is_consistent(0));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 
-use super::{Asked, Outcome, handle};
+use super::{Context, Outcome, process};
 use crate::authority::license::{DAY, License, Terms};
 use crate::license::protocol::claims::{Lease, Receipt};
 use crate::license::protocol::hex::{Digest, RequestId};
@@ -210,18 +210,18 @@ struct World {
 
 impl World {
     fn put(&mut self, device: Digest, request: &Request) -> Outcome {
-        let asked = Asked {
+        let context = Context {
             request,
             device,
-            by_mail: false,
-            limited: false,
+            by_certificate: false,
+            rate_limited: false,
             now: self.now,
             bundle: None,
             revoked: &[],
         };
-        let outcome = handle(&mut self.license, &asked, &sign);
+        let outcome = process(&mut self.license, &context, &sign);
         self.forks += usize::from(matches!(outcome.event, Some("reset" | "taken over")));
-        assert!(self.license.balances(), "{:?}", self.license.pool);
+        assert!(self.license.is_consistent(), "{:?}", self.license.balance);
         outcome
     }
 
@@ -324,8 +324,8 @@ fn traces(count: u64, evil: bool, check: impl Fn(u64, &End) + Sync) {
 fn whatever_the_network_does_every_second_is_accounted_for() {
     traces(10_000, false, |seed, end| {
         let license = &end.world.license;
-        assert_eq!(license.pool.left, ALLOCATED - end.used, "seed {seed}");
-        assert_eq!((end.world.forks, license.open().count()), (0, 0), "seed {seed}");
+        assert_eq!(license.balance.left, ALLOCATED - end.used, "seed {seed}");
+        assert_eq!((end.world.forks, license.open_activations().count()), (0, 0), "seed {seed}");
     });
 }
 
