@@ -1,21 +1,24 @@
-//! The authority on the network: plain HTTP/1.1, one thread a connection, every wait bounded.
+//! The authority on the network: plain HTTP/1.1, one thread per connection, every wait has a limit.
 //!
-//! What is asked and answered is sealed, so the transport needs no protection of its own. Each
-//! connection carries one question; on the open internet a reverse proxy in front may keep them.
+//! Requests and answers are sealed, so the transport needs no protection of its own. Each connection
+//! carries one request; on the open internet a reverse proxy in front may keep connections alive.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::http::head::{HeadBuffer, RequestHead};
+use crate::http::status::phrase;
 use crate::license::protocol::wire;
 use crate::log::Log;
 use crate::signals::{Signal, Signals};
 use crate::store::Error;
+use crate::util::semaphore::Semaphore;
 use crate::util::utc;
 
 use super::keyring::Keyring;
@@ -24,26 +27,23 @@ use super::service::Service;
 /// Connections at a time; each has a thread with a small stack.
 const MAX_CONNECTIONS: usize = 2_000;
 
-/// Bytes; a question needs far less at its deepest.
+/// Bytes; a request needs far less at its deepest.
 const STACK_BYTES: usize = 512 * 1024;
 
-/// For a whole request to arrive, and again for the answer to leave.
+/// Time for a whole request to arrive, and again for the answer to leave.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a stop waits for what is being answered.
+/// How long a stop waits for connections to finish.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of request line and header fields.
+/// Bytes of request line and header fields that may arrive before the head is complete.
 const MAX_HEAD_BYTES: usize = 8_192;
-
-/// Header fields.
-const MAX_FIELDS: usize = 64;
 
 /// Answers appliances at `address` until SIGTERM or SIGINT; `announce` gets the lines to print.
 ///
 /// # Errors
-/// When another one serves this folder, the address can't be had, or there are no keys.
-pub(crate) fn serve(
+/// When another process serves this folder, the address can't be bound, or there are no keys.
+pub(crate) fn run(
     dir: &Path,
     address: SocketAddr,
     log: &Log,
@@ -58,18 +58,18 @@ pub(crate) fn serve(
         .map_err(|error| failed(&format!("listen on {address}"), &error))?;
     let bound = listener.local_addr().map_err(|error| failed("listen", &error))?;
     let mut signals = Signals::listen().map_err(|error| failed("catch signals", &error))?;
-    let open = Arc::new(Open::default());
-    let (accepting, counted) = (log.clone(), Arc::clone(&open));
+    let connections = Semaphore::new(MAX_CONNECTIONS);
+    let (accept_log, limit) = (log.clone(), Arc::clone(&connections));
     let spawned = thread::Builder::new()
         .name("accept".to_owned())
-        .spawn(move || accept(&listener, &service, &counted, &accepting));
+        .spawn(move || accept(&listener, &service, &limit, &accept_log));
     spawned.map_err(|error| failed("start a thread", &error))?;
     announce(&format!("listening on {bound}"));
     announce("ready");
     while signals.wait().map_err(|error| failed("wait for signals", &error))? != Signal::Stop {}
     log.info("stopping");
-    // A question that is cut off here is asked again and gets the same answer.
-    open.drain(DRAIN_TIMEOUT);
+    // An appliance whose request is cut off here sends it again and gets the same answer.
+    connections.wait_until_empty(Instant::now() + DRAIN_TIMEOUT);
     Ok(())
 }
 
@@ -87,85 +87,42 @@ fn lock_folder(dir: &Path) -> Result<std::fs::File, Error> {
     }
 }
 
-/// Open connections.
-#[derive(Default)]
-struct Open {
-    count: Mutex<usize>,
-    none: Condvar,
-}
-
-impl Open {
-    fn count(&self) -> MutexGuard<'_, usize> {
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until there is none, at most so long.
-    fn drain(&self, limit: Duration) {
-        drop(self.none.wait_timeout_while(self.count(), limit, |count| *count > 0));
-    }
-}
-
-/// Counts an open connection for as long as it lives.
-struct Slot(Arc<Open>);
-
-impl Slot {
-    /// `None` when there are too many.
-    fn take(open: &Arc<Open>) -> Option<Slot> {
-        let mut count = open.count();
-        if *count >= MAX_CONNECTIONS {
-            return None;
-        }
-        *count += 1;
-        Some(Slot(Arc::clone(open)))
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut count = self.0.count();
-        *count -= 1;
-        if *count == 0 {
-            self.0.none.notify_all();
-        }
-    }
-}
-
-fn accept(listener: &TcpListener, service: &Arc<Service>, open: &Arc<Open>, log: &Log) {
+fn accept(listener: &TcpListener, service: &Arc<Service>, limit: &Arc<Semaphore>, log: &Log) {
     loop {
         let (stream, peer) = match listener.accept() {
             Ok(accepted) => accepted,
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             Err(error) => {
-                // Out of descriptors or memory: others have to finish first.
+                // Out of descriptors or memory: other connections have to finish first.
                 log.error(format_args!("cannot accept a connection: {error}"));
                 thread::sleep(Duration::from_millis(100));
                 continue;
             }
         };
-        let Some(slot) = Slot::take(open) else { continue };
+        let Some(permit) = limit.take() else { continue };
         let service = Arc::clone(service);
         let spawned = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-            let _slot = slot;
-            // Whoever went away asks again.
+            let _permit = permit;
+            // An appliance whose connection failed asks again.
             let _ = serve_connection(stream, peer.ip(), &service);
         });
         if let Err(error) = spawned {
-            log.error(format_args!("cannot start a thread: {error}"));
+            log.error(format_args!("cannot start a thread for a connection: {error}"));
         }
     }
 }
 
-/// One request and its answer.
+/// Reads one request and answers it.
 fn serve_connection(mut stream: TcpStream, peer: IpAddr, service: &Service) -> io::Result<()> {
     stream.set_write_timeout(Some(TIMEOUT))?;
     let answer = match receive(&mut stream, Instant::now() + TIMEOUT)? {
-        Ok(Request::Question(body)) => {
+        Ok(Request::Sealed(body)) => {
             let response = service.respond(&body, peer, utc::unix_seconds(SystemTime::now()));
             http(response.status, "application/json", "", &response.body)
         }
         Ok(Request::HealthCheck) => http(200, "text/plain", "", b"license authority\n"),
         Err(Rejection { status, field }) => {
-            http(status, "text/plain", field, format!("{}\n", reason(status)).as_bytes())
+            http(status, "text/plain", field, format!("{}\n", phrase(status)).as_bytes())
         }
     };
     stream.write_all(&answer)?;
@@ -176,11 +133,13 @@ fn serve_connection(mut stream: TcpStream, peer: IpAddr, service: &Service) -> i
 }
 
 enum Request {
-    Question(Vec<u8>),
-    /// `GET /`: somebody looks whether we are here.
+    /// `POST` to [`wire::PATH`] with this body.
+    Sealed(Vec<u8>),
+    /// `GET /`: a load balancer or a person checks whether the authority is up.
     HealthCheck,
 }
 
+#[derive(Debug, PartialEq, Eq)]
 struct Rejection {
     status: u16,
     /// A header field, with its line end.
@@ -191,96 +150,97 @@ const fn rejection(status: u16) -> Rejection {
     Rejection { status, field: "" }
 }
 
-/// Reads one request; the outer error means that nobody is there to be answered.
+/// Reads one request; the outer error means that the client is gone or too slow.
 fn receive(stream: &mut TcpStream, end: Instant) -> io::Result<Result<Request, Rejection>> {
-    let mut bytes = Vec::new();
-    let (head, length) = loop {
-        match understand(&bytes) {
-            Ok(Some(Head { length: None, .. })) => return Ok(Ok(Request::HealthCheck)),
-            Ok(Some(Head { bytes, length: Some(length), waits })) => {
-                if waits {
-                    stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-                }
-                break (bytes, length);
-            }
-            Ok(None) if bytes.len() >= MAX_HEAD_BYTES => return Ok(Err(rejection(431))),
-            Ok(None) => more(stream, &mut bytes, end)?,
-            Err(rejected) => return Ok(Err(rejected)),
+    let mut buffer = HeadBuffer::default();
+    let framing = loop {
+        match parse(&mut buffer) {
+            Ok(Some(framing)) => break framing,
+            Ok(None) => buffer.extend(&read(stream, end)?),
+            Err(rejection) => return Ok(Err(rejection)),
         }
     };
-    while bytes.len() < head + length {
-        more(stream, &mut bytes, end)?;
+    let Framing { length: Some(length), expects_continue } = framing else {
+        return Ok(Ok(Request::HealthCheck));
+    };
+    if expects_continue {
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
     }
-    bytes.truncate(head + length);
-    Ok(Ok(Request::Question(bytes.split_off(head))))
+    let mut body = buffer.take_rest();
+    while body.len() < length {
+        body.extend_from_slice(&read(stream, end)?);
+    }
+    body.truncate(length);
+    Ok(Ok(Request::Sealed(body)))
 }
 
-fn more(stream: &mut TcpStream, bytes: &mut Vec<u8>, end: Instant) -> io::Result<()> {
+fn read(stream: &mut TcpStream, end: Instant) -> io::Result<Vec<u8>> {
     let left = end.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(io::ErrorKind::TimedOut.into());
     }
     stream.set_read_timeout(Some(left))?;
-    let mut piece = [0; 4_096];
+    let mut piece = vec![0; 4_096];
     match stream.read(&mut piece)? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         count => {
-            bytes.extend_from_slice(&piece[..count]);
-            Ok(())
+            piece.truncate(count);
+            Ok(piece)
         }
     }
 }
 
-/// What a head says; no length means that it is a [`Request::HealthCheck`].
-struct Head {
-    bytes: usize,
+/// How the body of an accepted request is sent.
+struct Framing {
+    /// `None` for a [`Request::HealthCheck`].
     length: Option<usize>,
     /// Whether the client waits for `100 Continue`.
-    waits: bool,
+    expects_continue: bool,
 }
 
-/// Understands a request's head; `None` while it is not whole.
-fn understand(bytes: &[u8]) -> Result<Option<Head>, Rejection> {
-    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut request = httparse::Request::new(&mut fields);
-    let head = match request.parse(bytes) {
-        Ok(httparse::Status::Complete(head)) => head,
-        Ok(httparse::Status::Partial) => return Ok(None),
-        Err(httparse::Error::TooManyHeaders) => return Err(rejection(431)),
-        Err(_) => return Err(rejection(400)),
-    };
-    // A proxy may leave the target in the form it got it in.
-    let target = request.path.unwrap_or_default();
-    let path = match target.split_once("://").map(|(_, rest)| rest.split_once('/')) {
+/// The framing of the request that `buffer` begins with; `None` while its head is incomplete.
+fn parse(buffer: &mut HeadBuffer) -> Result<Option<Framing>, Rejection> {
+    match buffer.request() {
+        Ok(Some(head)) => framing(&head).map(Some),
+        Ok(None) if buffer.len() < MAX_HEAD_BYTES => Ok(None),
+        Ok(None) => Err(rejection(431)),
+        Err(malformed) if matches!(malformed.status, 414 | 431) => Err(rejection(431)),
+        Err(_) => Err(rejection(400)),
+    }
+}
+
+fn framing(head: &RequestHead) -> Result<Framing, Rejection> {
+    // A proxy may forward the target in absolute form.
+    let path = match head.target.split_once("://").map(|(_, rest)| rest.split_once('/')) {
         Some(Some((_, path))) => format!("/{path}"),
-        _ => target.to_owned(),
+        _ => head.target.clone(),
     };
-    match (request.method.unwrap_or_default(), path.as_str()) {
-        ("GET", "/") => return Ok(Some(Head { bytes: head, length: None, waits: false })),
+    match (head.method.as_str(), path.as_str()) {
+        ("GET", "/") => return Ok(Framing { length: None, expects_continue: false }),
         ("POST", wire::PATH) => {}
         (_, wire::PATH) => return Err(Rejection { status: 405, field: "Allow: POST\r\n" }),
         _ => return Err(rejection(404)),
     }
-    let (mut length, mut waits) = (None, false);
-    for field in &*request.headers {
-        let value = std::str::from_utf8(field.value).unwrap_or_default().trim();
-        if field.name.eq_ignore_ascii_case("transfer-encoding") {
-            return Err(rejection(411));
-        } else if field.name.eq_ignore_ascii_case("content-length") {
-            let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-            let number = value.parse::<usize>().unwrap_or(usize::MAX);
-            if !digits || length.is_some_and(|length| length != number) {
-                return Err(rejection(400));
-            }
-            length = Some(number);
-        } else if field.name.eq_ignore_ascii_case("expect") {
-            waits = value.eq_ignore_ascii_case("100-continue");
+    let mut length = None;
+    for value in head.fields.all("content-length") {
+        let text = std::str::from_utf8(value).unwrap_or_default();
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse::<usize>().unwrap_or(usize::MAX);
+        if !digits || length.is_some_and(|length| length != number) {
+            return Err(rejection(400));
         }
+        length = Some(number);
     }
     match length {
+        _ if head.fields.first("transfer-encoding").is_some() => Err(rejection(411)),
         None => Err(rejection(411)),
         Some(length) if length > wire::LARGEST => Err(rejection(413)),
-        Some(length) => Ok(Some(Head { bytes: head, length: Some(length), waits })),
+        Some(_) => {
+            let expect = head.fields.all("expect").last();
+            let expects_continue =
+                expect.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
+            Ok(Framing { length, expects_continue })
+        }
     }
 }
 
@@ -288,53 +248,23 @@ fn http(status: u16, content_type: &str, field: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "HTTP/1.1 {status} {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\
          Cache-Control: no-store\r\n{field}Connection: close\r\n\r\n",
-        reason(status),
+        phrase(status),
         body.len()
     );
     [head.as_bytes(), body].concat()
 }
 
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        400 => "Bad Request",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        411 => "Length Required",
-        413 => "Content Too Large",
-        422 => "Unprocessable Content",
-        431 => "Request Header Fields Too Large",
-        _ => "Internal Server Error",
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    use super::{Framing, HeadBuffer, Rejection, parse};
 
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use super::{Head, Open, Rejection, Slot, understand};
-
-    #[test]
-    fn a_stop_waits_for_the_last_connection() {
-        let open = Arc::new(Open::default());
-        open.drain(Duration::MAX); // nobody is there
-        let (slot, counted) = (Slot::take(&open), Arc::clone(&open));
-        let last = std::thread::spawn(move || drop(slot));
-        open.drain(Duration::MAX);
-        assert_eq!(*counted.count(), 0);
-        last.join().unwrap();
-        let _still_here = Slot::take(&open);
-        open.drain(Duration::from_millis(10));
-        assert_eq!(*counted.count(), 1);
-    }
-
+    /// The status of a rejection; 0 for a sealed request, 200 for a health check, 1 for an incomplete head.
     fn status(head: &str) -> u16 {
-        match understand(head.as_bytes()) {
-            Ok(Some(Head { length: Some(_), .. })) => 0,
-            Ok(Some(Head { length: None, .. })) => 200,
+        let mut buffer = HeadBuffer::default();
+        buffer.extend(head.as_bytes());
+        match parse(&mut buffer) {
+            Ok(Some(Framing { length: Some(_), .. })) => 0,
+            Ok(Some(Framing { length: None, .. })) => 200,
             Ok(None) => 1,
             Err(Rejection { status, .. }) => status,
         }
@@ -357,7 +287,9 @@ mod tests {
             (post("Content-Length: +1\r\n"), 400),
             (post("Content-Length: \r\n"), 400),
             (post("Content-Length: 1\r\nContent-Length: 2\r\n"), 400),
-            (post(&"A: b\r\n".repeat(65)), 431),
+            (post(&"A: b\r\n".repeat(101)), 431),
+            ("x".repeat(9_000), 431),
+            ("GET / HTTP/2.0\r\n\r\n".into(), 400),
             ("\u{1}\r\n\r\n".into(), 400),
             ("POST /v1/license HT".into(), 1),
         ] {

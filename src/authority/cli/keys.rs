@@ -38,6 +38,6 @@ pub(super) fn serve(options: &Options) -> Result<String, Fault> {
         let mut out = std::io::stdout().lock();
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     };
-    server::serve(&options.dir, address, &Log::to_stderr(), announce)?;
+    server::run(&options.dir, address, &Log::to_stderr(), announce)?;
     Ok(String::new())
 }
