@@ -1,13 +1,13 @@
-//! The one function that moves seconds: a question of an appliance against the accounts of a license.
+//! The one function that moves seconds: it applies an appliance's request to the accounts of a license.
 //!
-//! A function of values: the caller has opened the question, checked the device's signature, holds the
-//! license's lock, and writes the license to disk before the answer leaves.
+//! It does no I/O: the caller has opened the request, checked the device's signature, holds the license's
+//! lock, and writes the license to disk before the answer leaves.
 //!
-//! Whatever comes twice changes nothing the second time. A question that was answered is known by its
-//! id; one of an older epoch by its epoch; a refused one, and any activation, by its id for good, since
-//! nothing else in it could tell that it is old. A *new* question that does not continue the last
-//! answer means that the appliance is a copy or was restored: what it held is charged, and a new epoch
-//! begins. That takes the device's key, so nobody on the network can cause it.
+//! A repeated request changes nothing. An answered request is recognized by its id, one of an older epoch
+//! by its epoch. The ids of denied requests and of activations are kept for good, because nothing else in
+//! them shows that they are old. A *new* request that does not continue the last answer means that the
+//! appliance is a copy or was restored: what it held is charged, and a new epoch begins. That takes the
+//! device's key, so an attacker on the network can't cause it.
 
 use serde_json::Value;
 
@@ -20,42 +20,42 @@ use crate::license::protocol::token::{Type, Unverified};
 use super::license::{Activation, FREE_MOVES, Kept, License, MONTH, Status};
 use super::replay_ids::ReplayIds;
 
-/// Activations of one license, ever. Each is the act of a person.
+/// Activations of one license, ever. Each is entered by a person.
 const MAX_ACTIVATIONS: usize = 100_000;
 
-/// Refusals of one license that are remembered.
+/// Denied requests of one license that are remembered.
 const MAX_REFUSALS: usize = 1_000;
 
-/// A question with what the desk knows about it.
+/// A question with what the service knows about it.
 pub(crate) struct Context<'a> {
     pub(crate) request: &'a Request,
-    /// Fingerprint of the key that signed it.
+    /// Fingerprint of the device key that signed it.
     pub(crate) device: Digest,
-    /// Whether it came in a certificate, to be answered with one.
+    /// Whether it came in a certificate and is answered with one.
     pub(crate) by_certificate: bool,
-    /// Whether there were too many wrong codes from there.
+    /// Whether too many wrong codes came from its address.
     pub(crate) rate_limited: bool,
     /// Seconds since 1970.
     pub(crate) now: i64,
-    /// For an answer by mail: the bundle, if the appliance's is older.
+    /// The bundle for an answer in a certificate, if the appliance's is older.
     pub(crate) bundle: Option<&'a str>,
-    /// Keys whose signatures no appliance believes any more.
+    /// Keys whose signatures appliances no longer accept.
     pub(crate) revoked: &'a [KeyId],
 }
 
-/// What became of it.
+/// The answer to a request, and what changed.
 pub(crate) struct Outcome {
     pub(crate) answer: Answer,
-    /// What has happened to the license, in a word for its audit log; `None` if nothing has.
+    /// What happened to the license, for its audit log; `None` if nothing did.
     pub(crate) event: Option<&'static str>,
-    /// Whether the question came before, so that no seconds were moved by it now.
+    /// Whether the request came before, so that it moved no seconds now.
     pub(crate) repeated: bool,
 }
 
 /// Signs a payload as a token of that type.
 pub(crate) type Sign<'a> = &'a dyn Fn(Type, &Value) -> String;
 
-/// Answers a question, and moves seconds accordingly.
+/// Answers a request, and moves seconds accordingly.
 pub(crate) fn process(license: &mut License, context: &Context<'_>, sign: Sign<'_>) -> Outcome {
     if let Some(answer) = answered_before(license, context) {
         let renewed = sign_again(license, context, sign, &answer);
@@ -83,7 +83,7 @@ pub(crate) fn process(license: &mut License, context: &Context<'_>, sign: Sign<'
     })
 }
 
-/// The answer to a question that came before.
+/// The answer to a request that came before.
 fn answered_before(license: &License, context: &Context<'_>) -> Option<Answer> {
     let id = context.request.req_id;
     let known = license.activations.iter().find(|activation| activation.device == context.device);
@@ -99,9 +99,9 @@ fn answered_before(license: &License, context: &Context<'_>) -> Option<Answer> {
     (answered || activated).then(|| Answer::plain(id, context.now, Kind::Stale))
 }
 
-/// The same answer under a new signature, if the key of the old one was revoked since.
+/// Signs a repeated answer again, if the key of its old signature was revoked since.
 ///
-/// It may be somebody on the network who asks again, so the appliance's last answer counts under either.
+/// An attacker may have replayed the request, so the appliance may continue from either signature.
 fn sign_again(
     license: &mut License,
     context: &Context<'_>,
@@ -132,18 +132,18 @@ fn sign_again(
     Some(answer)
 }
 
-/// Whether this device never held a seat: it may be guessing codes.
+/// Whether this device has never held a seat, so that it may be guessing codes.
 fn is_unknown_device(license: &License, context: &Context<'_>) -> bool {
     !license.activations.iter().any(|activation| activation.device == context.device)
 }
 
 struct Denied {
     denial: Denial,
-    /// Whether the same question could succeed later.
+    /// Whether the same request could succeed later.
     remember: bool,
 }
 
-/// A refusal that the accounts themselves repeat.
+/// A denial that need not be remembered, because the accounts lead to it again.
 const DUPLICATE: Denied = Denied { denial: Denial::Duplicate, remember: false };
 
 fn remember_denial(license: &mut License, context: &Context<'_>, denial: Denial) -> &'static str {
@@ -153,7 +153,7 @@ fn remember_denial(license: &mut License, context: &Context<'_>, denial: Denial)
     "refused"
 }
 
-/// Whether the terms allow seconds to be granted now.
+/// Checks that the license may grant seconds now.
 fn check_grantable(license: &License, context: &Context<'_>) -> Result<(), Denied> {
     let denial = match license.status {
         Status::Revoked => Denial::Revoked,
@@ -167,7 +167,7 @@ fn check_grantable(license: &License, context: &Context<'_>) -> Result<(), Denie
     Err(Denied { denial, remember: true })
 }
 
-/// A person entered the code: a free seat, or the one this computer or this device holds already.
+/// Takes a free seat, or the one that this computer or this device holds already.
 fn activate(
     license: &mut License,
     context: &Context<'_>,
@@ -197,7 +197,7 @@ fn activate(
             return refused(Denial::ActivationsExceeded);
         }
         [] => {}
-        // Nothing was lost since the last answer, so nothing needs to be charged.
+        // The accounts continue from the last answer, so nothing is charged.
         [at] if continues(&license.activations[at], context) => {
             license.activations[at].consumed = request.consumed;
             let unused = license.activations[at].outstanding();
@@ -214,7 +214,7 @@ fn activate(
         }
     }
     license.activated.insert(request.req_id, MAX_ACTIVATIONS);
-    // Sent again or played again, the other one would take the seat of this one.
+    // The replaced request, if it arrived late or were replayed, would take the seat again.
     if let Some(other) = request.instead_of.filter(|id| !license.activated.contains(*id)) {
         license.activated.insert(other, MAX_ACTIVATIONS);
     }
@@ -228,7 +228,7 @@ fn continues(activation: &Activation, context: &Context<'_>) -> bool {
         && activation.continues_with(context.request)
 }
 
-/// More seconds, or all of them back.
+/// Grants more seconds, or takes all of them back.
 fn sync_or_return(
     license: &mut License,
     context: &Context<'_>,
@@ -238,7 +238,7 @@ fn sync_or_return(
     let known = license.activations.iter().position(|a| a.device == context.device && a.open);
     let at = known.filter(|at| license.activations[*at].epoch == request.epoch).ok_or(DUPLICATE)?;
     let activation = &license.activations[at];
-    // Its id may have been forgotten, so it can't be told from one that is played again.
+    // Its id may have been forgotten, so it can't be told from a replayed request.
     let remembered = i64::try_from(license.terms.max_ids()).unwrap_or(i64::MAX);
     if request.seq + remembered <= activation.seq {
         return Err(DUPLICATE);
@@ -272,7 +272,7 @@ fn sync_or_return(
     Ok(lease(license, at, context, Kind::Lease, sign, if moved { "moved" } else { "synced" }))
 }
 
-/// The same device key in another computer: the machine was moved, a limited number of times.
+/// Whether a device key may appear in another computer: a machine may be moved `FREE_MOVES` times a month.
 fn may_move(license: &License, at: usize, context: &Context<'_>) -> bool {
     let (activation, request) = (&license.activations[at], context.request);
     let recent = activation.moves.iter().filter(|time| context.now.saturating_sub(**time) < MONTH);
@@ -281,7 +281,7 @@ fn may_move(license: &License, at: usize, context: &Context<'_>) -> bool {
         && !license.open_activations().any(|other| other.computer_id == request.computer_id)
 }
 
-/// The seconds this appliance should hold after the answer, if there are as many.
+/// The seconds that this appliance should hold after the answer, if as many are left.
 fn target(license: &License, request: &Request) -> i64 {
     match (request.op, request.mode) {
         (Op::Return | Op::Probe, _) => 0,
@@ -290,7 +290,7 @@ fn target(license: &License, request: &Request) -> i64 {
     }
 }
 
-/// Begins an epoch for the device in place of its last one, with fresh seconds; says where it stands.
+/// Opens an epoch for the device in place of its last one, with new seconds; returns its index.
 fn open_epoch(license: &mut License, context: &Context<'_>) -> usize {
     let request = context.request;
     let granted = license.balance.take(target(license, request));
@@ -372,7 +372,7 @@ fn return_seconds(
     remember_answer(license, at, context, Answer { token, returned, ..plain }, "returned")
 }
 
-/// Remembers an answer, so that the same question gets it again.
+/// Remembers an answer for a retry of its request.
 fn remember_answer(
     license: &mut License,
     at: usize,
@@ -384,7 +384,7 @@ fn remember_answer(
     if activation.open {
         activation.ids.insert(request.req_id, license.terms.max_ids());
     } else {
-        activation.ids = ReplayIds::default(); // a closed epoch takes no question any more
+        activation.ids = ReplayIds::default(); // a closed epoch accepts no request
     }
     activation.kept = Some(Kept { answer: answer.clone() });
     activation.last_contact = context.now;

@@ -1,10 +1,11 @@
-//! A state file and the log of what was done to it, which never disagree.
+//! A state file and its audit log, which never disagree.
 //!
 //! The state file holds the newest line of its log, so that replacing the state is the one commit
-//! point; the line is then appended, and appended again by whoever comes next if a power cut took it.
-//! Each line holds the SHA-256 of the line before: nobody can take one out unseen. The log is also the
-//! lock, since it is never replaced; `serve` and commands beside it wait for each other there.
+//! point. The line is then appended to the log; if a power cut loses it, the next process that opens the
+//! log appends it again. Each line holds the SHA-256 of the line before, so a missing line is noticed.
+//! The log is also the lock, because it is never replaced: `serve` and commands wait for each other there.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -18,8 +19,8 @@ use crate::license::protocol::hex::Digest;
 use crate::store::{self, Error};
 use crate::util::utc;
 
-/// Largest state file, in bytes. A license of one seat with all the ids it may remember has about 2 MB;
-/// one of as many seats as can be sold, with all the activations it may ever have, has this room.
+/// Largest state file, in bytes. A license of one seat with all the request ids it may remember takes
+/// about 2 MB; one with the most seats and the most activations that are possible fits into this.
 const MAX_BYTES: u64 = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 
 /// The member of the state that holds the newest line.
@@ -42,38 +43,38 @@ impl AuditLog {
     pub(crate) fn open(state: &Path, log: &Path) -> Result<Option<(AuditLog, Value)>, Error> {
         let file = match options().open(log) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // A state that lost its log must not pass for one that never was.
+                // A state that lost its log must not be taken for one that never existed.
                 return match read(state)? {
                     None => Ok(None),
-                    Some(_) => Err(damaged(log, "it is not there, and what it tells of is")),
+                    Some(_) => Err(damaged(log, &"it is missing, but its state file exists")),
                 };
             }
             other => other.map_err(|error| Error::system("open", log, &error))?,
         };
-        let (mut journal, found) = AuditLog::locked(state, log, file)?;
+        let (mut this, found) = AuditLog::lock(state, log, file)?;
         let Some(found) = found else { return Ok(None) };
-        journal.line = found[LINE].as_str().unwrap_or_default().to_owned();
-        journal.append_newest().map_err(|error| Error::system("write", log, &error))?;
-        Ok(Some((journal, found)))
+        this.line = found[LINE].as_str().unwrap_or_default().to_owned();
+        this.append_newest().map_err(|error| Error::system("write", log, &error))?;
+        Ok(Some((this, found)))
     }
 
-    /// Makes the log if need be; `None` when there is a state already.
+    /// Makes the log if there is none; `None` when there is a state already.
     ///
     /// # Errors
     /// When the system refuses.
     pub(crate) fn create(state: &Path, log: &Path) -> Result<Option<AuditLog>, Error> {
         let file = options().create(true).mode(0o600).open(log);
         let file = file.map_err(|error| Error::system("make", log, &error))?;
-        let (journal, found) = AuditLog::locked(state, log, file)?;
+        let (this, found) = AuditLog::lock(state, log, file)?;
         if found.is_some() {
             return Ok(None);
         }
-        // What an attempt that was cut short left there tells of nothing that has happened.
-        journal.file.set_len(0).map_err(|error| Error::system("write", log, &error))?;
-        Ok(Some(journal))
+        // Lines of an attempt that was cut short describe nothing that has happened.
+        this.file.set_len(0).map_err(|error| Error::system("write", log, &error))?;
+        Ok(Some(this))
     }
 
-    fn locked(state: &Path, log: &Path, file: File) -> Result<(AuditLog, Option<Value>), Error> {
+    fn lock(state: &Path, log: &Path, file: File) -> Result<(AuditLog, Option<Value>), Error> {
         file.lock().map_err(|error| Error::system("lock", log, &error))?;
         let (state, log) = (state.to_owned(), log.to_owned());
         let found = read(&state)?;
@@ -103,10 +104,10 @@ impl AuditLog {
         state[LINE] = line.as_str().into();
         let text = format!("{state}\n");
         if text.len() as u64 > MAX_BYTES {
-            // Nobody could read it again.
+            // It could not be read again.
             return Err(Error::Failed(format!(
-                "{} would have {} bytes, and {MAX_BYTES} are the most: nothing was changed; release seats that \
-                 nobody needs any more, and create another license for what is to come",
+                "{} would have {} bytes, more than the limit of {MAX_BYTES}: nothing was changed; release unused \
+                 seats, and create another license for further activations",
                 self.state.display(),
                 text.len()
             )));
@@ -118,7 +119,7 @@ impl AuditLog {
         Ok(())
     }
 
-    /// Appends the newest line, or what is missing of it.
+    /// Appends the newest line, or its missing part.
     fn append_newest(&mut self) -> io::Result<()> {
         let line = format!("{}\n", self.line);
         let wanted = line.as_bytes();
@@ -130,7 +131,7 @@ impl AuditLog {
         if tail == wanted {
             return Ok(());
         }
-        // Where the last whole line ends, the beginning of the newest one may stand already.
+        // Behind the last complete line, the beginning of the newest one may stand already.
         let begun =
             tail.iter().rposition(|byte| *byte == b'\n').map_or(&tail[..], |at| &tail[at + 1..]);
         let missing = wanted.strip_prefix(begun).unwrap_or(wanted);
@@ -138,44 +139,48 @@ impl AuditLog {
     }
 }
 
-/// The state without waiting for the lock: whole, since it is only ever replaced; `None` when absent.
+/// Reads the state without waiting for the lock, which is safe because it is only ever replaced; `None`
+/// when absent.
 ///
 /// # Errors
 /// When it can't be read or is damaged.
 pub(crate) fn read(state: &Path) -> Result<Option<Value>, Error> {
-    // Moved away, as the advice is for files that can be made again, it would be a license that is unknown.
+    // The advice for files that can be made again is to move them away; here that would lose the license.
     if std::fs::metadata(state).is_ok_and(|found| found.is_file() && found.len() > MAX_BYTES) {
-        return Err(damaged(state, &format!("larger than {MAX_BYTES} bytes, so it can't be ours")));
+        return Err(damaged(
+            state,
+            &format_args!("larger than {MAX_BYTES} bytes, so this program did not write it"),
+        ));
     }
     let Some(bytes) = store::read(state, MAX_BYTES)? else { return Ok(None) };
     match json::parse(&bytes) {
         Ok(value) if value.is_object() => Ok(Some(value)),
-        Ok(_) => Err(damaged(state, "not a JSON object")),
+        Ok(_) => Err(damaged(state, &"not a JSON object")),
         Err(what) => Err(damaged(state, &what)),
     }
 }
 
-/// A state file that makes no sense.
-pub(crate) fn damaged(state: &Path, what: &str) -> Error {
+/// The error for a state file that can't be understood.
+pub(crate) fn damaged(state: &Path, what: &dyn Display) -> Error {
     Error::Failed(format!("{} is damaged: {what}; restore it from a backup", state.display()))
 }
 
-/// How many lines the log of `state` has, if none was taken out or changed.
+/// The number of lines in the log of `state`, if none was removed or changed.
 ///
 /// # Errors
-/// KeyKind line does not follow from the one before.
-pub(crate) fn verify(state: &Value, log: &Path) -> Result<usize, String> {
-    let text = std::fs::read_to_string(log).map_err(|error| error.to_string())?;
+/// Which line does not follow from the one before.
+pub(crate) fn verify(state: &Value, log: &Path) -> Result<usize, Error> {
+    let text = std::fs::read_to_string(log).map_err(|error| Error::system("read", log, &error))?;
     let mut before = String::new();
     let mut count = 0;
     let newest = state[LINE].as_str().unwrap_or_default();
     let late = (!text.ends_with(&format!("{newest}\n"))).then_some(newest);
-    let whole = text.lines().filter(|line| late.is_none_or(|newest| !newest.starts_with(line)));
-    for line in whole.chain(late) {
+    let lines = text.lines().filter(|line| late.is_none_or(|newest| !newest.starts_with(line)));
+    for line in lines.chain(late) {
         count += 1;
         let prev = json::parse(line.as_bytes()).map(|line| line["prev"].clone());
         if prev != Ok(Digest::of(before.as_bytes()).to_string().into()) {
-            return Err(format!("line {count} does not follow from the one before"));
+            return Err(Error::Failed(format!("line {count} does not follow from the one before")));
         }
         line.clone_into(&mut before);
     }
@@ -209,8 +214,8 @@ mod tests {
     impl World {
         fn new() -> World {
             let world = World { scratch: Scratch::new() };
-            let mut journal = AuditLog::create(&world.state(), &world.log()).unwrap().unwrap();
-            journal.commit(&json!({"n": 0}), event("made"), 0).unwrap();
+            let mut audit_log = AuditLog::create(&world.state(), &world.log()).unwrap().unwrap();
+            audit_log.commit(&json!({"n": 0}), event("made"), 0).unwrap();
             world
         }
 
@@ -223,11 +228,11 @@ mod tests {
         }
 
         fn change(&self, n: i64) {
-            let (mut journal, _) = AuditLog::open(&self.state(), &self.log()).unwrap().unwrap();
-            journal.commit(&json!({"n": n}), event("changed"), n).unwrap();
+            let (mut audit_log, _) = AuditLog::open(&self.state(), &self.log()).unwrap().unwrap();
+            audit_log.commit(&json!({"n": n}), event("changed"), n).unwrap();
         }
 
-        fn verified(&self) -> Result<usize, String> {
+        fn verified(&self) -> Result<usize, crate::store::Error> {
             verify(&read(&self.state()).unwrap().unwrap(), &self.log())
         }
     }
@@ -266,12 +271,13 @@ mod tests {
     #[test]
     fn a_state_that_could_not_be_read_again_is_not_written() {
         let world = World::new();
-        let (mut journal, before) = AuditLog::open(&world.state(), &world.log()).unwrap().unwrap();
+        let (mut audit_log, before) =
+            AuditLog::open(&world.state(), &world.log()).unwrap().unwrap();
         let large = json!({"n": "x".repeat(usize::try_from(MAX_BYTES).unwrap())});
-        let error = journal.commit(&large, event("grown"), 1).unwrap_err().to_string();
+        let error = audit_log.commit(&large, event("grown"), 1).unwrap_err().to_string();
         assert!(error.contains("nothing was changed"), "{error}");
-        journal.commit(&json!({"n": 2}), event("changed"), 2).unwrap();
-        drop(journal);
+        audit_log.commit(&json!({"n": 2}), event("changed"), 2).unwrap();
+        drop(audit_log);
         assert_eq!((&before["n"], world.verified()), (&json!(0), Ok(2)));
     }
 
@@ -296,11 +302,11 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_log_is_no_absent_license() {
+    fn a_lost_log_is_not_an_absent_license() {
         let world = World::new();
         std::fs::remove_file(world.log()).unwrap();
         let Err(error) = AuditLog::open(&world.state(), &world.log()) else { unreachable!() };
-        assert!(error.to_string().contains("it is not there"), "{error}");
+        assert!(error.to_string().contains("it is missing"), "{error}");
     }
 
     #[test]

@@ -1,14 +1,14 @@
-//! The seconds of one license: what was bought, what nobody holds, what was charged for good.
+//! The seconds of one license: bought, still available, and charged for good.
 
 use crate::license::protocol::claims::UNLIMITED;
 
-/// `left` + what open activations were granted + `charged` is always `allocated`; of an unlimited
-/// license nothing is ever taken, and `charged` only tells how much was used.
+/// `left`, `charged` and the seconds granted to open activations always add up to `allocated`. An unlimited
+/// license never runs out, and its `charged` only counts what was used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Balance {
     /// Seconds bought; [`UNLIMITED`] for no limit.
     pub(crate) allocated: i64,
-    /// Seconds nobody has been granted.
+    /// Seconds that no appliance has been granted.
     pub(crate) left: i64,
     /// Seconds of closed epochs that did not come back.
     pub(crate) charged: i64,
@@ -23,7 +23,7 @@ impl Balance {
         self.allocated == UNLIMITED
     }
 
-    /// Takes as many of the `wanted` seconds as there are, and says how many.
+    /// Takes as many of the `wanted` seconds as are left; returns how many.
     #[must_use]
     pub(crate) fn take(&mut self, wanted: i64) -> i64 {
         let wanted = wanted.max(0);
@@ -35,7 +35,7 @@ impl Balance {
         taken
     }
 
-    /// Ends an epoch in which `granted` seconds were taken and `unused` of them come back.
+    /// Ends an epoch that was granted `granted` seconds, of which `unused` come back.
     pub(crate) fn settle(&mut self, granted: i64, unused: i64) {
         self.charged += granted - unused;
         if !self.unlimited() {
@@ -43,7 +43,7 @@ impl Balance {
         }
     }
 
-    /// More seconds were bought; false if that is no longer a number for a limited license.
+    /// Adds bought seconds; false if the total would be too large for a limited license.
     #[must_use]
     pub(crate) fn extend(&mut self, seconds: i64) -> bool {
         let fits = !self.unlimited() && self.allocated.saturating_add(seconds) < UNLIMITED;
@@ -54,7 +54,7 @@ impl Balance {
         fits
     }
 
-    /// Charged seconds are given back; false if fewer were charged.
+    /// Gives charged seconds back; false if fewer were charged.
     #[must_use]
     pub(crate) fn credit(&mut self, seconds: i64) -> bool {
         let fits = seconds <= self.charged;
@@ -67,10 +67,10 @@ impl Balance {
         fits
     }
 
-    /// Whether the books balance while open activations were granted `open` seconds.
+    /// Whether the seconds add up while open activations have been granted `open` of them.
     pub(crate) fn is_consistent(&self, open: i64) -> bool {
-        let whole = if self.unlimited() { self.left } else { self.left + open + self.charged };
-        self.left >= 0 && self.charged >= 0 && whole == self.allocated
+        let sum = if self.unlimited() { self.left } else { self.left + open + self.charged };
+        self.left >= 0 && self.charged >= 0 && sum == self.allocated
     }
 }
 

@@ -1,4 +1,4 @@
-//! A license as the JSON of its file.
+//! Reads and writes a license as the JSON of its file.
 
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ impl License {
         })
     }
 
-    /// Reads the file's content; its books must balance.
+    /// Reads the file's content; its seconds must add up.
     ///
     /// # Errors
     /// What is wrong with it.

@@ -1,7 +1,7 @@
-//! All licenses, each in a file of its own, so that an activation costs the same however many there are.
+//! All licenses, each in its own file, so that the cost of an activation does not depend on their number.
 //!
-//! Nothing is kept in memory: the lock of a license is the lock of its log, and the file is the truth,
-//! so commands may change a license beside a running `serve`.
+//! Nothing is cached in memory, and the lock of a license is the lock of its audit log, so commands may
+//! change a license while `serve` runs.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -24,11 +24,11 @@ pub(crate) struct LicenseStore {
     root: PathBuf,
 }
 
-/// What a change came to.
+/// The outcome of a change.
 pub(crate) struct Update<T> {
     /// For the caller.
     pub(crate) result: T,
-    /// For the audit log; `None` when nothing has changed and nothing needs to be written.
+    /// The entry for the audit log; `None` when nothing has changed and nothing is to be written.
     pub(crate) event: Option<Map<String, Value>>,
 }
 
@@ -41,7 +41,7 @@ impl LicenseStore {
     ///
     /// # Errors
     /// When the file can't be read or written; then the change may have happened and the caller must
-    /// not answer as if it had not. The sentence does not hold the code.
+    /// not answer as if it had not. The message does not hold the code.
     pub(crate) fn update<T>(
         &self,
         code: &str,
@@ -50,19 +50,21 @@ impl LicenseStore {
     ) -> Result<Option<T>, Error> {
         let (state, log) = self.paths(code);
         let changed = || {
-            let Some((mut journal, value)) = AuditLog::open(&state, &log)? else { return Ok(None) };
+            let Some((mut audit_log, value)) = AuditLog::open(&state, &log)? else {
+                return Ok(None);
+            };
             let mut license =
                 License::from_json(&value).map_err(|what| audit_log::damaged(&state, &what))?;
             let Update { result, event } = change(&mut license);
             if let Some(event) = event {
-                journal.commit(&license.to_json(), event, now)?;
+                audit_log.commit(&license.to_json(), event, now)?;
             }
             Ok(Some(result))
         };
         changed().map_err(|error| without_code(error, code))
     }
 
-    /// Puts a new license in; false when its code is taken.
+    /// Adds a new license; false when its code is taken.
     ///
     /// # Errors
     /// When the system refuses.
@@ -79,11 +81,11 @@ impl LicenseStore {
         }
         match AuditLog::create(&state, &log)? {
             None => Ok(false),
-            Some(mut journal) => journal.commit(&license.to_json(), event, now).map(|()| true),
+            Some(mut audit_log) => audit_log.commit(&license.to_json(), event, now).map(|()| true),
         }
     }
 
-    /// A license as it stands, without waiting for its lock; `None` when there is no such license.
+    /// Reads a license without waiting for its lock; `None` when there is no such license.
     ///
     /// # Errors
     /// When it can't be read.
@@ -100,12 +102,12 @@ impl LicenseStore {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn audit(&self, code: &str) -> Result<usize, String> {
-        // Under the lock, since the log is a line behind the state for a moment.
+    pub(crate) fn audit(&self, code: &str) -> Result<usize, Error> {
+        // Under the lock, because the log is a line behind the state for a moment.
         let (state, log) = self.paths(code);
-        match AuditLog::open(&state, &log).map_err(|error| error.to_string())? {
+        match AuditLog::open(&state, &log)? {
             Some((_lock, value)) => audit_log::verify(&value, &log),
-            None => Err("there is none".to_owned()),
+            None => Err(Error::Failed("there is no such license".to_owned())),
         }
     }
 
@@ -124,24 +126,24 @@ impl LicenseStore {
         Ok(codes)
     }
 
-    /// `licenses/NNN/CODE.json` and `.log`, with the last digits of the code: they are random.
+    /// `licenses/NNN/CODE.json` and `.log`; NNN are the last digits of the code, which are random.
     fn paths(&self, code: &str) -> (PathBuf, PathBuf) {
         let shard = self.root.join(code.get(15..).unwrap_or("none"));
         (shard.join(format!("{code}.json")), shard.join(format!("{code}.log")))
     }
 }
 
-/// A code as it may stand in logs and errors.
+/// A code with most digits left out, for logs and errors.
 pub(crate) fn redacted(code: &str) -> String {
     format!("{}…{}", code.get(..4).unwrap_or_default(), code.get(14..).unwrap_or_default())
 }
 
 fn without_code(error: Error, code: &str) -> Error {
-    let redacted = |sentence: String| sentence.replace(code, &redacted(code));
+    let redact = |text: String| text.replace(code, &redacted(code));
     match error {
-        Error::Untrusted(sentence) => Error::Untrusted(redacted(sentence)),
-        Error::Busy(sentence) => Error::Busy(redacted(sentence)),
-        Error::Failed(sentence) => Error::Failed(redacted(sentence)),
+        Error::Untrusted(text) => Error::Untrusted(redact(text)),
+        Error::Busy(text) => Error::Busy(redact(text)),
+        Error::Failed(text) => Error::Failed(redact(text)),
     }
 }
 
@@ -204,11 +206,11 @@ mod tests {
         assert!(!store.create(&License::new(terms(), 1), 0, Map::new()).unwrap());
         let none = store.update("494900000000000000", 0, |_| Update { result: (), event: None });
         assert_eq!(none, Ok(None));
-        assert_eq!(store.codes().unwrap().len(), 1, "a question makes no file");
+        assert_eq!(store.codes().unwrap().len(), 1, "a request makes no file");
     }
 
     #[test]
-    fn those_who_race_for_the_last_seconds_get_them_once() {
+    fn the_last_seconds_are_granted_once_in_a_race() {
         let (_scratch, store) = world();
         let taken: i64 = std::thread::scope(|scope| {
             let racers: Vec<_> = (0..8)

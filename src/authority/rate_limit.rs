@@ -1,19 +1,19 @@
-//! How often somebody may try a code that does not exist.
+//! How many unknown license codes a client address may try.
 //!
-//! A code has 14 random digits; the limit makes guessing hopeless from one place, and counts per place
-//! and customer, so that nobody can lock out the appliances of another one.
+//! A code has 14 random digits; the limit makes guessing from one address hopeless. It counts per address
+//! and customer, so that guesses can't lock out the appliances of another customer.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-/// Wrong codes per hour, from one place, for one customer.
+/// Wrong codes per hour, from one address, for one customer.
 const MAX_WRONG_CODES: usize = 10;
 
 /// Seconds.
 const HOUR: i64 = 3_600;
 
-/// Places that are remembered; more than that are forgotten all at once rather than use up memory.
+/// Addresses that are remembered. Beyond that all are forgotten at once, which bounds the memory.
 const MAX_CLIENTS: usize = 50_000;
 
 /// Wrong codes of the last hour, in memory only.
@@ -21,7 +21,7 @@ const MAX_CLIENTS: usize = 50_000;
 pub(crate) struct RateLimit(Mutex<HashMap<(IpAddr, String), Vec<i64>>>);
 
 impl RateLimit {
-    /// Whether `source` has had its tries for the customer of `code`.
+    /// Whether `source` has used up its tries for the customer of `code`.
     pub(crate) fn is_exceeded(&self, source: IpAddr, code: &str, now: i64) -> bool {
         let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         clients
@@ -48,7 +48,7 @@ fn recent(times: &[i64], now: i64) -> usize {
     times.iter().filter(|time| now - **time < HOUR).count()
 }
 
-/// A whole /64 is one place: that is what one customer line of IPv6 is.
+/// The key of a client. An IPv6 /64 counts as one address, because one subscriber line has a /64.
 fn client(source: IpAddr, code: &str) -> (IpAddr, String) {
     let source = match source.to_canonical() {
         IpAddr::V6(address) => {

@@ -1,12 +1,12 @@
-//! KeyKind questions were answered already, in few bytes each.
+//! Ids of requests that were answered already, in eight bytes each.
 
 use crate::license::protocol::hex::RequestId;
 use crate::license::protocol::key::{base64url, from_base64url};
 
-/// Ids of questions, the oldest first.
+/// Ids of requests, the oldest first.
 ///
-/// Eight of the sixteen bytes are kept: an appliance chooses its ids by chance, and one that chose two
-/// alike would only have its own question taken for a repetition.
+/// Eight of the sixteen bytes are kept. Ids are random, and an appliance that chose two alike would only
+/// have its own request taken for a repetition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ReplayIds(Vec<[u8; 8]>);
 
@@ -51,12 +51,12 @@ mod tests {
 
     #[test]
     fn the_oldest_is_forgotten_and_the_rest_is_read_again() {
-        let mut seen = ReplayIds::default();
+        let mut ids = ReplayIds::default();
         for byte in 0..5 {
-            seen.insert(RequestId([byte; 16]), 3);
+            ids.insert(RequestId([byte; 16]), 3);
         }
-        assert!(!seen.contains(RequestId([1; 16])) && seen.contains(RequestId([2; 16])));
-        assert_eq!((ReplayIds::parse(&seen.to_text()), seen.len()), (Some(seen.clone()), 3));
+        assert!(!ids.contains(RequestId([1; 16])) && ids.contains(RequestId([2; 16])));
+        assert_eq!((ReplayIds::parse(&ids.to_text()), ids.len()), (Some(ids.clone()), 3));
         assert_eq!(ReplayIds::parse("AAAA"), None);
     }
 }

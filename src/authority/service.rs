@@ -1,6 +1,7 @@
-//! One question from its seal to its sealed answer: opens, looks the license up, hands it to the
-//! accounting, and answers only when the books are on disk.
+//! One request from its seal to its sealed answer: opens it, looks the license up, hands it to the
+//! accounting, and answers only when the license is on disk.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,14 +17,14 @@ use crate::license::protocol::wire;
 use crate::license::protocol::wire::{OpenedRequest, Sealed};
 use crate::license::protocol::{claims, token, trust};
 use crate::log::Log;
-use crate::store::Error;
+use crate::store;
 
 use super::accounting::{Context, process};
 use super::keyring::{self, Keyring};
 use super::license_store::{LicenseStore, Update, redacted};
 use super::rate_limit::RateLimit;
 
-/// Answers questions, by any number of threads at once.
+/// Answers requests, from any number of threads at once.
 pub(crate) struct Service {
     dir: PathBuf,
     licenses: LicenseStore,
@@ -32,21 +33,33 @@ pub(crate) struct Service {
     log: Log,
 }
 
-/// What tells one version of the keys' file from another: inode, size, and time of change.
+/// Inode, size and modification time of the key file; a new version differs in one of them.
 type Stamp = (u64, u64, i64, i64);
 
-/// What goes back over HTTP.
+/// The HTTP response.
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
 }
 
-/// Where a question came from.
+/// Why a certificate is refused, in a sentence.
+#[derive(Debug)]
+pub(crate) struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// How a request arrived.
 #[derive(Clone, Copy)]
 enum Channel {
     Network {
         source: IpAddr,
-        /// Whether there were too many wrong codes from there.
+        /// Whether too many wrong codes came from that address.
         rate_limited: bool,
     },
     Certificate,
@@ -55,27 +68,29 @@ enum Channel {
 impl Service {
     /// # Errors
     /// When there are no usable keys.
-    pub(crate) fn open(dir: &Path, log: Log) -> Result<Service, Error> {
+    pub(crate) fn open(dir: &Path, log: Log) -> Result<Service, store::Error> {
         let stamp = stamp(dir);
         let keys = Mutex::new((stamp, Arc::new(Keyring::load(dir)?)));
         let (dir, licenses) = (dir.to_owned(), LicenseStore::new(dir));
         Ok(Service { dir, licenses, keys, wrong_codes: RateLimit::default(), log })
     }
 
-    /// The keys in force; `rotate` may have changed them since the last question.
+    /// The current keys; `rotate` may have changed them since the last request.
     fn keys(&self) -> Arc<Keyring> {
         let mut held = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = stamp(&self.dir);
         if held.0 != stamp {
             match Keyring::load(&self.dir) {
                 Ok(keys) => *held = (stamp, Arc::new(keys)),
-                Err(error) => self.log.error(format_args!("keys stay as they were: {error}")),
+                Err(error) => self.log.error(format_args!(
+                    "cannot load the new keys, so the old ones stay in use: {error}"
+                )),
             }
         }
         Arc::clone(&held.1)
     }
 
-    /// Answers a posted body; `now` in seconds since 1970.
+    /// Answers the body of a `POST`; `now` in seconds since 1970.
     pub(crate) fn respond(&self, body: &[u8], source: IpAddr, now: i64) -> Response {
         let keys = self.keys();
         let opened = match wire::open(body, keys.request_keys()) {
@@ -99,79 +114,79 @@ impl Service {
         }
     }
 
-    /// Signs what an activation certificate asks for; the same one gives the same license certificate.
+    /// Answers an activation certificate with a license certificate; the same one gives the same answer.
     ///
     /// # Errors
     /// Why it is refused.
-    pub(crate) fn sign(&self, text: &str, now: i64) -> Result<String, String> {
+    pub(crate) fn sign(&self, text: &str, now: i64) -> Result<String, Error> {
         let sealed = match Certificate::read(text) {
             Ok(Certificate::Activation(sealed)) => sealed,
-            Ok(other) => return Err(format!("this is {}", other.kind())),
-            Err(fault) => return Err(fault.to_string()),
+            Ok(other) => return Err(Error(format!("this is {}", other.kind()))),
+            Err(error) => return Err(Error(error.to_string())),
         };
         let (answer, _) = self.by_certificate(&sealed, &[Op::Activate, Op::Sync], now)?;
-        let token = answer.token.ok_or("the answer holds no token")?;
-        Certificate::License(token)
-            .write()
-            .ok_or_else(|| "the license certificate would be longer than 65535 bytes".to_owned())
+        let token = answer.token.ok_or_else(|| Error("the answer holds no token".to_owned()))?;
+        Certificate::License(token).write().ok_or_else(|| {
+            Error("the license certificate would be longer than 65535 bytes".to_owned())
+        })
     }
 
-    /// Credits what a return certificate gives back, once; how many seconds that are, and whether they
-    /// came back only now.
+    /// Credits the seconds of a return certificate, once. Returns their number, and whether they were
+    /// credited now.
     ///
     /// # Errors
     /// Why it is refused.
-    pub(crate) fn redeem(&self, text: &str, now: i64) -> Result<(i64, bool), String> {
+    pub(crate) fn redeem(&self, text: &str, now: i64) -> Result<(i64, bool), Error> {
         let sealed = match Certificate::read(text) {
             Ok(Certificate::Return(sealed)) => sealed,
-            Ok(other) => return Err(format!("this is {}", other.kind())),
-            Err(fault) => return Err(fault.to_string()),
+            Ok(other) => return Err(Error(format!("this is {}", other.kind()))),
+            Err(error) => return Err(Error(error.to_string())),
         };
         let (answer, moved) = self.by_certificate(&sealed, &[Op::Return], now)?;
         match answer.kind {
             Kind::Returned => Ok((answer.returned, moved)),
-            _ => Err("its accounts do not fit those known here, so all it held was charged; `credit` gives back \
-                what is right, and `release` frees its seat".to_owned()),
+            _ => Err(Error("its totals differ from the license's records, so all seconds it held were charged; correct that with \
+                `license-authority credit`, and free its seat with `license-authority release`".to_owned())),
         }
     }
 
-    /// The answer, and whether it moved seconds only now.
+    /// The answer, and whether it moved seconds now.
     fn by_certificate(
         &self,
         sealed: &Sealed,
         ops: &[Op],
         now: i64,
-    ) -> Result<(Answer, bool), String> {
+    ) -> Result<(Answer, bool), Error> {
         let keys = self.keys();
         let opened = wire::open_certificate(sealed, keys.request_keys())
-            .map_err(|unopened| format!("the certificate is not genuine: {unopened}"))?;
+            .map_err(|error| Error(format!("the certificate is not genuine: {error}")))?;
         if !ops.contains(&opened.request.op) {
-            return Err(format!(
-                "it asks for `{}`, which has no certificate",
+            return Err(Error(format!(
+                "the certificate holds a `{}` request, which this command does not take",
                 opened.request.op.name()
-            ));
+            )));
         }
         let answer =
             self.account(&keys, &opened.request, &opened.device, Channel::Certificate, now);
-        let (answer, moved) = answer.map_err(|error| error.to_string())?;
+        let (answer, moved) = answer.map_err(|error| Error(error.to_string()))?;
         match answer.kind {
             Kind::Denied
                 if opened.request.op == Op::Return && answer.denial == Some(Denial::Duplicate) =>
             {
-                Err("nothing is held here by that activation: it was given back before, released, or taken \
-                    over by a later one"
-                    .to_owned())
+                Err(Error("this activation holds no seconds: it was returned or released before, or a later \
+                    activation took its seat"
+                    .to_owned()))
             }
-            Kind::Denied => Err(answer.message),
+            Kind::Denied => Err(Error(answer.message)),
             Kind::Stale => {
-                Err("it was answered before, and the appliance has asked something else since"
-                    .to_owned())
+                Err(Error("this request was answered before, and the appliance has sent a newer one since"
+                    .to_owned()))
             }
             _ => Ok((answer, moved)),
         }
     }
 
-    /// The answer to a question from the network; what goes wrong here is for our log, not for strangers.
+    /// The answer to a request from the network; internal errors go to the log, not to the client.
     fn process(
         &self,
         keys: &Keyring,
@@ -207,12 +222,11 @@ impl Service {
         device: &PublicKey,
         channel: Channel,
         now: i64,
-    ) -> Result<(Answer, bool), Error> {
+    ) -> Result<(Answer, bool), store::Error> {
         let rate_limited = matches!(channel, Channel::Network { rate_limited: true, .. });
         let Some((kid, issuer)) = keys.issuer(now) else {
-            let next =
-                "every issuer key has ended; make one with `license-authority rotate issuer`";
-            return Err(Error::Failed(next.to_owned()));
+            let next = "every issuer key has expired; make a new one with `license-authority rotate issuer`";
+            return Err(store::Error::Failed(next.to_owned()));
         };
         let sign = |kind: token::Type, payload: &Value| token::sign(kind, kid, payload, issuer);
         let context = Context {
@@ -235,7 +249,7 @@ impl Service {
     }
 }
 
-/// What a license's log says about a change; never who the person is.
+/// The entry of a license's audit log about a change; it never names a person.
 fn event(
     word: &str,
     context: &Context<'_>,
@@ -266,16 +280,16 @@ fn stamp(dir: &Path) -> Stamp {
     found.map_or((0, 0, 0, 0), |m| (m.ino(), m.size(), m.mtime(), m.mtime_nsec()))
 }
 
-/// What a certificate or token says, for a person; nothing needs to be known and nothing is checked
-/// but, where `trust` is given, the signature.
+/// Describes the content of a certificate or token. Checks the signature if `trust` is given, and nothing
+/// else.
 ///
 /// # Errors
-/// When it is none.
-pub(crate) fn inspect(text: &str, trust: Option<&trust::Trust>, now: i64) -> Result<Value, String> {
+/// When the text is neither.
+pub(crate) fn inspect(text: &str, trust: Option<&trust::Trust>, now: i64) -> Result<Value, Error> {
     let as_token = text.trim();
     let certificate = match token::Unverified::parse(as_token) {
         Some(_) => Certificate::License(as_token.to_owned()),
-        None => Certificate::read(text).map_err(|fault| fault.to_string())?,
+        None => Certificate::read(text).map_err(|error| Error(error.to_string()))?,
     };
     let mut shown = Map::new();
     let mut put = |name: &str, value: Value| shown.insert(name.to_owned(), value);
@@ -286,8 +300,9 @@ pub(crate) fn inspect(text: &str, trust: Option<&trust::Trust>, now: i64) -> Res
             put("sealed_bytes", sealed.ct.len().into());
         }
         Certificate::License(text) => {
-            let token = token::Unverified::parse(text).ok_or("its token is damaged")?;
-            let payload = token.dangerous_payload().ok_or("its token is damaged")?;
+            let damaged = || Error("the token in it is damaged".to_owned());
+            let token = token::Unverified::parse(text).ok_or_else(damaged)?;
+            let payload = token.dangerous_payload().ok_or_else(damaged)?;
             let kind = token::Type::ALL.into_iter().find(|kind| {
                 let keys = trust.map(|trust| trust.verify(*kind, text, trust::Dates::At(now)));
                 keys.is_some_and(|verified| verified.is_ok())
@@ -304,9 +319,9 @@ pub(crate) fn inspect(text: &str, trust: Option<&trust::Trust>, now: i64) -> Res
             put(
                 "genuine",
                 match (trust, kind) {
-                    (None, _) => "not checked: no keys here".into(),
+                    (None, _) => "not checked: --dir holds no keys".into(),
                     (Some(_), Some(kind)) => format!("yes, as a {}", kind.name()).into(),
-                    (Some(_), None) => "no, or not with a key that is valid here and now".into(),
+                    (Some(_), None) => "no: no key that is valid now made this signature".into(),
                 },
             );
             if let Ok(lease) = claims::Lease::from_json(&payload) {

@@ -136,7 +136,7 @@ impl Client {
         }
     }
 
-    /// The next question, written to disk before it is sent; a retry is the same one.
+    /// The next request, written to disk before it is sent; a retry is the same one.
     fn begin(&mut self, op: Op, chance: &mut Chance) -> Request {
         if self.pending.is_none() {
             self.pending = Some(self.ask(op, chance.id()));
@@ -225,7 +225,7 @@ impl World {
         outcome
     }
 
-    /// Somebody on the network sends what was sent before.
+    /// Replays a captured request.
     fn replay(&mut self, chance: &mut Chance) {
         let (device, request) = self.captured[chance.below(self.captured.len())].clone();
         let before = (chance.below(32) == 0).then(|| self.license.clone());
@@ -288,7 +288,7 @@ pub(in crate::authority) fn busy_license(seed: u64) -> License {
     trace(seed, true).world.license
 }
 
-/// One question on a network that loses requests, doubles them, and loses answers.
+/// One request on a network that loses requests, doubles them, and loses answers.
 fn exchange(world: &mut World, client: &mut Client, chance: &mut Chance) {
     let op = client.next_op(chance);
     let request = client.begin(op, chance);

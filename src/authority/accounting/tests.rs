@@ -75,7 +75,7 @@ fn what_is_returned_is_there_for_the_next_one() {
 }
 
 #[test]
-fn a_refused_question_stays_refused_when_it_is_played_again() {
+fn a_denied_request_stays_denied_when_it_is_replayed() {
     let mut world = World::new(1, 1_000);
     let (mut first, second) = (Client::new(1), Client::new(2));
     world.ask(&mut first, Op::Activate);
@@ -265,7 +265,7 @@ fn an_unlimited_license_counts_beyond_2_to_the_31_seconds() {
 }
 
 #[test]
-fn a_question_too_old_to_be_remembered_is_refused_instead_of_forking() {
+fn a_request_too_old_to_be_remembered_is_denied_instead_of_forking() {
     // Fewer are remembered of each of many seats.
     for (seats, most) in [(1, 10_000), (5_000, 2_000), (1_000_000, 1_000)] {
         let mut world = World::new(seats, 1_000);

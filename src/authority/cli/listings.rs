@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Fault;
+use super::Error;
 use super::failed;
 use super::options::{Options, now};
 use crate::authority::keyring::Keyring;
@@ -10,8 +10,8 @@ use crate::authority::license::{Activation, DAY, License, Status};
 use crate::authority::license_store::{LicenseStore, redacted};
 use crate::util::utc;
 
-/// Every license that can be read, and what is wrong with the others.
-fn licenses(options: &Options) -> Result<(Vec<License>, Vec<String>), Fault> {
+/// All licenses that can be read, and the errors of the others.
+fn licenses(options: &Options) -> Result<(Vec<License>, Vec<String>), Error> {
     Keyring::load(&options.dir)?;
     let store = LicenseStore::new(&options.dir);
     let (mut licenses, mut faults) = (Vec::new(), Vec::new());
@@ -24,12 +24,12 @@ fn licenses(options: &Options) -> Result<(Vec<License>, Vec<String>), Fault> {
     Ok((licenses, faults))
 }
 
-fn whole(text: String, faults: Vec<String>) -> Result<String, Fault> {
-    if faults.is_empty() { Ok(text) } else { Err(Fault::Partly(text, faults)) }
+fn finish(text: String, faults: Vec<String>) -> Result<String, Error> {
+    if faults.is_empty() { Ok(text) } else { Err(Error::Partial(text, faults)) }
 }
 
-/// The state of a license in a word.
-fn standing(license: &License, now: i64) -> &'static str {
+/// The state of a license in one word or two.
+fn state(license: &License, now: i64) -> &'static str {
     match license.status {
         Status::Active if now >= license.terms.end() => "expired",
         Status::Active if now >= license.terms.exp => "in grace",
@@ -37,11 +37,11 @@ fn standing(license: &License, now: i64) -> &'static str {
     }
 }
 
-/// The figures of a license; the same members everywhere.
+/// The figures of a license, with the same members in every listing.
 fn figures(license: &License, now: i64) -> Value {
     json!({
         "license": license.terms.code,
-        "status": standing(license, now),
+        "status": state(license, now),
         "product": license.terms.product,
         "expires": utc::format(license.terms.exp),
         "activations": license.terms.seats,
@@ -53,15 +53,15 @@ fn figures(license: &License, now: i64) -> Value {
     })
 }
 
-pub(super) fn list(options: &Options) -> Result<String, Fault> {
+pub(super) fn list(options: &Options) -> Result<String, Error> {
     let ((licenses, faults), now) = (licenses(options)?, now());
     if options.json() {
         let all: Vec<Value> = licenses.iter().map(|license| figures(license, now)).collect();
-        return whole(Value::Array(all).to_string(), faults);
+        return finish(Value::Array(all).to_string(), faults);
     }
     let mut text = table_head();
     licenses.iter().for_each(|license| text.push_str(&row(license, now)));
-    whole(text, faults)
+    finish(text, faults)
 }
 
 fn table_head() -> String {
@@ -80,7 +80,7 @@ fn row(license: &License, now: i64) -> String {
     format!(
         "{:<18}  {:<9}  {:<20}  {seats:>9}  {:>10}  {:>10}  {:>10}  {:>10}\n",
         license.terms.code,
-        standing(license, now),
+        state(license, now),
         utc::format(license.terms.exp),
         seconds(license.balance.allocated),
         seconds(license.balance.left),
@@ -89,7 +89,7 @@ fn row(license: &License, now: i64) -> String {
     )
 }
 
-pub(super) fn show(options: &Options) -> Result<String, Fault> {
+pub(super) fn show(options: &Options) -> Result<String, Error> {
     let code = options.code()?;
     let store = LicenseStore::new(&options.dir);
     let Some(license) = store.read(&code)? else {
@@ -101,8 +101,8 @@ pub(super) fn show(options: &Options) -> Result<String, Fault> {
     };
     let terms = &license.terms;
     let audit = match store.audit(&code) {
-        Ok(entries) => format!("{entries} entries, whole"),
-        Err(fault) => format!("NOT WHOLE: {fault}"),
+        Ok(entries) => format!("{entries} entries, intact"),
+        Err(fault) => format!("DAMAGED: {fault}"),
     };
     let mut shown = figures(&license, now());
     let seats: Vec<Value> = license.open_activations().map(seat).collect();
@@ -144,7 +144,7 @@ fn seat(activation: &Activation) -> Value {
     })
 }
 
-/// Members as lines; what an array holds is indented.
+/// One line per member; members of an array are indented.
 pub(super) fn text(value: &Value) -> String {
     let mut lines = String::new();
     for (name, value) in value.as_object().into_iter().flatten() {
@@ -162,7 +162,7 @@ pub(super) fn text(value: &Value) -> String {
     lines
 }
 
-pub(super) fn report(options: &Options) -> Result<String, Fault> {
+pub(super) fn report(options: &Options) -> Result<String, Error> {
     let ((licenses, faults), now) = (licenses(options)?, now());
     let limited = || licenses.iter().filter(|license| !license.balance.unlimited());
     let issuer_days = (Keyring::load(&options.dir)?.issuer_end() - now).div_euclid(DAY);
@@ -178,14 +178,14 @@ pub(super) fn report(options: &Options) -> Result<String, Fault> {
     });
     if options.json() {
         let each: Vec<Value> = licenses.iter().map(|license| figures(license, now)).collect();
-        return whole(json!({"licenses": each, "total": total}).to_string(), faults);
+        return finish(json!({"licenses": each, "total": total}).to_string(), faults);
     }
     let mut report = table_head();
     licenses.iter().for_each(|license| report.push_str(&row(license, now)));
     report.push('\n');
     report.push_str(&text(&total));
     if issuer_days < 180 {
-        report.push_str("\nThe issuer key ends soon: run `license-authority rotate issuer`.\n");
+        report.push_str("\nThe issuer key expires soon: run `license-authority rotate issuer`.\n");
     }
-    whole(report, faults)
+    finish(report, faults)
 }
