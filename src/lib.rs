@@ -9,6 +9,7 @@
 //! The two flows meet in `util::published`: keepers on the control side publish whole immutable values,
 //! the data side takes a snapshot per request and holds no lock while it waits for a socket.
 
+pub(crate) mod admin;
 pub(crate) mod authority;
 pub(crate) mod cli;
 pub(crate) mod config;

@@ -5,9 +5,9 @@
 
 mod check;
 mod console;
-pub(crate) mod reset;
+mod reset;
 mod serve;
-pub(crate) mod status;
+mod status;
 
 use std::ffi::OsString;
 use std::fmt::Display;

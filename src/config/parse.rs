@@ -1,9 +1,7 @@
 //! Parses the settings file into a [`Config`], or reports every mistake in it.
 
 use super::section::{Errors, Field, Section};
-use super::{
-    About, Api, Commands, Config, LONGEST_SOCKET_PATH, License, listen, loops, services,
-};
+use super::{About, Api, Commands, Config, LONGEST_SOCKET_PATH, License, listen, loops, services};
 use crate::util::json;
 
 /// Longest socket name in `run_dir`, with its slash.

@@ -14,7 +14,9 @@ mod machine;
 mod screen;
 mod security;
 
-use crate::cli::{reset, status};
+use serde_json::Value;
+
+use crate::admin::{self, reset, status};
 use crate::config::Config;
 use crate::util::utc;
 
@@ -76,12 +78,20 @@ fn top(config: &Config, screen: &mut Screen) -> Result<(), Gone> {
             Some(Entry::Reset) => security::reset(config, screen)?,
             Some(Entry::Files) => {
                 screen.title("What the files say")?;
-                let told = status::text(config).unwrap_or_else(|fault| daemon::sentence(&fault));
-                screen.say(&told)?;
+                let shown = state_files(config)
+                    .unwrap_or_else(|error| daemon::sentence(&error.to_string()));
+                screen.say(&shown)?;
                 screen.pause()?;
             }
         }
     }
+}
+
+/// The status as the state files show it. The listeners would not fit on the screen, and say nothing of the state.
+fn state_files(config: &Config) -> Result<String, admin::Error> {
+    let mut status = status::read(config)?;
+    status["listeners"] = Value::Null;
+    Ok(status::text(&status))
 }
 
 fn running(screen: &mut Screen) -> Result<Option<Entry>, Gone> {

@@ -119,7 +119,8 @@ pub(super) fn reset(config: &Config, screen: &mut Screen) -> Result<(), Gone> {
     ])?;
     if sure {
         // Without a daemon its log would end up in the middle of the screen, which tells it anyway.
-        let done = command::reset(config, Log::to(|_| {})).unwrap_or_else(|fault| sentence(&fault));
+        let done = command::reset(config, Log::to(|_| {}))
+            .unwrap_or_else(|error| sentence(&error.to_string()));
         told(screen, Ok(done))?;
     }
     Ok(())

@@ -206,4 +206,3 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-

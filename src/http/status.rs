@@ -1,7 +1,7 @@
 //! Reason phrases of status codes.
 
-/// The reason phrase of a status that the gate or the management API gives (RFC 9110 section 15);
-/// `Error` for every other.
+/// The reason phrase of a status that the gate, the management API or the license authority gives
+/// (RFC 9110 section 15); `Error` for every other.
 pub(crate) fn phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -14,10 +14,12 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        411 => "Length Required",
         413 => "Content Too Large",
         414 => "URI Too Long",
         417 => "Expectation Failed",
         421 => "Misdirected Request",
+        422 => "Unprocessable Content",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{ALLOCATED, CACHE, CODE, NOW, SEATS};
-use crate::authority::handle::{Asked, handle};
+use crate::authority::accounting::{Context, process};
 use crate::authority::license::{License, Terms};
 use crate::license::protocol::hex::Digest;
 use crate::license::protocol::key::{KeyId, RequestKey, SigningKey};
@@ -53,17 +53,17 @@ impl Vendor {
     pub(crate) fn answer(&mut self, device: Digest, request: &Request) -> Answer {
         let kid = KeyId::parse("i1").unwrap();
         let sign = |kind: Type, payload: &Value| token::sign(kind, &kid, payload, &self.issuer);
-        let asked = Asked {
+        let context = Context {
             request,
             device,
-            by_mail: false,
-            limited: false,
+            by_certificate: false,
+            rate_limited: false,
             now: self.now,
             bundle: None,
             revoked: &[],
         };
-        let answer = handle(&mut self.license, &asked, &sign).answer;
-        assert!(self.license.balances(), "the accounts don't add up");
+        let answer = process(&mut self.license, &context, &sign).answer;
+        assert!(self.license.is_consistent(), "the accounts don't add up");
         answer
     }
 }

@@ -40,7 +40,7 @@ fn a_license_is_made_listed_shown_and_reported() {
         ("activations", json!(1)),
         ("offline_mode", json!(false)),
         ("trial", json!(false)),
-        ("audit", json!("1 entries, whole")),
+        ("audit", json!("1 entries, intact")),
     ] {
         assert_eq!(shown[name], value, "{name}");
     }
@@ -86,7 +86,7 @@ fn a_license_is_extended_suspended_resumed_and_revoked() {
     vendor.ok(&["revoke", &code]);
     let output = vendor.run(&["resume", &code]);
     assert!(output.code == 1 && output.err.contains("for good"), "{output:?}");
-    assert_eq!(vendor.show(&code)["audit"], "5 entries, whole");
+    assert_eq!(vendor.show(&code)["audit"], "5 entries, intact");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_wrong_use_is_told_apart_from_a_failure_and_changes_nothing() {
         (vec!["show", "12"], 2, "18 digits"),
         (vec!["show", absent], 1, "there is no license 4949…0000"),
         (vec!["credit", &code, "--secs", "1"], 1, "only 0 seconds were charged"),
-        (vec!["release", &code], 1, "no such seat"),
+        (vec!["release", &code], 1, "no appliance holds such a seat"),
         (vec!["extend", &code], 2, "--expires, --secs"),
         (vec!["rotate", "everything"], 2, "issuer or request-key"),
         (vec!["shwo", &code], 2, "did you mean \"show\""),
@@ -125,7 +125,7 @@ fn a_wrong_use_is_told_apart_from_a_failure_and_changes_nothing() {
         assert!(output.code == exit && output.err.contains(said), "{words:?}: {output:?}");
         assert!(output.out.is_empty() && output.err.lines().count() == 1, "{words:?}: {output:?}");
     }
-    assert_eq!(vendor.show(&code)["audit"], "1 entries, whole");
+    assert_eq!(vendor.show(&code)["audit"], "1 entries, intact");
     let nowhere = std::process::Command::new(crate::support::vendor::program())
         .args(["list", "--dir", "/nowhere"])
         .output()

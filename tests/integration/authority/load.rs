@@ -275,7 +275,7 @@ fn balance(vendor: &Vendor, codes: &[String], appliances: &[Appliance]) {
     assert!(used > 0 && held > 0, "nothing was moved: {total}");
     // One line for the sale and one for every answer: none is missing and none was made twice.
     for (code, account) in accounts {
-        let wanted = format!("{} entries, whole", 1 + account.answers);
+        let wanted = format!("{} entries, intact", 1 + account.answers);
         assert_eq!(vendor.show(code)["audit"], wanted, "{code}");
     }
 }

@@ -33,7 +33,7 @@ fn the_same_activation_certificate_gives_the_same_license_certificate() {
     let refused = vendor.run(&["sign", file.to_str().unwrap()]);
     assert!(refused.code == 1 && refused.err.contains("save it as UTF-8"), "{refused:?}");
     let shown = vendor.show(&code);
-    assert_eq!((&shown["secs_left"], &shown["audit"]), (&600.into(), &"2 entries, whole".into()));
+    assert_eq!((&shown["secs_left"], &shown["audit"]), (&600.into(), &"2 entries, intact".into()));
     assert_eq!(machine.apply(&license, NOW).req_id, req_id);
 }
 
@@ -83,8 +83,8 @@ fn a_return_certificate_is_credited_once() {
     machine.consumed = 150;
     let back = machine.certificate(Op::Return);
     for words in [
-        "250 seconds are back in the license",
-        "250 seconds came back with this certificate before",
+        "250 seconds were credited to the license",
+        "this certificate was redeemed before, for 250 seconds",
     ] {
         let said = vendor.feed(&["redeem", "-"], &back).ok().out;
         assert!(said.starts_with(words), "{said}");
@@ -94,7 +94,7 @@ fn a_return_certificate_is_credited_once() {
     let license = vendor.sign(&machine.certificate(Op::Activate));
     machine.apply(&license, NOW);
     let late = vendor.feed(&["redeem", "-"], &back);
-    assert!(late.code == 1 && late.err.contains("it was given back before"), "{late:?}");
+    assert!(late.code == 1 && late.err.contains("it was returned or released before"), "{late:?}");
     assert_eq!(vendor.show(&code)["secs_held"], 400);
 }
 

@@ -33,7 +33,7 @@ fn an_appliance_activates_uses_asks_for_more_and_returns() {
     assert_eq!(machine.ask(address, Op::Activate).kind, Kind::Lease);
     assert_eq!((machine.epoch, figures(&vendor, &code)), (2, [890, 60, 50]));
     assert_eq!(vendor.stop().code(), Some(0));
-    assert_eq!(vendor.show(&code)["audit"], "5 entries, whole");
+    assert_eq!(vendor.show(&code)["audit"], "5 entries, intact");
 }
 
 #[test]

@@ -236,7 +236,7 @@ impl Scene {
         let shown = self.vendor.show(&self.code);
         let figures = ["secs_left", "secs_held", "secs_used"];
         assert_eq!(figures.map(|name| shown[name].as_i64().unwrap()), self.figures);
-        assert_eq!(shown["audit"], format!("{} entries, whole", self.entries));
+        assert_eq!(shown["audit"], format!("{} entries, intact", self.entries));
         assert_eq!(shown["activated"], i64::from(self.request.op != Op::Return));
     }
 

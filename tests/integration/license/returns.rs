@@ -46,13 +46,13 @@ fn what_was_not_used_comes_back_once_and_the_license_is_gone_before_that() {
     assert_eq!(give_back(&appliance).ok().json(), told, "the same one again");
 
     assert_eq!(figures(&vendor, &code), [1, 1_799_000, 1_000, 0].map(Value::from));
-    assert_eq!(vendor.redeem(certificate), "570 seconds are back in the license");
+    assert_eq!(vendor.redeem(certificate), "570 seconds were credited to the license");
     let after = [0, 1_799_570, 0, 430].map(Value::from);
     assert_eq!(figures(&vendor, &code), after);
     let again = vendor.redeem(certificate);
     assert_eq!(
         again,
-        "570 seconds came back with this certificate before; nothing was credited now"
+        "this certificate was redeemed before, for 570 seconds; nothing was credited now"
     );
     assert_eq!(figures(&vendor, &code), after);
 }

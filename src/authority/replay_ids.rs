@@ -1,16 +1,16 @@
-//! Which questions were answered already, in few bytes each.
+//! Ids of requests that were answered already, in eight bytes each.
 
 use crate::license::protocol::hex::RequestId;
 use crate::license::protocol::key::{base64url, from_base64url};
 
-/// Ids of questions, the oldest first.
+/// Ids of requests, the oldest first.
 ///
-/// Eight of the sixteen bytes are kept: an appliance chooses its ids by chance, and one that chose two
-/// alike would only have its own question taken for a repetition.
+/// Eight of the sixteen bytes are kept. Ids are random, and an appliance that chose two alike would only
+/// have its own request taken for a repetition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Seen(Vec<[u8; 8]>);
+pub(crate) struct ReplayIds(Vec<[u8; 8]>);
 
-impl Seen {
+impl ReplayIds {
     pub(crate) fn contains(&self, id: RequestId) -> bool {
         self.0.contains(&short(id))
     }
@@ -31,10 +31,10 @@ impl Seen {
         base64url(self.0.as_flattened())
     }
 
-    pub(crate) fn parse(text: &str) -> Option<Seen> {
+    pub(crate) fn parse(text: &str) -> Option<ReplayIds> {
         let bytes = from_base64url(text)?;
         let (ids, rest) = bytes.as_chunks::<8>();
-        rest.is_empty().then(|| Seen(ids.to_vec()))
+        rest.is_empty().then(|| ReplayIds(ids.to_vec()))
     }
 }
 
@@ -46,17 +46,17 @@ fn short(id: RequestId) -> [u8; 8] {
 
 #[cfg(test)]
 mod tests {
-    use super::Seen;
+    use super::ReplayIds;
     use crate::license::protocol::hex::RequestId;
 
     #[test]
     fn the_oldest_is_forgotten_and_the_rest_is_read_again() {
-        let mut seen = Seen::default();
+        let mut ids = ReplayIds::default();
         for byte in 0..5 {
-            seen.insert(RequestId([byte; 16]), 3);
+            ids.insert(RequestId([byte; 16]), 3);
         }
-        assert!(!seen.contains(RequestId([1; 16])) && seen.contains(RequestId([2; 16])));
-        assert_eq!((Seen::parse(&seen.to_text()), seen.len()), (Some(seen.clone()), 3));
-        assert_eq!(Seen::parse("AAAA"), None);
+        assert!(!ids.contains(RequestId([1; 16])) && ids.contains(RequestId([2; 16])));
+        assert_eq!((ReplayIds::parse(&ids.to_text()), ids.len()), (Some(ids.clone()), 3));
+        assert_eq!(ReplayIds::parse("AAAA"), None);
     }
 }

@@ -1,7 +1,7 @@
-//! All licenses, each in a file of its own, so that an activation costs the same however many there are.
+//! All licenses, each in its own file, so that the cost of an activation does not depend on their number.
 //!
-//! Nothing is kept in memory: the lock of a license is the lock of its log, and the file is the truth,
-//! so commands may change a license beside a running `serve`.
+//! Nothing is cached in memory, and the lock of a license is the lock of its audit log, so commands may
+//! change a license while `serve` runs.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -13,56 +13,58 @@ use serde_json::{Map, Value};
 use crate::license::protocol::fields::license_code;
 use crate::store::{self, Error};
 
-use super::journal::{self, Journal};
+use super::audit_log::{self, AuditLog};
 use super::license::License;
 
 /// The folder of all licenses.
 const FOLDER: &str = "licenses";
 
 /// The licenses of an authority.
-pub(crate) struct Book {
+pub(crate) struct LicenseStore {
     root: PathBuf,
 }
 
-/// What a change came to.
-pub(crate) struct Change<T> {
+/// The outcome of a change.
+pub(crate) struct Update<T> {
     /// For the caller.
     pub(crate) result: T,
-    /// For the audit log; `None` when nothing has changed and nothing needs to be written.
+    /// The entry for the audit log; `None` when nothing has changed and nothing is to be written.
     pub(crate) event: Option<Map<String, Value>>,
 }
 
-impl Book {
-    pub(crate) fn new(dir: &Path) -> Book {
-        Book { root: dir.join(FOLDER) }
+impl LicenseStore {
+    pub(crate) fn new(dir: &Path) -> LicenseStore {
+        LicenseStore { root: dir.join(FOLDER) }
     }
 
     /// Changes a license under its lock, durable when this returns; `None` when there is no such license.
     ///
     /// # Errors
     /// When the file can't be read or written; then the change may have happened and the caller must
-    /// not answer as if it had not. The sentence does not hold the code.
-    pub(crate) fn change<T>(
+    /// not answer as if it had not. The message does not hold the code.
+    pub(crate) fn update<T>(
         &self,
         code: &str,
         now: i64,
-        change: impl FnOnce(&mut License) -> Change<T>,
+        change: impl FnOnce(&mut License) -> Update<T>,
     ) -> Result<Option<T>, Error> {
         let (state, log) = self.paths(code);
         let changed = || {
-            let Some((mut journal, value)) = Journal::open(&state, &log)? else { return Ok(None) };
-            let mut license = License::from_json(&value)
-                .map_err(|what| journal::damaged(&state, &what.to_string()))?;
-            let Change { result, event } = change(&mut license);
+            let Some((mut audit_log, value)) = AuditLog::open(&state, &log)? else {
+                return Ok(None);
+            };
+            let mut license =
+                License::from_json(&value).map_err(|what| audit_log::damaged(&state, &what))?;
+            let Update { result, event } = change(&mut license);
             if let Some(event) = event {
-                journal.commit(&license.to_json(), event, now)?;
+                audit_log.commit(&license.to_json(), event, now)?;
             }
             Ok(Some(result))
         };
         changed().map_err(|error| without_code(error, code))
     }
 
-    /// Puts a new license in; false when its code is taken.
+    /// Adds a new license; false when its code is taken.
     ///
     /// # Errors
     /// When the system refuses.
@@ -77,21 +79,21 @@ impl Book {
             make(&self.root)?;
             make(shard)?;
         }
-        match Journal::create(&state, &log)? {
+        match AuditLog::create(&state, &log)? {
             None => Ok(false),
-            Some(mut journal) => journal.commit(&license.to_json(), event, now).map(|()| true),
+            Some(mut audit_log) => audit_log.commit(&license.to_json(), event, now).map(|()| true),
         }
     }
 
-    /// A license as it stands, without waiting for its lock; `None` when there is no such license.
+    /// Reads a license without waiting for its lock; `None` when there is no such license.
     ///
     /// # Errors
     /// When it can't be read.
-    pub(crate) fn look(&self, code: &str) -> Result<Option<License>, Error> {
+    pub(crate) fn read(&self, code: &str) -> Result<Option<License>, Error> {
         let (state, _) = self.paths(code);
-        let read = journal::look(&state).and_then(|value| {
+        let read = audit_log::read(&state).and_then(|value| {
             let license = value.as_ref().map(License::from_json).transpose();
-            license.map_err(|what| journal::damaged(&state, &what.to_string()))
+            license.map_err(|what| audit_log::damaged(&state, &what))
         });
         read.map_err(|error| without_code(error, code))
     }
@@ -100,12 +102,12 @@ impl Book {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn audit(&self, code: &str) -> Result<usize, String> {
-        // Under the lock, since the log is a line behind the state for a moment.
+    pub(crate) fn audit(&self, code: &str) -> Result<usize, Error> {
+        // Under the lock, because the log is a line behind the state for a moment.
         let (state, log) = self.paths(code);
-        match Journal::open(&state, &log).map_err(|error| error.to_string())? {
-            Some((_lock, value)) => journal::verify(&value, &log),
-            None => Err("there is none".to_owned()),
+        match AuditLog::open(&state, &log)? {
+            Some((_lock, value)) => audit_log::verify(&value, &log),
+            None => Err(Error::Failed("there is no such license".to_owned())),
         }
     }
 
@@ -124,24 +126,24 @@ impl Book {
         Ok(codes)
     }
 
-    /// `licenses/NNN/CODE.json` and `.log`, with the last digits of the code: they are random.
+    /// `licenses/NNN/CODE.json` and `.log`; NNN are the last digits of the code, which are random.
     fn paths(&self, code: &str) -> (PathBuf, PathBuf) {
         let shard = self.root.join(code.get(15..).unwrap_or("none"));
         (shard.join(format!("{code}.json")), shard.join(format!("{code}.log")))
     }
 }
 
-/// A code as it may stand in logs and errors.
-pub(crate) fn masked(code: &str) -> String {
+/// A code with most digits left out, for logs and errors.
+pub(crate) fn redacted(code: &str) -> String {
     format!("{}…{}", code.get(..4).unwrap_or_default(), code.get(14..).unwrap_or_default())
 }
 
 fn without_code(error: Error, code: &str) -> Error {
-    let masked = |sentence: String| sentence.replace(code, &masked(code));
+    let redact = |text: String| text.replace(code, &redacted(code));
     match error {
-        Error::Untrusted(sentence) => Error::Untrusted(masked(sentence)),
-        Error::Busy(sentence) => Error::Busy(masked(sentence)),
-        Error::Failed(sentence) => Error::Failed(masked(sentence)),
+        Error::Untrusted(text) => Error::Untrusted(redact(text)),
+        Error::Busy(text) => Error::Busy(redact(text)),
+        Error::Failed(text) => Error::Failed(redact(text)),
     }
 }
 
@@ -172,61 +174,61 @@ mod tests {
 
     use serde_json::Map;
 
-    use super::{Book, Change, masked};
-    use crate::authority::handle::model::terms;
+    use super::{LicenseStore, Update, redacted};
+    use crate::authority::accounting::model::terms;
     use crate::authority::license::License;
     use crate::store::Scratch;
 
     const CODE: &str = "494953679762904933";
 
-    fn world() -> (Scratch, Book) {
+    fn world() -> (Scratch, LicenseStore) {
         let scratch = Scratch::new();
-        let book = Book::new(&scratch.0);
-        assert!(book.create(&License::new(terms(), 1_000), 0, Map::new()).unwrap());
-        (scratch, book)
+        let store = LicenseStore::new(&scratch.0);
+        assert!(store.create(&License::new(terms(), 1_000), 0, Map::new()).unwrap());
+        (scratch, store)
     }
 
-    fn take(book: &Book, seconds: i64) -> i64 {
+    fn take(store: &LicenseStore, seconds: i64) -> i64 {
         let take = |license: &mut License| {
-            let result = license.pool.take(seconds);
-            license.pool.charged += result;
-            Change { result, event: Some(Map::new()) }
+            let result = license.balance.take(seconds);
+            license.balance.charged += result;
+            Update { result, event: Some(Map::new()) }
         };
-        book.change(CODE, 0, take).unwrap().unwrap()
+        store.update(CODE, 0, take).unwrap().unwrap()
     }
 
     #[test]
     fn a_license_is_kept_listed_and_not_made_twice() {
-        let (_scratch, book) = world();
-        assert_eq!(take(&book, 60), 60);
-        assert_eq!(book.look(CODE).unwrap().unwrap().pool.left, 940);
-        assert_eq!((book.codes().unwrap(), book.audit(CODE)), (vec![CODE.to_owned()], Ok(2)));
-        assert!(!book.create(&License::new(terms(), 1), 0, Map::new()).unwrap());
-        let none = book.change("494900000000000000", 0, |_| Change { result: (), event: None });
+        let (_scratch, store) = world();
+        assert_eq!(take(&store, 60), 60);
+        assert_eq!(store.read(CODE).unwrap().unwrap().balance.left, 940);
+        assert_eq!((store.codes().unwrap(), store.audit(CODE)), (vec![CODE.to_owned()], Ok(2)));
+        assert!(!store.create(&License::new(terms(), 1), 0, Map::new()).unwrap());
+        let none = store.update("494900000000000000", 0, |_| Update { result: (), event: None });
         assert_eq!(none, Ok(None));
-        assert_eq!(book.codes().unwrap().len(), 1, "a question makes no file");
+        assert_eq!(store.codes().unwrap().len(), 1, "a request makes no file");
     }
 
     #[test]
-    fn those_who_race_for_the_last_seconds_get_them_once() {
-        let (_scratch, book) = world();
+    fn the_last_seconds_are_granted_once_in_a_race() {
+        let (_scratch, store) = world();
         let taken: i64 = std::thread::scope(|scope| {
             let racers: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| (0..20).map(|_| take(&book, 7)).sum::<i64>()))
+                .map(|_| scope.spawn(|| (0..20).map(|_| take(&store, 7)).sum::<i64>()))
                 .collect();
             racers.into_iter().map(|racer| racer.join().unwrap()).sum()
         });
         assert_eq!(taken, 1_000);
-        assert_eq!(book.look(CODE).unwrap().unwrap().pool.left, 0);
-        assert_eq!(book.audit(CODE), Ok(1 + 8 * 20));
+        assert_eq!(store.read(CODE).unwrap().unwrap().balance.left, 0);
+        assert_eq!(store.audit(CODE), Ok(1 + 8 * 20));
     }
 
     #[test]
     fn an_error_does_not_tell_the_code() {
-        let (scratch, book) = world();
+        let (scratch, store) = world();
         std::fs::write(scratch.0.join(format!("licenses/933/{CODE}.json")), "{").unwrap();
-        let change = |_: &mut License| Change { result: (), event: None };
-        let error = book.change(CODE, 0, change).unwrap_err().to_string();
-        assert!(error.contains(&masked(CODE)) && !error.contains(CODE), "{error}");
+        let change = |_: &mut License| Update { result: (), event: None };
+        let error = store.update(CODE, 0, change).unwrap_err().to_string();
+        assert!(error.contains(&redacted(CODE)) && !error.contains(CODE), "{error}");
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 
-use super::{Asked, Outcome, handle};
+use super::{Context, Outcome, process};
 use crate::authority::license::{DAY, License, Terms};
 use crate::license::protocol::claims::{Lease, Receipt};
 use crate::license::protocol::hex::{Digest, RequestId};
@@ -136,7 +136,7 @@ impl Client {
         }
     }
 
-    /// The next question, written to disk before it is sent; a retry is the same one.
+    /// The next request, written to disk before it is sent; a retry is the same one.
     fn begin(&mut self, op: Op, chance: &mut Chance) -> Request {
         if self.pending.is_none() {
             self.pending = Some(self.ask(op, chance.id()));
@@ -210,22 +210,22 @@ struct World {
 
 impl World {
     fn put(&mut self, device: Digest, request: &Request) -> Outcome {
-        let asked = Asked {
+        let context = Context {
             request,
             device,
-            by_mail: false,
-            limited: false,
+            by_certificate: false,
+            rate_limited: false,
             now: self.now,
             bundle: None,
             revoked: &[],
         };
-        let outcome = handle(&mut self.license, &asked, &sign);
+        let outcome = process(&mut self.license, &context, &sign);
         self.forks += usize::from(matches!(outcome.event, Some("reset" | "taken over")));
-        assert!(self.license.balances(), "{:?}", self.license.pool);
+        assert!(self.license.is_consistent(), "{:?}", self.license.balance);
         outcome
     }
 
-    /// Somebody on the network sends what was sent before.
+    /// Replays a captured request.
     fn replay(&mut self, chance: &mut Chance) {
         let (device, request) = self.captured[chance.below(self.captured.len())].clone();
         let before = (chance.below(32) == 0).then(|| self.license.clone());
@@ -288,7 +288,7 @@ pub(in crate::authority) fn busy_license(seed: u64) -> License {
     trace(seed, true).world.license
 }
 
-/// One question on a network that loses requests, doubles them, and loses answers.
+/// One request on a network that loses requests, doubles them, and loses answers.
 fn exchange(world: &mut World, client: &mut Client, chance: &mut Chance) {
     let op = client.next_op(chance);
     let request = client.begin(op, chance);
@@ -324,8 +324,8 @@ fn traces(count: u64, evil: bool, check: impl Fn(u64, &End) + Sync) {
 fn whatever_the_network_does_every_second_is_accounted_for() {
     traces(10_000, false, |seed, end| {
         let license = &end.world.license;
-        assert_eq!(license.pool.left, ALLOCATED - end.used, "seed {seed}");
-        assert_eq!((end.world.forks, license.open().count()), (0, 0), "seed {seed}");
+        assert_eq!(license.balance.left, ALLOCATED - end.used, "seed {seed}");
+        assert_eq!((end.world.forks, license.open_activations().count()), (0, 0), "seed {seed}");
     });
 }
 

@@ -1,19 +1,19 @@
-//! The status object as text for a person, at most 80 columns for what is ours.
+//! The status object as text, in lines of at most 80 columns where the text is ours.
 
 use serde_json::Value;
 
 /// Lines that end in a line feed.
-pub(super) fn text(whole: &Value) -> String {
+pub(super) fn text(status: &Value) -> String {
     let rows = [
-        ("Daemon", vec![word(&whole["daemon"]).to_owned()]),
-        ("Certificate", certificate(whole)),
-        ("Plain HTTP", vec![plain_http(&whole["plain_http"]).to_owned()]),
-        ("Password", vec![password(word(&whole["admin_password"]))]),
-        ("License", license(&whole["license"])),
-        ("Services", each(&whole["services"], service)),
-        ("Listeners", each(&whole["listeners"], listener)),
-        ("Insecure", each(&whole["insecure"], |line| word(line).to_owned())),
-        ("Faults", each(&whole["faults"], |line| word(line).to_owned())),
+        ("Daemon", vec![word(&status["daemon"]).to_owned()]),
+        ("Certificate", certificate(status)),
+        ("Plain HTTP", vec![plain_http(&status["plain_http"]).to_owned()]),
+        ("Password", vec![password(word(&status["admin_password"]))]),
+        ("License", license(&status["license"])),
+        ("Services", each(&status["services"], service)),
+        ("Listeners", each(&status["listeners"], listener)),
+        ("Insecure", each(&status["insecure"], |line| word(line).to_owned())),
+        ("Faults", each(&status["faults"], |line| word(line).to_owned())),
     ];
     let mut text = String::new();
     for (title, lines) in rows {
@@ -33,13 +33,13 @@ fn each(values: &Value, line: impl Fn(&Value) -> String) -> Vec<String> {
     values.as_array().into_iter().flatten().map(line).collect()
 }
 
-fn certificate(whole: &Value) -> Vec<String> {
-    let value = &whole["certificate"];
+fn certificate(status: &Value) -> Vec<String> {
+    let value = &status["certificate"];
     if value.is_null() {
-        let well = whole["faults"].as_array().is_none_or(Vec::is_empty);
-        let told =
-            if well { "none yet, the first start makes it" } else { "none that can be read" };
-        return vec![told.to_owned()];
+        let no_faults = status["faults"].as_array().is_none_or(Vec::is_empty);
+        let text =
+            if no_faults { "none yet, the first start makes it" } else { "none that can be read" };
+        return vec![text.to_owned()];
     }
     let end = word(&value["not_after"]);
     let validity = match value["days_left"].as_i64() {

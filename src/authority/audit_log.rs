@@ -1,10 +1,11 @@
-//! A state file and the log of what was done to it, which never disagree.
+//! A state file and its audit log, which never disagree.
 //!
 //! The state file holds the newest line of its log, so that replacing the state is the one commit
-//! point; the line is then appended, and appended again by whoever comes next if a power cut took it.
-//! Each line holds the SHA-256 of the line before: nobody can take one out unseen. The log is also the
-//! lock, since it is never replaced; `serve` and commands beside it wait for each other there.
+//! point. The line is then appended to the log; if a power cut loses it, the next process that opens the
+//! log appends it again. Each line holds the SHA-256 of the line before, so a missing line is noticed.
+//! The log is also the lock, because it is never replaced: `serve` and commands wait for each other there.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -18,15 +19,15 @@ use crate::store::{self, Error};
 use crate::util::json;
 use crate::util::utc;
 
-/// Largest state file, in bytes. A license of one seat with all the ids it may remember has about 2 MB;
-/// one of as many seats as can be sold, with all the activations it may ever have, has this room.
-const LARGEST: u64 = if cfg!(test) { 1 << 20 } else { 256 << 20 };
+/// Largest state file, in bytes. A license of one seat with all the request ids it may remember takes
+/// about 2 MB; one with the most seats and the most activations that are possible fits into this.
+const MAX_BYTES: u64 = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 
 /// The member of the state that holds the newest line.
 const LINE: &str = "audit";
 
 /// State and log under their lock.
-pub(crate) struct Journal {
+pub(crate) struct AuditLog {
     state: PathBuf,
     log: PathBuf,
     file: File,
@@ -34,50 +35,50 @@ pub(crate) struct Journal {
     line: String,
 }
 
-impl Journal {
+impl AuditLog {
     /// Waits for the lock; `None` when there is no log.
     ///
     /// # Errors
     /// When the system refuses, or the state is damaged.
-    pub(crate) fn open(state: &Path, log: &Path) -> Result<Option<(Journal, Value)>, Error> {
+    pub(crate) fn open(state: &Path, log: &Path) -> Result<Option<(AuditLog, Value)>, Error> {
         let file = match options().open(log) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // A state that lost its log must not pass for one that never was.
-                return match look(state)? {
+                // A state that lost its log must not be taken for one that never existed.
+                return match read(state)? {
                     None => Ok(None),
-                    Some(_) => Err(damaged(log, "it is not there, and what it tells of is")),
+                    Some(_) => Err(damaged(log, &"it is missing, but its state file exists")),
                 };
             }
             other => other.map_err(|error| Error::system("open", log, &error))?,
         };
-        let (mut journal, found) = Journal::locked(state, log, file)?;
+        let (mut this, found) = AuditLog::lock(state, log, file)?;
         let Some(found) = found else { return Ok(None) };
-        journal.line = found[LINE].as_str().unwrap_or_default().to_owned();
-        journal.settle().map_err(|error| Error::system("write", log, &error))?;
-        Ok(Some((journal, found)))
+        this.line = found[LINE].as_str().unwrap_or_default().to_owned();
+        this.append_newest().map_err(|error| Error::system("write", log, &error))?;
+        Ok(Some((this, found)))
     }
 
-    /// Makes the log if need be; `None` when there is a state already.
+    /// Makes the log if there is none; `None` when there is a state already.
     ///
     /// # Errors
     /// When the system refuses.
-    pub(crate) fn create(state: &Path, log: &Path) -> Result<Option<Journal>, Error> {
+    pub(crate) fn create(state: &Path, log: &Path) -> Result<Option<AuditLog>, Error> {
         let file = options().create(true).mode(0o600).open(log);
         let file = file.map_err(|error| Error::system("make", log, &error))?;
-        let (journal, found) = Journal::locked(state, log, file)?;
+        let (this, found) = AuditLog::lock(state, log, file)?;
         if found.is_some() {
             return Ok(None);
         }
-        // What an attempt that was cut short left there tells of nothing that has happened.
-        journal.file.set_len(0).map_err(|error| Error::system("write", log, &error))?;
-        Ok(Some(journal))
+        // Lines of an attempt that was cut short describe nothing that has happened.
+        this.file.set_len(0).map_err(|error| Error::system("write", log, &error))?;
+        Ok(Some(this))
     }
 
-    fn locked(state: &Path, log: &Path, file: File) -> Result<(Journal, Option<Value>), Error> {
+    fn lock(state: &Path, log: &Path, file: File) -> Result<(AuditLog, Option<Value>), Error> {
         file.lock().map_err(|error| Error::system("lock", log, &error))?;
         let (state, log) = (state.to_owned(), log.to_owned());
-        let found = look(&state)?;
-        Ok((Journal { state, log, file, line: String::new() }, found))
+        let found = read(&state)?;
+        Ok((AuditLog { state, log, file, line: String::new() }, found))
     }
 
     /// Replaces the state and records `event`, durable when this returns.
@@ -102,11 +103,11 @@ impl Journal {
         let mut state = state.clone();
         state[LINE] = line.as_str().into();
         let text = format!("{state}\n");
-        if text.len() as u64 > LARGEST {
-            // Nobody could read it again.
+        if text.len() as u64 > MAX_BYTES {
+            // It could not be read again.
             return Err(Error::Failed(format!(
-                "{} would have {} bytes, and {LARGEST} are the most: nothing was changed; release seats that \
-                 nobody needs any more, and create another license for what is to come",
+                "{} would have {} bytes, more than the limit of {MAX_BYTES}: nothing was changed; release unused \
+                 seats, and create another license for further activations",
                 self.state.display(),
                 text.len()
             )));
@@ -114,12 +115,12 @@ impl Journal {
         store::replace(&self.state, text.as_bytes())?;
         self.line = line;
         // From here on the change has happened; a line that can't be written now is written next time.
-        let _ = self.settle();
+        let _ = self.append_newest();
         Ok(())
     }
 
-    /// Appends the newest line, or what is missing of it.
-    fn settle(&mut self) -> io::Result<()> {
+    /// Appends the newest line, or its missing part.
+    fn append_newest(&mut self) -> io::Result<()> {
         let line = format!("{}\n", self.line);
         let wanted = line.as_bytes();
         let end = self.file.seek(SeekFrom::End(0))?;
@@ -130,7 +131,7 @@ impl Journal {
         if tail == wanted {
             return Ok(());
         }
-        // Where the last whole line ends, the beginning of the newest one may stand already.
+        // Behind the last complete line, the beginning of the newest one may stand already.
         let begun =
             tail.iter().rposition(|byte| *byte == b'\n').map_or(&tail[..], |at| &tail[at + 1..]);
         let missing = wanted.strip_prefix(begun).unwrap_or(wanted);
@@ -138,44 +139,48 @@ impl Journal {
     }
 }
 
-/// The state without waiting for the lock: whole, since it is only ever replaced; `None` when absent.
+/// Reads the state without waiting for the lock, which is safe because it is only ever replaced; `None`
+/// when absent.
 ///
 /// # Errors
 /// When it can't be read or is damaged.
-pub(crate) fn look(state: &Path) -> Result<Option<Value>, Error> {
-    // Moved away, as the advice is for files that can be made again, it would be a license that is unknown.
-    if std::fs::metadata(state).is_ok_and(|found| found.is_file() && found.len() > LARGEST) {
-        return Err(damaged(state, &format!("larger than {LARGEST} bytes, so it can't be ours")));
+pub(crate) fn read(state: &Path) -> Result<Option<Value>, Error> {
+    // The advice for files that can be made again is to move them away; here that would lose the license.
+    if std::fs::metadata(state).is_ok_and(|found| found.is_file() && found.len() > MAX_BYTES) {
+        return Err(damaged(
+            state,
+            &format_args!("larger than {MAX_BYTES} bytes, so this program did not write it"),
+        ));
     }
-    let Some(bytes) = store::read(state, LARGEST)? else { return Ok(None) };
+    let Some(bytes) = store::read(state, MAX_BYTES)? else { return Ok(None) };
     match json::parse(&bytes) {
         Ok(value) if value.is_object() => Ok(Some(value)),
-        Ok(_) => Err(damaged(state, "not a JSON object")),
-        Err(what) => Err(damaged(state, &what.to_string())),
+        Ok(_) => Err(damaged(state, &"not a JSON object")),
+        Err(what) => Err(damaged(state, &what)),
     }
 }
 
-/// A state file that makes no sense.
-pub(crate) fn damaged(state: &Path, what: &str) -> Error {
+/// The error for a state file that can't be understood.
+pub(crate) fn damaged(state: &Path, what: &dyn Display) -> Error {
     Error::Failed(format!("{} is damaged: {what}; restore it from a backup", state.display()))
 }
 
-/// How many lines the log of `state` has, if none was taken out or changed.
+/// The number of lines in the log of `state`, if none was removed or changed.
 ///
 /// # Errors
 /// Which line does not follow from the one before.
-pub(crate) fn verify(state: &Value, log: &Path) -> Result<usize, String> {
-    let text = std::fs::read_to_string(log).map_err(|error| error.to_string())?;
+pub(crate) fn verify(state: &Value, log: &Path) -> Result<usize, Error> {
+    let text = std::fs::read_to_string(log).map_err(|error| Error::system("read", log, &error))?;
     let mut before = String::new();
     let mut count = 0;
     let newest = state[LINE].as_str().unwrap_or_default();
     let late = (!text.ends_with(&format!("{newest}\n"))).then_some(newest);
-    let whole = text.lines().filter(|line| late.is_none_or(|newest| !newest.starts_with(line)));
-    for line in whole.chain(late) {
+    let lines = text.lines().filter(|line| late.is_none_or(|newest| !newest.starts_with(line)));
+    for line in lines.chain(late) {
         count += 1;
         let prev = json::parse(line.as_bytes()).map(|line| line["prev"].clone());
         if prev != Ok(Digest::of(before.as_bytes()).to_string().into()) {
-            return Err(format!("line {count} does not follow from the one before"));
+            return Err(Error::Failed(format!("line {count} does not follow from the one before")));
         }
         line.clone_into(&mut before);
     }
@@ -195,7 +200,7 @@ mod tests {
 
     use serde_json::{Map, Value, json};
 
-    use super::{Journal, LARGEST, look, verify};
+    use super::{AuditLog, MAX_BYTES, read, verify};
     use crate::store::Scratch;
 
     fn event(word: &str) -> Map<String, Value> {
@@ -209,8 +214,8 @@ mod tests {
     impl World {
         fn new() -> World {
             let world = World { scratch: Scratch::new() };
-            let mut journal = Journal::create(&world.state(), &world.log()).unwrap().unwrap();
-            journal.commit(&json!({"n": 0}), event("made"), 0).unwrap();
+            let mut audit_log = AuditLog::create(&world.state(), &world.log()).unwrap().unwrap();
+            audit_log.commit(&json!({"n": 0}), event("made"), 0).unwrap();
             world
         }
 
@@ -223,12 +228,12 @@ mod tests {
         }
 
         fn change(&self, n: i64) {
-            let (mut journal, _) = Journal::open(&self.state(), &self.log()).unwrap().unwrap();
-            journal.commit(&json!({"n": n}), event("changed"), n).unwrap();
+            let (mut audit_log, _) = AuditLog::open(&self.state(), &self.log()).unwrap().unwrap();
+            audit_log.commit(&json!({"n": n}), event("changed"), n).unwrap();
         }
 
-        fn verified(&self) -> Result<usize, String> {
-            verify(&look(&self.state()).unwrap().unwrap(), &self.log())
+        fn verified(&self) -> Result<usize, crate::store::Error> {
+            verify(&read(&self.state()).unwrap().unwrap(), &self.log())
         }
     }
 
@@ -258,7 +263,7 @@ mod tests {
         for cut in 0..=last {
             std::fs::write(world.log(), &text[..text.len() - cut]).unwrap();
             assert_eq!(world.verified(), Ok(3), "{cut} bytes cut");
-            drop(Journal::open(&world.state(), &world.log()).unwrap());
+            drop(AuditLog::open(&world.state(), &world.log()).unwrap());
             assert_eq!(std::fs::read_to_string(world.log()).unwrap(), text, "{cut} bytes cut");
         }
     }
@@ -266,12 +271,13 @@ mod tests {
     #[test]
     fn a_state_that_could_not_be_read_again_is_not_written() {
         let world = World::new();
-        let (mut journal, before) = Journal::open(&world.state(), &world.log()).unwrap().unwrap();
-        let large = json!({"n": "x".repeat(usize::try_from(LARGEST).unwrap())});
-        let error = journal.commit(&large, event("grown"), 1).unwrap_err().to_string();
+        let (mut audit_log, before) =
+            AuditLog::open(&world.state(), &world.log()).unwrap().unwrap();
+        let large = json!({"n": "x".repeat(usize::try_from(MAX_BYTES).unwrap())});
+        let error = audit_log.commit(&large, event("grown"), 1).unwrap_err().to_string();
         assert!(error.contains("nothing was changed"), "{error}");
-        journal.commit(&json!({"n": 2}), event("changed"), 2).unwrap();
-        drop(journal);
+        audit_log.commit(&json!({"n": 2}), event("changed"), 2).unwrap();
+        drop(audit_log);
         assert_eq!((&before["n"], world.verified()), (&json!(0), Ok(2)));
     }
 
@@ -281,26 +287,26 @@ mod tests {
         std::fs::File::options()
             .write(true)
             .open(world.state())
-            .and_then(|file| file.set_len(LARGEST + 1))
+            .and_then(|file| file.set_len(MAX_BYTES + 1))
             .unwrap();
-        let error = look(&world.state()).unwrap_err().to_string();
+        let error = read(&world.state()).unwrap_err().to_string();
         assert!(error.contains("restore it from a backup") && !error.contains("mv "), "{error}");
     }
 
     #[test]
     fn a_state_is_made_once() {
         let world = World::new();
-        assert!(Journal::create(&world.state(), &world.log()).unwrap().is_none());
+        assert!(AuditLog::create(&world.state(), &world.log()).unwrap().is_none());
         let absent = world.scratch.0.join("absent");
-        assert!(Journal::open(&absent, &absent).unwrap().is_none());
+        assert!(AuditLog::open(&absent, &absent).unwrap().is_none());
     }
 
     #[test]
-    fn a_lost_log_is_no_absent_license() {
+    fn a_lost_log_is_not_an_absent_license() {
         let world = World::new();
         std::fs::remove_file(world.log()).unwrap();
-        let Err(error) = Journal::open(&world.state(), &world.log()) else { unreachable!() };
-        assert!(error.to_string().contains("it is not there"), "{error}");
+        let Err(error) = AuditLog::open(&world.state(), &world.log()) else { unreachable!() };
+        assert!(error.to_string().contains("it is missing"), "{error}");
     }
 
     #[test]
@@ -308,7 +314,7 @@ mod tests {
         let world = World::new();
         for damage in ["", "{", "[]"] {
             std::fs::write(world.state(), damage).unwrap();
-            let Err(error) = Journal::open(&world.state(), &world.log()) else { unreachable!() };
+            let Err(error) = AuditLog::open(&world.state(), &world.log()) else { unreachable!() };
             assert!(error.to_string().contains("is damaged"), "{error}");
         }
     }

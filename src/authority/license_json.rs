@@ -1,4 +1,4 @@
-//! A license as the JSON of its file.
+//! Reads and writes a license as the JSON of its file.
 
 use serde_json::{Value, json};
 
@@ -6,15 +6,15 @@ use crate::license::protocol::fields::{Error, Fields, computer_id, license_code}
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::message::{Answer, Denial, User};
 
+use super::balance::Balance;
 use super::license::{Activation, Kept, License, Status, Terms};
-use super::pool::Pool;
-use super::seen::Seen;
+use super::replay_ids::ReplayIds;
 
 const VERSION: i64 = 1;
 
 impl License {
     pub(crate) fn to_json(&self) -> Value {
-        let License { terms, pool, .. } = self;
+        let License { terms, balance, .. } = self;
         let refused =
             self.refused.iter().map(|(id, denial)| json!([id.to_string(), denial.reason()]));
         let takeovers = self.takeovers.iter().map(|(time, computer)| json!([time, computer]));
@@ -32,9 +32,9 @@ impl License {
             "offline_secs": terms.offline_secs,
             "created": terms.created,
             "status": self.status.name(),
-            "allocated": pool.allocated,
-            "left": pool.left,
-            "charged": pool.charged,
+            "allocated": balance.allocated,
+            "left": balance.left,
+            "charged": balance.charged,
             "activations": self.activations.iter().map(Activation::to_json).collect::<Vec<_>>(),
             "activated": self.activated.to_text(),
             "refused": refused.collect::<Vec<_>>(),
@@ -42,7 +42,7 @@ impl License {
         })
     }
 
-    /// Reads the file's content; its books must balance.
+    /// Reads the file's content; its seconds must add up.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -73,13 +73,13 @@ impl License {
                 created: fields.number("created")?,
             },
             status: fields.parsed("status", "active, suspended or revoked", status)?,
-            pool: Pool {
+            balance: Balance {
                 allocated: fields.count("allocated")?,
                 left: fields.count("left")?,
                 charged: fields.count("charged")?,
             },
             activations: activations.collect::<Result<_, _>>()?,
-            activated: fields.parsed("activated", "a list of ids", Seen::parse)?,
+            activated: fields.parsed("activated", "a list of ids", ReplayIds::parse)?,
             refused: pairs(&fields, "refused", |id, reason| {
                 let denial = Denial::ALL.into_iter().find(|denial| reason == denial.reason());
                 Some((RequestId::parse(id.as_str()?)?, denial?))
@@ -88,7 +88,7 @@ impl License {
                 Some((time.as_i64()?, computer.as_str()?.to_owned()))
             })?,
         };
-        if license.balances() { Ok(license) } else { Err("its seconds do not add up".into()) }
+        if license.is_consistent() { Ok(license) } else { Err("its seconds do not add up".into()) }
     }
 }
 
@@ -114,14 +114,14 @@ impl Activation {
             "epoch": self.epoch,
             "seq": self.seq,
             "last": self.last.to_string(),
-            "also": self.also.iter().map(Digest::to_string).collect::<Vec<_>>(),
+            "also": self.reissued.iter().map(Digest::to_string).collect::<Vec<_>>(),
             "granted": self.granted,
             "consumed": self.consumed,
             "ids": self.ids.to_text(),
             "kept": self.kept.as_ref().map(|kept| kept.answer.to_json()),
             "moves": self.moves,
             "offline": self.offline,
-            "heard": self.heard,
+            "heard": self.last_contact,
             "version": self.version,
             "log_head": self.log_head.to_string(),
             "regressions": self.regressions,
@@ -148,14 +148,14 @@ impl Activation {
             epoch: fields.count("epoch")?,
             seq: fields.count("seq")?,
             last: fields.digest("last")?,
-            also: also.ok_or("`also` holds something that is no digest")?,
+            reissued: also.ok_or("`also` holds something that is no digest")?,
             granted: fields.count("granted")?,
             consumed: fields.count("consumed")?,
-            ids: fields.parsed("ids", "a list of ids", Seen::parse)?,
+            ids: fields.parsed("ids", "a list of ids", ReplayIds::parse)?,
             kept,
             moves: moves.ok_or("`moves` holds something that is no time")?,
             offline: fields.flag("offline")?,
-            heard: fields.number("heard")?,
+            last_contact: fields.number("heard")?,
             version: text("version")?,
             log_head: fields.digest("log_head")?,
             regressions: fields.count("regressions")?,
@@ -173,7 +173,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::License;
-    use crate::authority::handle::model::busy_license;
+    use crate::authority::accounting::model::busy_license;
 
     #[test]
     fn a_license_is_read_as_it_was_written() {

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::model::{Chance, Client, sign, terms};
-use super::{Asked, FREE, MONTH, Outcome, handle};
+use super::{Context, FREE_MOVES, MONTH, Outcome, process};
 use crate::authority::license::{DAY, License, Status, Terms};
 use crate::license::protocol::claims::UNLIMITED;
 use crate::license::protocol::message::{Denial, Kind, Mode, Op, Request};
@@ -23,19 +23,19 @@ impl World {
         self.put_by(client, request, false)
     }
 
-    fn put_by(&mut self, client: &Client, request: &Request, by_mail: bool) -> Outcome {
+    fn put_by(&mut self, client: &Client, request: &Request, by_certificate: bool) -> Outcome {
         let device = client.device;
-        let asked = Asked {
+        let context = Context {
             request,
             device,
-            by_mail,
-            limited: false,
+            by_certificate,
+            rate_limited: false,
             now: self.now,
             bundle: None,
             revoked: &[],
         };
-        let outcome = handle(&mut self.license, &asked, &sign);
-        assert!(self.license.balances());
+        let outcome = process(&mut self.license, &context, &sign);
+        assert!(self.license.is_consistent());
         outcome
     }
 
@@ -63,7 +63,7 @@ fn what_is_returned_is_there_for_the_next_one() {
     let mut world = World::new(1, 70);
     let (mut first, mut second) = (Client::new(1), Client::new(2));
     world.ask(&mut first, Op::Activate);
-    assert_eq!((first.granted, world.license.pool.left), (60, 10));
+    assert_eq!((first.granted, world.license.balance.left), (60, 10));
     let full = world.request(&second, Op::Activate);
     assert_eq!(world.denied(&second, &full), Denial::ActivationsExceeded);
     first.consumed = 20;
@@ -71,11 +71,11 @@ fn what_is_returned_is_there_for_the_next_one() {
     assert_eq!(world.put(&first, &request).answer.returned, 40);
     assert_eq!(world.put(&first, &request).answer.returned, 40, "asked again");
     assert_eq!(world.ask(&mut second, Op::Activate), Kind::Lease);
-    assert_eq!((second.granted, world.license.pool.left), (50, 0));
+    assert_eq!((second.granted, world.license.balance.left), (50, 0));
 }
 
 #[test]
-fn a_refused_question_stays_refused_when_it_is_played_again() {
+fn a_denied_request_stays_denied_when_it_is_replayed() {
     let mut world = World::new(1, 1_000);
     let (mut first, second) = (Client::new(1), Client::new(2));
     world.ask(&mut first, Op::Activate);
@@ -91,7 +91,7 @@ fn a_refused_question_stays_refused_when_it_is_played_again() {
     assert_eq!(world.ask(&mut first, Op::Sync), Kind::Lease);
     world.ask(&mut first, Op::Return);
     assert_eq!(world.denied(&second, &full), Denial::ActivationsExceeded);
-    assert_eq!(world.license.open().count(), 0);
+    assert_eq!(world.license.open_activations().count(), 0);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_suspended_revoked_or_expired_license_grants_nothing_and_takes_back() {
             assert_eq!(world.denied(&client, &request), denial);
         }
         assert_eq!(world.ask(&mut client, Op::Return), Kind::Returned);
-        assert_eq!(world.license.pool.left, 1_000);
+        assert_eq!(world.license.balance.left, 1_000);
     }
 }
 
@@ -134,7 +134,7 @@ fn totals_that_cannot_be_close_the_epoch_and_are_charged() {
         client.consumed = consumed + 5 * i64::from(consumed > 60);
         assert_eq!(world.ask(&mut client, Op::Sync), Kind::Reset);
         assert_eq!((client.epoch, client.granted, client.consumed), (2, 60, 0));
-        assert_eq!(world.license.pool.charged, 65, "the whole of the first epoch");
+        assert_eq!(world.license.balance.charged, 65, "the whole of the first epoch");
     }
 }
 
@@ -147,7 +147,7 @@ fn a_restored_snapshot_costs_one_lease_and_goes_on_by_itself() {
     client.consumed = 30;
     world.ask(&mut client, Op::Sync);
     assert_eq!(world.ask(&mut snapshot, Op::Sync), Kind::Reset);
-    assert_eq!(world.license.pool.charged, 90);
+    assert_eq!(world.license.balance.charged, 90);
     let request = world.request(&client, Op::Sync);
     assert_eq!(world.denied(&client, &request), Denial::Duplicate, "the other copy is out");
     assert_eq!(world.ask(&mut snapshot, Op::Sync), Kind::Lease);
@@ -163,12 +163,12 @@ fn a_seat_can_be_taken_over_three_times_a_month() {
         client.computer_id = Client::new(1).computer_id;
         client
     };
-    for number in 0..FREE {
+    for number in 0..FREE_MOVES {
         world.now += 1;
         assert_eq!(world.ask(&mut reinstalled(number), Op::Activate), Kind::Lease);
-        assert_eq!(world.license.open().count(), 1);
+        assert_eq!(world.license.open_activations().count(), 1);
     }
-    let fourth = reinstalled(FREE);
+    let fourth = reinstalled(FREE_MOVES);
     let request = world.request(&fourth, Op::Activate);
     for _ in 0..2 {
         let answer = world.put(&fourth, &request).answer;
@@ -177,7 +177,7 @@ fn a_seat_can_be_taken_over_three_times_a_month() {
         assert!(answer.message.contains(&format!("free again on {date}")), "{answer:?}");
     }
     world.now = DAY + 1 + MONTH;
-    assert_eq!(world.ask(&mut reinstalled(FREE), Op::Activate), Kind::Lease);
+    assert_eq!(world.ask(&mut reinstalled(FREE_MOVES), Op::Activate), Kind::Lease);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn activating_again_with_nothing_lost_costs_nothing() {
         client.consumed = 7;
         assert_eq!(world.ask(&mut client, Op::Activate), Kind::Lease);
     }
-    assert_eq!(world.license.pool.charged, 70);
+    assert_eq!(world.license.balance.charged, 70);
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn a_moved_machine_keeps_its_seat_and_the_copy_left_behind_does_not() {
         assert_eq!(move_to(&mut moved, &mut world, number), Kind::Lease);
     }
     assert_eq!(move_to(&mut moved, &mut world, 10), Kind::Denied, "the fourth in a month");
-    assert_eq!(world.license.pool.charged, 0);
+    assert_eq!(world.license.balance.charged, 0);
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn an_offline_renewal_with_a_lower_total_is_refused_and_nothing_is_charged() {
     let request = world.request(&client, Op::Sync);
     let answer = world.put_by(&client, &request, true).answer;
     assert_eq!(answer.denial, Some(Denial::WentBack));
-    assert_eq!(world.license.pool.charged, 0);
+    assert_eq!(world.license.balance.charged, 0);
 }
 
 #[test]
@@ -259,13 +259,13 @@ fn an_unlimited_license_counts_beyond_2_to_the_31_seconds() {
         assert_eq!(world.ask(&mut client, Op::Sync), Kind::Lease);
     }
     assert_eq!(client.granted, 6 * UNLIMITED);
-    assert_eq!((world.license.pool.left, world.license.used()), (UNLIMITED, 5 * UNLIMITED));
+    assert_eq!((world.license.balance.left, world.license.used()), (UNLIMITED, 5 * UNLIMITED));
     world.ask(&mut client, Op::Return);
     assert_eq!(world.license.used(), 5 * UNLIMITED);
 }
 
 #[test]
-fn a_question_too_old_to_be_remembered_is_refused_instead_of_forking() {
+fn a_request_too_old_to_be_remembered_is_denied_instead_of_forking() {
     // Fewer are remembered of each of many seats.
     for (seats, most) in [(1, 10_000), (5_000, 2_000), (1_000_000, 1_000)] {
         let mut world = World::new(seats, 1_000);
@@ -293,12 +293,12 @@ fn an_activation_that_another_one_stands_in_for_takes_nothing_however_late_it_co
         if heard_first {
             world.put(&client, &swallowed);
         }
-        let mut by_mail = world.request(&client, Op::Activate);
-        by_mail.instead_of = Some(swallowed.req_id);
-        let answer = world.put_by(&client, &by_mail, true).answer;
+        let mut by_certificate = world.request(&client, Op::Activate);
+        by_certificate.instead_of = Some(swallowed.req_id);
+        let answer = world.put_by(&client, &by_certificate, true).answer;
         client.take_in(Op::Activate, &answer);
-        assert_eq!(world.license.open().count(), 1);
-        assert_eq!(world.license.pool.charged, if heard_first { 60 } else { 0 });
+        assert_eq!(world.license.open_activations().count(), 1);
+        assert_eq!(world.license.balance.charged, if heard_first { 60 } else { 0 });
         let before = world.license.clone();
         assert_eq!(world.put(&client, &swallowed).answer.kind, Kind::Stale);
         assert_eq!(world.license, before);
