@@ -9,9 +9,9 @@
 use std::time::SystemTime;
 
 use super::{Exit, Options, complain, print, settings_as_user};
-use crate::util::utc;
 use crate::license;
 use crate::security;
+use crate::util::utc;
 
 pub(super) fn run(options: &Options) -> Exit {
     // Bad settings are what this command is asked to find, so they are its 1 and not the daemon's 78.
