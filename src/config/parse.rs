@@ -87,7 +87,7 @@ fn port(field: Field<'_>) -> Option<u16> {
 fn license(field: Field<'_>, mut license: License) -> Option<License> {
     let mut section = field.section()?;
     set(&mut license.authority_url, section.take("authority_url"), |field| {
-        // The license protocol encrypts its messages; the manual's firewall rule is TCP port 80.
+        // The license protocol encrypts its messages; customers' firewalls open TCP port 80 (ML-6).
         let wanted = "a URL that begins with \"http://\" and names a host, without a user";
         field.text_as(wanted, |text| {
             let host = text.strip_prefix("http://")?;

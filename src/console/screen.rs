@@ -93,7 +93,7 @@ impl Screen {
         Ok(chosen)
     }
 
-    /// Asks for confirmation, in the words of the original: `Choose OK to …`.
+    /// Asks for confirmation, in the words of MA-25: `Choose OK to …`.
     pub(super) fn confirm(&mut self, question: &[&str]) -> Result<bool, Closed> {
         loop {
             self.blank()?;

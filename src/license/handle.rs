@@ -124,7 +124,7 @@ impl Handle {
     /// Applies a license certificate.
     ///
     /// # Errors
-    /// In the manual's words, with a hint for each reason.
+    /// A text of ML-34 to ML-39, or one in their style, with a hint for each reason.
     pub(crate) fn apply_certificate(
         &self,
         code: String,
@@ -157,7 +157,7 @@ impl Handle {
         })
     }
 
-    /// Sets the proxy from the body of the manual, and answers as GET does.
+    /// Sets the proxy that the body names (ML-16), and answers as GET does.
     ///
     /// # Errors
     /// What is wrong with the body.

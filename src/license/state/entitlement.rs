@@ -102,7 +102,7 @@ pub(crate) struct Entitlement {
     pub(crate) may_transcribe: bool,
     /// `status` of the status document (ML-9).
     pub(crate) status: &'static str,
-    /// The manual's `message`: for an administrator; empty if there is nothing to report.
+    /// `message` of the status document (ML-9): for an administrator; empty if there is nothing to report.
     pub(crate) message: String,
     /// When this may change by time alone, in seconds since 1970.
     pub(crate) next_change: Option<i64>,

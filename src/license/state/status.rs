@@ -1,4 +1,4 @@
-//! The status document: all fields of the manual, in its order.
+//! The status document (ML-9): every field, always, in its order.
 
 use std::time::Duration;
 
@@ -146,7 +146,7 @@ fn terms(phase: &Phase, grant: &Grant) -> Terms {
     Terms { kind: lease.kind, expires: lease.exp, grace: lease.grace, holds_until }
 }
 
-/// The words of the original product's license library.
+/// The text of a license type (MA-21).
 fn license_type(kind: i64) -> &'static str {
     match kind {
         2 => "2 License is trial",
