@@ -65,7 +65,7 @@ pub(crate) fn process(license: &mut License, context: &Context<'_>, sign: Sign<'
         return Outcome { answer, event, repeated: true };
     }
     let outcome = match context.request.op {
-        _ if context.rate_limited && is_unknown_device(license, context) => {
+        _ if context.rate_limited && !license.has_held(&context.device) => {
             let remember = context.request.op == Op::Activate;
             Err(Denied { denial: Denial::TooManyTries, remember })
         }
@@ -130,11 +130,6 @@ fn sign_again(
     let answer = Answer { token: Some(token), ..answer.clone() };
     activation.last_answer = Some(answer.clone());
     Some(answer)
-}
-
-/// Whether this device has never held a seat, so that it may be guessing codes.
-fn is_unknown_device(license: &License, context: &Context<'_>) -> bool {
-    !license.activations.iter().any(|activation| activation.device == context.device)
 }
 
 struct Denied {

@@ -155,6 +155,11 @@ pub(crate) struct License {
 }
 
 impl License {
+    /// Whether this device has ever held a seat; one that has not may be guessing codes.
+    pub(super) fn has_held(&self, device: &Digest) -> bool {
+        self.activations.iter().any(|activation| activation.device == *device)
+    }
+
     pub(crate) fn new(terms: Terms, seconds: i64) -> License {
         License {
             terms,

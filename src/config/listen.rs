@@ -38,7 +38,7 @@ pub(crate) enum Serves {
 pub(crate) enum HttpDisabled {
     /// Accepts the connection and closes it without a byte (v1 manual: `Empty reply from server`).
     Close,
-    /// Answers 301 or 308 to the HTTPS address (v2 manual).
+    /// Answers 301 or 308 to the HTTPS address (M2-13, MA-19).
     Redirect,
 }
 

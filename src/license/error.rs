@@ -26,11 +26,11 @@ pub(crate) enum Kind {
     Cancelled,
 }
 
-/// The manual's "Invalid License".
+/// The license code is not accepted (ML-34).
 const NOT_ACTIVATED: &str = "Input exception: Not activated";
-/// The manual's "Appliance Offline".
+/// An activation did not reach the license service (ML-35).
 const OFFLINE: &str = "Input exception: Not activated - Cannot activate when offline";
-/// The manual's "when port 80 is blocked".
+/// A firewall blocks the port (ML-39).
 const BLOCKED: &str = "Received RST_STREAM with error code 8";
 
 impl ApiError {

@@ -23,14 +23,14 @@ const TLS12: [SupportedCipherSuite; 6] = [
     cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
 ];
 
-/// TLS 1.3, in the order of the v1 manual.
+/// TLS 1.3 suites in the order of M1-33.
 const TLS13_V1: [SupportedCipherSuite; 3] = [
     cipher_suite::TLS13_AES_256_GCM_SHA384,
     cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
     cipher_suite::TLS13_AES_128_GCM_SHA256,
 ];
 
-/// TLS 1.3, in the order of the v2 manual.
+/// TLS 1.3 suites in the order of M2-25.
 const TLS13_V2: [SupportedCipherSuite; 3] = [
     cipher_suite::TLS13_AES_128_GCM_SHA256,
     cipher_suite::TLS13_AES_256_GCM_SHA384,

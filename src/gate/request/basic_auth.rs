@@ -23,7 +23,7 @@ use crate::security::{PasswordHash, spelling};
 /// The only user name (both manuals: "the username for basic auth is always admin").
 const USER: &[u8] = b"admin";
 
-/// The password before one is set (v2 manual: "both set to admin").
+/// The password before one is set, with v2 (M2-14).
 const DEFAULT_PASSWORD: &[u8] = b"admin";
 
 /// The result of a check.

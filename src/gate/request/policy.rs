@@ -146,7 +146,7 @@ pub(crate) fn required_access(situation: &Situation, area: Area) -> Access {
         // cannot be found by trying. Other listeners have none, and v2 protects only the paths that it names.
         (Area::Unknown, _) if !hides_paths => Access::Open,
 
-        // v2: "all requests to management API endpoints" (v2 manual), never jobs and realtime.
+        // v2: management requires the password, jobs and realtime never do (M2-17).
         (Area::Jobs | Area::Realtime, _) => Access::Open,
 
         (_, PasswordKind::Locked) => Access::Basic(PasswordSource::Damaged),

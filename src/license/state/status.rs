@@ -110,7 +110,7 @@ impl Snapshot {
         refused.into_iter().chain(self.trust_error.clone()).collect()
     }
 
-    /// The document, in the order and with the types of the manual.
+    /// The document, with the order and types of ML-9.
     pub(crate) fn document(&self, reading: &ClockReading) -> Value {
         let entitlement = self.entitlement(reading);
         let grant = self.grant.as_ref().filter(|_| self.phase.has_license());
