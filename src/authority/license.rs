@@ -109,7 +109,7 @@ pub(crate) struct Activation {
     /// Requests of this epoch that were answered.
     pub(crate) ids: ReplayIds,
     /// The newest answer, for a retry of its request.
-    pub(crate) kept: Option<Kept>,
+    pub(crate) last_answer: Option<Answer>,
     /// When the computer changed under the same key, in seconds since 1970.
     pub(crate) moves: Vec<i64>,
     /// Whether the appliance said it would stay offline.
@@ -137,12 +137,6 @@ impl Activation {
             && (self.last == request.prev || self.reissued.contains(&request.prev))
             && (self.consumed..=self.granted).contains(&request.consumed)
     }
-}
-
-/// An answer that is given again to the same request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Kept {
-    pub(crate) answer: Answer,
 }
 
 /// A license and its accounts.

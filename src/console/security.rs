@@ -29,9 +29,7 @@ impl Access {
             match (self.password.as_str(), config.api.v1, config.api.v2) {
                 ("set", ..) => "set; the user is admin",
                 ("off", ..) => "authentication is off: no password is required",
-                ("locked", ..) => {
-                    "its file is damaged: every login is refused until security is reset"
-                }
+                ("locked", ..) => "its file is damaged: reset security to log in",
                 (_, true, true) => "not set: v1 requires none, v2 accepts admin:admin",
                 (_, true, false) => "not set: none is required",
                 (_, false, _) => "not set: admin:admin is accepted",

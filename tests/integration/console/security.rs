@@ -108,7 +108,7 @@ fn a_damaged_password_file_is_told_and_the_reset_mends_it() {
     appliance.launch();
     let mut console = Console::terminal(&appliance);
     let piece = console.choose("Security");
-    assert!(piece.contains("damaged: every login is refused until security is reset"), "{piece}");
+    assert!(piece.contains("damaged: reset security to log in"), "{piece}");
     console.choose("Reset security");
     console.choose("OK");
     console.go_on();
