@@ -18,6 +18,8 @@ core over loopback, and they took turns in each repetition. A cell is the median
 its repetitions. The ratio is {ours}'s figure to {base}'s of the same repetition: median (quartiles).
 *Better* and *worse* stand where both quartiles are on one side of 1; where they aren't, the difference
 is noise. Only ratios of one run tell something; `--peers nginx,nginx-again` shows how noisy a machine is.
+A dash stands where a contender does not offer the thing, or where the machine's limit of open files is
+too low for so many connections: {ours} keeps half of the limit for its services.
 """
 
 
