@@ -6,7 +6,7 @@ TARGET := x86_64-unknown-linux-musl
 BUILT  := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release
 BINARIES := $(BUILT)/applianced $(BUILT)/license-authority
 
-.PHONY: all run vm test test-real vm-test bench check audit aarch64 install dist clean help
+.PHONY: all run vm test test-slow test-real vm-test bench check audit aarch64 install dist clean help
 
 all: ## build the release binaries (the default)
 	@scripts/prepare build
@@ -18,8 +18,11 @@ run: ## start an appliance of your own on ports 10080, 10443, … in the foregro
 vm: ## build a bootable image and start it in QEMU with its console here; Control-A X ends it
 	@scripts/vm/run
 
-test: ## install what the tests need, run them all, list what could not be tried here
+test: ## install what the tests need, run all but the slow ones, list what could not be tried here
 	@scripts/test
+
+test-slow: ## the tests that wait for the appliance's own long limits, which `make test` leaves out
+	@scripts/test slow
 
 test-real: ## run what is in tests/real, and the manual's pages against the release binary
 	@scripts/test-real
@@ -39,11 +42,13 @@ audit: ## known vulnerabilities, licenses and origins of all dependencies (needs
 aarch64: ## build the release binaries for 64-bit ARM and try one under QEMU's user emulation
 	@scripts/aarch64
 
-install: ## copy the release binaries, if built, to $(DESTDIR)$(PREFIX)/bin
+install: ## copy the release binaries, if built, and the manual pages below $(DESTDIR)$(PREFIX)
 	@for binary in $(BINARIES); do \
 		test -f $$binary || { echo "make install: no $$binary; run make first" >&2; exit 1; }; done
-	install -d $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/bin $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,5 8)
 	install -m 755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 scripts/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 scripts/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 
 dist: ## build and pack the release binaries, init scripts and papers into target/dist; reproducible
 	@scripts/dist

@@ -1,7 +1,8 @@
-//! Start-up and shut-down, told once: bind, confine, open the state, serve, drain.
+//! Start-up and shutdown on one page: bind, confine, open the state, serve, drain.
 //!
-//! The composition root: it alone knows every room.
+//! The composition root: only this file knows every room.
 
+use std::error::Error;
 use std::io::{self, Write as _};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -10,69 +11,71 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::attendant::{self, Attendant};
 use crate::config::Config;
-use crate::confinement;
-use crate::gate::{Bound, Gate, Open};
+use crate::gate::{Bound, Gate, Listeners};
+use crate::helper;
+use crate::helper::CommandHelper;
 use crate::license;
 use crate::log::Log;
 use crate::management::{self, Context};
-use crate::security::Keeper;
-use crate::wishes::{Wish, Wishes};
+use crate::sandbox;
+use crate::security::SecuritySettings;
+use crate::signals::{Signal, Signals};
 
-/// On SIGTERM, requests in flight get so long to finish.
+/// Time that requests in progress get to finish on SIGTERM.
 const DRAIN: Duration = Duration::from_secs(9);
 
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// One line that says why it could not start.
-pub fn run(config: Config, log: &Log) -> Result<(), String> {
-    // First of all, for a start takes as long as the key of a first certificate: what is asked meanwhile
-    // is done once ready.
-    let mut wishes = Wishes::listen().map_err(|e| format!("cannot catch signals: {e}"))?;
+/// Why the daemon could not start, in one line.
+pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
+    // First of all, because a start may take as long as making the key of a first certificate: a signal
+    // that comes meanwhile is handled once the daemon is ready.
+    let mut signals = Signals::listen().map_err(|e| format!("cannot catch signals: {e}"))?;
     raise_descriptor_limit();
     let config = Arc::new(config);
 
     let bound = Bound::all(&config.listen, log)?;
-    let machine = license::Machine::look(); // root alone may read all of it
-    let manager = ServiceManager::look();
-    let attendant = attendant::start(&config.commands)?;
-    confinement::confine(&config, log)?;
+    let machine = license::Machine::detect(); // root alone may read all of it
+    let manager = ServiceManager::connect();
+    let helper = helper::start(&config.commands)?;
+    sandbox::confine(&config, log)?;
 
-    let keeper = Arc::new(Keeper::open(&config.state_dir, config.api, log.clone())?);
-    let license = license::start(&config, keeper.folder(), &machine, log)?;
-    wishes.watch(&[&config.state_dir, &config.state_dir.join("tls")], log);
+    let security = Arc::new(SecuritySettings::open(&config.state_dir, config.api, log.clone())?);
+    let license = license::start(&config, security.folder(), &machine, log)
+        .map_err(|e| format!("license: {e}"))?;
+    signals.watch(&[&config.state_dir, &config.state_dir.join("tls")], log);
     let context = Context {
         config: Arc::clone(&config),
-        keeper: Arc::clone(&keeper),
+        security: Arc::clone(&security),
         license: license.clone(),
         log: log.clone(),
         monitor: Arc::default(),
-        attendant: Arc::new(Attendant::new(attendant, log)?),
-        turns: Arc::default(),
+        helper: Arc::new(CommandHelper::new(helper, log)?),
+        running: Arc::default(),
     };
     let management = management::start(&config.run_dir, context.clone())?;
     let usage = management::start_usage(&config.run_dir, license.clone(), log.clone())?;
     let gate = Gate::new(
         Arc::clone(&config),
         &config.control_socket(),
-        management::at_once(context),
-        Arc::clone(keeper.rules()),
-        Arc::clone(keeper.identity()),
-        Arc::clone(license.standing()),
+        management::inline_api(context),
+        Arc::clone(security.rules()),
+        Arc::clone(security.identity()),
+        Arc::clone(license.entitlement()),
         log.clone(),
     )?;
     let listeners: Vec<String> = bound.iter().map(Bound::describe).collect();
-    let open = Open::start(Arc::new(gate), bound).map_err(|e| format!("cannot serve: {e}"))?;
+    let open = Listeners::start(Arc::new(gate), bound).map_err(|e| format!("cannot serve: {e}"))?;
     announce(&listeners);
-    manager.tell("READY=1");
+    manager.notify("READY=1");
 
-    while wishes.wait().map_err(|e| format!("cannot wait for signals: {e}"))? == Wish::Reload {
-        keeper.reload();
+    while signals.wait().map_err(|e| format!("cannot wait for signals: {e}"))? == Signal::Reload {
+        security.reload();
     }
 
-    manager.tell("STOPPING=1");
+    manager.notify("STOPPING=1");
     log.info("stopping: requests in flight may finish");
     let deadline = Instant::now() + DRAIN;
     let cut = open.drain(deadline);
@@ -85,22 +88,22 @@ pub fn run(config: Config, log: &Log) -> Result<(), String> {
     Ok(())
 }
 
-/// One line a listener, then `ready`: what scripts wait for.
+/// Prints one line per listener, then `ready`, for scripts that wait for it.
 fn announce(listeners: &[String]) {
     let mut lines: String = listeners.iter().map(|l| format!("listening on {l}\n")).collect();
     lines.push_str("ready\n");
-    // Nobody may be there to read it.
+    // Standard output may be closed.
     let _ = io::stdout().lock().write_all(lines.as_bytes());
     let _ = io::stdout().lock().flush();
 }
 
-/// `sd_notify(3)`, for managers that ask for it through `NOTIFY_SOCKET`.
+/// The service manager, told through `NOTIFY_SOCKET` if it asks for that; see `sd_notify(3)`.
 struct ServiceManager(Option<UnixDatagram>);
 
 impl ServiceManager {
-    /// Connects while every socket can be reached: afterwards those without a path can't.
-    fn look() -> ServiceManager {
-        let connect = |name: &str| {
+    /// Connects before the sandbox, in which abstract sockets can't be reached.
+    fn connect() -> ServiceManager {
+        let connect_to = |name: &str| {
             let address = match name.strip_prefix('@') {
                 Some(abstract_name) => SocketAddr::from_abstract_name(abstract_name)?,
                 None => SocketAddr::from_pathname(name)?,
@@ -109,17 +112,17 @@ impl ServiceManager {
             socket.connect_addr(&address).map(|()| socket)
         };
         let name = std::env::var("NOTIFY_SOCKET").ok();
-        ServiceManager(name.and_then(|name| io::Result::ok(connect(&name))))
+        ServiceManager(name.and_then(|name| io::Result::ok(connect_to(&name))))
     }
 
-    fn tell(&self, state: &str) {
+    fn notify(&self, state: &str) {
         if let Some(socket) = &self.0 {
             let _ = socket.send(state.as_bytes());
         }
     }
 }
 
-/// Every connection is a descriptor; the soft limit of 1,024 is there for programs that use select(2).
+/// Raises the soft limit of descriptors, which is 1,024 for programs that use select(2).
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });

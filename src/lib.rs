@@ -6,50 +6,57 @@
 //! ```
 //!
 //! What management has in memory the data flow asks it for without the socket.
-//! The two flows meet in [`live`]: keepers on the control side publish whole immutable values, the
-//! data side takes a snapshot per request and holds no lock while it waits for a socket.
-//! The modules stand in the order a start-up meets them.
+//! The two flows meet in `util::published`: keepers on the control side publish whole immutable values,
+//! the data side takes a snapshot per request and holds no lock while it waits for a socket.
 
-pub mod cli;
+pub(crate) mod admin;
+pub(crate) mod authority;
+pub(crate) mod cli;
+pub(crate) mod config;
+pub(crate) mod console;
+pub(crate) mod daemon;
+pub(crate) mod gate;
+pub(crate) mod helper;
+pub(crate) mod http;
+pub(crate) mod license;
+pub(crate) mod log;
+pub(crate) mod management;
+pub(crate) mod monitor;
+pub(crate) mod sandbox;
+pub(crate) mod security;
+pub(crate) mod signals;
+pub(crate) mod store;
+pub(crate) mod util;
 
-pub mod console;
+/// The rules of the appliance's manuals, numbered, in our own words. Code and tests cite them as `M1-…`
+/// (version 1 of the API), `M2-…` (version 2), `ML-…` (licensing) and `MA-…` (facts from elsewhere).
+#[doc = include_str!("manual.md")]
+pub mod manual {}
 
-pub mod config;
+use std::ffi::OsString;
+use std::process::ExitCode;
 
-pub mod log;
+/// What an appliance and its license authority say to each other, for whoever writes another side of it.
+pub use license::protocol;
 
-pub mod live;
+/// Runs `applianced` with the arguments after the program's name.
+#[must_use]
+pub fn appliance(arguments: Vec<OsString>) -> ExitCode {
+    cli::run(arguments)
+}
 
-pub mod utc;
+/// Runs `license-authority` with the arguments after the program's name.
+#[must_use]
+pub fn license_authority(arguments: Vec<OsString>) -> ExitCode {
+    authority::cli::run(arguments)
+}
 
-mod reason;
-
-mod descriptors;
-
-mod unix_connect;
-
-mod names;
-
-mod tally;
-
-pub mod store;
-
-pub mod security;
-
-pub mod license;
-
-pub mod management;
-
-pub mod monitor;
-
-pub mod gate;
-
-pub mod confinement;
-
-pub mod attendant;
-
-pub mod wishes;
-
-pub mod daemon;
-
-pub mod authority;
+/// What the fuzzers call: each function takes any bytes and panics if a rule of its own is broken.
+#[cfg(fuzzing)]
+pub mod fuzz {
+    pub use crate::config::fuzz as config;
+    pub use crate::gate::fuzz as gate;
+    pub use crate::license::fuzz as license;
+    pub use crate::management::fuzz as management;
+    pub use crate::security::fuzz as security;
+}

@@ -1,10 +1,11 @@
 //! One-line records on standard error: operations, requests, and security events.
 //!
-//! A line is `<time> <level> <text>`; the level of a security event is `security`, so that
-//! `grep ' security '` is the audit trail, and that of a request is `access`. What strangers send is escaped before it is written, and
-//! nothing secret is ever passed in. The last lines are also kept in memory (`recent`).
+//! A line is `<time> <level> <text>`. The level of a security event is `security`, so that
+//! `grep ' security '` is the audit trail; the level of a request is `access`. Control characters are
+//! escaped before a line is written, and no secret is ever passed in. The last lines are also kept in
+//! memory (`recent`).
 
-mod patient;
+mod nonblocking_writer;
 
 mod recent;
 
@@ -12,65 +13,65 @@ use std::fmt::{self, Display, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use self::patient::Patient;
+use self::nonblocking_writer::NonblockingWriter;
 pub(crate) use self::recent::Kind;
 use self::recent::Recent;
-use crate::utc;
+use crate::util::utc;
 
-/// Where lines go; cheap to clone and handed down from the daemon.
+/// The log; cheap to clone.
 #[derive(Clone)]
-pub struct Log(Arc<Shared>);
+pub(crate) struct Log(Arc<Shared>);
 
 struct Shared {
     recent: Recent,
     sink: Box<dyn Fn(&str) + Send + Sync>,
 }
 
-/// Characters a line may have; what is longer is cut, so that a stranger can't fill the disk with one request.
-const LONGEST_LINE: usize = 2_000;
+/// Characters a line may have; the rest is cut, so that one request can't fill the disk.
+const MAX_LINE: usize = 2_000;
 
 impl Log {
-    /// Writes to standard error. A line that can't be written is lost, and nothing stops for it; the next
-    /// one that can tells how many were.
-    pub fn to_stderr() -> Log {
-        let stderr = Mutex::new(Patient::new(std::io::stderr()));
+    /// Writes to standard error without blocking. A line that can't be written is lost, and the next line
+    /// written reports how many were.
+    pub(crate) fn to_stderr() -> Log {
+        let stderr = Mutex::new(NonblockingWriter::new(std::io::stderr()));
         Log::to(move |line| {
             let now = utc::unix_seconds(SystemTime::now());
             stderr.lock().unwrap_or_else(PoisonError::into_inner).write(line, now);
         })
     }
 
-    /// Hands every line to `sink`, for tests.
-    pub fn to(sink: impl Fn(&str) + Send + Sync + 'static) -> Log {
+    /// Passes every line to `sink`, for tests.
+    pub(crate) fn to(sink: impl Fn(&str) + Send + Sync + 'static) -> Log {
         Log(Arc::new(Shared { recent: Recent::default(), sink: Box::new(sink) }))
     }
 
-    /// What an operator may want to know.
-    pub fn info(&self, text: impl Display) {
+    /// An event of normal operation.
+    pub(crate) fn info(&self, text: impl Display) {
         self.line("info", &text);
     }
 
-    /// What an operator should look at.
-    pub fn warn(&self, text: impl Display) {
+    /// A condition that the operator should look at.
+    pub(crate) fn warn(&self, text: impl Display) {
         self.line("warning", &text);
     }
 
-    /// What keeps a promise from being kept.
-    pub fn error(&self, text: impl Display) {
+    /// A failure.
+    pub(crate) fn error(&self, text: impl Display) {
         self.line("error", &text);
     }
 
-    /// Who was let in or refused, and what was changed: one line an event, never a secret.
-    pub fn security(&self, text: impl Display) {
+    /// Authentication and changes of security settings: one line an event, never a secret.
+    pub(crate) fn security(&self, text: impl Display) {
         self.line("security", &text);
     }
 
-    /// One request: see the gate's `Record`.
+    /// One request; see the gate's access log.
     pub(crate) fn access(&self, record: &impl Display) {
         self.line_of(Kind::Access, "access", record);
     }
 
-    /// The last `count` lines of a kind that `wanted` wants, the oldest first, each with its end.
+    /// The last `count` lines of a kind that match `wanted`, the oldest first, each with its line end.
     pub(crate) fn recent(
         &self,
         kind: Kind,
@@ -80,9 +81,9 @@ impl Log {
         self.0.recent.last(kind, count, wanted)
     }
 
-    /// What strangers did who got no request through. As there may be many, what is kept of it has its
-    /// place among the requests.
-    pub(crate) fn stranger(&self, text: impl Display) {
+    /// A connection that failed before its first request. There may be many, so these lines are kept among
+    /// the requests.
+    pub(crate) fn connection(&self, text: impl Display) {
         self.line_of(Kind::Access, "info", &text);
     }
 
@@ -96,7 +97,7 @@ impl Log {
         let _ = write!(Escaped(&mut line), "{now} {level} {text}");
         line.push('\n');
         (self.0.sink)(&line);
-        self.0.recent.keep(kind, line);
+        self.0.recent.push(kind, line);
     }
 }
 
@@ -106,13 +107,13 @@ impl fmt::Debug for Log {
     }
 }
 
-/// Keeps a line one line: control characters are written as escapes, so that nobody can forge a record.
+/// Escapes control characters, so that a line stays one line and can't be forged.
 struct Escaped<'a>(&'a mut String);
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
-            if self.0.len() >= LONGEST_LINE {
+            if self.0.len() >= MAX_LINE {
                 return Err(fmt::Error);
             }
             if c.is_control() {
@@ -131,7 +132,7 @@ mod tests {
 
     use std::sync::{Arc, Mutex};
 
-    use super::{LONGEST_LINE, Log};
+    use super::{Log, MAX_LINE};
 
     fn lines() -> (Log, Arc<Mutex<Vec<String>>>) {
         let kept = Arc::new(Mutex::new(Vec::new()));
@@ -152,6 +153,6 @@ mod tests {
     fn a_line_has_an_end() {
         let (log, kept) = lines();
         log.info("x".repeat(100_000));
-        assert!(kept.lock().unwrap().concat().len() <= LONGEST_LINE + 1);
+        assert!(kept.lock().unwrap().concat().len() <= MAX_LINE + 1);
     }
 }

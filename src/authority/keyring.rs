@@ -1,7 +1,7 @@
 //! The authority's keys: made by `init`, renewed by `rotate`, named by the bundle.
 //!
-//! One file holds them all, so that one rename changes them all; only the root key, which signs the
-//! bundle and nothing else, lies apart and may be carried away between rotations.
+//! One file holds them all, so that one rename changes them all. The root key, which signs only the
+//! bundle, has its own file and may be stored elsewhere between rotations.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use crate::license::fields::{Fault, Fields};
-use crate::license::hex;
-use crate::license::key::{KeyId, PublicKey, RequestKey, SigningKey};
-use crate::license::trust::{Bundle, Dated, Trust, trust_file};
+use crate::license::protocol::fields::{self, Fields};
+use crate::license::protocol::hex;
+use crate::license::protocol::key::{KeyId, PublicKey, RequestKey, SigningKey};
+use crate::license::protocol::trust::{Bundle, Dated, Trust, trust_file};
 use crate::store::{self, Error};
 
-use super::journal::{self, Journal};
+use super::audit_log::{self, AuditLog};
 use super::license::DAY;
 
 const VERSION: i64 = 1;
@@ -29,19 +29,19 @@ const KEY_LIFE: i64 = 3 * 365 * DAY;
 /// How long a bundle is valid, in seconds: longer than any key in it.
 const BUNDLE_LIFE: i64 = 2 * KEY_LIFE;
 
-/// The one root; the format has room for its successor.
+/// The name of the root key; the format has room for a successor.
 const ROOT: &str = "r1";
 
-/// Which keys to renew.
+/// A kind of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Which {
-    /// Those that sign leases and certificates.
+pub(crate) enum KeyKind {
+    /// Signs leases and certificates.
     Issuer,
-    /// Those that requests are sealed to.
-    RequestKey,
+    /// Requests are sealed to it.
+    Request,
 }
 
-/// Everything `serve` and `sign` need.
+/// All keys but the private root key.
 pub(crate) struct Keyring {
     /// The first four digits of every code.
     pub(crate) customer: i64,
@@ -55,7 +55,7 @@ pub(crate) struct Keyring {
     bundle: String,
 }
 
-/// Where the keys lie.
+/// The path of the key file.
 pub(crate) fn state(dir: &Path) -> PathBuf {
     dir.join("keys.json")
 }
@@ -68,7 +68,7 @@ fn root_key(dir: &Path) -> PathBuf {
     dir.join("root.key")
 }
 
-/// Makes the folder and the first keys; false when there are some already.
+/// Makes the folder and the first keys; false when there are keys already.
 ///
 /// # Errors
 /// When the system refuses.
@@ -79,9 +79,9 @@ pub(crate) fn init(dir: &Path, customer: i64, now: i64) -> Result<bool, Error> {
         }
         _ => store::sync_folder_of(dir)?,
     }
-    let Some(mut journal) = Journal::create(&state(dir), &log(dir))? else { return Ok(false) };
+    let Some(mut audit_log) = AuditLog::create(&state(dir), &log(dir))? else { return Ok(false) };
     let (Some(kid), Ok(root)) = (KeyId::parse(ROOT), SigningKey::generate()) else {
-        return Err(broken());
+        return Err(key_error());
     };
     let secret = Zeroizing::new(format!("{}\n", hex::encode(&root.seed()[..])));
     store::replace(&root_key(dir), secret.as_bytes())?;
@@ -95,30 +95,30 @@ pub(crate) fn init(dir: &Path, customer: i64, now: i64) -> Result<bool, Error> {
         seq: 0,
         bundle: String::new(),
     };
-    keys.add(Which::Issuer, now)?;
-    keys.add(Which::RequestKey, now)?;
+    keys.add(KeyKind::Issuer, now)?;
+    keys.add(KeyKind::Request, now)?;
     keys.sign_bundle(&root, now);
-    journal.commit(&keys.to_json(), event("initialised"), now)?;
+    audit_log.commit(&keys.to_json(), event("initialised"), now)?;
     keys.write_trust(dir).map(|()| true)
 }
 
-/// Adds a key that is used from now on, and with `revoke` withdraws the older ones; its name.
+/// Adds a key that is used from now on, and with `revoke` revokes the older ones; returns its name.
 ///
 /// # Errors
-/// When the root key is not there, or the system refuses.
-pub(crate) fn rotate(dir: &Path, which: Which, revoke: bool, now: i64) -> Result<KeyId, Error> {
-    let Some((mut journal, value)) = Journal::open(&state(dir), &log(dir))? else {
+/// When the root key is missing, or the system refuses.
+pub(crate) fn rotate(dir: &Path, which: KeyKind, revoke: bool, now: i64) -> Result<KeyId, Error> {
+    let Some((mut audit_log, value)) = AuditLog::open(&state(dir), &log(dir))? else {
         return Err(absent(dir));
     };
     let mut keys =
-        Keyring::from_json(&value).map_err(|what| journal::damaged(&state(dir), &what))?;
+        Keyring::from_json(&value).map_err(|what| audit_log::damaged(&state(dir), &what))?;
     let root = keys.read_root(dir)?;
     if revoke {
-        let withdrawn: Vec<KeyId> = match which {
-            Which::Issuer => keys.issuers.iter().map(|(kid, _)| kid.clone()).collect(),
-            Which::RequestKey => keys.request_keys.iter().map(|key| key.kid.clone()).collect(),
+        let older: Vec<KeyId> = match which {
+            KeyKind::Issuer => keys.issuers.iter().map(|(kid, _)| kid.clone()).collect(),
+            KeyKind::Request => keys.request_keys.iter().map(|key| key.kid.clone()).collect(),
         };
-        keys.revoked.extend(withdrawn);
+        keys.revoked.extend(older);
         keys.revoked.sort_unstable();
         keys.revoked.dedup();
     }
@@ -127,7 +127,7 @@ pub(crate) fn rotate(dir: &Path, which: Which, revoke: bool, now: i64) -> Result
     let mut event = event("rotated");
     event.insert("key".to_owned(), kid.as_str().into());
     event.insert("revoked".to_owned(), revoke.into());
-    journal.commit(&keys.to_json(), event, now)?;
+    audit_log.commit(&keys.to_json(), event, now)?;
     keys.write_trust(dir).map(|()| kid)
 }
 
@@ -135,28 +135,28 @@ fn event(word: &str) -> Map<String, Value> {
     Map::from_iter([("event".to_owned(), word.into())])
 }
 
-fn broken() -> Error {
-    Error::Failed(crate::license::key::Broken.to_string())
+fn key_error() -> Error {
+    Error::Failed(crate::license::protocol::random::CryptoError.to_string())
 }
 
 fn absent(dir: &Path) -> Error {
     Error::Failed(format!(
-        "{} holds no license authority; make one with `license-authority init --dir {0} --customer 4949`, or name another with --dir",
+        "{} holds no license authority; make one with `license-authority init --dir {0} --customer 4949`, or name another folder with --dir",
         dir.display()
     ))
 }
 
 impl Keyring {
-    /// Reads the keys as they stand.
+    /// Reads the keys.
     ///
     /// # Errors
     /// When there are none, or they can't be read.
     pub(crate) fn load(dir: &Path) -> Result<Keyring, Error> {
-        let value = journal::look(&state(dir))?.ok_or_else(|| absent(dir))?;
-        Keyring::from_json(&value).map_err(|what| journal::damaged(&state(dir), &what))
+        let value = audit_log::read(&state(dir))?.ok_or_else(|| absent(dir))?;
+        Keyring::from_json(&value).map_err(|what| audit_log::damaged(&state(dir), &what))
     }
 
-    /// Who signs now: the youngest key that is valid; `None` when all have ended.
+    /// The key that signs now: the newest valid one; `None` when all have expired.
     pub(crate) fn issuer(&self, now: i64) -> Option<(&KeyId, &SigningKey)> {
         let mut valid = self.issuers.iter().rev().filter(|(kid, issuer)| {
             (issuer.nbf..issuer.exp).contains(&now) && !self.revoked.contains(kid)
@@ -164,12 +164,12 @@ impl Keyring {
         valid.next().map(|(kid, issuer)| (kid, &issuer.key))
     }
 
-    /// What opens requests: every key there ever was, since a certificate may be long on its way.
+    /// The keys that open requests: all there ever were, because a certificate may arrive late.
     pub(crate) fn request_keys(&self) -> &[RequestKey] {
         &self.request_keys
     }
 
-    /// Keys that were withdrawn.
+    /// Names of revoked keys.
     pub(crate) fn revoked(&self) -> &[KeyId] {
         &self.revoked
     }
@@ -184,7 +184,7 @@ impl Keyring {
         &self.bundle
     }
 
-    /// What the appliance's image gets.
+    /// The content of `trust.json`, for the appliance's image.
     pub(crate) fn trust_file(&self) -> String {
         trust_file(std::slice::from_ref(&self.root), &self.bundle)
     }
@@ -192,13 +192,13 @@ impl Keyring {
     /// The trust of an appliance that has this bundle.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub(crate) fn trust(&self) -> Result<Trust, String> {
+    /// What is wrong with the keys.
+    pub(crate) fn trust(&self) -> Result<Trust, fields::Error> {
         Trust::parse(self.trust_file().as_bytes())
     }
 
-    /// Writes `trust.json`, which follows from the keys, unless it is right already. It holds no
-    /// secret and everybody may read it.
+    /// Writes `trust.json`, which is derived from the keys, unless it is up to date. It holds no secret, so
+    /// all users may read it.
     ///
     /// # Errors
     /// When the system refuses.
@@ -211,28 +211,27 @@ impl Keyring {
         }
     }
 
-    /// When the newest issuer ends, for a warning.
+    /// When the newest issuer key expires, for a warning.
     pub(crate) fn issuer_end(&self) -> i64 {
         self.issuers.iter().map(|(_, issuer)| issuer.exp).max().unwrap_or(0)
     }
 
-    fn add(&mut self, which: Which, now: i64) -> Result<KeyId, Error> {
+    fn add(&mut self, which: KeyKind, now: i64) -> Result<KeyId, Error> {
         let name = |letter: char, count: usize| KeyId::parse(&format!("{letter}{}", count + 1));
-        // From yesterday, for appliances whose clock is late.
+        // Valid from yesterday, for appliances whose clock is slow.
         let (nbf, exp) = (now - DAY, now + KEY_LIFE);
         let kid = match which {
-            Which::Issuer => name('i', self.issuers.len()),
-            Which::RequestKey => name('k', self.request_keys.len()),
+            KeyKind::Issuer => name('i', self.issuers.len()),
+            KeyKind::Request => name('k', self.request_keys.len()),
         };
-        let kid =
-            kid.ok_or_else(|| Error::Failed("there is no name left for another key".into()))?;
+        let kid = kid.ok_or_else(|| Error::Failed("no key name is left for another key".into()))?;
         match which {
-            Which::Issuer => {
-                let key = SigningKey::generate().map_err(|_| broken())?;
+            KeyKind::Issuer => {
+                let key = SigningKey::generate().map_err(|_| key_error())?;
                 self.issuers.push((kid.clone(), Dated { key, nbf, exp }));
             }
-            Which::RequestKey => {
-                self.request_keys.push(RequestKey::generate(kid.clone()).map_err(|_| broken())?);
+            KeyKind::Request => {
+                self.request_keys.push(RequestKey::generate(kid.clone()).map_err(|_| key_error())?);
                 self.validity.push((nbf, exp));
             }
         }
@@ -262,14 +261,14 @@ impl Keyring {
         let path = root_key(dir);
         let text = store::read(&path, 1_000)?.ok_or_else(|| {
             Error::Failed(format!(
-                "{} is not there: put the root key back for this",
+                "{} is missing: put the root key back to rotate keys",
                 path.display()
             ))
         })?;
         let seed = std::str::from_utf8(&text).ok().and_then(|text| hex::decode(text.trim()));
         let seed = seed.map(Zeroizing::new).and_then(|seed| <[u8; 32]>::try_from(&seed[..]).ok());
-        let seed = seed.ok_or_else(|| journal::damaged(&path, "not 64 hex digits"))?;
-        let key = SigningKey::from_seed(&seed).map_err(|_| broken())?;
+        let seed = seed.ok_or_else(|| audit_log::damaged(&path, &"not 64 hex digits"))?;
+        let key = SigningKey::from_seed(&seed).map_err(|_| key_error())?;
         if key.public() == self.root.1 {
             Ok(key)
         } else {
@@ -295,12 +294,14 @@ impl Keyring {
         })
     }
 
-    fn from_json(value: &Value) -> Result<Keyring, Fault> {
+    fn from_json(value: &Value) -> Result<Keyring, fields::Error> {
         let fields = Fields::of(value)?;
         match fields.count("v")? {
             VERSION => {}
             other => {
-                return Err(format!("version {other}, and this program knows version {VERSION}"));
+                return Err(
+                    format!("version {other}, and this program knows version {VERSION}").into()
+                );
             }
         }
         let name = |fields: &Fields<'_>| fields.parsed("kid", "the name of a key", KeyId::parse);
@@ -313,7 +314,7 @@ impl Keyring {
             validity: Vec::new(),
             revoked: Vec::new(),
             seq: fields.count("seq")?,
-            bundle: fields.text("bundle", crate::license::token::LONGEST)?,
+            bundle: fields.text("bundle", crate::license::protocol::token::LONGEST)?,
         };
         for entry in fields.array("issuers")? {
             let (kid, secret, nbf, exp) = secret(entry)?;
@@ -336,7 +337,7 @@ impl Keyring {
 
 type Secret = (KeyId, Zeroizing<[u8; 32]>, i64, i64);
 
-fn secret(value: &Value) -> Result<Secret, Fault> {
+fn secret(value: &Value) -> Result<Secret, fields::Error> {
     let fields = Fields::of(value)?;
     let secret = fields.parsed("secret", "64 hex digits", |text| {
         Zeroizing::new(hex::decode(text)?).as_slice().try_into().ok().map(Zeroizing::new)

@@ -1,19 +1,19 @@
 //! One license as the authority knows it: its terms, its seconds, and who holds them.
 
-use crate::license::claims::Lease;
-use crate::license::hex::{Digest, RequestId};
-use crate::license::message::{Answer, Denial, Request, User};
+use crate::license::protocol::claims::Lease;
+use crate::license::protocol::hex::{Digest, RequestId};
+use crate::license::protocol::message::{Answer, Denial, Request, User};
 
-use super::pool::Pool;
-use super::seen::Seen;
-use crate::utc;
+use super::balance::Balance;
+use super::replay_ids::ReplayIds;
+use crate::util::utc;
 
-/// Ids of one epoch that are remembered: the most, and the fewest where there are many seats.
-const MOST_IDS: usize = 10_000;
-const FEWEST_IDS: usize = 1_000;
+/// Most ids of one epoch that are remembered, and fewest for a license with many seats.
+const MAX_IDS: usize = 10_000;
+const MIN_IDS: usize = 1_000;
 
-/// Ids that the epochs of a license remember together, where that leaves each the fewest.
-const MOST_IDS_OF_ALL: usize = 10_000_000;
+/// Ids that all epochs of a license remember together, unless that leaves each fewer than [`MIN_IDS`].
+const MAX_IDS_PER_LICENSE: usize = 10_000_000;
 
 /// Seconds of a day.
 pub(crate) const DAY: i64 = 86_400;
@@ -22,7 +22,7 @@ pub(crate) const DAY: i64 = 86_400;
 pub(crate) const MONTH: i64 = 30 * DAY;
 
 /// Takeovers of one computer's seat, and moves of one device, that are free within [`MONTH`].
-pub(crate) const FREE: usize = 3;
+pub(crate) const FREE_MOVES: usize = 3;
 
 /// What was sold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,17 +34,17 @@ pub(crate) struct Terms {
     pub(crate) kind: i64,
     /// How many appliances may be active at a time.
     pub(crate) seats: i64,
-    /// Seconds an appliance that is online holds at most.
+    /// Most seconds that an appliance holds while it is online.
     pub(crate) cache: i64,
     /// End of the subscription, in seconds since 1970.
     pub(crate) exp: i64,
-    /// Seconds of work with a warning after that.
+    /// Seconds after `exp` in which speech still works, with a warning.
     pub(crate) grace: i64,
     /// How long a lease lasts without contact, in seconds.
     pub(crate) lease: i64,
     /// Whether appliances may go offline or be activated without a network.
     pub(crate) offline: bool,
-    /// Seconds an appliance that is offline holds at most.
+    /// Most seconds that an appliance holds while it is offline.
     pub(crate) offline_secs: i64,
     /// When it was made, in seconds since 1970.
     pub(crate) created: i64,
@@ -56,14 +56,14 @@ impl Terms {
         self.code.get(..4).and_then(|digits| digits.parse().ok()).unwrap_or(0)
     }
 
-    /// How many ids of an epoch are remembered. Always the same for a license, whose seats stay, so that a
-    /// question is too old before its id is forgotten.
-    pub(crate) fn most_ids(&self) -> usize {
+    /// How many ids of an epoch are remembered. The number is constant, because a license keeps its number of
+    /// seats; so a request is too old before its id is forgotten.
+    pub(crate) fn max_ids(&self) -> usize {
         let seats = usize::try_from(self.seats).unwrap_or(1).max(1);
-        (MOST_IDS_OF_ALL / seats).clamp(FEWEST_IDS, MOST_IDS)
+        (MAX_IDS_PER_LICENSE / seats).clamp(MIN_IDS, MAX_IDS)
     }
 
-    /// When work ends.
+    /// When the grace period ends, in seconds since 1970.
     pub(crate) fn end(&self) -> i64 {
         self.exp.saturating_add(self.grace)
     }
@@ -89,7 +89,7 @@ impl Status {
     }
 }
 
-/// The accounts of one device key; kept when closed, so that an old question stays old.
+/// The accounts of one device key; kept after it is closed, so that a replayed request is recognized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Activation {
     pub(crate) device: Digest,
@@ -100,22 +100,22 @@ pub(crate) struct Activation {
     pub(crate) seq: i64,
     /// SHA-256 of the last lease's text.
     pub(crate) last: Digest,
-    /// The same for its text under signatures that were revoked since; the appliance may have either.
-    pub(crate) also: Vec<Digest>,
+    /// SHA-256 of the last lease under keys that were revoked since; the appliance may have any of these.
+    pub(crate) reissued: Vec<Digest>,
     /// Seconds granted in this epoch.
     pub(crate) granted: i64,
-    /// Seconds used in this epoch, as told.
+    /// Seconds used in this epoch, as the appliance reported.
     pub(crate) consumed: i64,
-    /// Questions of this epoch that were answered.
-    pub(crate) ids: Seen,
-    /// The newest of them with its answer, for a retry.
+    /// Requests of this epoch that were answered.
+    pub(crate) ids: ReplayIds,
+    /// The newest answer, for a retry of its request.
     pub(crate) kept: Option<Kept>,
     /// When the computer changed under the same key, in seconds since 1970.
     pub(crate) moves: Vec<i64>,
     /// Whether the appliance said it would stay offline.
     pub(crate) offline: bool,
-    /// When it was last heard of, in seconds since 1970.
-    pub(crate) heard: i64,
+    /// When its last request came, in seconds since 1970.
+    pub(crate) last_contact: i64,
     pub(crate) version: String,
     /// Head of the appliance's own usage log.
     pub(crate) log_head: Digest,
@@ -125,21 +125,21 @@ pub(crate) struct Activation {
 }
 
 impl Activation {
-    /// Seconds it holds and may still use.
+    /// Seconds that the appliance holds and may still use.
     pub(crate) fn outstanding(&self) -> i64 {
         self.granted - self.consumed
     }
 
-    /// Whether the appliance remembers the last answer of this epoch and its totals fit.
-    pub(crate) fn fits(&self, request: &Request) -> bool {
+    /// Whether the request follows the last answer of this epoch, with possible totals.
+    pub(crate) fn continues_with(&self, request: &Request) -> bool {
         self.epoch == request.epoch
             && self.seq == request.seq
-            && (self.last == request.prev || self.also.contains(&request.prev))
+            && (self.last == request.prev || self.reissued.contains(&request.prev))
             && (self.consumed..=self.granted).contains(&request.consumed)
     }
 }
 
-/// An answer that is given again when the same question comes again.
+/// An answer that is given again to the same request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Kept {
     pub(crate) answer: Answer,
@@ -150,75 +150,85 @@ pub(crate) struct Kept {
 pub(crate) struct License {
     pub(crate) terms: Terms,
     pub(crate) status: Status,
-    pub(crate) pool: Pool,
+    pub(crate) balance: Balance,
     pub(crate) activations: Vec<Activation>,
-    /// Every activation ever asked for: one that is played again must never take a seat.
-    pub(crate) activated: Seen,
-    /// Questions that were refused: they must not succeed later, when they are played again.
+    /// Every activation request ever: a replayed one must never take a seat.
+    pub(crate) activated: ReplayIds,
+    /// Requests that were denied: they must not succeed when they are replayed later.
     pub(crate) refused: Vec<(RequestId, Denial)>,
     /// When a seat was taken over, in seconds since 1970, and by which computer.
     pub(crate) takeovers: Vec<(i64, String)>,
 }
 
 impl License {
+    /// Whether this device has ever held a seat; one that has not may be guessing codes.
+    pub(super) fn has_held(&self, device: &Digest) -> bool {
+        self.activations.iter().any(|activation| activation.device == *device)
+    }
+
     pub(crate) fn new(terms: Terms, seconds: i64) -> License {
         License {
             terms,
             status: Status::Active,
-            pool: Pool::new(seconds),
+            balance: Balance::new(seconds),
             activations: Vec::new(),
-            activated: Seen::default(),
+            activated: ReplayIds::default(),
             refused: Vec::new(),
             takeovers: Vec::new(),
         }
     }
 
     /// Activations that hold a seat.
-    pub(crate) fn open(&self) -> impl Iterator<Item = &Activation> {
+    pub(crate) fn open_activations(&self) -> impl Iterator<Item = &Activation> {
         self.activations.iter().filter(|activation| activation.open)
     }
 
     /// Seconds that appliances hold and may still use.
     pub(crate) fn outstanding(&self) -> i64 {
-        self.open().map(Activation::outstanding).sum()
+        self.open_activations().map(Activation::outstanding).sum()
     }
 
     /// Seconds that were used, or lost with an epoch.
     pub(crate) fn used(&self) -> i64 {
-        self.pool.charged + self.open().map(|activation| activation.consumed).sum::<i64>()
+        self.balance.charged
+            + self.open_activations().map(|activation| activation.consumed).sum::<i64>()
     }
 
-    /// Whether every second is in one place; false means that the file was damaged or edited.
+    /// Whether the seconds add up; false means that the file was damaged or edited.
     #[must_use]
-    pub(crate) fn balances(&self) -> bool {
-        let sane =
+    pub(crate) fn is_consistent(&self) -> bool {
+        let possible =
             |a: &Activation| (0..=a.granted).contains(&a.consumed) && a.seq >= 0 && a.epoch > 0;
-        let one_each = self.open().all(|a| {
-            self.open().filter(|b| b.computer_id == a.computer_id || b.device == a.device).count()
+        let one_each = self.open_activations().all(|a| {
+            self.open_activations()
+                .filter(|b| b.computer_id == a.computer_id || b.device == a.device)
+                .count()
                 == 1
         });
         one_each
-            && self.activations.iter().all(sane)
-            && self.pool.balances(self.open().map(|activation| activation.granted).sum())
+            && self.activations.iter().all(possible)
+            && self
+                .balance
+                .is_consistent(self.open_activations().map(|activation| activation.granted).sum())
     }
 
-    /// When `computer` may take a seat over again, in seconds since 1970, if not `now`.
+    /// When `computer` may next take a seat over, in seconds since 1970; `None` if it may now.
     pub(crate) fn next_takeover(&self, computer: &str, now: i64) -> Option<i64> {
         let recent = |time: &i64| now.saturating_sub(*time) < MONTH;
         let mine = self.takeovers.iter().filter(|(_, by)| by == computer).map(|(time, _)| *time);
         let mut times: Vec<i64> = mine.filter(recent).collect();
         times.sort_unstable();
-        // Once this one is a month old, fewer than the free ones are left.
-        times.len().checked_sub(FREE).and_then(|at| times.get(at)).map(|time| time + MONTH)
+        // Once this takeover is a month old, fewer than `FREE_MOVES` are recent.
+        times.len().checked_sub(FREE_MOVES).and_then(|at| times.get(at)).map(|time| time + MONTH)
     }
 
-    /// A refusal in its own words, with the date where it has one.
+    /// The answer to a denied request; a denied takeover names the date from which it is possible.
     pub(crate) fn denied(&self, request: &Request, now: i64, denial: Denial) -> Answer {
         let answer = Answer::denied(request.req_id, now, denial);
         match self.next_takeover(&request.computer_id, now) {
             Some(again) if denial == Denial::TooManyTakeovers => Answer {
                 message: format!(
-                    "the seat of this computer was taken over {FREE} times within 30 days: it is free \
+                    "the seat of this computer was taken over {FREE_MOVES} times within 30 days: it is free \
                      again on {}, or ask your vendor to release it",
                     utc::format(again)
                 ),
@@ -228,14 +238,14 @@ impl License {
         }
     }
 
-    /// Closes the activation at `at`; `unused` seconds of it come back, the rest is charged.
+    /// Closes the activation at `at`; `unused` of its seconds come back, the rest is charged.
     pub(crate) fn close(&mut self, at: usize, unused: i64) {
         let Some(activation) = self.activations.get_mut(at) else { return };
         activation.open = false;
-        self.pool.settle(activation.granted, unused);
+        self.balance.settle(activation.granted, unused);
     }
 
-    /// What an appliance may know and use, as the accounts of `activation` stand.
+    /// The lease that matches the accounts of `activation`.
     pub(crate) fn lease(&self, activation: &Activation, req_id: RequestId, now: i64) -> Lease {
         let terms = &self.terms;
         let end = terms.end();
@@ -250,8 +260,8 @@ impl License {
             epoch: activation.epoch,
             seq: activation.seq,
             granted: activation.granted,
-            allocated: self.pool.allocated,
-            pool_left: self.pool.left,
+            allocated: self.balance.allocated,
+            pool_left: self.balance.left,
             cache: terms.cache,
             kind: terms.kind,
             features: Vec::new(),

@@ -1,7 +1,7 @@
-//! The doorbell: hands the command line to [`applianced::authority::cli`].
+//! Hands the command line to [`applianced::license_authority`].
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    applianced::authority::cli::run(std::env::args_os().skip(1).collect())
+    applianced::license_authority(std::env::args_os().skip(1).collect())
 }

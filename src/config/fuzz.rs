@@ -2,7 +2,7 @@
 
 use super::Config;
 
-/// What is understood is shown in words that are understood the same.
+/// A valid file, printed as JSON, is read as the same settings again.
 pub fn settings(data: &[u8]) {
     if let Ok(config) = Config::parse(data) {
         let shown = config.to_json().to_string();

@@ -5,22 +5,22 @@ use std::net::SocketAddr;
 
 use super::section::Field;
 
-/// One listener of the gate.
+/// A listener of the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listen {
-    /// Port 0 takes a free one.
-    pub address: SocketAddr,
+pub(crate) struct Listen {
+    /// Port 0 selects a free port.
+    pub(crate) address: SocketAddr,
     /// Which paths are reachable.
-    pub serves: Serves,
+    pub(crate) serves: Serves,
     /// Whether it speaks TLS.
-    pub tls: bool,
-    /// Without meaning on a TLS listener, where it is [`HttpDisabled::Close`].
-    pub http_disabled: HttpDisabled,
+    pub(crate) tls: bool,
+    /// Not used on a TLS listener, where it is [`HttpDisabled::Close`].
+    pub(crate) http_disabled: HttpDisabled,
 }
 
 /// What is reachable on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Serves {
+pub(crate) enum Serves {
     /// Everything, by path.
     All,
     /// The management API alone.
@@ -35,10 +35,10 @@ pub enum Serves {
 
 /// What a plain listener does while plain HTTP is off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HttpDisabled {
-    /// Accepts and closes without a byte (v1 manual: `Empty reply from server`).
+pub(crate) enum HttpDisabled {
+    /// Accepts the connection and closes it without a byte (M1-19).
     Close,
-    /// Answers 301 or 308 to the HTTPS address (v2 manual).
+    /// Answers 301 or 308 to the HTTPS address (M2-13, MA-19).
     Redirect,
 }
 
@@ -72,21 +72,21 @@ impl Listen {
 
 impl Serves {
     /// The word of the settings file.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         SERVES.iter().find(|(_, serves)| *serves == self).map_or("", |(word, _)| word)
     }
 }
 
 impl HttpDisabled {
     /// The word of the settings file.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         HTTP_DISABLED.iter().find(|(_, does)| *does == self).map_or("", |(word, _)| word)
     }
 }
 
 pub(super) fn parse(field: Field<'_>) -> Option<Vec<Listen>> {
     if !(1..=MOST_LISTENERS).contains(&field.count()) {
-        field.note(format_args!("expected 1 to {MOST_LISTENERS} listeners; without any, nobody could reach the appliance"));
+        field.note(format_args!("expected 1 to {MOST_LISTENERS} listeners; without any, the appliance could not be reached"));
         return None;
     }
     let mut taken = HashSet::new();
@@ -113,7 +113,7 @@ fn listener(item: Field<'_>, taken: &mut HashSet<SocketAddr>) -> Option<Listen> 
         && address.port() != 0
         && !taken.insert(address)
     {
-        section.note(format_args!("the address {address} stands in an earlier listener already"));
+        section.note(format_args!("an earlier listener has the address {address} already"));
     }
     section.end();
     Some(Listen {

@@ -1,17 +1,17 @@
-//! Services that are the appliance itself: a request to one would come back as a request, for ever.
+//! Detects services that are the appliance itself, to which a request would return for ever.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::section::Faults;
+use super::section::Diagnostics;
 use super::{CONTROL_SOCKET, Config, ServiceAddress, USAGE_SOCKET};
-use crate::names;
+use crate::util::resolve;
 
-/// Notes each service whose address is one of our own, as far as the settings tell: which addresses the
-/// machine has beside loopback is not known here.
-pub(super) fn note(config: &Config, faults: &Faults) {
+/// Reports each service whose address is one of our own, as far as the settings tell; the machine's
+/// addresses other than loopback are not known here.
+pub(super) fn note(config: &Config, errors: &Diagnostics) {
     for service in &config.services {
-        if let Some(ours) = own_door(config, &service.address) {
-            faults.note(
+        if let Some(ours) = own_listener(config, &service.address) {
+            errors.note(
                 &format!("services.{}.address", service.name),
                 format_args!(
                     "{} is the appliance's own ({ours}), so each request would come back to it; name the address of the service",
@@ -22,8 +22,8 @@ pub(super) fn note(config: &Config, faults: &Faults) {
     }
 }
 
-/// What of ours takes a connection to `address`.
-fn own_door(config: &Config, address: &ServiceAddress) -> Option<String> {
+/// The listener or socket of ours that accepts connections to `address`.
+fn own_listener(config: &Config, address: &ServiceAddress) -> Option<String> {
     match address {
         ServiceAddress::Unix(path) => [CONTROL_SOCKET, USAGE_SOCKET]
             .into_iter()
@@ -32,7 +32,7 @@ fn own_door(config: &Config, address: &ServiceAddress) -> Option<String> {
         ServiceAddress::Tcp { host, port } => {
             let known = match host.parse::<IpAddr>() {
                 Ok(ip) => vec![ip],
-                Err(_) => names::this_machine(host, *port)?.map(|known| known.ip()).to_vec(),
+                Err(_) => resolve::this_machine(host, *port)?.map(|known| known.ip()).to_vec(),
             };
             let takes = |listener: IpAddr| known.iter().any(|ip| takes(listener, *ip));
             let mut listeners = config.listen.iter().map(|listen| listen.address);
@@ -42,10 +42,10 @@ fn own_door(config: &Config, address: &ServiceAddress) -> Option<String> {
     }
 }
 
-/// A connection to `ip` reaches a socket that listens at `listener`.
+/// Whether a connection to `ip` reaches a socket that listens at `listener`.
 fn takes(listener: IpAddr, ip: IpAddr) -> bool {
     let ip = match ip.to_canonical() {
-        // Linux connects to this machine then.
+        // Linux connects these to this machine.
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,

@@ -1,8 +1,8 @@
-//! The settings: one JSON file, read once at the start, every key optional, unknown keys refused.
+//! The settings: one JSON file, read once at the start; every key is optional, unknown keys are errors.
 //!
-//! In: the types, their defaults, and reading a file into them (`parse`, by way of `section` and
-//! `json`); printing them as understood (`show`). Out: acting on them. Nothing here binds, connects
-//! or looks at any other file.
+//! In: the types, their defaults, and parsing a file (`parse`, with `section`); printing the
+//! settings in force (`show`). Out: acting on them. Nothing here binds, connects or reads any other
+//! file.
 //!
 //! | key | default | meaning |
 //! | --- | --- | --- |
@@ -15,11 +15,11 @@
 //! | `listen[].http_disabled` | `close` | what a plain listener does while plain HTTP is off: `close` or `redirect` |
 //! | `https_port` | 443 | port that redirects point to |
 //! | `services.speech.address` | `127.0.0.1:7082` | `host:port` or `unix:/path` of the REST speech engine |
-//! | `services.realtime.address` | `127.0.0.1:7090` | the same for the realtime engine |
+//! | `services.realtime.address` | `127.0.0.1:7090` | `host:port` or `unix:/path` of the realtime speech engine |
 //! | `services.*.timeout` | 300 | seconds a service may take to begin its answer, and be silent in the middle of it |
-//! | `services.NAME.address` | none, must be given | the same for a service of your own |
-//! | `services.NAME.paths` | none, must be given | path prefixes, each begins and ends with `/`; the longest that fits wins |
-//! | `services.NAME.auth` | `admin` | `admin`: asks for the password as management does; `none`: the service's own affair |
+//! | `services.NAME.address` | none, must be given | `host:port` or `unix:/path` of another service |
+//! | `services.NAME.paths` | none, must be given | path prefixes, each begins and ends with `/`; the longest match wins |
+//! | `services.NAME.auth` | `admin` | `admin`: the gate asks for the password as for management; `none`: it does not |
 //! | `services.NAME.licensed` | `[]` | methods refused while the license is not valid |
 //! | `services.NAME.websocket` | `false` | whether upgrades to WebSocket pass |
 //! | `license.authority_url` | `http://licensing.example.com/` | where the license authority answers |
@@ -28,13 +28,13 @@
 //! | `license.customer_id` | 4920 | shown while unlicensed |
 //! | `license.transcription_secs_allocated` | 1800000 | seconds, shown while unlicensed |
 //! | `about.version` | `5.0.0` | what `host/about` tells |
-//! | `about.variant` | empty | the same |
-//! | `about.languages` | `["en"]` | the same |
+//! | `about.variant` | empty | what `host/about` tells |
+//! | `about.languages` | `["en"]` | what `host/about` tells |
 //! | `commands.reboot` | `[]` | absolute path of a program and its arguments; empty means not offered |
-//! | `commands.shutdown` | `[]` | the same |
-//! | `commands.restart_services` | `[]` | the same |
+//! | `commands.shutdown` | `[]` | absolute path of a program and its arguments; empty means not offered |
+//! | `commands.restart_services` | `[]` | absolute path of a program and its arguments; empty means not offered |
 //! | `access_log` | `true` | one line in the log for each request |
-//! | `user` | absent | name or `uid:gid` to become after binding; absent, the daemon stays what it was started as |
+//! | `user` | absent | name or `uid:gid` to switch to after binding; if absent, the user does not change |
 //!
 //! A `listen` that is given replaces all of the default ones: `[::]:80` all (redirect), `[::]:443` all
 //! (tls), `[::]:3000` monitoring (close), `[::]:8080` management (close), `[::]:8082` speech (close),
@@ -43,7 +43,6 @@
 #[cfg(fuzzing)]
 pub mod fuzz;
 
-pub(crate) mod json;
 mod listen;
 mod loops;
 mod parse;
@@ -54,98 +53,111 @@ mod show;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::net::{Ipv6Addr, SocketAddr};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-pub use listen::{HttpDisabled, Listen, Serves};
-pub(crate) use section::nearest;
+pub(crate) use crate::util::nearest::nearest;
+pub(crate) use listen::{HttpDisabled, Listen, Serves};
 pub(crate) use services::OWN_PARTS;
-pub use services::{Auth, Service, ServiceAddress};
+pub(crate) use services::{Auth, Service, ServiceAddress};
 
 /// Read when no `--config` is given and the file exists.
-pub const DEFAULT_FILE: &str = "/etc/applianced/config.json";
+pub(crate) const DEFAULT_FILE: &str = "/etc/applianced/config.json";
 
 /// Largest settings file in bytes; a real one has about two thousand.
-pub const LARGEST_FILE: u64 = 1 << 20;
+pub(crate) const LARGEST_FILE: u64 = 1 << 20;
 
 /// Longest path of a Unix socket in bytes: `sun_path` less its terminating zero (unix(7)).
-pub const LONGEST_SOCKET_PATH: usize = 107;
+pub(crate) const LONGEST_SOCKET_PATH: usize = 107;
 
-/// Names of our own sockets in `run_dir`: that of the management API, and that on which a speech engine
-/// counts seconds.
+/// Our own sockets in `run_dir`: one for the management API, one for a speech engine that counts
+/// seconds.
 pub(crate) const CONTROL_SOCKET: &str = "control.sock";
 pub(crate) const USAGE_SOCKET: &str = "usage.sock";
 
-/// Everything the settings file can say.
+/// The settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// Everything that survives a reboot.
-    pub state_dir: PathBuf,
-    /// The sockets.
-    pub run_dir: PathBuf,
-    /// Which generations are mounted.
-    pub api: Api,
+pub(crate) struct Config {
+    /// Folder of everything that survives a reboot.
+    pub(crate) state_dir: PathBuf,
+    /// Folder of the sockets.
+    pub(crate) run_dir: PathBuf,
+    /// API generations that are mounted.
+    pub(crate) api: Api,
     /// At least one; no address twice.
-    pub listen: Vec<Listen>,
-    /// Where redirects point.
-    pub https_port: u16,
+    pub(crate) listen: Vec<Listen>,
+    /// Port that redirects point to.
+    pub(crate) https_port: u16,
     /// Sorted by name; always holds `speech` and `realtime`.
-    pub services: Vec<Service>,
+    pub(crate) services: Vec<Service>,
     /// The authority and what is shown while unlicensed.
-    pub license: License,
-    /// What `host/about` tells.
-    pub about: About,
+    pub(crate) license: License,
+    /// Answers of `host/about`.
+    pub(crate) about: About,
     /// Programs the API may run.
-    pub commands: Commands,
-    /// One line in the log for each request.
-    pub access_log: bool,
-    /// Name or `uid:gid` to become after binding.
-    pub user: Option<String>,
+    pub(crate) commands: Commands,
+    /// Whether each request is logged.
+    pub(crate) access_log: bool,
+    /// Name or `uid:gid` to switch to after binding.
+    pub(crate) user: Option<String>,
 }
 
-/// Which generations of the API are mounted; at least one.
+/// API generations that are mounted; at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Api {
+pub(crate) struct Api {
     /// `/v1/…`
-    pub v1: bool,
+    pub(crate) v1: bool,
     /// `/v2/…`
-    pub v2: bool,
+    pub(crate) v2: bool,
 }
 
 /// The license authority, and what is shown while there is no license.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct License {
+pub(crate) struct License {
     /// Begins with `http://`.
-    pub authority_url: String,
+    pub(crate) authority_url: String,
     /// Absolute.
-    pub trust_file: PathBuf,
+    pub(crate) trust_file: PathBuf,
     /// Digits.
-    pub product: String,
+    pub(crate) product: String,
     /// Up to 2,147,483,647.
-    pub customer_id: u32,
+    pub(crate) customer_id: u32,
     /// Seconds, up to 2,147,483,647.
-    pub transcription_secs_allocated: u32,
+    pub(crate) transcription_secs_allocated: u32,
 }
 
-/// What `host/about` tells.
+/// Answers of `host/about`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct About {
+pub(crate) struct About {
     /// `version` (v1), `appliance_version` (v2).
-    pub version: String,
+    pub(crate) version: String,
     /// `appliance_variant` (v2).
-    pub variant: String,
+    pub(crate) variant: String,
     /// `languages` (v2).
-    pub languages: Vec<String>,
+    pub(crate) languages: Vec<String>,
 }
 
-/// A program and its arguments each; empty means not offered.
+/// Commands, each a program and its arguments; empty means not offered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Commands {
+pub(crate) struct Commands {
     /// `DELETE reboot`, after a minute.
-    pub reboot: Vec<String>,
+    pub(crate) reboot: Vec<String>,
     /// `DELETE shutdown`, at once.
-    pub shutdown: Vec<String>,
+    pub(crate) shutdown: Vec<String>,
     /// `DELETE services`.
-    pub restart_services: Vec<String>,
+    pub(crate) restart_services: Vec<String>,
+}
+
+/// The mistakes in a settings file, one sentence each; at least one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Errors(Vec<String>);
+
+impl Deref for Errors {
+    type Target = [String];
+
+    fn deref(&self) -> &[String] {
+        &self.0
+    }
 }
 
 impl Default for Config {
@@ -189,23 +201,23 @@ impl Default for Config {
 impl Config {
     /// Reads `file`; without one, [`DEFAULT_FILE`] if it exists, otherwise the defaults.
     ///
-    /// The error has one sentence per fault, each beginning with the file's name.
-    pub fn load(file: Option<&Path>) -> Result<Config, Vec<String>> {
+    /// The error has one sentence per mistake, each beginning with the file's name.
+    pub(crate) fn load(file: Option<&Path>) -> Result<Config, Errors> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let text = match read(path) {
             Ok(text) => text,
-            Err(fault) if file.is_none() && fault.kind() == ErrorKind::NotFound => {
+            Err(error) if file.is_none() && error.kind() == ErrorKind::NotFound => {
                 return Ok(Config::default());
             }
-            Err(fault) => return Err(vec![format!("{}: {fault}", path.display())]),
+            Err(error) => return Err(Errors(vec![format!("{}: {error}", path.display())])),
         };
-        Config::parse(&text).map_err(|faults| {
-            faults.into_iter().map(|fault| format!("{}: {fault}", path.display())).collect()
+        Config::parse(&text).map_err(|errors| {
+            Errors(errors.iter().map(|error| format!("{}: {error}", path.display())).collect())
         })
     }
 
     /// The path of the socket of the management API.
-    pub fn control_socket(&self) -> PathBuf {
+    pub(crate) fn control_socket(&self) -> PathBuf {
         self.run_dir.join(CONTROL_SOCKET)
     }
 }
@@ -230,26 +242,26 @@ mod tests {
 
     #[test]
     fn a_named_file_that_does_not_exist_is_an_error() {
-        let faults = Config::load(Some("/nowhere/config.json".as_ref())).unwrap_err();
-        assert!(faults[0].starts_with("/nowhere/config.json: "), "{faults:?}");
+        let errors = Config::load(Some("/nowhere/config.json".as_ref())).unwrap_err();
+        assert!(errors[0].starts_with("/nowhere/config.json: "), "{errors:?}");
     }
 
     #[test]
     fn a_file_has_a_ceiling() {
         let path = std::env::temp_dir().join(format!("applianced-ceiling-{}", std::process::id()));
         std::fs::write(&path, vec![b' '; LARGEST_FILE as usize + 1]).unwrap();
-        let faults = Config::load(Some(&path)).unwrap_err();
+        let errors = Config::load(Some(&path)).unwrap_err();
         std::fs::remove_file(&path).unwrap();
-        assert!(faults[0].contains("larger than 1048576 bytes"), "{faults:?}");
+        assert!(errors[0].contains("larger than 1048576 bytes"), "{errors:?}");
     }
 
     #[test]
     fn faults_name_the_file() {
-        let path = std::env::temp_dir().join(format!("applianced-faults-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("applianced-errors-{}", std::process::id()));
         std::fs::write(&path, r#"{"stat_dir": "/x", "api": []}"#).unwrap();
-        let faults = Config::load(Some(&path)).unwrap_err();
+        let errors = Config::load(Some(&path)).unwrap_err();
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(faults.len(), 2, "{faults:?}");
-        assert!(faults.iter().all(|fault| fault.starts_with(&path.display().to_string())));
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(errors.iter().all(|error| error.starts_with(&path.display().to_string())));
     }
 }

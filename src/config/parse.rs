@@ -1,26 +1,27 @@
-//! From the text of the settings file to a [`Config`], or every fault in it.
+//! Parses the settings file into a [`Config`], or reports every mistake in it.
 
-use super::section::{Faults, Field, Section};
+use super::section::{Diagnostics, Field, Section};
 use super::{
-    About, Api, Commands, Config, LONGEST_SOCKET_PATH, License, json, listen, loops, services,
+    About, Api, Commands, Config, Errors, LONGEST_SOCKET_PATH, License, listen, loops, services,
 };
+use crate::util::json;
 
 /// Longest socket name in `run_dir`, with its slash.
 const LONGEST_SOCKET_NAME: usize = "/control.sock".len();
 
 impl Config {
-    /// Reads the text of a settings file; the error has one sentence per fault.
-    pub fn parse(text: &[u8]) -> Result<Config, Vec<String>> {
-        let value = json::parse(text).map_err(|fault| vec![fault])?;
-        let faults = Faults::default();
-        let config = whole(Field::root(value, &faults));
+    /// Parses a settings file; the error has one sentence per mistake.
+    pub(crate) fn parse(text: &[u8]) -> Result<Config, Errors> {
+        let value = json::parse(text).map_err(|error| Errors(vec![error.to_string()]))?;
+        let errors = Diagnostics::default();
+        let config = whole(Field::root(value, &errors));
         if let Some(config) = &config {
-            loops::note(config, &faults);
+            loops::note(config, &errors);
         }
-        let faults = faults.into_sentences();
+        let errors = Errors(errors.into_messages());
         match config {
-            Some(config) if faults.is_empty() => Ok(config),
-            _ => Err(faults),
+            Some(config) if errors.is_empty() => Ok(config),
+            _ => Err(errors),
         }
     }
 }
@@ -45,7 +46,7 @@ fn whole(root: Field<'_>) -> Option<Config> {
     Some(config)
 }
 
-/// Puts what was read in place of the default; a fault leaves the default, and is noted already.
+/// Replaces the default by the value read; a mistake leaves the default and is reported already.
 fn set<'a, T>(place: &mut T, field: Option<Field<'a>>, read: impl FnOnce(Field<'a>) -> Option<T>) {
     if let Some(value) = field.and_then(read) {
         *place = value;
@@ -86,7 +87,7 @@ fn port(field: Field<'_>) -> Option<u16> {
 fn license(field: Field<'_>, mut license: License) -> Option<License> {
     let mut section = field.section()?;
     set(&mut license.authority_url, section.take("authority_url"), |field| {
-        // The protocol seals what it sends; the manual's firewall rule is TCP port 80.
+        // The license protocol encrypts its messages; customers' firewalls open TCP port 80 (ML-6).
         let wanted = "a URL that begins with \"http://\" and names a host, without a user";
         field.text_as(wanted, |text| {
             let host = text.strip_prefix("http://")?;
@@ -138,7 +139,7 @@ fn command(place: &mut Vec<String>, section: &mut Section<'_>, key: &'static str
         let words = field.items()?;
         let mut command = Vec::with_capacity(words.len());
         for (index, word) in words.into_iter().enumerate() {
-            // No search along PATH: what runs as root is named whole.
+            // PATH is not searched: a program that runs as root is named by its full path.
             let wanted = if index == 0 { "the absolute path of a program" } else { "an argument" };
             command.push(word.text_as(wanted, |text| {
                 let fits = (index > 0 || text.starts_with('/')) && !text.contains('\0');

@@ -1,6 +1,6 @@
-//! Takes settings out of a JSON object one by one; what is left at the end is unknown.
+//! Takes settings out of a JSON object one by one; those left at the end are unknown.
 //!
-//! Every fault is noted with its path and reading goes on, so that one run names them all.
+//! Every mistake is noted with its path and parsing continues, so that one run reports them all.
 
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
@@ -8,40 +8,41 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::json::kind;
+use crate::util::json::kind;
+use crate::util::nearest::nearest;
 
-/// Where the faults of one reading are collected.
+/// The mistakes found while parsing.
 #[derive(Default)]
-pub(super) struct Faults(RefCell<Vec<String>>);
+pub(super) struct Diagnostics(RefCell<Vec<String>>);
 
-impl Faults {
-    pub(super) fn note(&self, path: &str, fault: impl std::fmt::Display) {
+impl Diagnostics {
+    pub(super) fn note(&self, path: &str, error: impl std::fmt::Display) {
         let path = if path.is_empty() { "the settings" } else { path };
-        self.0.borrow_mut().push(format!("{path}: {fault}"));
+        self.0.borrow_mut().push(format!("{path}: {error}"));
     }
 
-    pub(super) fn into_sentences(self) -> Vec<String> {
+    pub(super) fn into_messages(self) -> Vec<String> {
         self.0.into_inner()
     }
 }
 
-/// One JSON object.
+/// A JSON object.
 pub(super) struct Section<'a> {
     path: String,
     members: Map<String, Value>,
     known: Vec<&'static str>,
-    faults: &'a Faults,
+    errors: &'a Diagnostics,
 }
 
 impl<'a> Section<'a> {
-    /// Takes the value of `key`, if it is there.
+    /// Takes the value of `key`, if present.
     pub(super) fn take(&mut self, key: &'static str) -> Option<Field<'a>> {
         self.known.push(key);
         let value = self.members.shift_remove(key)?;
-        Some(Field { path: below(&self.path, key), value, faults: self.faults })
+        Some(Field { path: below(&self.path, key), value, errors: self.errors })
     }
 
-    /// The same, where there is no default: its absence is a fault.
+    /// Takes the value of `key`; its absence is a mistake.
     pub(super) fn require(&mut self, key: &'static str) -> Option<Field<'a>> {
         let found = self.take(key);
         if found.is_none() {
@@ -52,29 +53,29 @@ impl<'a> Section<'a> {
 
     /// Takes every member that is left, in the order of the file.
     pub(super) fn take_all(&mut self) -> Vec<(String, Field<'a>)> {
-        let faults = self.faults;
+        let errors = self.errors;
         std::mem::take(&mut self.members)
             .into_iter()
             .map(|(key, value)| {
                 let path = below(&self.path, &key);
-                (key, Field { path, value, faults })
+                (key, Field { path, value, errors })
             })
             .collect()
     }
 
-    /// Names what nobody took.
+    /// Reports the members that were not taken.
     pub(super) fn end(self) {
         for key in self.members.keys() {
             let hint = nearest(key, self.known.iter().copied())
                 .map(|known| format!(", did you mean {known:?}?"))
                 .unwrap_or_else(|| format!("; known here: {}", quoted(&self.known)));
-            self.faults.note(&below(&self.path, key), format_args!("unknown setting{hint}"));
+            self.errors.note(&below(&self.path, key), format_args!("unknown setting{hint}"));
         }
     }
 
-    /// Notes a fault of this object as a whole.
-    pub(super) fn note(&self, fault: impl std::fmt::Display) {
-        self.faults.note(&self.path, fault);
+    /// Reports a mistake about this object as a whole.
+    pub(super) fn note(&self, error: impl std::fmt::Display) {
+        self.errors.note(&self.path, error);
     }
 }
 
@@ -82,28 +83,28 @@ impl<'a> Section<'a> {
 pub(super) struct Field<'a> {
     path: String,
     value: Value,
-    faults: &'a Faults,
+    errors: &'a Diagnostics,
 }
 
 impl<'a> Field<'a> {
-    pub(super) fn root(value: Value, faults: &'a Faults) -> Field<'a> {
-        Field { path: String::new(), value, faults }
+    pub(super) fn root(value: Value, errors: &'a Diagnostics) -> Field<'a> {
+        Field { path: String::new(), value, errors }
     }
 
-    pub(super) fn note(&self, fault: impl std::fmt::Display) {
-        self.faults.note(&self.path, fault);
+    pub(super) fn note(&self, error: impl std::fmt::Display) {
+        self.errors.note(&self.path, error);
     }
 
     pub(super) fn section(self) -> Option<Section<'a>> {
         match self.value {
             Value::Object(members) => {
-                Some(Section { path: self.path, members, known: Vec::new(), faults: self.faults })
+                Some(Section { path: self.path, members, known: Vec::new(), errors: self.errors })
             }
             _ => self.wrong("an object"),
         }
     }
 
-    /// How many items an array has; 1 for anything else, which [`Field::items`] will refuse.
+    /// The number of items of an array; 1 for anything else, which [`Field::items`] will reject.
     pub(super) fn count(&self) -> usize {
         self.value.as_array().map_or(1, Vec::len)
     }
@@ -117,7 +118,7 @@ impl<'a> Field<'a> {
                     .map(|(index, value)| Field {
                         path: format!("{}[{index}]", self.path),
                         value,
-                        faults: self.faults,
+                        errors: self.errors,
                     })
                     .collect(),
             ),
@@ -132,7 +133,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A string that `accept` takes; `wanted` tells the person what it takes.
+    /// A string that `accept` takes; `wanted` describes it in the error message.
     pub(super) fn text_as<T>(
         self,
         wanted: &str,
@@ -144,7 +145,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The same for a string that is judged further: the string, and the field to note faults on.
+    /// A string that `accept` takes, with the field, on which further mistakes can be reported.
     pub(super) fn text_kept(
         self,
         wanted: &str,
@@ -188,7 +189,7 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// One of `choices`, by its word.
+    /// One of `choices`, by name.
     pub(super) fn choice<T: Copy>(self, choices: &[(&'static str, T)]) -> Option<T> {
         let word = self.value.as_str().unwrap_or_default();
         if let Some((_, value)) = choices.iter().find(|(known, _)| *known == word) {
@@ -212,19 +213,11 @@ impl<'a> Field<'a> {
     }
 }
 
-/// The known name a person most likely meant, if one is near enough to be no insult.
-pub(crate) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    known
-        .map(|known| (strsim::damerau_levenshtein(word, known), known))
-        .filter(|(distance, known)| *distance <= 1.max(known.len() / 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
-}
-
-/// Longest wrong value that is repeated to the person, in characters.
+/// Longest wrong value that is quoted, in characters.
 const LONGEST_QUOTE: usize = 60;
 
-/// Long texts may be a key, and URLs with a user a password (RFC 3986 section 3.2.1).
+/// The value for an error message. Long texts may be a key, and URLs with a user may hold a password
+/// (RFC 3986 section 3.2.1), so neither is quoted.
 fn shown(value: &Value) -> String {
     match value {
         Value::Null | Value::Array(_) | Value::Object(_) => kind(value).to_owned(),

@@ -1,4 +1,4 @@
-//! The services behind the gate: the two speech engines, and any other with its own paths.
+//! The services behind the gate: the two speech engines, and others with their own paths.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -7,31 +7,31 @@ use std::path::PathBuf;
 use super::LONGEST_SOCKET_PATH;
 use super::section::Field;
 
-/// One service behind the gate.
+/// A service behind the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
+pub(crate) struct Service {
     /// Up to 64 characters of `a-z`, `0-9`, `-` and `_`.
-    pub name: String,
+    pub(crate) name: String,
     /// Where it listens.
-    pub address: ServiceAddress,
-    /// Path prefixes, the longest that fits wins; empty for `speech` and `realtime`, whose paths are fixed.
-    pub paths: Vec<String>,
-    /// Who asks for the password; for `speech` and `realtime` the gate's own rules stand instead.
-    pub auth: Auth,
+    pub(crate) address: ServiceAddress,
+    /// Path prefixes, the longest match wins; empty for `speech` and `realtime`, whose paths are fixed.
+    pub(crate) paths: Vec<String>,
+    /// Authentication; for `speech` and `realtime` the gate's own rules apply instead.
+    pub(crate) auth: Auth,
     /// Methods refused while the license is not valid; empty for `speech` and `realtime`, as above.
-    pub licensed: Vec<String>,
+    pub(crate) licensed: Vec<String>,
     /// Whether upgrades to WebSocket pass.
-    pub websocket: bool,
-    /// Seconds it may take to begin its answer, and be silent in the middle of it; 1 to 86,400.
-    pub timeout: u32,
+    pub(crate) websocket: bool,
+    /// Seconds it may take to begin its answer, and may pause within it; 1 to 86,400.
+    pub(crate) timeout: u32,
 }
 
 /// Where a service listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ServiceAddress {
+pub(crate) enum ServiceAddress {
     /// `host:port`
     Tcp {
-        /// A name or an address, an IPv6 one without its brackets.
+        /// A name or an address; an IPv6 address without its brackets.
         host: String,
         /// 1 to 65535.
         port: u16,
@@ -40,16 +40,16 @@ pub enum ServiceAddress {
     Unix(PathBuf),
 }
 
-/// Who asks for the password.
+/// Authentication of a service's clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Auth {
-    /// The gate, as for management.
+pub(crate) enum Auth {
+    /// The gate asks for the password, as for management.
     Admin,
-    /// The service itself, if it wants to.
+    /// The gate does not; the service may.
     None,
 }
 
-/// Paths that are the appliance's own; a custom prefix may neither hold one nor lie below one.
+/// Paths of the appliance itself; a custom prefix may neither contain one nor lie below one.
 const OURS: &[&str] = &[
     "/v1/management/",
     "/v2/management/",
@@ -68,15 +68,15 @@ pub(crate) const OWN_PARTS: &[&str] = &["gate", "management", "monitoring"];
 /// Longest name of a service in characters.
 const LONGEST_NAME: usize = 64;
 
-/// Seconds: speech engines think for long.
+/// Seconds; speech engines need long.
 const TIMEOUT: u32 = 300;
 
-/// Most services beside the two speech engines.
+/// Most services besides the two speech engines.
 const MOST_SERVICES: usize = 64;
 
 pub(super) const AUTH: &[(&str, Auth)] = &[("admin", Auth::Admin), ("none", Auth::None)];
 
-/// The methods the gate lets through.
+/// Methods that the gate forwards.
 const METHODS: &[(&str, &str)] = &[
     ("GET", "GET"),
     ("HEAD", "HEAD"),
@@ -108,15 +108,15 @@ impl Service {
         }
     }
 
-    /// Whether it is one of the two whose paths and rules are fixed.
-    pub fn is_built_in(&self) -> bool {
+    /// Whether it is `speech` or `realtime`, whose paths and rules are fixed.
+    pub(crate) fn is_built_in(&self) -> bool {
         self.name == "speech" || self.name == "realtime"
     }
 }
 
 impl Auth {
     /// The word of the settings file.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         AUTH.iter().find(|(_, auth)| *auth == self).map_or("", |(word, _)| word)
     }
 }
@@ -243,7 +243,7 @@ fn paths(field: Field<'_>, others: &[Service]) -> Option<Vec<String>> {
     Some(paths)
 }
 
-/// A prefix that a request path, taken literally, can have.
+/// Whether a request path, taken literally, can begin with this prefix.
 fn is_prefix(text: &str) -> bool {
     text.len() > 1
         && text.starts_with('/')

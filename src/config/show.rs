@@ -1,12 +1,12 @@
-//! The settings as understood, as JSON that is a valid settings file again.
+//! Prints the settings in force as JSON that is a valid settings file.
 
 use serde_json::{Value, json};
 
 use super::{Config, Listen, Service};
 
 impl Config {
-    /// Every setting with the value in force, defaults included.
-    pub fn to_json(&self) -> Value {
+    /// Every setting with its value, defaults included.
+    pub(crate) fn to_json(&self) -> Value {
         let generations = [("v1", self.api.v1), ("v2", self.api.v2)];
         let api: Vec<&str> =
             generations.iter().filter(|(_, mounted)| *mounted).map(|(word, _)| *word).collect();

@@ -1,5 +1,5 @@
-//! What a stranger's bytes meet first, for the fuzzer: each function takes any bytes and panics if a
-//! rule of its own is broken.
+//! Entry points for the fuzzer into the code that reads untrusted bytes first: each function takes any bytes and panics
+//! if one of its invariants is violated.
 
 use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,12 +7,13 @@ use std::time::Instant;
 
 use base64::Engine as _;
 
-use super::credentials::{Expected, Guard, Outcome};
-use super::framing::{self, Decoder, Encoder, Length, Sender};
-use super::head::{HeadBuffer, RequestHead};
-use super::target::Target;
+use crate::gate::request::basic_auth::{Authenticator, Expected, Outcome};
+use crate::http::body;
+use crate::http::body::{Decoder, Encoder, Length, Sender};
+use crate::http::head::{HeadBuffer, RequestHead};
+use crate::http::target::Target;
 
-/// Request heads: the same however the bytes arrive, and what is forwarded reads as what was judged.
+/// Request heads: the result does not depend on how the bytes arrive, and a forwarded head parses to the judged one.
 pub fn request_head(data: &[u8]) {
     same_in_pieces(data, |buffer| {
         buffer
@@ -22,7 +23,7 @@ pub fn request_head(data: &[u8]) {
     let mut buffer = HeadBuffer::default();
     buffer.extend(data);
     while let Ok(Some(head)) = buffer.request() {
-        let length = framing::of_request(&head);
+        let length = body::of_request(&head);
         let Ok(target) = Target::of(&head) else { continue };
         let is_bare = |byte: u8| !byte.is_ascii_graphic() || b"\"#<>[\\]^`{|}".contains(&byte);
         assert!(target.path.starts_with('/') && !target.path_and_query().bytes().any(is_bare));
@@ -36,38 +37,37 @@ pub fn request_head(data: &[u8]) {
         let again = again.request().ok().flatten().filter(|a| a.fields == head.fields);
         let same = |again: &RequestHead| {
             let read = Target::of(again).map(|target| target.path_and_query());
-            framing::of_request(again) == length && read.as_ref() == Ok(&path)
+            body::of_request(again) == length && read.as_ref() == Ok(&path)
         };
-        assert!(again.is_some_and(|again| same(&again)), "read otherwise again");
+        assert!(again.is_some_and(|again| same(&again)), "parsed differently");
     }
 }
 
-/// Heads of a service's answers: the same however the bytes arrive, and what is passed on reads as
-/// what came.
+/// Response heads: the result does not depend on how the bytes arrive, and a forwarded head parses to the received one.
 pub fn answer_head(data: &[u8]) {
     same_in_pieces(data, |buffer| {
         buffer
-            .answer()
+            .response()
             .map(|head| head.map(|head| (head.status, head.reason, head.minor, head.fields)))
     });
     let mut buffer = HeadBuffer::default();
     buffer.extend(data);
-    while let Ok(Some(head)) = buffer.answer() {
-        let _ = framing::of_answer("GET", &head);
+    while let Ok(Some(head)) = buffer.response() {
+        let _ = body::of_response("GET", &head);
         let mut text =
             format!("HTTP/1.{} {} {}\r\n", head.minor, head.status, head.reason).into_bytes();
         head.fields.write_to(&mut text);
         let mut again = HeadBuffer::default();
         again.extend(&text);
-        let again = again.answer().ok().flatten();
+        let again = again.response().ok().flatten();
         assert!(again.is_some_and(|a| a.fields == head.fields && a.status == head.status));
     }
 }
 
-/// Chunked bodies of clients and of services: the same content however the bytes arrive, and the same
-/// again when written anew.
+/// Chunked bodies of clients and services: the content does not depend on how the bytes arrive, and is the same after
+/// it was encoded again.
 pub fn chunked(data: &[u8]) {
-    for sender in [Sender::Client, Sender::Service] {
+    for sender in [Sender::Client, Sender::Server] {
         let whole = decoded(sender, data, data.len().max(1));
         assert_eq!(whole, decoded(sender, data, 1), "byte by byte");
         let Some((content, taken, true)) = whole else { continue };
@@ -77,14 +77,14 @@ pub fn chunked(data: &[u8]) {
         let mut wire = Vec::new();
         content.chunks(7).for_each(|piece| Encoder::Chunked.encode(piece, &mut wire));
         Encoder::Chunked.end(&decoder.trailers, &mut wire);
-        assert_eq!(decoded(sender, &wire, 3), Some((content, wire.len(), true)), "written anew");
+        assert_eq!(decoded(sender, &wire, 3), Some((content, wire.len(), true)), "encoded again");
     }
 }
 
-/// `Authorization`: only one pair fits, however it is written.
+/// `Authorization`: only the correct credentials are accepted, in any spelling.
 pub fn credentials(data: &[u8]) {
-    let Ok(guard) = Guard::new() else { return };
-    let outcome = guard.check(
+    let Ok(authenticator) = Authenticator::new() else { return };
+    let outcome = authenticator.check(
         Some(data),
         &Expected::Default,
         IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -95,10 +95,10 @@ pub fn credentials(data: &[u8]) {
     let pair = base64::prelude::BASE64_STANDARD.decode(encoded).unwrap_or_default();
     let scheme = data.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic "));
     let wanted = scheme && pair == b"admin:admin";
-    assert_eq!(outcome == Outcome::Fit { first: false }, wanted);
+    assert_eq!(outcome == Outcome::Accepted { first: false }, wanted);
 }
 
-/// What `next` reads until an error is the same whole, byte by byte and in sevens.
+/// Asserts that `next` parses the same from the whole data, byte by byte and in pieces of seven.
 fn same_in_pieces<T: PartialEq + Debug, E>(
     data: &[u8],
     next: impl Fn(&mut HeadBuffer) -> Result<Option<T>, E>,

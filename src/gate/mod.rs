@@ -1,60 +1,80 @@
-//! The front door: the only part that strangers can touch.
+//! The gate: the HTTPS and HTTP listeners of the appliance, which accept requests from the network.
 //!
-//! In: TLS, request heads under limits, policy, credentials, routing, forwarding. Out: what a setting
-//! means and how it is kept; the gate sees the values of `security` and `license`, never their
-//! keepers. `Gate::advance`
-//! tells a connection's life on a page.
+//! In: TLS, request heads within limits, policy, credentials, routing, proxying. Out: what a setting means and how it
+//! is stored; the gate reads published values of `security` and `license`.
+//!
+//! # The life of a request
+//!
+//! 1. `listener` schedules: an event loop accepts the connection and calls `Gate::advance` for each event.
+//! 2. `connection` drives: `advance` reads TLS and the request head, and applies the state transitions below.
+//! 3. `request` decides: router, policy, credentials and license lead to a local response or to an exchange.
+//! 4. `proxy` moves: an exchange sends the request to the service and the response to the client.
+//! 5. `upstream` connects: to the service or to the management API, with a new or a pooled connection.
+//! 6. `limits` bound: permits for requests, eviction, token buckets, and every deadline.
+//! 7. `io` is bytes: readiness of sockets, streams and write buffers.
+//!
+//! When the exchange has ended, `request` writes the access log, and the connection waits for the next head.
+//!
+//! # The life of a connection
+//!
+//! The variants of `connection::State`. The line on the left is a local response, the line on the right the next
+//! request on the connection:
+//!
+//! ```text
+//!   accept (TLS)    accept (plain)
+//!        |               |
+//!        v               v
+//!    Handshake -------> Head <----------------+
+//!        |               |                    |
+//!        |               v                    |
+//!        +<---------- Request                 |
+//!        |               |                    |
+//!        |               v                    |
+//!        +<--------- Connecting <--+          |
+//!        |               |         | retry    |
+//!        |               v         |          |
+//!        +<---------- Proxying ----+--------->+
+//!        |             |    |                 |
+//!        |             |    v                 |
+//!        |             |  Tunnel              |
+//!        |             |    |                 |
+//!        |             v    v                 |
+//!        |         LingeringClose ---> closed |
+//!        |             ^    ^                 |
+//!        |             |    |                 |
+//!        |             |  RejectingWebSocket  |
+//!        |             |    ^                 |
+//!        v             |    |                 |
+//!     Responding ------+----+---------------->+
+//! ```
+//!
+//! - `Handshake`: `Head` when TLS is established; `Responding` with 400 to a client that speaks plain HTTP.
+//! - `Head`: `Request` when the head is complete; `Responding` if it is malformed.
+//! - `Request`: `Connecting` if it is authorized, licensed and has a permit; `Responding` otherwise.
+//! - `Connecting`: `Proxying` when the service has accepted; `Responding` with 502 or 503 otherwise.
+//! - `Proxying`: `Head` or `LingeringClose` after the response; `Tunnel` after a 101; `Connecting` again if a pooled
+//!   connection was dead; `Responding` if the service has failed before its response began.
+//! - `Tunnel`: `LingeringClose` when both sides are done.
+//! - `Responding`: `Head` for the next request; `LingeringClose` after the last; `RejectingWebSocket` after the 101 for
+//!   a WebSocket without a license.
+//! - `RejectingWebSocket`: `LingeringClose` after the frames that explain the rejection.
+//! - `LingeringClose`: closed, when the client has closed or the time is up.
+//!
+//! `Request` and `Connecting` continue on a blocking thread when a password must be hashed or a connection takes
+//! time. Where plain HTTP is disabled without a response, `Head` and `Request` lead to `LingeringClose`. A deadline,
+//! an eviction or a disconnected client closes a connection in any state.
 
-mod allowance;
-mod answers;
-mod authority;
-mod bind;
-mod client_stream;
 mod connection;
-mod credentials;
-mod crowd;
-mod date;
-mod download;
-mod expiry;
-mod fields;
-mod forward;
-mod framing;
 #[cfg(fuzzing)]
 pub mod fuzz;
-mod guesses;
-mod head;
-mod kept;
-mod later;
-mod lenient;
+mod io;
 mod limits;
-mod listen;
-mod memory;
-mod method;
-mod outbox;
-mod parked;
-mod passed;
-mod places;
-mod policy;
-mod port;
-mod record;
-mod refusal;
-mod relay;
-mod reply;
-mod route;
-mod serve;
-mod service;
-mod service_stream;
-mod source;
-mod strangers;
-mod stream;
-mod target;
-mod tls;
-mod tunnel;
-mod turns;
-mod upload;
-mod watched;
+mod listener;
+mod proxy;
+mod request;
+mod upstream;
 
-use std::io::ErrorKind;
+use std::fmt;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -63,302 +83,126 @@ use std::time::Instant;
 
 use rustls::{ServerConfig, ServerConnection};
 
-pub use bind::Bound;
-pub use listen::Open;
+pub(crate) use crate::gate::listener::Listeners;
+pub(crate) use crate::gate::listener::bind::Bound;
 
-use self::allowance::Allowance;
-use self::client_stream::ClientStream;
-use self::connection::{Connection, Next, Phase};
-use self::credentials::Guard;
-use self::date::now;
-use self::forward::{Buffers, Exchange, Side, Start};
-use self::head::HeadBuffer;
-use self::kept::Kept;
-use self::places::Places;
-use self::relay::{Progress, Relay};
-use self::route::Routes;
-use self::service::Service;
-use self::strangers::Strangers;
-use self::tunnel::Tunnel;
+use self::connection::{Connection, State};
 use crate::config::{Config, Listen, ServiceAddress};
-use crate::license::Standing;
-use crate::live::Live;
+use crate::gate::connection::handshake_log::HandshakeLog;
+use crate::gate::connection::stream::ClientStream;
+use crate::gate::limits::permits::RequestLimits;
+use crate::gate::limits::token_bucket::TokenBucket;
+use crate::gate::request::basic_auth::Authenticator;
+use crate::gate::request::router::Routes;
+use crate::gate::upstream::connect::Upstream;
+use crate::gate::upstream::pool::IdlePool;
+use crate::http::date::now;
+use crate::http::head::HeadBuffer;
+use crate::license::Entitlement;
 use crate::log::Log;
-use crate::management::AtOnce;
+use crate::management::InlineApi;
 use crate::security::{Identity, Rules};
+use crate::util::published::Published;
 
-/// What every port shares.
-pub struct Gate {
+/// What all listeners share.
+pub(crate) struct Gate {
     config: Arc<Config>,
-    rules: Arc<Live<Rules>>,
-    license: Arc<Live<Standing>>,
-    at_once: AtOnce,
+    rules: Arc<Published<Rules>>,
+    license: Arc<Published<Entitlement>>,
+    inline_api: InlineApi,
     tls: Arc<ServerConfig>,
     routes: Routes,
-    /// Connections to services.
-    kept: Arc<Kept>,
-    guard: Guard,
-    strangers: Strangers,
+    idle_pool: Arc<IdlePool>,
+    authenticator: Authenticator,
+    handshake_log: HandshakeLog,
     log: Log,
-    /// What requests hold that have been let in and are not answered yet.
-    places: Places,
-    /// Set on the way down: every answer is the last of its connection.
+    /// Permits of requests in progress.
+    request_limits: RequestLimits,
+    /// Set when the process shuts down: every response is the last of its connection.
     draining: AtomicBool,
 }
 
 impl Gate {
     /// # Errors
-    /// A sentence, when the cryptographic library can't start.
-    pub fn new(
+    /// When the cryptographic library cannot start.
+    pub(crate) fn new(
         config: Arc<Config>,
         control_socket: &Path,
-        at_once: AtOnce,
-        rules: Arc<Live<Rules>>,
-        identity: Arc<Live<Identity>>,
-        license: Arc<Live<Standing>>,
+        inline_api: InlineApi,
+        rules: Arc<Published<Rules>>,
+        identity: Arc<Published<Identity>>,
+        license: Arc<Published<Entitlement>>,
         log: Log,
-    ) -> Result<Gate, String> {
+    ) -> Result<Gate, Error> {
         let address = ServiceAddress::Unix(control_socket.to_owned());
         let services = config.services.len();
-        let kept = Kept::new(services + 1);
-        let own = Service::ours(address, services, &kept);
+        let idle_pool = IdlePool::new(services + 1);
+        let management = Upstream::management(address, services, &idle_pool);
         Ok(Gate {
-            tls: tls::server_config(config.api, identity)
-                .map_err(|e| format!("cannot set up TLS: {e}"))?,
-            routes: Routes::new(&config, Arc::new(own), &kept),
-            places: Places::new(services),
-            kept,
-            guard: Guard::new()?,
-            strangers: Strangers::new(log.clone()),
+            tls: connection::tls::server_config(config.api, identity)
+                .map_err(|e| Error(format!("cannot set up TLS: {e}")))?,
+            routes: Routes::new(&config, Arc::new(management), &idle_pool),
+            request_limits: RequestLimits::new(services),
+            idle_pool,
+            authenticator: Authenticator::new()?,
+            handshake_log: HandshakeLog::new(log.clone()),
             draining: AtomicBool::new(false),
             config,
             rules,
             license,
-            at_once,
+            inline_api,
             log,
         })
     }
 
-    /// Whose threads wait for what `connection` needs: a service's, by its number, or our own.
-    fn waits_for(&self, connection: &Connection) -> usize {
-        connection.seeks().unwrap_or(self.config.services.len())
+    /// The sharer of blocking threads that `connection` needs: its service's number, or that of password hashing.
+    fn thread_share(&self, connection: &Connection) -> usize {
+        connection.connecting_to().unwrap_or(self.config.services.len())
     }
 
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// A client has come through `listen`.
+    /// The state of a connection that was accepted through `listen`.
     ///
     /// # Errors
-    /// When rustls can't make a connection, which is a lack of memory or of random bytes.
-    fn greet(
+    /// When rustls has no memory or no random bytes.
+    fn new_connection(
         &self,
         tcp: TcpStream,
         peer: SocketAddr,
         listen: &Listen,
     ) -> Result<Connection, rustls::Error> {
         let now = Instant::now();
-        let (stream, phase, deadline) = if listen.tls {
+        let (stream, state, deadline) = if listen.tls {
             let tls = ServerConnection::new(Arc::clone(&self.tls))?;
-            (ClientStream::tls(tcp, tls), Phase::Handshake, now + limits::HANDSHAKE)
+            (ClientStream::tls(tcp, tls), State::Handshake, now + limits::HANDSHAKE)
         } else {
-            (ClientStream::plain(tcp), Phase::Head, now + limits::IDLE)
+            (ClientStream::plain(tcp), State::Head, now + limits::IDLE)
         };
         Ok(Connection {
             stream,
             peer,
-            phase,
+            state,
             head: HeadBuffer::default(),
             deadline,
-            allowance: Allowance::new(now),
-            heard: now,
-            gone: false,
-            is_due: false,
+            bucket: TokenBucket::new(now),
+            last_progress: now,
+            hung_up: false,
+            is_ready: false,
         })
     }
+}
 
-    /// One connection's life: handshake, then request after request, each judged and answered, until
-    /// one side has had enough. Returns whenever nothing can be done before somebody else does
-    /// something; only with `may_wait` does it wait itself, for a password to be hashed or a service to
-    /// be found.
-    fn advance(
-        &self,
-        connection: &mut Connection,
-        listen: &Listen,
-        buffers: &mut Buffers,
-        may_wait: bool,
-    ) -> Next {
-        let mut answers = 0;
-        loop {
-            if answers == limits::ANSWERS_AT_ONCE {
-                return Next::Pause;
-            }
-            // Taken out, for most of what happens leads to another phase.
-            let next = match std::mem::replace(&mut connection.phase, Phase::Head) {
-                Phase::Handshake => self.shake_hands(connection, listen),
-                Phase::Head => self.hear_request(connection, listen, buffers),
-                Phase::Asked(head) => self.serve(connection, listen, head, may_wait),
-                Phase::Admitted(exchange) => self.start(connection, exchange, may_wait),
-                Phase::Relay(relay) => self.relay(connection, relay, buffers),
-                Phase::Tunnel(tunnel) => self.tunnel(connection, tunnel, buffers),
-                Phase::Answered(answered) => {
-                    answers += 1;
-                    self.deliver(connection, answered)
-                }
-                Phase::Refused => {
-                    connection.phase = Phase::Refused;
-                    match connection.refuse_stream() {
-                        Ok(true) => None,
-                        Ok(false) => Some(Next::Park),
-                        Err(_) => Some(Next::Gone),
-                    }
-                }
-                Phase::Linger(end) => {
-                    connection.phase = Phase::Linger(end);
-                    Some(connection.hear_out(end))
-                }
-            };
-            if let Some(next) = next {
-                return next;
-            }
-        }
-    }
+/// Why the gate cannot start: one line for the operator.
+#[derive(Debug)]
+pub(crate) struct Error(String);
 
-    // Each of these does what a phase is for, and sets the next one; `None` to go on with it.
-
-    fn shake_hands(&self, connection: &mut Connection, listen: &Listen) -> Option<Next> {
-        match connection.stream.try_handshake() {
-            Ok(()) => connection.expect_request(),
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                connection.phase = Phase::Handshake;
-                connection.heard = Instant::now();
-                return Some(Next::Park);
-            }
-            Err(e) if e.kind() == ErrorKind::Unsupported => {
-                self.note_stranger(connection, listen, "the client speaks plain HTTP");
-                self.answer_plain_http(connection, listen);
-            }
-            Err(e) => {
-                self.note_stranger(connection, listen, &strangers::why(&e));
-                return Some(Next::Gone);
-            }
-        }
-        None
-    }
-
-    fn hear_request(
-        &self,
-        connection: &mut Connection,
-        listen: &Listen,
-        buffers: &mut Buffers,
-    ) -> Option<Next> {
-        match connection.head.request() {
-            Ok(Some(head)) => connection.phase = Phase::Asked(head),
-            Ok(None) => match connection.read_head(buffers) {
-                Ok(true) => {}
-                Ok(false) => {
-                    connection.note_piece();
-                    return Some(Next::Park);
-                }
-                Err(e) => {
-                    if e.kind() == ErrorKind::UnexpectedEof {
-                        connection.stream.say_goodbye(); // who has said it may wait for ours
-                    }
-                    return Some(Next::Gone);
-                }
-            },
-            Err(malformed) => self.refuse_malformed(connection, listen, malformed),
-        }
-        None
-    }
-
-    fn start(
-        &self,
-        connection: &mut Connection,
-        exchange: Box<Exchange>,
-        may_wait: bool,
-    ) -> Option<Next> {
-        match exchange.start(may_wait) {
-            Start::Relay(relay) => {
-                let now = Instant::now();
-                connection.deadline = now + relay.patience();
-                connection.allowance = Allowance::new(now);
-                connection.phase = Phase::Relay(relay);
-                None
-            }
-            Start::Later(exchange) => {
-                connection.phase = Phase::Admitted(exchange);
-                Some(Next::Detach)
-            }
-            Start::Failed(exchange, ending) => self.settle(connection, *exchange, ending),
-        }
-    }
-
-    fn relay(
-        &self,
-        connection: &mut Connection,
-        mut relay: Box<Relay>,
-        buffers: &mut Buffers,
-    ) -> Option<Next> {
-        if connection.gone {
-            let ending = forward::Ending::Cut("the client went away".to_owned());
-            return self.settle(connection, *relay.into_exchange(), ending);
-        }
-        let before = relay.passed();
-        let next = match relay.advance(&mut Side::of(connection, buffers)) {
-            Progress::Ended(ending) if relay.deserves_another(&ending) => {
-                let mut exchange = relay.into_exchange();
-                exchange.needs_fresh = true;
-                connection.phase = Phase::Admitted(exchange);
-                return None;
-            }
-            Progress::Ended(ending) => {
-                return self.settle(connection, *relay.into_exchange(), ending);
-            }
-            Progress::Waits(false) => Next::Park,
-            Progress::Waits(true) => {
-                let moved = (relay.passed() - before).max(allowance::BODY_PIECE);
-                connection.go_on(moved, relay.patience());
-                Next::Park
-            }
-            Progress::Pauses => {
-                connection.go_on(relay.passed() - before, relay.patience());
-                Next::Pause
-            }
-            Progress::Tunnel => {
-                let arrived = connection.head.take_rest();
-                connection.go_on(0, limits::TUNNEL_IDLE);
-                connection.phase = Phase::Tunnel(Box::new(relay.into_tunnel(arrived)));
-                return None;
-            }
-        };
-        connection.phase = Phase::Relay(relay);
-        Some(next)
-    }
-
-    fn tunnel(
-        &self,
-        connection: &mut Connection,
-        mut tunnel: Box<Tunnel>,
-        buffers: &mut Buffers,
-    ) -> Option<Next> {
-        if tunnel.is_cut_off(connection.gone) {
-            let ending = forward::Ending::Cut("the client went away".to_owned());
-            return self.settle(connection, *tunnel.into_exchange(), ending);
-        }
-        let before = tunnel.passed();
-        let next = match tunnel.advance(&mut Side::of(connection, buffers)) {
-            Progress::Ended(ending) => {
-                return self.settle(connection, *tunnel.into_exchange(), ending);
-            }
-            Progress::Waits(false) => Next::Park,
-            progress => {
-                connection.go_on(tunnel.passed() - before, limits::TUNNEL_IDLE);
-                if matches!(progress, Progress::Pauses) { Next::Pause } else { Next::Park }
-            }
-        };
-        connection.phase = Phase::Tunnel(tunnel);
-        Some(next)
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
+
+impl std::error::Error for Error {}

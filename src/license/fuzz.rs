@@ -1,21 +1,22 @@
-//! What comes to the license room from the network, a person or a disk, for the fuzzer: each function
-//! takes any bytes and panics if a rule of its own is broken.
+//! Entry points for the fuzzers: each function takes any bytes, as from the network, a person or a disk, and
+//! panics if an invariant does not hold.
 
 use serde_json::Value;
 
-use super::certificate::{Certificate, read_license};
-use super::claims::{Lease, Receipt};
-use super::clock::Clock;
-use super::fields::Fields;
-use super::key::{KeyId, PublicKey, RequestKey};
-use super::message::{Answer, Request};
-use super::network::Proxy;
-use super::token::{Type, Unverified};
-use super::trust::Trust;
-use super::usage_log::Head;
-use super::{record::State, wire};
+use super::protocol::wire;
+use crate::license::client::proxy::Proxy;
+use crate::license::protocol::certificate::{Certificate, read_license};
+use crate::license::protocol::claims::{Lease, Receipt};
+use crate::license::protocol::fields::Fields;
+use crate::license::protocol::key::{KeyId, PublicKey, RequestKey};
+use crate::license::protocol::message::{Answer, Request};
+use crate::license::protocol::token::{Type, Unverified};
+use crate::license::protocol::trust::Trust;
+use crate::license::state::clock::Clock;
+use crate::license::state::record::State;
+use crate::license::state::usage_log::Head;
 
-/// A license certificate as people paste it; what is read is written and read the same.
+/// Pasted certificates; a certificate that is read can be written and read again.
 pub fn certificate(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let _ = read_license(&text);
@@ -23,15 +24,15 @@ pub fn certificate(data: &[u8]) {
         let again = certificate.write().map(|line| Certificate::read(&line));
         assert_eq!(again, Some(Ok(certificate)));
     }
-    // With a good checksum, so that the fuzzer gets behind it.
+    // With a valid checksum, so that the fuzzer gets past it.
     let _ = Certificate::License(text.into_owned()).write();
 }
 
-/// Questions and answers, sealed and open.
+/// Requests and answers, sealed and open.
 pub fn message(data: &[u8]) {
     let key = KeyId::parse("r1").map(|kid| RequestKey::from_secret(kid, &[7; 32]));
     let _ = wire::open(data, &key.into_iter().collect::<Vec<_>>()).map(|_| ());
-    let Ok(value) = crate::config::json::parse(data) else { return };
+    let Ok(value) = crate::util::json::parse(data) else { return };
     if let Ok(answer) = Answer::from_json(&value) {
         assert!(Answer::from_json(&answer.to_json()).is_ok_and(|again| again == answer));
     }
@@ -46,14 +47,14 @@ pub fn message(data: &[u8]) {
     }
 }
 
-/// Tokens: nothing verifies that nobody signed.
+/// Tokens: an unsigned token never verifies.
 pub fn token(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Some(token) = Unverified::parse(text) else { return };
-    let _ = token.dangerous_payload();
-    let stranger = PublicKey::parse("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+    let _ = token.unverified_payload();
+    let other = PublicKey::parse("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
     for kind in [Type::Lease, Type::LicenseCertificate] {
-        assert!(stranger.as_ref().is_none_or(|key| token.verify(kind, key).is_none()));
+        assert!(other.as_ref().is_none_or(|key| token.verify(kind, key).is_none()));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the other rooms hold of the license: snapshots to read, and commands to wait for.
+//! The interface of the license for other modules: snapshots to read, and commands to the worker.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -6,77 +6,56 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::clock::Reading;
-use super::computer_id::Machine;
-use super::fault::Fault;
-use super::message::User;
-use super::network::Proxy;
-use super::standing::Standing;
-use super::status::Snapshot;
-use super::worker::{self, Command, Event, FRESH, Reply};
-use crate::config::Config;
-use crate::live::Live;
-use crate::log::Log;
+use super::client::proxy;
+use super::client::proxy::Proxy;
+use super::command::{Command, Event, Reply, Reserved};
+use super::error::ApiError;
+use crate::license::protocol::message::User;
+use crate::license::state::clock::ClockReading;
+use crate::license::state::entitlement::Entitlement;
+use crate::license::state::status::Snapshot;
 use crate::security::Actor;
-use crate::store::Folder;
+use crate::util::published::Published;
 
-/// Longest a call waits for the worker: two questions to the authority and some air.
+/// Longest wait of a call for the worker: two requests to the authority and a margin.
 const WAIT: Duration = Duration::from_secs(75);
 
-/// Longest the status waits for a sign of life of the authority.
+/// An attempt to reach the authority that is more recent than this, successful or not, is not repeated
+/// for a reader of the status.
+pub(crate) const FRESH: Duration = Duration::from_secs(10);
+
+/// Longest wait of the status for a probe of the authority.
 const PROBE: Duration = Duration::from_millis(1_800);
 
-/// The license worker as others see it; cheap to clone.
+/// A handle of the license worker; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Handle {
-    pub(super) events: Sender<Event>,
-    pub(super) snapshot: Arc<Live<Snapshot>>,
-    pub(super) standing: Arc<Live<Standing>>,
-    pub(super) proxy: Arc<Live<Result<Option<Proxy>, String>>>,
-}
-
-/// What the speech engine gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reserved {
-    /// So many seconds, not more than it asked for.
-    Granted(u64),
-    /// None, and why.
-    Refused(String),
-}
-
-/// Opens the license and starts its worker.
-///
-/// # Errors
-/// When the device key can't be read or made, or no thread can be started.
-pub fn start(
-    config: &Config,
-    folder: &Arc<Folder>,
-    machine: &Machine,
-    log: &Log,
-) -> Result<Handle, String> {
-    worker::start(config, folder, machine, log)
+pub(crate) struct Handle {
+    pub(crate) events: Sender<Event>,
+    pub(crate) snapshot: Arc<Published<Snapshot>>,
+    pub(crate) entitlement: Arc<Published<Entitlement>>,
+    pub(crate) proxy: Arc<Published<Result<Option<Proxy>, proxy::Error>>>,
 }
 
 impl Handle {
-    /// What the gate reads for every request.
-    pub fn standing(&self) -> &Arc<Live<Standing>> {
-        &self.standing
+    /// The entitlement, which the gate reads for every request.
+    pub(crate) fn entitlement(&self) -> &Arc<Published<Entitlement>> {
+        &self.entitlement
     }
 
-    /// The status document. Asks the authority for a sign of life if the last try, good or bad, is old, and
-    /// waits for it less than 2 s in all; nothing else here ever waits for the network.
-    pub fn status(&self) -> Value {
-        self.look();
-        self.snapshot.snapshot().document(&Reading::now())
+    /// The status document. Probes the authority if the last attempt, successful or not, is old, and
+    /// waits for it less than 2 s in all; no other reader waits for the network.
+    pub(crate) fn status(&self) -> Value {
+        self.probe_if_stale();
+        self.snapshot.snapshot().document(&ClockReading::now())
     }
 
-    /// What keeps work from being done, in words; nothing if all is well. Asks nobody.
-    pub fn errors(&self) -> Vec<String> {
-        self.snapshot.snapshot().errors(&Reading::now())
+    /// What prevents transcription, as messages; empty if nothing does. Does not probe the authority.
+    pub(crate) fn errors(&self) -> Vec<String> {
+        self.snapshot.snapshot().errors(&ClockReading::now())
     }
 
     /// `{"offline": …}` and the status document.
-    pub fn offline_status(&self) -> Value {
+    pub(crate) fn offline_status(&self) -> Value {
         let document = self.status();
         self.with_offline(document)
     }
@@ -89,128 +68,132 @@ impl Handle {
         all
     }
 
-    fn look(&self) {
+    fn probe_if_stale(&self) {
         let seen = self.snapshot.snapshot();
-        let fresh = seen.tried.is_some_and(|tried| tried.elapsed() < FRESH);
-        // Who has been asked for that long already is not asked again.
-        let hopeless = seen.asking_since.is_some_and(|since| since.elapsed() > PROBE);
+        let fresh = seen.last_attempt.is_some_and(|tried| tried.elapsed() < FRESH);
+        // A request that has been running for that long will not end within the wait.
+        let hopeless = seen.in_progress_since.is_some_and(|since| since.elapsed() > PROBE);
         if fresh || hopeless || seen.is_silent {
             return;
         }
         let begin = Instant::now();
-        let (told, heard) = mpsc::channel();
-        if self.events.send(Event::Command(Command::Probe(told))).is_ok() {
-            let _ = heard.recv_timeout(PROBE.saturating_sub(begin.elapsed()));
+        let (waiter, answered) = mpsc::channel();
+        if self.events.send(Event::Command(Command::Probe(waiter))).is_ok() {
+            let _ = answered.recv_timeout(PROBE.saturating_sub(begin.elapsed()));
         }
     }
 
     /// Applies a license code online.
     ///
     /// # Errors
-    /// In the manual's words.
-    pub fn activate(&self, code: String, user: User, by: Actor) -> Result<Value, Fault> {
+    /// With a text of ML-34 to ML-39, or one in their manner.
+    pub(crate) fn activate(&self, code: String, user: User, by: Actor) -> Result<Value, ApiError> {
         self.ask(|reply| Command::Activate { code, user, by, reply })
     }
 
-    /// Gives the license back; the seconds that went back.
+    /// Returns the license, and answers the seconds that were returned.
     ///
     /// # Errors
-    /// In the manual's words.
-    pub fn remove(&self, by: Actor) -> Result<u64, Fault> {
+    /// With a text of ML-34 to ML-39, or one in their manner.
+    pub(crate) fn remove(&self, by: Actor) -> Result<u64, ApiError> {
         self.ask(|reply| Command::Remove { by, reply })
     }
 
-    /// The activation certificate for a code; the same one until it is answered or given up.
+    /// The activation certificate for a code; it stays the same until it is answered or abandoned.
     ///
     /// # Errors
-    /// In the manual's words.
-    pub fn activation_certificate(
+    /// With a text of ML-34 to ML-39, or one in their manner.
+    pub(crate) fn activation_certificate(
         &self,
         code: String,
         user: User,
         by: Actor,
-    ) -> Result<String, Fault> {
-        self.ask(|reply| Command::Certificate { code, user, by, reply })
+    ) -> Result<String, ApiError> {
+        self.ask(|reply| Command::RequestCertificate { code, user, by, reply })
     }
 
-    /// Gives a license that was activated with a certificate back with one: that and the seconds it
-    /// gives back, the same again until the next activation.
+    /// Returns a license that was activated with a certificate: the return certificate and the returned
+    /// seconds, which stay the same until the next activation.
     ///
     /// # Errors
-    /// When there is none, or its renewal is awaited.
-    pub fn return_certificate(&self, by: Actor) -> Result<Value, Fault> {
-        self.ask(|reply| Command::GiveBack { by, reply })
+    /// When there is no such license, or its renewal is pending.
+    pub(crate) fn return_certificate(&self, by: Actor) -> Result<Value, ApiError> {
+        self.ask(|reply| Command::ReturnCertificate { by, reply })
     }
 
     /// Applies a license certificate.
     ///
     /// # Errors
-    /// In the manual's words, a sentence of its own for each way it may not fit.
-    pub fn apply_certificate(
+    /// A text of ML-34 to ML-39, or one in their style, with a hint for each reason.
+    pub(crate) fn apply_certificate(
         &self,
         code: String,
         certificate: String,
         by: Actor,
-    ) -> Result<Value, Fault> {
-        self.ask(|reply| Command::Apply { code, certificate, by, reply })
+    ) -> Result<Value, ApiError> {
+        self.ask(|reply| Command::ApplyCertificate { code, certificate, by, reply })
     }
 
     /// Enters or leaves offline mode.
     ///
     /// # Errors
-    /// In the manual's words.
-    pub fn set_offline(&self, offline: bool, by: Actor) -> Result<Value, Fault> {
-        self.ask(|reply| Command::Offline { offline, by, reply })
+    /// With a text of ML-34 to ML-39, or one in their manner.
+    pub(crate) fn set_offline(&self, offline: bool, by: Actor) -> Result<Value, ApiError> {
+        self.ask(|reply| Command::SetOffline { offline, by, reply })
             .map(|document| self.with_offline(document))
     }
 
     /// The proxy in use.
     ///
     /// # Errors
-    /// When its file can't be believed.
-    pub fn proxy(&self) -> Result<Option<Proxy>, Fault> {
-        (*self.proxy.snapshot()).clone().map_err(|why| {
-            Fault::internal("storage", why, "set the proxy again with POST license/network")
+    /// When its file can't be used.
+    pub(crate) fn proxy(&self) -> Result<Option<Proxy>, ApiError> {
+        (*self.proxy.snapshot()).clone().map_err(|error| {
+            ApiError::internal(
+                "storage",
+                error.to_string(),
+                "set the proxy again with POST license/network",
+            )
         })
     }
 
-    /// Sets the proxy as the body of the manual says, and answers as GET does.
+    /// Sets the proxy that the body names (ML-16), and answers as GET does.
     ///
     /// # Errors
     /// What is wrong with the body.
-    pub fn set_proxy(&self, body: Value, by: Actor) -> Result<Value, Fault> {
-        self.ask(|reply| Command::Proxy { body, by, reply })
+    pub(crate) fn set_proxy(&self, body: Value, by: Actor) -> Result<Value, ApiError> {
+        self.ask(|reply| Command::SetProxy { body, by, reply })
     }
 
-    /// Asks the authority for changes of the license, when online; doesn't wait for them.
-    pub fn refresh(&self) {
+    /// Requests changes of the license from the authority, if online; does not wait for them.
+    pub(crate) fn refresh(&self) {
         let _ = self.events.send(Event::Command(Command::Refresh));
     }
 
-    /// Holds seconds for a session of the speech engine; they are on disk as held before this returns.
+    /// Reserves seconds for a session of the speech engine; the reservation is on disk before this returns.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn reserve(
+    /// When the disk fails.
+    pub(crate) fn reserve(
         &self,
         session: String,
         seconds: u64,
         seq: Option<u64>,
-    ) -> Result<Reserved, Fault> {
+    ) -> Result<Reserved, ApiError> {
         self.ask(|reply| Command::Reserve { session, seconds, seq, reply })
     }
 
-    /// Ends a session; the seconds charged.
+    /// Ends a session, and answers the seconds charged.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn settle(&self, session: String, used: u64) -> Result<u64, Fault> {
+    /// When the disk fails.
+    pub(crate) fn settle(&self, session: String, used: u64) -> Result<u64, ApiError> {
         self.ask(|reply| Command::Settle { session, used, reply })
     }
 
-    fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Fault> {
+    fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, ApiError> {
         let (reply, answer) = mpsc::channel();
-        self.events.send(Event::Command(command(reply))).map_err(|_| Fault::busy())?;
-        answer.recv_timeout(WAIT).unwrap_or_else(|_| Err(Fault::busy()))
+        self.events.send(Event::Command(command(reply))).map_err(|_| ApiError::busy())?;
+        answer.recv_timeout(WAIT).unwrap_or_else(|_| Err(ApiError::busy()))
     }
 }

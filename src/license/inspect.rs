@@ -1,73 +1,75 @@
-//! The license as its files say, for `status` and `check`: no daemon, no network, nothing changed.
+//! The license as stored on disk, for `status` and `check`: without daemon and network, read-only.
 
 use serde_json::Value;
 
-use super::clock::Reading;
+use super::device::trust_file;
 use super::device::{self, Device};
-use super::network::Proxy;
-use super::record::{self, State};
-use super::status::{Contact, Snapshot};
-use super::trust_file;
+use super::state::record;
 use crate::config::Config;
+use crate::license::client::proxy::Proxy;
+use crate::license::state::clock::ClockReading;
+use crate::license::state::record::State;
+use crate::license::state::status::{Contact, Snapshot};
 use crate::store::View;
 
-/// What was found.
+/// The result of an inspection.
 #[derive(Debug)]
-pub struct Inspection {
-    /// The status document, never connected.
-    pub document: Value,
-    /// What is wrong, each with its file and what to do.
-    pub faults: Vec<String>,
+pub(crate) struct Inspection {
+    /// The status document, with `connected` false.
+    pub(crate) document: Value,
+    /// What is wrong, each with the file and what to do.
+    pub(crate) faults: Vec<String>,
 }
 
-/// Looks at the license files of `config.state_dir`.
-pub fn inspect(config: &Config) -> Inspection {
-    // Without the folder there is nothing to find; one that can't be used is told by who keeps the rest.
+/// Inspects the license files in `config.state_dir`.
+pub(crate) fn inspect(config: &Config) -> Inspection {
+    // Without the folder there is nothing to inspect; an unusable one is reported by the security settings.
     let view = View::open(&config.state_dir).ok().flatten();
     let mut faults = Vec::new();
     let found = view.and_then(|view| look(&view, config, &mut faults));
     let (state, computer_id) = found.unwrap_or_default();
     let contact = Contact {
-        heard: None,
-        tried: None,
-        asking_since: None,
+        last_answer: None,
+        last_attempt: None,
+        in_progress_since: None,
         error: String::new(),
-        no_trust: Some(String::new()),
+        trust_error: Some(String::new()),
     };
-    let awaits = state.awaited.is_some();
-    let snapshot = Snapshot::new(&config.license, &computer_id, &state, awaits, contact);
-    Inspection { document: snapshot.document(&Reading::now()), faults }
+    let awaits_certificate = state.pending_activation.is_some();
+    let snapshot =
+        Snapshot::new(&config.license, &computer_id, &state, awaits_certificate, contact);
+    Inspection { document: snapshot.document(&ClockReading::now()), faults }
 }
 
-/// The state and the computer's id; `None` where no license can be looked at.
+/// The state and the computer's id; `None` if there is no license to inspect.
 fn look(view: &View, config: &Config, faults: &mut Vec<String>) -> Option<(State, String)> {
-    if let Err(fault) = Proxy::read(view) {
+    if let Err(error) = Proxy::read(view) {
         faults.push(format!(
-            "{fault}; the license service is not asked until that is mended, or the proxy is set again \
-             with POST license/network"
+            "{error}; the license service is not contacted until the file is repaired or the proxy is \
+             set again with POST license/network"
         ));
     }
-    let device = match Device::look(view) {
+    let device = match Device::inspect(view) {
         Ok(Some(device)) => device,
         Ok(None) => {
             if view.path(record::NAME).exists() {
                 faults.push(format!(
-                    "{} is missing, and {} is sealed with it: put it back, or start the daemon, which \
-                     makes a new one, and post the license code again",
+                    "{} is missing, and {} is sealed with it: restore it, or start the daemon, \
+                     which generates a new one, and post the license code again",
                     view.path(device::KEY).display(),
                     record::NAME
                 ));
             }
             return None;
         }
-        Err(fault) => {
-            faults.push(fault);
+        Err(error) => {
+            faults.push(error.to_string());
             return None;
         }
     };
-    // A trust file that can't be used is told by who looks for it.
+    // An unusable trust file is reported by `check` itself.
     let mut trust = trust_file::load(&config.license.trust_file).ok().flatten();
-    let (state, fault) = record::look(view, &device, trust.as_mut());
-    faults.extend(fault);
+    let (state, error) = record::inspect(view, &device, trust.as_mut());
+    faults.extend(error);
     Some((state, device.computer_id))
 }

@@ -1,6 +1,6 @@
-//! A client of the control socket, for the commands that talk to a running daemon.
+//! An HTTP client of the control socket, for the commands that talk to a running daemon.
 //!
-//! One request a connection, HTTP/1.1, an answer with a length, and a deadline for all of it.
+//! One request per connection, over HTTP/1.1; the answer has a length, and one deadline covers it all.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -9,29 +9,29 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::socket;
+use super::server::socket;
 
-/// How long one exchange may take; a local answer takes milliseconds, one with a password hash half a second.
-const DEADLINE: Duration = Duration::from_secs(5);
+/// Longest exchange; a local answer takes milliseconds, one with a password hash half a second.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Largest answer in bytes, head included.
-const LARGEST_ANSWER: usize = 1 << 20;
+const MAX_RESPONSE: usize = 1 << 20;
 
 /// Most header fields of an answer.
-const MOST_FIELDS: usize = 32;
+const MAX_FIELDS: usize = 32;
 
-/// What the daemon said.
+/// An answer of the daemon.
 #[derive(Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// The HTTP status.
-    pub status: u16,
-    /// The body; the management API answers JSON alone. Null where there is none.
-    pub body: Value,
+    pub(crate) status: u16,
+    /// The JSON body; null if there is none.
+    pub(crate) body: Value,
 }
 
 impl Reply {
-    /// What a reply other than 200 says, for the person.
-    pub fn complaint(&self) -> String {
+    /// The error message of a reply other than 200.
+    pub(crate) fn error_message(&self) -> String {
         let said = [&self.body["message"], &self.body["error"]].into_iter().find_map(Value::as_str);
         match said {
             Some(said) => said.to_owned(),
@@ -42,44 +42,44 @@ impl Reply {
 
 /// Why there is no reply.
 #[derive(Debug)]
-pub enum Failure {
-    /// Nobody listens on the socket: the daemon does not run.
+pub(crate) enum Error {
+    /// No process listens on the socket.
     NotRunning,
-    /// Somebody does, but no good answer came: what happened, for the person.
-    Broken(String),
+    /// No valid answer came; the text says what happened.
+    Failed(String),
 }
 
-/// Asks the daemon that listens on `path`. Nothing is sent but the method and the target.
-pub fn ask(path: &Path, method: &str, target: &str) -> Result<Reply, Failure> {
-    tell(path, method, target, b"", DEADLINE)
+/// Sends a request without a body to the daemon that listens on `path`.
+pub(crate) fn request(path: &Path, method: &str, target: &str) -> Result<Reply, Error> {
+    send(path, method, target, b"", TIMEOUT)
 }
 
-/// Sends a JSON `body` too; the whole exchange may take `patience`.
-pub fn tell(
+/// Sends a request with a JSON `body`; the whole exchange may take `timeout`.
+pub(crate) fn send(
     path: &Path,
     method: &str,
     target: &str,
     body: &[u8],
-    patience: Duration,
-) -> Result<Reply, Failure> {
-    let asked = socket::connect_within(path, patience)
-        .and_then(|stream| exchange(stream, method, target, body, patience));
-    asked.map_err(|fault| match fault.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Failure::NotRunning,
-        kind => Failure::Broken(format!(
+    timeout: Duration,
+) -> Result<Reply, Error> {
+    let result = socket::connect_within(path, timeout)
+        .and_then(|stream| exchange(stream, method, target, body, timeout));
+    result.map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Error::NotRunning,
+        kind => Error::Failed(format!(
             "{}: {}",
             path.display(),
             match kind {
                 ErrorKind::PermissionDenied =>
                     "only the administrator may open it; run this as root".to_owned(),
-                // What a socket timeout is called depends on the system.
+                // The error kind of a socket timeout depends on the system.
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                    format!("the daemon did not answer within {} seconds", patience.as_secs())
+                    format!("the daemon did not answer within {} seconds", timeout.as_secs())
                 }
                 ErrorKind::UnexpectedEof => {
-                    "the daemon closed before its answer was complete".to_owned()
+                    "the daemon closed the connection before its answer was complete".to_owned()
                 }
-                _ => fault.to_string(),
+                _ => error.to_string(),
             }
         )),
     })
@@ -90,10 +90,10 @@ fn exchange(
     method: &str,
     target: &str,
     body: &[u8],
-    patience: Duration,
+    timeout: Duration,
 ) -> io::Result<Reply> {
-    let until = Instant::now() + patience;
-    stream.set_write_timeout(Some(DEADLINE))?;
+    let until = Instant::now() + timeout;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     stream.write_all(
         format!(
             "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
@@ -117,18 +117,18 @@ fn exchange(
         match stream.read(&mut piece) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Ok(read) => answer.extend_from_slice(&piece[..read]),
-            Err(fault) if fault.kind() == ErrorKind::Interrupted => {}
-            Err(fault) => return Err(fault),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
-        if answer.len() > LARGEST_ANSWER {
+        if answer.len() > MAX_RESPONSE {
             return Err(malformed("the daemon's answer is larger than 1 MiB"));
         }
     }
 }
 
-/// The reply, once all of it is there.
+/// Parses the reply; `None` while it is incomplete.
 fn complete(answer: &[u8]) -> io::Result<Option<Reply>> {
-    let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut head = httparse::Response::new(&mut fields);
     let httparse::Status::Complete(end) = head.parse(answer).map_err(malformed)? else {
         return Ok(None);
@@ -140,7 +140,7 @@ fn complete(answer: &[u8]) -> io::Result<Option<Reply>> {
         .and_then(|field| std::str::from_utf8(field.value).ok()?.parse::<usize>().ok())
         .ok_or_else(|| malformed("the daemon's answer has no length"))?;
     let Some(body) = answer[end..].get(..length) else { return Ok(None) };
-    // tiny_http's own refusals have none.
+    // tiny_http's own error responses have none.
     let body = if body.is_empty() {
         Value::Null
     } else {
@@ -149,8 +149,8 @@ fn complete(answer: &[u8]) -> io::Result<Option<Reply>> {
     Ok(Some(Reply { status: head.code.unwrap_or(0), body }))
 }
 
-fn malformed(fault: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, fault)
+fn malformed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, error)
 }
 
 #[cfg(test)]
@@ -159,7 +159,7 @@ mod tests {
 
     use std::path::Path;
 
-    use super::{Failure, ask, complete};
+    use super::{Error, complete, request};
 
     #[test]
     fn an_answer_is_complete_when_its_length_is_there() {
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn nobody_there_is_not_running() {
-        let failure = ask(Path::new("/nowhere/control.sock"), "GET", "/").unwrap_err();
-        assert!(matches!(failure, Failure::NotRunning));
+        let failure = request(Path::new("/nowhere/control.sock"), "GET", "/").unwrap_err();
+        assert!(matches!(failure, Error::NotRunning));
     }
 }

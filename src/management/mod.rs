@@ -1,76 +1,67 @@
-//! The management API, on a Unix socket: whoever may open `run_dir/control.sock` is the administrator.
+//! The management API, on a Unix socket: a client that may open `run_dir/control.sock` is the administrator.
 //! Beside it `run_dir/usage.sock`, on which the speech engine counts seconds and can do nothing else.
 //!
 //! In: the table of paths and methods, one file per resource, and the only place that knows
-//! tiny_http (`server`). Handlers are functions of a `request::Request` to an `answer::Answer`
-//! and never see a socket. Out: passwords, TLS and addresses on the network. The gate has judged a
-//! request before it comes here, and says who asked in `X-Forwarded-For` and how in
-//! `X-Forwarded-Proto`; a request without them was made on this machine. What is in memory the gate may
-//! ask for without the socket (`at_once`).
+//! tiny_http (`server`). Handlers are functions of a `request::Request` to a `response::Response`
+//! and never see a socket. Out: passwords, TLS and network addresses. The gate authorizes a request
+//! before it comes here, and passes the client's address in `X-Forwarded-For` and the scheme in
+//! `X-Forwarded-Proto`; a request without them was made on this machine. The gate gets answers that never
+//! block without the socket (`inline`).
 
+use std::fmt;
 use std::sync::Arc;
 
-use crate::attendant::Attendant;
 use crate::config::Config;
+use crate::helper::CommandHelper;
 use crate::log::Log;
 use crate::monitor::Monitor;
-use crate::security::Keeper;
+use crate::security::SecuritySettings;
 
-pub mod client;
+pub(crate) mod client;
 
-mod answer;
-mod at_once;
-mod commands;
-mod cpu_info;
-mod docs;
-mod free_storage;
-mod health;
-mod host;
-mod html;
-mod license;
-mod logs;
-mod mem_info;
-mod monitoring;
-mod page;
-mod ping;
-mod power;
-mod query;
-mod request;
-mod resource;
-mod restart;
-mod security;
+mod api;
+mod inline;
+
 mod server;
-mod services;
-mod socket;
-mod table;
-mod usage;
-
-pub use at_once::{AtOnce, Given, Question, at_once};
-pub use commands::Turns;
-pub(crate) use security::certificate::describe as describe_certificate;
+mod web;
+pub(crate) use crate::management::api::commands::RunningCommands;
+pub(crate) use crate::management::api::security::certificate::describe as describe_certificate;
 #[cfg(fuzzing)]
-pub use security::fuzz;
-pub use server::{Handle, start, start_usage};
-pub(crate) use services::states as service_states;
+pub use crate::management::api::security::fuzz;
+pub(crate) use crate::management::api::services::states as service_states;
+pub(crate) use crate::management::inline::{InlineApi, InlineRequest, InlineResponse, inline_api};
+pub(crate) use server::{start, start_usage};
 
 /// Largest body of a request in bytes; certificates and keys have a few thousand.
-pub const LARGEST_BODY: usize = 1 << 20;
+pub(crate) const LARGEST_BODY: usize = 1 << 20;
 
-/// What handlers work with.
+/// Why the server can't listen on its socket, for example because another daemon does.
+#[derive(Debug)]
+pub(crate) struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What the handlers share.
 #[derive(Clone)]
-pub struct Context {
+pub(crate) struct Context {
     /// The settings.
-    pub config: Arc<Config>,
-    /// Keeper of certificate, password and plain HTTP.
-    pub keeper: Arc<Keeper>,
+    pub(crate) config: Arc<Config>,
+    /// Certificate, password and plain HTTP.
+    pub(crate) security: Arc<SecuritySettings>,
     /// The worker that owns the license.
-    pub license: crate::license::Handle,
-    /// Where operations and security events are written.
-    pub log: Log,
-    /// What the machine does at the moment.
-    pub monitor: Arc<Monitor>,
-    /// Who runs the configured commands.
-    pub attendant: Arc<Attendant>,
-    /// Which of them are under way.
-    pub turns: Arc<Turns>,
+    pub(crate) license: crate::license::Handle,
+    /// The log.
+    pub(crate) log: Log,
+    /// Readings of the machine's state.
+    pub(crate) monitor: Arc<Monitor>,
+    /// Runs the configured commands.
+    pub(crate) helper: Arc<CommandHelper>,
+    /// The commands that are running or scheduled.
+    pub(crate) running: Arc<RunningCommands>,
 }

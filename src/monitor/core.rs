@@ -1,4 +1,4 @@
-//! `core`: how many processors there are, as silicon and as the scheduler sees them.
+//! `core`: the number of physical and logical processors.
 
 use std::collections::BTreeSet;
 
@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 
 use super::cpu::{logical, numbers};
 use super::interval::Interval;
-use super::read;
+use super::{Error, read};
 
-pub(super) fn look(interval: &Interval) -> Result<Value, String> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
     let stat = &interval.now.stat;
     Ok(json!({"phys": physical(stat), "log": logical(stat)}))
 }
 
-/// Threads of one core name the same siblings; `None` where the kernel does not tell.
+/// Threads of one core name the same siblings; `None` if the kernel does not tell.
 fn physical(stat: &str) -> Option<usize> {
     let siblings = |number: u32| {
         let folder = format!("/sys/devices/system/cpu/cpu{number}/topology");
-        // The second is the name of the first before Linux 5.2.
+        // The second is the first one's name before Linux 5.2.
         let newer = read(&format!("{folder}/core_cpus_list"));
         newer.or_else(|_| read(&format!("{folder}/thread_siblings_list"))).ok()
     };

@@ -1,13 +1,13 @@
-//! `cpu`: what all processors together did, in percent of the interval, from `/proc/stat` (proc(5)).
+//! `cpu`: the load of all processors together, in percent of the interval, from `/proc/stat` (proc(5)).
 
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::percent;
+use super::{Error, percent};
 
-pub(super) fn look(interval: &Interval) -> Result<Value, String> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
     let (before, now) = (&interval.before.stat, &interval.now.stat);
-    let times = Times::of(now, "cpu").ok_or("/proc/stat has no line of all processors")?;
+    let times = Times::of(now, "cpu").ok_or(Error::from("/proc/stat has no \"cpu\" line"))?;
     let spent = times.since(Times::of(before, "cpu"));
     let count = |name| first_number(now, name).saturating_sub(first_number(before, name));
     Ok(json!({
@@ -32,12 +32,12 @@ pub(super) fn look(interval: &Interval) -> Result<Value, String> {
     }))
 }
 
-/// Processors that are on line.
+/// Number of online processors.
 pub(super) fn logical(stat: &str) -> usize {
     numbers(stat).count()
 }
 
-/// The numbers of the processors that are on line, in the kernel's order.
+/// The numbers of the online processors, in the kernel's order.
 pub(super) fn numbers(stat: &str) -> impl Iterator<Item = u32> {
     stat.lines().filter_map(|line| line.strip_prefix("cpu")?.split(' ').next()?.parse().ok())
 }
@@ -47,7 +47,7 @@ fn first_number(stat: &str, name: &str) -> u64 {
     line.and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or(0)
 }
 
-// Places in a line of `/proc/stat`.
+// Columns of a line of `/proc/stat`.
 pub(super) const USER: usize = 0;
 pub(super) const NICE: usize = 1;
 pub(super) const SYSTEM: usize = 2;
@@ -59,12 +59,12 @@ pub(super) const STEAL: usize = 7;
 pub(super) const GUEST: usize = 8;
 pub(super) const GUEST_NICE: usize = 9;
 
-/// Ticks spent in each way since the boot, or in an interval.
+/// Ticks spent in each state since the boot, or in an interval.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Times([u64; 10]);
 
 impl Times {
-    /// The line of `cpu` or `cpuN`; kernels before 2.6.33 leave the last ones out, which are 0 then.
+    /// Parses the line of `cpu` or `cpuN`; columns that kernels before 2.6.33 lack are 0.
     pub(super) fn of(stat: &str, name: &str) -> Option<Times> {
         let line = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
         let mut times = Times::default();
@@ -74,23 +74,23 @@ impl Times {
         Some(times)
     }
 
-    /// What was spent since `before`. Idle and waiting times may go back a little (proc(5)); that is 0.
+    /// Ticks since `before`. Idle and waiting times may go back a little (proc(5)); that counts as 0.
     pub(super) fn since(self, before: Option<Times>) -> Times {
         let before = before.unwrap_or_default();
         Times(std::array::from_fn(|way| self.0[way].saturating_sub(before.0[way])))
     }
 
-    /// Guests' times are in `user` and `nice` already.
+    /// All ticks. Guest times are included in `user` and `nice`.
     fn whole(&self) -> u64 {
         self.0[..GUEST].iter().sum()
     }
 
-    /// Percent of all the time that went one way.
+    /// Percent of the time spent in one state.
     pub(super) fn share(&self, way: usize) -> f64 {
         percent(self.0[way], self.whole()).min(100.0)
     }
 
-    /// Percent of the time in which there was work.
+    /// Percent of the time spent working.
     fn busy(&self) -> f64 {
         percent(self.whole() - self.0[IDLE] - self.0[IOWAIT], self.whole())
     }
@@ -101,7 +101,7 @@ pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::super::interval::{Counters, Interval};
-    use super::look;
+    use super::stats;
 
     pub(in super::super) const BEFORE: &str = "cpu  1000 0 500 8000 100 0 10 5 0 0\n\
         cpu0 600 0 300 4000 50 0 5 5 0 0\ncpu1 400 0 200 4000 50 0 5 0 0 0\n\
@@ -120,23 +120,23 @@ pub(super) mod tests {
     #[test]
     fn shares_are_of_the_interval_and_members_stand_in_glances_order() {
         assert_eq!(
-            look(&interval(BEFORE, NOW)).unwrap().to_string(),
+            stats(&interval(BEFORE, NOW)).unwrap().to_string(),
             r#"{"total":80.0,"user":50.0,"system":20.0,"idle":15.0,"nice":10.0,"iowait":5.0,"irq":0.0,"softirq":0.0,"steal":0.0,"guest":20.0,"guest_nice":0.0,"ctx_switches":90,"interrupts":600,"soft_interrupts":1,"syscalls":0,"time_since_update":2.5,"cpucore":2}"#
         );
     }
 
     #[test]
     fn counters_that_stand_still_or_go_back_are_nothing() {
-        let still = look(&interval(NOW, NOW)).unwrap();
+        let still = stats(&interval(NOW, NOW)).unwrap();
         assert_eq!((&still["total"], &still["ctx_switches"]), (&0.0.into(), &0.into()));
-        let back = look(&interval(NOW, BEFORE)).unwrap();
+        let back = stats(&interval(NOW, BEFORE)).unwrap();
         assert_eq!((&back["total"], &back["interrupts"]), (&0.0.into(), &0.into()));
     }
 
     #[test]
     fn a_broken_file_is_told() {
         for broken in ["", "cpu  a b\n", "cpu0 1 2 3 4\n"] {
-            assert!(look(&interval(BEFORE, broken)).is_err(), "{broken}");
+            assert!(stats(&interval(BEFORE, broken)).is_err(), "{broken}");
         }
     }
 }

@@ -1,13 +1,14 @@
-//! `diskio`: what every disk and partition read and wrote in the interval, from `/proc/diskstats`.
+//! `diskio`: reads and writes of every disk and partition in the interval, from `/proc/diskstats`.
 
 use serde_json::{Value, json};
 
+use super::Error;
 use super::interval::Interval;
 
-/// The kernel counts in sectors of this many bytes, whatever those of the disk are.
+/// The kernel counts in sectors of this many bytes, whatever the disk's sector size.
 const SECTOR: u64 = 512;
 
-pub(super) fn look(interval: &Interval) -> Result<Value, String> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
     let before: Vec<Disk<'_>> = disks(&interval.before.diskstats).collect();
     let all = disks(&interval.now.diskstats).map(|disk| {
         let then = before.iter().find(|then| then.name == disk.name);
@@ -35,7 +36,7 @@ struct Disk<'a> {
     sectors_written: u64,
 }
 
-/// RAM disks are left out, as Glances does.
+/// Parses the disks. RAM disks are left out, as in Glances.
 fn disks(diskstats: &str) -> impl Iterator<Item = Disk<'_>> {
     let parsed = diskstats.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -56,7 +57,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::super::interval::{Counters, Interval};
-    use super::look;
+    use super::stats;
 
     #[test]
     fn disks_tell_what_moved_in_the_interval() {
@@ -71,7 +72,7 @@ mod tests {
             seconds: 2.0,
         };
         assert_eq!(
-            look(&interval).unwrap().to_string(),
+            stats(&interval).unwrap().to_string(),
             r#"[{"time_since_update":2.0,"disk_name":"vda","read_count":4,"write_count":1,"read_bytes":8192,"write_bytes":2048,"key":"disk_name"},{"time_since_update":2.0,"disk_name":"vda1","read_count":3,"write_count":0,"read_bytes":4096,"write_bytes":0,"key":"disk_name"}]"#
         );
     }

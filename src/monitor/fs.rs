@@ -1,4 +1,4 @@
-//! `fs`: mounted file systems that live on disks, and the room in them in bytes.
+//! `fs`: mounted file systems on disks, and their space in bytes.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -7,9 +7,9 @@ use rustix::fs::{major, minor, statvfs};
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::{percent, read};
+use super::{Error, percent, read};
 
-pub(super) fn look(_: &Interval) -> Result<Value, String> {
+pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
     let entry = |Space { mount: Mount { device, point, kind }, size, used, free }: Space| {
         json!({
             "device_name": device,
@@ -18,7 +18,7 @@ pub(super) fn look(_: &Interval) -> Result<Value, String> {
             "size": size,
             "used": used,
             "free": free,
-            // Of what users can have: a part is kept for root.
+            // Of the space that users can have: a part is reserved for root.
             "percent": percent(used, used.saturating_add(free)),
             "key": "mnt_point",
         })
@@ -26,17 +26,17 @@ pub(super) fn look(_: &Interval) -> Result<Value, String> {
     Ok(spaces()?.into_iter().map(entry).collect())
 }
 
-/// A file system, and how much room there is.
+/// A file system and its space.
 #[derive(Debug)]
 pub(crate) struct Space {
     pub(crate) mount: Mount,
     size: u64,
     used: u64,
-    /// Bytes that users can still have.
+    /// Bytes available to users.
     pub(crate) free: u64,
 }
 
-/// What is mounted where.
+/// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mount {
     pub(crate) device: String,
@@ -44,12 +44,12 @@ pub(crate) struct Mount {
     kind: String,
 }
 
-/// All that live on disks, in the order of their mounting.
-pub(crate) fn spaces() -> Result<Vec<Space>, String> {
+/// All file systems on disks, in the order of mounting.
+pub(crate) fn spaces() -> Result<Vec<Space>, Error> {
     let kinds = read("/proc/filesystems")?;
     let mounts = mounts(&read("/proc/self/mounts")?, &kinds, root_device);
     let spaces = mounts.into_iter().filter_map(|mount| {
-        // One that was just unmounted, or that we may not look at.
+        // May be unmounted by now, or not accessible.
         let room = statvfs(mount.point.as_str()).ok()?;
         let bytes = |blocks: u64| blocks.saturating_mul(room.f_frsize);
         let used = bytes(room.f_blocks.saturating_sub(room.f_bfree));
@@ -58,7 +58,7 @@ pub(crate) fn spaces() -> Result<Vec<Space>, String> {
     Ok(spaces.collect())
 }
 
-/// Those of a kind that needs a device, and ZFS, which says that it needs none.
+/// File systems of a type that needs a device, and ZFS, which claims to need none.
 fn mounts(text: &str, kinds: &str, root_device: impl Fn() -> Option<String>) -> Vec<Mount> {
     let on_disk = |kind: &str| {
         kind == "zfs" || kinds.lines().any(|line| line.strip_prefix('\t') == Some(kind))
@@ -74,14 +74,14 @@ fn mounts(text: &str, kinds: &str, root_device: impl Fn() -> Option<String>) -> 
     parsed.filter(|mount| mount.device != "none" && on_disk(&mount.kind)).collect()
 }
 
-/// Blanks and backslashes stand in octal (fstab(5)).
+/// Decodes blanks and backslashes, which are in octal (fstab(5)).
 fn unescaped(field: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
         .fold(field.to_owned(), |field, (code, character)| field.replace(code, character))
 }
 
-/// The disk of `/`, which a kernel that booted without an initial RAM disk calls `/dev/root`.
+/// The disk of `/`, which a kernel booted without an initial RAM disk calls `/dev/root`.
 fn root_device() -> Option<String> {
     let id = fs::metadata("/").ok()?.dev();
     let (major, minor) = (major(id).to_string(), minor(id).to_string());

@@ -1,20 +1,20 @@
-//! What happened between two looks: the kernel's counters, which only ever count up, then and now.
+//! The kernel's counters at two moments, and the time between them.
 
 use std::time::Duration;
 
-use super::read;
+use super::{Error, read};
 
-/// Counters at two moments. Each plugin reads its own out of them.
+/// Counters at two moments, from which each plugin reads its own.
 #[derive(Debug, Default)]
 pub(super) struct Interval {
     pub(super) before: Counters,
     pub(super) now: Counters,
-    /// Seconds between the two, more than 0 once there was a look.
+    /// Seconds between the two; more than 0 once the counters were read.
     pub(super) seconds: f64,
 }
 
-/// The texts of proc(5); one that can't be read is empty, as are all at the boot, when everything
-/// stood at 0.
+/// The texts of proc(5); one that can't be read is empty. All are empty for the boot, when every counter
+/// was 0.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     /// `/proc/stat`
@@ -37,13 +37,20 @@ impl Counters {
 }
 
 impl Interval {
-    /// What was now is before; without a look before, the interval began with the boot.
+    /// Moves the current counters to `before`; without any, the interval began with the boot.
     pub(super) fn advance(&mut self, now: Counters, passed: Option<Duration>) {
         self.before = std::mem::replace(&mut self.now, now);
         self.seconds = match passed {
             Some(passed) => passed.as_secs_f64(),
-            // Nobody divides by zero, even where /proc is not to be had.
-            None => super::uptime::seconds().unwrap_or(1.0).max(1.0),
+            // Never 0, even if /proc can't be read, because plugins divide by it.
+            None => uptime().unwrap_or(1.0).max(1.0),
         };
     }
+}
+
+/// Seconds since the boot, from `/proc/uptime`.
+pub(super) fn uptime() -> Result<f64, Error> {
+    let text = read("/proc/uptime")?;
+    let first = text.split(' ').next().and_then(|number| number.parse().ok());
+    first.ok_or_else(|| "/proc/uptime holds no number".into())
 }

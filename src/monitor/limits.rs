@@ -1,12 +1,12 @@
 //! Limits: the thresholds at which a Glances client colours a value, with Glances' defaults.
 //!
-//! `limits` tells them as numbers under the plugin's name, `config` as the words of a settings file.
+//! `limits` has them as numbers under the plugin's name, `config` as the words of a settings file.
 
 use serde_json::{Map, Value};
 
 use super::PLUGINS;
 
-/// Thresholds by the name of their value; the empty name is the plugin itself.
+/// Thresholds by the name of their value; the empty name stands for the plugin itself.
 type Thresholds = (&'static str, [&'static str; 3]);
 
 const LEVELS: [&str; 3] = ["careful", "warning", "critical"];
@@ -37,7 +37,7 @@ fn named(plugin: &str) -> impl Iterator<Item = (String, &'static str)> {
     })
 }
 
-/// What `<plugin>/limits` answers.
+/// The answer to `<plugin>/limits`.
 pub(super) fn of(plugin: &str) -> Value {
     let mut limits = Map::new();
     limits.insert("history_size".to_owned(), 28_800.0.into());
@@ -48,12 +48,12 @@ pub(super) fn of(plugin: &str) -> Value {
     limits.into()
 }
 
-/// What `all/limits` answers.
+/// The answer to `all/limits`.
 pub(super) fn all() -> Value {
     PLUGINS.iter().map(|(name, _)| ((*name).to_owned(), of(name))).collect::<Map<_, _>>().into()
 }
 
-/// What `config` answers: a section for each plugin that has settings.
+/// The answer to `config`: a section for each plugin that has settings.
 pub(super) fn config() -> Map<String, Value> {
     let section = |(plugin, _): &(&'static str, _)| {
         let settings: Map<String, Value> =

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::{percent, read};
+use super::{Error, percent, read};
 
 const NO_TOTAL: &str = "/proc/meminfo has no MemTotal";
 
-pub(super) fn look(_: &Interval) -> Result<Value, String> {
-    parse(&read("/proc/meminfo")?).ok_or_else(|| NO_TOTAL.to_owned())
+pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
+    parse(&read("/proc/meminfo")?).ok_or_else(|| NO_TOTAL.into())
 }
 
 fn parse(meminfo: &str) -> Option<Value> {
@@ -24,7 +24,7 @@ fn parse(meminfo: &str) -> Option<Value> {
         "available": available,
         "percent": percent(used, total),
         "used": used,
-        // Glances calls "free" what is available, since that is what programs can still have.
+        // Glances calls "free" what is available, because that is what programs can still have.
         "free": available,
         "active": or_zero("Active"),
         "inactive": or_zero("Inactive"),
@@ -34,8 +34,8 @@ fn parse(meminfo: &str) -> Option<Value> {
     }))
 }
 
-/// What `free` of procps tells, in bytes. What is used here has no part in caches, so that it and what
-/// is available are not all there is.
+/// Memory as `free` of procps shows it, in bytes. Caches count as neither used nor available, so the two
+/// don't add up to the total.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Memory {
     /// More than 0.
@@ -45,8 +45,8 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn look() -> Result<Memory, String> {
-        Memory::parse(&read("/proc/meminfo")?).ok_or_else(|| NO_TOTAL.to_owned())
+    pub(crate) fn read() -> Result<Memory, Error> {
+        Memory::parse(&read("/proc/meminfo")?).ok_or_else(|| NO_TOTAL.into())
     }
 
     fn parse(meminfo: &str) -> Option<Memory> {

@@ -1,12 +1,12 @@
-//! `memswap`: swap space in bytes, and what went in and out of it since the boot.
+//! `memswap`: swap space in bytes, and what was swapped in and out since the boot.
 
 use serde_json::{Value, json};
 
 use super::interval::Interval;
 use super::mem::bytes;
-use super::{percent, read};
+use super::{Error, percent, read};
 
-pub(super) fn look(interval: &Interval) -> Result<Value, String> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
     // A kernel without swap has no such counters in /proc/vmstat.
     let vmstat = read("/proc/vmstat").unwrap_or_default();
     Ok(parse(&read("/proc/meminfo")?, &vmstat, interval.seconds))
@@ -18,7 +18,7 @@ fn parse(meminfo: &str, vmstat: &str, seconds: f64) -> Value {
     let moved = |name: &str| {
         let line = vmstat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         let pages: u64 = line.and_then(|pages| pages.trim().parse().ok()).unwrap_or(0);
-        // As Glances counts, whatever the size of a page is.
+        // As Glances counts, whatever the page size.
         pages.saturating_mul(4096)
     };
     json!({

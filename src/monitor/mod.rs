@@ -1,17 +1,16 @@
 //! Monitoring: the Glances REST API v3 (`/api/3/…`), read from `/proc` and `/sys`.
 //!
 //! In: routes (`route`), plugins (one file each), their limits, and the errors a Glances client
-//! expects, which are pages, not JSON (`fault`). Out: HTTP, which the management API speaks for us,
-//! and the `/monitor` prefix, which is off already.
+//! expects, which are pages, not JSON (`error`). Out: HTTP, which the management API handles, and the
+//! `/monitor` prefix, which is removed already.
 //!
-//! Nothing happens while nobody asks: whoever asks first in a second reads the counters, and all
-//! others of that second get what was seen. Members stand in the order of Glances 3.1; those that
-//! 3.4 added are there too.
+//! Nothing is read without a request: the first request of a second reads the counters, and the others of
+//! that second get its results. Members are in the order of Glances 3.1; those that 3.4 added are included.
 
 mod core;
 mod cpu;
 mod diskio;
-mod fault;
+mod error;
 mod fs;
 mod interval;
 mod limits;
@@ -28,99 +27,116 @@ mod route;
 mod system;
 mod uptime;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-pub use self::fault::Fault;
+pub(crate) use self::error::GlancesError;
 pub(crate) use self::fs::{Space, spaces};
 use self::interval::{Counters, Interval};
 
-/// What one plugin sees in an interval; the error is the cause for the person.
-type Plugin = fn(&Interval) -> Result<Value, String>;
+/// Computes a plugin's stats from an interval.
+type Plugin = fn(&Interval) -> Result<Value, Error>;
 
-/// In the order in which Glances lists them.
+/// The plugins in Glances' order.
 #[rustfmt::skip]
 const PLUGINS: &[(&str, Plugin)] = &[
-    ("quicklook",    quicklook::look),
-    ("processcount", processcount::look),
-    ("system",       system::look),
-    ("cpu",          cpu::look),
-    ("load",         load::look),
-    ("percpu",       percpu::look),
-    ("fs",           fs::look),
-    ("core",         core::look),
-    ("memswap",      memswap::look),
-    ("mem",          mem::look),
-    ("now",          now::look),
-    ("uptime",       uptime::look),
-    ("diskio",       diskio::look),
-    ("network",      network::look),
+    ("quicklook",    quicklook::stats),
+    ("processcount", processcount::stats),
+    ("system",       system::stats),
+    ("cpu",          cpu::stats),
+    ("load",         load::stats),
+    ("percpu",       percpu::stats),
+    ("fs",           fs::stats),
+    ("core",         core::stats),
+    ("memswap",      memswap::stats),
+    ("mem",          mem::stats),
+    ("now",          now::stats),
+    ("uptime",       uptime::stats),
+    ("diskio",       diskio::stats),
+    ("network",      network::stats),
 ];
 
-/// How long what was seen is good enough for everybody (Glances: `--cached-time`).
+/// Why a plugin has nothing to show, for example `/proc/stat: Permission denied`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Error(String);
+
+impl From<&str> for Error {
+    fn from(text: &str) -> Error {
+        Error(text.to_owned())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How long results are reused (Glances: `--cached-time`).
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What a path leads to.
+/// The content at a path.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Seen {
-    /// What was measured.
+pub(crate) enum Content {
+    /// Measured values.
     Stats(Value),
-    /// What is known beforehand; Glances sends it without a character set.
+    /// Constant values, which Glances sends without a character set.
     Limits(Value),
-    /// The word that says that somebody is there.
+    /// The word `Active`, which shows that the server is up.
     Active,
 }
 
-/// The eyes of the appliance; shared by all who ask.
+/// Reads and caches the machine's state; shared by all requests.
 #[derive(Debug, Default)]
-pub struct Monitor(Mutex<Kept>);
+pub(crate) struct Monitor(Mutex<Cache>);
 
-/// What was seen in the second that runs.
+/// The results of the current second.
 #[derive(Debug, Default)]
-struct Kept {
+struct Cache {
     since: Option<Instant>,
     interval: Interval,
-    /// By the plugin's place in the table; looked at only when somebody asks for it.
-    seen: [Option<Result<Arc<Value>, String>>; PLUGINS.len()],
+    /// Results by index in [`PLUGINS`], computed on demand.
+    seen: [Option<Result<Arc<Value>, Error>>; PLUGINS.len()],
 }
 
 impl Monitor {
-    /// What stands at `path` now; `readable` is whether the method is one that reads.
+    /// The content at `path`; `readable` is whether the method is one that reads.
     ///
     /// # Errors
     /// What Glances would answer: 400, 404 or 405.
-    pub fn look(&self, readable: bool, path: &str) -> Result<Seen, Fault> {
-        if readable { route::look(self, path) } else { Err(Fault::wrong_method()) }
+    pub(crate) fn get(&self, readable: bool, path: &str) -> Result<Content, GlancesError> {
+        if readable { route::get(self, path) } else { Err(GlancesError::wrong_method()) }
     }
 
-    /// What the plugin of this name sees.
+    /// The stats of the plugin with this name.
     ///
     /// # Errors
-    /// Why it sees nothing, for the person.
-    pub fn stats(&self, plugin: &str) -> Result<Arc<Value>, String> {
+    /// Why it has none.
+    pub(crate) fn stats(&self, plugin: &str) -> Result<Arc<Value>, Error> {
         let Some(index) = PLUGINS.iter().position(|(name, _)| *name == plugin) else {
-            return Err(format!("there is no plugin {plugin}"));
+            return Err(Error(format!("there is no plugin {plugin}")));
         };
-        // A thread that died in here leaves whole values behind: each is put in its place at once.
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.refresh(Instant::now());
-        kept.see(index)
+        // A thread that panicked here leaves only complete values behind.
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.refresh(Instant::now());
+        cache.stats(index)
     }
 
-    /// Every plugin's stats by its name; what can't be seen is an empty object.
+    /// Every plugin's stats by name; a plugin without any has an empty object.
     fn all(&self) -> Value {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.refresh(Instant::now());
-        let seen: Vec<_> = (0..PLUGINS.len()).map(|index| kept.see(index)).collect();
-        drop(kept);
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.refresh(Instant::now());
+        let seen: Vec<_> = (0..PLUGINS.len()).map(|index| cache.stats(index)).collect();
+        drop(cache);
         let stats = seen.into_iter().map(|seen| seen.map_or(json!({}), Arc::unwrap_or_clone));
         PLUGINS.iter().map(|(name, _)| (*name).to_owned()).zip(stats).collect::<Map<_, _>>().into()
     }
 }
 
-impl Kept {
+impl Cache {
     fn refresh(&mut self, now: Instant) {
         let age = self.since.map(|since| now.saturating_duration_since(since));
         if age.is_some_and(|age| age < FRESH) {
@@ -131,13 +147,13 @@ impl Kept {
         self.seen = Default::default();
     }
 
-    fn see(&mut self, index: usize) -> Result<Arc<Value>, String> {
+    fn stats(&mut self, index: usize) -> Result<Arc<Value>, Error> {
         let seen = &mut self.seen[index];
         seen.get_or_insert_with(|| PLUGINS[index].1(&self.interval).map(Arc::new)).clone()
     }
 }
 
-/// `part` of `whole` in percent with one decimal, as Glances rounds it; 0 of nothing is 0.
+/// `part` of `whole` in percent with one decimal, as Glances rounds it; 0 if `whole` is 0.
 fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { tenths(part as f64 / whole as f64 * 100.0) }
 }
@@ -146,12 +162,12 @@ fn tenths(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
 }
 
-/// A file of `/proc` or `/sys`; the error names it.
-fn read(path: &str) -> Result<String, String> {
-    // Names of disks, mounts and processes are bytes, and one odd name must not hide all others.
+/// Reads a file of `/proc` or `/sys`; the error names it.
+fn read(path: &str) -> Result<String, Error> {
+    // Names of disks, mounts and processes may be invalid UTF-8, which must not hide the others.
     match std::fs::read(path) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(fault) => Err(format!("{path}: {fault}")),
+        Err(error) => Err(Error(format!("{path}: {error}"))),
     }
 }
 
@@ -164,7 +180,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::{FRESH, Kept, Monitor, PLUGINS};
+    use super::{Cache, FRESH, Monitor, PLUGINS};
 
     #[test]
     fn every_plugin_sees_this_machine() {
@@ -183,21 +199,21 @@ mod tests {
 
     #[test]
     fn within_a_second_everybody_gets_the_same() {
-        let mut kept = Kept::default();
+        let mut cache = Cache::default();
         let cpu = PLUGINS.iter().position(|(name, _)| *name == "cpu").unwrap();
         let begin = Instant::now();
-        kept.refresh(begin);
-        let first = kept.see(cpu).unwrap();
-        kept.refresh(begin + FRESH - Duration::from_millis(1));
-        assert!(Arc::ptr_eq(&first, &kept.see(cpu).unwrap()));
-        kept.refresh(begin + FRESH * 3);
-        let second = kept.see(cpu).unwrap();
+        cache.refresh(begin);
+        let first = cache.stats(cpu).unwrap();
+        cache.refresh(begin + FRESH - Duration::from_millis(1));
+        assert!(Arc::ptr_eq(&first, &cache.stats(cpu).unwrap()));
+        cache.refresh(begin + FRESH * 3);
+        let second = cache.stats(cpu).unwrap();
         assert!(!Arc::ptr_eq(&first, &second));
         assert_eq!(second["time_since_update"], 3.0);
     }
 
     #[test]
-    fn the_first_look_tells_what_was_since_the_boot() {
+    fn the_first_reading_tells_what_was_since_the_boot() {
         let monitor = Monitor::default();
         let cpu = monitor.stats("cpu").unwrap();
         assert!(cpu["time_since_update"].as_f64().unwrap() > 1.0, "{cpu}");

@@ -1,11 +1,11 @@
-//! `network`: what every interface took in and sent, in bytes, from `/proc/net/dev` and `/sys/class/net`.
+//! `network`: bytes received and sent by every interface, from `/proc/net/dev` and `/sys/class/net`.
 
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::read;
+use super::{Error, read};
 
-pub(super) fn look(interval: &Interval) -> Result<Value, String> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
     Ok(seen(interval, state))
 }
 
@@ -31,7 +31,7 @@ fn seen(interval: &Interval, state: impl Fn(&str) -> State) -> Value {
             "cumulative_cx": received.saturating_add(sent),
             "cx": rx.saturating_add(tx),
             "is_up": is_up,
-            // Bit/s, with Glances' own idea of a million.
+            // Bit/s, with Glances' value of a million.
             "speed": speed.saturating_mul(1_048_576),
             "key": "interface_name",
         })
@@ -52,11 +52,11 @@ fn state(name: &str) -> State {
     let file = |file: &str| read(&format!("/sys/class/net/{name}/{file}")).unwrap_or_default();
     let flags = file("flags");
     let flags = flags.trim().trim_start_matches("0x");
-    // IFF_UP is what the administrator wants; whether it runs (IFF_RUNNING) is in the other file, and
-    // `unknown` is what interfaces without a carrier say, such as `lo` (RFC 2863).
+    // IFF_UP is what the administrator configured; the other file says whether it runs (IFF_RUNNING), and
+    // is `unknown` for interfaces without a carrier, such as `lo` (RFC 2863).
     let wanted = u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 != 0);
     let runs = matches!(file("operstate").trim(), "up" | "unknown");
-    // -1, or no answer at all, where there is no such thing as a speed.
+    // -1, or no value, where there is no speed.
     (wanted && runs, file("speed").trim().parse().unwrap_or(0))
 }
 

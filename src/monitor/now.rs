@@ -1,15 +1,16 @@
-//! `now`: the clock, as Glances writes it.
+//! `now`: the clock, in Glances' format.
 //!
-//! Always in UTC: a static binary knows no time zones, and the appliance is not asked to have one.
+//! Always in UTC, because a static binary has no time zone database.
 
 use std::time::SystemTime;
 
 use serde_json::Value;
 
+use super::Error;
 use super::interval::Interval;
-use crate::utc;
+use crate::util::utc;
 
-pub(super) fn look(_: &Interval) -> Result<Value, String> {
+pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
     Ok(Value::String(shown(utc::unix_seconds(SystemTime::now()))))
 }
 

@@ -1,4 +1,4 @@
-//! `percpu`: as `cpu`, for each processor that is on line.
+//! `percpu`: the values of `cpu` for each online processor.
 
 use serde_json::{Value, json};
 
@@ -6,12 +6,12 @@ use super::cpu::{
     GUEST, GUEST_NICE, IDLE, IOWAIT, IRQ, NICE, SOFTIRQ, STEAL, SYSTEM, Times, USER, numbers,
 };
 use super::interval::Interval;
-use super::tenths;
+use super::{Error, tenths};
 
-pub(super) fn look(interval: &Interval) -> Result<Value, String> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
     let (before, now) = (&interval.before.stat, &interval.now.stat);
     if now.is_empty() {
-        return Err("/proc/stat can't be read".to_owned());
+        return Err("/proc/stat can't be read".into());
     }
     let all = numbers(now).filter_map(|number| {
         let name = format!("cpu{number}");
@@ -40,11 +40,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::super::cpu::tests::{BEFORE, NOW, interval};
-    use super::look;
+    use super::stats;
 
     #[test]
     fn every_processor_has_its_own_shares() {
-        let seen = look(&interval(BEFORE, NOW)).unwrap();
+        let seen = stats(&interval(BEFORE, NOW)).unwrap();
         assert_eq!(
             seen[1].to_string(),
             r#"{"key":"cpu_number","cpu_number":1,"total":62.5,"user":0.0,"system":50.0,"idle":37.5,"nice":0.0,"iowait":12.5,"irq":0.0,"softirq":0.0,"steal":0.0,"guest":0.0,"guest_nice":0.0}"#
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn a_processor_that_came_meanwhile_counts_from_its_coming() {
         let before = BEFORE.replace("cpu1", "cpu7");
-        assert_eq!(look(&interval(&before, NOW)).unwrap()[1]["cpu_number"], 1);
-        assert!(look(&interval(BEFORE, "")).is_err());
+        assert_eq!(stats(&interval(&before, NOW)).unwrap()[1]["cpu_number"], 1);
+        assert!(stats(&interval(BEFORE, "")).is_err());
     }
 }

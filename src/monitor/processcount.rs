@@ -5,13 +5,13 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::read;
+use super::{Error, read};
 
-pub(super) fn look(_: &Interval) -> Result<Value, String> {
-    let folder = fs::read_dir("/proc").map_err(|fault| format!("/proc: {fault}"))?;
+pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
+    let folder = fs::read_dir("/proc").map_err(|error| Error(format!("/proc: {error}")))?;
     let names = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let processes = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
-    // One that has ended meanwhile is not there any more.
+    // A process may have ended by now.
     let stats = processes.filter_map(|pid| read(&format!("/proc/{pid}/stat")).ok());
     Ok(count(stats))
 }
@@ -34,12 +34,12 @@ fn count(stats: impl Iterator<Item = String>) -> Value {
     })
 }
 
-/// State and threads of one process. Its name stands in parentheses and may hold some itself.
+/// State and thread count of one process. Its name is in parentheses and may contain some itself.
 fn process(stat: &str) -> Option<(u8, u64)> {
     let (_, rest) = stat.rsplit_once(") ")?;
     let mut fields = rest.split(' ');
     let state = *fields.next()?.as_bytes().first()?;
-    // The 20th of all, the 18th behind the name.
+    // Field 20 of all, 18 after the name.
     Some((state, fields.nth(16)?.parse().ok()?))
 }
 

@@ -1,4 +1,4 @@
-//! What the processors are: their names and frequencies, from `/proc/cpuinfo` and `/sys`.
+//! Names and frequencies of the processors, from `/proc/cpuinfo` and `/sys`.
 
 use std::fs;
 
@@ -17,11 +17,11 @@ pub(crate) fn values<'a>(cpuinfo: &'a str, name: &str) -> impl Iterator<Item = &
     })
 }
 
-/// Current and highest frequency in Hz, the mean of all processors. Virtual machines often tell the
-/// first only; the second is 0 then. Machines that tell neither have none.
+/// Current and highest frequency in Hz, the mean of all processors. Virtual machines often report only
+/// the first; the second is 0 then. Machines that report neither have none.
 pub(super) fn frequencies(cpuinfo: &str) -> (Option<f64>, Option<f64>) {
-    let told = mean(values(cpuinfo, "cpu MHz").filter_map(|mhz| mhz.parse().ok()));
-    let told = told.map(|mhz| mhz * 1e6);
+    let reported = mean(values(cpuinfo, "cpu MHz").filter_map(|mhz| mhz.parse().ok()));
+    let reported = reported.map(|mhz| mhz * 1e6);
     let policies = fs::read_dir("/sys/devices/system/cpu/cpufreq").into_iter().flatten().flatten();
     let (mut current, mut highest) = (Vec::new(), Vec::new());
     for policy in policies.map(|entry| entry.path()) {
@@ -32,7 +32,7 @@ pub(super) fn frequencies(cpuinfo: &str) -> (Option<f64>, Option<f64>) {
         highest.extend(khz("scaling_max_freq"));
     }
     let hertz = |khz: Vec<f64>| mean(khz.into_iter()).map(|khz| khz * 1e3);
-    let current = told.or(hertz(current));
+    let current = reported.or(hertz(current));
     (current, current.and(hertz(highest).or(Some(0.0))))
 }
 

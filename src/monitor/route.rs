@@ -1,66 +1,68 @@
-//! From a path to what stands there, as Glances routes it: nothing is trimmed, no segment is empty.
+//! Routes a path as Glances does: nothing is trimmed, no segment is empty.
 
 use serde_json::{Map, Value, json};
 
-use super::{Fault, Monitor, PLUGINS, Seen, limits};
+use super::{Content, GlancesError, Monitor, PLUGINS, limits};
 
-/// Why `views` and `history` are not told: they are what Glances paints its own screens with.
+/// Why `views` and `history` are missing: Glances draws its own screens from them.
 const NOT_KEPT: &str = "not kept here";
 
 /// `path` is decoded, and begins with a slash.
-pub(super) fn look(monitor: &Monitor, path: &str) -> Result<Seen, Fault> {
-    let rest = path.strip_prefix("/api/3/").ok_or_else(Fault::no_route)?;
-    // A value may hold slashes, as mount points do.
+pub(super) fn get(monitor: &Monitor, path: &str) -> Result<Content, GlancesError> {
+    let rest = path.strip_prefix("/api/3/").ok_or_else(GlancesError::no_route)?;
+    // A value may contain slashes, as mount points do.
     let words: Vec<&str> = rest.splitn(3, '/').collect();
     if words.contains(&"") {
-        return Err(Fault::no_route());
+        return Err(GlancesError::no_route());
     }
     match words[..] {
-        ["status"] => Ok(Seen::Active),
-        ["pluginslist"] => Ok(Seen::Stats(PLUGINS.iter().map(|(name, _)| *name).collect())),
-        ["all"] => Ok(Seen::Stats(monitor.all())),
-        ["all", "limits"] => Ok(Seen::Limits(limits::all())),
-        ["all", "views"] => Err(Fault::unavailable("views", NOT_KEPT)),
-        ["help"] => Err(Fault::unavailable("help view data", NOT_KEPT)),
-        ["config"] => Ok(Seen::Stats(limits::config().into())),
+        ["status"] => Ok(Content::Active),
+        ["pluginslist"] => Ok(Content::Stats(PLUGINS.iter().map(|(name, _)| *name).collect())),
+        ["all"] => Ok(Content::Stats(monitor.all())),
+        ["all", "limits"] => Ok(Content::Limits(limits::all())),
+        ["all", "views"] => Err(GlancesError::unavailable("views", NOT_KEPT)),
+        ["help"] => Err(GlancesError::unavailable("help view data", NOT_KEPT)),
+        ["config"] => Ok(Content::Stats(limits::config().into())),
         ["config", item] => match limits::config().remove(item) {
-            Some(section) => Ok(Seen::Stats(section)),
-            None => Err(Fault::unknown_configuration(item)),
+            Some(section) => Ok(Content::Stats(section)),
+            None => Err(GlancesError::unknown_configuration(item)),
         },
-        ["args"] => Ok(Seen::Stats(arguments().into())),
+        ["args"] => Ok(Content::Stats(arguments().into())),
         ["args", item] => match arguments().remove(item) {
-            Some(value) => Ok(Seen::Stats(value)),
-            None => Err(Fault::unknown_argument(item)),
+            Some(value) => Ok(Content::Stats(value)),
+            None => Err(GlancesError::unknown_argument(item)),
         },
         [plugin, ..] if !PLUGINS.iter().any(|(name, _)| *name == plugin) => {
-            Err(Fault::unknown_plugin(plugin))
+            Err(GlancesError::unknown_plugin(plugin))
         }
-        [plugin, "limits"] => Ok(Seen::Limits(limits::of(plugin))),
+        [plugin, "limits"] => Ok(Content::Limits(limits::of(plugin))),
         [plugin, "views"] => {
-            Err(Fault::unavailable(&format!("views for plugin {plugin}"), NOT_KEPT))
+            Err(GlancesError::unavailable(&format!("views for plugin {plugin}"), NOT_KEPT))
         }
         [plugin, "history"] => Err(no_history(plugin)),
         [plugin, "history", count] if is_number(count) => Err(no_history(plugin)),
         [plugin, item, tail] if is_history(tail) => {
-            Err(Fault::unknown_item(&format!("{item}history "), plugin))
+            Err(GlancesError::unknown_item(&format!("{item}history "), plugin))
         }
-        [plugin] => stats(monitor, plugin).map(Seen::Stats),
+        [plugin] => stats(monitor, plugin).map(Content::Stats),
         [plugin, item] => match members(&stats(monitor, plugin)?, item) {
-            Some(found) => Ok(Seen::Stats(json!({item: found}))),
-            None => Err(Fault::unknown_item(item, plugin)),
+            Some(found) => Ok(Content::Stats(json!({item: found}))),
+            None => Err(GlancesError::unknown_item(item, plugin)),
         },
         [plugin, item, value] => match entries(stats(monitor, plugin)?, item, value) {
-            Some((value, found)) => Ok(Seen::Stats(json!({value: found}))),
-            None => Err(Fault::unknown_value(item, value, plugin)),
+            Some((value, found)) => Ok(Content::Stats(json!({value: found}))),
+            None => Err(GlancesError::unknown_value(item, value, plugin)),
         },
-        _ => Err(Fault::no_route()),
+        _ => Err(GlancesError::no_route()),
     }
 }
 
-fn stats(monitor: &Monitor, plugin: &str) -> Result<Value, Fault> {
+fn stats(monitor: &Monitor, plugin: &str) -> Result<Value, GlancesError> {
     match monitor.stats(plugin) {
         Ok(stats) => Ok(stats.as_ref().clone()),
-        Err(cause) => Err(Fault::unavailable(&format!("plugin {plugin}"), &cause)),
+        Err(error) => {
+            Err(GlancesError::unavailable(&format!("plugin {plugin}"), &error.to_string()))
+        }
     }
 }
 
@@ -73,8 +75,8 @@ fn members(stats: &Value, item: &str) -> Option<Value> {
     }
 }
 
-/// The entries of a list whose `item` is `value`, and how Glances writes the value: as a number if it
-/// has nothing but digits.
+/// The entries of a list whose `item` is `value`, and the value as Glances writes it: as a number if it
+/// has only digits.
 fn entries(stats: Value, item: &str, value: &str) -> Option<(String, Vec<Value>)> {
     let Value::Array(entries) = stats else { return None };
     if entries.iter().any(|entry| entry.get(item).is_none()) {
@@ -98,14 +100,13 @@ fn entries(stats: Value, item: &str, value: &str) -> Option<(String, Vec<Value>)
     Some((value.to_owned(), found))
 }
 
-/// What Glances tells of its own command line; the seconds between the looks of its web page are all
-/// that makes sense here.
+/// Glances' command line; only the refresh interval of its web page makes sense here.
 fn arguments() -> Map<String, Value> {
     Map::from_iter([("time".to_owned(), 3.into())])
 }
 
-fn no_history(plugin: &str) -> Fault {
-    Fault::unavailable(&format!("plugin history {plugin}"), NOT_KEPT)
+fn no_history(plugin: &str) -> GlancesError {
+    GlancesError::unavailable(&format!("plugin history {plugin}"), NOT_KEPT)
 }
 
 fn is_history(tail: &str) -> bool {
@@ -122,20 +123,20 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::super::{Monitor, Seen};
+    use super::super::{Content, Monitor};
     use super::{entries, members};
 
     fn stats(path: &str) -> Value {
-        match Monitor::default().look(true, path).unwrap() {
-            Seen::Stats(value) | Seen::Limits(value) => value,
-            Seen::Active => "Active".into(),
+        match Monitor::default().get(true, path).unwrap() {
+            Content::Stats(value) | Content::Limits(value) => value,
+            Content::Active => "Active".into(),
         }
     }
 
     #[track_caller]
     fn refused(path: &str, status: u16, text: &str) {
-        let fault = Monitor::default().look(true, path).unwrap_err();
-        assert_eq!((fault.status, fault.text.as_str()), (status, text), "{path}");
+        let error = Monitor::default().get(true, path).unwrap_err();
+        assert_eq!((error.status, error.text.as_str()), (status, text), "{path}");
     }
 
     #[test]
@@ -167,11 +168,11 @@ mod tests {
         refused("/api/3/config/x", 400, "Unknown configuration item x");
         refused("/api/3/args/x", 400, "Unknown argument item x");
         for path in ["nosuch", "status/x", "all/x", "nosuch/limits", "config/a/b"] {
-            let fault = Monitor::default().look(true, &format!("/api/3/{path}")).unwrap_err();
+            let error = Monitor::default().get(true, &format!("/api/3/{path}")).unwrap_err();
             let plugin = path.split('/').next().unwrap();
             let text = format!("Unknown plugin {plugin} (available plugins: ['quicklook', '");
-            assert_eq!(fault.status, 400, "{path}");
-            assert!(fault.text.starts_with(&text), "{path}: {}", fault.text);
+            assert_eq!(error.status, 400, "{path}");
+            assert!(error.text.starts_with(&text), "{path}: {}", error.text);
         }
         for path in [
             "/",
@@ -191,8 +192,8 @@ mod tests {
     #[test]
     fn only_reading_is_allowed() {
         for path in ["/api/3/mem", "/api/3/nosuch", "/x"] {
-            let fault = Monitor::default().look(false, path).unwrap_err();
-            assert_eq!((fault.status, fault.text.as_str()), (405, "Method not allowed."));
+            let error = Monitor::default().get(false, path).unwrap_err();
+            assert_eq!((error.status, error.text.as_str()), (405, "Method not allowed."));
         }
     }
 

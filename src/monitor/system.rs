@@ -1,11 +1,11 @@
-//! `system`: what this machine is called and what runs it.
+//! `system`: the host name and the operating system.
 
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::read;
+use super::{Error, read};
 
-pub(super) fn look(_: &Interval) -> Result<Value, String> {
+pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
     let kernel = rustix::system::uname();
     let distribution = distribution(&read("/etc/os-release").unwrap_or_default());
     let platform = if cfg!(target_pointer_width = "64") { "64bit" } else { "32bit" };
@@ -19,7 +19,7 @@ pub(super) fn look(_: &Interval) -> Result<Value, String> {
     }))
 }
 
-/// Name and version out of os-release(5); empty where it does not tell.
+/// Name and version of os-release(5); empty if it has neither.
 fn distribution(os_release: &str) -> String {
     let value = |name: &str| {
         let line = os_release.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));

@@ -1,19 +1,12 @@
-//! `uptime`: the time since the boot, as Python writes a `timedelta`.
+//! `uptime`: the time since the boot, as Python formats a `timedelta`.
 
 use serde_json::Value;
 
-use super::interval::Interval;
-use super::read;
+use super::Error;
+use super::interval::{Interval, uptime};
 
-pub(super) fn look(_: &Interval) -> Result<Value, String> {
-    seconds().map(|seconds| Value::String(shown(seconds as u64)))
-}
-
-/// Seconds since the boot, from `/proc/uptime`.
-pub(super) fn seconds() -> Result<f64, String> {
-    let text = read("/proc/uptime")?;
-    let first = text.split(' ').next().and_then(|number| number.parse().ok());
-    first.ok_or_else(|| "/proc/uptime holds no number".to_owned())
+pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
+    uptime().map(|seconds| Value::String(shown(seconds as u64)))
 }
 
 fn shown(seconds: u64) -> String {

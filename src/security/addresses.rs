@@ -1,11 +1,11 @@
-//! What this machine is called: its host name and addresses, for the default certificate.
+//! The host name and addresses of this machine, for the default certificate.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
-/// More is a machine full of bridges, and a certificate that no longer fits a packet.
+/// A machine with more has many bridges, and its certificate would no longer fit a packet.
 const MOST_ADDRESSES: usize = 32;
-/// When the host name can't stand in a certificate.
+/// Used if the host name can't be in a certificate.
 const FALLBACK: &str = "appliance";
 /// RFC 1035 section 2.3.4.
 const LONGEST_LABEL: usize = 63;
@@ -13,9 +13,10 @@ const LONGEST_LABEL: usize = 63;
 const LONGEST_COMMON_NAME: usize = 64;
 const LONGEST_NAME: usize = 253;
 
-/// The lasting addresses of the interfaces that are up, first those that lead out; without loopback.
+/// The permanent addresses of the interfaces that are up, first those used for outgoing connections;
+/// without loopback.
 pub(crate) fn of_this_machine() -> Vec<IpAddr> {
-    let mut addresses = Host::look().addresses;
+    let mut addresses = Host::detect().addresses;
     addresses.retain(|address| !address.is_loopback());
     addresses
 }
@@ -27,24 +28,24 @@ pub(super) struct Host {
     pub(super) common_name: String,
     /// Host names, most specific first, `localhost` last.
     pub(super) names: Vec<String>,
-    /// Addresses of the interfaces that are up: first those that lead out, loopback last.
+    /// Addresses of the interfaces that are up: first those used for outgoing connections, loopback last.
     pub(super) addresses: Vec<IpAddr>,
 }
 
 impl Host {
-    /// Asks the kernel; what it doesn't tell is left out, since a certificate with fewer names is
-    /// better than none.
-    pub(super) fn look() -> Host {
+    /// Asks the kernel. What it doesn't tell is left out, because a certificate with fewer names is better
+    /// than none.
+    pub(super) fn detect() -> Host {
         let system = rustix::system::uname();
         Host::from(
             &system.nodename().to_string_lossy(),
             &fs::read_to_string("/proc/net/fib_trie").unwrap_or_default(),
             &fs::read_to_string("/proc/net/if_inet6").unwrap_or_default(),
-            &going_out(),
+            &outgoing(),
         )
     }
 
-    fn from(nodename: &str, fib_trie: &str, if_inet6: &str, going_out: &[IpAddr]) -> Host {
+    fn from(nodename: &str, fib_trie: &str, if_inet6: &str, outgoing: &[IpAddr]) -> Host {
         let full = host_name(nodename);
         let short = full.as_deref().and_then(|full| full.split('.').next()).map(str::to_owned);
         let fits = |name: &&String| name.len() <= LONGEST_COMMON_NAME;
@@ -61,9 +62,9 @@ impl Host {
                 addresses.push(address);
             }
         }
-        // A stable order; what goes out by an address that doesn't last changes nothing.
+        // The order is stable and does not depend on temporary addresses.
         addresses.sort_by_key(|address| {
-            going_out.iter().position(|first| first == address).unwrap_or(going_out.len())
+            outgoing.iter().position(|first| first == address).unwrap_or(outgoing.len())
         });
         addresses.truncate(MOST_ADDRESSES);
         addresses.extend([Ipv4Addr::LOCALHOST.into(), IpAddr::from(Ipv6Addr::LOCALHOST)]);
@@ -71,11 +72,11 @@ impl Host {
     }
 }
 
-/// The addresses that the kernel sends from to far places: those by which others reach the machine, too,
-/// unlike those of its bridges for containers. Connecting a UDP socket chooses one and sends nothing;
-/// without a route there is none.
-fn going_out() -> Vec<IpAddr> {
-    // Far away and nobody's: RFC 5737 and RFC 3849.
+/// The source addresses of outgoing connections. Other machines reach this one by them, unlike by the
+/// addresses of its container bridges. Connecting a UDP socket selects one and sends nothing; without a
+/// route there is none.
+fn outgoing() -> Vec<IpAddr> {
+    // Documentation addresses (RFC 5737 and RFC 3849), which are routed like any distant one.
     const FAR_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
     const FAR_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
     let from = |any: IpAddr, far: IpAddr| {
@@ -88,8 +89,8 @@ fn going_out() -> Vec<IpAddr> {
     v4.into_iter().chain(v6).collect()
 }
 
-/// The host name with everything taken out that a DNS name can't hold; `None` if nothing is left
-/// or the kernel's `(none)` and `localhost` say that nobody has named the machine.
+/// The host name without the characters that a DNS name can't hold; `None` if nothing is left or the name
+/// is the kernel's `(none)` or `localhost`, which mean that none was set.
 fn host_name(nodename: &str) -> Option<String> {
     if nodename == "(none)" {
         return None;
@@ -105,8 +106,7 @@ fn host_name(nodename: &str) -> Option<String> {
     (!name.is_empty() && name.len() <= LONGEST_NAME && name != "localhost").then_some(name)
 }
 
-/// `/proc/net/fib_trie` names an address (`|-- 192.0.2.1`) and says below what it is
-/// (`/32 host LOCAL`).
+/// `/proc/net/fib_trie` names an address (`|-- 192.0.2.1`) and then its kind (`/32 host LOCAL`).
 fn local_ipv4(fib_trie: &str) -> Vec<IpAddr> {
     let mut found = Vec::new();
     let mut named: Option<Ipv4Addr> = None;
@@ -122,8 +122,8 @@ fn local_ipv4(fib_trie: &str) -> Vec<IpAddr> {
 
 /// A line of `/proc/net/if_inet6` is address, interface, prefix length, scope, flags, name.
 ///
-/// Link-local addresses need an interface to be reached by, and temporary ones (RFC 8981) are gone
-/// within days: neither belongs into a certificate.
+/// Link-local addresses need an interface name, and temporary ones (RFC 8981) change within days:
+/// neither belongs in a certificate.
 fn local_ipv6(if_inet6: &str) -> Vec<IpAddr> {
     const SCOPE_LINK: u8 = 0x20;
     const FLAG_TEMPORARY: u8 = 0x01;

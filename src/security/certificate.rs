@@ -1,7 +1,7 @@
-//! From uploaded files, or our own file, to an [`Identity`] whose key is known to fit and to sign.
+//! Turns uploaded files, or our own file, into an [`Identity`] whose key matches and can sign.
 //!
-//! Every refusal is a sentence for the person at the other end: what is wrong with which file, and
-//! the command that mends it. Nothing of a key's content is ever quoted.
+//! Every error is a sentence for the administrator: what is wrong with which file, and the command that
+//! repairs it. Nothing of a key's content is ever quoted.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use x509_parser::certificate::X509Certificate;
 use zeroize::Zeroizing;
 
 use super::chain::Chain;
-use super::pem::{self, Blocks, Broken};
-use super::public_key::{self, TAKEN};
+use super::pem::{self, Blocks, Error};
+use super::public_key::{self, SUPPORTED};
 use super::{Identity, Source, Summary};
 
 #[cfg(test)]
 pub(super) mod tests;
 
-/// Judges an upload; `now` is the appliance's clock in seconds since 1970.
+/// Checks an upload; `now` is the appliance's clock in seconds since 1970.
 ///
-/// Returns the text for `tls/uploaded.pem` as well, chain and key in one, free of anything else the
-/// files held.
+/// Also returns the text for `tls/uploaded.pem`, chain and key in one, without anything else the files
+/// held.
 ///
 /// # Errors
 /// What is wrong and what to do.
@@ -47,12 +47,12 @@ pub(super) fn from_upload(
         return Err(no_certificate(&chain));
     }
     let key = only_key(&keys, UPLOAD)?;
-    let identity = judge(&chain.certificates, key, Source::Uploaded, UPLOAD, Some(now))?;
+    let identity = check(&chain.certificates, key, Source::Uploaded, UPLOAD, Some(now))?;
     let text = pem::write(&chain.certificates, key);
     Ok((identity, text))
 }
 
-/// Reads one of our own files, chain and key in one; dates are not judged.
+/// Reads one of our own files, chain and key in one; dates are not checked.
 ///
 /// # Errors
 /// What is wrong with the file.
@@ -61,10 +61,10 @@ pub(super) fn from_file(contents: &[u8], source: Source) -> Result<Identity, Str
     if blocks.certificates.is_empty() {
         return Err("there is no certificate in the file".to_owned());
     }
-    judge(&blocks.certificates, only_key(&blocks, STORED)?, source, STORED, None)
+    check(&blocks.certificates, only_key(&blocks, STORED)?, source, STORED, None)
 }
 
-/// What the sentences call the files.
+/// What error messages call the files.
 #[derive(Clone, Copy)]
 struct Files {
     key: &'static str,
@@ -74,7 +74,7 @@ struct Files {
 const UPLOAD: Files = Files { key: "keyfile", chain: "certfile" };
 const STORED: Files = Files { key: "the file", chain: "the file" };
 
-fn judge(
+fn check(
     ders: &[CertificateDer<'static>],
     key: &PrivateKeyDer<'static>,
     source: Source,
@@ -87,11 +87,11 @@ fn judge(
         return Err(format!("there is no certificate in {file}"));
     };
     public_key::kind(own)
-        .judge()
-        .map_err(|what| format!("{} in {file} has {what}: {TAKEN}", chain.name(0)))?;
+        .check()
+        .map_err(|what| format!("{} in {file} has {what}: {SUPPORTED}", chain.name(0)))?;
     let signer = any_supported_type(key).map_err(|_| {
         format!(
-            "the key in {} is damaged or of a kind that is not supported; {TAKEN}: check it with \
+            "the key in {} is damaged or of a kind that is not supported; {SUPPORTED}: check it with \
              `openssl pkey -in appliance.key -check -noout`",
             files.key
         )
@@ -108,7 +108,7 @@ fn judge(
 }
 
 /// Compares the key with the first certificate as rustls' `keys_match` does, by the public key's
-/// bytes, but also with the later ones and without turning away X.509 version 1.
+/// bytes, but also with the later ones and without rejecting X.509 version 1.
 fn check_key_belongs(
     chain: &Chain<'_>,
     signer: &dyn SigningKey,
@@ -144,8 +144,8 @@ fn check_key_belongs(
     }
 }
 
-/// RFC 8446 section 4.4.2.2: where there is a key usage, it must have digitalSignature. Browsers
-/// refuse any other without a way to proceed. A file that serves already is not turned away.
+/// RFC 8446 section 4.4.2.2: a key usage, if present, must have digitalSignature. Browsers refuse any
+/// other without a way to proceed. A certificate already in service is not rejected.
 fn check_usage(own: &X509Certificate<'_>, chain: &Chain<'_>, file: &str) -> Result<(), String> {
     let usage = own.key_usage().map_err(|_| {
         format!("{} in {file} has a damaged keyUsage: have it issued again", chain.name(0))
@@ -160,8 +160,8 @@ fn check_usage(own: &X509Certificate<'_>, chain: &Chain<'_>, file: &str) -> Resu
     }
 }
 
-/// One signature proves that the private half works; it costs a millisecond, a failing handshake
-/// costs the administrator the way back in.
+/// One signature proves that the private key works. It costs a millisecond; a failing handshake would lock
+/// the administrator out.
 fn check_key_signs(signer: &dyn SigningKey, files: Files) -> Result<(), String> {
     let schemes = [
         SignatureScheme::RSA_PSS_SHA256,
@@ -171,7 +171,7 @@ fn check_key_signs(signer: &dyn SigningKey, files: Files) -> Result<(), String> 
     ];
     match signer.choose_scheme(&schemes).map(|scheme| scheme.sign(b"does it sign?")) {
         Some(Ok(_)) => Ok(()),
-        _ => Err(format!("the key in {} can't sign a TLS handshake: {TAKEN}", files.key)),
+        _ => Err(format!("the key in {} can't sign a TLS handshake: {SUPPORTED}", files.key)),
     }
 }
 
@@ -194,7 +194,7 @@ fn only_key(blocks: &Blocks, files: Files) -> Result<&PrivateKeyDer<'static>, St
 fn no_key(blocks: &Blocks, files: Files) -> String {
     let has = |label: &str| blocks.others.contains(&label);
     let why = if has("DSA PRIVATE KEY") {
-        format!(", only a DSA key, which is not supported; {TAKEN}")
+        format!(", only a DSA key, which is not supported; {SUPPORTED}")
     } else if has("OPENSSH PRIVATE KEY") {
         ", only an SSH key: upload the key that the certificate was requested with".to_owned()
     } else if has("PUBLIC KEY") {
@@ -207,7 +207,7 @@ fn no_key(blocks: &Blocks, files: Files) -> String {
     format!("there is no private key in {}{why}", files.key)
 }
 
-/// Forms of certificates that are not read: passing them over would shorten the chain without a word.
+/// Certificate formats that are not read: ignoring them would silently shorten the chain.
 fn unread_certificates(blocks: &Blocks) -> Option<&'static str> {
     blocks.others.iter().find_map(|label| match *label {
         "PKCS7" | "PKCS #7 SIGNED DATA" | "CMS" => Some(
@@ -234,7 +234,7 @@ fn no_certificate(blocks: &Blocks) -> String {
     format!("there is no certificate in certfile{why}")
 }
 
-/// Which file a sentence is about.
+/// The file that a message is about.
 #[derive(Clone, Copy)]
 enum Part {
     Key,
@@ -247,7 +247,7 @@ impl Part {
         pem::read(contents).map_err(|broken| self.explain(broken))
     }
 
-    fn explain(self, broken: Broken) -> String {
+    fn explain(self, broken: Error) -> String {
         let (file, der) = match self {
             Part::Key => ("keyfile", "openssl pkey -inform DER -in appliance.key -out plain.key"),
             Part::Chain => {
@@ -256,9 +256,9 @@ impl Part {
             Part::Stored => ("the file", "openssl"),
         };
         match broken {
-            Broken::Empty => format!("{file} is empty"),
-            Broken::Der => format!("{file} is DER, and PEM is needed: convert it with `{der}`"),
-            Broken::Pkcs7 => match self {
+            Error::Empty => format!("{file} is empty"),
+            Error::Der => format!("{file} is DER, and PEM is needed: convert it with `{der}`"),
+            Error::Pkcs7 => match self {
                 Part::Key => {
                     "keyfile is PKCS#7, which holds certificates and never a key: upload the \
                               private key that the certificate was requested with"
@@ -269,23 +269,23 @@ impl Part {
                      -print_certs -inform DER -in appliance.p7b -out appliance.crt`"
                 ),
             },
-            Broken::Pkcs12 => format!(
+            Error::Pkcs12 => format!(
                 "{file} is PKCS#12, and PEM is needed: take it apart with `openssl pkcs12 -in \
                  appliance.p12 -nocerts -nodes -out appliance.key` and `openssl pkcs12 -in \
                  appliance.p12 -nokeys -out appliance.crt`"
             ),
-            Broken::Utf16 => format!(
+            Error::Utf16 => format!(
                 "{file} is UTF-16 text, and PEM is plain ASCII: save it again as ASCII or UTF-8"
             ),
-            Broken::Mixed => format!(
+            Error::Mixed => format!(
                 "{file} is PEM only in part, and the rest is binary, or UTF-16 as PowerShell's `>>` \
                  appends it: put it together again, all of it as ASCII or UTF-8"
             ),
-            Broken::NotPem => format!(
+            Error::NotPem => format!(
                 "{file} is not PEM: upload a text file with BEGIN and END lines, as `openssl` \
                  writes it"
             ),
-            Broken::Block(what) => format!("{file} is damaged: {what}"),
+            Error::Block(what) => format!("{file} is damaged: {what}"),
         }
     }
 }

@@ -1,20 +1,20 @@
 //! The certificates of a file, parsed, and whether each was issued by the next.
 //!
-//! Out: whether clients trust the chain; that is between them and their roots. Signatures are not
-//! verified either: names and key identifiers find every mistake in putting a file together.
+//! Out: whether clients trust the chain, which depends on their roots. Signatures are not verified: names
+//! and key identifiers find every mistake in assembling a file.
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
-use super::name;
-use crate::utc;
+use super::distinguished_name;
+use crate::util::utc;
 
-/// A client has to take the chain in with every handshake; real ones have two to four members.
+/// Most certificates of a chain; clients receive it in every handshake, and real ones have two to four.
 const MOST_CERTIFICATES: usize = 16;
 
-/// At least one certificate, the first of which is the appliance's own.
+/// A chain of at least one certificate, the appliance's own first.
 pub(super) struct Chain<'a>(Vec<X509Certificate<'a>>);
 
 impl<'a> Chain<'a> {
@@ -71,7 +71,7 @@ impl<'a> Chain<'a> {
     /// Checks that each certificate was issued by the next; a root at the end is fine.
     ///
     /// # Errors
-    /// The first certificate out of order, and the right order as far as it can be told.
+    /// The first certificate out of order, and the right order as far as it is known.
     pub(super) fn check_order(&self, file: &str) -> Result<(), String> {
         let issued = |pair: &[X509Certificate<'_>]| Link::between(&pair[0], &pair[1]);
         for (index, link) in self.0.windows(2).map(issued).enumerate() {
@@ -120,7 +120,7 @@ impl<'a> Chain<'a> {
         order
     }
 
-    /// Positions as people count them, as in `1, 3, 2`.
+    /// Positions counted from 1, as in `1, 3, 2`.
     pub(super) fn listed(&self, order: &[usize]) -> String {
         order.iter().map(|index| (index + 1).to_string()).collect::<Vec<_>>().join(", ")
     }
@@ -154,8 +154,8 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
-    /// Only the first is the reader's to renew. Clients need neither a root nor, mostly, what a newer
-    /// root was once signed with; a certificate that issued the first one they can't do without.
+    /// What to do about an expired certificate. The administrator can renew only the first. Clients don't need
+    /// a root, nor usually an old signature of a newer root; they do need the issuer of the first certificate.
     fn instead_of_expired(&self, index: usize) -> String {
         let one = &self.0[index];
         if index == 0 {
@@ -168,7 +168,7 @@ impl<'a> Chain<'a> {
             format!("leave certificates {} to {last} out", index + 1)
         };
         let replaced = "the one that replaced it, from your certificate authority";
-        match (name::are_equal(one.subject(), one.issuer()), index) {
+        match (distinguished_name::are_equal(one.subject(), one.issuer()), index) {
             (true, _) => out,
             (false, 1) => format!("put {replaced}, in its place"),
             (false, _) => format!("{out}, or put {replaced}, in its place"),
@@ -179,7 +179,7 @@ impl<'a> Chain<'a> {
 #[derive(Debug, PartialEq, Eq)]
 enum Link {
     Issued,
-    /// The names fit, the key identifiers (RFC 5280 sections 4.2.1.1 and 4.2.1.2) don't: typically
+    /// The names match, but the key identifiers (RFC 5280 sections 4.2.1.1 and 4.2.1.2) don't: typically
     /// an older or newer certificate of the same authority.
     OtherKey,
     Unrelated,
@@ -187,7 +187,7 @@ enum Link {
 
 impl Link {
     fn between(issued: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> Link {
-        if !name::are_equal(issued.issuer(), issuer.subject()) {
+        if !distinguished_name::are_equal(issued.issuer(), issuer.subject()) {
             return Link::Unrelated;
         }
         match (authority_key(issued), subject_key(issuer)) {

@@ -1,9 +1,9 @@
-//! The certificate an appliance makes for itself at its first start, different on every one.
+//! The certificate that an appliance makes for itself at its first start, different on every one.
 //!
-//! It is a leaf signed by its own key, so that curl says "self-signed certificate" as the manual
-//! shows (OpenSSL's error 18). There is no key usage extension on purpose: OpenSSL 1.1.1 takes a
-//! certificate that names its usages without signing certificates for not self-signed, and says
-//! "unable to get local issuer certificate" instead.
+//! It is a self-signed leaf, so that curl says "self-signed certificate" (M1-8; OpenSSL's
+//! error 18). It has no key usage extension on purpose: OpenSSL 1.1.1 does not treat a certificate with
+//! key usages but without certificate signing as self-signed, and says "unable to get local issuer
+//! certificate" instead.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,22 +16,21 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::addresses::Host;
 use super::pem;
-use crate::utc;
+use crate::util::utc;
 
 const YEAR: i64 = 31_556_952;
-/// Ten years (contract, "Default certificate").
+/// Ten years (M1-1).
 const VALIDITY: i64 = 10 * YEAR;
-/// 2020-01-01, where every default certificate begins: a clock that ran ahead at the first start
-/// would otherwise leave one that is not valid yet when the clock is put right. A clock that says
-/// less has never been set.
+/// 2020-01-01, where every default certificate begins. A clock that ran ahead at the first start would
+/// otherwise leave a certificate that is not valid yet once the clock is corrected. A clock before this
+/// date has never been set.
 const NOT_BEFORE: i64 = 1_577_836_800;
 /// 2500-01-01. Beyond it the dates would leave the four-digit years of X.509.
 const CLOCK_ABSURD_AFTER: i64 = 16_725_225_600;
 
-/// Makes key and certificate; takes up to a second, most of it for the two primes.
+/// Makes the key and the certificate, which takes up to a second, most of it for the two primes.
 ///
-/// RSA because the manual's TLS 1.2 suites are RSA; the returned text is the contents of
-/// `tls/default.pem`.
+/// The key is RSA because the suites of M2-26 are RSA. Returns the contents of `tls/default.pem`.
 ///
 /// # Errors
 /// When the random source or the cryptographic library fails.
@@ -65,9 +64,9 @@ fn parameters(now: SystemTime, host: &Host) -> Result<CertificateParams, rcgen::
     Ok(params)
 }
 
-/// A virtual machine may boot with a clock that starts at 1970, and the certificate must be valid
-/// when the clock is mended: then the end counts from 2020, and twice as long, since nobody knows
-/// how much of the time is over already. The beginning does not depend on the clock.
+/// Start and end of validity. A virtual machine may boot with a clock that starts at 1970, and the
+/// certificate must be valid once the clock is set. Then the end counts from 2020 and is twice as long,
+/// because the real time is unknown. The start does not depend on the clock.
 fn validity(now: i64) -> (i64, i64) {
     let not_after = if now < NOT_BEFORE {
         NOT_BEFORE + 2 * VALIDITY
@@ -77,7 +76,7 @@ fn validity(now: i64) -> (i64, i64) {
     (NOT_BEFORE, not_after)
 }
 
-/// RFC 5280 section 4.1.2.2: positive, at most 20 octets; 16 random ones never meet again.
+/// RFC 5280 section 4.1.2.2: positive, at most 20 octets; 16 random ones are unique.
 fn serial_number() -> Result<SerialNumber, rcgen::Error> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| rcgen::Error::RingUnspecified)?;

@@ -1,16 +1,16 @@
-//! Files and uploads of the security room, for the fuzzer: each function takes any bytes and panics if
-//! a rule of its own is broken.
+//! State files and uploads, for the fuzzer: each function takes any bytes and panics if an invariant is
+//! broken.
 
-use super::settings::Settings;
+use super::settings_file::SettingsFile;
 use super::{PasswordHash, Source, certificate};
 
-/// The day the seeds were made: their certificates are valid then.
+/// A time at which the certificates of the seeds are valid.
 const NOW: i64 = 1_795_300_000;
 
-/// What separates the key from the certificate.
+/// Separates the key from the certificate.
 const BETWEEN: &[u8] = b"\n=====\n";
 
-/// Key and certificate as uploaded; what is taken reads back from the file it is kept in.
+/// Key and certificate as uploaded; an accepted upload reads back from its file.
 pub fn upload(data: &[u8]) {
     let at = data.windows(BETWEEN.len()).position(|window| window == BETWEEN);
     let (key, chain) = data.split_at(at.unwrap_or(data.len() / 2));
@@ -21,7 +21,7 @@ pub fn upload(data: &[u8]) {
     }
 }
 
-/// `admin.htpasswd`: what is believed is written back as one line that is believed.
+/// `admin.htpasswd`: an accepted file is written as one line that is accepted again.
 pub fn htpasswd(data: &[u8]) {
     if let Ok(hash) = PasswordHash::from_file(data) {
         assert_eq!(PasswordHash::from_file(hash.to_line().as_bytes()), Ok(hash));
@@ -30,8 +30,8 @@ pub fn htpasswd(data: &[u8]) {
 
 /// `security.json` and `tls/*.pem`.
 pub fn state(data: &[u8]) {
-    if let Ok(settings) = Settings::from_file(data) {
-        assert_eq!(Settings::from_file(&settings.to_file()), Ok(settings));
+    if let Ok(settings) = SettingsFile::from_file(data) {
+        assert_eq!(SettingsFile::from_file(&settings.to_file()), Ok(settings));
     }
     let _ = certificate::from_file(data, Source::Default);
 }

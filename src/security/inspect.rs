@@ -1,40 +1,40 @@
-//! Looking at the state folder without changing it, for `check` and `status`.
+//! Reads the state folder without changing it, for `check` and `status`.
 
 use std::path::Path;
 use std::time::SystemTime;
 
 use super::files::{self, Found};
-use super::keeper::{LOCKED, without_password};
-use super::settings::Settings;
-use super::{Password, Source, Summary};
+use super::settings::{LOCKED, without_password};
+use super::settings_file::SettingsFile;
+use super::{Password, Source, Summary, names};
 use crate::config::Api;
 use crate::store::View;
-use crate::utc;
+use crate::util::utc;
 
 /// What the next start would find, without the locks and repairs of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inspection {
-    /// One sentence for each thing to mend; none when all is well.
-    pub faults: Vec<String>,
-    /// The certificate that would serve; `None` before the first start.
-    pub summary: Option<Summary>,
+pub(crate) struct Inspection {
+    /// One sentence for each problem.
+    pub(crate) faults: Vec<String>,
+    /// The certificate that would be served; `None` before the first start.
+    pub(crate) summary: Option<Summary>,
     /// Whether plain HTTP would be served; `None` when the folder can't be read.
-    pub plain_http: Option<bool>,
+    pub(crate) plain_http: Option<bool>,
     /// `set`, `unset`, `off` or `locked`.
-    pub password: &'static str,
+    pub(crate) password: &'static str,
 }
 
-/// Reads the files as a start would and changes nothing; needs no lock. An absent folder is no
-/// fault, the first start makes it.
-pub fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection {
+/// Reads the files as a start would, changes nothing and needs no lock. An absent folder is not a problem,
+/// because the first start creates it.
+pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection {
     let view = match View::open(state_dir) {
         Ok(Some(view)) => view,
         Ok(None) => {
             return Inspection {
                 faults: Vec::new(),
                 summary: None,
-                plain_http: Some(Settings::DEFAULT.plain_http),
-                password: without_password(&Settings::DEFAULT, api).state(),
+                plain_http: Some(SettingsFile::DEFAULT.plain_http),
+                password: without_password(&SettingsFile::DEFAULT, api).state(),
             };
         }
         Err(error) => {
@@ -49,14 +49,14 @@ pub fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection {
     let mut faults = Vec::new();
     let settings = match files::settings(&view).found {
         Found::Good(settings) => settings,
-        Found::Absent => Settings::DEFAULT,
+        Found::Absent => SettingsFile::DEFAULT,
         Found::Damaged(reason) | Found::Untrusted(reason) => {
-            faults.push(format!("{reason}; until it is mended plain HTTP is off"));
-            Settings::SAFE_SIDE
+            faults.push(format!("{reason}; plain HTTP is off until it is repaired"));
+            SettingsFile::FAIL_CLOSED
         }
     };
     let password = match files::password(&view).found {
-        _ if settings.discard.contains(&files::PASSWORD) => without_password(&settings, api),
+        _ if settings.discard.contains(&names::PASSWORD) => without_password(&settings, api),
         Found::Absent => without_password(&settings, api),
         Found::Good(hash) => Password::Set(hash),
         Found::Damaged(reason) | Found::Untrusted(reason) => {
@@ -73,12 +73,12 @@ pub fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection {
             None
         }
     };
-    let uploaded = summary(Source::Uploaded, settings.discard.contains(&files::UPLOADED));
+    let uploaded = summary(Source::Uploaded, settings.discard.contains(&names::UPLOADED));
     let default = summary(Source::Default, false);
     let summary = uploaded.or(default);
     let late = summary.as_ref().and_then(|summary| {
-        let fault = summary.date_fault(utc::unix_seconds(now))?;
-        Some(format!("the {} certificate {fault}", summary.source))
+        let error = summary.date_error(utc::unix_seconds(now))?;
+        Some(format!("the {} certificate {error}", summary.source))
     });
     faults.extend(late);
     Inspection {
@@ -101,7 +101,7 @@ mod tests {
     use super::{Inspection, inspect};
     use crate::config::Api;
     use crate::log::Log;
-    use crate::security::{Actor, Keeper, Source};
+    use crate::security::{Actor, SecuritySettings, Source};
     use crate::store::Scratch;
 
     const BOTH: Api = Api { v1: true, v2: true };
@@ -124,8 +124,8 @@ mod tests {
     fn it_looks_while_the_daemon_runs_and_names_every_fault() {
         let scratch = Scratch::new();
         let path = scratch.0.join("state");
-        let keeper = Keeper::open(&path, BOTH, Log::to(|_| {})).unwrap();
-        keeper.set_plain_http(&Actor::Local, false).unwrap();
+        let security = SecuritySettings::open(&path, BOTH, Log::to(|_| {})).unwrap();
+        security.set_plain_http(&Actor::Local, false).unwrap();
         let seen = look(&path);
         assert_eq!((seen.faults.len(), seen.plain_http), (0, Some(false)));
         assert_eq!(seen.summary.as_ref().unwrap().source, Source::Default);

@@ -1,13 +1,13 @@
 //! What the administrator may change: the certificate, the password, plain HTTP; and their reset.
 //!
-//! In: the values the gate reads for every request ([`Rules`], [`Identity`]) and the one keeper
-//! that changes them ([`Keeper`]): written to disk first, published second, answered third.
-//! Out: who may ask (the gate's policy), how the answer looks (management), how files are replaced
-//! ([`crate::store`]).
+//! In: the values the gate reads for every request ([`Rules`], [`Identity`]), and [`SecuritySettings`],
+//! which alone changes them: written to disk first, published second, answered third.
+//! Out: which client may ask (the gate's policy), the form of the answer (management), how files are
+//! replaced ([`crate::store`]).
 //!
-//! Every change has exactly one commit point, a rename; a process killed anywhere comes back with
-//! the old setting or the new one, whole. What is damaged is never read as "no restriction": the
-//! appliance starts on the safe side and says how to mend it.
+//! Every change has exactly one commit point, a rename; after a crash at any moment either the old setting
+//! or the new one is in force, whole. A damaged file is never read as "no restriction": the appliance
+//! starts with the safe choice and logs how to repair it.
 //!
 //! | file | holds | commit point of |
 //! | --- | --- | --- |
@@ -18,7 +18,7 @@
 
 mod addresses;
 
-mod bcrypt_steps;
+mod bcrypt_yielding;
 
 mod certificate;
 
@@ -33,9 +33,9 @@ pub mod fuzz;
 
 mod inspect;
 
-mod keeper;
+mod names;
 
-mod name;
+mod distinguished_name;
 
 mod password;
 
@@ -44,6 +44,8 @@ mod pem;
 mod public_key;
 
 mod settings;
+
+mod settings_file;
 
 mod spelling;
 
@@ -56,37 +58,37 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub(crate) use addresses::of_this_machine as addresses_of_this_machine;
-pub use inspect::{Inspection, inspect};
-pub use keeper::Keeper;
-pub use password::PasswordHash;
+pub(crate) use inspect::inspect;
+pub(crate) use password::PasswordHash;
+pub(crate) use settings::SecuritySettings;
 pub(crate) use spelling::spelling;
-pub use summary::{Source, Summary};
+pub(crate) use summary::{Source, Summary};
 
-/// The access rules in force, as one value: what the gate reads per request.
+/// The access rules in force, as one value, which the gate reads per request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// Whether requests over plain HTTP are served at all.
-    pub plain_http: bool,
-    /// What a client has to know.
-    pub password: Password,
+    pub(crate) plain_http: bool,
+    /// The password that clients need.
+    pub(crate) password: Password,
 }
 
-/// What the administrator's password is.
+/// The state of the administrator's password.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Password {
-    /// None set: v1 paths open, v2 paths `admin`:`admin`.
+pub(crate) enum Password {
+    /// No password is set: v1 paths are open, v2 paths take `admin`:`admin`.
     Unset,
-    /// Authentication switched off (v2 alone).
+    /// Authentication is switched off (v2 alone).
     Off,
-    /// The file is damaged: nobody gets in from the network until it is reset on the console.
+    /// The file is damaged: no network login works until it is reset on the console.
     Locked,
-    /// Kept as a bcrypt hash.
+    /// A password is set.
     Set(PasswordHash),
 }
 
 impl Password {
     /// One word for a status line: `set`, `unset`, `off` or `locked`.
-    pub fn state(&self) -> &'static str {
+    pub(crate) fn state(&self) -> &'static str {
         match self {
             Password::Unset => "unset",
             Password::Off => "off",
@@ -96,21 +98,21 @@ impl Password {
     }
 }
 
-/// The certificate in use, with its key in a form rustls signs with; the two are known to match.
+/// The certificate in use, with its key in rustls' form; the two are known to match.
 #[derive(Debug, Clone)]
-pub struct Identity {
-    /// What the handshake presents and signs with.
-    pub certified: Arc<rustls::sign::CertifiedKey>,
-    /// What people are told about it.
-    pub summary: Summary,
+pub(crate) struct Identity {
+    /// Presented and signed with in TLS handshakes.
+    pub(crate) certified: Arc<rustls::sign::CertifiedKey>,
+    /// What the API tells about it.
+    pub(crate) summary: Summary,
 }
 
-/// Who asked for a change, for the security log.
+/// The client that requested a change, for the security log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Actor {
-    /// Somebody who may open the control socket or the state folder: console, scripts, root.
+pub(crate) enum Actor {
+    /// A process that may open the control socket or the state folder: console, scripts, root.
     Local,
-    /// A client the gate let through.
+    /// A client that the gate authorized.
     Remote(IpAddr),
 }
 
@@ -125,20 +127,20 @@ impl fmt::Display for Actor {
 
 /// Why a change was not made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// The input is at fault and nothing has changed: what is wrong and what to do, for the person (400).
-    Refused(String),
-    /// The disk or we are at fault, and what the disk holds stays in force: for the person (500); the
-    /// log has it already.
+pub(crate) enum Error {
+    /// The input is invalid and nothing has changed: what is wrong and what to do (400).
+    Invalid(String),
+    /// The change could not be saved, and what the disk holds stays in force (500); it is logged
+    /// already.
     Failed(String),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Refused(sentence) | Fault::Failed(sentence) => f.write_str(sentence),
+            Error::Invalid(sentence) | Error::Failed(sentence) => f.write_str(sentence),
         }
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for Error {}

@@ -1,7 +1,7 @@
 //! The administrator's password as a bcrypt line that Apache's `htpasswd -B` reads and writes.
 //!
 //! In: the rules for a new password, the one line of `admin.htpasswd`, the comparison.
-//! Out: when a comparison is due and how many may run at once (the gate's affair).
+//! Out: when to compare and how many comparisons run at once (the gate).
 
 use std::fmt;
 
@@ -10,22 +10,22 @@ use base64::Engine as _;
 use bcrypt::BASE_64;
 use sha2::{Digest, Sha256};
 
-use super::bcrypt_steps;
+use super::bcrypt_yielding;
 use super::spelling::spelling;
 
 /// bcrypt reads no further: two passwords that differ only after byte 72 would be the same.
 const LONGEST_BYTES: usize = 72;
 /// About a quarter of a second per guess on a small machine.
 const COST: u32 = 12;
-/// A cost of 17 takes eight seconds per guess already; a typing slip in a file (say 31: days) must
-/// not tie up the appliance.
+/// A cost of 17 already takes eight seconds per guess; a typing error in a file (say 31: days) must
+/// not block the appliance.
 const COSTS: std::ops::RangeInclusive<u32> = 4..=17;
-/// The user is always this one (manual, "Enable Basic Authentication for Admin").
+/// The only user (M1-23, M2-16).
 const USER: &str = "admin";
 
-/// A bcrypt hash of the password; its debug form tells nothing of it.
+/// A bcrypt hash of the password; its debug form reveals nothing.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash {
+pub(crate) struct PasswordHash {
     hash: String,
     fingerprint: [u8; 32],
 }
@@ -104,27 +104,27 @@ impl PasswordHash {
         format!("{USER}:{}\n", self.hash)
     }
 
-    /// Compares at bcrypt's own pace (CPU bound; cost 12 takes about a quarter of a second), in the
-    /// same time whatever the password is. Others go first all the while.
+    /// Compares the password, in the same time whatever it is (CPU bound; cost 12 takes about a quarter of a
+    /// second). Yields the CPU to other threads meanwhile.
     ///
-    /// `password` is in the [`spelling`] in which a new one is hashed: to try another would take as long again.
+    /// `password` is in the [`spelling`] in which a new one is hashed: trying another would take as long again.
     pub(crate) fn matches(&self, password: &[u8]) -> bool {
-        // bcrypt would ignore bytes after the 72nd and repeat the password over a NUL, so that
-        // others than the right one would pass. The hash is computed all the same, for the time.
+        // bcrypt would ignore bytes after the 72nd and repeat the password over a NUL, so that wrong
+        // passwords would match. The hash is computed anyway, to take the same time.
         let exact = password.len() <= LONGEST_BYTES && !password.contains(&0);
         self.hashes_to_this(password).unwrap_or(false) && exact
     }
 
     fn hashes_to_this(&self, password: &[u8]) -> Result<bool, bcrypt::BcryptError> {
         let parts: bcrypt::HashParts = self.hash.parse()?;
-        let hash = bcrypt_steps::hash(password, parts.get_cost(), parts.get_salt_raw());
+        let hash = bcrypt_yielding::hash(password, parts.get_cost(), parts.get_salt_raw());
         let written = BASE_64.encode(hash);
         let (_, end) = self.hash.split_at(self.hash.len() - written.len());
         Ok(verify_slices_are_equal(written.as_bytes(), end.as_bytes()).is_ok())
     }
 
-    /// Changes whenever the hash in the file changes; what a verified credential is remembered under.
-    pub fn fingerprint(&self) -> &[u8] {
+    /// Identifies the hash in the file; verified credentials are cached under it.
+    pub(crate) fn fingerprint(&self) -> &[u8] {
         &self.fingerprint
     }
 
@@ -142,7 +142,7 @@ mod tests {
 
     use super::PasswordHash;
 
-    /// What the v2 manual tells a person to put into `users:` when the password is forgotten.
+    /// The value of M2-22, for a lost password.
     const MANUALS_VALUE: &str = "YWRtaW46JDJ5JDA1JFExeFBVUFJyRG96LzQwWEZuN09aVHVtV1dzallUeWlhOHo1ZUkvWHpHRUhSUng0dXRyM2UyCg==";
 
     fn manuals_line() -> Vec<u8> {
@@ -182,8 +182,8 @@ mod tests {
             ("a\0b", "control"),
             ("a\u{85}b", "control"),
         ] {
-            let refusal = PasswordHash::new(password).unwrap_err();
-            assert!(refusal.contains(why), "{refusal}");
+            let error = PasswordHash::new(password).unwrap_err();
+            assert!(error.contains(why), "{error}");
         }
     }
 
@@ -224,9 +224,9 @@ mod tests {
             (line.replace("$05$", "$18$"), "cost is 18"),
             (line.replace("$05$", "$03$"), "cost is 3"),
         ] {
-            let refusal = PasswordHash::from_file(file.as_bytes()).unwrap_err();
-            assert!(refusal.contains(why), "{refusal}");
-            assert!(!refusal.contains("secret"));
+            let error = PasswordHash::from_file(file.as_bytes()).unwrap_err();
+            assert!(error.contains(why), "{error}");
+            assert!(!error.contains("secret"));
         }
         assert!(PasswordHash::from_file(b"admin:\xff").unwrap_err().contains("not text"));
     }

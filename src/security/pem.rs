@@ -1,7 +1,7 @@
-//! PEM text (RFC 7468) as people's tools write it: which blocks a file holds, and writing our own.
+//! Reads the blocks of PEM text (RFC 7468) as common tools write it, and writes our own.
 //!
-//! Windows line ends, byte order marks, text around the blocks ("Bag Attributes") and blocks that don't
-//! concern us (EC PARAMETERS) are fine. Out: what certificates and keys mean.
+//! Windows line ends, byte order marks, text around the blocks ("Bag Attributes") and unused blocks
+//! (EC PARAMETERS) are accepted. Out: the meaning of certificates and keys.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,47 +20,47 @@ mod tests;
 pub(super) struct Blocks {
     pub(super) certificates: Vec<CertificateDer<'static>>,
     pub(super) keys: Vec<Key>,
-    /// Keys under a passphrase, PKCS#8's or the older `Proc-Type` kind.
+    /// Passphrase-protected keys, PKCS#8's or the older `Proc-Type` kind.
     pub(super) encrypted_keys: usize,
-    /// The labels of all others that are known. PKCS#7 is among them whatever its label.
+    /// The labels of all other known blocks. PKCS#7 is among them whatever its label.
     pub(super) others: Vec<&'static str>,
 }
 
 /// A private key in DER, wiped when dropped.
 pub(super) type Key = Zeroizing<PrivateKeyDer<'static>>;
 
-/// Why a file can't be read as PEM at all.
+/// Why a file can't be read as PEM.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Broken {
+pub(super) enum Error {
     Empty,
-    /// DER, the same content without the text armour.
+    /// DER, the binary form.
     Der,
-    /// The same of PKCS#7, certificates without a key.
+    /// PKCS#7 in DER, certificates without a key.
     Pkcs7,
     /// PKCS#12, certificate and key in one binary file.
     Pkcs12,
-    /// What some Windows programs call Unicode.
+    /// UTF-16, which some Windows programs call Unicode.
     Utf16,
-    /// Blocks, and something that is no text.
+    /// PEM blocks and binary data.
     Mixed,
     /// Text or bytes without any block.
     NotPem,
-    /// A block starts well and goes wrong: what is wrong, without a word of the file.
+    /// A malformed block; the text says what is wrong and quotes nothing of the file.
     Block(String),
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Blocks, Broken> {
+pub(super) fn read(bytes: &[u8]) -> Result<Blocks, Error> {
     if is_blank(bytes) {
-        return Err(Broken::Empty);
+        return Err(Error::Empty);
     }
     let mut blocks = Blocks::default();
     let mut found = false;
     let mut markers = Markers::of(bytes);
-    while let Some(block) = markers.next_block().map_err(Broken::Block)? {
+    while let Some(block) = markers.next_block().map_err(Error::Block)? {
         found = true;
-        blocks.take(&block).map_err(|Damaged| {
+        blocks.take(&block).map_err(|NotBase64| {
             let place = markers.place(&block);
-            Broken::Block(if find(block.content, b"\\n").is_some() {
+            Error::Block(if find(block.content, b"\\n").is_some() {
                 format!("the {place} has `\\n` in place of line breaks: write them as such")
             } else {
                 format!("the text of the {place} is damaged (not base64)")
@@ -68,18 +68,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<Blocks, Broken> {
         })?;
     }
     match found {
-        // Part of a chain would be lost in it.
-        true if bytes.contains(&0) => Err(Broken::Mixed),
+        // The binary data may hold a part of the chain.
+        true if bytes.contains(&0) => Err(Error::Mixed),
         true => Ok(blocks),
         false => Err(without_blocks(bytes)),
     }
 }
 
 /// The text between two markers is not base64.
-struct Damaged;
+struct NotBase64;
 
 impl Blocks {
-    fn take(&mut self, block: &Block<'_>) -> Result<(), Damaged> {
+    fn take(&mut self, block: &Block<'_>) -> Result<(), NotBase64> {
         match block.label {
             Some("ENCRYPTED PRIVATE KEY") => self.encrypted_keys += 1,
             Some("RSA PRIVATE KEY" | "EC PRIVATE KEY") if is_encrypted(block.content) => {
@@ -97,27 +97,27 @@ impl Blocks {
         Ok(())
     }
 
-    fn decode(&mut self, label: &str, content: &[u8]) -> Result<(), Damaged> {
-        let content = std::str::from_utf8(content).map_err(|_| Damaged)?;
-        // Room for all of it at once: a string that grows leaves unwiped copies behind.
+    fn decode(&mut self, label: &str, content: &[u8]) -> Result<(), NotBase64> {
+        let content = std::str::from_utf8(content).map_err(|_| NotBase64)?;
+        // The full capacity at once: a string that grows leaves unwiped copies behind.
         let mut text = Zeroizing::new(String::with_capacity(content.len() + 128));
         text.extend([BEGIN, label, "-----\n"]);
         text.extend(content.chars().filter(|c| !is_unseen(*c)));
         text.extend(["\n", END, label, "-----\n"]);
-        match rustls_pemfile::read_one_from_slice(text.as_bytes()).map_err(|_| Damaged)? {
+        match rustls_pemfile::read_one_from_slice(text.as_bytes()).map_err(|_| NotBase64)? {
             // The label that AD CS gives to PKCS#7.
             Some((Item::X509Certificate(der), _)) if is_pkcs7(&der) => self.others.push("PKCS7"),
             Some((Item::X509Certificate(certificate), _)) => self.certificates.push(certificate),
             Some((Item::Pkcs8Key(key), _)) => self.keys.push(Zeroizing::new(key.into())),
             Some((Item::Pkcs1Key(key), _)) => self.keys.push(Zeroizing::new(key.into())),
             Some((Item::Sec1Key(key), _)) => self.keys.push(Zeroizing::new(key.into())),
-            _ => return Err(Damaged),
+            _ => return Err(NotBase64),
         }
         Ok(())
     }
 }
 
-/// Chain and key as one PEM text, the form our own files have.
+/// Writes chain and key as one PEM text, the form of our own files.
 pub(super) fn write(chain: &[CertificateDer<'_>], key: &PrivateKeyDer<'_>) -> Zeroizing<String> {
     let bytes: usize = chain.iter().map(|der| der.len()).sum::<usize>() + key.secret_der().len();
     // Twice the DER is more than base64 and labels need: a string that grows leaves copies behind.
@@ -151,23 +151,23 @@ fn is_encrypted(content: &[u8]) -> bool {
     find(content, b"Proc-Type:").is_some_and(|at| find(&content[at..], b"ENCRYPTED").is_some())
 }
 
-fn without_blocks(bytes: &[u8]) -> Broken {
+fn without_blocks(bytes: &[u8]) -> Error {
     match bytes {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'-', 0, ..] | [0, b'-', ..] => Broken::Utf16,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'-', 0, ..] | [0, b'-', ..] => Error::Utf16,
         // SEQUENCE { INTEGER 3, …: RFC 7292 section 4.
-        [0x30, 0x82, _, _, 2, 1, 3, ..] | [0x30, 0x80, 2, 1, 3, ..] => Broken::Pkcs12,
-        _ if is_pkcs7(bytes) => Broken::Pkcs7,
+        [0x30, 0x82, _, _, 2, 1, 3, ..] | [0x30, 0x80, 2, 1, 3, ..] => Error::Pkcs12,
+        _ if is_pkcs7(bytes) => Error::Pkcs7,
         [0x30, length, ..] if *length >= 0x80 || bytes.len() == usize::from(*length) + 2 => {
-            Broken::Der
+            Error::Der
         }
-        _ => Broken::NotPem,
+        _ => Error::NotPem,
     }
 }
 
 /// SEQUENCE { OBJECT IDENTIFIER 1.2.840.113549.1.7.2, …: signed data, RFC 2315 sections 7 and 14.
 fn is_pkcs7(der: &[u8]) -> bool {
     let content = match der {
-        // A length of more than 127 says in how many bytes it stands itself (X.690 8.1.3).
+        // A length above 127 starts with the number of its bytes (X.690 8.1.3).
         [0x30, length @ 0x80..=0x84, rest @ ..] => rest.get(usize::from(length - 0x80)..),
         [0x30, _, rest @ ..] => Some(rest),
         _ => None,

@@ -1,4 +1,4 @@
-//! Which kinds of certificate key are taken, and what the others are called.
+//! Which kinds of certificate key are supported, and the names of the others.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::asn1_rs::{Any, Oid, Tag};
 use x509_parser::public_key::PublicKey;
 
-/// NIST SP 800-57 part 1 counts on 2048 bits until 2030; browsers take no less.
+/// NIST SP 800-57 part 1 accepts 2048 bits until 2030; browsers accept no less.
 const FEWEST_RSA_BITS: usize = 2048;
 /// The most that the cryptographic library signs with.
 const MOST_RSA_BITS: usize = 8192;
 
-/// What is said wherever a key is not taken.
-pub(super) const TAKEN: &str =
+/// The end of every message about an unsupported key.
+pub(super) const SUPPORTED: &str =
     "taken are RSA keys of 2048 to 8192 bits, ECDSA keys on P-256 and P-384, and Ed25519";
 
 /// The kind of a certificate's public key.
@@ -22,14 +22,14 @@ pub(super) enum Kind {
     P256,
     P384,
     Ed25519,
-    /// Any other, under the name people know it by.
+    /// Any other kind, by its common name.
     Other(String),
 }
 
 impl Kind {
     /// # Errors
-    /// What the key is instead, completing "certificate 1 has …".
-    pub(super) fn judge(&self) -> Result<(), String> {
+    /// Why the key is not supported, completing "certificate 1 has …".
+    pub(super) fn check(&self) -> Result<(), String> {
         match self {
             Kind::Rsa(bits) if *bits < FEWEST_RSA_BITS => {
                 Err(format!("an RSA key of {bits} bits, which is too short"))
@@ -58,7 +58,7 @@ impl fmt::Display for Kind {
 /// RFC 3279 section 2.3, RFC 5480 section 2.1.1, RFC 8410 section 3.
 pub(super) fn kind(certificate: &X509Certificate<'_>) -> Kind {
     let key = certificate.public_key();
-    // Explicit parameters stand in the place of a curve's name, so the tag has to be looked at.
+    // Explicit parameters may replace the name of a curve, so the tag is checked.
     let named = |any: &&Any<'_>| any.tag() == Tag::Oid;
     let curve =
         || key.algorithm.parameters.as_ref().filter(named).and_then(|any| any.as_oid().ok());
@@ -87,7 +87,7 @@ fn text(oid: &Oid<'_>) -> String {
     oid.to_id_string()
 }
 
-/// The length of a big-endian number without its leading zeros.
+/// Bits of a big-endian number without its leading zeros.
 fn bits(number: &[u8]) -> usize {
     match number.iter().position(|byte| *byte != 0) {
         Some(first) => (number.len() - first) * 8 - number[first].leading_zeros() as usize,

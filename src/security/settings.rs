@@ -1,136 +1,300 @@
-//! `security.json`: the two switches, and the files that a committed change still has to discard.
+//! Changes certificate, password and plain HTTP.
+//!
+//! One mutex guards the state of the disk; slow work (hashing, checking an upload) is done before it is
+//! locked. A change is written first, published second, answered third. The gate only reads the
+//! published values and never waits here.
 
-use serde_json::{Map, Value, json};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
-use super::files;
-use crate::config::json;
+use super::files::{self, FileDigest};
+use super::settings_file::SettingsFile;
+use super::{Actor, Error, Identity, Password, PasswordHash, Rules, Summary, certificate, names};
+use crate::config::Api;
+use crate::log::Log;
+use crate::store::{self, Folder};
+use crate::util::published::Published;
+use crate::util::utc;
 
-/// Raised when the meaning of the file changes; another number is refused, never guessed at.
-const VERSION: u64 = 1;
+mod open;
 
-/// The contents of `security.json`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Settings {
-    /// Whether plain HTTP is served.
-    pub(super) plain_http: bool,
-    /// Off means that an absent password file lets v2 clients in; a present file always counts.
-    pub(super) authentication: bool,
-    /// Files that count as gone since the last commit and may still have to be removed.
-    pub(super) discard: Vec<&'static str>,
-}
-
-impl Settings {
-    /// What a new or reset appliance does (manual, "Default behaviour").
-    pub(super) const DEFAULT: Settings =
-        Settings { plain_http: true, authentication: true, discard: Vec::new() };
-
-    /// What holds while the file can't be believed: the fewest doors.
-    pub(super) const SAFE_SIDE: Settings =
-        Settings { plain_http: false, authentication: true, discard: Vec::new() };
-
-    /// # Errors
-    /// What is wrong with the file; an unknown version or key is damage, since it may be a
-    /// restriction that this version doesn't know.
-    pub(super) fn from_file(contents: &[u8]) -> Result<Settings, String> {
-        let Ok(Value::Object(mut members)) = json::parse(contents) else {
-            return Err("it is not a JSON object".to_owned());
-        };
-        match members.remove("version").as_ref().and_then(Value::as_u64) {
-            Some(VERSION) => {}
-            Some(other) => return Err(format!("its version is {other}, and {VERSION} is known")),
-            None => return Err("it has no version".to_owned()),
-        }
-        let plain_http = match members.remove("plain_http") {
-            Some(Value::Bool(plain_http)) => plain_http,
-            _ => return Err("plain_http is neither true nor false".to_owned()),
-        };
-        let authentication = match members.remove("authentication").as_ref().and_then(Value::as_str)
-        {
-            Some("on") => true,
-            Some("off") => false,
-            _ => return Err("authentication is neither \"on\" nor \"off\"".to_owned()),
-        };
-        let discard = discard(&mut members)?;
-        match members.keys().next() {
-            None => Ok(Settings { plain_http, authentication, discard }),
-            Some(unknown) => Err(format!(
-                "it has {}",
-                json::unknown_key(unknown, &["version", "plain_http", "authentication", "discard"])
-            )),
-        }
-    }
-
-    pub(super) fn to_file(&self) -> Vec<u8> {
-        let mut members = json!({
-            "version": VERSION,
-            "plain_http": self.plain_http,
-            "authentication": if self.authentication { "on" } else { "off" },
-        });
-        if !self.discard.is_empty() {
-            members["discard"] = json!(self.discard);
-        }
-        format!("{members:#}\n").into_bytes()
-    }
-}
-
-/// Only files that a reset discards may be named: the key must not become a way to delete others.
-fn discard(members: &mut Map<String, Value>) -> Result<Vec<&'static str>, String> {
-    let named = match members.remove("discard") {
-        None => return Ok(Vec::new()),
-        Some(Value::Array(named)) => named,
-        Some(_) => return Err("discard is not a list".to_owned()),
-    };
-    let known = |name: &Value| files::DISCARDABLE.into_iter().find(|known| name == known);
-    named
-        .iter()
-        .map(|name| known(name).ok_or_else(|| "discard names an unknown file".to_owned()))
-        .collect()
-}
+mod reload;
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
+mod tests;
 
-    use super::Settings;
+/// Holds the state folder's lock, so there is one per appliance.
+#[derive(Debug)]
+pub(crate) struct SecuritySettings {
+    folder: Arc<Folder>,
+    api: Api,
+    log: Log,
+    state: Mutex<State>,
+    rules: Arc<Published<Rules>>,
+    identity: Arc<Published<Identity>>,
+}
 
-    #[test]
-    fn what_is_written_reads_back() {
-        for settings in [
-            Settings::DEFAULT,
-            Settings::SAFE_SIDE,
-            Settings {
-                plain_http: true,
-                authentication: false,
-                discard: vec!["tls/uploaded.pem", "admin.htpasswd"],
+/// The contents of the files, as far as they can be trusted.
+#[derive(Debug)]
+struct State {
+    settings: SettingsFile,
+    password: PasswordState,
+    default: Identity,
+    uploaded: Option<Identity>,
+    digests: FileDigests,
+}
+
+/// The password file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum PasswordState {
+    Absent,
+    Hash(PasswordHash),
+    /// Damaged or untrusted, which must never count as absent.
+    Unusable,
+}
+
+/// Digests of the files when they were last read or written, to detect changes.
+#[derive(Debug, Clone, Copy)]
+struct FileDigests {
+    settings: FileDigest,
+    password: FileDigest,
+    default: FileDigest,
+    uploaded: FileDigest,
+}
+
+impl SecuritySettings {
+    /// The rules in force.
+    pub(crate) fn rules(&self) -> &Arc<Published<Rules>> {
+        &self.rules
+    }
+
+    /// The certificate in force.
+    pub(crate) fn identity(&self) -> &Arc<Published<Identity>> {
+        &self.identity
+    }
+
+    /// The locked state folder, for the other rooms that keep files in it.
+    pub(crate) fn folder(&self) -> &Arc<Folder> {
+        &self.folder
+    }
+
+    /// Puts an uploaded certificate and key in service. The commit point is the replacement of
+    /// `tls/uploaded.pem`. Returns the summary of the new certificate.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] says what is wrong with the files and how to repair it.
+    pub(crate) fn replace_certificate(
+        &self,
+        by: &Actor,
+        keyfile: &[u8],
+        certfile: &[u8],
+        now: SystemTime,
+    ) -> Result<Summary, Error> {
+        let (identity, text) = certificate::from_upload(keyfile, certfile, utc::unix_seconds(now))
+            .map_err(Error::Invalid)?;
+        let mut state = self.lock();
+        self.write(&mut state, names::UPLOADED, text.as_bytes())?;
+        let summary = identity.summary.clone();
+        let event = format!(
+            "certificate replaced by {by}: {}, sha256 {}, valid until {}",
+            summary.subject,
+            summary.sha256,
+            utc::format(summary.not_after)
+        );
+        state.digests.uploaded = files::digest(text.as_bytes());
+        state.uploaded = Some(identity);
+        self.publish(&state);
+        self.log.security(event);
+        Ok(summary)
+    }
+
+    /// Switches plain HTTP. The commit point is the replacement of `security.json`.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] only.
+    pub(crate) fn set_plain_http(&self, by: &Actor, enabled: bool) -> Result<(), Error> {
+        let mut state = self.lock();
+        let authentication = state.settings.authentication;
+        let settings = SettingsFile { plain_http: enabled, authentication, discard: Vec::new() };
+        self.commit(&mut state, settings)?;
+        self.publish(&state);
+        let word = if enabled { "enabled" } else { "disabled" };
+        self.log.security(format_args!("plain HTTP {word} by {by}"));
+        Ok(())
+    }
+
+    /// Sets the password, and with it authentication. The commit point is the replacement of
+    /// `admin.htpasswd`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] says which rule the password breaks.
+    pub(crate) fn set_password(&self, by: &Actor, password: &str) -> Result<(), Error> {
+        let hash = PasswordHash::new(password).map_err(Error::Invalid)?;
+        let line = hash.to_line();
+        let mut state = self.lock();
+        self.write(&mut state, names::PASSWORD, line.as_bytes())?;
+        state.digests.password = files::digest(line.as_bytes());
+        state.password = PasswordState::Hash(hash);
+        self.publish(&state);
+        self.log.security(format_args!("admin password set by {by}"));
+        Ok(())
+    }
+
+    /// Removes the password. If v1 is mounted it is unset then, so that v2 paths fall back to
+    /// `admin`:`admin` (M2-14, the stricter rule); with v2 alone authentication is off (MA-14).
+    ///
+    /// # Errors
+    /// [`Error::Failed`] only.
+    pub(crate) fn unset_password(&self, by: &Actor) -> Result<(), Error> {
+        let mut state = self.lock();
+        let settings = SettingsFile {
+            authentication: self.api.v1,
+            discard: vec![names::PASSWORD],
+            ..state.settings.clone()
+        };
+        self.commit(&mut state, settings)?;
+        self.publish(&state);
+        let word = if self.api.v1 { "unset" } else { "unset and authentication turned off" };
+        self.log.security(format_args!("admin password {word} by {by}"));
+        Ok(())
+    }
+
+    /// Restores the default certificate, removes the password, and turns plain HTTP on. The commit point is
+    /// the replacement of `security.json`, which names the files that count as removed from then on.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] only.
+    pub(crate) fn reset(&self, by: &Actor) -> Result<(), Error> {
+        let mut state = self.lock();
+        let settings =
+            SettingsFile { discard: names::DISCARDABLE.to_vec(), ..SettingsFile::DEFAULT };
+        self.commit(&mut state, settings)?;
+        self.publish(&state);
+        self.log.security(format_args!(
+            "security reset by {by}: default certificate, no password, plain HTTP enabled"
+        ));
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is changed only after the disk, one whole field at a time, so a panic elsewhere
+        // leaves it consistent.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes what has changed; an unchanged value keeps its snapshot, and with it whatever the
+    /// gate derived from it.
+    fn publish(&self, state: &State) {
+        let rules = state.rules(self.api);
+        if *self.rules.snapshot() != rules {
+            self.rules.publish(rules);
+        }
+        let identity = state.identity();
+        if !Arc::ptr_eq(&self.identity.snapshot().certified, &identity.certified) {
+            self.identity.publish(identity.clone());
+        }
+    }
+
+    /// Replaces `security.json`, which commits the change. The files it names are removed now, or at the next
+    /// start if that fails.
+    fn commit(&self, state: &mut State, settings: SettingsFile) -> Result<(), Error> {
+        let contents = settings.to_file();
+        self.write(state, names::SETTINGS, &contents)?;
+        state.digests.settings = files::digest(&contents);
+        if settings.discard.contains(&names::PASSWORD) {
+            state.password = PasswordState::Absent;
+            state.digests.password = files::absent();
+        }
+        if settings.discard.contains(&names::UPLOADED) {
+            state.uploaded = None;
+            state.digests.uploaded = files::absent();
+        }
+        state.settings = settings;
+        if let Err(error) = self.finish_discard(state) {
+            self.log.error(format_args!(
+                "the change is in force, but old files could not be removed: {error}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Writes one file; if that fails, reads all files again.
+    fn write(&self, state: &mut State, name: &str, contents: &[u8]) -> Result<(), Error> {
+        // An unfinished discard would remove the new file at the next start.
+        let written = self.finish_discard(state).and_then(|()| {
+            if files::is_bad(self.folder.view(), name) {
+                let aside = self.folder.set_aside_and_replace(name, contents, SystemTime::now())?;
+                self.log.warn(format_args!("the damaged {name} is kept as {}", aside.display()));
+                Ok(())
+            } else {
+                self.folder.replace(name, contents)
+            }
+        });
+        written.map_err(|error| {
+            self.log.error(format_args!("a security setting could not be changed: {error}"));
+            self.reload_files(state);
+            Error::Failed(format!(
+                "the change could not be saved: {error}. What is on the disk stays in force"
+            ))
+        })
+    }
+
+    fn finish_discard(&self, state: &mut State) -> Result<(), store::Error> {
+        let now = SystemTime::now();
+        finish_discard(&self.folder, &mut state.settings, &mut state.digests.settings, now)
+    }
+}
+
+impl State {
+    fn rules(&self, api: Api) -> Rules {
+        Rules {
+            plain_http: self.settings.plain_http,
+            password: match &self.password {
+                PasswordState::Hash(hash) => Password::Set(hash.clone()),
+                PasswordState::Unusable => Password::Locked,
+                PasswordState::Absent => without_password(&self.settings, api),
             },
-        ] {
-            assert_eq!(Settings::from_file(&settings.to_file()).unwrap(), settings);
-            let by_windows = [b"\xef\xbb\xbf", &settings.to_file()[..]].concat();
-            assert_eq!(Settings::from_file(&by_windows).unwrap(), settings);
         }
     }
 
-    #[test]
-    fn anything_not_understood_is_damage() {
-        for (file, why) in [
-            ("", "not a JSON object"),
-            ("[]", "not a JSON object"),
-            (r#"{"version":1,"plain_http":tr"#, "not a JSON object"),
-            (r#"{"plain_http":true,"authentication":"on"}"#, "no version"),
-            (r#"{"version":2,"plain_http":true,"authentication":"on"}"#, "version is 2"),
-            (r#"{"version":1,"authentication":"on"}"#, "plain_http"),
-            (r#"{"version":1,"plain_http":"yes","authentication":"on"}"#, "plain_http"),
-            (r#"{"version":1,"plain_http":true}"#, "authentication"),
-            (r#"{"version":1,"plain_http":true,"authentication":true}"#, "authentication"),
-            (r#"{"version":1,"plain_http":true,"authentication":"on","x":1}"#, "an unknown key"),
-            (
-                r#"{"version":1,"plain_http":true,"authentication":"on","discard":["../a"]}"#,
-                "unknown file",
-            ),
-            (r#"{"version":1,"plain_http":true,"authentication":"on","discard":1}"#, "not a list"),
-        ] {
-            let error = Settings::from_file(file.as_bytes()).unwrap_err();
-            assert!(error.contains(why), "{file}: {error}");
+    fn identity(&self) -> &Identity {
+        self.uploaded.as_ref().unwrap_or(&self.default)
+    }
+}
+
+/// The password state without a password file. "off" counts only while v2 is mounted alone; with v1
+/// beside it the stricter rule wins.
+pub(super) fn without_password(settings: &SettingsFile, api: Api) -> Password {
+    if settings.authentication || api.v1 { Password::Unset } else { Password::Off }
+}
+
+/// What follows from a damaged password file, and how to repair it.
+pub(super) const LOCKED: &str =
+    "network logins are refused until the file is repaired, or security is reset on the console";
+
+/// Removes the files that a committed change discarded, and then their names from the settings.
+///
+/// Damaged files are kept aside; the administrator asked for their absence.
+fn finish_discard(
+    folder: &Folder,
+    settings: &mut SettingsFile,
+    digest: &mut FileDigest,
+    now: SystemTime,
+) -> Result<(), store::Error> {
+    if settings.discard.is_empty() {
+        return Ok(());
+    }
+    for name in &settings.discard {
+        if files::is_bad(folder.view(), name) {
+            folder.set_aside(name, now)?;
+        } else {
+            folder.remove(name)?;
         }
     }
+    let finished = SettingsFile { discard: Vec::new(), ..settings.clone() };
+    let contents = finished.to_file();
+    folder.replace(names::SETTINGS, &contents)?;
+    *digest = files::digest(&contents);
+    *settings = finished;
+    Ok(())
 }

@@ -1,15 +1,15 @@
-//! One spelling for a password, however a client has encoded it.
+//! Normalizes a password, so that it matches however a client has encoded it.
 //!
 //! In: bytes as they were sent. Out: composed letters in UTF-8, which is what `charset="UTF-8"` in a challenge
 //! promises to compare (RFC 7617 section 2.1).
-//! NFD becomes NFC, and NFC stays what it is: the composition of Unicode Standard Annex 15 is all that
-//! is between the two. The decomposition before it, for text in neither form, would cost 44 kB of tables.
+//! NFD becomes NFC, and NFC is left as it is: this needs only the composition of Unicode Standard Annex 15.
+//! The decomposition before it, for text in neither form, would cost 44 kB of tables.
 
 use unicode_normalization::char::{canonical_combining_class, compose};
 use zeroize::Zeroizing;
 
-/// The spelling that is hashed. Bytes that are not UTF-8 are read as ISO-8859-1, the encoding of clients that
-/// know no other (RFC 7617 appendix B.2).
+/// The form of a password that is hashed. Bytes that are not UTF-8 are read as ISO-8859-1, the encoding of
+/// clients that know no other (RFC 7617 appendix B.2).
 pub(crate) fn spelling(sent: &[u8]) -> Zeroizing<String> {
     match std::str::from_utf8(sent) {
         Ok(text) if text.is_ascii() => Zeroizing::new(text.to_owned()),
@@ -18,9 +18,9 @@ pub(crate) fn spelling(sent: &[u8]) -> Zeroizing<String> {
     }
 }
 
-/// Puts each mark on its letter, if there is such a letter and no mark of the same kind is between them.
+/// Composes each mark with its letter, if Unicode has that letter and no mark of the same class is between.
 fn composed(letters: impl Iterator<Item = char>, count: usize) -> Zeroizing<String> {
-    // Neither grows, which would leave half of a secret behind.
+    // Neither grows, because that would leave a copy of the secret behind.
     let mut whole = Zeroizing::new(Vec::with_capacity(count));
     let mut spelling = Zeroizing::new(String::with_capacity(count * 2));
     let (mut starter, mut class_before) = (None, 0);

@@ -1,4 +1,4 @@
-//! What people are told about the certificate in use.
+//! What the API tells about the certificate in use.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,11 +8,11 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
 use super::{public_key, warnings};
-use crate::utc;
+use crate::util::utc;
 
-/// Where the certificate in use comes from.
+/// The origin of the certificate in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// Made by the appliance at its first start.
     Default,
     /// Uploaded by the administrator.
@@ -28,28 +28,28 @@ impl fmt::Display for Source {
     }
 }
 
-/// What `GET sslcertificate` tells; everything here is public.
+/// The answer to `GET sslcertificate`; everything here is public.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
-    /// Whether it is the appliance's own or an uploaded one.
-    pub source: Source,
+pub(crate) struct Summary {
+    /// Whether it is the default certificate or an uploaded one.
+    pub(crate) source: Source,
     /// As in `CN=appliance.example.com, O=Example`.
-    pub subject: String,
-    /// Who signed it, written the same way.
-    pub issuer: String,
+    pub(crate) subject: String,
+    /// The issuer, in the format of the subject.
+    pub(crate) issuer: String,
     /// The subject alternative names that are host names or addresses.
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// Seconds since 1970.
-    pub not_before: i64,
+    pub(crate) not_before: i64,
     /// Seconds since 1970.
-    pub not_after: i64,
+    pub(crate) not_after: i64,
     /// The fingerprint, `AA:BB:…` as `openssl x509 -fingerprint -sha256` prints it.
-    pub sha256: String,
-    /// Certificates presented, this one included.
-    pub chain_length: usize,
+    pub(crate) sha256: String,
+    /// Number of certificates presented, including this one.
+    pub(crate) chain_length: usize,
     /// As in `RSA-2048`, `ECDSA-P256`, `Ed25519`.
-    pub key_type: String,
-    /// What is legal and will hurt, whatever the clock says.
+    pub(crate) key_type: String,
+    /// Warnings that don't depend on the time.
     lasting: Vec<String>,
 }
 
@@ -74,23 +74,23 @@ impl Summary {
         }
     }
 
-    /// What is legal and will hurt clients, a sentence each, at `now` (seconds since 1970).
-    pub fn warnings(&self, now: i64) -> Vec<String> {
+    /// Warnings for clients' sake, a sentence each, at `now` (seconds since 1970).
+    pub(crate) fn warnings(&self, now: i64) -> Vec<String> {
         self.lasting.iter().cloned().chain(warnings::soon_over(self.not_after, now)).collect()
     }
 
-    /// The warning for whoever calls the appliance by `host`, a name or an address, if its names lack that.
-    pub fn elsewhere(&self, host: &str) -> Option<String> {
+    /// The warning that the certificate has no name for `host`, a name or an address that a client used.
+    pub(crate) fn elsewhere(&self, host: &str) -> Option<String> {
         warnings::elsewhere(&self.names, host)
     }
 
     /// What is wrong with the dates at `now` (seconds since 1970), completing "the certificate …".
-    pub fn date_fault(&self, now: i64) -> Option<String> {
+    pub(crate) fn date_error(&self, now: i64) -> Option<String> {
         let clock = utc::format(now);
         if now < self.not_before {
             let from = utc::format(self.not_before);
             let advice = match self.source {
-                // Earlier editions took the date from the clock of the first start.
+                // Earlier versions took the date from the clock of the first start.
                 Source::Default => {
                     "set the clock if it is wrong; if it is right, it was ahead when the certificate \
                      was made: remove tls/default.pem from the state folder and start the daemon again"

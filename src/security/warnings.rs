@@ -1,27 +1,27 @@
-//! What is legal in a certificate and will hurt all the same.
+//! Warnings about a certificate that is valid but will cause trouble.
 //!
-//! In: the certificates of a chain that has been taken. Out: sentences for the administrator, each with who
-//! will be hurt and what to do. Refusals are `certificate`'s.
+//! In: the certificates of an accepted chain. Out: sentences for the administrator, each with the affected
+//! clients and what to do. `certificate` rejects what is invalid.
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::asn1_rs::{Oid, oid};
 
 use super::public_key::{self, Kind};
-use crate::utc;
+use crate::util::utc;
 
-/// Seconds; public certificate authorities tell their customers to renew that long before the end.
+/// Seconds before the end at which public certificate authorities advise to renew.
 const SOON: i64 = 30 * 24 * 60 * 60;
 
 /// RFC 8017 and RFC 5758: sha1WithRSAEncryption, ecdsa-with-SHA1.
 const SHA1: [Oid<'static>; 2] = [oid!(1.2.840.113549.1.1.5), oid!(1.2.840.10045.4.1)];
 
-/// What stays true as long as the certificate is in use; `chain` begins with the appliance's own.
+/// Warnings that don't depend on the time; `chain` begins with the appliance's own certificate.
 pub(super) fn lasting(chain: &[X509Certificate<'_>]) -> Vec<String> {
     let Some(own) = chain.first() else { return Vec::new() };
     let mut warnings = Vec::new();
     if public_key::kind(own) == Kind::Ed25519 {
         warnings.push(
-            "the key is Ed25519, which no browser takes: for the management page use a certificate \
+            "the key is Ed25519, which no browser supports: for the management page use a certificate \
              with an RSA or ECDSA key"
                 .to_owned(),
         );
@@ -48,7 +48,7 @@ pub(super) fn lasting(chain: &[X509Certificate<'_>]) -> Vec<String> {
         );
     }
     let is_root = |one: &X509Certificate<'_>| one.issuer().as_raw() == one.subject().as_raw();
-    // Nobody looks at the signature of a root.
+    // Clients don't check the signature of a root.
     let sha1 = |one: &&X509Certificate<'_>| {
         !is_root(one) && SHA1.contains(&one.signature_algorithm.algorithm)
     };
@@ -70,7 +70,7 @@ pub(super) fn lasting(chain: &[X509Certificate<'_>]) -> Vec<String> {
     warnings
 }
 
-/// Absent means any use (RFC 5280 section 4.2.1.12).
+/// Whether the certificate may be used by a server; no extension means any use (RFC 5280 section 4.2.1.12).
 fn may_serve(own: &X509Certificate<'_>) -> bool {
     match own.extended_key_usage() {
         Ok(Some(usage)) => usage.value.server_auth || usage.value.any,
@@ -79,7 +79,7 @@ fn may_serve(own: &X509Certificate<'_>) -> bool {
     }
 }
 
-/// The end that comes soon, at `now`; both in seconds since 1970. One that has passed is a fault.
+/// The warning that the end is near, at `now`; both in seconds since 1970. An end that has passed is an error.
 pub(super) fn soon_over(not_after: i64, now: i64) -> Option<String> {
     let left = not_after - now;
     (0..SOON).contains(&left).then(|| {
@@ -90,8 +90,8 @@ pub(super) fn soon_over(not_after: i64, now: i64) -> Option<String> {
     })
 }
 
-/// What the host that was called says to a certificate with `names`; a name that begins with `*.` stands for
-/// one label (RFC 6125 section 6.4.3).
+/// The warning that a certificate with `names` is not valid for `host`. A name that begins with `*.` stands
+/// for one label (RFC 6125 section 6.4.3).
 pub(super) fn elsewhere(names: &[String], host: &str) -> Option<String> {
     let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
     let fits = |name: &String| {
@@ -102,8 +102,8 @@ pub(super) fn elsewhere(names: &[String], host: &str) -> Option<String> {
     };
     (!names.is_empty() && !names.iter().any(fits)).then(|| {
         format!(
-            "the certificate is not for {host}, where it was uploaded to: clients that call the \
-             appliance by that name refuse it; it is for {}",
+            "the certificate is not valid for {host}, the name used for this upload: clients that use \
+             that name refuse it; it is valid for {}",
             names.join(", ")
         )
     })

@@ -1,4 +1,4 @@
-//! The state folder: a [`View`] to look at it, a [`Folder`] to change it.
+//! The state folder: a [`View`] reads it, a [`Folder`] changes it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
@@ -12,24 +12,24 @@ use zeroize::Zeroizing;
 use super::{Error, replace, set_aside, trust};
 
 const FOLDER_MODE: u32 = 0o700;
-/// Locked by the running instance for as long as it lives; never removed, since a second instance
+/// Locked by the running instance for as long as it lives. It is never removed, because a second instance
 /// could then lock a new file of the same name.
 const LOCK: &str = "lock";
 
-/// The folder as a reader sees it, with or without a running daemon.
+/// Read access to the folder, with or without a running daemon.
 ///
 /// Names are relative to the folder, as in `tls/default.pem`.
 #[derive(Debug)]
-pub struct View {
+pub(crate) struct View {
     root: PathBuf,
 }
 
 impl View {
-    /// Looks at the folder without making, locking or changing anything; `None` when absent.
+    /// Opens the folder without creating, locking or changing anything; `None` when absent.
     ///
     /// # Errors
     /// When it is not a folder, not ours, or open to others.
-    pub fn open(root: &Path) -> Result<Option<View>, Error> {
+    pub(crate) fn open(root: &Path) -> Result<Option<View>, Error> {
         match fs::metadata(root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::system("look at", root, &error)),
@@ -40,34 +40,38 @@ impl View {
         }
     }
 
-    /// A whole file of at most `most_bytes`, wiped from memory when dropped; `None` when absent.
+    /// Reads a whole file of at most `most_bytes`, wiped from memory when dropped; `None` when absent.
     ///
     /// # Errors
-    /// [`Error::Untrusted`] when it is no regular file, too large, or others could have written it.
-    pub fn read(&self, name: &str, most_bytes: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    /// [`Error::Untrusted`] when it is not a regular file, is too large, or others could have written it.
+    pub(crate) fn read(
+        &self,
+        name: &str,
+        most_bytes: u64,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         trust::read(&self.path(name), most_bytes)
     }
 
-    /// Where a file lies, for sentences.
-    pub fn path(&self, name: &str) -> PathBuf {
+    /// The path of a file, for messages.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 }
 
-/// The folder as its one writer holds it; the lock goes when this is dropped or the process ends.
+/// Exclusive write access to the folder; the lock is released when this is dropped or the process ends.
 #[derive(Debug)]
-pub struct Folder {
+pub(crate) struct Folder {
     view: View,
     _lock: File,
 }
 
 impl Folder {
-    /// Makes the folder and its `subfolders` with mode 0700 if absent, checks them, takes the lock
-    /// and removes temporaries that a power cut left.
+    /// Creates the folder and its `subfolders` with mode 0700 if absent, checks them, takes the lock
+    /// and removes temporary files that a power cut left.
     ///
     /// # Errors
     /// [`Error::Busy`] when another instance has it, otherwise what is wrong with the folder.
-    pub fn open(root: &Path, subfolders: &[&str]) -> Result<Folder, Error> {
+    pub(crate) fn open(root: &Path, subfolders: &[&str]) -> Result<Folder, Error> {
         make(root)?;
         let metadata = fs::metadata(root).map_err(|e| Error::system("look at", root, &e))?;
         trust::check_folder(root, &metadata)?;
@@ -76,7 +80,7 @@ impl Folder {
         for subfolder in subfolders {
             let path = root.join(subfolder);
             make(&path)?;
-            // Only the root may be a link: its place is the operator's choice, what is inside is ours.
+            // Only the root may be a link: the operator chooses its place, its contents are ours.
             let found =
                 fs::symlink_metadata(&path).map_err(|e| Error::system("look at", &path, &e))?;
             trust::check_folder(&path, &found)?;
@@ -85,32 +89,32 @@ impl Folder {
         Ok(Folder { view: View { root: root.to_owned() }, _lock: lock })
     }
 
-    /// The reading side.
-    pub fn view(&self) -> &View {
+    /// Read access.
+    pub(crate) fn view(&self) -> &View {
         &self.view
     }
 
-    /// Puts `contents` in place of the file, durable when this returns.
+    /// Replaces the contents of the file, durably when this returns.
     ///
     /// # Errors
     /// Leaves the old file or, when only the last sync failed, the new one: read it again.
-    pub fn replace(&self, name: &str, contents: &[u8]) -> Result<(), Error> {
+    pub(crate) fn replace(&self, name: &str, contents: &[u8]) -> Result<(), Error> {
         replace::replace(&self.view.path(name), contents)
     }
 
-    /// Removes the file, durable when this returns; that it is gone already is fine.
+    /// Removes the file, durably when this returns; an absent file is no error.
     ///
     /// # Errors
-    /// When the system refuses.
-    pub fn remove(&self, name: &str) -> Result<(), Error> {
+    /// When the system call fails.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
         replace::remove(&self.view.path(name))
     }
 
-    /// Moves a damaged file to `<name>.damaged-<UTC time>` and says where it went.
+    /// Moves a damaged file to `<name>.damaged-<UTC time>` and returns that path.
     ///
     /// # Errors
-    /// When the system refuses; the file stays where it was.
-    pub fn set_aside(&self, name: &str, now: SystemTime) -> Result<PathBuf, Error> {
+    /// When the system call fails; the file stays where it was.
+    pub(crate) fn set_aside(&self, name: &str, now: SystemTime) -> Result<PathBuf, Error> {
         set_aside::move_aside(&self.view.path(name), now)
     }
 
@@ -119,7 +123,7 @@ impl Folder {
     ///
     /// # Errors
     /// As [`Folder::replace`].
-    pub fn set_aside_and_replace(
+    pub(crate) fn set_aside_and_replace(
         &self,
         name: &str,
         contents: &[u8],
@@ -129,7 +133,7 @@ impl Folder {
     }
 }
 
-/// Makes `folder` with mode 0700 where there is nothing of that name.
+/// Creates `folder` with mode 0700 if nothing of that name exists.
 pub(crate) fn make(folder: &Path) -> Result<(), Error> {
     match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
         Ok(()) => {

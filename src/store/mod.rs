@@ -1,12 +1,12 @@
 //! Flat state files that survive a power cut and are checked before they are trusted.
 //!
-//! In: replacing a file whole ([`Folder::replace`]), reading only what nobody else could have
+//! In: replacing whole files ([`Folder::replace`]), reading only files that no other user could have
 //! written ([`View::read`]), keeping damaged files aside ([`Folder::set_aside`]), one running
 //! instance per folder ([`Folder::open`]).
-//! Out: what the files mean. This room knows none of the others; it hands out bytes and sentences.
+//! Out: what the files mean. This room knows none of the others; it returns bytes and error messages.
 //!
-//! A [`View`] can only look, so `status` and `check` can't change anything while the daemon runs;
-//! a [`Folder`] holds the lock, so whoever has one is the only writer.
+//! A [`View`] only reads, so `status` and `check` can't change anything while the daemon runs;
+//! a [`Folder`] holds the lock, so its owner is the only writer.
 
 mod folder;
 
@@ -24,20 +24,20 @@ use std::io;
 use std::path::Path;
 
 pub(crate) use folder::make as make_folder;
-pub use folder::{Folder, View};
+pub(crate) use folder::{Folder, View};
 pub(crate) use replace::{publish, replace, sync_folder_of};
 #[cfg(test)]
 pub(crate) use scratch::Scratch;
 pub(crate) use trust::read;
 
-/// Why a file or folder could not be used, as a sentence for the operator, sorted by who can help.
+/// Why a file or folder could not be used, as a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Error {
-    /// It is there, but someone else could have written it; the sentence holds the mending command.
+pub(crate) enum Error {
+    /// It exists, but another user could have written it; the sentence holds the repair command.
     Untrusted(String),
     /// Another process holds the folder.
     Busy(String),
-    /// The system refused: disk full, no permission, input/output error.
+    /// A system call failed: disk full, no permission, input/output error.
     Failed(String),
 }
 
@@ -68,7 +68,7 @@ impl Error {
     }
 }
 
-/// `path` as a word for the shell, so that a mending command can be pasted as it stands.
+/// `path` as a word for the shell, so that a repair command can be pasted as it is.
 fn shell_word(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@".contains(c);

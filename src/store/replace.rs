@@ -1,7 +1,7 @@
-//! Replacing or removing a file so that a power cut leaves the old state or the new one, whole.
+//! Replaces or removes a file so that a power cut leaves either the old state or the new one, whole.
 //!
-//! The rename is the commit point; before it only the temporary file exists, after it only
-//! durability is missing. The folder is synced as well, because a rename is a change of the folder.
+//! The rename is the commit point: before it only the temporary file exists, after it the new contents
+//! only need to become durable. The folder is synced too, because a rename changes the folder.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -12,22 +12,22 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::Error;
 
-/// State files are for their owner alone: they hold keys and password hashes.
+/// Mode of state files, which only their owner may read: they hold keys and password hashes.
 const FILE_MODE: u32 = 0o600;
 
-/// What everybody may read.
+/// Mode of files that every user may read.
 const PUBLIC_MODE: u32 = 0o644;
 
-/// Puts `contents` in the place of whatever `path` held.
+/// Replaces the contents of `path`.
 ///
 /// # Errors
-/// When the old file still stands, and also when the new one stands but could not be made durable;
-/// who needs to know which reads the file again.
+/// When the old file is still there, and also when the new file is there but could not be made durable.
+/// To tell which, read the file again.
 pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
     replace_as(path, contents, FILE_MODE)
 }
 
-/// The same for a file without secrets, which everybody may read.
+/// Replaces a file without secrets, which every user may read.
 ///
 /// # Errors
 /// As [`replace`].
@@ -45,9 +45,9 @@ fn replace_as(path: &Path, contents: &[u8], mode: u32) -> Result<(), Error> {
     sync_folder_of(path)
 }
 
-/// Puts `contents` in the place of `path` and what was there in the place of `aside`, a name of the same
-/// folder that is free, in one step; cut short before it, it leaves `path` as it was and the new contents
-/// under `aside`. The folder is left to be synced.
+/// Swaps `path` in one step: its old file moves to `aside`, an unused name in the same folder, and a new
+/// file with `contents` takes its place. Interrupted before that step, it leaves `path` unchanged and the
+/// new contents under `aside`. The caller syncs the folder.
 pub(super) fn exchange(path: &Path, aside: &Path, contents: &[u8]) -> io::Result<()> {
     let exchanged = write_new(aside, contents, FILE_MODE)
         .and_then(|()| Ok(renameat_with(CWD, aside, CWD, path, RenameFlags::EXCHANGE)?));
@@ -57,7 +57,7 @@ pub(super) fn exchange(path: &Path, aside: &Path, contents: &[u8]) -> io::Result
     exchanged
 }
 
-/// Removes `path`; that it is gone already is fine.
+/// Removes `path`; an absent file is no error.
 pub(super) fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -67,7 +67,7 @@ pub(super) fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Makes what happened to the entry `path` of its folder durable.
+/// Makes the last change of the folder entry `path` durable.
 pub(crate) fn sync_folder_of(path: &Path) -> Result<(), Error> {
     let folder = match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -78,7 +78,7 @@ pub(crate) fn sync_folder_of(path: &Path) -> Result<(), Error> {
     synced.map_err(|error| Error::system("sync the folder", folder, &error))
 }
 
-/// Removes temporaries that a power cut left in `folder`: none of them was ever committed.
+/// Removes temporary files that a power cut left in `folder`: none of them was committed.
 pub(super) fn sweep(folder: &Path) -> Result<(), Error> {
     let entries = fs::read_dir(folder).map_err(|error| Error::system("list", folder, &error))?;
     for entry in entries.flatten() {
@@ -93,7 +93,7 @@ pub(super) fn sweep(folder: &Path) -> Result<(), Error> {
 
 const SUFFIX: &str = ".tmp";
 
-/// `.<name>.tmp` in the same folder, since a rename can't cross file systems.
+/// `.<name>.tmp` in the same folder, because a rename can't cross file systems.
 fn temporary(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}{SUFFIX}"))
@@ -104,7 +104,7 @@ fn write_new(temporary: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // `create_new` follows no link; the umask can only narrow the mode, the explicit one mends that.
+    // `create_new` follows no link. The umask can only narrow the mode, so it is set again below.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
     file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(contents)?;

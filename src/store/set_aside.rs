@@ -1,4 +1,4 @@
-//! Keeping a damaged file for whoever wants to know what happened; nothing damaged is ever deleted.
+//! Keeps damaged files for a later analysis; a damaged file is never deleted.
 
 use std::fs;
 use std::io;
@@ -8,9 +8,9 @@ use std::time::SystemTime;
 use rustix::io::Errno;
 
 use super::{Error, replace};
-use crate::utc;
+use crate::util::utc;
 
-/// Moves `path` to `<name>.damaged-<UTC time>` beside it and says where it went.
+/// Moves `path` to `<name>.damaged-<UTC time>` beside it and returns that path.
 ///
 /// For files whose absence is as safe as their damage.
 pub(super) fn move_aside(path: &Path, now: SystemTime) -> Result<PathBuf, Error> {
@@ -20,11 +20,11 @@ pub(super) fn move_aside(path: &Path, now: SystemTime) -> Result<PathBuf, Error>
     Ok(aside)
 }
 
-/// Gives the damaged file a second name, then replaces it in one rename: at no moment is `path`
-/// missing, for files whose absence would open a door.
+/// Gives the damaged file a second name, then replaces it in one rename. `path` always exists, for files
+/// whose absence would grant access.
 ///
-/// Where that name is refused, as to a user for a file of root's (`fs.protected_hardlinks`, proc(5)), two
-/// names are exchanged instead; not everywhere, since not every file system can.
+/// If the second name is refused, as for a file of root's (`fs.protected_hardlinks`, proc(5)), the two names
+/// are exchanged instead. That is not the first choice, because not every file system supports it.
 pub(super) fn keep_and_replace(
     path: &Path,
     contents: &[u8],
@@ -46,13 +46,13 @@ pub(super) fn keep_and_replace(
     Ok(aside)
 }
 
-/// Whether it is the second name that is refused: see link(2).
+/// Whether the second name was refused: see link(2).
 fn no_second_name(error: &io::Error) -> bool {
     let found = Errno::from_io_error(error);
     found.is_some_and(|found| [Errno::PERM, Errno::MLINK, Errno::OPNOTSUPP].contains(&found))
 }
 
-/// The folder is ours alone and locked, so a name that is free now stays free.
+/// Returns an unused name. The folder is ours alone and locked, so the name stays unused.
 fn free_name(path: &Path, now: SystemTime) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let time = utc::format(utc::unix_seconds(now)).replace(['-', ':'], "");

@@ -1,7 +1,6 @@
-//! What must hold before a file or folder is believed: nobody but its owner or root could have
-//! written it.
+//! Checks that only the owner or root could have written a file or folder.
 //!
-//! The checks look at the open file, not at its name, so that nothing can be swapped in between.
+//! The checks use the open file, not its name, so that it can't be exchanged in between.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -16,9 +15,9 @@ use super::{Error, shell_word};
 const GROUP_OR_OTHERS_MAY_WRITE: u32 = 0o022;
 const GROUP_OR_OTHERS: u32 = 0o077;
 
-/// The whole file, wiped from memory when dropped since it may hold a key; `None` when absent.
+/// Reads the whole file, wiped from memory when dropped because it may hold a key; `None` when absent.
 ///
-/// `most_bytes` is the size ceiling: a larger file is refused before it is read.
+/// A file larger than `most_bytes` is rejected before it is read.
 pub(crate) fn read(path: &Path, most_bytes: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
     let failed = |error: &io::Error| Error::system("read", path, error);
     let mut file = match open(path) {
@@ -34,9 +33,9 @@ pub(crate) fn read(path: &Path, most_bytes: u64) -> Result<Option<Zeroizing<Vec<
         Err(error) => return Err(failed(&error)),
     };
     let metadata = file.metadata().map_err(|error| failed(&error))?;
-    judge_file(path, &Facts::of(&metadata), most_bytes)?;
+    check_file(path, &Attributes::of(&metadata), most_bytes)?;
     let expected = usize::try_from(metadata.len()).unwrap_or(0);
-    // The right capacity at once: a vector that grows would leave copies behind unwiped.
+    // The full capacity at once: a vector that grows leaves unwiped copies behind.
     let mut contents = Zeroizing::new(Vec::with_capacity(expected + 1));
     let read = Read::by_ref(&mut file).take(most_bytes + 1).read_to_end(&mut contents);
     read.map_err(|error| failed(&error))?;
@@ -46,29 +45,29 @@ pub(crate) fn read(path: &Path, most_bytes: u64) -> Result<Option<Zeroizing<Vec<
     Ok(Some(contents))
 }
 
-/// Checks that `path` is a folder which nobody else can enter.
+/// Checks that `path` is a folder that no other user can enter.
 pub(super) fn check_folder(path: &Path, metadata: &Metadata) -> Result<(), Error> {
-    let facts = Facts::of(metadata);
+    let attributes = Attributes::of(metadata);
     if !metadata.is_dir() {
-        let mend = format!("mv {0} {0}.old", shell_word(path));
-        return Err(untrusted(path, "is not a folder", &mend));
+        let repair = format!("mv {0} {0}.old", shell_word(path));
+        return Err(untrusted(path, "is not a folder", &repair));
     }
-    judge_owner(path, &facts)?;
-    if facts.mode & GROUP_OR_OTHERS != 0 {
-        let what = format!("has mode {:04o}, and only its owner may enter it", facts.mode);
+    check_owner(path, &attributes)?;
+    if attributes.mode & GROUP_OR_OTHERS != 0 {
+        let what = format!("has mode {:04o}, and only its owner may enter it", attributes.mode);
         return Err(untrusted(path, &what, &format!("chmod 700 {}", shell_word(path))));
     }
     Ok(())
 }
 
-/// Never follows a link, and never waits for the other end of a pipe.
+/// Opens the file without following a link or waiting for the other end of a pipe.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
-/// What the rules look at, apart from the system so that a test can be anybody.
-struct Facts {
+/// File attributes that the rules check, so that tests can make them up.
+struct Attributes {
     regular: bool,
     bytes: u64,
     owner: u32,
@@ -76,9 +75,9 @@ struct Facts {
     us: u32,
 }
 
-impl Facts {
-    fn of(metadata: &Metadata) -> Facts {
-        Facts {
+impl Attributes {
+    fn of(metadata: &Metadata) -> Attributes {
+        Attributes {
             regular: metadata.is_file(),
             bytes: metadata.len(),
             owner: metadata.uid(),
@@ -88,41 +87,42 @@ impl Facts {
     }
 }
 
-fn judge_file(path: &Path, facts: &Facts, most_bytes: u64) -> Result<(), Error> {
-    if !facts.regular {
-        let mend = format!("mv {0} {0}.old", shell_word(path));
-        return Err(untrusted(path, "is not a regular file", &mend));
+fn check_file(path: &Path, attributes: &Attributes, most_bytes: u64) -> Result<(), Error> {
+    if !attributes.regular {
+        let repair = format!("mv {0} {0}.old", shell_word(path));
+        return Err(untrusted(path, "is not a regular file", &repair));
     }
-    judge_owner(path, facts)?;
-    if facts.mode & GROUP_OR_OTHERS_MAY_WRITE != 0 {
-        let what = format!("has mode {:04o}, so others than its owner can change it", facts.mode);
+    check_owner(path, attributes)?;
+    if attributes.mode & GROUP_OR_OTHERS_MAY_WRITE != 0 {
+        let what =
+            format!("has mode {:04o}, so others than its owner can change it", attributes.mode);
         return Err(untrusted(path, &what, &format!("chmod 600 {}", shell_word(path))));
     }
-    if facts.bytes > most_bytes {
+    if attributes.bytes > most_bytes {
         return Err(too_large(path, most_bytes));
     }
     Ok(())
 }
 
-fn judge_owner(path: &Path, facts: &Facts) -> Result<(), Error> {
-    if facts.owner == facts.us || facts.owner == 0 {
+fn check_owner(path: &Path, attributes: &Attributes) -> Result<(), Error> {
+    if attributes.owner == attributes.us || attributes.owner == 0 {
         return Ok(());
     }
     let what = format!(
         "belongs to user {}, and only root and the user of applianced ({}) are trusted",
-        facts.owner, facts.us
+        attributes.owner, attributes.us
     );
-    Err(untrusted(path, &what, &format!("chown {} {}", facts.us, shell_word(path))))
+    Err(untrusted(path, &what, &format!("chown {} {}", attributes.us, shell_word(path))))
 }
 
 fn too_large(path: &Path, most_bytes: u64) -> Error {
-    let mend = format!("mv {0} {0}.old", shell_word(path));
-    untrusted(path, &format!("is larger than {most_bytes} bytes, so it can't be ours"), &mend)
+    let repair = format!("mv {0} {0}.old", shell_word(path));
+    untrusted(path, &format!("is larger than {most_bytes} bytes, so it can't be ours"), &repair)
 }
 
-fn untrusted(path: &Path, what: &str, mend: &str) -> Error {
+fn untrusted(path: &Path, what: &str, repair: &str) -> Error {
     Error::Untrusted(format!(
-        "{} {what}: look at it, and when it is right mend it with `{mend}`",
+        "{} {what}: check the file, and if it is right, repair it with `{repair}`",
         path.display()
     ))
 }
@@ -136,9 +136,9 @@ mod tests {
     use std::path::Path;
 
     use super::super::{Error, Scratch};
-    use super::{Facts, check_folder, judge_file, read};
+    use super::{Attributes, check_file, check_folder, read};
 
-    fn refusal(path: &Path) -> String {
+    fn error(path: &Path) -> String {
         match read(path, 10) {
             Err(Error::Untrusted(sentence)) => sentence,
             other => panic!("{other:?}"),
@@ -155,7 +155,7 @@ mod tests {
         let scratch = Scratch::new();
         fs::write(scratch.0.join("target"), "x").unwrap();
         symlink("target", scratch.0.join("link")).unwrap();
-        let sentence = refusal(&scratch.0.join("link"));
+        let sentence = error(&scratch.0.join("link"));
         assert!(sentence.contains("symbolic link") && sentence.contains("readlink"), "{sentence}");
     }
 
@@ -166,7 +166,7 @@ mod tests {
         fs::write(&path, "x").unwrap();
         for mode in [0o620, 0o602] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            assert!(refusal(&path).contains(&format!("`chmod 600 {}`", path.display())));
+            assert!(error(&path).contains(&format!("`chmod 600 {}`", path.display())));
         }
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         assert_eq!(read(&path, 10).unwrap().unwrap().as_slice(), b"x");
@@ -179,30 +179,30 @@ mod tests {
         fs::write(&path, "0123456789").unwrap();
         assert_eq!(read(&path, 10).unwrap().unwrap().len(), 10);
         fs::write(&path, "0123456789+").unwrap();
-        assert!(refusal(&path).contains("larger than 10 bytes"));
+        assert!(error(&path).contains("larger than 10 bytes"));
     }
 
     #[test]
     fn a_folder_or_a_pipe_in_place_of_a_file_is_refused_without_waiting() {
         let scratch = Scratch::new();
-        assert!(refusal(&scratch.0).contains("not a regular file"));
+        assert!(error(&scratch.0).contains("not a regular file"));
         let pipe = scratch.0.join("pipe");
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        assert!(refusal(&pipe).contains("not a regular file"));
+        assert!(error(&pipe).contains("not a regular file"));
     }
 
     #[test]
     fn only_root_and_our_own_user_are_trusted_owners() {
-        let judge = |owner, us| {
-            let facts = Facts { regular: true, bytes: 1, owner, mode: 0o600, us };
-            judge_file(Path::new("/s/f"), &facts, 10)
+        let check = |owner, us| {
+            let attributes = Attributes { regular: true, bytes: 1, owner, mode: 0o600, us };
+            check_file(Path::new("/s/f"), &attributes, 10)
         };
-        assert_eq!(judge(0, 1000), Ok(()));
-        assert_eq!(judge(1000, 1000), Ok(()));
-        let sentence = judge(1001, 1000).unwrap_err().to_string();
+        assert_eq!(check(0, 1000), Ok(()));
+        assert_eq!(check(1000, 1000), Ok(()));
+        let sentence = check(1001, 1000).unwrap_err().to_string();
         assert!(sentence.contains("`chown 1000 /s/f`"), "{sentence}");
-        assert!(judge(1000, 0).is_err());
+        assert!(check(1000, 0).is_err());
     }
 
     #[test]
@@ -210,11 +210,11 @@ mod tests {
         let scratch = Scratch::new();
         for (mode, fine) in [(0o700, true), (0o750, false), (0o701, false), (0o777, false)] {
             fs::set_permissions(&scratch.0, Permissions::from_mode(mode)).unwrap();
-            let judged = check_folder(&scratch.0, &fs::metadata(&scratch.0).unwrap());
-            assert_eq!(judged.is_ok(), fine, "{mode:o}");
-            if let Err(error) = judged {
-                let mend = format!("`chmod 700 {}`", scratch.0.display());
-                assert!(error.to_string().contains(&mend), "{error}");
+            let checked = check_folder(&scratch.0, &fs::metadata(&scratch.0).unwrap());
+            assert_eq!(checked.is_ok(), fine, "{mode:o}");
+            if let Err(error) = checked {
+                let repair = format!("`chmod 700 {}`", scratch.0.display());
+                assert!(error.to_string().contains(&repair), "{error}");
             }
         }
     }

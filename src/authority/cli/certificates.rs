@@ -1,17 +1,17 @@
-//! `sign`, `redeem` and `inspect`: certificates that came by mail.
+//! `sign`, `redeem` and `inspect`: certificates of appliances without a network.
 
 use std::fs::File;
 use std::io::{self, Read};
 
 use super::options::{Options, now};
-use super::{Fault, failed, listings};
-use crate::authority::desk::{self, Desk};
+use super::{Error, failed, listings};
 use crate::authority::keyring::Keyring;
-use crate::license::certificate::LONGEST;
+use crate::authority::service::{self, Service};
+use crate::license::protocol::certificate::LONGEST;
 use crate::log::Log;
 
 /// The text of FILE, or of standard input for `-`.
-fn text(options: &Options) -> Result<String, Fault> {
+fn text(options: &Options) -> Result<String, Error> {
     let name = options.argument();
     let mut text = Vec::new();
     let most = LONGEST as u64 + 1;
@@ -28,28 +28,28 @@ fn text(options: &Options) -> Result<String, Fault> {
     String::from_utf8(text).or_else(|_| failed(format!("{name} is not text")))
 }
 
-/// A command tells its outcome itself, so the log has nothing to add.
-fn desk(options: &Options) -> Result<Desk, Fault> {
-    Ok(Desk::open(&options.dir, Log::to(|_| {}))?)
+/// A service that logs nothing, because the command prints the outcome.
+fn service(options: &Options) -> Result<Service, Error> {
+    Ok(Service::open(&options.dir, Log::to(|_| {}))?)
 }
 
-pub(super) fn sign(options: &Options) -> Result<String, Fault> {
-    desk(options)?.sign(&text(options)?, now()).map_err(Fault::Failed)
+pub(super) fn sign(options: &Options) -> Result<String, Error> {
+    Ok(service(options)?.sign(&text(options)?, now())?)
 }
 
-pub(super) fn redeem(options: &Options) -> Result<String, Fault> {
-    let (seconds, moved) = desk(options)?.redeem(&text(options)?, now()).map_err(Fault::Failed)?;
+pub(super) fn redeem(options: &Options) -> Result<String, Error> {
+    let (seconds, moved) = service(options)?.redeem(&text(options)?, now())?;
     Ok(if moved {
-        format!("{seconds} seconds are back in the license")
+        format!("{seconds} seconds were credited to the license")
     } else {
         format!(
-            "{seconds} seconds came back with this certificate before; nothing was credited now"
+            "this certificate was redeemed before, for {seconds} seconds; nothing was credited now"
         )
     })
 }
 
-pub(super) fn inspect(options: &Options) -> Result<String, Fault> {
+pub(super) fn inspect(options: &Options) -> Result<String, Error> {
     let trust = Keyring::load(&options.dir).ok().and_then(|keys| keys.trust().ok());
-    let shown = desk::inspect(&text(options)?, trust.as_ref(), now()).map_err(Fault::Failed)?;
+    let shown = service::inspect(&text(options)?, trust.as_ref(), now())?;
     Ok(if options.json() { shown.to_string() } else { listings::text(&shown) })
 }

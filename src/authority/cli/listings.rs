@@ -2,21 +2,21 @@
 
 use serde_json::{Value, json};
 
-use super::Fault;
+use super::Error;
 use super::failed;
 use super::options::{Options, now};
-use crate::authority::book::{Book, masked};
 use crate::authority::keyring::Keyring;
 use crate::authority::license::{Activation, DAY, License, Status};
-use crate::utc;
+use crate::authority::license_store::{LicenseStore, redacted};
+use crate::util::utc;
 
-/// Every license that can be read, and what is wrong with the others.
-fn licenses(options: &Options) -> Result<(Vec<License>, Vec<String>), Fault> {
+/// All licenses that can be read, and the errors of the others.
+fn licenses(options: &Options) -> Result<(Vec<License>, Vec<String>), Error> {
     Keyring::load(&options.dir)?;
-    let book = Book::new(&options.dir);
+    let store = LicenseStore::new(&options.dir);
     let (mut licenses, mut faults) = (Vec::new(), Vec::new());
-    for code in book.codes()? {
-        match book.look(&code) {
+    for code in store.codes()? {
+        match store.read(&code) {
             Ok(license) => licenses.extend(license),
             Err(error) => faults.push(error.to_string()),
         }
@@ -24,12 +24,12 @@ fn licenses(options: &Options) -> Result<(Vec<License>, Vec<String>), Fault> {
     Ok((licenses, faults))
 }
 
-fn whole(text: String, faults: Vec<String>) -> Result<String, Fault> {
-    if faults.is_empty() { Ok(text) } else { Err(Fault::Partly(text, faults)) }
+fn finish(text: String, faults: Vec<String>) -> Result<String, Error> {
+    if faults.is_empty() { Ok(text) } else { Err(Error::Partial(text, faults)) }
 }
 
-/// The state of a license in a word.
-fn standing(license: &License, now: i64) -> &'static str {
+/// The state of a license in one word or two.
+fn state(license: &License, now: i64) -> &'static str {
     match license.status {
         Status::Active if now >= license.terms.end() => "expired",
         Status::Active if now >= license.terms.exp => "in grace",
@@ -37,31 +37,31 @@ fn standing(license: &License, now: i64) -> &'static str {
     }
 }
 
-/// The figures of a license; the same members everywhere.
+/// The figures of a license, with the same members in every listing.
 fn figures(license: &License, now: i64) -> Value {
     json!({
         "license": license.terms.code,
-        "status": standing(license, now),
+        "status": state(license, now),
         "product": license.terms.product,
         "expires": utc::format(license.terms.exp),
         "activations": license.terms.seats,
-        "activated": license.open().count(),
-        "secs_allocated": license.pool.allocated,
-        "secs_left": license.pool.left,
+        "activated": license.open_activations().count(),
+        "secs_allocated": license.balance.allocated,
+        "secs_left": license.balance.left,
         "secs_held": license.outstanding(),
         "secs_used": license.used(),
     })
 }
 
-pub(super) fn list(options: &Options) -> Result<String, Fault> {
+pub(super) fn list(options: &Options) -> Result<String, Error> {
     let ((licenses, faults), now) = (licenses(options)?, now());
     if options.json() {
         let all: Vec<Value> = licenses.iter().map(|license| figures(license, now)).collect();
-        return whole(Value::Array(all).to_string(), faults);
+        return finish(Value::Array(all).to_string(), faults);
     }
     let mut text = table_head();
     licenses.iter().for_each(|license| text.push_str(&row(license, now)));
-    whole(text, faults)
+    finish(text, faults)
 }
 
 fn table_head() -> String {
@@ -72,40 +72,40 @@ fn table_head() -> String {
 }
 
 fn row(license: &License, now: i64) -> String {
-    let seats = format!("{}/{}", license.open().count(), license.terms.seats);
-    let seconds = |seconds: i64| match license.pool.unlimited() {
+    let seats = format!("{}/{}", license.open_activations().count(), license.terms.seats);
+    let seconds = |seconds: i64| match license.balance.unlimited() {
         true => "unlimited".to_owned(),
         false => seconds.to_string(),
     };
     format!(
         "{:<18}  {:<9}  {:<20}  {seats:>9}  {:>10}  {:>10}  {:>10}  {:>10}\n",
         license.terms.code,
-        standing(license, now),
+        state(license, now),
         utc::format(license.terms.exp),
-        seconds(license.pool.allocated),
-        seconds(license.pool.left),
+        seconds(license.balance.allocated),
+        seconds(license.balance.left),
         license.outstanding(),
         license.used(),
     )
 }
 
-pub(super) fn show(options: &Options) -> Result<String, Fault> {
+pub(super) fn show(options: &Options) -> Result<String, Error> {
     let code = options.code()?;
-    let book = Book::new(&options.dir);
-    let Some(license) = book.look(&code)? else {
+    let store = LicenseStore::new(&options.dir);
+    let Some(license) = store.read(&code)? else {
         return failed(format!(
             "there is no license {} in {}",
-            masked(&code),
+            redacted(&code),
             options.dir.display()
         ));
     };
     let terms = &license.terms;
-    let audit = match book.audit(&code) {
-        Ok(entries) => format!("{entries} entries, whole"),
-        Err(fault) => format!("NOT WHOLE: {fault}"),
+    let audit = match store.audit(&code) {
+        Ok(entries) => format!("{entries} entries, intact"),
+        Err(fault) => format!("DAMAGED: {fault}"),
     };
     let mut shown = figures(&license, now());
-    let seats: Vec<Value> = license.open().map(seat).collect();
+    let seats: Vec<Value> = license.open_activations().map(seat).collect();
     for (name, value) in [
         ("trial", Value::from(terms.kind == 2)),
         ("cache", terms.cache.into()),
@@ -114,7 +114,7 @@ pub(super) fn show(options: &Options) -> Result<String, Fault> {
         ("offline_mode", terms.offline.into()),
         ("offline_secs", terms.offline_secs.into()),
         ("created", utc::format(terms.created).into()),
-        ("secs_charged", license.pool.charged.into()),
+        ("secs_charged", license.balance.charged.into()),
         ("takeovers", license.takeovers.len().into()),
         ("audit", audit.into()),
         ("appliances", seats.into()),
@@ -129,7 +129,7 @@ fn seat(activation: &Activation) -> Value {
         "computer_id": activation.computer_id,
         "device": activation.device.to_string(),
         "offline": activation.offline,
-        "last_heard": utc::format(activation.heard),
+        "last_heard": utc::format(activation.last_contact),
         "version": activation.version,
         "epoch": activation.epoch,
         "answers": activation.seq,
@@ -144,7 +144,7 @@ fn seat(activation: &Activation) -> Value {
     })
 }
 
-/// Members as lines; what an array holds is indented.
+/// One line per member; members of an array are indented.
 pub(super) fn text(value: &Value) -> String {
     let mut lines = String::new();
     for (name, value) in value.as_object().into_iter().flatten() {
@@ -162,30 +162,30 @@ pub(super) fn text(value: &Value) -> String {
     lines
 }
 
-pub(super) fn report(options: &Options) -> Result<String, Fault> {
+pub(super) fn report(options: &Options) -> Result<String, Error> {
     let ((licenses, faults), now) = (licenses(options)?, now());
-    let limited = || licenses.iter().filter(|license| !license.pool.unlimited());
+    let limited = || licenses.iter().filter(|license| !license.balance.unlimited());
     let issuer_days = (Keyring::load(&options.dir)?.issuer_end() - now).div_euclid(DAY);
     let total = json!({
         "licenses": licenses.len(),
-        "activated": licenses.iter().map(|license| license.open().count()).sum::<usize>(),
+        "activated": licenses.iter().map(|license| license.open_activations().count()).sum::<usize>(),
         "unlimited": licenses.len() - limited().count(),
-        "secs_allocated": limited().map(|license| license.pool.allocated).sum::<i64>(),
-        "secs_left": limited().map(|license| license.pool.left).sum::<i64>(),
+        "secs_allocated": limited().map(|license| license.balance.allocated).sum::<i64>(),
+        "secs_left": limited().map(|license| license.balance.left).sum::<i64>(),
         "secs_held": licenses.iter().map(License::outstanding).sum::<i64>(),
         "secs_used": licenses.iter().map(License::used).sum::<i64>(),
         "issuer_days_left": issuer_days,
     });
     if options.json() {
         let each: Vec<Value> = licenses.iter().map(|license| figures(license, now)).collect();
-        return whole(json!({"licenses": each, "total": total}).to_string(), faults);
+        return finish(json!({"licenses": each, "total": total}).to_string(), faults);
     }
     let mut report = table_head();
     licenses.iter().for_each(|license| report.push_str(&row(license, now)));
     report.push('\n');
     report.push_str(&text(&total));
     if issuer_days < 180 {
-        report.push_str("\nThe issuer key ends soon: run `license-authority rotate issuer`.\n");
+        report.push_str("\nThe issuer key expires soon: run `license-authority rotate issuer`.\n");
     }
-    whole(report, faults)
+    finish(report, faults)
 }

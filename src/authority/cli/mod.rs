@@ -1,6 +1,6 @@
 //! The command line of `license-authority`: one table of commands drives dispatch and `--help`.
 //!
-//! Exit codes: 0 fine, 1 the thing asked for failed, 2 wrong usage. Errors are lines on standard error
+//! Exit codes: 0 success, 1 the command failed, 2 wrong usage. Errors are lines on standard error
 //! that begin with the program's name. Codes go to standard output only, where they were asked for.
 
 mod certificates;
@@ -14,39 +14,39 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use options::{Asked, Options};
+use options::{Options, Parsed};
 
 const PROGRAM: &str = "license-authority";
 
-/// Why a command came to nothing.
-enum Fault {
-    /// The words made no sense: exit 2.
+/// Why a command failed.
+enum Error {
+    /// The command line is wrong: exit 2.
     Usage(String),
-    /// The thing asked for failed: exit 1.
+    /// The command failed: exit 1.
     Failed(String),
-    /// Some of it failed, and this is the rest: exit 1.
-    Partly(String, Vec<String>),
+    /// A part failed; holds the output and the errors: exit 1.
+    Partial(String, Vec<String>),
 }
 
-impl<E: std::error::Error> From<E> for Fault {
-    fn from(error: E) -> Fault {
-        Fault::Failed(error.to_string())
+impl<E: std::error::Error> From<E> for Error {
+    fn from(error: E) -> Error {
+        Error::Failed(error.to_string())
     }
 }
 
-fn failed<T>(sentence: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault::Failed(sentence.into()))
+fn failed<T>(sentence: impl Into<String>) -> Result<T, Error> {
+    Err(Error::Failed(sentence.into()))
 }
 
 struct Command {
     word: &'static str,
-    /// What it works on, as the help writes it.
+    /// Its argument, as the help writes it.
     argument: Option<&'static str>,
     /// Names of `options::FLAGS` besides `--dir`.
     flags: &'static [&'static str],
     sentence: &'static str,
-    /// Gives what to print.
-    run: fn(&Options) -> Result<String, Fault>,
+    /// Returns the text to print.
+    run: fn(&Options) -> Result<String, Error>,
 }
 
 #[rustfmt::skip] // one command a line can be read as the table it is
@@ -58,7 +58,7 @@ const COMMANDS: &[Command] = &[
     Command { word: "list", argument: None, flags: &["json"], run: listings::list,
         sentence: "Lists all licenses." },
     Command { word: "show", argument: Some("CODE"), flags: &["json"], run: listings::show,
-        sentence: "Shows one license, who holds it, and whether its audit log is whole." },
+        sentence: "Shows one license, who holds it, and whether its audit log is intact." },
     Command { word: "extend", argument: Some("CODE"), flags: &["expires", "secs"], run: terms::extend,
         sentence: "Moves the end of the subscription, or adds seconds." },
     Command { word: "suspend", argument: Some("CODE"), flags: &[], run: terms::suspend,
@@ -86,20 +86,20 @@ const COMMANDS: &[Command] = &[
 ];
 
 /// Runs the command that `args`, without the program's name, ask for.
-pub fn run(args: Vec<OsString>) -> ExitCode {
-    let done = match options::understand(args) {
-        Ok(Asked::Command(command, options)) => (command.run)(&options),
-        Ok(Asked::Text(text)) => Ok(text),
-        Err(fault) => Err(Fault::Usage(fault)),
+pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
+    let done = match options::parse(args) {
+        Ok(Parsed::Command(command, options)) => (command.run)(&options),
+        Ok(Parsed::Text(text)) => Ok(text),
+        Err(fault) => Err(Error::Usage(fault)),
     };
     let (faults, code) = match done {
         Ok(text) => match print(&text) {
             Ok(()) => return ExitCode::SUCCESS,
             Err(error) => (vec![format!("can't write to standard output: {error}")], 1),
         },
-        Err(Fault::Failed(fault)) => (vec![fault], 1),
-        Err(Fault::Usage(fault)) => (vec![fault], 2),
-        Err(Fault::Partly(rest, faults)) => match print(&rest) {
+        Err(Error::Failed(fault)) => (vec![fault], 1),
+        Err(Error::Usage(fault)) => (vec![fault], 2),
+        Err(Error::Partial(rest, faults)) => match print(&rest) {
             Ok(()) => (faults, 1),
             Err(error) => (vec![format!("can't write to standard output: {error}")], 1),
         },
@@ -108,7 +108,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// One line on standard error. Control characters are escaped, for some of it comes from files.
+/// Prints one line on standard error. Control characters are escaped, because some of it comes from files.
 fn complain(fault: impl Display) {
     let mut line = format!("{PROGRAM}: ");
     for c in fault.to_string().chars() {
@@ -117,7 +117,7 @@ fn complain(fault: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Prints `text`, if any, with a line end. A reader that went away, as `head` does, is no failure.
+/// Prints `text`, if any, with a line end. A closed pipe is no error.
 fn print(text: &str) -> io::Result<()> {
     if text.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Words to options: flags in one table, arguments checked, the nearest known name for what is unknown.
+//! Parses the command line: one table of flags, checked values, "did you mean" for unknown words.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,10 +7,10 @@ use std::time::SystemTime;
 
 use lexopt::Arg;
 
-use super::{COMMANDS, Command, Fault, PROGRAM};
+use super::{COMMANDS, Command, Error, PROGRAM};
 use crate::config::nearest;
-use crate::license::fields::{computer_id, license_code, typed_code};
-use crate::utc;
+use crate::license::protocol::fields::{computer_id, license_code, normalize_code};
+use crate::util::utc;
 
 /// A flag, what it takes if anything, and what it means.
 pub(super) struct Flag {
@@ -36,13 +36,13 @@ const FLAGS: &[Flag] = &[
     Flag { name: "grace-days", value: Some("N"), sentence: "days of work with a warning after the end; default 7" },
     Flag { name: "lease-days", value: Some("N"), sentence: "days of work without contact; default 30" },
     Flag { name: "count", value: Some("N"), sentence: "so many licenses alike, one code a line" },
-    Flag { name: "computer", value: Some("ID"), sentence: "computer id of the seat; needed where there are several" },
+    Flag { name: "computer", value: Some("ID"), sentence: "computer id of the seat; required where there are several" },
     Flag { name: "listen", value: Some("ADDRESS"), sentence: "IP:port" },
     Flag { name: "revoke", value: None, sentence: "withdraws all older keys of the kind: they were stolen" },
     Flag { name: "json", value: None, sentence: "JSON instead of text" },
 ];
 
-/// What the words said.
+/// The flags and the argument of a command.
 #[derive(Debug, Default)]
 pub(super) struct Options {
     pub(super) dir: PathBuf,
@@ -50,13 +50,13 @@ pub(super) struct Options {
     values: BTreeMap<&'static str, String>,
 }
 
-/// What the words ask for.
-pub(super) enum Asked {
+/// A parsed command line.
+pub(super) enum Parsed {
     Command(&'static Command, Options),
     Text(String),
 }
 
-/// The time a command runs at, in seconds since 1970.
+/// The current time, in seconds since 1970.
 pub(super) fn now() -> i64 {
     utc::unix_seconds(SystemTime::now())
 }
@@ -75,10 +75,10 @@ impl Options {
         &self.argument
     }
 
-    /// The argument as a license code, in whichever groups it was written.
-    pub(super) fn code(&self) -> Result<String, Fault> {
-        license_code(&typed_code(&self.argument))
-            .ok_or_else(|| Fault::Usage("CODE is the 18 digits of a license".to_owned()))
+    /// The argument as a license code, with or without spaces and dashes.
+    pub(super) fn code(&self) -> Result<String, Error> {
+        license_code(&normalize_code(&self.argument))
+            .ok_or_else(|| Error::Usage("CODE is the 18 digits of a license".to_owned()))
     }
 
     fn read<T>(
@@ -86,14 +86,14 @@ impl Options {
         flag: &str,
         kind: &str,
         read: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<Option<T>, Fault> {
+    ) -> Result<Option<T>, Error> {
         let Some(text) = self.values.get(flag) else { return Ok(None) };
         let read = read(text).map(Some);
-        read.ok_or_else(|| Fault::Usage(format!("--{flag} {text:?} is not {kind}")))
+        read.ok_or_else(|| Error::Usage(format!("--{flag} {text:?} is not {kind}")))
     }
 
     /// A whole number from `least` to `most`.
-    pub(super) fn number(&self, flag: &str, least: i64, most: i64) -> Result<Option<i64>, Fault> {
+    pub(super) fn number(&self, flag: &str, least: i64, most: i64) -> Result<Option<i64>, Error> {
         self.read(flag, &format!("a whole number from {least} to {most}"), |text| {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             text.parse().ok().filter(|number| digits && (least..=most).contains(number))
@@ -101,11 +101,11 @@ impl Options {
     }
 
     /// Seconds since 1970.
-    pub(super) fn date(&self, flag: &str) -> Result<Option<i64>, Fault> {
+    pub(super) fn date(&self, flag: &str) -> Result<Option<i64>, Error> {
         self.read(flag, "a date as in 2027-10-16T12:26:37Z", utc::parse)
     }
 
-    pub(super) fn digits(&self, flag: &str, most: usize) -> Result<Option<&str>, Fault> {
+    pub(super) fn digits(&self, flag: &str, most: usize) -> Result<Option<&str>, Error> {
         self.read(flag, &format!("1 to {most} digits"), |_| {
             let text = self.values.get(flag)?.as_str();
             let fine = (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
@@ -113,34 +113,34 @@ impl Options {
         })
     }
 
-    pub(super) fn computer(&self) -> Result<Option<String>, Fault> {
+    pub(super) fn computer(&self) -> Result<Option<String>, Error> {
         self.read("computer", "a computer id as `show` writes it", computer_id)
     }
 
-    pub(super) fn address(&self) -> Result<Option<std::net::SocketAddr>, Fault> {
+    pub(super) fn address(&self) -> Result<Option<std::net::SocketAddr>, Error> {
         self.read("listen", "an address as in 127.0.0.1:8100", |text| text.parse().ok())
     }
 
-    /// Whether the word given is this one.
+    /// Whether the value of `flag` is `word`.
     pub(super) fn is(&self, flag: &str, word: &str) -> bool {
         self.values.get(flag).is_some_and(|value| value == word)
     }
 }
 
-/// What a command can't do without.
-pub(super) fn needed<T>(flag: &str, value: Option<T>) -> Result<T, Fault> {
-    value.ok_or_else(|| Fault::Usage(format!("--{flag} is missing")))
+/// The value of a flag that must be given.
+pub(super) fn required<T>(flag: &str, value: Option<T>) -> Result<T, Error> {
+    value.ok_or_else(|| Error::Usage(format!("--{flag} is missing")))
 }
 
-pub(super) fn understand(args: Vec<OsString>) -> Result<Asked, String> {
+pub(super) fn parse(args: Vec<OsString>) -> Result<Parsed, String> {
     let mut words = lexopt::Parser::from_args(args);
     let mut command: Option<&'static Command> = None;
     let mut options = Options { dir: DEFAULT_DIR.into(), ..Options::default() };
     while let Some(word) = words.next().map_err(|fault| fault.to_string())? {
         let flag = match word {
-            Arg::Long("help") | Arg::Short('h') => return Ok(Asked::Text(help(command))),
+            Arg::Long("help") | Arg::Short('h') => return Ok(Parsed::Text(help(command))),
             Arg::Long("version") | Arg::Short('V') => {
-                return Ok(Asked::Text(format!("{PROGRAM} {}", env!("CARGO_PKG_VERSION"))));
+                return Ok(Parsed::Text(format!("{PROGRAM} {}", env!("CARGO_PKG_VERSION"))));
             }
             Arg::Value(word) => {
                 let word = word.to_string_lossy().into_owned();
@@ -173,11 +173,11 @@ pub(super) fn understand(args: Vec<OsString>) -> Result<Asked, String> {
     })?;
     match command.argument {
         Some(argument) if options.argument.is_empty() => Err(format!("{argument} is missing")),
-        _ => Ok(Asked::Command(command, options)),
+        _ => Ok(Parsed::Command(command, options)),
     }
 }
 
-/// The flags a command takes; before a command there is only `--dir`.
+/// The flags that a command takes; before a command only `--dir`.
 fn known(command: Option<&Command>) -> impl Iterator<Item = &'static Flag> {
     let flags = command.map_or(&[][..], |command| command.flags);
     FLAGS.iter().filter(move |flag| flag.name == "dir" || flags.contains(&flag.name))
@@ -244,10 +244,10 @@ fn help(command: Option<&Command>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, COMMANDS, FLAGS, understand};
+    use super::{COMMANDS, FLAGS, Parsed, parse};
 
-    fn asked(line: &str) -> Result<Asked, String> {
-        understand(line.split_whitespace().map(Into::into).collect())
+    fn asked(line: &str) -> Result<Parsed, String> {
+        parse(line.split_whitespace().map(Into::into).collect())
     }
 
     #[track_caller]
@@ -263,7 +263,7 @@ mod tests {
         for line in
             ["show --dir /x 494953679762904933 --json", "--dir=/x show --json 494953679762904933"]
         {
-            let Ok(Asked::Command(command, options)) = asked(line) else { unreachable!() };
+            let Ok(Parsed::Command(command, options)) = asked(line) else { unreachable!() };
             assert_eq!((command.word, options.dir.as_os_str()), ("show", "/x".as_ref()));
             assert!(options.json() && options.code().is_ok());
         }
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn help_is_everywhere_and_names_every_flag() {
         for command in COMMANDS {
-            let Ok(Asked::Text(text)) = asked(&format!("{} --help", command.word)) else {
+            let Ok(Parsed::Text(text)) = asked(&format!("{} --help", command.word)) else {
                 unreachable!()
             };
             assert!(text.starts_with(command.sentence), "{text}");
@@ -294,7 +294,7 @@ mod tests {
                 assert!(text.contains(&format!("--{flag}")), "{text}");
             }
         }
-        let Ok(Asked::Text(text)) = asked("--help") else { unreachable!() };
+        let Ok(Parsed::Text(text)) = asked("--help") else { unreachable!() };
         assert!(COMMANDS.iter().all(|command| text.contains(command.sentence)), "{text}");
     }
 }

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use super::{Keyring, Which, init, rotate};
-use crate::license::token::{self, Type};
-use crate::license::trust::{Acceptance, Dates, Refusal};
+use super::{KeyKind, Keyring, init, rotate};
+use crate::license::protocol::token;
+use crate::license::protocol::token::Type;
+use crate::license::protocol::trust::{Acceptance, Dates, Error};
 use crate::store::Scratch;
 
 const NOW: i64 = 1_763_710_000;
@@ -26,22 +27,22 @@ fn an_appliance_with_the_trust_file_follows_every_rotation() {
     let old = lease(&first);
     assert!(trust.verify(Type::Lease, &old, Dates::At(NOW)).is_ok());
 
-    rotate(&dir, Which::RequestKey, false, NOW).unwrap();
-    rotate(&dir, Which::Issuer, false, NOW + 1).unwrap();
+    rotate(&dir, KeyKind::Request, false, NOW).unwrap();
+    rotate(&dir, KeyKind::Issuer, false, NOW + 1).unwrap();
     let second = Keyring::load(&dir).unwrap();
     let new = lease(&second);
-    assert!(matches!(trust.verify(Type::Lease, &new, Dates::Kept), Err(Refusal::Unknown(_))));
+    assert!(matches!(trust.verify(Type::Lease, &new, Dates::Ignored), Err(Error::UnknownKey(_))));
     assert_eq!(trust.accept(second.bundle()), Ok(Acceptance::Newer));
     for token in [&old, &new] {
         assert!(trust.verify(Type::Lease, token, Dates::At(NOW)).is_ok());
     }
     assert_eq!(trust.request_keys(NOW)[0].kid.as_str(), "k2");
 
-    rotate(&dir, Which::Issuer, true, NOW + 2).unwrap();
+    rotate(&dir, KeyKind::Issuer, true, NOW + 2).unwrap();
     let third = Keyring::load(&dir).unwrap();
     assert_eq!(trust.accept(third.bundle()), Ok(Acceptance::Newer));
     for token in [&old, &new] {
-        assert!(matches!(trust.verify(Type::Lease, token, Dates::Kept), Err(Refusal::Revoked(_))));
+        assert!(matches!(trust.verify(Type::Lease, token, Dates::Ignored), Err(Error::Revoked(_))));
     }
     assert!(trust.verify(Type::Lease, &lease(&third), Dates::At(NOW)).is_ok());
 }
@@ -52,7 +53,7 @@ fn without_the_root_key_nothing_is_rotated() {
     let dir = scratch.0.join("authority");
     init(&dir, 4949, NOW).unwrap();
     std::fs::rename(dir.join("root.key"), dir.join("elsewhere")).unwrap();
-    let error = rotate(&dir, Which::Issuer, false, NOW).unwrap_err().to_string();
+    let error = rotate(&dir, KeyKind::Issuer, false, NOW).unwrap_err().to_string();
     assert!(error.contains("put the root key back"), "{error}");
     assert_eq!(Keyring::load(&dir).unwrap().seq(), 1);
 }

@@ -4,20 +4,20 @@ use serde_json::json;
 
 use crate::config::{Auth, Config, HttpDisabled, Serves, ServiceAddress};
 
-fn faults(text: &str) -> Vec<String> {
-    Config::parse(text.as_bytes()).unwrap_err()
+fn errors(text: &str) -> Vec<String> {
+    Config::parse(text.as_bytes()).unwrap_err().to_vec()
 }
 
 #[track_caller]
-fn one_fault(text: &str, wanted: &str) {
-    let faults = faults(text);
-    assert_eq!(faults, [wanted]);
+fn one_error(text: &str, wanted: &str) {
+    let errors = errors(text);
+    assert_eq!(errors, [wanted]);
 }
 
 #[track_caller]
-fn fault_holds(text: &str, wanted: &str) {
-    let faults = faults(text);
-    assert!(faults.len() == 1 && faults[0].contains(wanted), "{faults:?}");
+fn error_contains(text: &str, wanted: &str) {
+    let errors = errors(text);
+    assert!(errors.len() == 1 && errors[0].contains(wanted), "{errors:?}");
 }
 
 const EVERYTHING: &str = r#"{
@@ -74,7 +74,7 @@ fn what_is_printed_is_the_same_settings_again() {
 
 #[test]
 fn a_misspelt_choice_names_the_nearest() {
-    one_fault(
+    one_error(
         r#"{"listen": [
             {"address": "[::]:1", "serves": "all"}, {"address": "[::]:2", "serves": "all"},
             {"address": "[::]:3", "serves": "manegement"}]}"#,
@@ -85,12 +85,12 @@ fn a_misspelt_choice_names_the_nearest() {
 
 #[test]
 fn unknown_keys_name_the_nearest() {
-    one_fault(r#"{"stat_dir": "/x"}"#, "stat_dir: unknown setting, did you mean \"state_dir\"?");
-    fault_holds(
+    one_error(r#"{"stat_dir": "/x"}"#, "stat_dir: unknown setting, did you mean \"state_dir\"?");
+    error_contains(
         r#"{"services": {"speech": {"paths": ["/x/"]}}}"#,
         "unknown setting; known here: \"address\"",
     );
-    one_fault(
+    one_error(
         r#"{"license": {"costumer_id": 1}}"#,
         "license.costumer_id: unknown setting, did you mean \"customer_id\"?",
     );
@@ -98,9 +98,9 @@ fn unknown_keys_name_the_nearest() {
 
 #[test]
 fn every_fault_is_named_in_one_run() {
-    let faults = faults(r#"{"api": ["v3"], "https_port": "443", "user": 5, "run_dir": "run"}"#);
+    let errors = errors(r#"{"api": ["v3"], "https_port": "443", "user": 5, "run_dir": "run"}"#);
     assert_eq!(
-        faults,
+        errors,
         [
             "run_dir: expected an absolute path of up to 94 bytes, for sockets are made there; found \"run\"",
             "api[0]: expected one of \"v1\", \"v2\"; found \"v3\", did you mean \"v1\"?",
@@ -112,18 +112,18 @@ fn every_fault_is_named_in_one_run() {
 
 #[test]
 fn a_wrong_kind_says_what_was_found() {
-    one_fault("[]", "the settings: expected an object; found an array");
-    one_fault(r#"{"listen": {}}"#, "listen: expected an array; found an object");
-    one_fault(r#"{"state_dir": null}"#, "state_dir: expected an absolute path; found null");
-    one_fault(
+    one_error("[]", "the settings: expected an object; found an array");
+    one_error(r#"{"listen": {}}"#, "listen: expected an array; found an object");
+    one_error(r#"{"state_dir": null}"#, "state_dir: expected an absolute path; found null");
+    one_error(
         r#"{"https_port": 0}"#,
         "https_port: expected a port, a number from 1 to 65535; found 0",
     );
-    one_fault(
+    one_error(
         r#"{"https_port": 443.5}"#,
         "https_port: expected a port, a number from 1 to 65535; found 443.5",
     );
-    fault_holds(
+    error_contains(
         r#"{"about": {"languages": ["en", 1]}}"#,
         "about.languages[1]: expected a string; found 1",
     );
@@ -131,32 +131,32 @@ fn a_wrong_kind_says_what_was_found() {
 
 #[test]
 fn broken_json_has_a_place() {
-    fault_holds("{\n\"api\": [}", "line 2 column 9");
-    fault_holds(r#"{"api": ["v1"], "api": ["v2"]}"#, "a key stands twice at line 1 column");
+    error_contains("{\n\"api\": [}", "line 2 column 9");
+    error_contains(r#"{"api": ["v1"], "api": ["v2"]}"#, "duplicate key at line 1 column");
 }
 
 #[test]
 fn at_least_one_generation_and_one_listener() {
-    fault_holds(r#"{"api": []}"#, "api: expected at least one of");
-    fault_holds(r#"{"listen": []}"#, "listen: expected 1 to 64 listeners");
+    error_contains(r#"{"api": []}"#, "api: expected at least one of");
+    error_contains(r#"{"listen": []}"#, "listen: expected 1 to 64 listeners");
 }
 
 #[test]
 fn an_address_is_taken_once_but_port_0_as_often_as_wanted() {
-    fault_holds(
+    error_contains(
         r#"{"listen": [{"address": "[::]:80", "serves": "all"}, {"address": "[::]:80", "serves": "all"}]}"#,
-        "listen[1]: the address [::]:80 stands in an earlier listener already",
+        "listen[1]: an earlier listener has the address [::]:80 already",
     );
-    fault_holds(
+    error_contains(
         r#"{"listen": [{"address": "localhost:80", "serves": "all"}]}"#,
         "listen[0].address: expected an IP",
     );
-    fault_holds(r#"{"listen": [{"serves": "all"}]}"#, "listen[0]: \"address\" is missing");
+    error_contains(r#"{"listen": [{"serves": "all"}]}"#, "listen[0]: \"address\" is missing");
 }
 
 #[test]
 fn a_tls_listener_has_nothing_to_do_while_plain_http_is_off() {
-    fault_holds(
+    error_contains(
         r#"{"listen": [{"address": "[::]:443", "serves": "all", "tls": true, "http_disabled": "close"}]}"#,
         "listen[0].http_disabled: has no meaning",
     );
@@ -168,21 +168,21 @@ fn a_prefix_of_ours_is_not_for_others() {
         ["/v1/management/", "/v2/security/x/", "/v2/", "/v2/jobs/", "/docs/", "/monitor/", "/v1/"]
     {
         let text = json!({"services": {"x": {"address": "h:1", "paths": [path]}}}).to_string();
-        fault_holds(&text, "overlaps with the appliance's own");
+        error_contains(&text, "overlaps with the appliance's own");
     }
     for path in ["/", "x/", "/x", "/a//b/", "/a/../b/", "/a?/", "/%61/", ""] {
         let text = json!({"services": {"x": {"address": "h:1", "paths": [path]}}}).to_string();
-        fault_holds(&text, "services.x.paths[0]: expected a path prefix");
+        error_contains(&text, "services.x.paths[0]: expected a path prefix");
     }
 }
 
 #[test]
 fn a_prefix_has_one_owner() {
-    fault_holds(
+    error_contains(
         r#"{"services": {"a": {"address": "h:1", "paths": ["/x/"]}, "b": {"address": "h:2", "paths": ["/x/"]}}}"#,
         "services.b.paths[0]: \"/x/\" belongs to the service \"a\" already",
     );
-    fault_holds(
+    error_contains(
         r#"{"services": {"a": {"address": "h:1", "paths": ["/x/", "/x/"]}}}"#,
         "\"/x/\" stands twice",
     );
@@ -194,18 +194,21 @@ fn a_service_has_an_address_that_can_be_one() {
         ["h", "h:0", "h:65536", ":80", "::1:80", "[::1]", "[h]:80", "unix:x", "unix:", "a b:1"]
     {
         let text = json!({"services": {"speech": {"address": address}}}).to_string();
-        fault_holds(&text, "services.speech.address: expected \"host:port\"");
+        error_contains(&text, "services.speech.address: expected \"host:port\"");
     }
-    fault_holds(
+    error_contains(
         r#"{"services": {"gate": {"address": "h:1", "paths": ["/x/"]}}}"#,
         "a part of the appliance",
     );
-    fault_holds(
+    error_contains(
         r#"{"services": {"A b": {"address": "h:1", "paths": ["/x/"]}}}"#,
         "a service's name",
     );
-    fault_holds(r#"{"services": {"x": {"address": "h:1"}}}"#, "services.x: \"paths\" is missing");
-    fault_holds(
+    error_contains(
+        r#"{"services": {"x": {"address": "h:1"}}}"#,
+        "services.x: \"paths\" is missing",
+    );
+    error_contains(
         r#"{"services": {"x": {"address": "h:1", "paths": []}}}"#,
         "expected at least one path",
     );
@@ -236,9 +239,9 @@ fn a_service_is_not_the_appliance_itself() {
         ("[::]:1", "unix:/run//x/./usage.sock"),
     ] {
         let told = format!("services.x.address: {address}");
-        let faults = faults(&settings(listener, address));
-        let own = |fault: &String| fault.contains("is the appliance's own (");
-        assert!(faults.len() == 1 && own(&faults[0]), "{listener} {told}: {faults:?}");
+        let errors = errors(&settings(listener, address));
+        let own = |error: &String| error.contains("is the appliance's own (");
+        assert!(errors.len() == 1 && own(&errors[0]), "{listener} {told}: {errors:?}");
     }
     for (listener, address) in [
         ("127.0.0.1:80", "127.0.0.1:81"),
@@ -255,7 +258,7 @@ fn a_service_is_not_the_appliance_itself() {
         assert!(Config::parse(text.as_bytes()).is_ok(), "{listener} {address}");
     }
     // The two that are there anyway, too.
-    fault_holds(
+    error_contains(
         r#"{"listen": [{"address": "[::]:7082", "serves": "all"}]}"#,
         "services.speech.address: 127.0.0.1:7082 is the appliance's own (\"listen\" has [::]:7082)",
     );
@@ -263,7 +266,7 @@ fn a_service_is_not_the_appliance_itself() {
 
 #[test]
 fn a_command_is_named_whole() {
-    fault_holds(
+    error_contains(
         r#"{"commands": {"reboot": ["reboot"]}}"#,
         "commands.reboot[0]: expected the absolute path",
     );
@@ -271,7 +274,7 @@ fn a_command_is_named_whole() {
 
 #[test]
 fn the_authority_answers_on_port_80() {
-    fault_holds(
+    error_contains(
         r#"{"license": {"authority_url": "ftp://x/"}}"#,
         "license.authority_url: expected a URL",
     );
@@ -280,5 +283,5 @@ fn the_authority_answers_on_port_80() {
 #[test]
 fn long_wrong_values_are_cut() {
     let text = json!({"user": "x".repeat(1000)}).to_string();
-    assert!(faults(&text)[0].len() < 150);
+    assert!(errors(&text)[0].len() < 150);
 }

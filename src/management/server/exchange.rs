@@ -1,29 +1,29 @@
-//! One exchange: a request as tiny_http carries it becomes a value, and the answer goes back.
+//! One exchange: turns tiny_http's request into a value and sends the answer.
 //!
-//! tiny_http reads the rest of an unread body when a request is dropped, into one allocation as
-//! large as its `Content-Length`; and it takes the rest of an unread chunked body for the next
-//! request. Both are met here.
+//! When a request is dropped, tiny_http reads the rest of its body into one allocation as large as its
+//! `Content-Length`; and it takes the rest of an unread chunked body for the next request. This file
+//! prevents both.
 
 use std::io::{self, ErrorKind, Read, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tiny_http::{Header, Response, StatusCode};
+use tiny_http::{Header, StatusCode};
 
-use super::super::answer::{Answer, SERVER};
-use super::super::request::{Method, Request};
 use super::Handler;
 use crate::log::Log;
+use crate::management::api::request::{Method, Request};
+use crate::management::api::response::{Response, SERVER};
 
-/// Bodies up to this many bytes tiny_http has in memory when it hands over a request.
-const IN_MEMORY: usize = 1024;
+/// Bodies up to this many bytes are in memory when tiny_http hands over a request.
+const MAX_BUFFERED_BODY: usize = 1024;
 
-/// Longest declared body whose rest we let tiny_http read, in bytes; it allocates them all at once.
-const DRAINABLE: usize = 256 << 20;
+/// Longest declared body whose rest tiny_http may read, in bytes; it allocates all of it at once.
+const MAX_DRAINED_BODY: usize = 256 << 20;
 
-/// A request as tiny_http carries it.
-pub(super) struct Carried(pub(super) tiny_http::Request);
+/// A request as tiny_http provides it.
+pub(crate) struct ServerRequest(pub(super) tiny_http::Request);
 
-impl Carried {
+impl ServerRequest {
     fn header(&self, name: &'static str) -> Option<&str> {
         let found = self.0.headers().iter().find(|header| header.field.equiv(name));
         found.map(|header| header.value.as_str())
@@ -33,62 +33,72 @@ impl Carried {
         self.header("Transfer-Encoding").is_some()
     }
 
-    /// Whether reading the body, or dropping it unread, may wait for the sender.
-    pub(super) fn has_long_body(&self) -> bool {
+    /// Whether reading the body, or dropping it unread, may wait for the client.
+    pub(crate) fn has_long_body(&self) -> bool {
         self.is_chunked()
             || self.header("Expect").is_some()
-            || self.0.body_length().is_some_and(|length| length > IN_MEMORY)
+            || self.0.body_length().is_some_and(|length| length > MAX_BUFFERED_BODY)
     }
 
     fn connection_says(&self, word: &str) -> bool {
         self.header("Connection").is_some_and(|value| value.to_ascii_lowercase().contains(word))
     }
 
-    /// What the handler says; `None` if that may take a while and `may_wait` is false.
-    pub(super) fn judge(&mut self, handler: &Handler, log: &Log, may_wait: bool) -> Option<Answer> {
-        catch_unwind(AssertUnwindSafe(|| self.ask(handler, may_wait))).unwrap_or_else(|_| {
-            // Without the query, into which clients put tokens.
+    /// Calls the handler; returns `None` if the answer may block and `may_block` is false.
+    pub(crate) fn call_handler(
+        &mut self,
+        handler: &Handler,
+        log: &Log,
+        may_block: bool,
+    ) -> Option<Response> {
+        catch_unwind(AssertUnwindSafe(|| self.dispatch(handler, may_block))).unwrap_or_else(|_| {
+            // Without the query, which may hold a client's tokens.
             let path = self.0.url().split('?').next().unwrap_or_default();
-            log.error(format_args!("a handler failed on {} {path}", self.0.method()));
-            Some(Answer::internal())
+            log.error(format_args!(
+                "internal error (panic) on {} {path}; answered 500",
+                self.0.method()
+            ));
+            Some(Response::internal())
         })
     }
 
-    /// Sends `answer`, or what the handler says now if there is none yet.
-    pub(super) fn answer(mut self, answer: Option<Answer>, handler: &Handler, log: &Log) {
-        if self.0.body_length().is_some_and(|length| length > DRAINABLE) {
-            // Dropping it would allocate that much, and a failed allocation ends the whole process:
-            // the connection and its thread are given up instead, and nobody is answered. The gate
-            // refuses such lengths with 413, so this one came through the socket itself.
-            log.warn(format_args!("a request declared an absurd length and is left unanswered"));
+    /// Sends `answer`, or calls the handler if there is none yet.
+    pub(crate) fn answer(mut self, answer: Option<Response>, handler: &Handler, log: &Log) {
+        if self.0.body_length().is_some_and(|length| length > MAX_DRAINED_BODY) {
+            // Dropping the request would allocate that much, and a failed allocation aborts the process. The
+            // connection and its thread are leaked instead, without an answer. The gate rejects such lengths
+            // with 413, so this request came through the socket itself.
+            log.warn(format_args!(
+                "a request with an absurd Content-Length was dropped without an answer"
+            ));
             return std::mem::forget(self.0);
         }
-        let Some(answer) = answer.or_else(|| self.judge(handler, log, true)) else { return };
+        let Some(answer) = answer.or_else(|| self.call_handler(handler, log, true)) else { return };
         if self.is_chunked() && !self.connection_says("close") && !self.drain() {
-            log.warn("a malformed or endless chunked request; its connection is given up");
+            log.warn("a chunked request is malformed or too long; its connection was dropped");
             return std::mem::forget(self.0);
         }
-        if let Err(fault) = self.send(answer) {
-            log.info(format_args!("an answer of the management API was not taken: {fault}"));
+        if let Err(error) = self.send(answer) {
+            log.info(format_args!("cannot send an answer of the management API: {error}"));
         }
     }
 
-    fn send(self, answer: Answer) -> io::Result<()> {
+    fn send(self, answer: Response) -> io::Result<()> {
         if self.has_long_body() {
-            // It is answered first, and what is left of its body is read then.
+            // tiny_http sends the answer first and then reads the rest of the body.
             return self.0.respond(response(answer));
         }
         let head_only = matches!(self.0.method(), tiny_http::Method::Head);
-        // tiny_http's own writing allocates each field anew and gives it on in five parts.
+        // tiny_http's own writer allocates each field and writes five times.
         let bytes = answer.to_bytes(head_only, None);
         let mut out = self.0.into_writer();
         match out.write_all(&bytes).and_then(|()| out.flush()) {
-            Err(fault) if !is_hang_up(fault.kind()) => Err(fault),
+            Err(error) if !is_disconnect(error.kind()) => Err(error),
             _ => Ok(()),
         }
     }
 
-    fn ask(&mut self, handler: &Handler, may_wait: bool) -> Option<Answer> {
+    fn dispatch(&mut self, handler: &Handler, may_block: bool) -> Option<Response> {
         let owned = |name| self.header(name).map(str::to_owned);
         let (path, query) = self.0.url().split_once('?').unwrap_or((self.0.url(), ""));
         let (path, query) = (path.to_owned(), query.to_owned());
@@ -97,7 +107,7 @@ impl Carried {
             (owned("Content-Type"), owned("X-Forwarded-For"), owned("X-Forwarded-Proto"));
         let forwarded_host = owned("X-Forwarded-Host");
         let length = self.0.body_length();
-        // On an upgrade tiny_http gives the whole connection for a body, and it has no end.
+        // On an upgrade tiny_http passes the whole connection as the body, which has no end.
         let mut body: Box<dyn Read> = if self.connection_says("upgrade") {
             Box::new(io::empty())
         } else {
@@ -114,18 +124,18 @@ impl Carried {
             length,
             body: &mut *body,
         };
-        handler(&mut request, may_wait)
+        handler(&mut request, may_block)
     }
 
-    /// Reads a chunked body to its end. What would be left is taken for the next request otherwise,
-    /// so that a body could hold one that nobody has judged.
+    /// Reads a chunked body to its end. tiny_http would take the rest for the next request, so that a body
+    /// could smuggle a request past the gate.
     fn drain(&mut self) -> bool {
-        let mut rest = self.0.as_reader().take(DRAINABLE as u64);
+        let mut rest = self.0.as_reader().take(MAX_DRAINED_BODY as u64);
         io::copy(&mut rest, &mut io::sink()).is_ok() && rest.limit() > 0
     }
 }
 
-/// Asks for the body only when it is read, for that is what answers `Expect: 100-continue`.
+/// Asks for the body only when it is read, because that sends the answer to `Expect: 100-continue`.
 struct Body<'a>(&'a mut tiny_http::Request);
 
 impl Read for Body<'_> {
@@ -134,13 +144,13 @@ impl Read for Body<'_> {
     }
 }
 
-/// The client has gone, and nobody needs to know.
-fn is_hang_up(kind: ErrorKind) -> bool {
+/// Whether the client has disconnected, which is not worth a log line.
+fn is_disconnect(kind: ErrorKind) -> bool {
     use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset)
 }
 
-fn response(answer: Answer) -> Response<io::Cursor<Vec<u8>>> {
+fn response(answer: Response) -> tiny_http::Response<io::Cursor<Vec<u8>>> {
     let content_type = ("Content-Type", answer.content_type.to_owned());
     let server = (SERVER.0, SERVER.1.to_owned());
     let headers = [content_type, server]
@@ -149,7 +159,7 @@ fn response(answer: Answer) -> Response<io::Cursor<Vec<u8>>> {
         .filter_map(|(name, value)| Header::from_bytes(name, value).ok())
         .collect();
     let length = answer.body.len();
-    Response::new(
+    tiny_http::Response::new(
         StatusCode(answer.status),
         headers,
         io::Cursor::new(answer.body),

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::answer::Answer;
 use super::super::client;
-use super::super::request::Request;
-use super::super::socket;
-use super::{Handle, Place, serve};
+use super::{Endpoint, Handle, serve};
 use crate::log::Log;
+use crate::management::api::request::Request;
+use crate::management::api::response::Response;
+use crate::management::server::socket;
 
 /// More than a socket holds.
 const LONG: usize = 4 << 20;
@@ -37,7 +37,7 @@ impl World {
         let copy = listener.try_clone().unwrap();
         let handle = serve(
             copy,
-            Place { path: path.clone(), mode: socket::OWNER },
+            Endpoint { path: path.clone(), mode: socket::OWNER },
             Arc::new(handler),
             Log::to(|_| {}),
         )
@@ -56,7 +56,7 @@ impl World {
     }
 
     fn answers(&self) -> bool {
-        client::ask(&self.path, "GET", "/fine").is_ok_and(|reply| reply.status == 200)
+        client::request(&self.path, "GET", "/fine").is_ok_and(|reply| reply.status == 200)
     }
 }
 
@@ -67,21 +67,21 @@ impl Drop for World {
     }
 }
 
-fn handler(request: &mut Request<'_>, may_wait: bool) -> Option<Answer> {
+fn handler(request: &mut Request<'_>, may_block: bool) -> Option<Response> {
     Some(match request.path.as_str() {
-        "/slow" if !may_wait => return None,
+        "/slow" if !may_block => return None,
         "/slow" => {
             // Says that it is asked, and waits until the file is there that the query names.
             fs::write(format!("{}.asked", request.query), "").unwrap();
             within(10, || fs::exists(&request.query).unwrap());
-            Answer::success("late")
+            Response::success("late")
         }
-        "/long" => Answer { body: vec![b'x'; LONG], ..Answer::success("") },
+        "/long" => Response { body: vec![b'x'; LONG], ..Response::success("") },
         "/panic" => panic!("a handler failed, as this test wants"),
-        "/unread" => Answer::failure(403, "unread"),
+        "/unread" => Response::failure(403, "unread"),
         _ => match request.read_body() {
-            Ok(body) => Answer::success(&format!("{} {}", request.method.word(), body.len())),
-            Err(fault) => fault.into(),
+            Ok(body) => Response::success(&format!("{} {}", request.method.word(), body.len())),
+            Err(error) => error.into(),
         },
     })
 }
@@ -113,7 +113,7 @@ fn answers_come_with_a_length_and_are_not_kept() {
 fn a_panic_costs_one_request() {
     let world = World::new("panic");
     for _ in 0..20 {
-        assert_eq!(client::ask(&world.path, "GET", "/panic").unwrap().status, 500);
+        assert_eq!(client::request(&world.path, "GET", "/panic").unwrap().status, 500);
     }
     assert!(world.answers());
 }
@@ -194,7 +194,7 @@ fn slow_answers_hold_nobody_up() {
     let slow: Vec<_> = (0..5)
         .map(|_| {
             let (path, target) = (path.clone(), target.clone());
-            std::thread::spawn(move || client::ask(&path, "GET", &target).unwrap().status)
+            std::thread::spawn(move || client::request(&path, "GET", &target).unwrap().status)
         })
         .collect();
     for _ in 0..20 {
@@ -253,7 +253,7 @@ fn a_stop_lets_those_have_their_answers_who_have_asked() {
     let mut world = World::new("leave");
     let (file, path) = (world.folder.join("now"), world.path.clone());
     let target = format!("/slow?{}", file.display());
-    let slow = std::thread::spawn(move || client::ask(&path, "GET", &target).unwrap().status);
+    let slow = std::thread::spawn(move || client::request(&path, "GET", &target).unwrap().status);
     within(5, || world.folder.join("now.asked").exists());
     let handle = world.handle.take().unwrap();
     let stop = std::thread::spawn(move || handle.stop(Instant::now() + LONG_ENOUGH));

@@ -331,7 +331,7 @@ fn no_refusal_quotes_the_key() {
     let secret = made.key_pem();
     let line = secret.lines().nth(1).unwrap();
     for keyfile in [secret.replace("-----END", "----END"), secret.replace('\n', "\n!")] {
-        let refusal = from_upload(keyfile.as_bytes(), made.pem().as_bytes(), NOW).unwrap_err();
-        assert!(!refusal.contains(line), "{refusal}");
+        let error = from_upload(keyfile.as_bytes(), made.pem().as_bytes(), NOW).unwrap_err();
+        assert!(!error.contains(line), "{error}");
     }
 }

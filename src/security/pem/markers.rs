@@ -1,12 +1,11 @@
-//! Where the blocks of a PEM text begin and end (RFC 7468), whatever became of its lines.
+//! Finds the blocks of a PEM text (RFC 7468), even if its line breaks were lost.
 //!
-//! A block is what stands between its two markers, so that line breaks which were lost, within a block
-//! or between two, do no harm. What looks like a block and can't be read as one is refused with its
-//! line: passed over, a certificate of the chain would be missing without a word. Nothing of the text
-//! gets into an error, labels of unknown blocks least of all, for where line breaks were lost the text
-//! of a key may stand in their place.
+//! A block is the text between its two markers, so lost line breaks, within a block or between two, do no
+//! harm. Text that looks like a block and can't be read as one is rejected with its line number: ignoring
+//! it would silently drop a certificate of the chain. Errors quote nothing of the text, not even unknown
+//! labels, because where line breaks were lost a label may hold text of a key.
 
-use crate::license::certificate::INVISIBLE;
+use crate::license::protocol::fields::INVISIBLE;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
@@ -39,16 +38,16 @@ const KNOWN: [&str; 20] = [
 /// Longest label in bytes; real ones have half as many.
 const LONGEST_LABEL: usize = 64;
 
-/// One block.
+/// A block of PEM.
 pub(super) struct Block<'a> {
-    /// One of the known ones; `None` for any other.
+    /// A known label; `None` for any other.
     pub(super) label: Option<&'static str>,
-    /// What stands between the markers.
+    /// The text between the markers.
     pub(super) content: &'a [u8],
     start: usize,
 }
 
-/// Goes through a text from block to block.
+/// Iterates over the blocks of a text.
 pub(super) struct Markers<'a> {
     text: &'a [u8],
     at: usize,
@@ -60,7 +59,7 @@ impl<'a> Markers<'a> {
     }
 
     /// # Errors
-    /// What is wrong with the next block, by its line.
+    /// What is wrong with the next block, and its line.
     pub(super) fn next_block(&mut self) -> Result<Option<Block<'a>>, String> {
         let rest = &self.text[self.at..];
         let begin = find(rest, BEGIN);
@@ -97,7 +96,7 @@ impl<'a> Markers<'a> {
         }
     }
 
-    /// Text around blocks is fine, unless a block may be lost in it.
+    /// Accepts text around blocks, unless it may hold a damaged block.
     fn check_between(&self, text: &[u8], before_a_block: bool) -> Result<(), String> {
         let mut at = self.at;
         let mut lines = text.split(is_line_end).peekable();
@@ -122,12 +121,12 @@ impl<'a> Markers<'a> {
         Ok(())
     }
 
-    /// For a person: "CERTIFICATE block that begins in line 21".
+    /// Describes a block for error messages: "CERTIFICATE block that begins in line 21".
     pub(super) fn place(&self, block: &Block<'_>) -> String {
         format!("{} that begins in line {}", named(block.label), self.line(block.start))
     }
 
-    /// The number of the line at this place, as an editor counts; CR LF is one line end.
+    /// The line number of this position, as an editor counts; CR LF is one line end.
     fn line(&self, at: usize) -> usize {
         let before = &self.text[..at];
         let alone = |pair: &[u8]| pair[0] == b'\r' && pair[1] != b'\n';
@@ -140,7 +139,7 @@ fn named(label: Option<&'static str>) -> String {
     label.map_or_else(|| "block".to_owned(), |label| format!("{label} block"))
 }
 
-/// The label up to the hyphens that end a marker, and what follows them.
+/// Splits a label from the text after the hyphens that end its marker.
 fn label(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = find(&text[..text.len().min(LONGEST_LABEL + DASHES.len())], DASHES)?;
     let plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'-';
@@ -148,7 +147,7 @@ fn label(text: &[u8]) -> Option<(&[u8], &[u8])> {
     (!label.is_empty() && label.iter().all(plain)).then(|| (label, &text[end + DASHES.len()..]))
 }
 
-/// A marker whose hyphens are too few, or dashes that a word processor made of them.
+/// Whether this looks like a marker with too few hyphens, or with dashes that a word processor put there.
 fn is_like_begin(line: &[u8]) -> bool {
     let dash = |c: char| c == '-' || ('\u{2010}'..='\u{2015}').contains(&c);
     find(line, b"BEGIN").is_some()
@@ -156,7 +155,7 @@ fn is_like_begin(line: &[u8]) -> bool {
         && String::from_utf8_lossy(line).trim_start_matches(is_unseen).starts_with(dash)
 }
 
-/// RFC 7468 section 2 lets parsers ignore white space; marks that nobody sees come with it.
+/// White space, which RFC 7468 section 2 lets parsers ignore, and invisible characters.
 pub(super) fn is_unseen(c: char) -> bool {
     c.is_whitespace() || INVISIBLE.contains(&c)
 }

@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::{Broken, read};
+use super::{Error, read};
 
 const BLOCK: &str = "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n";
 
-fn broken(text: &[u8]) -> Broken {
+fn broken(text: &[u8]) -> Error {
     read(text).err().unwrap()
 }
 
@@ -23,24 +23,24 @@ fn text_around_blocks_line_ends_and_unknown_blocks_are_fine() {
 
 #[test]
 fn a_file_without_blocks_is_told_by_what_it_is() {
-    assert_eq!(broken(b""), Broken::Empty);
-    assert_eq!(broken(b" \r\n"), Broken::Empty);
-    assert_eq!(broken(b"hello"), Broken::NotPem);
-    assert_eq!(broken(&[0x30, 0x82, 1, 2, 0x30, 0x82]), Broken::Der);
-    assert_eq!(broken(&[0x30, 3, 2, 1, 0]), Broken::Der);
-    assert_eq!(broken(b"0 is no DER"), Broken::NotPem);
-    assert_eq!(broken(&[0x30, 0x82, 1, 2, 2, 1, 3, 0x30]), Broken::Pkcs12);
-    assert_eq!(broken(&[0xff, 0xfe, b'-', 0]), Broken::Utf16);
+    assert_eq!(broken(b""), Error::Empty);
+    assert_eq!(broken(b" \r\n"), Error::Empty);
+    assert_eq!(broken(b"hello"), Error::NotPem);
+    assert_eq!(broken(&[0x30, 0x82, 1, 2, 0x30, 0x82]), Error::Der);
+    assert_eq!(broken(&[0x30, 3, 2, 1, 0]), Error::Der);
+    assert_eq!(broken(b"0 is no DER"), Error::NotPem);
+    assert_eq!(broken(&[0x30, 0x82, 1, 2, 2, 1, 3, 0x30]), Error::Pkcs12);
+    assert_eq!(broken(&[0xff, 0xfe, b'-', 0]), Error::Utf16);
 }
 
 #[test]
 fn a_block_that_goes_wrong_is_named() {
     let cut = BLOCK.replace("-----END CERTIFICATE-----", "");
     for text in [cut.clone(), cut + BLOCK, BLOCK.replace("END CERT", "END OTHER CERT")] {
-        assert!(matches!(broken(text.as_bytes()), Broken::Block(why) if why.contains("no END")));
+        assert!(matches!(broken(text.as_bytes()), Error::Block(why) if why.contains("no END")));
     }
     let damaged = BLOCK.replace("AQID", "AQ!D");
-    assert!(matches!(broken(damaged.as_bytes()), Broken::Block(why) if why.contains("damaged")));
+    assert!(matches!(broken(damaged.as_bytes()), Error::Block(why) if why.contains("damaged")));
 }
 
 #[test]
@@ -83,12 +83,12 @@ fn blanks_and_marks_before_a_block_are_skipped_and_anything_else_is_told_by_its_
     for before in ["> ", "Intermediate: ", "\"", "\\n"] {
         for line_end in ["\n", "\r\n", "\r"] {
             let text = ends(&format!("{BLOCK}text\n{before}{BLOCK}"), line_end);
-            let Broken::Block(why) = broken(&text) else { panic!("{before}") };
+            let Error::Block(why) = broken(&text) else { panic!("{before}") };
             assert!(why.contains("in line 5 ") && !why.contains(before), "{why}");
         }
     }
     let latin1 = [BLOCK.as_bytes(), b"\xa0", BLOCK.as_bytes()].concat();
-    assert!(matches!(broken(&latin1), Broken::Block(why) if why.contains("in line 4 ")));
+    assert!(matches!(broken(&latin1), Error::Block(why) if why.contains("in line 4 ")));
 }
 
 #[test]
@@ -102,12 +102,12 @@ fn a_second_certificate_is_never_passed_over() {
     ] {
         let text = format!("{BLOCK}{second}");
         assert!(
-            matches!(broken(text.as_bytes()), Broken::Block(why) if why.contains("line 4 ")),
+            matches!(broken(text.as_bytes()), Error::Block(why) if why.contains("line 4 ")),
             "{second}"
         );
     }
     let wide: Vec<u8> = BLOCK.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_eq!(broken(&[BLOCK.as_bytes(), &wide].concat()), Broken::Mixed);
+    assert_eq!(broken(&[BLOCK.as_bytes(), &wide].concat()), Error::Mixed);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn nothing_of_a_file_is_repeated() {
         key.replace("MIIE", "MI\u{e9}E"),
         key.replace('\n', " ").replace("-----END", ""),
     ] {
-        let Broken::Block(why) = broken(text.as_bytes()) else { panic!("{text}") };
+        let Error::Block(why) = broken(text.as_bytes()) else { panic!("{text}") };
         assert!(!why.contains("SECRET"), "{why}");
     }
 }
@@ -135,7 +135,7 @@ fn nothing_of_a_file_is_repeated() {
 #[test]
 fn pkcs7_is_known_in_every_form() {
     let der = b"\x30\x82\x01\x00\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0";
-    assert_eq!(broken(der), Broken::Pkcs7);
+    assert_eq!(broken(der), Error::Pkcs7);
     let by_ad_cs = super::write(&[rustls::pki_types::CertificateDer::from(&der[..])], &key());
     assert_eq!(read(by_ad_cs.as_bytes()).unwrap().others, ["PKCS7"]);
 }

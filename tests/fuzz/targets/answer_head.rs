@@ -1,4 +1,4 @@
 //! Heads of a service's answers.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::gate::fuzz::answer_head(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::fuzz::gate::answer_head(data));

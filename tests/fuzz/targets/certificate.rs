@@ -1,4 +1,4 @@
 //! A key and a certificate.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::security::fuzz::upload(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::fuzz::security::upload(data));

@@ -1,4 +1,4 @@
 //! Chunked bodies.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::gate::fuzz::chunked(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::fuzz::gate::chunked(data));

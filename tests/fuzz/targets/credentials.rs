@@ -1,4 +1,4 @@
 //! The Authorization field.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::gate::fuzz::credentials(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::fuzz::gate::credentials(data));

@@ -1,4 +1,4 @@
 //! The password file.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::security::fuzz::htpasswd(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::fuzz::security::htpasswd(data));

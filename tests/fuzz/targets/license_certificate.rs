@@ -1,4 +1,4 @@
 //! A license certificate, as it is pasted.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::license::fuzz::certificate(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::fuzz::license::certificate(data));

@@ -1,4 +1,4 @@
 //! What appliance and authority say to each other.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::license::fuzz::message(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::fuzz::license::message(data));

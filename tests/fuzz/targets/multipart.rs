@@ -1,4 +1,4 @@
 //! An upload: its content type and its body.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::management::fuzz::upload(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::fuzz::management::upload(data));

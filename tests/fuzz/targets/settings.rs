@@ -1,4 +1,4 @@
 //! The settings file.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::config::fuzz::settings(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::fuzz::config::settings(data));

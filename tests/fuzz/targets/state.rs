@@ -2,6 +2,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    applianced::security::fuzz::state(data);
-    applianced::license::fuzz::state(data);
+    applianced::fuzz::security::state(data);
+    applianced::fuzz::license::state(data);
 });

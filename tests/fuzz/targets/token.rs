@@ -1,4 +1,4 @@
 //! Signed tokens.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::license::fuzz::token(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| applianced::fuzz::license::token(data));

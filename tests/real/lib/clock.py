@@ -1,7 +1,7 @@
 """The clock of a whole machine is set: a year back, ten years on, and right again.
 
 In: a shell of root's in a guest, which its image does not have, and what must hold whatever the clock says.
-Out: the license under clocks of its own (src/license/clock.rs).
+Out: the license under clocks of its own (src/license/state/clock.rs).
 """
 
 import gzip

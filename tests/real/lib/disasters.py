@@ -1,7 +1,7 @@
 """What a disk that is full or read-only does, and a network that loses an address. All of it needs root, and
 says so where that is missing.
 
-Out: a disk that fails in the middle of a change, which tests/license/disk.rs and tests/state make with strace.
+Out: a disk that fails in the middle of a change, which tests/integration/license/disk.rs and tests/integration/state make with strace.
 """
 
 import contextlib

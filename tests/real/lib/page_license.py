@@ -163,6 +163,6 @@ class License(Part):
         self.page.shows("#license-pill", "No license")
         certificate = self.page.run("document.getElementById('return-text').value")
         told = self.service.redeem(certificate)
-        expect(told == "36000 seconds are back in the license", told)
+        expect(told == "36000 seconds were credited to the license", told)
         self.page.click("#return-copy")
         self.page.shows("#return-copied", "opied")

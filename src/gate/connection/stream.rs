@@ -1,0 +1,253 @@
+//! The client's side of a connection: TCP with or without TLS.
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustls::ServerConnection;
+
+use crate::gate::io::duplex::Duplex;
+use crate::gate::io::readiness::{Readiness, retry};
+
+/// Ciphertext read from the kernel at once; rustls itself would read 4 KiB at a time.
+const CIPHERTEXT_BYTES: usize = 16 << 10;
+
+thread_local! {
+    /// The buffer for ciphertext: one for each thread, so that an idle connection needs none.
+    static CIPHERTEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A non-blocking connection to a client.
+pub(crate) struct ClientStream {
+    tcp: TcpStream,
+    readiness: Readiness,
+    tls: Option<Box<Tls>>,
+}
+
+struct Tls {
+    connection: ServerConnection,
+    /// Ciphertext that rustls has not taken yet, from `taken` on.
+    ciphertext: Vec<u8>,
+    taken: usize,
+    /// The first byte has arrived.
+    begun: bool,
+}
+
+impl ClientStream {
+    pub(crate) fn plain(tcp: TcpStream) -> ClientStream {
+        ClientStream { tcp, readiness: Readiness::new(), tls: None }
+    }
+
+    pub(crate) fn tls(tcp: TcpStream, connection: ServerConnection) -> ClientStream {
+        let tls = Tls { connection, ciphertext: Vec::new(), taken: 0, begun: false };
+        ClientStream { tcp, readiness: Readiness::new(), tls: Some(Box::new(tls)) }
+    }
+
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
+    /// True if the client has closed its side of the TCP connection.
+    pub(crate) fn is_read_closed(&self) -> bool {
+        self.readiness.is_read_closed()
+    }
+
+    /// True if the client of a TLS connection has closed its side of TCP, perhaps without a close_notify.
+    pub(crate) fn may_be_truncated(&self) -> bool {
+        self.tls.is_some() && self.is_read_closed()
+    }
+
+    /// See [`Readiness::register`].
+    pub(crate) fn register(
+        &mut self,
+        epoll: &Arc<OwnedFd>,
+        token: u64,
+        writing: bool,
+    ) -> io::Result<()> {
+        self.readiness.register(&self.tcp, epoll, token, writing)
+    }
+
+    /// True while TLS has bytes that the client has not accepted.
+    pub(crate) fn wants_write(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.connection.wants_write())
+    }
+
+    /// True if the client of a TLS connection has sent anything.
+    pub(crate) fn has_received(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.begun)
+    }
+
+    /// Continues the handshake; `WouldBlock` when it is the client's turn.
+    ///
+    /// # Errors
+    /// `InvalidData` when the client violates the protocol or shares no version or suite with us; the alert has
+    /// been sent. `Unsupported` when the client speaks plain HTTP; nothing has been sent.
+    pub(crate) fn try_handshake(&mut self) -> io::Result<()> {
+        let ClientStream { tcp, readiness, tls } = self;
+        let Some(tls) = tls else { return Ok(()) };
+        loop {
+            if tls.connection.wants_write() {
+                tls.flush(tcp)?;
+            }
+            if !tls.connection.is_handshaking() {
+                return Ok(());
+            }
+            if tls.feed(tcp, readiness)? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// Sends a close_notify, if there is TLS, and closes our side of TCP.
+    pub(crate) fn close_write(&mut self) {
+        let ClientStream { tcp, tls, .. } = self;
+        if let Some(tls) = tls {
+            tls.connection.send_close_notify();
+            let _ = tls.flush(tcp);
+        }
+        let _ = tcp.shutdown(Shutdown::Write);
+    }
+
+    /// Removes TLS: what follows is sent as plain text.
+    pub(crate) fn drop_tls(&mut self) {
+        self.tls = None;
+    }
+}
+
+impl Tls {
+    /// Moves ciphertext from the kernel into rustls; returns 0 at the end of the connection.
+    fn feed(&mut self, tcp: &mut TcpStream, readiness: &mut Readiness) -> io::Result<usize> {
+        if self.taken < self.ciphertext.len() {
+            let input = std::mem::take(&mut self.ciphertext);
+            let taken = self.take(tcp, input.get(self.taken..).unwrap_or_default())?;
+            self.taken += taken;
+            if self.taken < input.len() {
+                self.ciphertext = input;
+            }
+            return Ok(taken);
+        }
+        CIPHERTEXT.with_borrow_mut(|input| {
+            input.resize(CIPHERTEXT_BYTES, 0);
+            let read = readiness.read(&mut *tcp, input)?;
+            let arrived = input.get(..read).unwrap_or_default();
+            let taken = self.take(tcp, arrived)?;
+            self.ciphertext = arrived.get(taken..).unwrap_or_default().to_vec();
+            self.taken = 0;
+            Ok(read)
+        })
+    }
+
+    /// Passes `arrived` to rustls until there is plaintext to read, and returns how much it took.
+    fn take(&mut self, tcp: &mut TcpStream, arrived: &[u8]) -> io::Result<usize> {
+        if !self.begun
+            && let Some(first) = arrived.first()
+        {
+            self.begun = true;
+            // A handshake record begins with 22 (RFC 8446 section 5.1), an HTTP method with a letter. Later
+            // pieces may begin with any byte.
+            if first.is_ascii_uppercase() {
+                return Err(ErrorKind::Unsupported.into());
+            }
+        }
+        let mut unread = arrived;
+        loop {
+            let more = self.connection.read_tls(&mut unread)? > 0;
+            match self.connection.process_new_packets() {
+                // Bytes after a close_notify are ignored (RFC 8446 section 6.1).
+                Ok(_) if !more => return Ok(arrived.len()),
+                Ok(state) if unread.is_empty() || state.plaintext_bytes_to_read() > 0 => {
+                    return Ok(arrived.len() - unread.len());
+                }
+                Ok(_) => {}
+                Err(e) => {
+                    let _ = self.flush(tcp); // the alert that tells the client why
+                    return Err(io::Error::new(ErrorKind::InvalidData, e));
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self, tcp: &mut TcpStream) -> io::Result<()> {
+        while self.connection.wants_write() {
+            if self.connection.write_tls(tcp)? == 0 {
+                return Err(ErrorKind::WriteZero.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn read(
+        &mut self,
+        tcp: &mut TcpStream,
+        readiness: &mut Readiness,
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
+        loop {
+            match self.connection.reader().read(buffer) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    self.feed(tcp, readiness)?;
+                    // Key updates and tickets are sent while reading; a full socket is not a read error.
+                    match self.flush(tcp) {
+                        Err(e) if e.kind() != ErrorKind::WouldBlock => return Err(e),
+                        _ => {}
+                    }
+                }
+                // A close without close_notify is a truncation, not a half-close (RFC 8446 section 6.1).
+                Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
+                    return Err(io::Error::new(ErrorKind::ConnectionAborted, "no close_notify"));
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+impl Duplex for ClientStream {
+    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let ClientStream { tcp, readiness, tls } = self;
+        match tls {
+            None => readiness.read(tcp, buffer),
+            Some(tls) => tls.read(tcp, readiness, buffer),
+        }
+    }
+
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let ClientStream { tcp, tls, .. } = self;
+        retry(|| match tls {
+            None => tcp.write(bytes),
+            Some(tls) => {
+                // Flush first, because rustls would accept 64 KiB more while the client reads nothing.
+                tls.flush(tcp)?;
+                let accepted = tls.connection.writer().write(bytes)?;
+                match tls.flush(tcp) {
+                    Err(e) if e.kind() != ErrorKind::WouldBlock => Err(e),
+                    _ => Ok(accepted),
+                }
+            }
+        })
+    }
+
+    fn try_flush(&mut self) -> io::Result<()> {
+        let ClientStream { tcp, tls, .. } = self;
+        retry(|| tls.as_mut().map_or(Ok(()), |tls| tls.flush(tcp)))
+    }
+
+    fn finish_writing(&mut self) -> io::Result<()> {
+        let ClientStream { tcp, tls, .. } = self;
+        if let Some(tls) = tls {
+            tls.connection.send_close_notify();
+            retry(|| tls.flush(tcp))?;
+        }
+        tcp.shutdown(Shutdown::Write)
+    }
+
+    fn set_readable(&mut self, read_closed: bool) {
+        self.readiness.set_readable(read_closed);
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.tcp.as_fd()
+    }
+}

@@ -1,0 +1,247 @@
+//! The connections of one event loop. A connection that waits for an event has a deadline, but no thread and no
+//! buffer.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::time::Instant;
+
+use super::run_queue::RunQueue;
+use super::{Connection, Priority};
+use crate::gate::io::duplex::Duplex as _;
+use crate::gate::limits::client_prefix::client_prefix;
+use crate::gate::limits::eviction::{Candidate, SlowClient};
+use crate::gate::limits::permits::Class;
+
+/// What has happened to the two sockets of a connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Event {
+    /// The client's socket is ready.
+    pub(crate) client: bool,
+    /// The client will send no more.
+    pub(crate) client_read_closed: bool,
+    /// The client will neither send nor receive.
+    pub(crate) client_hung_up: bool,
+    /// The upstream socket is ready.
+    pub(crate) upstream: bool,
+    /// The service will send no more.
+    pub(crate) upstream_read_closed: bool,
+}
+
+/// Connections by the token that epoll reports.
+#[derive(Default)]
+pub(crate) struct ConnectionTable {
+    slots: HashMap<u64, Slot>,
+    last: u64,
+    /// Connections with low priority that have work to do; some may be closed already.
+    handshakes: RunQueue,
+    bulk: RunQueue,
+}
+
+enum Slot {
+    Idle(Box<Connection>),
+    /// A thread has taken the connection; the event that has come since, if any.
+    InUse(Option<Event>),
+}
+
+impl ConnectionTable {
+    /// A new token, for a connection in use.
+    pub(crate) fn new_token(&mut self) -> u64 {
+        self.last += 1;
+        self.slots.insert(self.last, Slot::InUse(None));
+        self.last
+    }
+
+    /// Takes the connection of an event, if it has high priority. Otherwise queues it, or records the event if the
+    /// connection is in use.
+    pub(crate) fn on_event(
+        &mut self,
+        token: u64,
+        event: Event,
+        now: Instant,
+    ) -> Option<Box<Connection>> {
+        let mut connection = self.take(token, event)?;
+        match connection.priority(now) {
+            Priority::Interactive => Some(connection),
+            priority => {
+                connection.is_ready = true;
+                self.slots.insert(token, Slot::Idle(connection));
+                self.queue(priority).push(token);
+                None
+            }
+        }
+    }
+
+    /// Puts a connection back that has more work to do after others have had their turn.
+    pub(crate) fn requeue(&mut self, token: u64, mut connection: Box<Connection>) {
+        connection.is_ready = true;
+        let busy = self.put(token, connection);
+        if let Some(connection) = busy {
+            self.slots.insert(token, Slot::Idle(connection));
+        }
+        self.bulk.push(token);
+    }
+
+    /// Takes the next queued connection of a low priority.
+    pub(crate) fn pop_queued(&mut self, priority: Priority) -> Option<(u64, Box<Connection>)> {
+        loop {
+            let token = self.queue(priority).pop()?;
+            if let Some(connection) = self.take(token, Event::default()) {
+                return Some((token, connection));
+            }
+        }
+    }
+
+    /// True if a connection with low priority is queued.
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.handshakes.is_empty() || !self.bulk.is_empty()
+    }
+
+    /// How many handshakes are queued.
+    pub(crate) fn pending_handshakes(&self) -> usize {
+        self.handshakes.len()
+    }
+
+    fn queue(&mut self, priority: Priority) -> &mut RunQueue {
+        if priority == Priority::Handshake { &mut self.handshakes } else { &mut self.bulk }
+    }
+
+    fn take(&mut self, token: u64, event: Event) -> Option<Box<Connection>> {
+        let slot = self.slots.get_mut(&token)?;
+        match std::mem::replace(slot, Slot::InUse(None)) {
+            Slot::Idle(mut connection) => {
+                connection.is_ready = false;
+                connection.on_event(event);
+                Some(connection)
+            }
+            Slot::InUse(pending) => {
+                *slot = Slot::InUse(Some(pending.unwrap_or_default().and(event)));
+                None
+            }
+        }
+    }
+
+    /// Puts a connection back, or returns it if an event has come in the meantime.
+    pub(crate) fn put(
+        &mut self,
+        token: u64,
+        mut connection: Box<Connection>,
+    ) -> Option<Box<Connection>> {
+        match self.slots.entry(token) {
+            Entry::Occupied(mut slot) => match slot.get() {
+                Slot::InUse(Some(event)) => {
+                    connection.on_event(*event);
+                    slot.insert(Slot::InUse(None));
+                    Some(connection)
+                }
+                _ => {
+                    slot.insert(Slot::Idle(connection));
+                    None
+                }
+            },
+            Entry::Vacant(_) => None,
+        }
+    }
+
+    /// Applies the event that has come while `connection` is in use.
+    pub(crate) fn deliver_pending(&mut self, token: u64, connection: &mut Connection) {
+        if let Some(Slot::InUse(pending)) = self.slots.get_mut(&token)
+            && let Some(event) = pending.take()
+        {
+            connection.on_event(event);
+        }
+    }
+
+    /// Forgets a connection that is closed.
+    pub(crate) fn remove(&mut self, token: u64) {
+        self.slots.remove(&token);
+    }
+
+    /// Takes all connections without a request in progress.
+    pub(crate) fn take_idle(&mut self) -> Vec<(u64, Box<Connection>)> {
+        self.take_where(|connection| !connection.has_request())
+    }
+
+    /// Takes all connections whose deadline has passed.
+    pub(crate) fn take_expired(&mut self, now: Instant) -> Vec<(u64, Box<Connection>)> {
+        self.take_where(|connection| connection.deadline <= now)
+    }
+
+    /// The connections without a request in progress, as candidates for eviction.
+    pub(crate) fn idle_candidates(&self) -> impl Iterator<Item = Candidate> {
+        self.slots.iter().filter_map(|(token, slot)| match slot {
+            Slot::Idle(connection) => Some(Candidate {
+                since: connection.idle_since()?,
+                is_ready: connection.is_ready,
+                prefix: client_prefix(connection.peer.ip()),
+                token: *token,
+            }),
+            Slot::InUse(_) => None,
+        })
+    }
+
+    /// The slow clients that hold a permit of a class that `matches`.
+    pub(crate) fn slow_clients(
+        &self,
+        matches: impl Fn(Class) -> bool,
+    ) -> impl Iterator<Item = (SlowClient, u64)> {
+        self.slots.iter().filter_map(move |(token, slot)| match slot {
+            Slot::Idle(connection) => {
+                let (class, slow) = connection.slow_client()?;
+                matches(class).then_some((slow, *token))
+            }
+            Slot::InUse(_) => None,
+        })
+    }
+
+    /// Takes a connection, if it still satisfies `matches`.
+    pub(crate) fn take_if(
+        &mut self,
+        token: u64,
+        matches: impl Fn(&Connection) -> bool,
+    ) -> Option<Box<Connection>> {
+        let connection = self.take(token, Event::default())?;
+        if !matches(&connection) {
+            self.slots.insert(token, Slot::Idle(connection));
+            return None;
+        }
+        Some(connection)
+    }
+
+    fn take_where(&mut self, matches: impl Fn(&Connection) -> bool) -> Vec<(u64, Box<Connection>)> {
+        let tokens: Vec<u64> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| matches!(slot, Slot::Idle(c) if matches(c)))
+            .map(|(token, _)| *token)
+            .collect();
+        tokens
+            .into_iter()
+            .filter_map(|token| Some((token, self.take(token, Event::default())?)))
+            .collect()
+    }
+}
+
+impl Event {
+    fn and(self, later: Event) -> Event {
+        Event {
+            client: self.client | later.client,
+            client_read_closed: self.client_read_closed | later.client_read_closed,
+            client_hung_up: self.client_hung_up | later.client_hung_up,
+            upstream: self.upstream | later.upstream,
+            upstream_read_closed: self.upstream_read_closed | later.upstream_read_closed,
+        }
+    }
+}
+
+impl Connection {
+    /// Records an event.
+    fn on_event(&mut self, event: Event) {
+        if event.client {
+            self.stream.set_readable(event.client_read_closed);
+        }
+        self.hung_up |= event.client_hung_up;
+        if event.upstream {
+            self.on_upstream_event(event.upstream_read_closed);
+        }
+    }
+}

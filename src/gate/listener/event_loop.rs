@@ -1,0 +1,399 @@
+//! The event loop of one listener: accepts connections and drives them.
+//!
+//! One thread waits for events and does all work that does not block, so a request costs no thread switch, and an
+//! idle connection costs no thread. Under load, more threads run the loop, up to the number of processors. Work
+//! that blocks runs on a thread of its own.
+
+mod accept;
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+
+use super::SharedState;
+use crate::config::Listen;
+use crate::gate::connection::table::{ConnectionTable, Event};
+use crate::gate::connection::{Action, Connection, Priority};
+use crate::gate::io::duplex::timespec;
+use crate::gate::limits::eviction::{Candidate, SlowClient};
+use crate::gate::limits::permits::{Class, Permit};
+use crate::gate::proxy::exchange::Buffers;
+use crate::gate::{Gate, limits};
+
+const LISTENER: u64 = u64::MAX;
+
+/// Set in the token of a connection's upstream socket.
+const UPSTREAM: u64 = 1 << 63;
+
+/// How often deadlines are checked, and how long accepting pauses when descriptors run out.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Events that a single thread takes at once; several threads take few, so that the others have work too.
+const EVENTS: usize = 64;
+const SHARED_EVENTS: usize = 4;
+
+/// One listener and its connections.
+pub(crate) struct EventLoop {
+    gate: Arc<Gate>,
+    shared: Arc<SharedState>,
+    listener: TcpListener,
+    listen: Listen,
+    epoll: Arc<OwnedFd>,
+    connections: Mutex<ConnectionTable>,
+    /// Threads that run the loop, and those of them that wait for an event.
+    workers: AtomicUsize,
+    idle_workers: AtomicUsize,
+    next_tick: Mutex<Tick>,
+}
+
+struct Tick {
+    at: Instant,
+    /// Accepting has stopped because of a lack of descriptors.
+    accepting_paused: bool,
+}
+
+impl EventLoop {
+    pub(crate) fn new(
+        gate: Arc<Gate>,
+        shared: Arc<SharedState>,
+        listener: TcpListener,
+        listen: Listen,
+    ) -> io::Result<EventLoop> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let once = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
+        epoll::add(&epoll, &listener, epoll::EventData::new_u64(LISTENER), once)?;
+        Ok(EventLoop {
+            gate,
+            shared,
+            listener,
+            listen,
+            epoll: Arc::new(epoll),
+            connections: Mutex::default(),
+            workers: AtomicUsize::new(0),
+            idle_workers: AtomicUsize::new(0),
+            next_tick: Mutex::new(Tick { at: Instant::now() + TICK, accepting_paused: false }),
+        })
+    }
+
+    /// Accepts no new connections and closes idle ones.
+    pub(crate) fn shutdown(&self) {
+        // On a listening socket this rejects new connections at once, although other threads hold it.
+        let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
+        let idle = self.connections().take_idle();
+        for (token, mut connection) in idle {
+            connection.stream.close_write();
+            self.close(token, connection);
+        }
+    }
+
+    /// Starts a thread that runs the loop; false if the kernel has none for us.
+    pub(crate) fn spawn_worker(self: &Arc<EventLoop>) -> bool {
+        self.workers.fetch_add(1, Ordering::SeqCst);
+        let event_loop = Arc::clone(self);
+        let started = self.thread().spawn(move || {
+            // A panic outside of a connection's own work must not stop the listener.
+            while catch_unwind(AssertUnwindSafe(|| event_loop.run())).is_err() {
+                let address = event_loop.listen.address;
+                event_loop.gate.log.error(format_args!(
+                    "internal error (panic) in the event loop of {address}; restarted"
+                ));
+                event_loop.rearm_listener();
+            }
+        });
+        if started.is_err() {
+            self.workers.fetch_sub(1, Ordering::SeqCst);
+        }
+        started.is_ok()
+    }
+
+    fn thread(&self) -> thread::Builder {
+        thread::Builder::new()
+            .name(format!("port-{}", self.listen.address.port()))
+            .stack_size(limits::STACK_BYTES)
+    }
+
+    fn connections(&self) -> MutexGuard<'_, ConnectionTable> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for events and handles them. Returns when there is no work and another thread runs the loop.
+    fn run(self: &Arc<EventLoop>) {
+        let alone = self.shared.processors == 1;
+        let mut events = Vec::with_capacity(if alone { EVENTS } else { SHARED_EVENTS });
+        let mut buffers = Buffers::default();
+        let (mut more, mut since_yield) = (false, Instant::now());
+        loop {
+            events.clear();
+            let timeout = if more { Timespec::default() } else { timespec(TICK) };
+            self.idle_workers.fetch_add(1, Ordering::SeqCst);
+            let waited = epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout));
+            let others = self.idle_workers.fetch_sub(1, Ordering::SeqCst) - 1;
+            match waited {
+                Ok(0) if !more && self.stop_if_surplus() => return,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(e) => {
+                    let (address, why) = (self.listen.address, io::Error::from(e));
+                    self.gate.log.error(format_args!("{address}: cannot wait for events: {why}"));
+                    thread::sleep(TICK);
+                }
+            }
+            self.tick(&mut buffers);
+            let workers = self.workers.load(Ordering::SeqCst);
+            if !events.is_empty() && others == 0 && workers < self.shared.processors {
+                self.spawn_worker(); // a failure is harmless: this thread goes on
+            }
+            for event in events.drain(..) {
+                match event.data.u64() {
+                    LISTENER => self.accept(),
+                    token => self.on_event(token & !UPSTREAM, read(&event), &mut buffers),
+                }
+            }
+            // One connection of each low priority, then new events again.
+            for priority in [Priority::Handshake, Priority::Bulk] {
+                let taken = self.connections().pop_queued(priority);
+                if let Some((token, connection)) = taken {
+                    self.advance(token, connection, &mut buffers);
+                }
+            }
+            more = self.connections().has_queued();
+            if more && since_yield.elapsed() >= limits::BULK_SLICE {
+                thread::yield_now();
+                since_yield = Instant::now();
+            }
+        }
+    }
+
+    /// Removes this thread from the workers if there is another; true if it must end.
+    fn stop_if_surplus(&self) -> bool {
+        let stop = |workers: usize| (workers > 1).then(|| workers - 1);
+        self.workers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, stop).is_ok()
+    }
+
+    /// Handles an event of a connection.
+    fn on_event(self: &Arc<EventLoop>, token: u64, event: Event, buffers: &mut Buffers) {
+        let taken = self.connections().on_event(token, event, Instant::now());
+        if let Some(connection) = taken {
+            self.advance(token, connection, buffers);
+        }
+    }
+
+    /// Drives a connection as far as possible without blocking.
+    fn advance(
+        self: &Arc<EventLoop>,
+        token: u64,
+        connection: Box<Connection>,
+        buffers: &mut Buffers,
+    ) {
+        let mut moving = Some(connection);
+        while let Some(mut connection) = moving.take() {
+            let next = self.catch_panic(&mut connection, |gate, connection| {
+                gate.advance(connection, &self.listen, buffers, false)
+            });
+            match next {
+                Action::Wait => moving = self.put_back(token, connection),
+                Action::Yield => {
+                    if let Some(connection) = self.register_upstream(token, connection) {
+                        self.connections().requeue(token, connection);
+                    }
+                }
+                Action::Close => self.close(token, connection),
+                Action::OverLimit(class) => moving = Some(self.make_room(connection, class)),
+                Action::Block => {
+                    let share = self.gate.thread_share(&connection);
+                    if let Some(permit) = self.shared.threads.take(share) {
+                        moving = self.spawn_blocking(token, connection, permit);
+                    } else {
+                        let class = connection.connecting_to().map(Class::Upstream);
+                        self.gate.reject_busy(&mut connection, &self.listen, class);
+                        moving = Some(connection);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Continues with a connection on a thread that may block; returns it if no thread can be started.
+    fn spawn_blocking(
+        self: &Arc<EventLoop>,
+        token: u64,
+        connection: Box<Connection>,
+        permit: Permit,
+    ) -> Option<Box<Connection>> {
+        // Stays here until the thread takes it, so that it is not lost if there is no thread.
+        let handed = Arc::new(Mutex::new(Some(connection)));
+        let (event_loop, taken) = (Arc::clone(self), Arc::clone(&handed));
+        let started = self.thread().spawn(move || {
+            let _permit = permit;
+            let connection = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(connection) = connection {
+                event_loop.run_blocking(token, connection);
+            }
+        });
+        if started.is_ok() {
+            return None;
+        }
+        let mut connection = handed.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        self.gate.reject_busy(&mut connection, &self.listen, None);
+        Some(connection)
+    }
+
+    /// Drives a connection on a thread that may block, until the event loop can take it back.
+    fn run_blocking(self: &Arc<EventLoop>, token: u64, connection: Box<Connection>) {
+        let mut buffers = Buffers::default();
+        let mut moving = Some(connection);
+        while let Some(mut connection) = moving.take() {
+            let next = self.catch_panic(&mut connection, |gate, connection| {
+                gate.advance(connection, &self.listen, &mut buffers, true)
+            });
+            match next {
+                Action::Wait => moving = self.put_back(token, connection),
+                Action::Yield => {
+                    moving = self.register_upstream(token, connection);
+                    if let Some(connection) = &mut moving {
+                        self.connections().deliver_pending(token, connection);
+                    }
+                }
+                Action::Block => moving = Some(connection),
+                Action::OverLimit(class) => moving = Some(self.make_room(connection, class)),
+                Action::Close => self.close(token, connection),
+            }
+        }
+    }
+
+    /// Evicts slow clients for a request of `class`, or rejects it if there are none.
+    fn make_room(&self, mut connection: Box<Connection>, class: Class) -> Box<Connection> {
+        if !self.shared.evict_slow(class) {
+            self.gate.reject_busy(&mut connection, &self.listen, Some(class));
+        }
+        connection
+    }
+
+    /// The idle connections; see [`ConnectionTable::idle_candidates`].
+    pub(crate) fn idle_candidates(&self) -> Vec<Candidate> {
+        self.connections().idle_candidates().collect()
+    }
+
+    /// Closes a connection if it is still idle.
+    pub(crate) fn evict_idle(&self, token: u64) {
+        let taken =
+            self.connections().take_if(token, |connection| connection.idle_since().is_some());
+        if let Some(connection) = taken {
+            self.close(token, connection);
+        }
+    }
+
+    /// The slow clients whose permits a request of `class` can use; see [`ConnectionTable::slow_clients`].
+    pub(crate) fn slow_clients(&self, class: Class) -> Vec<(SlowClient, u64)> {
+        let makes_room = |from| self.gate.request_limits.makes_room(from, class);
+        self.connections().slow_clients(makes_room).collect()
+    }
+
+    /// Evicts a client if it is still slow and its permit can be used for `class`; true if it was evicted.
+    pub(crate) fn evict_slow(&self, token: u64, class: Class) -> bool {
+        let makes_room = |from| self.gate.request_limits.makes_room(from, class);
+        let taken = self.connections().take_if(token, |connection| {
+            connection.slow_client().is_some_and(|(from, _)| makes_room(from))
+        });
+        let Some(mut connection) = taken else { return false };
+        let _ = self.catch_panic(&mut connection, |gate, connection| gate.evict(connection));
+        self.close(token, connection);
+        true
+    }
+
+    /// Calls `act`; a panic closes the connection and nothing else.
+    fn catch_panic(
+        &self,
+        connection: &mut Connection,
+        act: impl FnOnce(&Gate, &mut Connection) -> Action,
+    ) -> Action {
+        catch_unwind(AssertUnwindSafe(|| act(&self.gate, connection))).unwrap_or_else(|_| {
+            let peer = connection.peer;
+            self.gate.log.error(format_args!("{peer}: internal error (panic); connection closed"));
+            Action::Close
+        })
+    }
+
+    /// Registers the upstream socket of a connection that goes on at once; closes the connection if that fails.
+    fn register_upstream(
+        &self,
+        token: u64,
+        mut connection: Box<Connection>,
+    ) -> Option<Box<Connection>> {
+        if connection.register_upstream(&self.epoll, token | UPSTREAM).is_err() {
+            self.close(token, connection);
+            return None;
+        }
+        Some(connection)
+    }
+
+    /// Puts a connection back, where another thread may take it; returns it if an event has come in the meantime.
+    fn put_back(&self, token: u64, mut connection: Box<Connection>) -> Option<Box<Connection>> {
+        let leaving = self.gate.is_draining() && !connection.has_request();
+        let writing = connection.waits_to_write();
+        let registered = connection.stream.register(&self.epoll, token, writing);
+        let registered =
+            registered.and_then(|()| connection.register_upstream(&self.epoll, token | UPSTREAM));
+        if leaving || registered.is_err() {
+            self.close(token, connection);
+            return None;
+        }
+        self.connections().put(token, connection)
+    }
+
+    fn close(&self, token: u64, connection: Box<Connection>) {
+        self.connections().remove(token);
+        drop(connection);
+        self.shared.connections_closed(1);
+    }
+
+    /// Checks deadlines; the first thread that finds a tick due does it.
+    fn tick(self: &Arc<EventLoop>, buffers: &mut Buffers) {
+        let now = Instant::now();
+        let Ok(mut tick) = self.next_tick.try_lock() else { return };
+        if now < tick.at {
+            return;
+        }
+        tick.at = now + TICK;
+        let resume = std::mem::take(&mut tick.accepting_paused);
+        drop(tick);
+        self.gate.idle_pool.expire_idle(now);
+        self.gate.handshake_log.report_suppressed();
+        let expired = self.connections().take_expired(now);
+        for (token, mut connection) in expired {
+            let next = self.catch_panic(&mut connection, |gate, connection| {
+                gate.expire(connection, &self.listen, buffers)
+            });
+            match next {
+                Action::Close => self.close(token, connection),
+                _ => self.advance(token, connection, buffers),
+            }
+        }
+        if resume {
+            self.rearm_listener();
+        }
+    }
+}
+
+fn read(event: &epoll::Event) -> Event {
+    use epoll::EventFlags as Flags;
+    let (token, flags) = (event.data.u64(), event.flags);
+    let read_closed = flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR);
+    if token & UPSTREAM != 0 {
+        return Event { upstream: true, upstream_read_closed: read_closed, ..Event::default() };
+    }
+    Event {
+        client: true,
+        client_read_closed: read_closed,
+        client_hung_up: flags.intersects(Flags::HUP | Flags::ERR),
+        ..Event::default()
+    }
+}

@@ -1,0 +1,85 @@
+//! Accepts connections on a listener.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::PoisonError;
+
+use rustix::event::epoll;
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+
+use super::{EventLoop, LISTENER};
+use crate::gate::limits;
+
+impl EventLoop {
+    /// Accepts new connections: a limited number at once, so that open connections have their turn, and one at a
+    /// time while too many handshakes are pending, which would have to be evicted.
+    pub(crate) fn accept(&self) {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        for accepted in 0..limits::ACCEPTED_PER_TURN {
+            if accepted > 0
+                && self.connections().pending_handshakes() >= self.shared.max_pending_handshakes
+            {
+                break;
+            }
+            match rustix::net::acceptfrom_with(&self.listener, flags) {
+                Ok((socket, address)) => {
+                    let peer = address.and_then(|a| SocketAddr::try_from(a).ok());
+                    self.register(TcpStream::from(socket), peer);
+                }
+                Err(Errno::AGAIN) => break,
+                // Out of descriptors or memory: close idle connections and retry in a moment.
+                Err(e @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                    self.shared.evict_idle();
+                    self.gate.idle_pool.close_oldest();
+                    let mut tick = self.next_tick.lock().unwrap_or_else(PoisonError::into_inner);
+                    if !tick.accepting_paused {
+                        let why = io::Error::from(e);
+                        self.gate.log.error(format_args!(
+                            "{}: cannot accept connections: {why}; closing idle connections",
+                            self.listen.address
+                        ));
+                    }
+                    tick.accepting_paused = true;
+                    return;
+                }
+                // The listener has been shut down.
+                Err(Errno::INVAL | Errno::BADF) => return,
+                // A fault of that one connection (RFC 1122's transient errors, as accept(2) lists them).
+                Err(_) => {}
+            }
+        }
+        self.rearm_listener();
+    }
+
+    pub(crate) fn rearm_listener(&self) {
+        let once = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
+        let data = epoll::EventData::new_u64(LISTENER);
+        if let Err(e) = epoll::modify(&self.epoll, &self.listener, data, once) {
+            let why = io::Error::from(e);
+            self.gate.log.error(format_args!("{}: stopped accepting: {why}", self.listen.address));
+        }
+    }
+
+    fn register(&self, tcp: TcpStream, peer: Option<SocketAddr>) {
+        let Some(peer) = peer else { return };
+        if !self.shared.connection_opened() {
+            self.shared.evict_idle();
+        }
+        let _ = tcp.set_nodelay(true);
+        let Ok(connection) = self.gate.new_connection(tcp, peer, &self.listen) else {
+            self.shared.connections_closed(1);
+            return;
+        };
+        let mut connection = Box::new(connection);
+        let mut connections = self.connections();
+        let token = connections.new_token();
+        if connection.stream.register(&self.epoll, token, false).is_err() {
+            connections.remove(token);
+            self.shared.connections_closed(1);
+            return;
+        }
+        // An event for the new token has to wait for the lock, so none is pending.
+        let _ = connections.put(token, connection);
+    }
+}

@@ -1,0 +1,162 @@
+//! One authorized request: its state, and the head that the service gets.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::net::IpAddr;
+
+use crate::gate::connection::stream::ClientStream;
+use crate::gate::io::write_buffer;
+use crate::gate::limits;
+use crate::gate::limits::permits::{Class, Permit};
+use crate::gate::request::access_log::Record;
+use crate::gate::request::router::Route;
+use crate::http::body::Length;
+use crate::http::fields;
+use crate::http::head::{HeadBuffer, RequestHead};
+use crate::http::target::Target;
+
+/// Proof that the policy has authorized a request; nothing is forwarded without it.
+#[derive(Debug)]
+pub(crate) struct Authorized {
+    /// The appliance itself has used the `Authorization` field, so the service does not get it.
+    pub(crate) by_password: bool,
+}
+
+/// A request that is forwarded to a service.
+pub(crate) struct Exchange {
+    pub(crate) head: RequestHead,
+    pub(crate) target: Target,
+    pub(crate) route: Route,
+    pub(crate) length: Length,
+    pub(crate) peer: IpAddr,
+    pub(crate) tls: bool,
+    /// The connection to the client closes after this response.
+    pub(crate) close: bool,
+    pub(crate) record: Record,
+    pub(crate) authorized: Authorized,
+    /// A pooled connection was dead, so a new one is needed.
+    pub(crate) is_retry: bool,
+    /// Released when the exchange has ended.
+    pub(crate) _permit: Permit,
+}
+
+/// What an exchange needs of its client's connection, and buffers of the thread.
+pub(crate) struct Downstream<'a> {
+    pub(crate) client: &'a mut ClientStream,
+    /// Bytes that arrived after the head: the beginning of the body, or the next request.
+    pub(crate) read_ahead: &'a mut HeadBuffer,
+    pub(crate) buffers: &'a mut Buffers,
+}
+
+/// Buffers that a thread uses for one exchange after the other.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    pub(crate) raw: Vec<u8>,
+    pub(crate) content: Vec<u8>,
+}
+
+impl Buffers {
+    /// The buffer for bytes from a socket.
+    pub(crate) fn raw(&mut self) -> &mut [u8] {
+        self.raw.resize(limits::PROXY_BUFFER_BYTES, 0);
+        &mut self.raw
+    }
+}
+
+/// How an exchange ended.
+#[must_use]
+#[derive(Debug)]
+pub(crate) enum ExchangeEnd {
+    /// The connection is ready for the next request.
+    KeepAlive,
+    /// The response is sent; close the connection gracefully.
+    Close,
+    /// The response cannot be completed: reset the connection so that the client notices.
+    Abort(String),
+    /// Nothing has been sent to the client: the status and the reason for it.
+    Failed(u16, String),
+}
+
+/// The result of moving what could be moved without waiting.
+#[must_use]
+pub(crate) enum Progress {
+    /// Nothing more moves without an event; true if anything has moved.
+    Pending(bool),
+    /// There is more to move after others have had their turn.
+    Yield,
+    /// Both sides have agreed on a WebSocket.
+    Upgraded,
+    Done(ExchangeEnd),
+}
+
+impl Exchange {
+    /// The class of its permit.
+    pub(crate) fn class(&self) -> Class {
+        Class::of(&self.route, self.length)
+    }
+
+    /// True if the request is idempotent (RFC 9110 section 9.2.2) and has no body.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        matches!(self.head.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
+            && self.length == Length::Exact(0)
+            && !self.route.websocket
+    }
+
+    /// True if the upstream connection cannot be reused: tiny_http would take the rest of a chunked body that it
+    /// does not read for the next request.
+    pub(crate) fn closes_upstream(&self) -> bool {
+        self.route.area.is_local() && self.length == Length::Chunked
+    }
+
+    /// The request head for the service, built from the parsed request and never copied from the received bytes.
+    pub(crate) fn request_head(&self) -> Vec<u8> {
+        let mut head = write_buffer::take_spare();
+        let (method, path) = (self.head.method.as_str(), self.target.path.as_str());
+        let (separator, query) = self.target.query.as_ref().map_or(("", ""), |query| ("?", query));
+        for part in [method, " ", self.route.prefix, path, separator, query, " HTTP/1.1\r\n"] {
+            head.extend_from_slice(part.as_bytes());
+        }
+        let local = self.route.area.is_local();
+        self.head.fields.write_end_to_end(&mut head, |field| {
+            let is = |name: &str| field.eq_ignore_ascii_case(name.as_bytes());
+            match () {
+                // Written below, as it was parsed.
+                () if is("content-length") => false,
+                // The management API needs no other field, and reading more costs time.
+                () if local => is("content-type") || is("expect"),
+                () if is("authorization") => !self.authorized.by_password,
+                // This is the first proxy, so what a client claims about its origin is dropped.
+                () => !fields::is_forwarding_claim(field),
+            }
+        });
+        let mut push = |name: &str, value: &dyn Display| {
+            let _ = write!(head, "{name}: {value}\r\n"); // a Vec accepts all bytes
+        };
+        push("X-Forwarded-For", &self.peer);
+        push("X-Forwarded-Proto", &if self.tls { "https" } else { "http" });
+        let host = self.target.authority.as_deref();
+        if !local && self.head.fields.first("host").is_none() {
+            push("Host", &host.unwrap_or("appliance")); // HTTP/1.0 may have none, HTTP/1.1 needs one
+        }
+        // Only uploads to the management API need it.
+        if let Some(host) = host.filter(|_| !local || self.length != Length::Exact(0)) {
+            push("X-Forwarded-Host", &host);
+        }
+        match self.length {
+            Length::Exact(length) if self.head.fields.first("content-length").is_some() => {
+                push("Content-Length", &length);
+            }
+            Length::Chunked => push("Transfer-Encoding", &"chunked"),
+            Length::Exact(_) | Length::UntilClose => {}
+        }
+        if self.closes_upstream() {
+            push("Connection", &"close");
+        }
+        if self.route.websocket {
+            push("Connection", &"Upgrade");
+            push("Upgrade", &"websocket");
+        }
+        head.extend_from_slice(b"\r\n");
+        head
+    }
+}

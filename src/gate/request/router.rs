@@ -1,0 +1,294 @@
+//! Routes: which service a request goes to.
+
+use std::sync::Arc;
+
+use super::policy::Area;
+use crate::config::{Api, Auth, Config, Serves};
+use crate::gate::limits;
+use crate::gate::upstream::connect::Upstream;
+use crate::gate::upstream::pool::IdlePool;
+use crate::http::lenient;
+use crate::http::target::{Target, encoded};
+
+/// Where a request goes.
+#[derive(Clone)]
+pub(crate) struct Route {
+    pub(crate) area: Area,
+    pub(crate) upstream: Arc<Upstream>,
+    /// Added before the path that the service gets.
+    pub(crate) prefix: &'static str,
+    /// The request is a WebSocket, and the service accepts WebSockets.
+    pub(crate) websocket: bool,
+    /// The maximum size of a body in bytes, if there is one.
+    pub(crate) body_ceiling: Option<u64>,
+}
+
+/// All services and their paths.
+pub(crate) struct Routes {
+    api: Api,
+    /// The management API and monitoring, in this process, behind `control.sock`.
+    management: Arc<Upstream>,
+    speech: Arc<Upstream>,
+    realtime: Arc<Upstream>,
+    /// Longest prefix first.
+    custom: Vec<Custom>,
+    /// The services of `custom` have different rules.
+    has_mixed_rules: bool,
+}
+
+struct Custom {
+    /// Encoded as in [`Target::path`].
+    prefix: String,
+    /// The prefix as [`lenient::segments`].
+    segments: Vec<String>,
+    area: Area,
+    websocket: bool,
+    upstream: Arc<Upstream>,
+}
+
+impl Routes {
+    pub(crate) fn new(
+        config: &Config,
+        management: Arc<Upstream>,
+        idle_pool: &Arc<IdlePool>,
+    ) -> Routes {
+        let mut routes = Routes {
+            api: config.api,
+            speech: Arc::clone(&management),
+            realtime: Arc::clone(&management),
+            management,
+            custom: Vec::new(),
+            has_mixed_rules: false,
+        };
+        for (number, configured) in config.services.iter().enumerate() {
+            let address = configured.address.clone();
+            let mut upstream =
+                Upstream::new(&configured.name, address, configured.timeout, number, idle_pool);
+            upstream.licensed.clone_from(&configured.licensed);
+            let upstream = Arc::new(upstream);
+            match configured.name.as_str() {
+                "speech" => routes.speech = upstream,
+                "realtime" => routes.realtime = upstream,
+                _ => routes.custom.extend(configured.paths.iter().map(|path| Custom {
+                    prefix: encoded(path).into_owned(),
+                    segments: lenient::segments(path),
+                    area: match configured.auth {
+                        Auth::Admin => Area::CustomAdmin,
+                        Auth::None => Area::CustomOpen,
+                    },
+                    websocket: configured.websocket,
+                    upstream: Arc::clone(&upstream),
+                })),
+            }
+        }
+        routes.custom.sort_by_key(|custom| std::cmp::Reverse(custom.prefix.len()));
+        routes.has_mixed_rules = routes
+            .custom
+            .first()
+            .is_some_and(|first| routes.custom.iter().any(|other| !same_rules(first, other)));
+        routes
+    }
+
+    /// The route of a request on a listener that `serves`; `None` means 404.
+    pub(crate) fn find(&self, serves: Serves, target: &Target, websocket: bool) -> Option<Route> {
+        let path = target.path.as_str();
+        match serves {
+            Serves::Monitoring => {
+                // The path as on a listener that serves all.
+                Some(Route { prefix: "/monitor", ..self.local_route(Area::Monitoring) })
+            }
+            Serves::Realtime if websocket && path == "/" => Some(self.realtime_route()),
+            Serves::Realtime => self.realtime(path, websocket),
+            Serves::Management => self.management_route(path),
+            Serves::Speech => self.speech(path),
+            Serves::All => self
+                .management_route(path)
+                .or_else(|| self.speech(path))
+                .or_else(|| self.realtime(path, websocket))
+                .or_else(|| self.monitoring(path))
+                .or_else(|| self.custom(path, websocket)),
+        }
+    }
+
+    fn management_route(&self, path: &str) -> Option<Route> {
+        let (area, mounted) = if path == "/" || below(path, "/docs") {
+            (Area::Page, true)
+        } else if below(path, "/v1/management") || below(path, "/v1/security") {
+            (Area::ManagementV1, self.api.v1)
+        } else if below(path, "/v2/management") || below(path, "/v2/security") {
+            (Area::ManagementV2, self.api.v2)
+        } else {
+            return None;
+        };
+        mounted.then(|| self.local_route(area))
+    }
+
+    fn monitoring(&self, path: &str) -> Option<Route> {
+        below(path, "/monitor").then(|| self.local_route(Area::Monitoring))
+    }
+
+    /// The management API takes small bodies only, and no WebSockets.
+    fn local_route(&self, area: Area) -> Route {
+        Route {
+            body_ceiling: Some(limits::MANAGEMENT_BODY_BYTES),
+            ..route(area, &self.management, false)
+        }
+    }
+
+    fn speech(&self, path: &str) -> Option<Route> {
+        let v1 = path.starts_with("/v1.0/user/") || path.starts_with("/v1/user/");
+        let area = match () {
+            () if below(path, "/v2/jobs") => Area::Jobs,
+            () if v1 && self.api.v1 => Area::SpeechV1,
+            () => return None,
+        };
+        Some(route(area, &self.speech, false))
+    }
+
+    /// `/v2` and `/v2/<language>`, for WebSockets only.
+    fn realtime(&self, path: &str, websocket: bool) -> Option<Route> {
+        let rest = path.strip_prefix("/v2").filter(|_| websocket)?;
+        let language = rest.strip_prefix('/').unwrap_or(rest);
+        let matches = below(path, "/v2") && !language.contains('/');
+        matches.then(|| self.realtime_route())
+    }
+
+    fn realtime_route(&self) -> Route {
+        route(Area::Realtime, &self.realtime, true)
+    }
+
+    fn custom(&self, path: &str, websocket: bool) -> Option<Route> {
+        let matches = |custom: &&Custom| path.starts_with(&custom.prefix);
+        let custom = self.custom.iter().find(matches)?;
+        if self.has_mixed_rules {
+            // Both prefixes may lead to one program, which might read this path as one of the other prefix.
+            let read = lenient::segments(path);
+            let other = self.custom.iter().find(|other| read.starts_with(&other.segments));
+            if other.is_some_and(|other| !same_rules(custom, other)) {
+                return None;
+            }
+        }
+        let websocket = websocket && custom.websocket;
+        Some(route(custom.area, &custom.upstream, websocket))
+    }
+}
+
+/// True if both paths need the same authorization and license.
+fn same_rules(one: &Custom, other: &Custom) -> bool {
+    let licensed = &other.upstream.licensed;
+    one.area == other.area && one.upstream.licensed.iter().eq(licensed.iter())
+}
+
+fn route(area: Area, upstream: &Arc<Upstream>, websocket: bool) -> Route {
+    Route { area, upstream: Arc::clone(upstream), prefix: "", websocket, body_ceiling: None }
+}
+
+/// True for `prefix` itself and everything below it, but not for `prefixmore`.
+fn below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use super::{Route, Routes};
+    use crate::config::{Config, Serves, ServiceAddress};
+    use crate::gate::request::policy::Area;
+    use crate::gate::upstream::connect::Upstream;
+    use crate::gate::upstream::pool::IdlePool;
+    use crate::http::target::Target;
+
+    const EXTRA: &str = r#"{"services": {
+        "x": {"address": "127.0.0.1:1", "paths": ["/x/"], "auth": "none"},
+        "deep": {"address": "127.0.0.1:2", "paths": ["/x/deep/"], "websocket": true}
+    }}"#;
+
+    fn find(settings: &str, serves: Serves, path: &str, websocket: bool) -> Option<Route> {
+        let config = Config::parse(settings.as_bytes()).unwrap();
+        let idle_pool = IdlePool::new(config.services.len() + 1);
+        let address = ServiceAddress::Unix("/control.sock".into());
+        let management = Upstream::management(address, config.services.len(), &idle_pool);
+        let target = Target { path: path.to_owned(), query: None, authority: None };
+        Routes::new(&config, Arc::new(management), &idle_pool).find(serves, &target, websocket)
+    }
+
+    fn routed(settings: &str, serves: Serves, path: &str, websocket: bool) -> String {
+        find(settings, serves, path, websocket)
+            .map_or("none".to_owned(), |Route { upstream, prefix, .. }| {
+                format!("{} {prefix}{path}", upstream.name)
+            })
+    }
+
+    #[test]
+    fn each_path_has_its_service_on_a_listener_that_serves_all() {
+        for (path, websocket, wanted) in [
+            ("/", false, "management /"),
+            ("/docs/openapi.json", false, "management /docs/openapi.json"),
+            ("/v1/management/services", false, "management /v1/management/services"),
+            ("/v2/security/reset", false, "management /v2/security/reset"),
+            ("/v1/managementx", false, "none"),
+            ("/monitor/api/3/mem", false, "management /monitor/api/3/mem"),
+            ("/v1.0/user/1/jobs/", false, "speech /v1.0/user/1/jobs/"),
+            ("/v1/user/1/jobs", false, "speech /v1/user/1/jobs"),
+            ("/v2/jobs", false, "speech /v2/jobs"),
+            ("/v2/jobs/7", false, "speech /v2/jobs/7"),
+            ("/v2/jobs", true, "speech /v2/jobs"),
+            ("/v2/jobsx", false, "none"),
+            ("/v2", true, "realtime /v2"),
+            ("/v2/", true, "realtime /v2/"),
+            ("/v2/en", true, "realtime /v2/en"),
+            ("/v2/en", false, "none"),
+            ("/v2/en/more", true, "none"),
+            ("/v2en", true, "none"),
+            ("/x/1", false, "x /x/1"),
+            ("/x/deep/1", false, "deep /x/deep/1"),
+            ("/x", false, "none"),
+            ("/V1/management/services", false, "none"),
+        ] {
+            assert_eq!(routed(EXTRA, Serves::All, path, websocket), wanted, "{path} {websocket}");
+        }
+    }
+
+    #[test]
+    fn a_listener_serves_only_its_own_paths() {
+        for (serves, path, websocket, wanted) in [
+            (
+                Serves::Management,
+                "/v1/management/services",
+                false,
+                "management /v1/management/services",
+            ),
+            (Serves::Management, "/v2/jobs", false, "none"),
+            (Serves::Management, "/monitor/api/3/mem", false, "none"),
+            (Serves::Monitoring, "/api/3/mem", false, "management /monitor/api/3/mem"),
+            (Serves::Speech, "/v2/jobs", false, "speech /v2/jobs"),
+            (Serves::Speech, "/v1/management/services", false, "none"),
+            (Serves::Realtime, "/", true, "realtime /"),
+            (Serves::Realtime, "/", false, "none"),
+            (Serves::Realtime, "/v2/en", true, "realtime /v2/en"),
+            (Serves::Realtime, "/v1/management/services", false, "none"),
+        ] {
+            assert_eq!(routed("{}", serves, path, websocket), wanted, "{serves:?} {path}");
+        }
+    }
+
+    #[test]
+    fn an_api_version_that_is_not_mounted_has_no_paths() {
+        let (v1, v2) = (r#"{"api": ["v1"]}"#, r#"{"api": ["v2"]}"#);
+        assert_eq!(routed(v1, Serves::All, "/v2/management/host/about", false), "none");
+        assert_eq!(routed(v2, Serves::All, "/v1/security/reset", false), "none");
+        assert_eq!(routed(v2, Serves::All, "/v1.0/user/1/jobs/", false), "none");
+        assert_eq!(routed(v1, Serves::All, "/v2/jobs", false), "speech /v2/jobs");
+    }
+
+    #[test]
+    fn a_service_decides_about_websockets_and_the_password() {
+        let deep = find(EXTRA, Serves::All, "/x/deep/", true).unwrap();
+        assert!(deep.websocket && deep.area == Area::CustomAdmin);
+        let plain = find(EXTRA, Serves::All, "/x/", true).unwrap();
+        assert!(!plain.websocket && plain.area == Area::CustomOpen);
+    }
+}

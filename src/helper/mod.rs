@@ -1,0 +1,221 @@
+//! A small process that runs the configured commands with the rights the daemon was started with.
+//!
+//! The daemon gives those rights up, and its seccomp filter has no `execve`. So it starts the helper first
+//! and sends it the commands once; later it can only name the one to run. They exchange lines of JSON over
+//! the helper's standard input and output. The helper has no other open file and ends with the daemon.
+//! In: both sides. Out: which client may run which command (`management`).
+
+mod process;
+mod run;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use serde_json::{Value, json};
+
+pub(crate) use crate::helper::process::serve;
+pub(crate) use crate::helper::process::{WORD, start};
+
+use crate::config::Commands;
+use crate::log::Log;
+
+/// Stack in bytes of a thread that waits for a command or reads its output.
+pub(crate) const STACK: usize = 128 * 1024;
+
+/// A configured command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum CommandKind {
+    Reboot,
+    Shutdown,
+    RestartServices,
+}
+
+impl CommandKind {
+    const ALL: [CommandKind; 3] =
+        [CommandKind::Reboot, CommandKind::Shutdown, CommandKind::RestartServices];
+
+    /// The command's name in the settings.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            CommandKind::Reboot => "reboot",
+            CommandKind::Shutdown => "shutdown",
+            CommandKind::RestartServices => "restart_services",
+        }
+    }
+
+    fn from_name(word: &str) -> Option<CommandKind> {
+        CommandKind::ALL.into_iter().find(|kind| kind.name() == word)
+    }
+
+    /// The program and its arguments.
+    pub(crate) fn argv(self, commands: &Commands) -> &[String] {
+        match self {
+            CommandKind::Reboot => &commands.reboot,
+            CommandKind::Shutdown => &commands.shutdown,
+            CommandKind::RestartServices => &commands.restart_services,
+        }
+    }
+}
+
+/// The daemon's side of the helper.
+#[derive(Default)]
+pub(crate) struct CommandHelper {
+    /// Absent if no command is configured.
+    requests: Option<Mutex<Box<dyn Write + Send>>>,
+    completions: Arc<Completions>,
+}
+
+type End = Result<(), Error>;
+
+/// Callers that wait for the end of a command.
+#[derive(Debug, Default)]
+struct Completions(Mutex<BTreeMap<CommandKind, Sender<End>>>);
+
+impl CommandHelper {
+    /// Reads the messages of a started helper; without one, no command can be run.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub(crate) fn new(process: Option<HelperProcess>, log: &Log) -> Result<CommandHelper, Error> {
+        let Some(HelperProcess { requests, messages, mut child }) = process else {
+            return Ok(CommandHelper::default());
+        };
+        CommandHelper::over(requests, messages, log, move || drop(child.wait()))
+    }
+
+    /// As [`CommandHelper::new`], over any two streams; `at_end` is called when the helper has closed its own.
+    fn over(
+        requests: impl Write + Send + 'static,
+        messages: impl Read + Send + 'static,
+        log: &Log,
+        at_end: impl FnOnce() + Send + 'static,
+    ) -> Result<CommandHelper, Error> {
+        let (completions, log) = (Arc::<Completions>::default(), log.clone());
+        let waiting = Arc::clone(&completions);
+        thread::Builder::new()
+            .name("command-helper".to_owned())
+            .stack_size(STACK)
+            .spawn(move || {
+                for line in BufReader::new(messages).lines().map_while(Result::ok) {
+                    on_message(&line, &waiting, &log);
+                }
+                // Their commands can't end any more.
+                waiting.lock().clear();
+                at_end();
+            })
+            .map_err(|error| {
+                Error(format!("cannot start the thread of the command helper: {error}"))
+            })?;
+        Ok(CommandHelper { requests: Some(Mutex::new(Box::new(requests))), completions })
+    }
+
+    /// Runs a command and waits for its end; its output goes to the log meanwhile. A command must not be run
+    /// twice at the same time.
+    ///
+    /// # Errors
+    /// Why it did not run or failed.
+    pub(crate) fn run(&self, kind: CommandKind) -> Result<(), Error> {
+        self.request(kind)?.recv().unwrap_or_else(|_| Err(HELPER_EXITED.into()))
+    }
+
+    fn request(&self, kind: CommandKind) -> Result<Receiver<End>, Error> {
+        let Some(requests) = &self.requests else { return Err(NOT_CONFIGURED.into()) };
+        let (sender, receiver) = channel();
+        self.completions.lock().insert(kind, sender);
+        let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = format!("{}\n", kind.name());
+        let sent = requests.write_all(line.as_bytes()).and_then(|()| requests.flush());
+        sent.map(|()| receiver).map_err(|_| HELPER_EXITED.into())
+    }
+}
+
+/// Why a command did not run or failed, as a sentence for the administrator.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Error(String);
+
+impl From<&str> for Error {
+    fn from(text: &str) -> Error {
+        Error(text.to_owned())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+const HELPER_EXITED: &str = "the command helper has exited; restart applianced to start it again";
+const NOT_CONFIGURED: &str = "it is not configured";
+
+impl Completions {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<CommandKind, Sender<End>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A helper that was started before the rights were given up, and whose messages are not read yet.
+#[derive(Debug)]
+pub(crate) struct HelperProcess {
+    requests: ChildStdin,
+    messages: ChildStdout,
+    child: Child,
+}
+
+/// A message about a command.
+enum HelperMessage {
+    /// A line of its output.
+    Output(String),
+    /// The command has ended, successfully or not.
+    Exited(End),
+}
+
+impl HelperMessage {
+    fn write(&self, kind: CommandKind) -> String {
+        let message = match self {
+            HelperMessage::Output(line) => json!([kind.name(), "output", line]),
+            HelperMessage::Exited(end) => {
+                json!([kind.name(), "exited", end.as_ref().err().map(|error| &error.0)])
+            }
+        };
+        format!("{message}\n")
+    }
+
+    fn read(line: &str) -> Option<(CommandKind, HelperMessage)> {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let kind = CommandKind::from_name(message.get(0)?.as_str()?)?;
+        let text = message.get(2)?.as_str().map(str::to_owned);
+        match message.get(1)?.as_str()? {
+            "output" => Some((kind, HelperMessage::Output(text?))),
+            "exited" => {
+                Some((kind, HelperMessage::Exited(text.map_or(Ok(()), |text| Err(Error(text))))))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn on_message(line: &str, completions: &Completions, log: &Log) {
+    match HelperMessage::read(line) {
+        Some((kind, HelperMessage::Output(text))) => {
+            log.info(format_args!("{}: {text}", kind.name()));
+        }
+        Some((kind, HelperMessage::Exited(end))) => {
+            if let Some(waiting) = completions.lock().remove(&kind) {
+                // The caller may have stopped waiting.
+                let _ = waiting.send(end);
+            }
+        }
+        None => log.warn("ignoring an unknown message from the command helper"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

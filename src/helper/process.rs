@@ -1,0 +1,114 @@
+//! The helper process, which the daemon starts as `/proc/self/exe command-helper`; it is not in the help.
+
+use std::io::{self, BufRead, Write};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use serde_json::json;
+
+use super::{CommandKind, Error, HelperMessage, HelperProcess, STACK, run};
+use crate::config::Commands;
+
+/// The subcommand.
+pub(crate) const WORD: &str = "command-helper";
+
+/// Variables that a service manager sets for the daemon alone.
+const DAEMON_ONLY: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
+
+/// Starts the helper if a command is configured. Must run before the rights are given up and before any
+/// thread is started.
+///
+/// # Errors
+/// When the process can't be started.
+pub(crate) fn start(commands: &Commands) -> Result<Option<HelperProcess>, Error> {
+    if CommandKind::ALL.iter().all(|kind| kind.argv(commands).is_empty()) {
+        return Ok(None);
+    }
+    let failed = |error: io::Error| Error(format!("cannot start the command helper: {error}"));
+    // The running program, even if its file was replaced since.
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("applianced").arg(WORD).stdin(Stdio::piped()).stdout(Stdio::piped());
+    // Only the daemon writes its log, and ^C at a terminal is for the daemon alone.
+    command.stderr(Stdio::null()).current_dir("/").process_group(0);
+    for name in DAEMON_ONLY {
+        command.env_remove(name);
+    }
+    let mut child = command.spawn().map_err(failed)?;
+    let (Some(mut requests), Some(messages)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(failed(io::ErrorKind::BrokenPipe.into()));
+    };
+    let known: serde_json::Map<_, _> = CommandKind::ALL
+        .iter()
+        .map(|kind| (kind.name().to_owned(), json!(kind.argv(commands))))
+        .collect();
+    writeln!(requests, "{}", json!(known)).map_err(failed)?;
+    Ok(Some(HelperProcess { requests, messages, child }))
+}
+
+/// Runs requested commands until the daemon ends, then waits for those still running: one of them may
+/// restart the daemon.
+///
+/// # Errors
+/// When the first line on standard input names no commands, as when a user runs the subcommand.
+pub(crate) fn serve() -> Result<(), Error> {
+    // Without this, ps and the kernel's log call the process "exe".
+    let _ = rustix::thread::set_name(c"command-helper");
+    serve_streams(io::stdin().lock(), io::stdout())
+}
+
+pub(crate) fn serve_streams(
+    requests: impl BufRead,
+    messages: impl Write + Send + 'static,
+) -> Result<(), Error> {
+    let mut requests = requests.lines().map_while(Result::ok);
+    let first = requests.next().unwrap_or_default();
+    let known: serde_json::Map<_, _> = serde_json::from_str(&first)
+        .map_err(|_| Error::from("the command helper is started by the daemon, not by hand"))?;
+    let words = |kind: CommandKind| -> Vec<String> {
+        let words = known.get(kind.name()).and_then(|words| words.as_array());
+        words.into_iter().flatten().filter_map(|word| word.as_str()).map(str::to_owned).collect()
+    };
+    let messages = Arc::new(Mutex::new(messages));
+    let mut running = Vec::new();
+    for kind in requests.filter_map(|word| CommandKind::from_name(&word)) {
+        let (words, messages) = (words(kind), Arc::clone(&messages));
+        let send = move |message: &HelperMessage| {
+            if let Ok(mut messages) = messages.lock() {
+                // The daemon may have exited.
+                let _ = messages
+                    .write_all(message.write(kind).as_bytes())
+                    .and_then(|()| messages.flush());
+            }
+        };
+        let send_error = send.clone();
+        let started = thread::Builder::new().name(kind.name().to_owned()).stack_size(STACK).spawn(
+            move || {
+                let send_output = send.clone();
+                let end =
+                    run::execute(&words, move |line| send_output(&HelperMessage::Output(line)));
+                send(&HelperMessage::Exited(end));
+            },
+        );
+        match started {
+            Ok(thread) => running.push(thread),
+            Err(error) => {
+                let error = Error(format!("cannot start a thread to run it: {error}"));
+                send_error(&HelperMessage::Exited(Err(error)));
+            }
+        }
+        running.retain(|thread| !thread.is_finished());
+    }
+    for thread in running {
+        let _ = thread.join();
+    }
+    Ok(())
+}

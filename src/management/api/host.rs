@@ -1,0 +1,20 @@
+//! `host/about`: the version, variant and languages of the appliance.
+
+use serde_json::json;
+
+use super::request::Request;
+use super::response::Response;
+use crate::management::Context;
+
+pub(crate) fn about_v1(context: &Context, _: &mut Request<'_>) -> Response {
+    Response::json(&json!({"version": context.config.about.version}))
+}
+
+pub(crate) fn about_v2(context: &Context, _: &mut Request<'_>) -> Response {
+    let about = &context.config.about;
+    Response::json(&json!({
+        "appliance_version": about.version,
+        "appliance_variant": about.variant,
+        "languages": about.languages,
+    }))
+}

@@ -1,0 +1,30 @@
+//! `license`: shows, applies or returns the license.
+
+use serde_json::json;
+
+use super::answer;
+use super::body::Body;
+use crate::management::Context;
+use crate::management::api::request::Request;
+use crate::management::api::response::Response;
+
+const EXAMPLE: &str = r#"{"license": "494953679762904933", "username": "…", "email_address": "…", "company_name": "…"}"#;
+
+pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
+    Response::json(&context.license.status())
+}
+
+pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
+    let done = (|| {
+        let mut body = Body::read(request, EXAMPLE)?;
+        let (code, applicant) = (body.code()?, body.applicant()?);
+        body.end()?;
+        context.license.activate(code, applicant, request.actor())
+    })();
+    answer(request, done)
+}
+
+pub(crate) fn remove(context: &Context, request: &mut Request<'_>) -> Response {
+    let done = context.license.remove(request.actor());
+    answer(request, done.map(|seconds| json!({"transcription_secs_returned": seconds})))
+}

@@ -1,0 +1,73 @@
+//! `reboot` and `shutdown`: run the configured commands after the answer is sent.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::request::Request;
+use super::response::{Code, Response};
+use crate::helper::{CommandKind, STACK};
+use crate::management::Context;
+
+/// Time for users to finish (MA-10).
+const REBOOT_DELAY: Duration = Duration::from_secs(60);
+
+/// Just enough time to send the answer.
+const SHUTDOWN_DELAY: Duration = Duration::from_secs(1);
+
+pub(crate) fn reboot(context: &Context, request: &mut Request<'_>) -> Response {
+    run_later(
+        context,
+        request,
+        CommandKind::Reboot,
+        REBOOT_DELAY,
+        "the system restarts in 1 minute",
+    )
+}
+
+pub(crate) fn shutdown(context: &Context, request: &mut Request<'_>) -> Response {
+    run_later(context, request, CommandKind::Shutdown, SHUTDOWN_DELAY, "the system shuts down now")
+}
+
+fn run_later(
+    context: &Context,
+    request: &Request<'_>,
+    kind: CommandKind,
+    delay: Duration,
+    confirmation: &str,
+) -> Response {
+    let name = kind.name();
+    if kind.argv(&context.config.commands).is_empty() {
+        let text = format!(
+            "this appliance has no command for that; its settings have no \"commands.{name}\""
+        );
+        return Response::error(Code::Unimplemented, &text);
+    }
+    let Some(permit) = context.running.try_start(kind) else {
+        return confirmed(&format!("a {name} is under way already"));
+    };
+    let seconds = delay.as_secs();
+    context.log.security(format_args!(
+        "{name} requested by {}, scheduled in {seconds} s",
+        request.actor()
+    ));
+    let (helper, log) = (Arc::clone(&context.helper), context.log.clone());
+    let started = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || {
+        thread::sleep(delay);
+        // The result is logged; no one waits for it.
+        let _ = permit.run(&helper, &log);
+    });
+    match started {
+        Ok(_) => confirmed(confirmation),
+        Err(error) => Response::error(
+            Code::Internal,
+            &format!("cannot start a thread to run {name}: {error}; try again"),
+        ),
+    }
+}
+
+fn confirmed(confirmation: &str) -> Response {
+    Response::json(&json!({"confirmation": confirmation}))
+}

@@ -1,0 +1,71 @@
+//! `adminpassword`: the password of the user `admin`.
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::only_member;
+use crate::config::Api;
+use crate::management::Context;
+use crate::management::api::request::Request;
+use crate::management::api::response::Response;
+use crate::security::Password;
+use crate::util::json::kind;
+
+const KEY: &str = "password";
+
+const EXAMPLE: &str = r#"{"password": "example"}"#;
+
+/// Tells whether a password is set, never the password itself (M1-22).
+pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
+    let word = match &context.security.rules().snapshot().password {
+        Password::Unset => "unset",
+        Password::Off => "off",
+        Password::Locked => "locked",
+        Password::Set(_) => "set",
+    };
+    Response::json(&json!({"admin_password": word}))
+}
+
+pub(crate) fn set(context: &Context, request: &mut Request<'_>) -> Response {
+    let password = match only_member(request, KEY, EXAMPLE) {
+        Ok(serde_json::Value::String(password)) => Zeroizing::new(password),
+        Ok(other) => {
+            let found = kind(&other);
+            return Response::failure(
+                400,
+                &format!("{KEY:?} is {found}, not a string; send {EXAMPLE}"),
+            );
+        }
+        Err(answer) => return answer,
+    };
+    match context.security.set_password(&request.actor(), &password) {
+        Ok(()) if context.security.rules().snapshot().plain_http => {
+            Response::success(&format!("admin password set; {}", warning(context.config.api)))
+        }
+        Ok(()) => Response::success("admin password set"),
+        Err(error) => error.into(),
+    }
+}
+
+/// The warning that a password protects little while plain HTTP is on.
+fn warning(api: Api) -> String {
+    let generation = if api.v1 { "v1" } else { "v2" };
+    let danger = if api.v2 {
+        "plain HTTP access is still enabled and carries the password in clear"
+    } else {
+        "plain HTTP access is still enabled and does not ask for the password, so anybody can replace it"
+    };
+    format!(
+        "{danger}: disable it with POST /{generation}/security/insecureports {{\"enable_insecure_ports\": false}}"
+    )
+}
+
+pub(crate) fn unset(context: &Context, request: &mut Request<'_>) -> Response {
+    if let Err(error) = context.security.unset_password(&request.actor()) {
+        return error.into();
+    }
+    match context.security.rules().snapshot().password {
+        Password::Off => Response::success("authentication is off: nobody is asked for a password"),
+        _ => Response::success("admin password unset"),
+    }
+}

@@ -1,0 +1,86 @@
+//! `sslcertificate`: shows the certificate in use, or replaces it and its key.
+
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use super::multipart;
+use crate::management::Context;
+use crate::management::api::request::Request;
+use crate::management::api::response::Response;
+use crate::security::{Source, Summary};
+use crate::util::utc;
+
+pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
+    let now = utc::unix_seconds(SystemTime::now());
+    Response::json(&describe(&context.security.identity().snapshot().summary, now))
+}
+
+/// The members of `GET sslcertificate` at `now` (seconds since 1970), in their order; with `warnings` if any.
+pub(crate) fn describe(summary: &Summary, now: i64) -> Value {
+    let mut members = json!({
+        "source": match summary.source {
+            Source::Default => "default",
+            Source::Uploaded => "uploaded",
+        },
+        "subject": summary.subject,
+        "issuer": summary.issuer,
+        "names": summary.names,
+        "not_before": utc::format(summary.not_before),
+        "not_after": utc::format(summary.not_after),
+        "sha256": summary.sha256,
+        "chain_length": summary.chain_length,
+        "key_type": summary.key_type,
+    });
+    let warnings = summary.warnings(now);
+    if !warnings.is_empty() {
+        members["warnings"] = json!(warnings);
+    }
+    members
+}
+
+pub(crate) fn replace(context: &Context, request: &mut Request<'_>) -> Response {
+    if request.is_plain_http() {
+        return Response::failure(
+            403,
+            "the private key has just crossed the network in clear: treat it as leaked, make a new \
+             key and upload that one over HTTPS; nothing was changed",
+        );
+    }
+    let boundary = match multipart::boundary(request.content_type.as_deref()) {
+        Ok(boundary) => boundary,
+        Err(error) => return refused(context, &error),
+    };
+    let body = match request.read_body() {
+        Ok(body) => body,
+        Err(error) => return error.into(),
+    };
+    let [keyfile, certfile] = match multipart::parts(&body, &boundary, ["keyfile", "certfile"]) {
+        Ok(parts) => parts,
+        Err(error) => return refused(context, &error),
+    };
+    let now = SystemTime::now();
+    match context.security.replace_certificate(&request.actor(), keyfile, certfile, now) {
+        Ok(summary) => {
+            let mut warnings = summary.warnings(utc::unix_seconds(now));
+            warnings.extend(request.host().and_then(|host| summary.elsewhere(host)));
+            Response::success_with_warnings(
+                "certificate and private_key applied successfully",
+                &warnings,
+            )
+        }
+        Err(error) => error.into(),
+    }
+}
+
+fn refused(context: &Context, error: &multipart::Error) -> Response {
+    let generation = if context.config.api.v1 { "v1" } else { "v2" };
+    Response::failure(
+        400,
+        &format!(
+            "{error}; upload both files as in: curl -X POST \
+             \"https://${{APPLIANCE_HOST}}/{generation}/security/sslcertificate\" \
+             -F \"keyfile=@appliance.key\" -F \"certfile=@appliance.crt\""
+        ),
+    )
+}

@@ -1,0 +1,5 @@
+//! Pages for a browser: the management page, and the description of the API.
+
+pub(crate) mod docs;
+pub(crate) mod html;
+pub(crate) mod page;

@@ -1,0 +1,230 @@
+
+// Certificate, plain HTTP, password, reset; and warnings about what is not secure.
+
+const state = {};
+
+// --- warnings ----------------------------------------------------------------------------
+
+function dangers() {
+  const found = [];
+  const {certificate, http, password} = state;
+  const warn = (words, label, act) => found.push({words, label, act});
+  if (overClear) {
+    warn('This page came over plain HTTP: others on the network can read and change what you do here.',
+      secureUrl && 'Open over HTTPS', secureUrl);
+  }
+  if (http) {
+    warn('Plain HTTP is on: audio, results and passwords can be read on the network.',
+      'Switch plain HTTP off…', () => at('http-switch').click());
+  }
+  const set = () => unfold('password');
+  if (password === 'off') {
+    warn('Authentication is off: anyone who reaches this appliance can manage it.', 'Set a password', set);
+  } else if (password === 'unset' && hasV2) {
+    warn(`The password is the default, admin:admin${hasV1 ? ', and version 1 of the API asks for none' : ''}.`,
+      'Set a password', set);
+  } else if (password === 'unset') {
+    warn('There is no password: anyone who reaches this appliance can manage it.', 'Set a password', set);
+  } else if (password === 'set' && http && !hasV2) {
+    warn('Plain HTTP does not ask for the password, so anyone can replace it.',
+      'Switch plain HTTP off…', () => at('http-switch').click());
+  }
+  if (certificate?.source === 'default') {
+    warn('The certificate is the self-signed default: browsers warn, and clients can’t tell this appliance from an impostor.',
+      'Upload a certificate', () => unfold('upload'));
+  }
+  if (certificate && Date.parse(certificate.not_after) < now()) {
+    warn('The certificate has expired: clients refuse it.', 'Upload a certificate', () => unfold('upload'));
+  }
+  return found;
+}
+
+let listed = '';
+
+function showDangers() {
+  const found = dangers();
+  const known = state.certificate && state.password && state.http !== undefined;
+  show('todo', found.length > 0);
+  show('secure', Boolean(known) && !found.length);
+  const key = JSON.stringify(found);
+  if (key === listed) return;
+  listed = key;
+  at('todo-list').replaceChildren(...found.map(({words, label, act}) => {
+    const row = element('li');
+    row.append(element('span', words));
+    if (!label) return row;
+    const way = element(typeof act === 'string' ? 'a' : 'button', label);
+    if (typeof act === 'string') {
+      way.href = act;
+      way.className = 'button';
+    } else {
+      way.type = 'button';
+      way.onclick = act;
+    }
+    row.append(way);
+    return row;
+  }));
+}
+
+// --- certificate -----------------------------------------------------------------------------------
+
+function showCertificate(certificate) {
+  state.certificate = certificate;
+  const own = certificate.source === 'uploaded';
+  const starts = new Date(certificate.not_before), ends = new Date(certificate.not_after);
+  const {mood, words} = starts > now()
+    ? {mood: 'bad', words: `Not valid before ${day(starts)}, says this appliance’s clock.`} : ending(ends);
+  mark('certificate-words', mood, 'lead');
+  say('certificate-words', words);
+  pill('certificate-pill', own ? 'good' : 'warn', own ? 'Yours' : 'Default');
+  say('certificate-source', own ? 'uploaded' : 'made by this appliance, self-signed');
+  say('certificate-subject', certificate.subject);
+  say('certificate-names', certificate.names.join(', '));
+  say('certificate-issuer', certificate.issuer === certificate.subject ? 'itself' : certificate.issuer);
+  say('certificate-dates', `${day(starts)} to ${day(ends)}`);
+  say('certificate-key', `${certificate.key_type}, ${count(certificate.chain_length, 'certificate')} in the chain`);
+  say('certificate-sha256', certificate.sha256);
+  const warnings = certificate.warnings ?? [];
+  say('certificate-warnings', warnings.map(text => `Warning: ${text}.`).join('\n'));
+  show('certificate-warnings', warnings.length > 0);
+  showDangers();
+}
+
+show('upload-form', !overClear);
+show('upload-clear', overClear);
+if (secureUrl) at('upload-https').href = secureUrl;
+else at('upload-https').hidden = true;
+
+onSubmit('upload-form', 'upload-result', 'Uploading…', async form => {
+  const answer = await call('POST', `${best}/security/sslcertificate`, new FormData(form));
+  form.reset();
+  const warnings = (answer.warnings ?? []).map(text => `Warning: ${text}.\n`).join('');
+  return `${answer.message}.\n${warnings}New connections use it at once; open connections keep the old one, so this browser may show the old one until they end.`;
+});
+
+// The content of a file decides which field it fills, not its name.
+onDrop('upload-form', async files => {
+  const form = at('upload-form');
+  let taken = 0;
+  for (const file of files) {
+    const text = file.size > 1 << 20 ? '' : await file.text();
+    for (const [name, word] of [['keyfile', 'PRIVATE KEY-----'], ['certfile', 'BEGIN CERTIFICATE']]) {
+      if (!text.includes(word)) continue;
+      const list = new DataTransfer();
+      list.items.add(file);
+      form.elements[name].files = list.files;
+      taken += 1;
+    }
+  }
+  if (!taken) result('upload-result', 'bad', 'The dropped files hold neither a certificate nor a private key in PEM form.');
+  else result('upload-result', '', '');
+  form.querySelector('button.main').focus();
+});
+
+// --- plain HTTP ------------------------------------------------------------------------------------
+
+function showHttp({enable_insecure_ports: on}) {
+  state.http = on;
+  pill('http-pill', on ? 'bad' : 'good', on ? 'On' : 'Off');
+  say('http-words', on ? 'Unencrypted connections are accepted.' : 'Only HTTPS is answered.');
+  say('http-switch', on ? 'Switch plain HTTP off…' : 'Switch plain HTTP on…');
+  show('http-switch', true);
+  showDangers();
+}
+
+const httpQuestion = () => state.http ? {
+  title: 'Switch plain HTTP off?',
+  points: [
+    'Clients that use plain HTTP or plain WebSockets are refused or redirected to HTTPS from now on, including speech clients.',
+    !secureUrl && 'This appliance serves no page over HTTPS: you can then manage it only on its console.',
+    overClear && secureUrl && `You came over plain HTTP and will be taken to ${secureUrl}`,
+    overClear && state.certificate?.source === 'default' &&
+      'Your browser will warn there, because the certificate is still the self-signed default.',
+  ],
+  yes: 'Switch off', danger: !secureUrl,
+} : {
+  title: 'Switch plain HTTP on?',
+  points: [
+    'Audio, results and passwords that clients send over plain HTTP can be read on the network.',
+    !hasV2 && 'Plain HTTP asks for no password: anyone who reaches it can manage this appliance.',
+  ],
+  yes: 'Switch on',
+};
+
+onClick('http-switch', 'http-result', 'Switching…', httpQuestion, async () => {
+  const wanted = !state.http;
+  const answer = await call('POST', `${best}/security/insecureports`, {enable_insecure_ports: wanted});
+  if (!wanted && overClear && secureUrl) {
+    halt();
+    goSecure();
+    return `${answer.message}. Going to ${secureUrl}`;
+  }
+  return `${answer.message}.`;
+});
+
+// --- password --------------------------------------------------------------------------------------
+
+show('password-clear', overClear);
+
+function showPassword({admin_password: kind}) {
+  state.password = kind;
+  const [mood, word, words] = {
+    set: ['good', 'Set', 'The user is admin.'],
+    unset: hasV2 ? ['bad', 'Default', 'User admin, password admin.'] : ['bad', 'None', 'No password is needed.'],
+    off: ['bad', 'Off', 'No password is needed.'],
+    locked: ['bad', 'Damaged', 'The password file is damaged: network logins are refused. Set a password, or reset.'],
+  }[kind];
+  pill('password-pill', mood, word);
+  say('password-words', words);
+  say('password-remove', hasV1 ? 'Remove password…' : 'Switch authentication off…');
+  show('password-remove', kind === 'set' || kind === 'locked' || (kind === 'unset' && !hasV1));
+  showDangers();
+}
+
+// After the password has changed: logs this browser in if possible.
+async function stayLoggedIn(password, words) {
+  const asked = hasV2 || !overClear;
+  if (!asked || password === null) return words;
+  if (await logIn(password)) return `${words}\nThis browser is logged in; others must log in.`;
+  locked();
+  return words;
+}
+
+onSubmit('password-form', 'password-result', 'Setting…', async form => {
+  const {password, again} = form.elements;
+  if (password.value !== again.value) {
+    again.focus();
+    throw new ApiError(0, '{"message": "The two passwords differ; nothing was changed."}');
+  }
+  const chosen = password.value;
+  const answer = await call('POST', `${best}/security/adminpassword`, {password: chosen});
+  form.reset();
+  at('password').open = false;
+  // With plain HTTP on, the message is a warning.
+  return {mood: state.http ? 'warn' : 'good', words: await stayLoggedIn(chosen, `${answer.message}.`)};
+});
+
+const withoutPassword = () => hasV1 && hasV2
+  ? 'The password is admin:admin again, and version 1 of the API asks for none.'
+  : 'Authentication is off: anyone who reaches this appliance can manage it.';
+
+onClick('password-remove', 'password-result', 'Removing…', () => ({
+  title: 'Remove the password?', points: [withoutPassword()], yes: 'Remove password',
+}), async () => {
+  const answer = await call('DELETE', `${best}/security/adminpassword`);
+  return stayLoggedIn(hasV1 && hasV2 ? 'admin' : null, `${answer.message}.`);
+});
+
+onClick('reset', 'reset-result', 'Resetting…', () => ({
+  title: 'Reset security settings?',
+  points: [
+    hasV2 ? 'The admin password will be unset: it is admin:admin again.' : 'The admin password will be unset.',
+    'Plain HTTP will be re-enabled.',
+    'Uploaded certificates will be removed, with their keys; the default one comes back.',
+  ],
+  yes: 'Reset security',
+}), async () => {
+  await call('DELETE', `${best}/security/reset`);
+  return stayLoggedIn(hasV2 ? 'admin' : null,
+    'Security is reset. If this page stops updating, reload it: the certificate has changed.');
+});

@@ -1,0 +1,152 @@
+//! Switches to the service user.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+
+use super::Error;
+use rustix::fs::{AtFlags, CWD, Gid, Uid, chownat};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+/// A user to switch to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct User {
+    uid: u32,
+    gid: u32,
+    /// Supplementary groups: a service's socket may be for one of them.
+    groups: Vec<u32>,
+}
+
+impl User {
+    /// Parses `uid:gid`, or looks up a name in `/etc/passwd`, with its groups in `/etc/group`.
+    ///
+    /// # Errors
+    /// Which user is unknown, or what is wrong with its groups.
+    pub(crate) fn find(text: &str) -> Result<User, Error> {
+        if let Some((uid, gid)) = text.split_once(':')
+            && let (Ok(uid), Ok(gid)) = (uid.parse(), gid.parse())
+        {
+            return Ok(User { uid, gid, groups: Vec::new() });
+        }
+        let passwd = std::fs::read_to_string("/etc/passwd")
+            .map_err(|e| Error(format!("cannot look up user \"{text}\": /etc/passwd: {e}")))?;
+        let (uid, gid) = find_in(&passwd, text)
+            .ok_or_else(|| Error(format!("user \"{text}\" is not in /etc/passwd; give \"uid:gid\" or make it with 'adduser --system'")))?;
+        let group = match std::fs::read_to_string("/etc/group") {
+            Ok(group) => group,
+            // An image may have its only user in /etc/passwd and no /etc/group.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(e) => {
+                return Err(Error(format!(
+                    "cannot look up the groups of user \"{text}\": /etc/group: {e}"
+                )));
+            }
+        };
+        Ok(User { uid, gid, groups: groups_in(&group, text)? })
+    }
+
+    /// Gives up every other identity for good. Before that, creates missing `folders` with their mode, and
+    /// gives all of them with their contents to the user.
+    ///
+    /// # Errors
+    /// The process must not go on.
+    pub(crate) fn become_for_good(self, folders: &[(&Path, u32)]) -> Result<(), Error> {
+        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+        if rustix::process::geteuid() == uid {
+            return Ok(());
+        }
+        for (folder, mode) in folders {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(*mode)
+                .create(folder)
+                .and_then(|()| hand_over(folder, uid, gid))
+                .map_err(|e| {
+                    Error(format!("cannot give {} to user {uid}: {e}", folder.display()))
+                })?;
+        }
+        // Replaces root's groups in any case.
+        let groups: Vec<Gid> = self.groups.into_iter().map(Gid::from_raw).collect();
+        set_thread_groups(&groups)
+            .and_then(|()| set_thread_res_gid(gid, gid, gid))
+            .and_then(|()| set_thread_res_uid(uid, uid, uid))
+            .map_err(|e| Error(format!("cannot become user {uid}: {e} (only root can)")))
+    }
+}
+
+/// Changes the owner two levels deep, which is all a state folder has; links are not followed.
+fn hand_over(folder: &Path, uid: Uid, gid: Gid) -> io::Result<()> {
+    let own = |path: &Path| chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
+    own(folder)?;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            for inner in std::fs::read_dir(entry.path())? {
+                own(&inner?.path())?;
+            }
+        }
+        own(&entry.path())?;
+    }
+    Ok(())
+}
+
+/// passwd(5): name, password, uid, gid, and more.
+fn find_in(passwd: &str, name: &str) -> Option<(u32, u32)> {
+    let mut fields = passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.first() == Some(&name))?
+        .into_iter()
+        .skip(2);
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+/// group(5): name, password, gid, members with commas between. An unreadable group of the user is an error:
+/// without it a service might silently be out of reach.
+fn groups_in(group: &str, name: &str) -> Result<Vec<u32>, Error> {
+    let mut groups = Vec::new();
+    for line in group.lines() {
+        let fields: Vec<_> = line.split(':').collect();
+        let [title, _, number, members, ..] = fields[..] else { continue };
+        if !members.split(',').any(|member| member == name) {
+            continue;
+        }
+        let gid = number.parse().map_err(|_| {
+            Error(format!("group \"{title}\" of user \"{name}\" has the invalid number \"{number}\" in /etc/group; correct that line or remove the user from it"))
+        })?;
+        groups.push(gid);
+    }
+    Ok(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{User, find_in, groups_in};
+
+    #[test]
+    fn users_are_found_by_number_and_by_name() {
+        let by_number = User { uid: 1000, gid: 100, groups: Vec::new() };
+        assert_eq!(User::find("1000:100"), Ok(by_number));
+        let passwd = "root:x:0:0:root:/root:/bin/sh\napplianced:x:990:991::/:/bin/false\n";
+        assert_eq!(find_in(passwd, "applianced"), Some((990, 991)));
+        assert_eq!(find_in(passwd, "appliance"), None);
+    }
+
+    #[test]
+    fn a_user_has_the_groups_that_list_it_and_no_others() {
+        let group = "root:x:0:\nengine:x:42:tts,applianced\nodd\napplianced:x:991:\n\
+                     logs:x:43:applianced\nnear:x:44:applianced2,appliance, applianced\n+:::\n";
+        assert_eq!(groups_in(group, "applianced"), Ok(vec![42, 43]));
+        assert_eq!(groups_in(group, "root"), Ok(vec![]));
+        assert_eq!(groups_in("", "applianced"), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_group_of_the_user_s_without_a_number_is_an_error_that_names_it() {
+        let error = groups_in("good:x:1:applianced\nbad:x:-1:applianced\n", "applianced");
+        let error = error.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("group \"bad\"") && error.contains("\"-1\""), "{error}");
+        assert_eq!(groups_in("bad:x:-1:other\n", "applianced"), Ok(vec![]));
+    }
+}

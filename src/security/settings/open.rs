@@ -1,0 +1,152 @@
+//! Start: reads the files, finishes what a power cut interrupted, and replaces damaged settings by safe
+//! ones.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use super::{FileDigests, LOCKED, PasswordState, SecuritySettings, State, finish_discard};
+use crate::config::Api;
+use crate::log::Log;
+use crate::security::addresses::Host;
+use crate::security::files::{self, FileDigest, Found};
+use crate::security::settings_file::SettingsFile;
+use crate::security::{Error, Identity, Source, certificate, default_certificate, names};
+use crate::store::Folder;
+use crate::util::published::Published;
+use crate::util::utc;
+
+impl SecuritySettings {
+    /// Locks the state folder (created with mode 0700 if absent), finishes a change that a power cut
+    /// interrupted, and makes the default certificate at the first start.
+    ///
+    /// # Errors
+    /// When the folder can't be used: open to others, in use by another instance, not writable.
+    /// Damaged files are no error: they are logged, and the safe choice is in force for each.
+    pub(crate) fn open(state_dir: &Path, api: Api, log: Log) -> Result<SecuritySettings, Error> {
+        let folder = Folder::open(state_dir, &names::SUBFOLDERS)
+            .map_err(|e| Error::Failed(e.to_string()))?;
+        let now = SystemTime::now();
+        let (mut settings, mut settings_digest) = settings(&folder, now, &log);
+        if let Err(error) = finish_discard(&folder, &mut settings, &mut settings_digest, now) {
+            log.error(format_args!(
+                "the reset is in force, but its old files could not be removed: {error}"
+            ));
+        }
+        let (password, password_digest) = password(&folder, &settings, &log);
+        let (default, default_digest) = default(&folder, now, &log).map_err(Error::Failed)?;
+        let (uploaded, uploaded_digest) = uploaded(&folder, &settings, now, &log);
+        let digests = FileDigests {
+            settings: settings_digest,
+            password: password_digest,
+            default: default_digest,
+            uploaded: uploaded_digest,
+        };
+        let state = State { settings, password, default, uploaded, digests };
+        Ok(SecuritySettings {
+            rules: Arc::new(Published::new(state.rules(api))),
+            identity: Arc::new(Published::new(state.identity().clone())),
+            folder: Arc::new(folder),
+            api,
+            log,
+            state: Mutex::new(state),
+        })
+    }
+}
+
+fn settings(folder: &Folder, now: SystemTime, log: &Log) -> (SettingsFile, FileDigest) {
+    const SAFE: &str = "plain HTTP is off and authentication on until they are set again";
+    let reading = files::settings(folder.view());
+    match reading.found {
+        Found::Good(settings) => (settings, reading.digest),
+        Found::Absent => (SettingsFile::DEFAULT, reading.digest),
+        Found::Untrusted(sentence) => {
+            log.error(format_args!("{sentence}; until then plain HTTP is off"));
+            (SettingsFile::FAIL_CLOSED, reading.digest)
+        }
+        Found::Damaged(reason) => {
+            let contents = SettingsFile::FAIL_CLOSED.to_file();
+            // Written at once, because without this file the next start would use the defaults.
+            match folder.set_aside_and_replace(names::SETTINGS, &contents, now) {
+                Ok(aside) => {
+                    log.error(format_args!("{reason}; kept as {}; {SAFE}", aside.display()));
+                    (SettingsFile::FAIL_CLOSED, files::digest(&contents))
+                }
+                Err(error) => {
+                    log.error(format_args!("{reason}; {SAFE}; {error}"));
+                    (SettingsFile::FAIL_CLOSED, reading.digest)
+                }
+            }
+        }
+    }
+}
+
+fn password(folder: &Folder, settings: &SettingsFile, log: &Log) -> (PasswordState, FileDigest) {
+    let reading = files::password(folder.view());
+    match reading.found {
+        _ if settings.discard.contains(&names::PASSWORD) => (PasswordState::Absent, reading.digest),
+        Found::Absent => (PasswordState::Absent, reading.digest),
+        Found::Good(hash) => (PasswordState::Hash(hash), reading.digest),
+        Found::Damaged(reason) | Found::Untrusted(reason) => {
+            log.error(format_args!("{reason}; {LOCKED}"));
+            (PasswordState::Unusable, reading.digest)
+        }
+    }
+}
+
+fn default(folder: &Folder, now: SystemTime, log: &Log) -> Result<(Identity, FileDigest), String> {
+    let reading = files::identity(folder.view(), Source::Default);
+    match reading.found {
+        Found::Good(identity) => return Ok((identity, reading.digest)),
+        Found::Absent => log.info("first start: making the default certificate"),
+        Found::Damaged(reason) | Found::Untrusted(reason) => {
+            let kept = match folder.set_aside(names::DEFAULT, now) {
+                Ok(aside) => format!("kept as {}", aside.display()),
+                Err(error) => error.to_string(),
+            };
+            log.error(format_args!("{reason}; {kept}; making a new default certificate"));
+        }
+    }
+    let text = default_certificate::make(now, &Host::detect())?;
+    let identity = certificate::from_file(text.as_bytes(), Source::Default)?;
+    if let Err(error) = folder.replace(names::DEFAULT, text.as_bytes()) {
+        // Served anyway, because an appliance that can't be reached can't be repaired.
+        log.error(format_args!(
+            "cannot save the default certificate, so the next start makes another: {error}"
+        ));
+    }
+    Ok((identity, files::digest(text.as_bytes())))
+}
+
+fn uploaded(
+    folder: &Folder,
+    settings: &SettingsFile,
+    now: SystemTime,
+    log: &Log,
+) -> (Option<Identity>, FileDigest) {
+    let reading = files::identity(folder.view(), Source::Uploaded);
+    match reading.found {
+        _ if settings.discard.contains(&names::UPLOADED) => {}
+        Found::Absent => {}
+        Found::Good(identity) => {
+            if let Some(error) = identity.summary.date_error(utc::unix_seconds(now)) {
+                log.warn(format_args!("the uploaded certificate is in use, but {error}"));
+            }
+            return (Some(identity), reading.digest);
+        }
+        Found::Untrusted(sentence) => {
+            log.error(format_args!("{sentence}; until then the default certificate is in use"));
+        }
+        Found::Damaged(reason) => {
+            let kept = match folder.set_aside(names::UPLOADED, now) {
+                Ok(aside) => format!("kept as {}", aside.display()),
+                Err(error) => error.to_string(),
+            };
+            log.error(format_args!(
+                "{reason}; {kept}; the default certificate is in use: upload yours again"
+            ));
+            return (None, files::absent());
+        }
+    }
+    (None, reading.digest)
+}

@@ -1,0 +1,143 @@
+//! Reads files that were changed by hand, or whose writing failed.
+//!
+//! The administrator may still be editing: nothing is set aside here, and a bad certificate or settings
+//! file leaves the old one in force. Only a bad password file takes effect, by locking.
+
+use std::time::SystemTime;
+
+use super::{LOCKED, PasswordState, SecuritySettings, State};
+use crate::security::files::{self, FileDigest, Found};
+use crate::security::settings_file::SettingsFile;
+use crate::security::{Identity, Source, names};
+use crate::util::utc;
+
+impl SecuritySettings {
+    /// Reads all files again; unchanged ones change and log nothing.
+    pub(crate) fn reload(&self) {
+        self.reload_files(&mut self.lock());
+    }
+
+    pub(super) fn reload_files(&self, state: &mut State) {
+        self.reload_settings(state);
+        self.reload_password(state);
+        self.reload_default(state);
+        self.reload_uploaded(state);
+        self.publish(state);
+    }
+
+    fn reload_settings(&self, state: &mut State) {
+        let reading = files::settings(self.folder.view());
+        if !changed(&mut state.digests.settings, reading.digest) {
+            return;
+        }
+        let settings = match reading.found {
+            Found::Good(settings) => settings,
+            Found::Absent => SettingsFile::DEFAULT,
+            Found::Damaged(reason) | Found::Untrusted(reason) => {
+                self.log.error(format_args!("{reason}; keeping the current settings"));
+                return;
+            }
+        };
+        let word = if settings.plain_http { "on" } else { "off" };
+        self.log.security(format_args!("security.json has changed: plain HTTP is {word}"));
+        if settings.discard.contains(&names::UPLOADED) {
+            state.uploaded = None;
+        }
+        if settings.discard.contains(&names::PASSWORD) {
+            state.password = PasswordState::Absent;
+        }
+        state.settings = settings;
+        if let Err(error) = self.finish_discard(state) {
+            self.log.error(format_args!(
+                "the reset is in force, but its old files could not be removed: {error}"
+            ));
+        }
+    }
+
+    fn reload_password(&self, state: &mut State) {
+        if state.settings.discard.contains(&names::PASSWORD) {
+            return;
+        }
+        let reading = files::password(self.folder.view());
+        if !changed(&mut state.digests.password, reading.digest) {
+            return;
+        }
+        state.password = match reading.found {
+            Found::Absent => {
+                self.log.security("admin.htpasswd was removed: no password is set");
+                PasswordState::Absent
+            }
+            Found::Good(hash) => {
+                self.log.security("admin.htpasswd has changed: its password is in force");
+                PasswordState::Hash(hash)
+            }
+            Found::Damaged(reason) | Found::Untrusted(reason) => {
+                self.log.error(format_args!("{reason}; {LOCKED}"));
+                PasswordState::Unusable
+            }
+        };
+    }
+
+    fn reload_default(&self, state: &mut State) {
+        let reading = files::identity(self.folder.view(), Source::Default);
+        if !changed(&mut state.digests.default, reading.digest) {
+            return;
+        }
+        match self.acceptable(reading.found) {
+            Some(Some(identity)) => {
+                let sha256 = &identity.summary.sha256;
+                self.log.security(format_args!("tls/default.pem has changed: sha256 {sha256}"));
+                state.default = identity;
+            }
+            Some(None) => self.log.warn(
+                "tls/default.pem was removed: its certificate stays in use until the next start makes another",
+            ),
+            None => {}
+        }
+    }
+
+    fn reload_uploaded(&self, state: &mut State) {
+        if state.settings.discard.contains(&names::UPLOADED) {
+            return;
+        }
+        let reading = files::identity(self.folder.view(), Source::Uploaded);
+        if !changed(&mut state.digests.uploaded, reading.digest) {
+            return;
+        }
+        match self.acceptable(reading.found) {
+            Some(Some(identity)) => {
+                let sha256 = &identity.summary.sha256;
+                self.log.security(format_args!("tls/uploaded.pem has changed: sha256 {sha256}"));
+                state.uploaded = Some(identity);
+            }
+            Some(None) => {
+                self.log
+                    .security("tls/uploaded.pem was removed: the default certificate is in use");
+                state.uploaded = None;
+            }
+            None => {}
+        }
+    }
+
+    /// `None` keeps the certificate in service; `Some(None)` means an absent file.
+    fn acceptable(&self, found: Found<Identity>) -> Option<Option<Identity>> {
+        let reason = match found {
+            Found::Absent => return Some(None),
+            Found::Good(identity) => {
+                match identity.summary.date_error(utc::unix_seconds(SystemTime::now())) {
+                    None => return Some(Some(identity)),
+                    Some(error) => {
+                        format!("the new {} certificate {error}", identity.summary.source)
+                    }
+                }
+            }
+            Found::Damaged(reason) | Found::Untrusted(reason) => reason,
+        };
+        self.log.error(format_args!("{reason}; keeping the current certificate"));
+        None
+    }
+}
+
+fn changed(known: &mut FileDigest, now: FileDigest) -> bool {
+    std::mem::replace(known, now) != now
+}

@@ -1,0 +1,10 @@
+//! What an attacker on the network may try.
+
+mod cases;
+mod connection_limit;
+mod credentials;
+mod fixture;
+mod known_failures;
+mod requests;
+mod rules;
+mod unauthorized;

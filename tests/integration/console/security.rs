@@ -1,0 +1,116 @@
+//! The Security menu: locked out and let in again, passwords, plain HTTP.
+
+use crate::console::session::Console;
+use crate::support::appliance::Appliance;
+use crate::support::certificates::{Authority, Key, text};
+use crate::support::settings::Settings;
+
+const PING: &str = "/v1/management/ping";
+
+fn set_password(console: &mut Console, first: &str, second: &str) -> String {
+    console.choose("Set the admin password");
+    console.answer("(not shown): ", first);
+    if !first.is_empty() {
+        console.answer("The same again: ", second);
+    }
+    console.go_on()
+}
+
+#[test]
+fn whoever_is_locked_out_gets_in_again_by_the_menu() {
+    let appliance = Appliance::start(&Settings::both());
+    let authority = Authority::new(appliance.folder());
+    let pair = authority.issue("site", Key::Ec("P-256"));
+    let (key, cert) =
+        (format!("keyfile=@{}", text(&pair.key)), format!("certfile=@{}", text(&pair.cert)));
+    let upload = appliance.https("/v1/security/sslcertificate");
+    appliance.curl(&["-X", "POST", &upload, "-F", &key, "-F", &cert]).ok();
+
+    let mut console = Console::terminal(&appliance);
+    console.choose("Security");
+    assert!(
+        set_password(&mut console, "forgotten", "forgotten").contains("The admin password is set.")
+    );
+    assert!(console.choose("Disable plain HTTP").contains("Password     set"));
+    assert!(console.go_on().contains("Plain HTTP access disabled."));
+    assert_eq!(appliance.read(&appliance.management(PING)).code, 52);
+    assert_eq!(appliance.read(&appliance.https(PING)).status, 401);
+    assert_eq!(appliance.read_as("forgotten", &appliance.https(PING)).status, 200);
+
+    let piece = console.choose("Reset security");
+    assert!(
+        piece.contains("off: HTTPS alone answers") && piece.contains("uploaded, CN="),
+        "{piece}"
+    );
+    let asked = console.choose("Cancel");
+    let words = "Choose OK to reset security settings.\n* The admin password will be unset.\n\
+                 * Plain HTTP will be re-enabled.\n* Uploaded certificates will be removed.\n";
+    assert!(asked.contains(words), "{asked}");
+    assert_eq!(appliance.read(&appliance.https(PING)).status, 401, "nothing was changed");
+
+    console.choose("Reset security");
+    console.choose("OK");
+    let told = console.go_on();
+    assert!(told.contains("Security was reset.\n") && told.contains("Plain HTTP is on."), "{told}");
+    assert_eq!(appliance.read(&appliance.management(PING)).status, 200);
+    assert_eq!(appliance.read(&appliance.https(PING)).status, 200);
+    let piece = console.choose("Back");
+    assert!(piece.contains("the appliance's own, CN="), "{piece}");
+    console.leave();
+}
+
+#[test]
+fn a_password_is_shown_nowhere_and_typed_twice() {
+    let appliance = Appliance::start(&Settings::both());
+    let mut console = Console::terminal(&appliance);
+    console.choose("Security");
+    console.choose("Set the admin password");
+    console.shows("(not shown): ");
+    assert!(!console.is_usual());
+    console.press("Tr0ub4dor&3\n");
+    console.answer("The same again: ", "Tr0ub4dor&3");
+    let told = console.go_on();
+    assert!(told.contains("still on and carries the password in clear"), "{told}");
+    assert!(console.is_usual());
+    assert!(!console.all().contains("Tr0ub"), "{}", console.all());
+    assert_eq!(appliance.read_as("Tr0ub4dor&3", &appliance.https(PING)).status, 200);
+
+    let told = set_password(&mut console, "one", "another");
+    assert!(told.contains("The two are not the same. Nothing was changed."), "{told}");
+    assert!(set_password(&mut console, "", "").contains("nothing was changed"));
+    let told = set_password(&mut console, &"x".repeat(73), &"x".repeat(73));
+    assert!(told.contains("The password has 73 bytes"), "{told}");
+    assert_eq!(appliance.read_as("Tr0ub4dor&3", &appliance.https(PING)).status, 200);
+    assert!(!appliance.log().contains("Tr0ub"));
+}
+
+#[test]
+fn a_line_without_a_terminal_takes_passwords_too() {
+    let appliance = Appliance::start(&Settings::v1());
+    let mut console = Console::dumb(&appliance);
+    console.choose("Security");
+    let told = set_password(&mut console, "over a pipe", "over a pipe");
+    assert!(told.contains("asks for no password, so any client can replace it"), "{told}");
+    console.choose("Disable plain HTTP");
+    console.go_on();
+    assert_eq!(appliance.read_as("over a pipe", &appliance.https(PING)).status, 200);
+    console.choose("Enable plain HTTP");
+    assert!(console.go_on().contains("Plain HTTP access enabled."));
+    console.choose("Back");
+    console.leave();
+}
+
+#[test]
+fn a_damaged_password_file_is_told_and_the_reset_mends_it() {
+    let mut appliance = Appliance::start(&Settings::v2());
+    appliance.stop();
+    std::fs::write(appliance.state("admin.htpasswd"), "damaged").unwrap();
+    appliance.launch();
+    let mut console = Console::terminal(&appliance);
+    let piece = console.choose("Security");
+    assert!(piece.contains("damaged: every login is refused until security is reset"), "{piece}");
+    console.choose("Reset security");
+    console.choose("OK");
+    console.go_on();
+    assert_eq!(appliance.read_as("admin", &appliance.https("/v2/management/health")).status, 200);
+}

@@ -1,0 +1,20 @@
+//! The appliance as its users meet it: over the network, through the control socket, with signals.
+
+mod access_rules;
+mod bad_uploads;
+mod control_socket;
+mod cross_origin;
+mod failed_handshakes;
+mod good_uploads;
+mod hot_swap;
+mod inline_answers;
+mod manual_v1;
+mod manual_v2;
+mod password_guessing;
+mod passwords;
+mod secrets;
+mod signals;
+mod slow_requests;
+mod tickets;
+mod tls;
+mod warnings;

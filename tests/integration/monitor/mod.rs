@@ -1,0 +1,7 @@
+//! What the machine does and what is done to it: the Glances view, and management beside security.
+
+mod glances_view;
+mod listeners;
+mod logs;
+mod power;
+mod resources;
