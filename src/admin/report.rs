@@ -38,7 +38,7 @@ fn certificate(status: &Value) -> Vec<String> {
     if value.is_null() {
         let no_faults = status["faults"].as_array().is_none_or(Vec::is_empty);
         let text =
-            if no_faults { "none yet, the first start makes it" } else { "none that can be read" };
+            if no_faults { "none yet; the first start makes it" } else { "none that can be read" };
         return vec![text.to_owned()];
     }
     let end = word(&value["not_after"]);
@@ -67,7 +67,7 @@ fn plain_http(value: &Value) -> &'static str {
 
 fn password(word: &str) -> String {
     match word {
-        "locked" => "locked: nobody gets in from the network until it is reset".to_owned(),
+        "locked" => "locked: every network login is refused until it is reset".to_owned(),
         _ => word.to_owned(),
     }
 }

@@ -46,12 +46,12 @@ fn certificate(subject: &str, sha256: &str) -> String {
 fn summary(api: Api, certificate: &str) -> String {
     let password = match api {
         Api { v2: true, .. } => {
-            "The admin password is unset; what always asks for one takes admin:admin."
+            "The admin password is unset; where one is always required, admin:admin is accepted."
         }
         _ => "The admin password is unset.",
     };
     format!(
         "Security was reset.\n{password}\nPlain HTTP is on.\n\
-         Uploaded certificates are removed; the default certificate serves now: {certificate}."
+         Uploaded certificates are removed; the default certificate is in use: {certificate}."
     )
 }

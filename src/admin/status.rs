@@ -31,11 +31,11 @@ pub(crate) fn read(config: &Config) -> Result<Value, Error> {
     Ok(to_json(config, state, utc::unix_seconds(now)))
 }
 
-/// What differs between a daemon that runs and one that does not.
+/// The part of the status that is read from the daemon or from the files.
 #[derive(Default)]
 struct State {
     running: bool,
-    /// The members of `GET sslcertificate`, or null.
+    /// The answer to `GET sslcertificate`, or null.
     certificate: Value,
     /// A boolean, or null where it can't be read.
     plain_http: Value,
@@ -120,17 +120,17 @@ fn insecure(
     match state.password.as_str() {
         "unset" => insecure.push(match (config.api.v1, config.api.v2) {
             (_, false) => "no admin password is set",
-            (false, true) => "no admin password is set: admin:admin is taken",
-            (true, true) => "no admin password is set: v1 asks for none, v2 takes admin:admin",
+            (false, true) => "no admin password is set: admin:admin is accepted",
+            (true, true) => "no admin password is set: v1 requires none, v2 accepts admin:admin",
         }),
-        "off" => insecure.push("authentication is off: nobody is asked for a password"),
+        "off" => insecure.push("authentication is off: no password is required"),
         _ => {}
     }
     if days_left.is_some_and(|days| days < 0) {
         insecure.push("the certificate has expired");
     }
     if too_early {
-        insecure.push("the certificate is not valid yet: `applianced check` tells what to do");
+        insecure.push("the certificate is not valid yet: run `applianced check` for the remedy");
     }
     insecure
 }
@@ -212,7 +212,7 @@ Insecure     plain HTTP is on
             "Daemon       not running\n",
             "Certificate  none that can be read\n",
             "Plain HTTP   unknown\n",
-            "Password     locked: nobody gets in from the network until it is reset\n",
+            "Password     locked: every network login is refused until it is reset\n",
             "Services     gate exited\n",
             "Faults       admin.htpasswd is damaged\n",
         ] {

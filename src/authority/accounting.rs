@@ -17,7 +17,7 @@ use crate::license::protocol::key::KeyId;
 use crate::license::protocol::message::{Answer, Denial, Kind, Mode, Op, Request};
 use crate::license::protocol::token::{Type, Unverified};
 
-use super::license::{Activation, FREE_MOVES, Kept, License, MONTH, Status};
+use super::license::{Activation, FREE_MOVES, License, MONTH, Status};
 use super::replay_ids::ReplayIds;
 
 /// Activations of one license, ever. Each is entered by a person.
@@ -65,7 +65,7 @@ pub(crate) fn process(license: &mut License, context: &Context<'_>, sign: Sign<'
         return Outcome { answer, event, repeated: true };
     }
     let outcome = match context.request.op {
-        _ if context.rate_limited && is_unknown_device(license, context) => {
+        _ if context.rate_limited && !license.has_held(&context.device) => {
             let remember = context.request.op == Op::Activate;
             Err(Denied { denial: Denial::TooManyTries, remember })
         }
@@ -87,9 +87,9 @@ pub(crate) fn process(license: &mut License, context: &Context<'_>, sign: Sign<'
 fn answered_before(license: &License, context: &Context<'_>) -> Option<Answer> {
     let id = context.request.req_id;
     let known = license.activations.iter().find(|activation| activation.device == context.device);
-    let kept = known.and_then(|activation| activation.kept.as_ref());
-    if let Some(kept) = kept.filter(|kept| kept.answer.req_id == id) {
-        return Some(kept.answer.clone());
+    let last = known.and_then(|activation| activation.last_answer.as_ref());
+    if let Some(answer) = last.filter(|answer| answer.req_id == id) {
+        return Some(answer.clone());
     }
     if let Some((_, denial)) = license.refused.iter().find(|(refused, _)| *refused == id) {
         return Some(license.denied(context.request, context.now, *denial));
@@ -128,13 +128,8 @@ fn sign_again(
         activation.last = Digest::of(token.as_bytes());
     }
     let answer = Answer { token: Some(token), ..answer.clone() };
-    activation.kept = Some(Kept { answer: answer.clone() });
+    activation.last_answer = Some(answer.clone());
     Some(answer)
-}
-
-/// Whether this device has never held a seat, so that it may be guessing codes.
-fn is_unknown_device(license: &License, context: &Context<'_>) -> bool {
-    !license.activations.iter().any(|activation| activation.device == context.device)
 }
 
 struct Denied {
@@ -307,7 +302,7 @@ fn open_epoch(license: &mut License, context: &Context<'_>) -> usize {
         granted,
         consumed: 0,
         ids: ReplayIds::default(),
-        kept: None,
+        last_answer: None,
         moves: last.map_or(Vec::new(), |last| last.moves.clone()),
         offline: false,
         last_contact: context.now,
@@ -316,16 +311,12 @@ fn open_epoch(license: &mut License, context: &Context<'_>) -> usize {
         regressions: 0,
         user: last.map_or_else(Default::default, |last| last.user.clone()),
     };
-    match known {
-        Some(at) => {
-            license.activations[at] = fresh;
-            at
-        }
-        None => {
-            license.activations.push(fresh);
-            license.activations.len() - 1
-        }
+    let at = known.unwrap_or(license.activations.len());
+    match license.activations.get_mut(at) {
+        Some(activation) => *activation = fresh,
+        None => license.activations.push(fresh),
     }
+    at
 }
 
 fn lease(
@@ -386,7 +377,7 @@ fn remember_answer(
     } else {
         activation.ids = ReplayIds::default(); // a closed epoch accepts no request
     }
-    activation.kept = Some(Kept { answer: answer.clone() });
+    activation.last_answer = Some(answer.clone());
     activation.last_contact = context.now;
     activation.version.clone_from(&request.version);
     activation.log_head = request.log_head;

@@ -109,7 +109,7 @@ pub(crate) struct Activation {
     /// Requests of this epoch that were answered.
     pub(crate) ids: ReplayIds,
     /// The newest answer, for a retry of its request.
-    pub(crate) kept: Option<Kept>,
+    pub(crate) last_answer: Option<Answer>,
     /// When the computer changed under the same key, in seconds since 1970.
     pub(crate) moves: Vec<i64>,
     /// Whether the appliance said it would stay offline.
@@ -139,12 +139,6 @@ impl Activation {
     }
 }
 
-/// An answer that is given again to the same request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Kept {
-    pub(crate) answer: Answer,
-}
-
 /// A license and its accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct License {
@@ -161,6 +155,11 @@ pub(crate) struct License {
 }
 
 impl License {
+    /// Whether this device has ever held a seat; one that has not may be guessing codes.
+    pub(super) fn has_held(&self, device: &Digest) -> bool {
+        self.activations.iter().any(|activation| activation.device == *device)
+    }
+
     pub(crate) fn new(terms: Terms, seconds: i64) -> License {
         License {
             terms,

@@ -7,7 +7,7 @@ use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::message::{Answer, Denial, User};
 
 use super::balance::Balance;
-use super::license::{Activation, Kept, License, Status, Terms};
+use super::license::{Activation, License, Status, Terms};
 use super::replay_ids::ReplayIds;
 
 const VERSION: i64 = 1;
@@ -118,7 +118,7 @@ impl Activation {
             "granted": self.granted,
             "consumed": self.consumed,
             "ids": self.ids.to_text(),
-            "kept": self.kept.as_ref().map(|kept| kept.answer.to_json()),
+            "kept": self.last_answer.as_ref().map(Answer::to_json),
             "moves": self.moves,
             "offline": self.offline,
             "heard": self.last_contact,
@@ -137,9 +137,9 @@ impl Activation {
         let moves = fields.array("moves")?.iter().map(Value::as_i64).collect::<Option<_>>();
         let digest = |value: &Value| value.as_str().and_then(Digest::parse);
         let also = fields.array("also")?.iter().map(digest).collect::<Option<_>>();
-        let kept = match &value["kept"] {
+        let last_answer = match &value["kept"] {
             Value::Null => None,
-            answer => Some(Kept { answer: Answer::from_json(answer)? }),
+            answer => Some(Answer::from_json(answer)?),
         };
         Ok(Activation {
             device: fields.digest("device")?,
@@ -152,7 +152,7 @@ impl Activation {
             granted: fields.count("granted")?,
             consumed: fields.count("consumed")?,
             ids: fields.parsed("ids", "a list of ids", ReplayIds::parse)?,
-            kept,
+            last_answer,
             moves: moves.ok_or("`moves` holds something that is no time")?,
             offline: fields.flag("offline")?,
             last_contact: fields.number("heard")?,

@@ -1,7 +1,7 @@
-//! `check`: would the daemon start, and on what. Changes nothing and needs no running daemon.
+//! `check`: whether the daemon would start, and with which settings. Changes nothing, needs no daemon.
 //!
-//! With `--settings` it looks at them alone, for scripts that ask before a start: on a fault of the state the
-//! daemon starts all the same, on the safe side.
+//! With `--settings` it checks only the settings, for scripts that run before a start: with a damaged state
+//! the daemon starts anyway, in a safe state.
 //!
 //! The settings go to standard output, so that they can be kept as a file; everything else goes to
 //! standard error.
@@ -9,12 +9,12 @@
 use std::time::SystemTime;
 
 use super::{Exit, Options, complain, print, settings_as_user};
-use crate::util::utc;
 use crate::license;
 use crate::security;
+use crate::util::utc;
 
 pub(super) fn run(options: &Options) -> Exit {
-    // Bad settings are what this command is asked to find, so they are its 1 and not the daemon's 78.
+    // Finding bad settings is this command's purpose, so it exits with 1 and not with the daemon's 78.
     let Some(config) = settings_as_user(options) else { return Exit::Failed };
     let printed = print(&format!("{:#}", config.to_json()));
     if options.settings {

@@ -1,6 +1,6 @@
 //! The command line: one table of commands drives dispatch and `--help`; one file per command.
 //!
-//! Exit codes: 0 fine, 1 the thing asked for failed, 2 wrong usage, 78 bad settings (`EX_CONFIG` of
+//! Exit codes: 0 success, 1 the command failed, 2 wrong usage, 78 bad settings (`EX_CONFIG` of
 //! sysexits(3)). Errors are lines on standard error that begin with the program's name.
 
 mod check;
@@ -25,7 +25,7 @@ const PROGRAM: &str = "applianced";
 
 struct Command {
     word: &'static str,
-    /// The flag that it alone takes, and what that does.
+    /// A flag of its own, and its meaning.
     flag: Option<(&'static str, &'static str)>,
     sentence: &'static str,
     run: fn(&Options) -> Exit,
@@ -64,7 +64,7 @@ const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What the flags said.
+/// The flags of the command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
     config: Option<PathBuf>,
@@ -86,9 +86,9 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     if args.first().is_some_and(|word| word == helper::WORD) {
         return ExitCode::from(helper_process() as u8);
     }
-    let exit = match understand(args) {
-        Ok(Asked::Command(command, options)) => (command.run)(&options),
-        Ok(Asked::Text(text)) => print(text.trim_end()),
+    let exit = match parse(args) {
+        Ok(Parsed::Command(command, options)) => (command.run)(&options),
+        Ok(Parsed::Text(text)) => print(text.trim_end()),
         Err(fault) => {
             complain(fault);
             Exit::Usage
@@ -97,7 +97,7 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// Part of the daemon and no command, so no help names it.
+/// Runs the daemon's helper process; not a command, so the help does not list it.
 fn helper_process() -> Exit {
     match helper::serve() {
         Ok(()) => Exit::Fine,
@@ -108,21 +108,21 @@ fn helper_process() -> Exit {
     }
 }
 
-/// What the words ask for.
-enum Asked {
+/// A parsed command line.
+enum Parsed {
     Command(&'static Command, Options),
     Text(String),
 }
 
-fn understand(args: Vec<OsString>) -> Result<Asked, String> {
+fn parse(args: Vec<OsString>) -> Result<Parsed, String> {
     let mut words = lexopt::Parser::from_args(args);
     let mut command: Option<&Command> = None;
     let mut options = Options::default();
     while let Some(word) = words.next().map_err(|fault| fault.to_string())? {
         match word {
-            Arg::Long("help") | Arg::Short('h') => return Ok(Asked::Text(help(command))),
+            Arg::Long("help") | Arg::Short('h') => return Ok(Parsed::Text(help(command))),
             Arg::Long("version") | Arg::Short('V') => {
-                return Ok(Asked::Text(format!("{PROGRAM} {}", env!("CARGO_PKG_VERSION"))));
+                return Ok(Parsed::Text(format!("{PROGRAM} {}", env!("CARGO_PKG_VERSION"))));
             }
             Arg::Long("config") if command.is_some() => {
                 options.config = Some(words.value().map_err(|fault| fault.to_string())?.into());
@@ -138,7 +138,7 @@ fn understand(args: Vec<OsString>) -> Result<Asked, String> {
         }
     }
     match command {
-        Some(command) => Ok(Asked::Command(command, options)),
+        Some(command) => Ok(Parsed::Command(command, options)),
         None => Err(format!("no command; one of {}, or see {PROGRAM} --help", known_words())),
     }
 }
@@ -222,8 +222,8 @@ fn help(command: Option<&Command>) -> String {
     }
 }
 
-/// The settings, and this process the user they name: whoever reads or writes the daemon's state as
-/// root would leave files that the daemon can't read.
+/// Reads the settings and becomes the user that they name, because files written as root could not be read
+/// by the daemon.
 fn settings_as_user(options: &Options) -> Option<Config> {
     let config = settings(options)?;
     if let Some(name) = &config.user
@@ -236,7 +236,7 @@ fn settings_as_user(options: &Options) -> Option<Config> {
     Some(config)
 }
 
-/// Reads the settings; faults are told here.
+/// Reads the settings; prints what is wrong with them.
 fn settings(options: &Options) -> Option<Config> {
     match Config::load(options.config.as_deref()) {
         Ok(config) => Some(config),
@@ -247,7 +247,7 @@ fn settings(options: &Options) -> Option<Config> {
     }
 }
 
-/// One line on standard error. Control characters are escaped, for some of it comes from files.
+/// Prints one line on standard error. Control characters are escaped, because some of it comes from files.
 fn complain(fault: impl Display) {
     let mut line = format!("{PROGRAM}: ");
     for c in fault.to_string().chars() {
@@ -256,7 +256,7 @@ fn complain(fault: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Prints `text` with a line end. A reader that went away, as `head` does, is no failure of ours.
+/// Prints `text` with a line end. A closed pipe is no error.
 fn print(text: &str) -> Exit {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
@@ -273,10 +273,10 @@ fn print(text: &str) -> Exit {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Asked, COMMANDS, Options, understand};
+    use super::{COMMANDS, Options, Parsed, parse};
 
-    fn asked(line: &str) -> Result<Asked, String> {
-        understand(line.split_whitespace().map(Into::into).collect())
+    fn asked(line: &str) -> Result<Parsed, String> {
+        parse(line.split_whitespace().map(Into::into).collect())
     }
 
     #[track_caller]
@@ -290,11 +290,11 @@ mod tests {
     #[test]
     fn flags_are_taken_in_either_form() {
         for line in ["status --config /x --json", "status --json --config=/x"] {
-            let Ok(Asked::Command(command, options)) = asked(line) else { unreachable!() };
+            let Ok(Parsed::Command(command, options)) = asked(line) else { unreachable!() };
             assert_eq!(command.word, "status");
             assert_eq!(options, Options { config: Some("/x".into()), json: true, settings: false });
         }
-        let Ok(Asked::Command(_, options)) = asked("check --settings") else { unreachable!() };
+        let Ok(Parsed::Command(_, options)) = asked("check --settings") else { unreachable!() };
         assert_eq!(options, Options { config: None, json: false, settings: true });
     }
 
@@ -326,11 +326,11 @@ mod tests {
         for command in COMMANDS {
             for (flag, wanted) in [("--help", command.sentence), ("--version", "applianced 0")] {
                 let line = format!("{} {flag}", command.word);
-                let Ok(Asked::Text(text)) = asked(&line) else { unreachable!() };
+                let Ok(Parsed::Text(text)) = asked(&line) else { unreachable!() };
                 assert!(text.starts_with(wanted), "{line}: {text}");
             }
         }
-        let Ok(Asked::Text(text)) = asked("--help") else { unreachable!() };
+        let Ok(Parsed::Text(text)) = asked("--help") else { unreachable!() };
         assert!(COMMANDS.iter().all(|command| text.contains(command.sentence)), "{text}");
     }
 }

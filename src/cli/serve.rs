@@ -10,7 +10,7 @@ use crate::log::Log;
 pub(super) fn run(options: &Options) -> Exit {
     let Some(config) = settings(options) else { return Exit::Settings };
     let log = Log::to_stderr();
-    // As a line of the log, for the usual words of a panic wait where nobody reads standard error.
+    // As a log line, which never blocks; the default message waits for a reader of standard error.
     let told = log.clone();
     panic::set_hook(Box::new(move |panic| {
         told.error(at_fault(panic.location(), panic.payload()));
@@ -24,8 +24,8 @@ pub(super) fn run(options: &Options) -> Exit {
     }
 }
 
-/// Where it was, and the words of the program alone: a message made of values may hold a secret, as
-/// that of a text cut at the wrong place holds the text.
+/// The place of a panic, and its message if that is a literal: a formatted message may hold a secret, such
+/// as the text that was cut at a wrong place.
 fn at_fault(place: Option<&Location<'_>>, payload: &dyn Any) -> String {
     let place = place.map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
     match payload.downcast_ref::<&'static str>() {

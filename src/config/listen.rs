@@ -36,9 +36,9 @@ pub(crate) enum Serves {
 /// What a plain listener does while plain HTTP is off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HttpDisabled {
-    /// Accepts the connection and closes it without a byte (v1 manual: `Empty reply from server`).
+    /// Accepts the connection and closes it without a byte (M1-19).
     Close,
-    /// Answers 301 or 308 to the HTTPS address (v2 manual).
+    /// Answers 301 or 308 to the HTTPS address (M2-13, MA-19).
     Redirect,
 }
 

@@ -2,13 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::section::Errors;
+use super::section::Diagnostics;
 use super::{CONTROL_SOCKET, Config, ServiceAddress, USAGE_SOCKET};
 use crate::util::resolve;
 
 /// Reports each service whose address is one of our own, as far as the settings tell; the machine's
 /// addresses other than loopback are not known here.
-pub(super) fn note(config: &Config, errors: &Errors) {
+pub(super) fn note(config: &Config, errors: &Diagnostics) {
     for service in &config.services {
         if let Some(ours) = own_listener(config, &service.address) {
             errors.note(

@@ -53,6 +53,7 @@ mod show;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::net::{Ipv6Addr, SocketAddr};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 pub(crate) use crate::util::nearest::nearest;
@@ -147,6 +148,18 @@ pub(crate) struct Commands {
     pub(crate) restart_services: Vec<String>,
 }
 
+/// The mistakes in a settings file, one sentence each; at least one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Errors(Vec<String>);
+
+impl Deref for Errors {
+    type Target = [String];
+
+    fn deref(&self) -> &[String] {
+        &self.0
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         let on = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
@@ -189,17 +202,17 @@ impl Config {
     /// Reads `file`; without one, [`DEFAULT_FILE`] if it exists, otherwise the defaults.
     ///
     /// The error has one sentence per mistake, each beginning with the file's name.
-    pub(crate) fn load(file: Option<&Path>) -> Result<Config, Vec<String>> {
+    pub(crate) fn load(file: Option<&Path>) -> Result<Config, Errors> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let text = match read(path) {
             Ok(text) => text,
             Err(error) if file.is_none() && error.kind() == ErrorKind::NotFound => {
                 return Ok(Config::default());
             }
-            Err(error) => return Err(vec![format!("{}: {error}", path.display())]),
+            Err(error) => return Err(Errors(vec![format!("{}: {error}", path.display())])),
         };
         Config::parse(&text).map_err(|errors| {
-            errors.into_iter().map(|error| format!("{}: {error}", path.display())).collect()
+            Errors(errors.iter().map(|error| format!("{}: {error}", path.display())).collect())
         })
     }
 

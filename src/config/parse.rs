@@ -1,7 +1,9 @@
 //! Parses the settings file into a [`Config`], or reports every mistake in it.
 
-use super::section::{Errors, Field, Section};
-use super::{About, Api, Commands, Config, LONGEST_SOCKET_PATH, License, listen, loops, services};
+use super::section::{Diagnostics, Field, Section};
+use super::{
+    About, Api, Commands, Config, Errors, LONGEST_SOCKET_PATH, License, listen, loops, services,
+};
 use crate::util::json;
 
 /// Longest socket name in `run_dir`, with its slash.
@@ -9,14 +11,14 @@ const LONGEST_SOCKET_NAME: usize = "/control.sock".len();
 
 impl Config {
     /// Parses a settings file; the error has one sentence per mistake.
-    pub(crate) fn parse(text: &[u8]) -> Result<Config, Vec<String>> {
-        let value = json::parse(text).map_err(|error| vec![error.to_string()])?;
-        let errors = Errors::default();
+    pub(crate) fn parse(text: &[u8]) -> Result<Config, Errors> {
+        let value = json::parse(text).map_err(|error| Errors(vec![error.to_string()]))?;
+        let errors = Diagnostics::default();
         let config = whole(Field::root(value, &errors));
         if let Some(config) = &config {
             loops::note(config, &errors);
         }
-        let errors = errors.into_messages();
+        let errors = Errors(errors.into_messages());
         match config {
             Some(config) if errors.is_empty() => Ok(config),
             _ => Err(errors),
@@ -85,7 +87,7 @@ fn port(field: Field<'_>) -> Option<u16> {
 fn license(field: Field<'_>, mut license: License) -> Option<License> {
     let mut section = field.section()?;
     set(&mut license.authority_url, section.take("authority_url"), |field| {
-        // The license protocol encrypts its messages; the manual's firewall rule is TCP port 80.
+        // The license protocol encrypts its messages; customers' firewalls open TCP port 80 (ML-6).
         let wanted = "a URL that begins with \"http://\" and names a host, without a user";
         field.text_as(wanted, |text| {
             let host = text.strip_prefix("http://")?;

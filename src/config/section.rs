@@ -13,9 +13,9 @@ use crate::util::nearest::nearest;
 
 /// The mistakes found while parsing.
 #[derive(Default)]
-pub(super) struct Errors(RefCell<Vec<String>>);
+pub(super) struct Diagnostics(RefCell<Vec<String>>);
 
-impl Errors {
+impl Diagnostics {
     pub(super) fn note(&self, path: &str, error: impl std::fmt::Display) {
         let path = if path.is_empty() { "the settings" } else { path };
         self.0.borrow_mut().push(format!("{path}: {error}"));
@@ -31,7 +31,7 @@ pub(super) struct Section<'a> {
     path: String,
     members: Map<String, Value>,
     known: Vec<&'static str>,
-    errors: &'a Errors,
+    errors: &'a Diagnostics,
 }
 
 impl<'a> Section<'a> {
@@ -83,11 +83,11 @@ impl<'a> Section<'a> {
 pub(super) struct Field<'a> {
     path: String,
     value: Value,
-    errors: &'a Errors,
+    errors: &'a Diagnostics,
 }
 
 impl<'a> Field<'a> {
-    pub(super) fn root(value: Value, errors: &'a Errors) -> Field<'a> {
+    pub(super) fn root(value: Value, errors: &'a Diagnostics) -> Field<'a> {
         Field { path: String::new(), value, errors }
     }
 

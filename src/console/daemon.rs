@@ -1,4 +1,4 @@
-//! What the console asks of the daemon, and its refusals in words for who stands at the screen.
+//! Requests of the console to the daemon, and the daemon's errors in the words of the menu.
 
 use std::time::Duration;
 
@@ -8,15 +8,14 @@ use zeroize::Zeroizing;
 use crate::config::Config;
 use crate::management::client::{self, Reply};
 
-/// What a look may take; the license waits 2 s for a sign of life of its service.
-const LOOK: Duration = Duration::from_secs(10);
+/// For a read; the license waits 2 s for an answer of its service.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a change may take: a password hash takes a quarter of a second, and many times that on a machine
-/// that is emulated.
-const CHANGE: Duration = Duration::from_secs(40);
+/// For a change; a password hash takes a quarter of a second, and many times that on an emulated machine.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// What a call may take that waits for the license service: the daemon gives up after 75 s itself.
-const LICENSE_SERVICE: Duration = Duration::from_secs(80);
+/// For a call that waits for the license service; the daemon itself gives up after 75 s.
+const LICENSE_TIMEOUT: Duration = Duration::from_secs(80);
 
 /// The daemon behind `control.sock`.
 #[derive(Clone, Copy)]
@@ -24,13 +23,13 @@ pub(super) struct Daemon<'a> {
     config: &'a Config,
 }
 
-/// Why there is nothing to show; its sentences are for the person.
+/// Why a call to the daemon failed.
 #[derive(Debug)]
-pub(super) enum Trouble {
-    /// It does not run.
+pub(super) enum Error {
+    /// The daemon does not run.
     NotRunning,
-    /// It runs and can't be asked, or refused.
-    Refused(String),
+    /// The daemon could not answer, or refused; the message is for the screen.
+    Failed(String),
 }
 
 impl<'a> Daemon<'a> {
@@ -42,26 +41,26 @@ impl<'a> Daemon<'a> {
         self.read("security/insecureports").is_ok()
     }
 
-    pub(super) fn read(self, resource: &str) -> Result<Value, Trouble> {
-        self.call("GET", resource, &Value::Null, LOOK)
+    pub(super) fn read(self, resource: &str) -> Result<Value, Error> {
+        self.call("GET", resource, &Value::Null, READ_TIMEOUT)
     }
 
-    pub(super) fn delete(self, resource: &str) -> Result<Value, Trouble> {
-        self.call("DELETE", resource, &Value::Null, CHANGE)
+    pub(super) fn delete(self, resource: &str) -> Result<Value, Error> {
+        self.call("DELETE", resource, &Value::Null, CHANGE_TIMEOUT)
     }
 
-    pub(super) fn post(self, resource: &str, body: &Value) -> Result<Value, Trouble> {
-        self.call("POST", resource, body, CHANGE)
+    pub(super) fn post(self, resource: &str, body: &Value) -> Result<Value, Error> {
+        self.call("POST", resource, body, CHANGE_TIMEOUT)
     }
 
     /// A call that may wait for the license service.
-    pub(super) fn call_authority(
+    pub(super) fn call_license_service(
         self,
         method: &str,
         resource: &str,
         body: &Value,
-    ) -> Result<Value, Trouble> {
-        self.call(method, resource, body, LICENSE_SERVICE)
+    ) -> Result<Value, Error> {
+        self.call(method, resource, body, LICENSE_TIMEOUT)
     }
 
     fn call(
@@ -69,8 +68,8 @@ impl<'a> Daemon<'a> {
         method: &str,
         resource: &str,
         body: &Value,
-        patience: Duration,
-    ) -> Result<Value, Trouble> {
+        timeout: Duration,
+    ) -> Result<Value, Error> {
         // The generation with the plain error texts, where it is mounted.
         let generation = if self.config.api.v2 { "v2" } else { "v1" };
         let body = Zeroizing::new(if body.is_null() { String::new() } else { body.to_string() });
@@ -79,38 +78,39 @@ impl<'a> Daemon<'a> {
             method,
             &format!("/{generation}/{resource}"),
             body.as_bytes(),
-            patience,
+            timeout,
         );
         match asked {
             Ok(Reply { status: 200, body }) => Ok(body),
-            Ok(Reply { body: Value::Null, .. }) => {
-                Err(Trouble::Refused("The daemon broke off; it may be stopping.".to_owned()))
-            }
-            Ok(reply) => Err(Trouble::Refused(refusal(&reply))),
-            Err(client::Error::NotRunning) => Err(Trouble::NotRunning),
+            Ok(Reply { body: Value::Null, .. }) => Err(Error::Failed(
+                "The daemon closed the connection; it may be stopping.".to_owned(),
+            )),
+            Ok(reply) => Err(Error::Failed(refusal(&reply))),
+            Err(client::Error::NotRunning) => Err(Error::NotRunning),
             Err(client::Error::Failed(fault)) => {
-                Err(Trouble::Refused(format!("The daemon could not be asked: {fault}.")))
+                Err(Error::Failed(format!("The request to the daemon failed: {fault}.")))
             }
         }
     }
 
     /// Runs the restart command of the settings; the first generation alone has a call for it.
-    pub(super) fn restart_services(self) -> Result<(), Trouble> {
+    pub(super) fn restart_services(self) -> Result<(), Error> {
         let v1 = Config { api: crate::config::Api { v1: true, v2: false }, ..self.config.clone() };
         Daemon { config: &v1 }.delete("management/services").map(drop)
     }
 }
 
-impl Trouble {
-    pub(super) fn sentence(&self) -> &str {
+impl Error {
+    pub(super) fn message(&self) -> &str {
         match self {
-            Trouble::NotRunning => "The daemon is not running, so nothing was done.",
-            Trouble::Refused(sentence) => sentence,
+            Error::NotRunning => "The daemon is not running, so nothing was done.",
+            Error::Failed(sentence) => sentence,
         }
     }
 }
 
-/// A refusal of the license has a hint, which says more than the manual's text; support asks for that.
+/// The message of an error answer. An error of the license has a hint, which says more than the manual's
+/// text; support needs both.
 fn refusal(reply: &Reply) -> String {
     let member = |name: &str| reply.body[name].as_str().filter(|text| !text.is_empty());
     let error = reply.error_message();
@@ -126,7 +126,7 @@ fn refusal(reply: &Reply) -> String {
     }
 }
 
-/// What the first generation wraps in the plumbing of the original.
+/// The message that the first generation wraps in gRPC details.
 fn details(error: &str) -> &str {
     error
         .split_once("details = \"")
@@ -134,7 +134,7 @@ fn details(error: &str) -> &str {
         .map_or(error, |(details, _)| details)
 }
 
-/// Entries of the menu in place of the calls that the daemon names, and no numbers of the system.
+/// Replaces the API calls that the daemon names by entries of the menu, and drops error numbers.
 pub(super) fn plain(text: &str) -> String {
     let text = match text.split_once(" (os error ") {
         Some((before, rest)) => {

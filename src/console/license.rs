@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::daemon::{Daemon, Trouble, plain, sentence};
+use super::daemon::{Daemon, Error, plain, sentence};
 use super::screen::Screen;
-use super::{Gone, told};
+use super::{Closed, show_outcome};
 use crate::license::normalize_code;
 
 const LICENSE: &str = "management/license";
@@ -23,14 +23,14 @@ enum Entry {
     Back,
 }
 
-pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     loop {
         let status = match daemon.read(OFFLINE_MODE) {
             Ok(status) => status,
-            Err(trouble) => return told(screen, Err(trouble)),
+            Err(error) => return show_outcome(screen, Err(error)),
         };
         screen.title("License")?;
-        for (title, value) in standing(&status) {
+        for (title, value) in status_rows(&status) {
             screen.row(title, &value)?;
         }
         let mode = if status["offline"] == true {
@@ -59,8 +59,8 @@ pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> 
     }
 }
 
-/// The status document in words.
-fn standing(status: &Value) -> Vec<(&'static str, String)> {
+/// The status document as rows.
+fn status_rows(status: &Value) -> Vec<(&'static str, String)> {
     let text = |name: &str| status[name].as_str().unwrap_or_default();
     let seconds = |name: &str| status[name].as_u64().unwrap_or_default();
     let message = plain(text("message"));
@@ -86,7 +86,7 @@ fn standing(status: &Value) -> Vec<(&'static str, String)> {
                 seconds("transcription_secs_allocated")
             ),
         ));
-        // "1 License was activated online": the number says nothing to a person, the row the rest.
+        // Of "1 License was activated online" only the last word is shown.
         let how = text("activation_type").trim_start_matches(|c: char| c.is_ascii_digit());
         let how = how.trim_start_matches(" License was activated ");
         rows.push(("Activation", how.to_owned()));
@@ -104,12 +104,12 @@ fn standing(status: &Value) -> Vec<(&'static str, String)> {
 }
 
 fn summary(status: &Value) -> String {
-    let rows = standing(status);
+    let rows = status_rows(status);
     rows.iter().map(|(title, value)| format!("  {title:<12} {value}\n")).collect()
 }
 
-/// The code, digits alone; `None` where nothing was typed.
-fn code(screen: &mut Screen, prompt: &str) -> Result<Option<String>, Gone> {
+/// Asks for a license code; `None` if nothing was typed.
+fn code(screen: &mut Screen, prompt: &str) -> Result<Option<String>, Closed> {
     let typed = screen.ask(prompt)?;
     let code = normalize_code(&typed);
     if code.is_empty() {
@@ -120,8 +120,8 @@ fn code(screen: &mut Screen, prompt: &str) -> Result<Option<String>, Gone> {
     Ok(Some(code))
 }
 
-/// The body of a call for `code`, with the details that may be left out.
-fn application(screen: &mut Screen, code: &str) -> Result<Value, Gone> {
+/// The body of an activation of `code`, with the optional details.
+fn application(screen: &mut Screen, code: &str) -> Result<Value, Closed> {
     screen.say("Three details for the vendor; Enter leaves one out.")?;
     let mut body = json!({"license": code});
     for (name, prompt) in [
@@ -137,16 +137,19 @@ fn application(screen: &mut Screen, code: &str) -> Result<Value, Gone> {
     Ok(body)
 }
 
-fn apply(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+fn apply(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     screen.blank()?;
     let Some(code) = code(screen, "License code, 18 digits:")? else { return Ok(()) };
     let body = application(screen, &code)?;
     screen.say("Asking the license service; this may take a minute...")?;
-    let done = daemon.call_authority("POST", LICENSE, &body);
-    told(screen, done.map(|status| format!("The license was applied.\n{}", summary(&status))))
+    let done = daemon.call_license_service("POST", LICENSE, &body);
+    show_outcome(
+        screen,
+        done.map(|status| format!("The license was applied.\n{}", summary(&status))),
+    )
 }
 
-fn give_back(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Result<(), Gone> {
+fn give_back(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Result<(), Closed> {
     let is =
         |name: &str, start: &str| status[name].as_str().is_some_and(|text| text.starts_with(start));
     if is("activation_type", "2") {
@@ -158,7 +161,7 @@ fn give_back(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Result<
         ])?;
         return if sure { return_certificate(daemon, screen) } else { Ok(()) };
     }
-    // Nothing is left of a license but, perhaps, the certificate that it was returned with.
+    // A returned license may have left its return certificate.
     if is("status", "-113") && daemon.delete(OFFLINE_ACTIVATION).is_ok() {
         return return_certificate(daemon, screen);
     }
@@ -172,8 +175,8 @@ fn give_back(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Result<
         return Ok(());
     }
     screen.say("Asking the license service; this may take a minute...")?;
-    let done = daemon.call_authority("DELETE", LICENSE, &Value::Null);
-    told(
+    let done = daemon.call_license_service("DELETE", LICENSE, &Value::Null);
+    show_outcome(
         screen,
         done.map(|answer| {
             let seconds = answer["transcription_secs_returned"].as_u64().unwrap_or_default();
@@ -182,7 +185,7 @@ fn give_back(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Result<
     )
 }
 
-fn return_certificate(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+fn return_certificate(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     match daemon.delete(OFFLINE_ACTIVATION) {
         Ok(answer) => {
             let seconds = answer["transcription_secs_returned"].as_u64().unwrap_or_default();
@@ -197,11 +200,11 @@ fn return_certificate(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gon
             screen.blank()?;
             screen.pause()
         }
-        Err(trouble) => told(screen, Err(trouble)),
+        Err(error) => show_outcome(screen, Err(error)),
     }
 }
 
-fn request(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+fn request(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     screen.blank()?;
     let Some(code) = code(screen, "License code, 18 digits:")? else { return Ok(()) };
     let body = application(screen, &code)?;
@@ -218,11 +221,11 @@ fn request(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
             screen.blank()?;
             screen.pause()
         }
-        Err(trouble) => told(screen, Err(trouble)),
+        Err(error) => show_outcome(screen, Err(error)),
     }
 }
 
-fn certificate(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Result<(), Gone> {
+fn certificate(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Result<(), Closed> {
     screen.blank()?;
     let Some(code) = code(screen, "License code, 18 digits:")? else { return Ok(()) };
     screen.say("Paste the license certificate; many lines are fine. An empty line ends it.")?;
@@ -238,23 +241,23 @@ fn certificate(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Resul
         }
     };
     let body = json!({"license": code, "certificate": certificate});
-    let done = daemon.call_authority("PUT", OFFLINE_ACTIVATION, &body).map(|mut now| {
+    let done = daemon.call_license_service("PUT", OFFLINE_ACTIVATION, &body).map(|mut now| {
         now["offline"] =
             if now["licensed"] == true { true.into() } else { status["offline"].clone() };
         format!("The license certificate was applied.\n{}", summary(&now))
     });
-    told(screen, done)
+    show_outcome(screen, done)
 }
 
-fn set_offline(daemon: Daemon<'_>, screen: &mut Screen, offline: bool) -> Result<(), Gone> {
+fn set_offline(daemon: Daemon<'_>, screen: &mut Screen, offline: bool) -> Result<(), Closed> {
     screen.say("Asking the license service; this may take a minute...")?;
-    let done = daemon.call_authority("POST", OFFLINE_MODE, &json!({ "offline": offline }));
-    let told_how = if offline {
+    let done = daemon.call_license_service("POST", OFFLINE_MODE, &json!({ "offline": offline }));
+    let message = if offline {
         "The appliance is in offline mode."
     } else {
         "The appliance is online again."
     };
-    told(screen, done.map(|status| format!("{told_how}\n{}", summary(&status))))
+    show_outcome(screen, done.map(|status| format!("{message}\n{}", summary(&status))))
 }
 
 #[derive(Clone, Copy)]
@@ -264,14 +267,14 @@ enum ProxyEntry {
     Back,
 }
 
-fn proxy(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+fn proxy(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     loop {
-        let seen = daemon.read(NETWORK);
+        let network = daemon.read(NETWORK);
         screen.title("Proxy on the way to the license service")?;
-        let shown = match &seen {
+        let shown = match &network {
             Ok(network) => in_words(&network["http_configuration"]),
-            Err(Trouble::Refused(sentence)) => sentence.clone(),
-            Err(Trouble::NotRunning) => return told(screen, seen.map(|_| String::new())),
+            Err(Error::Failed(sentence)) => sentence.clone(),
+            Err(Error::NotRunning) => return show_outcome(screen, network.map(|_| String::new())),
         };
         screen.row("Proxy", &shown)?;
         let entries = [("Set the proxy", ProxyEntry::Set), ("Use no proxy", ProxyEntry::Clear)];
@@ -280,7 +283,7 @@ fn proxy(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
             Some(ProxyEntry::Back) => return Ok(()),
             Some(ProxyEntry::Clear) => {
                 let done = daemon.post(NETWORK, &json!({"http_configuration": {}}));
-                told(screen, done.map(|_| "No proxy is used.".to_owned()))?;
+                show_outcome(screen, done.map(|_| "No proxy is used.".to_owned()))?;
             }
             Some(ProxyEntry::Set) => set_proxy(daemon, screen)?,
         }
@@ -300,7 +303,7 @@ fn in_words(proxy: &Value) -> String {
     format!("{} port {}, {login}", member("ip"), proxy["port"])
 }
 
-fn set_proxy(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+fn set_proxy(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     screen.blank()?;
     let ip = screen.ask("Host name or address of the proxy:")?;
     if ip.is_empty() {
@@ -318,7 +321,7 @@ fn set_proxy(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
         settings["password"] = json!(password.as_str());
     }
     let done = daemon.post(NETWORK, &json!({ "http_configuration": settings }));
-    told(
+    show_outcome(
         screen,
         done.map(|network| {
             format!("The proxy was set: {}.", in_words(&network["http_configuration"]))

@@ -4,32 +4,32 @@ use std::net::IpAddr;
 
 use super::daemon::{Daemon, sentence};
 use super::screen::Screen;
-use super::{Gone, told};
+use super::{Closed, show_outcome};
 use crate::config::{Config, HttpDisabled, Listen, Serves};
 use crate::management::service_states;
 use crate::security::addresses_of_this_machine;
 
-/// More would push the rest off a screen of 24 lines.
-const MOST_ADDRESSES: usize = 4;
+/// More would not fit on a screen of 24 lines.
+const MAX_ADDRESSES: usize = 4;
 
-/// Where a browser should go now: the listeners that serve everything, by the first address.
+/// URLs for a browser: the listeners that serve everything, with the first address.
 pub(super) fn main_urls(config: &Config, plain_http: bool) -> Vec<String> {
     let addresses = addresses_of_this_machine();
     let open = |listen: &&Listen| listen.serves == Serves::All && (listen.tls || plain_http);
     let all = config.listen.iter().filter(open);
-    all.take(MOST_ADDRESSES).map(|listen| url(listen, &addresses)).collect()
+    all.take(MAX_ADDRESSES).map(|listen| url(listen, &addresses)).collect()
 }
 
-pub(super) fn networking(config: &Config, screen: &mut Screen) -> Result<(), Gone> {
+pub(super) fn networking(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
     let addresses = addresses_of_this_machine();
     screen.title("Networking")?;
-    for (index, address) in addresses.iter().take(MOST_ADDRESSES).enumerate() {
+    for (index, address) in addresses.iter().take(MAX_ADDRESSES).enumerate() {
         screen.row(if index == 0 { "Addresses" } else { "" }, &address.to_string())?;
     }
     match addresses.len() {
         0 => screen.row("Addresses", "none: no network interface has one")?,
-        count if count > MOST_ADDRESSES => {
-            screen.row("", &format!("and {} more", count - MOST_ADDRESSES))?;
+        count if count > MAX_ADDRESSES => {
+            screen.row("", &format!("and {} more", count - MAX_ADDRESSES))?;
         }
         _ => {}
     }
@@ -77,7 +77,7 @@ pub(super) fn services(
     config: &Config,
     daemon: Daemon<'_>,
     screen: &mut Screen,
-) -> Result<(), Gone> {
+) -> Result<(), Closed> {
     loop {
         screen.title("Services")?;
         for state in service_states(config, daemon.runs()) {
@@ -94,29 +94,37 @@ pub(super) fn services(
             None => {}
             Some(false) => return Ok(()),
             Some(true) => {
-                let told_how = if config.commands.restart_services.is_empty() {
+                let message = if config.commands.restart_services.is_empty() {
                     "This appliance has no command to restart its services; license updates were asked for."
                 } else {
                     "The services were told to restart, and license updates were asked for."
                 };
-                told(screen, daemon.restart_services().map(|()| told_how.to_owned()))?;
+                show_outcome(screen, daemon.restart_services().map(|()| message.to_owned()))?;
             }
         }
     }
 }
 
-pub(super) fn reboot(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+pub(super) fn reboot(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     order(daemon, screen, "reboot", "Choose OK to reboot the system.")
 }
 
-pub(super) fn shutdown(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+pub(super) fn shutdown(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     order(daemon, screen, "shutdown", "Choose OK to shut the system down.")
 }
 
-fn order(daemon: Daemon<'_>, screen: &mut Screen, word: &str, question: &str) -> Result<(), Gone> {
+fn order(
+    daemon: Daemon<'_>,
+    screen: &mut Screen,
+    word: &str,
+    question: &str,
+) -> Result<(), Closed> {
     if !screen.confirm(&[question, "* What runs now is cut off."])? {
         return Ok(());
     }
     let done = daemon.delete(&format!("management/{word}"));
-    told(screen, done.map(|answer| sentence(answer["confirmation"].as_str().unwrap_or("done"))))
+    show_outcome(
+        screen,
+        done.map(|answer| sentence(answer["confirmation"].as_str().unwrap_or("done"))),
+    )
 }

@@ -1,11 +1,11 @@
-//! The menu for the machine's own screen or serial line, for when nothing else is left.
+//! The menu on the machine's own screen or serial line, which works without a network and a password.
 //!
-//! A client of the control socket like any other, without a state of its own: every screen is asked
-//! for anew. It needs no network and no password; who can type here is the administrator. The end of
-//! the input, a closed output and `0` in the first menu end it.
+//! A client of the control socket without a state of its own: every screen is read anew. Whoever can type
+//! here is the administrator. It ends at the end of the input, at a closed output and with `0` in the first
+//! menu.
 //!
-//! In: screens and what the entries ask. Out: what a change does (the daemon), and how to work
-//! without one (`reset` and `status` of the command line).
+//! In: screens and the questions of their entries. Out: what a change does (the daemon), and what works
+//! without the daemon ([`crate::admin`]).
 
 mod daemon;
 mod keyboard;
@@ -20,17 +20,17 @@ use crate::admin::{self, reset, status};
 use crate::config::Config;
 use crate::util::utc;
 
-use daemon::{Daemon, Trouble};
+use daemon::{Daemon, Error};
 use screen::Screen;
 
-/// Nobody types any more, or nobody reads.
+/// The input or the output is closed.
 #[derive(Debug)]
-struct Gone;
+struct Closed;
 
 /// Shows menus until it is left.
 pub(crate) fn run(config: &Config) {
     let mut screen = Screen::new();
-    // Whichever way it is left, there is nobody to tell.
+    // A closed terminal is the normal end.
     let _ = top(config, &mut screen);
 }
 
@@ -48,23 +48,22 @@ enum Entry {
     Leave,
 }
 
-fn top(config: &Config, screen: &mut Screen) -> Result<(), Gone> {
+fn top(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
     let daemon = Daemon::new(config);
     loop {
         let now = utc::format(utc::unix_seconds(std::time::SystemTime::now()));
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         screen.title(&format!("Appliance {} on {host}, {now}", config.about.version))?;
-        let chosen = match security::Entitlement::look(daemon) {
-            Ok(standing) => {
-                for (index, url) in
-                    machine::main_urls(config, standing.plain_http).iter().enumerate()
+        let chosen = match security::Access::read(daemon) {
+            Ok(access) => {
+                for (index, url) in machine::main_urls(config, access.plain_http).iter().enumerate()
                 {
                     screen.row(if index == 0 { "Address" } else { "" }, url)?;
                 }
-                standing.show(config, screen)?;
+                access.show(config, screen)?;
                 running(screen)?
             }
-            Err(trouble) => stopped(screen, &trouble)?,
+            Err(error) => stopped(screen, &error)?,
         };
         match chosen {
             None | Some(Entry::Again) => {}
@@ -77,7 +76,7 @@ fn top(config: &Config, screen: &mut Screen) -> Result<(), Gone> {
             Some(Entry::Shutdown) => machine::shutdown(daemon, screen)?,
             Some(Entry::Reset) => security::reset(config, screen)?,
             Some(Entry::Files) => {
-                screen.title("What the files say")?;
+                screen.title("State files")?;
                 let shown = state_files(config)
                     .unwrap_or_else(|error| daemon::sentence(&error.to_string()));
                 screen.say(&shown)?;
@@ -94,7 +93,7 @@ fn state_files(config: &Config) -> Result<String, admin::Error> {
     Ok(status::text(&status))
 }
 
-fn running(screen: &mut Screen) -> Result<Option<Entry>, Gone> {
+fn running(screen: &mut Screen) -> Result<Option<Entry>, Closed> {
     let entries = [
         ("License", Entry::License),
         ("Networking", Entry::Networking),
@@ -106,21 +105,21 @@ fn running(screen: &mut Screen) -> Result<Option<Entry>, Gone> {
     screen.choose(&entries, ("Leave the console", Entry::Leave))
 }
 
-/// What can be done while the daemon does not run, or does not answer.
-fn stopped(screen: &mut Screen, trouble: &Trouble) -> Result<Option<Entry>, Gone> {
+/// The menu while the daemon does not run or does not answer.
+fn stopped(screen: &mut Screen, error: &Error) -> Result<Option<Entry>, Closed> {
     screen.blank()?;
     let again = ("Look again whether the daemon runs", Entry::Again);
     let leave = ("Leave the console", Entry::Leave);
-    match trouble {
-        Trouble::NotRunning => {
+    match error {
+        Error::NotRunning => {
             screen.say(
                 "THE DAEMON IS NOT RUNNING: nothing answers on the network. It has to be started as \
                  the image does it (by its init script, or a reboot). Without it you can:",
             )?;
-            let files = ("See what its files say", Entry::Files);
+            let files = ("Show its state files", Entry::Files);
             screen.choose(&[files, ("Reset security", Entry::Reset), again], leave)
         }
-        Trouble::Refused(sentence) => {
+        Error::Failed(sentence) => {
             screen.say("THE DAEMON DOES NOT ANSWER.")?;
             screen.say(sentence)?;
             screen.choose(&[again], leave)
@@ -128,12 +127,12 @@ fn stopped(screen: &mut Screen, trouble: &Trouble) -> Result<Option<Entry>, Gone
     }
 }
 
-/// What was done, or why not, and time to read it.
-fn told(screen: &mut Screen, done: Result<String, Trouble>) -> Result<(), Gone> {
+/// Shows what was done, or why it was not, and waits for Enter.
+fn show_outcome(screen: &mut Screen, done: Result<String, Error>) -> Result<(), Closed> {
     screen.blank()?;
     match done {
         Ok(told) => screen.say(&told)?,
-        Err(trouble) => screen.say(trouble.sentence())?,
+        Err(error) => screen.say(error.message())?,
     }
     screen.pause()
 }

@@ -1,14 +1,14 @@
-//! Printing and asking on a line that can do nothing but print: no colours, no cursor, 80 columns.
+//! Output and input on a plain terminal: no colours, no cursor movement, 80 columns.
 //!
-//! In: wrapped text, numbered choices, questions, passwords, pasted certificates. Out: what is said.
+//! In: wrapped text, numbered choices, questions, passwords, pasted certificates. Out: the texts themselves.
 
 use std::io::{self, Write as _};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::Gone;
-use super::keyboard::{Keyboard, Manner};
+use super::Closed;
+use super::keyboard::{Keyboard, Mode};
 
 /// Some terminals begin a new line in the 80th column, so it stays free.
 const WIDTH: usize = 79;
@@ -17,23 +17,23 @@ const WIDTH: usize = 79;
 const COLUMN: usize = 15;
 
 /// Longest typed line in bytes; more is read and dropped.
-const LONGEST_LINE: usize = 4_096;
+const MAX_LINE_BYTES: usize = 4_096;
 
 /// Longest pasted text in bytes; no certificate comes near it.
-const LONGEST_PASTE: usize = 48 << 10;
+const MAX_PASTE_BYTES: usize = 48 << 10;
 
 /// Bytes of a certificate in each printed line.
 const CERTIFICATE_LINE: usize = 64;
 
-/// A terminal that pastes CR LF makes an empty line after each full one; after one of a person nothing
-/// comes for at least so long.
+/// Input that follows an empty line within this time belongs to the paste: a terminal that pastes CR LF
+/// makes an empty line after each full one.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Keys of a line that is read byte by byte.
 const END_OF_INPUT: u8 = 4;
 const ERASE: [u8; 2] = [8, 127];
 
-/// The two ends of the line.
+/// The terminal: keyboard and output.
 pub(super) struct Screen {
     keyboard: Keyboard,
 }
@@ -43,8 +43,9 @@ impl Screen {
         Screen { keyboard: Keyboard::new() }
     }
 
-    /// Lines, each wrapped to the width; control characters are escaped, for some of it comes from files.
-    pub(super) fn say(&mut self, text: &str) -> Result<(), Gone> {
+    /// Lines, each wrapped to the width; control characters are escaped, because some
+    /// of it comes from files.
+    pub(super) fn say(&mut self, text: &str) -> Result<(), Closed> {
         for line in text.lines() {
             let indent = line.len() - line.trim_start_matches(' ').len();
             self.wrapped(line, indent)?;
@@ -53,25 +54,25 @@ impl Screen {
     }
 
     /// A title and its value.
-    pub(super) fn row(&mut self, title: &str, value: &str) -> Result<(), Gone> {
+    pub(super) fn row(&mut self, title: &str, value: &str) -> Result<(), Closed> {
         self.wrapped(&format!("  {title:<width$}{value}", width = COLUMN - 2), COLUMN)
     }
 
-    pub(super) fn blank(&mut self) -> Result<(), Gone> {
+    pub(super) fn blank(&mut self) -> Result<(), Closed> {
         self.print("\n")
     }
 
     /// The head of a screen.
-    pub(super) fn title(&mut self, title: &str) -> Result<(), Gone> {
+    pub(super) fn title(&mut self, title: &str) -> Result<(), Closed> {
         self.print(&format!("\n{title}\n{}\n", "-".repeat(title.chars().count())))
     }
 
-    /// A numbered menu; `last` is what 0 does. `None` after a sentence where it was no number of these.
+    /// Shows a numbered menu; 0 chooses `last`. `None` if the input is none of the numbers.
     pub(super) fn choose<T: Copy>(
         &mut self,
         entries: &[(&str, T)],
         last: (&str, T),
-    ) -> Result<Option<T>, Gone> {
+    ) -> Result<Option<T>, Closed> {
         self.blank()?;
         for (number, (entry, _)) in entries.iter().enumerate() {
             self.say(&format!("  {}  {entry}", number + 1))?;
@@ -92,8 +93,8 @@ impl Screen {
         Ok(chosen)
     }
 
-    /// Asks before what is hard to undo, in the words of the original: `Choose OK to …`.
-    pub(super) fn confirm(&mut self, question: &[&str]) -> Result<bool, Gone> {
+    /// Asks for confirmation, in the words of MA-25: `Choose OK to …`.
+    pub(super) fn confirm(&mut self, question: &[&str]) -> Result<bool, Closed> {
         loop {
             self.blank()?;
             for line in question {
@@ -108,25 +109,25 @@ impl Screen {
         }
     }
 
-    /// Gives a person time to read.
-    pub(super) fn pause(&mut self) -> Result<(), Gone> {
+    /// Waits for Enter.
+    pub(super) fn pause(&mut self) -> Result<(), Closed> {
         self.ask("Press Enter to go on:").map(drop)
     }
 
     /// One typed line, without the white space around it.
-    pub(super) fn ask(&mut self, prompt: &str) -> Result<String, Gone> {
+    pub(super) fn ask(&mut self, prompt: &str) -> Result<String, Closed> {
         loop {
             self.print(&format!("{prompt} "))?;
             let line = self.line()?;
             match std::str::from_utf8(&line) {
                 Ok(text) => return Ok(text.trim().to_owned()),
-                Err(_) => self.say("That was no text in UTF-8. Please type it again.")?,
+                Err(_) => self.say("That was not UTF-8 text. Please type it again.")?,
             }
         }
     }
 
-    /// A password, typed twice and not shown; `None` where nothing was typed, or two things.
-    pub(super) fn password(&mut self, prompt: &str) -> Result<Option<Zeroizing<String>>, Gone> {
+    /// A password, typed twice without echo; `None` if it was empty or the two differ.
+    pub(super) fn password(&mut self, prompt: &str) -> Result<Option<Zeroizing<String>>, Closed> {
         let first = self.hidden(&format!("{prompt} (not shown):"))?;
         if first.is_empty() {
             self.say("Nothing was typed, so nothing was changed.")?;
@@ -138,46 +139,46 @@ impl Screen {
             return Ok(None);
         }
         let Ok(text) = std::str::from_utf8(&first) else {
-            self.say("That was no text in UTF-8. Nothing was changed.")?;
+            self.say("That was not UTF-8 text. Nothing was changed.")?;
             return Ok(None);
         };
         Ok(Some(Zeroizing::new(text.to_owned())))
     }
 
-    fn hidden(&mut self, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Gone> {
-        self.keyboard.set(Manner::Hidden);
+    fn hidden(&mut self, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Closed> {
+        self.keyboard.set(Mode::NoEcho);
         let line = self.print(&format!("{prompt} ")).and_then(|()| self.line());
-        self.keyboard.set(Manner::Usual);
+        self.keyboard.set(Mode::Original);
         line
     }
 
-    /// Many lines, up to an empty one. `None` where it is longer than may be.
-    pub(super) fn paste(&mut self) -> Result<Option<String>, Gone> {
-        self.keyboard.set(Manner::Bytewise);
+    /// Lines up to an empty one; `None` if they are too long.
+    pub(super) fn paste(&mut self) -> Result<Option<String>, Closed> {
+        self.keyboard.set(Mode::Noncanonical);
         let text = self.pasted();
-        self.keyboard.set(Manner::Usual);
+        self.keyboard.set(Mode::Original);
         text
     }
 
-    fn pasted(&mut self) -> Result<Option<String>, Gone> {
+    fn pasted(&mut self) -> Result<Option<String>, Closed> {
         let terminal = self.keyboard.is_terminal();
         let mut text = String::new();
         loop {
-            let line = if terminal { self.line_bytewise()? } else { self.line()? };
+            let line = if terminal { self.noncanonical_line()? } else { self.line()? };
             let line = String::from_utf8_lossy(&line);
             if !line.trim().is_empty() {
-                if text.len() <= LONGEST_PASTE {
+                if text.len() <= MAX_PASTE_BYTES {
                     text.push_str(line.trim());
                     text.push('\n');
                 }
             } else if !(terminal && self.keyboard.has_more(PAUSE)) {
-                return Ok((text.len() <= LONGEST_PASTE).then_some(text));
+                return Ok((text.len() <= MAX_PASTE_BYTES).then_some(text));
             }
         }
     }
 
-    /// Prints what is to be copied off the screen: begin and end marks, short lines.
-    pub(super) fn certificate(&mut self, name: &str, hex: &str) -> Result<(), Gone> {
+    /// Prints a certificate in short lines between begin and end marks.
+    pub(super) fn certificate(&mut self, name: &str, hex: &str) -> Result<(), Closed> {
         self.print(&format!("-----BEGIN {name}-----\n"))?;
         for line in hex.as_bytes().chunks(CERTIFICATE_LINE) {
             self.print(&format!("{}\n", String::from_utf8_lossy(line)))?;
@@ -186,17 +187,17 @@ impl Screen {
     }
 
     /// A line without its end.
-    fn line(&mut self) -> Result<Zeroizing<Vec<u8>>, Gone> {
-        let mut line = Zeroizing::new(Vec::with_capacity(LONGEST_LINE));
+    fn line(&mut self) -> Result<Zeroizing<Vec<u8>>, Closed> {
+        let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE_BYTES));
         let ended = loop {
             match self.keyboard.byte() {
                 Ok(b'\n') => break Ok(()),
-                Ok(byte) if line.len() < LONGEST_LINE => line.push(byte),
+                Ok(byte) if line.len() < MAX_LINE_BYTES => line.push(byte),
                 Ok(_) => {}
-                Err(gone) => break Err(gone),
+                Err(closed) => break Err(closed),
             }
         };
-        // Nobody's Enter has moved the line on.
+        // No typed Enter has moved to the next line.
         if ended.is_err() || !self.keyboard.is_terminal() {
             self.print("\n")?;
         }
@@ -207,19 +208,21 @@ impl Screen {
         Ok(line)
     }
 
-    /// The same from a terminal that neither shows nor edits: CR, LF or both end a line.
-    fn line_bytewise(&mut self) -> Result<Zeroizing<Vec<u8>>, Gone> {
+    /// A line from a terminal in noncanonical mode; CR, LF or both end it.
+    fn noncanonical_line(&mut self) -> Result<Zeroizing<Vec<u8>>, Closed> {
         let mut line = Zeroizing::new(Vec::new());
         loop {
             match self.keyboard.byte()? {
                 b'\r' | b'\n' => break,
-                END_OF_INPUT => return Err(Gone),
+                END_OF_INPUT => return Err(Closed),
                 key if ERASE.contains(&key) => {
                     let rubbed = if line.pop().is_some() { "\x08 \x08" } else { "" };
                     self.print(rubbed)?;
                 }
-                byte if line.len() < LONGEST_PASTE && (byte.is_ascii_graphic() || byte == b' ') => {
-                    // Not every line at the other end wraps by itself.
+                byte if line.len() < MAX_PASTE_BYTES
+                    && (byte.is_ascii_graphic() || byte == b' ') =>
+                {
+                    // Not every terminal wraps lines by itself.
                     if !line.is_empty() && line.len().is_multiple_of(CERTIFICATE_LINE) {
                         self.print("\n")?;
                     }
@@ -233,13 +236,13 @@ impl Screen {
         Ok(line)
     }
 
-    fn wrapped(&mut self, line: &str, indent: usize) -> Result<(), Gone> {
+    fn wrapped(&mut self, line: &str, indent: usize) -> Result<(), Closed> {
         self.print(&wrap(&escaped(line), indent))
     }
 
-    fn print(&mut self, text: &str) -> Result<(), Gone> {
+    fn print(&mut self, text: &str) -> Result<(), Closed> {
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|_| Gone)
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|_| Closed)
     }
 }
 

@@ -1,38 +1,38 @@
-//! Security: plain HTTP, the password, and the reset that lets everybody in who is locked out.
+//! Security: plain HTTP, the password, and the reset after a lockout.
 
 use serde_json::{Value, json};
 
-use super::daemon::{Daemon, Trouble, sentence};
+use super::daemon::{Daemon, Error, sentence};
 use super::screen::Screen;
-use super::{Gone, reset as command, told};
+use super::{Closed, reset as command, show_outcome};
 use crate::config::Config;
 use crate::log::Log;
 
-/// What is in force.
-pub(super) struct Entitlement {
+/// The access settings in force.
+pub(super) struct Access {
     pub(super) plain_http: bool,
     password: String,
 }
 
-impl Entitlement {
-    pub(super) fn look(daemon: Daemon<'_>) -> Result<Entitlement, Trouble> {
+impl Access {
+    pub(super) fn read(daemon: Daemon<'_>) -> Result<Access, Error> {
         let plain_http = daemon.read("security/insecureports")?["enable_insecure_ports"] == true;
         let password = daemon.read("security/adminpassword")?["admin_password"].clone();
-        Ok(Entitlement { plain_http, password: password.as_str().unwrap_or_default().to_owned() })
+        Ok(Access { plain_http, password: password.as_str().unwrap_or_default().to_owned() })
     }
 
-    pub(super) fn show(&self, config: &Config, screen: &mut Screen) -> Result<(), Gone> {
+    pub(super) fn show(&self, config: &Config, screen: &mut Screen) -> Result<(), Closed> {
         screen
             .row("Plain HTTP", if self.plain_http { "on" } else { "off: HTTPS alone answers" })?;
         screen.row(
             "Password",
             match (self.password.as_str(), config.api.v1, config.api.v2) {
                 ("set", ..) => "set; the user is admin",
-                ("off", ..) => "authentication is off: nobody is asked for a password",
-                ("locked", ..) => "its file is damaged: nobody gets in until security is reset",
-                (_, true, true) => "not set: v1 asks for none, v2 takes admin:admin",
-                (_, true, false) => "not set: nobody is asked for one",
-                (_, false, _) => "not set: admin:admin is taken",
+                ("off", ..) => "authentication is off: no password is required",
+                ("locked", ..) => "its file is damaged: reset security to log in",
+                (_, true, true) => "not set: v1 requires none, v2 accepts admin:admin",
+                (_, true, false) => "not set: none is required",
+                (_, false, _) => "not set: admin:admin is accepted",
             },
         )
     }
@@ -46,18 +46,18 @@ enum Entry {
     Back,
 }
 
-pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     loop {
-        let seen = Entitlement::look(daemon)
-            .and_then(|standing| Ok((standing, daemon.read("security/sslcertificate")?)));
-        let (standing, certificate) = match seen {
-            Ok(seen) => seen,
-            Err(trouble) => return told(screen, Err(trouble)),
+        let state = Access::read(daemon)
+            .and_then(|access| Ok((access, daemon.read("security/sslcertificate")?)));
+        let (access, certificate) = match state {
+            Ok(state) => state,
+            Err(error) => return show_outcome(screen, Err(error)),
         };
         screen.title("Security")?;
-        standing.show(config, screen)?;
+        access.show(config, screen)?;
         screen.row("Certificate", &describe(&certificate))?;
-        let http = if standing.plain_http {
+        let http = if access.plain_http {
             ("Disable plain HTTP", Entry::Http(false))
         } else {
             ("Enable plain HTTP", Entry::Http(true))
@@ -70,7 +70,7 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
             Some(Entry::Http(on)) => {
                 let done =
                     daemon.post("security/insecureports", &json!({"enable_insecure_ports": on}));
-                told(
+                show_outcome(
                     screen,
                     done.map(|answer| sentence(answer["message"].as_str().unwrap_or("done"))),
                 )?;
@@ -90,27 +90,27 @@ fn describe(certificate: &Value) -> String {
     format!("{source}, {}, valid until {}", member("subject"), member("not_after"))
 }
 
-fn set_password(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Gone> {
+fn set_password(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     screen.blank()?;
     let Some(password) = screen.password("New password of the user admin")? else {
         return screen.pause();
     };
     let done = daemon.post("security/adminpassword", &json!({"password": password.as_str()}));
-    let plain_http = Entitlement::look(daemon).is_ok_and(|standing| standing.plain_http);
+    let plain_http = Access::read(daemon).is_ok_and(|access| access.plain_http);
     let warning = match (plain_http, config.api.v2) {
         (false, _) => "",
         (true, true) => {
             "\nPlain HTTP is still on and carries the password in clear: disable it next."
         }
         (true, false) => {
-            "\nPlain HTTP is still on and asks for no password, so anybody can replace it: disable it next."
+            "\nPlain HTTP is still on and asks for no password, so any client can replace it: disable it next."
         }
     };
-    told(screen, done.map(|_| format!("The admin password is set.{warning}")))
+    show_outcome(screen, done.map(|_| format!("The admin password is set.{warning}")))
 }
 
 /// Works whether or not the daemon runs.
-pub(super) fn reset(config: &Config, screen: &mut Screen) -> Result<(), Gone> {
+pub(super) fn reset(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
     let sure = screen.confirm(&[
         "Choose OK to reset security settings.",
         "* The admin password will be unset.",
@@ -118,10 +118,10 @@ pub(super) fn reset(config: &Config, screen: &mut Screen) -> Result<(), Gone> {
         "* Uploaded certificates will be removed.",
     ])?;
     if sure {
-        // Without a daemon its log would end up in the middle of the screen, which tells it anyway.
+        // Without a daemon its log lines would appear on the screen, which shows the outcome anyway.
         let done = command::reset(config, Log::to(|_| {}))
             .unwrap_or_else(|error| sentence(&error.to_string()));
-        told(screen, Ok(done))?;
+        show_outcome(screen, Ok(done))?;
     }
     Ok(())
 }

@@ -205,7 +205,7 @@ impl HelperMessage {
 fn on_message(line: &str, completions: &Completions, log: &Log) {
     match HelperMessage::read(line) {
         Some((kind, HelperMessage::Output(text))) => {
-            log.info(format_args!("{}: {text}", kind.name()))
+            log.info(format_args!("{}: {text}", kind.name()));
         }
         Some((kind, HelperMessage::Exited(end))) => {
             if let Some(waiting) = completions.lock().remove(&kind) {

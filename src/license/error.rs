@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// A failed call: the text of the original product, a stable word, and what to do next.
+/// A failed call: its text, a stable word, and what to do next (ML-31).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiError {
-    /// Which error of the original product it corresponds to.
+    /// Which of the three shapes it has (ML-32, ML-39, ML-40).
     pub(crate) kind: Kind,
-    /// The manual's text, or one in its style.
+    /// A text of ML-34 to ML-39, or one in their style.
     pub(crate) detail: String,
     /// A stable word for programs.
     pub(crate) reason: &'static str,
@@ -15,7 +15,7 @@ pub(crate) struct ApiError {
     pub(crate) hint: String,
 }
 
-/// The three errors of the original product.
+/// The three shapes of an error (ML-32, ML-39, ML-40).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `Input exception: …`, code 3, HTTP 400.
@@ -26,11 +26,11 @@ pub(crate) enum Kind {
     Cancelled,
 }
 
-/// The manual's "Invalid License".
+/// The license code is not accepted (ML-34).
 const NOT_ACTIVATED: &str = "Input exception: Not activated";
-/// The manual's "Appliance Offline".
+/// An activation did not reach the license service (ML-35).
 const OFFLINE: &str = "Input exception: Not activated - Cannot activate when offline";
-/// The manual's "when port 80 is blocked".
+/// A firewall blocks the port (ML-39).
 const BLOCKED: &str = "Received RST_STREAM with error code 8";
 
 impl ApiError {
@@ -60,7 +60,7 @@ impl ApiError {
         ApiError { kind: Kind::Cancelled, detail: BLOCKED.to_owned(), reason, hint: hint.into() }
     }
 
-    /// An internal error with the text of the original product.
+    /// An internal error: code 13 with `detail` (ML-32).
     pub(crate) fn internal(
         reason: &'static str,
         detail: impl Into<String>,
@@ -87,7 +87,7 @@ impl ApiError {
         )
     }
 
-    /// The gRPC status code that clients of the original product read.
+    /// The gRPC status code that clients read (ML-31, ML-40).
     pub(crate) fn code(&self) -> u8 {
         if self.kind == Kind::Input { 3 } else { 13 }
     }

@@ -86,7 +86,7 @@ impl Handle {
     /// Applies a license code online.
     ///
     /// # Errors
-    /// In the manual's words.
+    /// With a text of ML-34 to ML-39, or one in their manner.
     pub(crate) fn activate(&self, code: String, user: User, by: Actor) -> Result<Value, ApiError> {
         self.ask(|reply| Command::Activate { code, user, by, reply })
     }
@@ -94,7 +94,7 @@ impl Handle {
     /// Returns the license, and answers the seconds that were returned.
     ///
     /// # Errors
-    /// In the manual's words.
+    /// With a text of ML-34 to ML-39, or one in their manner.
     pub(crate) fn remove(&self, by: Actor) -> Result<u64, ApiError> {
         self.ask(|reply| Command::Remove { by, reply })
     }
@@ -102,7 +102,7 @@ impl Handle {
     /// The activation certificate for a code; it stays the same until it is answered or abandoned.
     ///
     /// # Errors
-    /// In the manual's words.
+    /// With a text of ML-34 to ML-39, or one in their manner.
     pub(crate) fn activation_certificate(
         &self,
         code: String,
@@ -124,7 +124,7 @@ impl Handle {
     /// Applies a license certificate.
     ///
     /// # Errors
-    /// In the manual's words, with a hint for each reason.
+    /// A text of ML-34 to ML-39, or one in their style, with a hint for each reason.
     pub(crate) fn apply_certificate(
         &self,
         code: String,
@@ -137,7 +137,7 @@ impl Handle {
     /// Enters or leaves offline mode.
     ///
     /// # Errors
-    /// In the manual's words.
+    /// With a text of ML-34 to ML-39, or one in their manner.
     pub(crate) fn set_offline(&self, offline: bool, by: Actor) -> Result<Value, ApiError> {
         self.ask(|reply| Command::SetOffline { offline, by, reply })
             .map(|document| self.with_offline(document))
@@ -157,7 +157,7 @@ impl Handle {
         })
     }
 
-    /// Sets the proxy from the body of the manual, and answers as GET does.
+    /// Sets the proxy that the body names (ML-16), and answers as GET does.
     ///
     /// # Errors
     /// What is wrong with the body.

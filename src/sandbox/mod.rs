@@ -23,7 +23,7 @@ use crate::store;
 /// Mode of `run_dir`; the sockets in it have their own modes.
 const RUN_DIR_MODE: u32 = 0o755;
 
-/// Why the daemon can't give up its rights; it must not go on then.
+/// Why some rights could not be given up.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Error(String);
 

@@ -1,6 +1,6 @@
 //! The certificate that an appliance makes for itself at its first start, different on every one.
 //!
-//! It is a self-signed leaf, so that curl says "self-signed certificate" as the manual shows (OpenSSL's
+//! It is a self-signed leaf, so that curl says "self-signed certificate" (M1-8; OpenSSL's
 //! error 18). It has no key usage extension on purpose: OpenSSL 1.1.1 does not treat a certificate with
 //! key usages but without certificate signing as self-signed, and says "unable to get local issuer
 //! certificate" instead.
@@ -19,7 +19,7 @@ use super::pem;
 use crate::util::utc;
 
 const YEAR: i64 = 31_556_952;
-/// Ten years (contract, "Default certificate").
+/// Ten years (M1-1).
 const VALIDITY: i64 = 10 * YEAR;
 /// 2020-01-01, where every default certificate begins. A clock that ran ahead at the first start would
 /// otherwise leave a certificate that is not valid yet once the clock is corrected. A clock before this
@@ -30,7 +30,7 @@ const CLOCK_ABSURD_AFTER: i64 = 16_725_225_600;
 
 /// Makes the key and the certificate, which takes up to a second, most of it for the two primes.
 ///
-/// The key is RSA because the manual's TLS 1.2 suites are RSA. Returns the contents of `tls/default.pem`.
+/// The key is RSA because the suites of M2-26 are RSA. Returns the contents of `tls/default.pem`.
 ///
 /// # Errors
 /// When the random source or the cryptographic library fails.

@@ -20,7 +20,7 @@ const COST: u32 = 12;
 /// A cost of 17 already takes eight seconds per guess; a typing error in a file (say 31: days) must
 /// not block the appliance.
 const COSTS: std::ops::RangeInclusive<u32> = 4..=17;
-/// The only user (manual, "Enable Basic Authentication for Admin").
+/// The only user (M1-23, M2-16).
 const USER: &str = "admin";
 
 /// A bcrypt hash of the password; its debug form reveals nothing.
@@ -142,7 +142,7 @@ mod tests {
 
     use super::PasswordHash;
 
-    /// What the v2 manual tells a person to put into `users:` when the password is forgotten.
+    /// The value of M2-22, for a lost password.
     const MANUALS_VALUE: &str = "YWRtaW46JDJ5JDA1JFExeFBVUFJyRG96LzQwWEZuN09aVHVtV1dzallUeWlhOHo1ZUkvWHpHRUhSUng0dXRyM2UyCg==";
 
     fn manuals_line() -> Vec<u8> {

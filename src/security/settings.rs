@@ -141,7 +141,7 @@ impl SecuritySettings {
     }
 
     /// Removes the password. If v1 is mounted it is unset then, so that v2 paths fall back to
-    /// `admin`:`admin` (the stricter of the two manuals); with v2 alone authentication is off.
+    /// `admin`:`admin` (M2-14, the stricter rule); with v2 alone authentication is off (MA-14).
     ///
     /// # Errors
     /// [`Error::Failed`] only.

@@ -20,7 +20,7 @@ pub(super) struct SettingsFile {
 }
 
 impl SettingsFile {
-    /// The settings of a new or reset appliance (manual, "Default behaviour").
+    /// The settings of a new or reset appliance (M1-2, M1-21, M1-29).
     pub(super) const DEFAULT: SettingsFile =
         SettingsFile { plain_http: true, authentication: true, discard: Vec::new() };
 

@@ -12,7 +12,7 @@ pub(crate) fn unix_seconds(time: SystemTime) -> i64 {
     }
 }
 
-/// `YYYY-MM-DDTHH:MM:SSZ`, the form of the manuals' `subscription_expiry`.
+/// `YYYY-MM-DDTHH:MM:SSZ`, the form of `subscription_expiry` (ML-9).
 pub(crate) fn format(unix_seconds: i64) -> String {
     let (days, second) = (unix_seconds.div_euclid(86_400), unix_seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);

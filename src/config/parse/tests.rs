@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::config::{Auth, Config, HttpDisabled, Serves, ServiceAddress};
 
 fn errors(text: &str) -> Vec<String> {
-    Config::parse(text.as_bytes()).unwrap_err()
+    Config::parse(text.as_bytes()).unwrap_err().to_vec()
 }
 
 #[track_caller]

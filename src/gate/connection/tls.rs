@@ -1,4 +1,4 @@
-//! The TLS configuration of the manuals: versions, cipher suites and their order, key exchange. Each handshake uses
+//! The TLS configuration (M1-32 to M1-35, M2-24 to M2-27): versions, cipher suites and their order, key exchange. Each handshake uses
 //! the current certificate.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use crate::config::Api;
 use crate::security::Identity;
 use crate::util::published::Published;
 
-/// TLS 1.2, in the order of the v2 manual; the ECDSA suites serve an uploaded ECDSA key.
+/// TLS 1.2, in the order of M2-26; the ECDSA suites serve an uploaded ECDSA key.
 const TLS12: [SupportedCipherSuite; 6] = [
     cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
     cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -23,14 +23,14 @@ const TLS12: [SupportedCipherSuite; 6] = [
     cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
 ];
 
-/// TLS 1.3, in the order of the v1 manual.
+/// TLS 1.3 suites in the order of M1-33.
 const TLS13_V1: [SupportedCipherSuite; 3] = [
     cipher_suite::TLS13_AES_256_GCM_SHA384,
     cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
     cipher_suite::TLS13_AES_128_GCM_SHA256,
 ];
 
-/// TLS 1.3, in the order of the v2 manual.
+/// TLS 1.3 suites in the order of M2-25.
 const TLS13_V2: [SupportedCipherSuite; 3] = [
     cipher_suite::TLS13_AES_128_GCM_SHA256,
     cipher_suite::TLS13_AES_256_GCM_SHA384,

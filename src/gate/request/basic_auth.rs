@@ -20,10 +20,10 @@ use crate::gate::Error;
 use crate::gate::limits::client_prefix::client_prefix;
 use crate::security::{PasswordHash, spelling};
 
-/// The only user name (both manuals: "the username for basic auth is always admin").
+/// The only user name (M1-23, M2-16).
 const USER: &[u8] = b"admin";
 
-/// The password before one is set (v2 manual: "both set to admin").
+/// The password before one is set, with v2 (M2-14).
 const DEFAULT_PASSWORD: &[u8] = b"admin";
 
 /// The result of a check.

@@ -322,7 +322,7 @@ impl Gate {
         }
     }
 
-    /// The redirect target for plain HTTP: the path over HTTPS (v2 manual, "Disabling HTTP Access").
+    /// The redirect target for plain HTTP: the path over HTTPS (M2-13).
     fn https_location(&self, connection: &Connection, listen: &Listen, target: &Target) -> String {
         let host = target.host_name().map_or_else(
             || match connection.stream.tcp().local_addr().map(|a| a.ip().to_canonical()) {

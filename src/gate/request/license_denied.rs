@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::response::LocalResponse;
 use crate::http::head::RequestHead;
 
-/// The text of the manual ("Checking an Appliance License").
+/// The reason of every refusal for want of a license (ML-2).
 pub(crate) const REASON: &str = "You are not authorised to perform this action: License is invalid";
 
 /// The remark in the access log.

@@ -1,6 +1,6 @@
 //! Who may do what, as pure functions: no clock, no socket, no lock.
 //!
-//! The rules are those of the manuals. If both API versions are mounted and their rules differ, the stricter one
+//! The rules are M1-18 to M1-28 and M2-12 to M2-19. If both API versions are mounted and their rules differ, the stricter one
 //! applies. Everything that the table in the tests does not open stays closed.
 
 use crate::config::{Api, HttpDisabled, Serves};
@@ -130,7 +130,7 @@ pub(crate) fn required_access(situation: &Situation, area: Area) -> Access {
     match (area, situation.password) {
         (Area::CustomOpen, _) | (_, PasswordKind::Off) => Access::Open,
 
-        // v1 alone: "authentication is only enforced when using HTTPS" (v1 manual), and there for everything. A
+        // v1 alone: authentication is enforced over HTTPS only, and there for everything (M1-24, M1-25). A
         // damaged password file closes management on plain HTTP too, because a password may have been set.
         (_, PasswordKind::Set) if v1_alone => stored_if(situation.tls),
         (Area::SpeechV1 | Area::Jobs | Area::Realtime, PasswordKind::Locked) if v1_alone => {
@@ -146,13 +146,13 @@ pub(crate) fn required_access(situation: &Situation, area: Area) -> Access {
         // cannot be found by trying. Other listeners have none, and v2 protects only the paths that it names.
         (Area::Unknown, _) if !hides_paths => Access::Open,
 
-        // v2: "all requests to management API endpoints" (v2 manual), never jobs and realtime.
+        // v2: management requires the password, jobs and realtime never do (M2-17).
         (Area::Jobs | Area::Realtime, _) => Access::Open,
 
         (_, PasswordKind::Locked) => Access::Basic(PasswordSource::Damaged),
         (_, PasswordKind::Set) => Access::Basic(PasswordSource::Stored),
 
-        // Both mounted and no password set: v1 is open as its manual says.
+        // Both mounted and no password set: v1 is open (M1-21).
         (
             Area::ManagementV1 | Area::SpeechV1 | Area::Monitoring | Area::Unknown,
             PasswordKind::Unset,
@@ -237,7 +237,7 @@ mod tests {
         RequestHead { method: method.to_owned(), target: "/".to_owned(), minor: 1, fields }
     }
 
-    /// The rules of the manuals, for each state of the password, on plain HTTP and on HTTPS.
+    /// M1-21 to M1-28 and M2-14 to M2-17, for each state of the password, on plain HTTP and on HTTPS.
     #[test]
     fn the_rules_are_those_of_the_manuals() {
         use Area::*;

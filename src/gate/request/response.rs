@@ -151,7 +151,7 @@ pub(crate) fn persistence(close: bool, minor: u8) -> Option<&'static str> {
     }
 }
 
-/// The gRPC code that the original appliance sends with a status, and that clients read.
+/// The gRPC code that goes with an HTTP status; clients read it (MA-1).
 fn grpc_code(status: u16) -> u8 {
     match status {
         401 => 16,

@@ -79,7 +79,7 @@ impl Proxy {
         Some(Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))))
     }
 
-    /// Reads `{"http_configuration": {…}}` as in the manual; `None` if it clears the proxy.
+    /// Reads `{"http_configuration": {…}}` (ML-16, ML-17); `None` if it clears the proxy.
     ///
     /// A password of eight asterisks, as GET shows it, stands for the password of `present` if host and
     /// user are equal.
@@ -235,7 +235,7 @@ fn is_name(host: &str) -> bool {
         && (!ends_in_a_number || host.parse::<Ipv4Addr>().is_ok())
 }
 
-/// Accepts a string, as the manual shows it, or a number, as its interface description says.
+/// Accepts a string (ML-17) or a number (MA-15).
 fn port(value: Option<Value>) -> Result<Option<u16>, Error> {
     let wrong = || Error::from("port is not a number from 1 to 65535");
     let number = match value {
@@ -275,7 +275,7 @@ fn credential(value: Option<Value>, name: &str) -> Result<Option<String>, Error>
     Ok(found)
 }
 
-/// Accepts only an empty relay, which the original's console always sends; relays are not supported.
+/// Accepts only an empty relay, which clients send (MA-15); relays are not supported.
 fn relay(value: Option<Value>) -> Result<(), Error> {
     let empty = |value: &Value| match value {
         Value::Null => true,

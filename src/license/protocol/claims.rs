@@ -37,7 +37,7 @@ pub struct Lease {
     pub pool_left: i64,
     /// Most seconds that an online appliance holds.
     pub cache: i64,
-    /// License type in the numbers of the original's library: 2 trial, 6 concurrent subscription.
+    /// License type (MA-21): 2 trial, 6 concurrent subscription.
     pub kind: i64,
     /// Names of other licensed features.
     pub features: Vec<String>,

@@ -211,16 +211,13 @@ impl AnswerOpener {
         let fields = Fields::of(&value).map_err(|_| AnswerError::WrongServer)?;
         version(&fields).map_err(|_| AnswerError::WrongServer)?;
         if let Ok(text) = fields.text("error", 256) {
-            let unknown = text == UNKNOWN_KEY;
-            return Err(if unknown {
-                AnswerError::UnknownKey
-            } else {
-                AnswerError::Unsealed(text)
+            return Err(match text.as_str() {
+                UNKNOWN_KEY => AnswerError::UnknownKey,
+                _ => AnswerError::Unsealed(text),
             });
         }
-        let sealed = fields
-            .parsed("ct", "base64url", from_base64url)
-            .map_err(|_| AnswerError::WrongServer)?;
+        let sealed = fields.parsed("ct", "base64url", from_base64url);
+        let sealed = sealed.map_err(|_| AnswerError::WrongServer)?;
         let plain = self.answer_key.open(&sealed).ok_or(AnswerError::NotGenuine)?;
         let malformed = |error: fields::Error| AnswerError::Malformed(error.to_string());
         let value = json::parse(&plain).map_err(|error| malformed(error.into()))?;

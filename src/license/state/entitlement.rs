@@ -14,8 +14,8 @@
 //! | return not yet confirmed | no | -6 | no |
 //! | file damaged or not trusted, or signed with a key that was withdrawn | no | -5 | no |
 //!
-//! Numbers are the original library's; a positive one means valid. The words of 3 and -113 are the
-//! manual's, the others are composed in their pattern.
+//! The numbers are those of MA-21; a positive one means valid. The words of 3 and -113 are those of
+//! ML-9, the others are composed in their pattern.
 
 use crate::util::utc;
 
@@ -96,13 +96,13 @@ pub(crate) struct Inputs {
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entitlement {
-    /// The manual's `licensed`.
+    /// `licensed` of the status document (ML-9).
     pub(crate) licensed: bool,
     /// Whether the gate accepts transcription requests.
     pub(crate) may_transcribe: bool,
-    /// The manual's `status`.
+    /// `status` of the status document (ML-9).
     pub(crate) status: &'static str,
-    /// The manual's `message`: for an administrator; empty if there is nothing to report.
+    /// `message` of the status document (ML-9): for an administrator; empty if there is nothing to report.
     pub(crate) message: String,
     /// When this may change by time alone, in seconds since 1970.
     pub(crate) next_change: Option<i64>,

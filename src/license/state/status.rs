@@ -1,4 +1,4 @@
-//! The status document: all fields of the manual, in its order.
+//! The status document (ML-9): every field, always, in its order.
 
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ impl Snapshot {
         refused.into_iter().chain(self.trust_error.clone()).collect()
     }
 
-    /// The document, in the order and with the types of the manual.
+    /// The document, with the order and types of ML-9.
     pub(crate) fn document(&self, reading: &ClockReading) -> Value {
         let entitlement = self.entitlement(reading);
         let grant = self.grant.as_ref().filter(|_| self.phase.has_license());
@@ -146,7 +146,7 @@ fn terms(phase: &Phase, grant: &Grant) -> Terms {
     Terms { kind: lease.kind, expires: lease.exp, grace: lease.grace, holds_until }
 }
 
-/// The words of the original product's license library.
+/// The text of a license type (MA-21).
 fn license_type(kind: i64) -> &'static str {
     match kind {
         2 => "2 License is trial",

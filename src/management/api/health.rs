@@ -1,6 +1,6 @@
 //! `health`: whether all is well, overall and for each part.
 //!
-//! The names are the original's where we have such a part: `batch_inference` and `realtime_inference` are
+//! The parts have the names of MA-11: `batch_inference` and `realtime_inference` are
 //! the two speech engines. Other services have their own names. A part that no listener serves is
 //! `disabled`.
 

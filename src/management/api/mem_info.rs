@@ -1,4 +1,4 @@
-//! `meminfo`: memory in KiB, as numbers like the original's.
+//! `meminfo`: memory in KiB, as numbers (MA-13).
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn to_json(memory: &Memory) -> Value {
     json!({
         "available_kb": memory.available / 1024,
         "total_kb": memory.total / 1024,
-        // The original's single precision gives six decimals.
+        // Six decimals, because the value has single precision (MA-13).
         "usage_percentage": (share * 1e6).round() / 1e6,
         "used_kb": memory.used / 1024,
     })

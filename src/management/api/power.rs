@@ -11,7 +11,7 @@ use super::response::{Code, Response};
 use crate::helper::{CommandKind, STACK};
 use crate::management::Context;
 
-/// Time for users to finish, as the original gives it.
+/// Time for users to finish (MA-10).
 const REBOOT_DELAY: Duration = Duration::from_secs(60);
 
 /// Just enough time to send the answer.

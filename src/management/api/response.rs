@@ -1,4 +1,4 @@
-//! Responses: JSON in the spacing of the manuals' examples, and the two shapes of errors.
+//! Responses: JSON in the spacing of M1-30, and the two shapes of errors.
 
 use std::time::SystemTime;
 
@@ -24,7 +24,7 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
 }
 
-/// The kind of an error, by gRPC's numbers, which the original's clients know.
+/// The kind of an error, as a gRPC status code (MA-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     InvalidArgument = 3,
@@ -143,7 +143,7 @@ impl From<BodyError> for Response {
     }
 }
 
-/// JSON with `", "` and `": "`, as Python writes it and the manuals show it.
+/// JSON with `", "` and `": "` (M1-30), as Python writes it.
 pub(crate) fn spaced(value: &Value) -> Vec<u8> {
     struct Spaced;
 

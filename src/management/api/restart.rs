@@ -1,5 +1,5 @@
 //! `DELETE services`: runs the configured restart command, asks the license authority for changes (the
-//! manual's way to receive them), and answers with the services' states.
+//! way of ML-30 to receive them), and answers with the services' states.
 
 use std::sync::{Arc, mpsc};
 use std::thread;

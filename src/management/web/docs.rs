@@ -115,7 +115,7 @@ fn generations(api: Api, path: &str) -> Vec<&'static str> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asks {
     Never,
-    /// Once one is set, at least over HTTPS; the value names the manual's page (v1) or text line (v2).
+    /// Once one is set, at least over HTTPS; the value names the page (M1-26) or line (M2-18).
     OnceSet(&'static str),
     Always(&'static str),
 }

@@ -23,7 +23,7 @@ const V1: Api = Api { v1: true, v2: false };
 const V2: Api = Api { v1: false, v2: true };
 const BOTH: Api = Api { v1: true, v2: true };
 
-/// The line of the v2 manual: the password `admin` at a cost that costs nothing.
+/// The line of M2-22: the password `admin` at the lowest cost.
 const LINE: &str = "admin:$2y$05$Q1xPUPRrDoz/40XFn7OZTumWWsjYTyia8z5eI/XzGEHRRx4utr3e2\n";
 
 /// An appliance's state folder across starts.

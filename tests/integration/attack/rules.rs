@@ -1,5 +1,5 @@
-//! Who is asked for a password where, as the contract words it: a table of its own, written from the
-//! manuals' sentences and not from the program.
+//! Where a password is required: a table of its own, written from M1-21 to M1-28 and M2-14 to M2-19
+//! (`src/manual.md`) and not from the program.
 
 use crate::attack::fixture::Serves;
 
@@ -66,7 +66,7 @@ const V2_HOUSE: &[Area] = &[AdminV2, Page, OwnAdmin];
 /// Areas that want a password; those not named are open.
 #[rustfmt::skip]
 const ASKED: &[(Api, bool, Password, &[Area])] = &[
-    // v1: "authentication is only enforced when using HTTPS", there for "all requests".
+    // v1: required over HTTPS alone (M1-25), and there for every request (M1-24).
     (Api::V1,   PLAIN, Password::Unset,   &[]),
     (Api::V1,   HTTPS, Password::Unset,   &[]),
     (Api::V1,   PLAIN, Password::Set,     &[]),
@@ -75,8 +75,8 @@ const ASKED: &[(Api, bool, Password, &[Area])] = &[
     (Api::V1,   PLAIN, Password::Damaged, V1_HOUSE),
     (Api::V1,   HTTPS, Password::Damaged, EVERYTHING),
 
-    // v2: management and security ask on plain HTTP too; jobs and realtime never do. The contract's
-    // line for plain HTTP leaves monitoring out; it asks as on HTTPS, which is the stricter reading.
+    // v2: management requires it over plain HTTP too; jobs and realtime never do (M2-17).
+    // Monitoring requires it as over HTTPS, which is the stricter reading of M2-17.
     (Api::V2,   PLAIN, Password::Unset,   HOUSE),
     (Api::V2,   HTTPS, Password::Unset,   HOUSE),
     (Api::V2,   PLAIN, Password::Set,     HOUSE),
@@ -102,7 +102,7 @@ pub(crate) fn is_asked(api: Api, tls: bool, password: Password, area: Area) -> b
 }
 
 /// Whether what nobody serves asks like the rest. With v1 alone "all requests" do; with both mounted only
-/// where services of the image's own can be, so that nobody lists those by trying.
+/// where services of the image's own can be, so that no one lists those by trying (M1-24).
 pub(crate) fn hides(api: Api, serves: Serves) -> bool {
     match api {
         Api::V1 => true,

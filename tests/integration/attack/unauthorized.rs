@@ -1,4 +1,4 @@
-//! Every path, listener, credential and state, against the rules of the contract: nobody gets in who must
+//! Every path, listener, credential and state, against `rules.rs`: no one gets in who must
 //! not, whoever may does, and what is refused has changed nothing and reached nobody.
 
 use crate::attack::cases::{Caller, Verdict, area_at, verdict};

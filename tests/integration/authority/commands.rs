@@ -143,7 +143,7 @@ fn an_edited_license_is_refused_and_an_edited_log_is_found_out() {
         |suffix: &str| vendor.dir().join(format!("licenses/{}/{code}.{suffix}", &code[15..]));
     let log = std::fs::read_to_string(path("log")).unwrap();
     std::fs::write(path("log"), log.replace("\"secs\":1000", "\"secs\":9000")).unwrap();
-    assert!(vendor.show(&code)["audit"].as_str().unwrap().starts_with("NOT WHOLE"));
+    assert!(vendor.show(&code)["audit"].as_str().unwrap().starts_with("DAMAGED"));
 
     let state = std::fs::read_to_string(path("json")).unwrap();
     std::fs::write(path("json"), state.replace("\"left\":1001", "\"left\":9001")).unwrap();

@@ -107,8 +107,8 @@ fn what_is_mangled_forged_or_not_allowed_is_refused_each_in_its_own_words() {
     let other = Machine::new(&plain, Vendor::init().trust()).certificate(Op::Activate);
     let license = vendor.sign(&activation);
     for (certificate, said) in [
-        (format!("> {activation}"), "mangled"),
-        (activation[..1_000].to_owned(), "mangled"),
+        (format!("> {activation}"), "is damaged"),
+        (activation[..1_000].to_owned(), "is damaged"),
         (String::new(), "empty"),
         (other, "not genuine"),
         (license.clone(), "a license certificate"),

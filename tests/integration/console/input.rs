@@ -19,7 +19,7 @@ fn wrong_input_gets_a_sentence_and_the_menu_again() {
         }
         console.shows("Choose 0 to 6: ");
         console.press_bytes(b"\xff\xfe\n");
-        console.shows("That was no text in UTF-8. Please type it again.");
+        console.shows("That was not UTF-8 text. Please type it again.");
         console.shows("Choose 0 to 6: ");
         console.press("\n");
         let piece = console.choose("Security");

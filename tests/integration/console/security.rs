@@ -90,7 +90,7 @@ fn a_line_without_a_terminal_takes_passwords_too() {
     let mut console = Console::dumb(&appliance);
     console.choose("Security");
     let told = set_password(&mut console, "over a pipe", "over a pipe");
-    assert!(told.contains("asks for no password, so anybody can replace it"), "{told}");
+    assert!(told.contains("asks for no password, so any client can replace it"), "{told}");
     console.choose("Disable plain HTTP");
     console.go_on();
     assert_eq!(appliance.read_as("over a pipe", &appliance.https(PING)).status, 200);
@@ -108,7 +108,7 @@ fn a_damaged_password_file_is_told_and_the_reset_mends_it() {
     appliance.launch();
     let mut console = Console::terminal(&appliance);
     let piece = console.choose("Security");
-    assert!(piece.contains("damaged: nobody gets in until security is reset"), "{piece}");
+    assert!(piece.contains("damaged: reset security to log in"), "{piece}");
     console.choose("Reset security");
     console.choose("OK");
     console.go_on();

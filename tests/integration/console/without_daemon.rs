@@ -12,7 +12,7 @@ fn without_the_daemon_security_is_reset_and_the_files_are_shown() {
     appliance.post(&appliance.https("/v1/security/adminpassword"), r#"{"password": "lost"}"#).ok();
     appliance.stop();
     let mut console = Console::terminal(&appliance);
-    let piece = console.choose("See what its files say");
+    let piece = console.choose("Show its state files");
     assert!(
         piece.contains("THE DAEMON IS NOT RUNNING: nothing answers on the network."),
         "{piece}"
@@ -29,7 +29,7 @@ fn without_the_daemon_security_is_reset_and_the_files_are_shown() {
     appliance.launch();
     assert_eq!(appliance.read(&appliance.https(PING)).status, 200);
     console.choose("Look again");
-    assert!(console.choose("Services").contains("not set: v1 asks for none"));
+    assert!(console.choose("Services").contains("not set: v1 requires none"));
     assert!(console.choose("Back").contains("management   running"));
     console.leave();
 }

@@ -15,7 +15,7 @@ pub(crate) fn has(appliance: &Appliance, status: &str) -> Option<()> {
     (appliance.license()["status"] == status).then_some(())
 }
 
-/// The manual's way to have the license looked at again.
+/// Has the license looked at again (ML-30).
 pub(crate) fn restart_services(appliance: &Appliance) {
     appliance.curl(&["-X", "DELETE", &appliance.management("/v1/management/services")]).ok();
 }

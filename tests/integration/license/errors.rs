@@ -1,4 +1,4 @@
-//! Every error the manual shows or implies, provoked; text, `code`, `reason`, `hint` and HTTP status.
+//! The errors of ML-31 to ML-40, provoked; text, `code`, `reason`, `hint` and HTTP status.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;

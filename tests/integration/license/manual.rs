@@ -1,4 +1,4 @@
-//! The manual's page on licensing, command by command in its order, as a user types them.
+//! The commands of the licensing page (ML-4 to ML-30) in its order, as a user types them.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::support::appliance::Appliance;
 use crate::support::command::Output;
 use crate::support::vendor::{EXPIRES, Vendor};
 
-/// Every field, in the manual's order.
+/// Every field, in the order of ML-9.
 const FIELDS: [&str; 15] = [
     "licensed",
     "product",
@@ -25,7 +25,7 @@ const FIELDS: [&str; 15] = [
     "error_message",
 ];
 
-/// The manual pipes into `jq`; what that prints is the same document.
+/// The page pipes into `jq`, which prints the same document.
 fn typed(appliance: &Appliance, command: &str, code: &str) -> Output {
     appliance.page(&command.replace("494953679762904933", code).replace("494853989762904933", code))
 }

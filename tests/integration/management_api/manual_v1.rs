@@ -1,4 +1,4 @@
-//! Every command of the v1 manual page "SSL Configuration", as typed there and in its order.
+//! The commands of the v1 page "SSL Configuration" (M1-5 to M1-30), in its order.
 
 use crate::support::appliance::Appliance;
 use crate::support::certificates::{Authority, Key, fingerprint};

@@ -1,4 +1,4 @@
-//! Every command of the v2 manual page "SSL Configuration", as typed there and in its order.
+//! The commands of the v2 page "SSL Configuration" (M2-4 to M2-22), in its order.
 //!
 //! Out: the page's one line with the vendor's own WebSocket client, which is not ours to install.
 

@@ -100,7 +100,7 @@ fn curl_shows_the_early_answer_of_a_service_that_has_heard_enough() {
             appliance.https("/v2/jobs/"),
             format!("http://127.0.0.1:{}/v2/jobs/", appliance.ports.speech),
         ] {
-            // As the manuals' clients do; without waiting for 100; in chunks.
+            // As a form, which waits for 100; without waiting for 100; in chunks.
             for arguments in [
                 vec!["-F", &upload, &url],
                 vec!["-H", "Expect:", "--data-binary", &body, &url],

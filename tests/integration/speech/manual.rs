@@ -1,4 +1,4 @@
-//! The Speech commands of the manuals with curl, under the password rules of either generation, and whose
+//! The speech commands of M1-7 and M2-5 under the password rules of either generation, and whose
 //! credentials reach the service.
 
 use crate::support::appliance::Appliance;
@@ -16,7 +16,7 @@ fn without_jobs(settings: Settings) -> (Stub, Appliance) {
     (stub, appliance)
 }
 
-/// The plain port that the v1 manual names.
+/// The plain speech port (M1-3).
 fn plain(appliance: &Appliance, path: &str) -> String {
     format!("http://127.0.0.1:{}{path}", appliance.ports.speech)
 }
@@ -39,7 +39,7 @@ fn the_command_of_the_v1_page_lists_jobs_until_a_password_is_set_and_with_it_the
     assert_eq!(stub.texts().concat(), "", "nobody was let in");
     let let_in = appliance.page(&V1.replace("curl", "curl --user admin:example")).ok();
     assert_eq!(let_in.out, "{\"jobs\": []}");
-    // "authentication is only enforced when using HTTPS"
+    // Plain HTTP never requires the password (M1-25).
     appliance.read(&plain(&appliance, "/v1.0/user/1/jobs/")).ok();
 }
 

@@ -292,7 +292,7 @@ pub(crate) fn not_in_force(
     (reason, hint)
 }
 
-/// The manual's error for a call that did not reach the license service.
+/// The error (ML-35, ML-39) for a call that did not reach the license service.
 pub(crate) fn to_api_error(error: CallError, activates: bool) -> ApiError {
     match error {
         CallError::Storage(error) => error,

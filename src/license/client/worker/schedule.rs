@@ -46,7 +46,7 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Due at once: the manual says that a restart while online receives updates.
+    /// Due at once: a restart while online receives updates (ML-30).
     pub(crate) fn at_start() -> Schedule {
         let now = BootInstant::now();
         Schedule { sync: now, retry: None, attempts: 0, useless_answers: 0, not_before: now }

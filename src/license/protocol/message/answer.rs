@@ -103,7 +103,7 @@ impl Denial {
         }
     }
 
-    /// The status number of the original's library.
+    /// The status number that goes with it (MA-21); 0 for none.
     pub fn code(self) -> i64 {
         match self {
             Denial::UnknownLicense | Denial::TooManyTries => -50,
@@ -161,7 +161,7 @@ pub struct Answer {
     pub bundle: Option<String>,
     /// The reason of [`Kind::Denied`]; `None` if only a later release knows the reason.
     pub denial: Option<Denial>,
-    /// Status number of the original's library that goes with a refusal, 0 otherwise.
+    /// Status number that goes with a refusal (MA-21), 0 otherwise.
     pub code: i64,
     /// For the administrator; may be empty.
     pub message: String,

@@ -15,7 +15,7 @@ const APPLY: &str = r#"{"license": "494853989762904933", "certificate": "7bc3c66
 
 const MODE: &str = r#"{"offline": true}"#;
 
-/// Answers with the activation certificate. A license certificate sent here is a mistake that the manual
+/// Answers with the activation certificate. A license certificate sent here is a mistake that ML-36
 /// names; the request it answers stays valid.
 pub(crate) fn request(context: &Context, request: &mut Request<'_>) -> Response {
     let done = (|| {
@@ -46,7 +46,7 @@ pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
                 format!("the license certificate is missing; send {APPLY}"),
             )
         })?;
-        // The manual's examples also send the applicant, which is not used here.
+        // A client may repeat the applicant of its request (ML-19), which is not used here.
         body.applicant()?;
         body.end()?;
         context.license.apply_certificate(code, certificate, request.actor())

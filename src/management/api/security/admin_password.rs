@@ -15,7 +15,7 @@ const KEY: &str = "password";
 
 const EXAMPLE: &str = r#"{"password": "example"}"#;
 
-/// Tells whether a password is set, never the password itself (an addition; the manuals have no GET).
+/// Tells whether a password is set, never the password itself (M1-22).
 pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
     let word = match &context.security.rules().snapshot().password {
         Password::Unset => "unset",

@@ -73,7 +73,7 @@ pub(crate) fn replace(context: &Context, request: &mut Request<'_>) -> Response 
     }
 }
 
-fn refused(context: &Context, error: &str) -> Response {
+fn refused(context: &Context, error: &multipart::Error) -> Response {
     let generation = if context.config.api.v1 { "v1" } else { "v2" };
     Response::failure(
         400,

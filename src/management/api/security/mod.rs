@@ -21,7 +21,7 @@ use super::response::Response;
 /// Reads a body that must be an object with the member `key` and no other.
 ///
 /// `example` is a valid body for the error message. The content type is ignored, because the
-/// original's clients don't always send it.
+/// rules do not require one (MA-16).
 fn only_member(request: &mut Request<'_>, key: &str, example: &str) -> Result<Value, Response> {
     let body = request.read_body()?;
     let refused = |what: &str| Err(Response::failure(400, &format!("{what}; send {example}")));

@@ -4,25 +4,45 @@
 //! Of a part's head only the name is used, and whether it is a file; file names come in whatever encoding
 //! the client's system has.
 
+use std::fmt;
+
+/// What is wrong with a body or its `Content-Type`.
+#[derive(Debug)]
+pub(crate) struct Error(String);
+
+impl From<&str> for Error {
+    fn from(text: &str) -> Error {
+        Error(text.to_owned())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Longest boundary (RFC 2046, 5.1.1).
 const LONGEST_BOUNDARY: usize = 70;
 
 /// The boundary of a `Content-Type`, or what is wrong with it.
-pub(crate) fn boundary(content_type: Option<&str>) -> Result<String, String> {
+pub(crate) fn boundary(content_type: Option<&str>) -> Result<String, Error> {
     let Some(content_type) = content_type else {
-        return Err("the request has no Content-Type".to_owned());
+        return Err("the request has no Content-Type".into());
     };
     let mut parameters = content_type.split(';').map(str::trim);
     let kind = parameters.next().unwrap_or_default();
     if !kind.eq_ignore_ascii_case("multipart/form-data") {
         let kind: String = kind.chars().take(60).collect();
-        return Err(format!("the request's Content-Type is {kind:?}, not \"multipart/form-data\""));
+        return Err(Error(format!(
+            "the request's Content-Type is {kind:?}, not \"multipart/form-data\""
+        )));
     }
     let boundary = parameters
         .filter_map(|parameter| parameter.split_once('='))
         .find(|(name, _)| name.eq_ignore_ascii_case("boundary"))
         .map(|(_, value)| value)
-        .ok_or("the request's Content-Type names no boundary")?;
+        .ok_or(Error::from("the request's Content-Type names no boundary"))?;
     let bare = match boundary.strip_prefix('"') {
         Some(rest) => rest.strip_suffix('"').unwrap_or_default(),
         None => boundary,
@@ -34,7 +54,7 @@ pub(crate) fn boundary(content_type: Option<&str>) -> Result<String, String> {
     if fits {
         Ok(bare.to_owned())
     } else {
-        Err("the boundary in the request's Content-Type is malformed".to_owned())
+        Err("the boundary in the request's Content-Type is malformed".into())
     }
 }
 
@@ -49,9 +69,9 @@ pub(crate) fn parts<'a, const N: usize>(
     body: &'a [u8],
     boundary: &str,
     names: [&str; N],
-) -> Result<[&'a [u8]; N], String> {
+) -> Result<[&'a [u8]; N], Error> {
     if body.is_empty() {
-        return Err("the request has no body".to_owned());
+        return Err("the request has no body".into());
     }
     let mut found: [Option<&[u8]>; N] = [None; N];
     let mut stray = None;
@@ -61,14 +81,17 @@ pub(crate) fn parts<'a, const N: usize>(
             return Err(
                 "a part of the body has no name: its Content-Disposition is not `form-data; \
                         name=\"…\"`"
-                    .to_owned(),
+                    .into(),
             );
         };
         match names.iter().position(|wanted| wanted.as_bytes() == name) {
             Some(index) => {
                 let earlier = found[index].replace(content);
                 if earlier.is_some() {
-                    return Err(format!("the part {:?} stands twice in the body", names[index]));
+                    return Err(Error(format!(
+                        "the part {:?} stands twice in the body",
+                        names[index]
+                    )));
                 }
             }
             None if is_file => stray = stray.or(Some(name)),
@@ -76,14 +99,14 @@ pub(crate) fn parts<'a, const N: usize>(
         }
     }
     if let Some(missing) = names.iter().zip(&found).find(|(_, part)| part.is_none()) {
-        return Err(format!("the part {:?} is missing", missing.0));
+        return Err(Error(format!("the part {:?} is missing", missing.0)));
     }
     match stray {
-        Some(name) => Err(format!(
+        Some(name) => Err(Error(format!(
             "{} is an unexpected file: the chain belongs into certfile, after your \
              certificate",
             shown(name)
-        )),
+        ))),
         None => Ok(found.map(Option::unwrap_or_default)),
     }
 }
@@ -112,20 +135,20 @@ struct Part<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(body: &'a [u8], boundary: &str) -> Result<Parts<'a>, String> {
+    fn of(body: &'a [u8], boundary: &str) -> Result<Parts<'a>, Error> {
         let delimiter = format!("\r\n--{boundary}").into_bytes();
         // The line break before the first one may be missing, and a preamble may precede it.
         let start = match body.strip_prefix(&delimiter[2..]) {
             Some(rest) => Some(rest),
             None => split_at(body, &delimiter).map(|(_, rest)| rest),
         };
-        let rest = start.ok_or("the body ends before its last boundary")?;
+        let rest = start.ok_or(Error::from("the body ends before its last boundary"))?;
         Ok(Parts { rest, delimiter })
     }
 
     /// `None` after the last delimiter.
-    fn next_part(&mut self) -> Result<Option<Part<'a>>, String> {
-        let cut_short = || "the body ends before its last boundary".to_owned();
+    fn next_part(&mut self) -> Result<Option<Part<'a>>, Error> {
+        let cut_short = || Error::from("the body ends before its last boundary");
         if self.rest.starts_with(b"--") {
             return Ok(None);
         }
@@ -135,13 +158,13 @@ impl<'a> Parts<'a> {
             part @ [b'\r', b'\n', ..] => part,
             [] | [b'\r' | b'-'] => return Err(cut_short()),
             [b'\n', ..] => {
-                return Err("the body is malformed: its lines end in LF, not in CR LF".to_owned());
+                return Err("the body is malformed: its lines end in LF, not in CR LF".into());
             }
-            _ => return Err("the body is malformed: something follows a boundary".to_owned()),
+            _ => return Err("the body is malformed: something follows a boundary".into()),
         };
         let (head, content) = split_at(part, b"\r\n\r\n").ok_or_else(cut_short)?;
         if split_at(head, &self.delimiter).is_some() {
-            return Err("the body is malformed: a part has no empty line after its head".to_owned());
+            return Err("the body is malformed: a part has no empty line after its head".into());
         }
         let (content, rest) = split_at(content, &self.delimiter).ok_or_else(cut_short)?;
         self.rest = rest;
@@ -222,6 +245,7 @@ mod tests {
         let lines: Vec<&[u8]> = body.as_ref().split(|byte| *byte == b'\n').collect();
         parts(&lines.join(&b"\r\n"[..]), "b", ["keyfile", "certfile"])
             .map(|both| both.map(|part| String::from_utf8(part.to_vec()).unwrap()))
+            .map_err(|error| error.to_string())
     }
 
     fn part(name: &str, content: &str) -> String {
@@ -320,7 +344,8 @@ mod tests {
         for body in [format!("preamble\n{both}--b--\nmore"), format!("\n{padded}--b--")] {
             assert_eq!(read(&body).unwrap(), ["k", "c"], "{body:?}");
         }
-        let lines = parts(format!("{both}--b--").as_bytes(), "b", ["keyfile"]).unwrap_err();
+        let lines =
+            parts(format!("{both}--b--").as_bytes(), "b", ["keyfile"]).unwrap_err().to_string();
         assert!(lines.contains("LF"), "{lines}");
     }
 
@@ -337,11 +362,11 @@ mod tests {
         ] {
             match (boundary(Some(content_type)), wanted) {
                 (Ok(found), Ok(wanted)) => assert_eq!(found, wanted),
-                (Err(error), Err(wanted)) => assert!(error.contains(wanted), "{error}"),
+                (Err(error), Err(wanted)) => assert!(error.to_string().contains(wanted), "{error}"),
                 (found, _) => panic!("{content_type}: {found:?}"),
             }
         }
-        assert!(boundary(None).unwrap_err().contains("no Content-Type"));
+        assert!(boundary(None).unwrap_err().to_string().contains("no Content-Type"));
         assert!(
             boundary(Some(&format!("multipart/form-data; boundary={}", "x".repeat(71)))).is_err()
         );

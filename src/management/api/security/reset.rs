@@ -6,7 +6,7 @@ use crate::management::api::response::Response;
 
 pub(crate) fn all(context: &Context, request: &mut Request<'_>) -> Response {
     match context.security.reset(&request.actor()) {
-        // The manual's word; there is no nginx here, but scripts compare it.
+        // The word of M1-30: there is no nginx here, but scripts compare it.
         Ok(()) => Response::success("nginx_restart"),
         Err(error) => error.into(),
     }
