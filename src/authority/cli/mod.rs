@@ -40,7 +40,7 @@ fn failed<T>(sentence: impl Into<String>) -> Result<T, Error> {
 
 struct Command {
     word: &'static str,
-    /// Its argument, as the help writes it.
+    /// The argument, as the help writes it.
     argument: Option<&'static str>,
     /// Names of `options::FLAGS` besides `--dir`.
     flags: &'static [&'static str],

@@ -97,7 +97,7 @@ fn a_service_that_hangs_costs_its_own_clients_alone_and_they_are_told_which_it_i
     let mut clients: Vec<Client> = (0..CLIENTS).map(ask).collect();
     let refused = clients.last_mut().unwrap().answer("GET");
     assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")), "{refused:?}");
-    assert!(refused.text().contains("speech has 112 requests waiting"), "{refused:?}");
+    assert!(refused.text().contains("speech is busy with 112 requests"), "{refused:?}");
     fixture.others_are_served();
 }
 
@@ -134,7 +134,7 @@ fn a_service_that_cannot_be_reached_leaves_threads_to_find_others() {
     let mut clients: Vec<Client> = (0..CLIENTS).map(ask).collect();
     let refused = clients.last_mut().unwrap().answer("GET");
     assert_eq!(refused.status, 503, "{refused:?}");
-    assert!(refused.text().contains("x has "), "{refused:?}");
+    assert!(refused.text().contains("x is busy with "), "{refused:?}");
     let mut client = Client::plain(appliance.ports.http);
     client.send("GET /y/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let answer = client.answer("GET");

@@ -230,7 +230,7 @@ fn trace_and_connect_are_405_where_there_is_something_and_404_where_there_is_not
         client.send(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\nSSH-2.0-x\r\n"));
         let answer = client.answer("GET");
         assert_eq!((answer.status, answer.field("allow")), (405, Some("")), "{answer:?}");
-        assert!(answer.text().contains("not a proxy"), "{answer:?}");
+        assert!(answer.text().contains("not a forward proxy"), "{answer:?}");
         assert!(client.until_end().unwrap().is_empty());
     }
     assert_eq!(stub.texts().concat(), "", "nothing has reached the service");
