@@ -57,7 +57,10 @@ impl EventLoop {
         let data = epoll::EventData::new_u64(LISTENER);
         if let Err(e) = epoll::modify(&self.epoll, &self.listener, data, once) {
             let why = io::Error::from(e);
-            self.gate.log.error(format_args!("{}: stopped accepting: {why}", self.listen.address));
+            self.gate.log.error(format_args!(
+                "{}: this listener takes no more connections; restart the daemon: {why}",
+                self.listen.address
+            ));
         }
     }
 
