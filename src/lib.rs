@@ -1,13 +1,76 @@
 //! One static binary that gives a virtual appliance its front door and its license.
 //!
+//! This page is the architecture. The rules that the appliance must follow are in `manual`, the license
+//! protocol is in `protocol`, the life of a connection is in `gate`.
+//!
+//! # Two flows
+//!
 //! ```text
-//! data     listener -> tls -> head -> policy -> route -> forward or tunnel -> service
-//! control  curl/browser -> data flow -> control.sock -> management -> security | license -> store
+//! data     network -> gate: listener -> connection -> request -> proxy -> upstream -> service
+//!                                                        ^
+//!                                                        | one snapshot a request, no lock during I/O
+//! control  gate, console, reset, status, curl -> control.sock -> management -> security | license -> store
+//!          speech engine ---------------------> usage.sock ----^                          |
+//!                                                                                          +-> license authority
 //! ```
 //!
-//! What management has in memory the data flow asks it for without the socket.
-//! The two flows meet in `util::published`: keepers on the control side publish whole immutable values,
-//! the data side takes a snapshot per request and holds no lock while it waits for a socket.
+//! The flows meet in `util::published`: `security` and `license` publish immutable values, and the gate takes
+//! a snapshot for each request. What the management API has in memory the gate asks for directly
+//! (`management::inline`), everything else over `control.sock`.
+//!
+//! # Rooms
+//!
+//! | room | is |
+//! | --- | --- |
+//! | `daemon` | start and stop of `applianced serve`, on one page |
+//! | `config` | the settings file |
+//! | `gate` | everything that the network reaches: TLS, policy, proxying, limits |
+//! | `http` | HTTP/1.1 without I/O, for `gate` and `authority` |
+//! | `security` | certificate, admin password, plain HTTP, reset |
+//! | `license` | `protocol` without I/O, `state`, `device`, `client` |
+//! | `management` | the management API (`api`), its sockets (`server`), the page and OpenAPI (`web`) |
+//! | `monitor` | `/proc` and `/sys` in the shape of the Glances API |
+//! | `store` | files that survive a power cut, and trust in them |
+//! | `sandbox`, `helper` | what the daemon gives up after binding; the process that runs commands with those rights |
+//! | `signals`, `log`, `util` | signals and file changes; the log; small tools |
+//! | `cli`, `console`, `admin` | the command line, the menu, and what both do: status and reset |
+//! | `authority` | the vendor's side, `license-authority` |
+//!
+//! Imports go one way; `scripts/imports` has the table, and `make check` holds it. `license::protocol` knows no
+//! file, socket or clock, and `authority` knows nothing else of `license`.
+//!
+//! # Threads
+//!
+//! One event loop for each listener, with helpers when there are more processors and much to do. What must wait
+//! (hashing a password, a slow connect) runs on a thread of its own, at most `gate::limits::THREADS`. The
+//! management API has one thread that accepts on each socket, and workers on demand. One worker owns the license.
+//! One thread waits for signals and file changes. What is off has no thread.
+//!
+//! # Files of state
+//!
+//! In `state_dir`, mode 0700, each replaced as a whole by a rename, checked for owner and mode before it is
+//! trusted, and set aside with a message when damaged: `tls/default.pem`, `tls/uploaded.pem`, `admin.htpasswd`,
+//! `security.json`, `license.json`, `license-usage.log`, `license-network.json`, `device.key`, `identity.json`.
+//! `applianced(8)` tells what each holds and what happens without it.
+//!
+//! # Words
+//!
+//! - **appliance**: the virtual machine whose front door this is; **service**: a program behind the gate.
+//! - **listener**: an address with what it serves (`all`, `speech`, `management`, …) and whether it speaks TLS.
+//! - **area**: the part of the API that a path belongs to; it decides who must authenticate.
+//! - **local response**: a response that the gate makes itself, without a service.
+//! - **exchange**: one authorized request and its response, on the way through the proxy.
+//! - **upstream**: a service as the gate connects to it; **idle pool**: connections that wait for a request.
+//! - **permit**: what a request holds of a **semaphore** while it is in progress.
+//! - **eviction**: closing connections to make room; **penalty**: low priority after a refusal.
+//! - **published value**: an immutable value that writers replace and readers take a snapshot of.
+//! - **seat**: one appliance's part of a license; **takeover**: a seat that moves to another computer.
+//! - **lease**: a signed grant of seconds until a date; **session**: a run of the engine that reserves seconds.
+//! - **epoch**: a lineage of requests; a copy or a restored appliance begins a new one.
+//! - **entitlement**: what the license allows at this moment.
+//! - **certificate** (license): a sealed message that travels as text where there is no network.
+//! - **trust file**: the root keys of the license authority that an image is built with.
+//! - **device key**: the key that identifies an appliance; **computer id**: the machine that it runs on.
 
 pub(crate) mod admin;
 pub(crate) mod authority;
