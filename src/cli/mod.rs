@@ -20,6 +20,7 @@ use lexopt::Arg;
 use crate::config::{Config, DEFAULT_FILE};
 use crate::helper;
 use crate::sandbox::User;
+use crate::util::nearest::nearest;
 
 const PROGRAM: &str = "applianced";
 
@@ -176,10 +177,6 @@ fn flags(command: Option<&Command>) -> Vec<&'static str> {
         flags.extend(command.flag.map(|(flag, _)| flag));
     }
     flags
-}
-
-fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    crate::config::nearest(word, known)
 }
 
 fn known_words() -> String {

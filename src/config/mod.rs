@@ -56,7 +56,6 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-pub(crate) use crate::util::nearest::nearest;
 pub(crate) use listen::{HttpDisabled, Listen, Serves};
 pub(crate) use services::OWN_PARTS;
 pub(crate) use services::{Auth, Service, ServiceAddress};

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use lexopt::Arg;
 
 use super::{COMMANDS, Command, Error, PROGRAM};
-use crate::config::nearest;
 use crate::license::protocol::fields::{computer_id, license_code, normalize_code};
+use crate::util::nearest::nearest;
 use crate::util::utc;
 
 /// A flag, what it takes if anything, and what it means.

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use super::command::run;
 use super::folder::Folder;
+use super::prerequisites::traceable;
 
 /// Seconds.
 pub(crate) const DAY: i64 = 86_400;
@@ -38,9 +39,19 @@ impl Clock {
         self.set(seconds, seconds);
     }
 
-    /// The command, by this clock.
+    /// The license authority, by this clock.
     pub(crate) fn of(&self, command: &Command) -> Command {
-        let mut by = Command::new(self.tracer());
+        self.by(Command::new(self.tracer()), command)
+    }
+
+    /// The daemon, by this clock. Its memory is closed, so the test asks [`can_trace`] first.
+    ///
+    /// [`can_trace`]: super::prerequisites::can_trace
+    pub(crate) fn of_daemon(&self, command: &Command) -> Command {
+        self.by(traceable(self.tracer()), command)
+    }
+
+    fn by(&self, mut by: Command, command: &Command) -> Command {
         by.arg(self.offsets()).arg(command.get_program()).args(command.get_args());
         for (name, value) in command.get_envs() {
             match value {
