@@ -26,6 +26,8 @@ PASSWORD = "an honest password"
 # What may stay: pages the allocator keeps, spare workers (four a port), connections kept to services.
 MARGIN = {"rss_kb": 12 << 10, "descriptors": 80, "threads": 40}
 SETTLE_SECONDS = 120
+# Where some honest requests may fail, one in so many may.
+LOSSES = 20
 # What comes before the measurement at rest, when everything happens for the first time.
 WARM_SECONDS = 2
 
@@ -96,14 +98,16 @@ class Siege:
         )
 
     def under(self, attack, count, may_fail=()):
-        """Attacks, and tells what honest clients saw of it; each of them must have been answered."""
+        """Attacks, and tells what honest clients saw of it; each of them must have been answered, but for those
+        of `may_fail`, of which one in LOSSES may be lost."""
         self.measure()
         told = aside(attack, self, count)
         seen, most = self.measure(), kernel(self.pid)
         figures = []
         for name, now in seen.items():
             rest = self.rest[name]["p99"]
-            lost = name not in (*may_fail, "direct") and now["faults"]
+            allowed = now["count"] // LOSSES if name in may_fail else 0
+            lost = name != "direct" and now["faults"] > allowed
             expect(not lost, f"{name}: {now['faults']} of {now['count']} honest requests failed: {now['first']}")
             expect(now["count"] > 0, f"{name}: not one honest request was answered")
             faults = f", {now['faults']} failed" if now["faults"] else ""
