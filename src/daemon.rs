@@ -60,7 +60,7 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
     let gate = Gate::new(
         Arc::clone(&config),
         &config.control_socket(),
-        management::inline_api(context),
+        management::NetworkApi::new(context),
         Arc::clone(security.rules()),
         Arc::clone(security.identity()),
         Arc::clone(license.entitlement()),

@@ -100,7 +100,7 @@ use crate::http::date::now;
 use crate::http::head::HeadBuffer;
 use crate::license::Entitlement;
 use crate::log::Log;
-use crate::management::InlineApi;
+use crate::management::NetworkApi;
 use crate::security::{Identity, Rules};
 use crate::util::published::Published;
 
@@ -109,7 +109,7 @@ pub(crate) struct Gate {
     config: Arc<Config>,
     rules: Arc<Published<Rules>>,
     license: Arc<Published<Entitlement>>,
-    inline_api: InlineApi,
+    management: NetworkApi,
     tls: Arc<ServerConfig>,
     routes: Routes,
     idle_pool: Arc<IdlePool>,
@@ -128,7 +128,7 @@ impl Gate {
     pub(crate) fn new(
         config: Arc<Config>,
         control_socket: &Path,
-        inline_api: InlineApi,
+        management: NetworkApi,
         rules: Arc<Published<Rules>>,
         identity: Arc<Published<Identity>>,
         license: Arc<Published<Entitlement>>,
@@ -137,11 +137,11 @@ impl Gate {
         let address = ServiceAddress::Unix(control_socket.to_owned());
         let services = config.services.len();
         let idle_pool = IdlePool::new(services + 1);
-        let management = Upstream::management(address, services, &idle_pool);
+        let local = Upstream::management(address, services, &idle_pool);
         Ok(Gate {
             tls: connection::tls::server_config(config.api, identity)
                 .map_err(|e| Error(format!("cannot set up TLS: {e}")))?,
-            routes: Routes::new(&config, Arc::new(management), &idle_pool),
+            routes: Routes::new(&config, Arc::new(local), &idle_pool),
             request_limits: RequestLimits::new(services),
             idle_pool,
             authenticator: Authenticator::new()?,
@@ -150,7 +150,7 @@ impl Gate {
             config,
             rules,
             license,
-            inline_api,
+            management,
             log,
         })
     }

@@ -3,10 +3,8 @@
 //!
 //! In: the table of paths and methods, one file per resource, and the only place that knows
 //! tiny_http (`server`). Handlers are functions of a `request::Request` to a `response::Response`
-//! and never see a socket. Out: passwords, TLS and network addresses. The gate authorizes a request
-//! before it comes here, and passes the client's address in `X-Forwarded-For` and the scheme in
-//! `X-Forwarded-Proto`; a request without them was made on this machine. The gate gets answers that never
-//! block without the socket (`inline`).
+//! and never see a socket. Out: passwords, TLS and network addresses. The gate authorizes a request from the
+//! network and calls the same table without a socket (`network`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,8 +18,7 @@ use crate::security::SecuritySettings;
 pub(crate) mod client;
 
 mod api;
-mod inline;
-
+mod network;
 mod server;
 mod web;
 pub(crate) use crate::management::api::commands::RunningCommands;
@@ -29,7 +26,7 @@ pub(crate) use crate::management::api::security::certificate::describe as descri
 #[cfg(fuzzing)]
 pub use crate::management::api::security::fuzz;
 pub(crate) use crate::management::api::services::states as service_states;
-pub(crate) use crate::management::inline::{InlineApi, InlineRequest, InlineResponse, inline_api};
+pub(crate) use crate::management::network::{Call, NetworkApi, NetworkRequest, NetworkResponse};
 pub(crate) use server::{start, start_usage};
 
 /// Largest body of a request in bytes; certificates and keys have a few thousand.

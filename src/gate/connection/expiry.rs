@@ -4,6 +4,7 @@ use super::{Action, Connection, State, Step};
 use crate::config::Listen;
 use crate::gate::Gate;
 use crate::gate::proxy::exchange::{Buffers, ExchangeEnd};
+use crate::gate::request::call::LocalCall;
 
 impl Gate {
     /// Handles a passed deadline.
@@ -25,6 +26,10 @@ impl Gate {
             }
         }
         let step = match std::mem::take(&mut connection.state) {
+            State::Collecting(call) => {
+                let end = LocalCall::on_timeout();
+                self.finish_exchange(connection, *call.into_exchange(), end)
+            }
             State::Proxying(proxy) => {
                 let end = proxy.on_timeout();
                 self.finish_exchange(connection, *proxy.into_exchange(), end)
@@ -56,6 +61,7 @@ impl Gate {
     /// Ends the exchange of a slow client whose permit another request needs.
     pub(crate) fn evict(&self, connection: &mut Connection) -> Action {
         let exchange = match std::mem::take(&mut connection.state) {
+            State::Collecting(call) => call.into_exchange(),
             State::Proxying(proxy) => proxy.into_exchange(),
             State::Tunnel(tunnel) => tunnel.into_exchange(),
             _ => return Action::Close,

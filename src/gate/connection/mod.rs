@@ -28,6 +28,7 @@ use crate::gate::limits::token_bucket::TokenBucket;
 use crate::gate::proxy::exchange::{Buffers, Downstream, Exchange};
 use crate::gate::proxy::http::HttpProxy;
 use crate::gate::proxy::websocket::Tunnel;
+use crate::gate::request::call::LocalCall;
 use crate::gate::request::handler::AdmittedRequest;
 use crate::gate::request::response::LocalResponse;
 use crate::http::head::HeadBuffer;
@@ -61,6 +62,8 @@ pub(crate) enum State {
     Unblocked(WorkResult),
     /// Has an admitted request and no permit for it yet.
     OverLimit(Box<AdmittedRequest>),
+    /// Reads the body of a request to the management API.
+    Collecting(Box<LocalCall>),
     /// Has an exchange and no connection to its service yet.
     Connecting(Box<Exchange>),
     /// Sends the request to the service and the response to the client.
@@ -191,6 +194,7 @@ impl Connection {
             State::Taken
             | State::Unblocked(_)
             | State::OverLimit(_)
+            | State::Collecting(_)
             | State::Connecting(_)
             | State::Proxying(_)
             | State::Tunnel(_) => true,
@@ -221,6 +225,7 @@ impl Connection {
                 let (class, _) = response.permit.as_ref()?;
                 Some((*class, SlowClient::Connected(response.since)))
             }
+            State::Collecting(call) => Some((call.class(), SlowClient::Connected(call.since()))),
             State::Proxying(proxy) => {
                 Some((proxy.class(), proxy.slow_client(self.stream.is_read_closed())?))
             }
@@ -236,6 +241,7 @@ impl Connection {
     /// True if bytes wait for the client to accept them.
     pub(crate) fn waits_to_write(&self) -> bool {
         match &self.state {
+            State::Collecting(call) => call.waits_to_write() || self.stream.wants_write(),
             State::Proxying(proxy) => proxy.waits_to_write_to_client(),
             State::Tunnel(tunnel) => tunnel.waits_to_write_to_client(),
             State::Responding(_) => true,
@@ -247,7 +253,9 @@ impl Connection {
     pub(crate) fn priority(&self, now: Instant) -> Priority {
         match self.state {
             State::Handshake => Priority::Handshake,
-            State::Proxying(_) | State::Tunnel(_) if self.bucket.is_exhausted(now) => {
+            State::Collecting(_) | State::Proxying(_) | State::Tunnel(_)
+                if self.bucket.is_exhausted(now) =>
+            {
                 Priority::Bulk
             }
             State::Head if self.bucket.is_exhausted(now) => Priority::Bulk,

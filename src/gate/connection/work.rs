@@ -7,12 +7,16 @@ use crate::gate::limits::permits::Class;
 use crate::gate::proxy::exchange::{Exchange, ExchangeEnd};
 use crate::gate::proxy::start::Start;
 use crate::gate::request::basic_auth::Outcome;
+use crate::gate::request::call::LocalCall;
 use crate::gate::request::handler::UndecidedRequest;
+use crate::management::NetworkResponse;
 
 /// What a request needs that may take seconds.
 pub(crate) enum Work {
     /// Hash the password of a request.
     HashPassword(Box<UndecidedRequest>),
+    /// Call the handler of a request to the management API.
+    Call(Box<LocalCall>),
     /// Connect to the service of an exchange.
     Connect(Box<Exchange>),
 }
@@ -20,6 +24,7 @@ pub(crate) enum Work {
 /// What has come of [`Work`], with the request it was done for.
 pub(crate) enum WorkResult {
     Hashed(Box<UndecidedRequest>, Outcome),
+    Answered(Box<Exchange>, NetworkResponse),
     Connected(Start),
 }
 
@@ -30,6 +35,10 @@ impl Gate {
             Work::HashPassword(request) => {
                 let outcome = self.authenticator.hash(&request.login);
                 WorkResult::Hashed(request, outcome)
+            }
+            Work::Call(call) => {
+                let (exchange, response) = self.call(*call);
+                WorkResult::Answered(exchange, response)
             }
             Work::Connect(exchange) => WorkResult::Connected(Start::connect(exchange)),
         };
@@ -47,14 +56,17 @@ impl Gate {
             WorkResult::Hashed(request, outcome) => {
                 self.on_hashed(connection, listen, *request, outcome)
             }
+            WorkResult::Answered(exchange, response) => {
+                self.on_answered(connection, *exchange, response)
+            }
             WorkResult::Connected(start) => self.on_start(connection, start),
         }
     }
 
-    /// The sharer of blocking threads that `work` needs: the number of its service, or that of password hashing.
+    /// The sharer of blocking threads that `work` needs: the number of its service, or that of this process.
     pub(crate) fn thread_share(&self, work: &Work) -> usize {
         match work {
-            Work::HashPassword(_) => self.config.services.len(),
+            Work::HashPassword(_) | Work::Call(_) => self.config.services.len(),
             Work::Connect(exchange) => exchange.route.upstream.number,
         }
     }
@@ -64,6 +76,10 @@ impl Gate {
         let step = match work {
             Work::HashPassword(undecided) => {
                 self.reject_busy(connection, listen, &undecided.request, None)
+            }
+            Work::Call(call) => {
+                let end = ExchangeEnd::Failed(503, self.busy_reason(None));
+                self.finish_exchange(connection, *call.into_exchange(), end)
             }
             Work::Connect(exchange) => {
                 let why = self.busy_reason(Some(Class::Upstream(exchange.route.upstream.number)));

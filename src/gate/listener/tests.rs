@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use super::Listeners;
 use crate::config::Config;
 use crate::gate::{Bound, Gate};
-use crate::license::Entitlement;
+use crate::license;
 use crate::log::Log;
+use crate::management::{Context, NetworkApi};
 use crate::security::SecuritySettings;
 use crate::store::Scratch;
-use crate::util::published::Published;
 
 /// A gate on a free port, whose access log panics at `/boom`.
 fn start(scratch: &Scratch) -> (SocketAddr, Arc<Mutex<String>>, Listeners) {
@@ -26,14 +26,26 @@ fn start(scratch: &Scratch) -> (SocketAddr, Arc<Mutex<String>>, Listeners) {
     });
     let listen = r#"{"listen": [{"address": "127.0.0.1:0", "serves": "all"}]}"#;
     let config = Arc::new(Config::parse(listen.as_bytes()).unwrap());
-    let settings =
-        SecuritySettings::open(&scratch.0.join("state"), config.api, Log::to(|_| {})).unwrap();
-    let (rules, identity) = (Arc::clone(settings.rules()), Arc::clone(settings.identity()));
-    let entitlement = Arc::new(Published::new(Entitlement::NONE));
+    let silent = Log::to(|_| {});
+    let security = Arc::new(
+        SecuritySettings::open(&scratch.0.join("state"), config.api, silent.clone()).unwrap(),
+    );
+    let machine = license::Machine::default();
+    let license = license::start(&config, security.folder(), &machine, &silent).unwrap();
+    let management = NetworkApi::new(Context {
+        config: Arc::clone(&config),
+        security: Arc::clone(&security),
+        license: license.clone(),
+        log: silent,
+        monitor: Arc::default(),
+        helper: Arc::default(),
+        running: Arc::default(),
+    });
+    let (rules, identity) = (Arc::clone(security.rules()), Arc::clone(security.identity()));
+    let entitlement = Arc::clone(license.entitlement());
     let socket = scratch.0.join("missing.sock");
-    let inline_api = Box::new(|_: &crate::management::InlineRequest<'_>| None);
     let gate =
-        Gate::new(Arc::clone(&config), &socket, inline_api, rules, identity, entitlement, log)
+        Gate::new(Arc::clone(&config), &socket, management, rules, identity, entitlement, log)
             .unwrap();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.set_nonblocking(true).unwrap();

@@ -37,7 +37,7 @@ pub(crate) struct Exchange {
     /// A pooled connection was dead, so a new one is needed.
     pub(crate) is_retry: bool,
     /// Released when the exchange has ended.
-    pub(crate) _permit: Permit,
+    pub(crate) permit: Permit,
 }
 
 /// What an exchange needs of its client's connection, and buffers of the thread.

@@ -166,7 +166,7 @@ impl Gate {
         Step::Next(state)
     }
 
-    /// Takes the permit of an admitted request, and answers it from memory or begins its exchange.
+    /// Takes the permit of an admitted request, and calls the management API or begins its exchange.
     pub(crate) fn forward(
         &self,
         connection: &mut Connection,
@@ -178,16 +178,7 @@ impl Gate {
             return Step::Pause(State::OverLimit(Box::new(admitted)), Action::OverLimit(class));
         };
         let AdmittedRequest { request, route, authorized } = admitted;
-        let mut record = Record::new(connection.peer.ip(), listen.tls);
-        if let Some(given) = self.try_local(connection, listen, &request, &route) {
-            (record.status, record.sent) = (given.status, given.length);
-            let then = if request.close { Then::Close } else { Then::NextRequest };
-            let state = connection.respond(given.bytes, then, Some((class, permit)));
-            let (method, path) = (&request.head.method, &request.target.path);
-            self.log_access(&record, method, path, &route.upstream.name);
-            return Step::Next(state);
-        }
-        Step::Next(State::Connecting(Box::new(Exchange {
+        let exchange = Box::new(Exchange {
             head: request.head,
             target: request.target,
             route,
@@ -195,11 +186,15 @@ impl Gate {
             peer: connection.peer.ip().to_canonical(),
             tls: listen.tls,
             close: request.close,
-            record,
+            record: Record::new(connection.peer.ip(), listen.tls),
             authorized,
             is_retry: false,
-            _permit: permit,
-        })))
+            permit,
+        });
+        if exchange.route.area.is_local() {
+            return self.begin_call(connection, exchange);
+        }
+        Step::Next(State::Connecting(exchange))
     }
 
     /// Handles the end of an exchange: the response or close that the client gets, and the access log.

@@ -1,50 +1,16 @@
 //! Local responses, which the gate sends without a service.
 
-use std::borrow::Cow;
-
 use super::access_log::Record;
 use super::parse::ParsedRequest;
 use super::response::{LocalResponse, persistence};
-use super::router::Route;
 use crate::config::Listen;
 use crate::gate::connection::{Action, Connection, PendingResponse, State, Step, Then};
 use crate::gate::limits::permits::Class;
 use crate::gate::{Gate, now};
 use crate::http::Error;
-use crate::http::body::Length;
 use crate::http::head::RequestHead;
-use crate::management::{InlineRequest, InlineResponse};
 
 impl Gate {
-    /// The response of the management API to an authorized request, if the API has it in memory.
-    pub(crate) fn try_local(
-        &self,
-        connection: &Connection,
-        listen: &Listen,
-        request: &ParsedRequest,
-        route: &Route,
-    ) -> Option<InlineResponse> {
-        let head_only = request.head.method == "HEAD";
-        if !route.area.is_local()
-            || !(head_only || request.head.method == "GET")
-            || request.length != Length::Exact(0)
-        {
-            return None;
-        }
-        let path = match route.prefix {
-            "" => Cow::Borrowed(request.target.path.as_str()),
-            prefix => Cow::Owned(format!("{prefix}{}", request.target.path)),
-        };
-        (self.inline_api)(&InlineRequest {
-            head_only,
-            path: &path,
-            query: request.target.query.as_deref().unwrap_or_default(),
-            peer: connection.peer.ip().to_canonical(),
-            tls: listen.tls,
-            connection: persistence(request.close, request.head.minor),
-        })
-    }
-
     pub(crate) fn reject_malformed(
         &self,
         connection: &mut Connection,

@@ -2,6 +2,7 @@
 
 pub(crate) mod access_log;
 pub(crate) mod basic_auth;
+pub(crate) mod call;
 pub(crate) mod failed_logins;
 pub(crate) mod handler;
 pub(crate) mod hash_queue;

@@ -22,3 +22,23 @@ pub(crate) mod security;
 pub(crate) mod services;
 pub(crate) mod table;
 pub(crate) mod usage;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use self::request::Request;
+use self::response::Response;
+use crate::log::Log;
+
+/// Calls a handler; the response to a panic is 500.
+pub(crate) fn call(
+    log: &Log,
+    request: &mut Request<'_>,
+    handler: impl FnOnce(&mut Request<'_>) -> Response,
+) -> Response {
+    catch_unwind(AssertUnwindSafe(|| handler(request))).unwrap_or_else(|_| {
+        // Without the query, which may hold a client's tokens.
+        let (method, path) = (request.method.word(), &request.path);
+        log.error(format_args!("internal error (panic) on {method} {path}; answered 500"));
+        Response::internal()
+    })
+}

@@ -1,9 +1,10 @@
 //! `/monitor/…`: serves [`crate::monitor`] with the headers of the Glances REST API.
 
-use crate::monitor::{Content, Monitor};
+use crate::management::Context;
+use crate::monitor::Content;
 
 use super::query::decode;
-use super::request::Method;
+use super::request::{Method, Request};
 use super::response::{Response, spaced};
 
 /// Headers of every success, so that a page from any origin may read it.
@@ -19,10 +20,10 @@ const HEADERS: [(&str, &str); 4] = [
 
 const PAGE: &str = "text/html; charset=UTF-8";
 
-/// `path` begins with `/`, without the prefix.
-pub(crate) fn respond(monitor: &Monitor, method: Method, path: &str) -> Response {
-    let readable = matches!(method, Method::Get | Method::Head);
-    let (content_type, body) = match monitor.get(readable, &decode(path)) {
+pub(crate) fn show(context: &Context, request: &mut Request<'_>) -> Response {
+    let path = request.path.strip_prefix("/monitor").unwrap_or_default();
+    let readable = matches!(request.method, Method::Get | Method::Head);
+    let (content_type, body) = match context.monitor.get(readable, &decode(path)) {
         Ok(Content::Stats(value)) => ("application/json; charset=utf-8", spaced(&value)),
         Ok(Content::Limits(value)) => ("application/json", spaced(&value)),
         Ok(Content::Active) => (PAGE, b"Active".to_vec()),

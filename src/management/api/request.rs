@@ -1,7 +1,7 @@
 //! A request as handlers see it, independent of its transport.
 
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
@@ -53,12 +53,21 @@ pub(crate) struct Request<'a> {
     /// As sent, without the question mark.
     pub(crate) query: String,
     pub(crate) content_type: Option<String>,
-    pub(crate) forwarded_for: Option<String>,
-    pub(crate) forwarded_proto: Option<String>,
-    pub(crate) forwarded_host: Option<String>,
-    /// `Content-Length`, if present.
-    pub(crate) length: Option<usize>,
-    pub(crate) body: &'a mut dyn Read,
+    /// The client's address; `None` if it is on this machine.
+    pub(crate) peer: Option<IpAddr>,
+    /// The host that a client on the network has called, with the port if it named one.
+    pub(crate) authority: Option<String>,
+    /// Whether the client used plain HTTP over the network.
+    pub(crate) is_plain_http: bool,
+    pub(crate) body: Body<'a>,
+}
+
+/// The body of a request.
+pub(crate) enum Body<'a> {
+    /// In memory.
+    Whole(Zeroizing<Vec<u8>>),
+    /// Not read yet, with `Content-Length`, if present.
+    Unread(&'a mut dyn Read, Option<usize>),
 }
 
 /// Why a body can't be read.
@@ -71,18 +80,23 @@ pub(crate) enum BodyError {
 }
 
 impl Request<'_> {
-    /// Reads the whole body into memory that is wiped when it is dropped.
+    /// The whole body, in memory that is wiped when it is dropped.
     ///
     /// A declared length over the limit is rejected before a byte is read.
     pub(crate) fn read_body(&mut self) -> Result<Zeroizing<Vec<u8>>, BodyError> {
-        if self.length.is_some_and(|length| length > LARGEST_BODY) {
+        let (reader, length) = match &mut self.body {
+            Body::Whole(body) if body.len() > LARGEST_BODY => return Err(BodyError::TooLarge),
+            Body::Whole(body) => return Ok(std::mem::take(body)),
+            Body::Unread(reader, length) => (reader, *length),
+        };
+        if length.is_some_and(|length| length > LARGEST_BODY) {
             return Err(BodyError::TooLarge);
         }
         // The full capacity at once: a vector that grows leaves unwiped copies behind.
-        let room = self.length.unwrap_or(LARGEST_BODY) + 1;
+        let room = length.unwrap_or(LARGEST_BODY) + 1;
         let mut body = Zeroizing::new(Vec::with_capacity(room));
-        let read = Read::take(&mut *self.body, room as u64).read_to_end(&mut body);
-        match (read, self.length) {
+        let read = Read::take(reader, room as u64).read_to_end(&mut body);
+        match (read, length) {
             (Err(_), _) => Err(BodyError::CutOff),
             (Ok(read), _) if read > LARGEST_BODY => Err(BodyError::TooLarge),
             (Ok(read), Some(length)) if read < length => Err(BodyError::CutOff),
@@ -97,99 +111,83 @@ impl Request<'_> {
 
     /// The client, for the security log.
     pub(crate) fn actor(&self) -> Actor {
-        match &self.forwarded_for {
-            None => Actor::Local,
-            // A request with an unreadable address still came from the network.
-            Some(address) => {
-                let address: Result<IpAddr, _> = address.trim().parse();
-                Actor::Remote(address.unwrap_or(Ipv4Addr::UNSPECIFIED.into()).to_canonical())
-            }
-        }
+        self.peer.map_or(Actor::Local, Actor::Remote)
     }
 
     /// The name or address by which the client called the appliance, without the port.
     pub(crate) fn host(&self) -> Option<&str> {
-        let authority = self.forwarded_host.as_deref()?;
+        let authority = self.authority.as_deref()?;
         let bracket = authority.rfind(']').unwrap_or(0);
         let port = authority.get(bracket..)?.find(':').map(|colon| bracket + colon);
         port.map_or(Some(authority), |port| authority.get(..port))
-    }
-
-    /// Whether the client used plain HTTP over the network.
-    pub(crate) fn is_plain_http(&self) -> bool {
-        self.forwarded_proto.as_deref().is_some_and(|proto| proto.eq_ignore_ascii_case("http"))
     }
 }
 
 #[cfg(test)]
 pub(crate) mod fake {
-    use super::{Method, Request};
+    use super::{Body, Method, Request};
 
     /// A request from this machine with a body in memory.
     pub(crate) fn request<'a>(method: &str, target: &str, body: &'a mut &[u8]) -> Request<'a> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let length = body.len();
         Request {
             method: Method::parse(method),
             path: path.to_owned(),
             query: query.to_owned(),
             content_type: None,
-            forwarded_for: None,
-            forwarded_proto: None,
-            forwarded_host: None,
-            length: Some(body.len()),
-            body,
+            peer: None,
+            authority: None,
+            is_plain_http: false,
+            body: Body::Unread(body, Some(length)),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BodyError, LARGEST_BODY, fake};
-    use crate::security::Actor;
+    use zeroize::Zeroizing;
+
+    use super::{Body, BodyError, LARGEST_BODY, fake};
 
     #[test]
     fn a_body_of_exactly_the_ceiling_is_read_and_one_more_is_not() {
-        for (length, known, wanted) in [
-            (LARGEST_BODY, true, Ok(LARGEST_BODY)),
-            (LARGEST_BODY, false, Ok(LARGEST_BODY)),
-            (LARGEST_BODY + 1, true, Err(BodyError::TooLarge)),
-            (LARGEST_BODY + 1, false, Err(BodyError::TooLarge)),
-        ] {
+        for (length, wanted) in
+            [(LARGEST_BODY, Ok(LARGEST_BODY)), (LARGEST_BODY + 1, Err(BodyError::TooLarge))]
+        {
             let bytes = vec![b'x'; length];
-            let mut body = bytes.as_slice();
-            let mut request = fake::request("POST", "/", &mut body);
-            request.length = known.then_some(length);
-            assert_eq!(request.read_body().map(|body| body.len()), wanted);
+            let mut readers = [bytes.as_slice(), bytes.as_slice()];
+            let [known, unknown] = &mut readers;
+            let mut nothing: &[u8] = b"";
+            let mut request = fake::request("POST", "/", &mut nothing);
+            for body in [
+                Body::Unread(known, Some(length)),
+                Body::Unread(unknown, None),
+                Body::Whole(Zeroizing::new(bytes.clone())),
+            ] {
+                request.body = body;
+                assert_eq!(request.read_body().map(|body| body.len()), wanted);
+            }
         }
     }
 
     #[test]
     fn a_declared_length_over_the_ceiling_is_refused_before_a_byte_is_read() {
+        let mut nothing: &[u8] = b"";
         let mut body: &[u8] = b"untouched";
-        let mut request = fake::request("POST", "/", &mut body);
-        request.length = Some(usize::MAX);
+        let mut request = fake::request("POST", "/", &mut nothing);
+        request.body = Body::Unread(&mut body, Some(usize::MAX));
         assert_eq!(request.read_body().map(|_| ()), Err(BodyError::TooLarge));
+        drop(request);
         assert_eq!(body, b"untouched");
     }
 
     #[test]
     fn a_body_that_ends_early_is_noticed() {
+        let mut nothing: &[u8] = b"";
         let mut body: &[u8] = b"half";
-        let mut request = fake::request("POST", "/", &mut body);
-        request.length = Some(8);
+        let mut request = fake::request("POST", "/", &mut nothing);
+        request.body = Body::Unread(&mut body, Some(8));
         assert_eq!(request.read_body().map(|_| ()), Err(BodyError::CutOff));
-    }
-
-    #[test]
-    fn who_asks_is_the_gates_word_or_this_machine() {
-        let mut body: &[u8] = b"";
-        let mut request = fake::request("POST", "/", &mut body);
-        assert!(matches!(request.actor(), Actor::Local));
-        for (header, address) in
-            [("192.0.2.7", "192.0.2.7"), ("::ffff:192.0.2.7", "192.0.2.7"), ("nonsense", "0.0.0.0")]
-        {
-            request.forwarded_for = Some(header.to_owned());
-            assert!(matches!(request.actor(), Actor::Remote(ip) if ip.to_string() == address));
-        }
     }
 }

@@ -77,32 +77,50 @@ const TABLE: &[(In, &str, Method, Blocking, Handler)] = &[
     (In::Neither, "/docs/openapi.json",       Method::Get,    Maybe,   docs::description),
 ];
 
-/// Finds the handler and calls it; `None` if it may block and `may_block` is false.
-pub(crate) fn dispatch(
-    context: &Context,
-    request: &mut Request<'_>,
-    may_block: bool,
-) -> Option<Response> {
-    if let Some(path) = request.path.strip_prefix("/monitor/") {
-        let path = format!("/{path}");
-        return may_block.then(|| monitoring::respond(&context.monitor, request.method, &path));
+/// What answers a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Endpoint {
+    handler: Handler,
+    /// It may wait for a disk, a lock that is held meanwhile, or another machine.
+    pub(crate) may_block: bool,
+}
+
+impl Endpoint {
+    pub(crate) fn call(self, context: &Context, request: &mut Request<'_>) -> Response {
+        (self.handler)(context, request)
     }
-    let (generation, path) = mounted(context.config.api, &request.path);
+}
+
+/// Finds the handler of a request, or the response if there is none.
+pub(crate) fn find(api: Api, method: Method, path: &str) -> Result<Endpoint, Response> {
+    if path.starts_with("/monitor/") {
+        return Ok(Endpoint { handler: monitoring::show, may_block: true });
+    }
+    let (generation, path) = mounted(api, path);
     let shared = matches!(generation, In::V1 | In::V2);
     let rows = || {
         let of_generation = move |mount| mount == generation || (mount == In::Both && shared);
         TABLE.iter().filter(move |row| of_generation(row.0) && fits(row.1, path))
     };
-    let asked = if request.method == Method::Head { Method::Get } else { request.method };
+    let asked = if method == Method::Head { Method::Get } else { method };
     match rows().find(|row| row.2 == asked) {
-        Some((_, _, _, Maybe, _)) if !may_block => None,
-        Some((_, _, _, _, handler)) => Some(handler(context, request)),
+        Some((_, _, _, blocking, handler)) => {
+            Ok(Endpoint { handler: *handler, may_block: *blocking == Maybe })
+        }
         None => match allow(rows().map(|row| row.2)) {
             none if none.is_empty() => {
-                Some(Response::error(Code::NotFound, "there is nothing at this path"))
+                Err(Response::error(Code::NotFound, "there is nothing at this path"))
             }
-            allow => Some(Response::wrong_method(allow)),
+            allow => Err(Response::wrong_method(allow)),
         },
+    }
+}
+
+/// Finds the handler of a request and calls it.
+pub(crate) fn dispatch(context: &Context, request: &mut Request<'_>) -> Response {
+    match find(context.config.api, request.method, &request.path) {
+        Ok(endpoint) => endpoint.call(context, request),
+        Err(response) => response,
     }
 }
 

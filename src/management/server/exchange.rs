@@ -5,13 +5,13 @@
 //! prevents both.
 
 use std::io::{self, ErrorKind, Read, Write as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tiny_http::{Header, StatusCode};
 
 use super::Handler;
 use crate::log::Log;
-use crate::management::api::request::{Method, Request};
+use crate::management::api;
+use crate::management::api::request::{Body, Method, Request};
 use crate::management::api::response::{Response, SERVER};
 
 /// Bodies up to this many bytes are in memory when tiny_http hands over a request.
@@ -21,9 +21,21 @@ const MAX_BUFFERED_BODY: usize = 1024;
 const MAX_DRAINED_BODY: usize = 256 << 20;
 
 /// A request as tiny_http provides it.
-pub(crate) struct ServerRequest(pub(super) tiny_http::Request);
+pub(crate) struct ServerRequest(tiny_http::Request);
 
 impl ServerRequest {
+    /// Takes a request over from tiny_http, unless its length is absurd.
+    pub(crate) fn new(request: tiny_http::Request, log: &Log) -> Option<ServerRequest> {
+        if request.body_length().is_some_and(|length| length > MAX_DRAINED_BODY) {
+            // Dropping the request would allocate that much, and a failed allocation aborts the process. The
+            // connection and its thread are leaked instead, without an answer.
+            log.warn("a request with an absurd Content-Length was dropped without an answer");
+            std::mem::forget(request);
+            return None;
+        }
+        Some(ServerRequest(request))
+    }
+
     fn header(&self, name: &'static str) -> Option<&str> {
         let found = self.0.headers().iter().find(|header| header.field.equiv(name));
         found.map(|header| header.value.as_str())
@@ -44,36 +56,9 @@ impl ServerRequest {
         self.header("Connection").is_some_and(|value| value.to_ascii_lowercase().contains(word))
     }
 
-    /// Calls the handler; returns `None` if the answer may block and `may_block` is false.
-    pub(crate) fn call_handler(
-        &mut self,
-        handler: &Handler,
-        log: &Log,
-        may_block: bool,
-    ) -> Option<Response> {
-        catch_unwind(AssertUnwindSafe(|| self.dispatch(handler, may_block))).unwrap_or_else(|_| {
-            // Without the query, which may hold a client's tokens.
-            let path = self.0.url().split('?').next().unwrap_or_default();
-            log.error(format_args!(
-                "internal error (panic) on {} {path}; answered 500",
-                self.0.method()
-            ));
-            Some(Response::internal())
-        })
-    }
-
-    /// Sends `answer`, or calls the handler if there is none yet.
-    pub(crate) fn answer(mut self, answer: Option<Response>, handler: &Handler, log: &Log) {
-        if self.0.body_length().is_some_and(|length| length > MAX_DRAINED_BODY) {
-            // Dropping the request would allocate that much, and a failed allocation aborts the process. The
-            // connection and its thread are leaked instead, without an answer. The gate rejects such lengths
-            // with 413, so this request came through the socket itself.
-            log.warn(format_args!(
-                "a request with an absurd Content-Length was dropped without an answer"
-            ));
-            return std::mem::forget(self.0);
-        }
-        let Some(answer) = answer.or_else(|| self.call_handler(handler, log, true)) else { return };
+    /// Calls the handler and sends its answer.
+    pub(crate) fn answer(mut self, handler: &Handler, log: &Log) {
+        let answer = self.call_handler(handler, log);
         if self.is_chunked() && !self.connection_says("close") && !self.drain() {
             log.warn("a chunked request is malformed or too long; its connection was dropped");
             return std::mem::forget(self.0);
@@ -98,37 +83,32 @@ impl ServerRequest {
         }
     }
 
-    fn dispatch(&mut self, handler: &Handler, may_block: bool) -> Option<Response> {
-        let owned = |name| self.header(name).map(str::to_owned);
+    fn call_handler(&mut self, handler: &Handler, log: &Log) -> Response {
         let (path, query) = self.0.url().split_once('?').unwrap_or((self.0.url(), ""));
         let (path, query) = (path.to_owned(), query.to_owned());
         let method = Method::parse(self.0.method().as_str());
-        let (content_type, forwarded_for, forwarded_proto) =
-            (owned("Content-Type"), owned("X-Forwarded-For"), owned("X-Forwarded-Proto"));
-        let forwarded_host = owned("X-Forwarded-Host");
+        let content_type = self.header("Content-Type").map(str::to_owned);
         let length = self.0.body_length();
         // On an upgrade tiny_http passes the whole connection as the body, which has no end.
-        let mut body: Box<dyn Read> = if self.connection_says("upgrade") {
+        let mut reader: Box<dyn Read> = if self.connection_says("upgrade") {
             Box::new(io::empty())
         } else {
-            Box::new(Body(&mut self.0))
+            Box::new(BodyReader(&mut self.0))
         };
         let mut request = Request {
             method,
             path,
             query,
             content_type,
-            forwarded_for,
-            forwarded_proto,
-            forwarded_host,
-            length,
-            body: &mut *body,
+            peer: None,
+            authority: None,
+            is_plain_http: false,
+            body: Body::Unread(&mut *reader, length),
         };
-        handler(&mut request, may_block)
+        api::call(log, &mut request, |request| handler(request))
     }
 
-    /// Reads a chunked body to its end. tiny_http would take the rest for the next request, so that a body
-    /// could smuggle a request past the gate.
+    /// Reads a chunked body to its end. tiny_http would take the rest for the next request.
     fn drain(&mut self) -> bool {
         let mut rest = self.0.as_reader().take(MAX_DRAINED_BODY as u64);
         io::copy(&mut rest, &mut io::sink()).is_ok() && rest.limit() > 0
@@ -136,9 +116,9 @@ impl ServerRequest {
 }
 
 /// Asks for the body only when it is read, because that sends the answer to `Expect: 100-continue`.
-struct Body<'a>(&'a mut tiny_http::Request);
+struct BodyReader<'a>(&'a mut tiny_http::Request);
 
-impl Read for Body<'_> {
+impl Read for BodyReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.as_reader().read(buffer)
     }

@@ -1,24 +1,22 @@
 //! The only room that knows tiny_http: sockets on one side, values on the other.
 //!
-//! tiny_http 0.12 leaves three things to its user. One failed `accept` ends its accept thread for good, so a
-//! supervisor opens the socket again and starts a new server. It sets no timeouts, and its pool may leave a
-//! connection in a queue while slow connections hold all its threads; `worker_pool` deals with both.
-//! `exchange` handles one request.
+//! Its clients are on this machine: the console, `reset`, `status`, curl and the speech engine. One thread for
+//! each socket receives the requests, and each is answered on a thread of its own, because tiny_http sets no
+//! timeouts and a slow client must hold up nobody else.
+//!
+//! One failed `accept` ends tiny_http's accept thread for good, so the receiving thread then opens the socket
+//! again and starts a new server. `exchange` handles one request.
 
 mod exchange;
 pub(crate) mod socket;
-mod worker_pool;
 
-use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::management::server::worker_pool::{Limits, WorkerPool};
 use rustix::fs::Mode;
 use tiny_http::Server;
 
@@ -29,11 +27,16 @@ use crate::license;
 use crate::log::Log;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
+use crate::management::server::exchange::ServerRequest;
+use crate::util::semaphore::Semaphore;
 
 /// Stack of a thread in bytes; the deepest work is reading a certificate.
 const STACK: usize = 512 * 1024;
 
-/// How often the supervisor checks that the socket still exists and accepts.
+/// Most requests of one socket in progress; further requests wait until others are answered.
+const MAX_REQUESTS: usize = 256;
+
+/// How often the server checks that its socket still exists and accepts.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// First and longest pause before the socket is opened again.
@@ -42,20 +45,16 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 /// How long a server may take to shut down after the last answer.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Answers a request. Returns `None` if the answer may block and the second argument forbids that.
-type Handler = Arc<dyn Fn(&mut Request<'_>, bool) -> Option<Response> + Send + Sync>;
-
-enum Event {
-    /// Shut down; requests in progress may finish until that time.
-    Stop(Instant),
-    /// A worker of this server generation got this error from `accept`.
-    AcceptFailed(u64, io::Error),
-}
+/// Answers a request.
+type Handler = Arc<dyn Fn(&mut Request<'_>) -> Response + Send + Sync>;
 
 /// The running server. Dropping it stops the server at once and removes the socket.
 pub(crate) struct Handle {
-    events: Sender<Event>,
-    /// Carries no message; it is disconnected when the supervisor has ended.
+    /// Until when requests in progress may finish.
+    stop: Sender<Instant>,
+    /// The server to wake.
+    current: Arc<Mutex<Weak<Server>>>,
+    /// Carries no message; it is disconnected when the server has ended.
     ended: Receiver<()>,
 }
 
@@ -67,7 +66,9 @@ impl Handle {
     }
 
     fn end(&self, deadline: Instant) {
-        if self.events.send(Event::Stop(deadline)).is_ok() {
+        if self.stop.send(deadline).is_ok() {
+            let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+            current.inspect(|server| server.unblock());
             let timeout = deadline.saturating_duration_since(Instant::now()) + SHUTDOWN_TIMEOUT;
             let _ = self.ended.recv_timeout(timeout);
         }
@@ -86,8 +87,7 @@ impl Drop for Handle {
 /// The error says why the socket can't be used, for example because another daemon answers on it.
 pub(crate) fn start(run_dir: &Path, context: Context) -> Result<Handle, Error> {
     let log = context.log.clone();
-    let handler: Handler =
-        Arc::new(move |request, may_block| table::dispatch(&context, request, may_block));
+    let handler: Handler = Arc::new(move |request| table::dispatch(&context, request));
     let endpoint = Endpoint { path: run_dir.join(CONTROL_SOCKET), mode: socket::OWNER };
     serve(socket::listen(&endpoint.path, endpoint.mode)?, endpoint, handler, log)
 }
@@ -99,9 +99,7 @@ pub(crate) fn start_usage(
     license: license::Handle,
     log: Log,
 ) -> Result<Handle, Error> {
-    let handler: Handler = Arc::new(move |request, may_block| {
-        may_block.then(|| usage::dispatch(&license, request)) // the license worker may be writing
-    });
+    let handler: Handler = Arc::new(move |request| usage::dispatch(&license, request));
     let endpoint = Endpoint { path: run_dir.join(USAGE_SOCKET), mode: socket::OWNER_AND_GROUP };
     serve(socket::listen(&endpoint.path, endpoint.mode)?, endpoint, handler, log)
 }
@@ -120,95 +118,113 @@ fn serve(
 ) -> Result<Handle, Error> {
     let server = Server::from_listener(listener, None)
         .map_err(|error| Error(format!("can't serve {}: {error}", endpoint.path.display())))?;
-    let (events, inbox) = mpsc::channel();
+    let (stop, stopped) = mpsc::channel();
     let (alive, ended) = mpsc::channel();
-    let supervisor =
-        Supervisor { endpoint, handler, log, limits: Limits::new(), events: events.clone(), inbox };
+    let current = Arc::default();
+    let service = Service {
+        endpoint,
+        handler,
+        log,
+        in_progress: Semaphore::new(MAX_REQUESTS),
+        stopped,
+        current: Arc::clone(&current),
+    };
     thread::Builder::new()
         .name("management".to_owned())
         .stack_size(STACK)
         .spawn(move || {
-            supervisor.run(server);
+            service.run(server);
             drop(alive);
         })
         .map_err(|error| Error(format!("can't start a thread for the management API: {error}")))?;
-    Ok(Handle { events, ended })
+    Ok(Handle { stop, current, ended })
 }
 
-/// Why a server stopped.
+/// Why a server has stopped.
 enum ServerExit {
-    /// A shutdown was requested; see [`Event::Stop`].
+    /// A shutdown was requested; requests in progress may finish until that time.
     Stop(Instant),
     Failed(String),
 }
 
-struct Supervisor {
+struct Service {
     endpoint: Endpoint,
     handler: Handler,
     log: Log,
-    limits: Limits,
-    events: Sender<Event>,
-    inbox: Receiver<Event>,
+    in_progress: Arc<Semaphore>,
+    stopped: Receiver<Instant>,
+    current: Arc<Mutex<Weak<Server>>>,
 }
 
-impl Supervisor {
+impl Service {
     /// Runs the server, and a new one whenever it fails, until a shutdown is requested.
     fn run(self, first: Server) {
-        let mut server = first;
-        for generation in 0.. {
-            let shared = Arc::new(server);
-            self.pool(generation, &shared).spawn_worker();
-            let cause = match self.wait_for_exit(generation) {
-                ServerExit::Failed(cause) => cause,
+        let mut next = Some(first);
+        while let Some(server) = next.take().map(Arc::new) {
+            *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&server);
+            let exit = self.receive(&server);
+            drop(server); // removes the socket
+            match exit {
                 ServerExit::Stop(deadline) => {
-                    shutdown(shared);
-                    return self.limits.wait_idle(deadline);
+                    self.in_progress.wait_idle(deadline);
                 }
-            };
-            shutdown(shared);
-            self.log.error(format_args!(
-                "{}: stopped accepting ({cause}); opening the socket again",
-                self.endpoint.path.display()
-            ));
-            match self.rebind() {
-                Some(made) => server = made,
-                None => return,
+                ServerExit::Failed(cause) => {
+                    self.log.error(format_args!(
+                        "{}: stopped accepting ({cause}); opening the socket again",
+                        self.endpoint.path.display()
+                    ));
+                    next = self.rebind();
+                }
             }
         }
     }
 
-    fn pool(&self, generation: u64, server: &Arc<Server>) -> Arc<WorkerPool> {
-        Arc::new(WorkerPool {
-            server: Arc::downgrade(server),
-            generation,
-            path: self.endpoint.path.clone(),
-            handler: Arc::clone(&self.handler),
-            log: self.log.clone(),
-            limits: self.limits.clone(),
-            events: self.events.clone(),
-            leader: Mutex::default(),
-            waiting: AtomicUsize::new(0),
-        })
-    }
-
-    /// Waits until the server has to stop.
-    fn wait_for_exit(&self, generation: u64) -> ServerExit {
+    /// Receives requests until the server has to stop.
+    fn receive(&self, server: &Server) -> ServerExit {
+        let mut checked = Instant::now();
         loop {
-            match self.inbox.recv_timeout(CHECK_INTERVAL) {
-                Ok(Event::AcceptFailed(when, cause)) if when == generation => {
-                    return ServerExit::Failed(cause.to_string());
-                }
-                Ok(Event::AcceptFailed(..)) => {}
-                Ok(Event::Stop(deadline)) => return ServerExit::Stop(deadline),
-                Err(RecvTimeoutError::Disconnected) => return ServerExit::Stop(Instant::now()),
+            match self.stopped.try_recv() {
+                Ok(deadline) => return ServerExit::Stop(deadline),
+                Err(TryRecvError::Disconnected) => return ServerExit::Stop(Instant::now()),
+                Err(TryRecvError::Empty) => {}
+            }
+            match server.recv_timeout(CHECK_INTERVAL) {
+                Ok(Some(request)) => self.answer(request),
+                Ok(None) => {}
+                Err(error) => return ServerExit::Failed(error.to_string()),
+            }
+            if checked.elapsed() >= CHECK_INTERVAL {
+                checked = Instant::now();
                 // An error such as running out of file descriptors says nothing about the server.
-                Err(RecvTimeoutError::Timeout)
-                    if matches!(socket::is_listening(&self.endpoint.path), Ok(false)) =>
-                {
+                if matches!(socket::is_listening(&self.endpoint.path), Ok(false)) {
                     return ServerExit::Failed("the socket is gone".to_owned());
                 }
-                Err(RecvTimeoutError::Timeout) => {}
             }
+        }
+    }
+
+    /// Answers a request on a thread of its own.
+    fn answer(&self, request: tiny_http::Request) {
+        let Some(request) = ServerRequest::new(request, &self.log) else { return };
+        if request.has_long_body() {
+            // tiny_http counts threads that are about to take a connection as free, so in a burst a
+            // connection may be queued behind slow ones. A connection that is closed at once wakes a thread
+            // that looks into the queue.
+            drop(socket::connect(&self.endpoint.path));
+        }
+        let (handler, log) = (Arc::clone(&self.handler), self.log.clone());
+        let Some(permit) = self.in_progress.try_acquire() else {
+            return request.answer(&handler, &log);
+        };
+        let started = thread::Builder::new()
+            .name("management-api".to_owned())
+            .stack_size(STACK)
+            .spawn(move || {
+                request.answer(&handler, &log);
+                drop(permit);
+            });
+        if let Err(error) = started {
+            self.log.error(format_args!("cannot start a thread for the management API: {error}"));
         }
     }
 
@@ -216,13 +232,8 @@ impl Supervisor {
     fn rebind(&self) -> Option<Server> {
         let (mut pause, longest) = BACKOFF;
         loop {
-            let until = Instant::now() + pause;
-            while let Ok(event) =
-                self.inbox.recv_timeout(until.saturating_duration_since(Instant::now()))
-            {
-                if matches!(event, Event::Stop(_)) {
-                    return None;
-                }
+            if self.stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+                return None;
             }
             let made =
                 socket::listen(&self.endpoint.path, self.endpoint.mode).and_then(|listener| {
@@ -234,19 +245,6 @@ impl Supervisor {
             }
             pause = (pause * 2).min(longest);
         }
-    }
-}
-
-/// Stops a server and its waiting workers. The last owner, here, removes the socket.
-fn shutdown(mut server: Arc<Server>) {
-    let until = Instant::now() + SHUTDOWN_TIMEOUT;
-    while Instant::now() < until {
-        server.unblock();
-        match Arc::try_unwrap(server) {
-            Ok(last) => return drop(last),
-            Err(shared) => server = shared,
-        }
-        thread::sleep(Duration::from_millis(2));
     }
 }
 

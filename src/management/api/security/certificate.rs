@@ -40,7 +40,7 @@ pub(crate) fn describe(summary: &Summary, now: i64) -> Value {
 }
 
 pub(crate) fn replace(context: &Context, request: &mut Request<'_>) -> Response {
-    if request.is_plain_http() {
+    if request.is_plain_http {
         return Response::failure(
             403,
             "the private key has just crossed the network in clear: treat it as leaked, make a new \

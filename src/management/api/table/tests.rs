@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::license;
 use crate::log::Log;
 use crate::management::Context;
-use crate::management::api::request::fake;
+use crate::management::api::request::{Method, fake};
 use crate::management::api::response::Response;
 use crate::security::SecuritySettings;
 
@@ -48,7 +48,7 @@ impl World {
     }
 
     fn ask(&self, method: &str, target: &str, body: &str) -> (u16, String) {
-        self.ask_as(method, target, body.as_bytes(), None, None)
+        self.ask_as(method, target, body.as_bytes(), None, false)
     }
 
     fn ask_as(
@@ -57,18 +57,18 @@ impl World {
         target: &str,
         mut body: &[u8],
         content_type: Option<&str>,
-        proto: Option<&str>,
+        plain_http: bool,
     ) -> (u16, String) {
         let mut request = fake::request(method, target, &mut body);
         request.content_type = content_type.map(str::to_owned);
-        request.forwarded_proto = proto.map(str::to_owned);
-        let answer = super::dispatch(&self.context, &mut request, true).unwrap();
+        request.is_plain_http = plain_http;
+        let answer = super::dispatch(&self.context, &mut request);
         (answer.status, String::from_utf8(answer.body).unwrap())
     }
 
     fn whole(&self, method: &str, target: &str) -> Response {
         let mut body = b"".as_slice();
-        super::dispatch(&self.context, &mut fake::request(method, target, &mut body), true).unwrap()
+        super::dispatch(&self.context, &mut fake::request(method, target, &mut body))
     }
 
     fn value(&self, target: &str) -> Value {
@@ -297,7 +297,7 @@ fn a_certificate_upload_that_is_no_upload_is_told_how() {
         (Some(form), "--b\r\n", "ends before its last boundary"),
         (Some(form), "", "no body"),
     ] {
-        let (status, answer) = world.ask_as("POST", path, body.as_bytes(), content_type, None);
+        let (status, answer) = world.ask_as("POST", path, body.as_bytes(), content_type, false);
         assert_eq!(status, 400, "{answer}");
         assert!(answer.contains(wanted) && answer.contains("curl -X POST"), "{answer}");
     }
@@ -306,11 +306,10 @@ fn a_certificate_upload_that_is_no_upload_is_told_how() {
 #[test]
 fn a_key_that_came_in_clear_is_refused_unread() {
     let world = World::new("{}");
-    let (status, answer) =
-        world.ask_as("POST", "/v1/security/sslcertificate", b"key", None, Some("http"));
+    let (status, answer) = world.ask_as("POST", "/v1/security/sslcertificate", b"key", None, true);
     assert_eq!(status, 403);
     assert!(answer.contains("treat it as leaked"), "{answer}");
-    let (status, _) = world.ask_as("POST", "/v1/security/sslcertificate", b"", None, Some("https"));
+    let (status, _) = world.ask_as("POST", "/v1/security/sslcertificate", b"", None, false);
     assert_eq!(status, 400);
 }
 
@@ -330,15 +329,16 @@ fn monitoring_answers_as_glances_does() {
 #[test]
 fn what_may_take_a_while_is_left_alone_where_nobody_may_wait() {
     let world = World::new("{}");
-    let at_once = |method, target| {
-        let mut body = b"".as_slice();
-        super::dispatch(&world.context, &mut fake::request(method, target, &mut body), false)
+    let may_block = |method, target| {
+        super::find(world.context.config.api, Method::parse(method), target)
+            .map(|endpoint| endpoint.may_block)
+            .map_err(|response| response.status)
     };
     for target in ["/v1/management/services", "/v1/management/license", "/monitor/api/3/mem"] {
-        assert!(at_once("GET", target).is_none(), "{target}");
+        assert_eq!(may_block("GET", target), Ok(true), "{target}");
     }
-    assert!(at_once("DELETE", "/v1/security/reset").is_none());
-    assert_eq!(at_once("HEAD", "/v1/management/ping").unwrap().status, 200);
-    assert_eq!(at_once("PUT", "/v1/management/ping").unwrap().status, 405);
-    assert_eq!(at_once("GET", "/nowhere").unwrap().status, 404);
+    assert_eq!(may_block("DELETE", "/v1/security/reset"), Ok(true));
+    assert_eq!(may_block("HEAD", "/v1/management/ping"), Ok(false));
+    assert_eq!(may_block("PUT", "/v1/management/ping"), Err(405));
+    assert_eq!(may_block("GET", "/nowhere"), Err(404));
 }
