@@ -9,14 +9,14 @@
 //! data     network -> gate: listener -> connection -> request -> proxy -> upstream -> service
 //!                                                        ^
 //!                                                        | one snapshot a request, no lock during I/O
-//! control  gate, console, reset, status, curl -> control.sock -> management -> security | license -> store
+//! control  console, reset, status, curl -------> control.sock -> management -> security | license -> store
 //!          speech engine ---------------------> usage.sock ----^                          |
 //!                                                                                          +-> license authority
 //! ```
 //!
 //! The flows meet in `util::published`: `security` and `license` publish immutable values, and the gate takes
-//! a snapshot for each request. What the management API has in memory the gate asks for directly
-//! (`management::inline`), everything else over `control.sock`.
+//! a snapshot for each request. The gate calls the management API directly (`management::network`); its sockets are
+//! for programs on this machine.
 //!
 //! # Rooms
 //!
@@ -42,8 +42,8 @@
 //! # Threads
 //!
 //! One event loop for each listener, with helpers when there are more processors and much to do. What must wait
-//! (hashing a password, a slow connect) runs on a thread of its own, at most `gate::limits::THREADS`. The
-//! management API has one thread that accepts on each socket, and workers on demand. One worker owns the license.
+//! (hashing a password, a slow connect, a change) runs on a thread of its own, at most `gate::limits::THREADS`. The
+//! management API has one thread that receives on each socket, and one for each request on it. One worker owns the license.
 //! One thread waits for signals and file changes. What is off has no thread.
 //!
 //! # Files of state

@@ -9,7 +9,7 @@
 //! 2. `connection` drives: `advance` reads TLS and the request head, and applies the state transitions below.
 //! 3. `request` decides: router, policy, credentials and license lead to a local response or to an exchange.
 //! 4. `proxy` moves: an exchange sends the request to the service and the response to the client.
-//! 5. `upstream` connects: to the service or to the management API, with a new or a pooled connection.
+//! 5. `upstream` connects: to the service, with a new or a pooled connection.
 //! 6. `limits` bound: permits for requests, eviction, token buckets, and every deadline.
 //! 7. `io` is bytes: readiness of sockets, streams and write buffers.
 //!
@@ -48,7 +48,8 @@
 //!
 //! - `Handshake`: `Head` when TLS is established; `Responding` with 400 to a client that speaks plain HTTP.
 //! - `Head`: when the head is complete, the request is judged: `Connecting` if it is authorized, licensed and has a
-//!   permit; `Responding` otherwise.
+//!   permit, or `Collecting` if it is for the management API; `Responding` otherwise.
+//! - `Collecting`: a request to the management API that has a body; `Responding` with what its handler says.
 //! - `Connecting`: `Proxying` when the service has accepted; `Responding` with 502 or 503 otherwise.
 //! - `Proxying`: `Head` or `LingeringClose` after the response; `Tunnel` after a 101; `Connecting` again if a pooled
 //!   connection was dead; `Responding` if the service has failed before its response began.
@@ -59,7 +60,7 @@
 //! - `LingeringClose`: closed, when the client has closed or the time is up.
 //!
 //! A step that has to wait is a value. `connection::work::Work` is what a blocking thread does when a password must be
-//! hashed or connecting takes time; meanwhile the state is `Taken`, then `Unblocked` with the result, which completes
+//! hashed, a handler may block or connecting takes time; meanwhile the state is `Taken`, then `Unblocked` with the result, which completes
 //! the verdict or the connecting. An admitted request for which there is no permit stays `OverLimit` until slow clients
 //! are evicted; then it takes its permit, or gets 503. Where plain HTTP is disabled without a response, `Head` leads to
 //! `LingeringClose`. A deadline, an eviction or a disconnected client closes a connection in any state.

@@ -1,7 +1,6 @@
 //! Connects to a Unix socket without blocking: a blocking caller waits as long as the listener's queue is
 //! full.
 
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread;
@@ -10,17 +9,13 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-/// Returns a nonblocking connection at once; `admits` checks its socket before.
+/// Returns a nonblocking connection at once.
 ///
 /// # Errors
-/// `AGAIN` if the queue is full, the errors of connect(2), and those of `admits`.
-pub(crate) fn connect(
-    path: &Path,
-    admits: impl FnOnce(&OwnedFd) -> Result<(), Errno>,
-) -> Result<UnixStream, Errno> {
+/// `AGAIN` if the queue is full, and the errors of connect(2).
+pub(crate) fn connect(path: &Path) -> Result<UnixStream, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    admits(&socket)?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(UnixStream::from(socket))
 }

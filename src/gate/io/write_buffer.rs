@@ -49,11 +49,6 @@ impl WriteBuffer {
         self.sent > 0 && !self.is_empty()
     }
 
-    /// The number of unsent bytes.
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len() - self.sent
-    }
-
     /// The vector to which more bytes are appended.
     pub(crate) fn end(&mut self) -> &mut Vec<u8> {
         if self.bytes.capacity() == 0 {

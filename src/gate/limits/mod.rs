@@ -28,9 +28,6 @@ pub(crate) const BODY_PROGRESS: Duration = Duration::from_secs(60);
 /// To connect to a service, which runs on this machine or near it.
 pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 
-/// Seconds that the management API may take: a license call waits for the authority, but not for so long.
-pub(crate) const MANAGEMENT_TIMEOUT: u32 = 60;
-
 /// A WebSocket on which both sides are silent; live transcription is never silent for so long.
 pub(crate) const TUNNEL_IDLE: Duration = Duration::from_secs(600);
 
@@ -52,8 +49,8 @@ pub(crate) const LINGERING_BYTES_PER_TURN: usize = 1 << 20;
 /// An idle connection to a service in the pool.
 pub(crate) const UPSTREAM_IDLE: Duration = Duration::from_secs(30);
 
-/// Descriptors of all connections to services and to the management API. Those in use are limited by
-/// [`exchanges`] and [`management_exchanges`]; idle connections have the rest.
+/// Descriptors of all connections to services. Those in use are limited by [`exchanges`]; idle connections have
+/// the rest.
 pub(crate) fn upstream_descriptors() -> usize {
     descriptors() / 2
 }
@@ -64,7 +61,7 @@ pub(crate) const PROXY_BUFFER_BYTES: usize = 32 << 10;
 /// Body of a request to the management API or monitoring: a certificate and a key have a few thousand.
 pub(crate) const MANAGEMENT_BODY_BYTES: u64 = 1 << 20;
 
-/// Bytes of a body for the management API that are buffered before they are sent, unless the body is complete before.
+/// A larger body of a request to the management API counts as large; see [`large_management_exchanges`].
 pub(crate) const MANAGEMENT_BUFFER_BYTES: usize = 16 << 10;
 
 /// Steps of an exchange, each of [`PROXY_BUFFER_BYTES`] at most, before other connections have their turn.
@@ -91,26 +88,16 @@ pub(crate) fn exchanges() -> usize {
     (memory::bytes() / 8 / (220 << 10)).min(descriptors() / 8 * 3).clamp(16, 16_384)
 }
 
-/// Descriptors of a connection to the management API; two of them are tiny_http's.
-pub(crate) const MANAGEMENT_DESCRIPTORS: usize = 3;
-
 /// Concurrent requests that this process answers itself. They have a limit of their own, so that a flood of other
-/// requests cannot lock out the administrator. With the large ones they have an eighth of the descriptors.
+/// requests cannot lock out the administrator, and an eighth of the connections, so that slow ones leave room.
 pub(crate) fn management_exchanges() -> usize {
-    (descriptors() / 8 / 2 / MANAGEMENT_DESCRIPTORS).clamp(4, 256)
+    (connections() / 8).clamp(4, 256)
 }
 
 /// Concurrent requests that this process answers itself and whose bodies are larger than
 /// [`MANAGEMENT_BUFFER_BYTES`]: an eighth of the memory, if each has [`MANAGEMENT_BODY_BYTES`].
 pub(crate) fn large_management_exchanges() -> usize {
     (memory::bytes() / 8 / (1100 << 10)).min(management_exchanges()).max(4)
-}
-
-/// The first descriptor number that a connection to the management API must not have: tiny_http needs two
-/// descriptors for each connection in the backlog.
-pub(crate) fn management_descriptor_ceiling() -> usize {
-    let waiting = usize::from(descriptors::backlog()) + 1;
-    descriptors::limit().saturating_sub(2 * waiting + 8)
 }
 
 /// Slow clients that are evicted at once when the request limit is reached.

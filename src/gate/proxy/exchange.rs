@@ -102,12 +102,6 @@ impl Exchange {
             && !self.route.websocket
     }
 
-    /// True if the upstream connection cannot be reused: tiny_http would take the rest of a chunked body that it
-    /// does not read for the next request.
-    pub(crate) fn closes_upstream(&self) -> bool {
-        self.route.area.is_local() && self.length == Length::Chunked
-    }
-
     /// The request head for the service, built from the parsed request and never copied from the received bytes.
     pub(crate) fn request_head(&self) -> Vec<u8> {
         let mut head = write_buffer::take_spare();
@@ -116,14 +110,11 @@ impl Exchange {
         for part in [method, " ", self.route.prefix, path, separator, query, " HTTP/1.1\r\n"] {
             head.extend_from_slice(part.as_bytes());
         }
-        let local = self.route.area.is_local();
         self.head.fields.write_end_to_end(&mut head, |field| {
             let is = |name: &str| field.eq_ignore_ascii_case(name.as_bytes());
             match () {
                 // Written below, as it was parsed.
                 () if is("content-length") => false,
-                // The management API needs no other field, and reading more costs time.
-                () if local => is("content-type") || is("expect"),
                 () if is("authorization") => !self.authorized.by_password,
                 // This is the first proxy, so what a client claims about its origin is dropped.
                 () => !fields::is_forwarding_claim(field),
@@ -135,11 +126,10 @@ impl Exchange {
         push("X-Forwarded-For", &self.peer);
         push("X-Forwarded-Proto", &if self.tls { "https" } else { "http" });
         let host = self.target.authority.as_deref();
-        if !local && self.head.fields.first("host").is_none() {
+        if self.head.fields.first("host").is_none() {
             push("Host", &host.unwrap_or("appliance")); // HTTP/1.0 may have none, HTTP/1.1 needs one
         }
-        // Only uploads to the management API need it.
-        if let Some(host) = host.filter(|_| !local || self.length != Length::Exact(0)) {
+        if let Some(host) = host {
             push("X-Forwarded-Host", &host);
         }
         match self.length {
@@ -148,9 +138,6 @@ impl Exchange {
             }
             Length::Chunked => push("Transfer-Encoding", &"chunked"),
             Length::Exact(_) | Length::UntilClose => {}
-        }
-        if self.closes_upstream() {
-            push("Connection", &"close");
         }
         if self.route.websocket {
             push("Connection", &"Upgrade");

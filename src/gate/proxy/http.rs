@@ -53,11 +53,7 @@ impl HttpProxy {
         reused: bool,
     ) -> HttpProxy {
         HttpProxy {
-            request_body: RequestBody::new(
-                exchange.request_head(),
-                exchange.length,
-                exchange.route.area.is_local(),
-            ),
+            request_body: RequestBody::new(exchange.request_head(), exchange.length),
             response_body: ResponseBody::new(exchange.close),
             exchange,
             upstream,
@@ -121,7 +117,7 @@ impl HttpProxy {
 
     /// Registers the upstream socket with `epoll` under `token`.
     pub(crate) fn register_upstream(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
-        self.upstream.register(epoll, token, self.request_body.is_waiting() && !self.is_buffering())
+        self.upstream.register(epoll, token, self.request_body.is_waiting())
     }
 
     /// Records that the upstream socket is ready; `read_closed` if the service will send no more.
@@ -142,7 +138,7 @@ impl HttpProxy {
         } else if self.response_body.wants_more() {
             moved |= self.read_upstream(downstream)?;
         }
-        if self.request_body.is_waiting() && !self.is_buffering() {
+        if self.request_body.is_waiting() {
             moved |= self.request_body.send(&mut self.upstream);
         } else if self.request_body.wants_more() {
             moved |= self.read_client(downstream)?;
@@ -198,9 +194,7 @@ impl HttpProxy {
         arrived: &[u8],
         downstream: &mut Downstream<'_>,
     ) -> Result<(), ExchangeEnd> {
-        if !self.exchange.route.area.is_local()
-            && let Some(taken) = self.request_body.pass_through(arrived, &mut self.upstream)
-        {
+        if let Some(taken) = self.request_body.pass_through(arrived, &mut self.upstream) {
             self.exchange.record.received += taken as u64;
             downstream.read_ahead.extend(arrived.get(taken..).unwrap_or_default());
             return Ok(());
@@ -291,7 +285,7 @@ impl HttpProxy {
     }
 
     fn waits_for_client(&self) -> bool {
-        self.request_body.wants_more() && (!self.request_body.is_waiting() || self.is_buffering())
+        self.request_body.wants_more() && !self.request_body.is_waiting()
     }
 
     /// True if the exchange waits for the client, and not for a service that should send 100 (Continue).
@@ -302,16 +296,6 @@ impl HttpProxy {
         self.waits_for_client() && !expects_continue
     }
 
-    /// True while a body for the management API is buffered until it is large enough or complete: each piece wakes a
-    /// thread, which a client must not do with every byte.
-    fn is_buffering(&self) -> bool {
-        self.exchange.route.area.is_local()
-            && !self.request_body.is_complete()
-            && self.request_body.waiting() < limits::MANAGEMENT_BUFFER_BYTES
-            // The management API sends the 100 (Continue) that such a client expects.
-            && (self.request_body.has_begun() || self.exchange.head.fields.first("expect").is_none())
-    }
-
     /// The class of its permit.
     pub(crate) fn class(&self) -> Class {
         self.exchange.class()
@@ -319,16 +303,13 @@ impl HttpProxy {
 
     /// See `Connection::slow_client`; `read_closed` if the client will send no more.
     pub(crate) fn slow_client(&self, read_closed: bool) -> Option<SlowClient> {
-        let is_local = self.exchange.route.area.is_local();
         let since = self.exchange.record.since;
         let waits_for_client = self.response_body.is_waiting() || self.waits_for_client();
-        // Requests to the management API are small, but an upload to a service may take hours.
-        let slow = is_local
-            || self.bytes_moved() < limits::MIN_BYTES_PER_SECOND * since.elapsed().as_secs()
+        let slow = self.bytes_moved() < limits::MIN_BYTES_PER_SECOND * since.elapsed().as_secs()
             || (self.reads >= limits::SLOW_READS
                 && self.bytes_moved() < limits::MIN_BYTES_PER_READ * self.reads);
         match () {
-            () if read_closed && !is_local && !self.response_body.has_begun() => {
+            () if read_closed && !self.response_body.has_begun() => {
                 Some(SlowClient::HalfClosed(since))
             }
             () if waits_for_client && slow => Some(SlowClient::Connected(since)),
@@ -360,8 +341,7 @@ impl HttpProxy {
     /// How the exchange ends when the response is sent.
     fn finish(&mut self) -> ExchangeEnd {
         let delivered = self.request_body.is_delivered();
-        self.reusable =
-            self.response_body.reusable && delivered && !self.exchange.closes_upstream();
+        self.reusable = self.response_body.reusable && delivered;
         if self.response_body.close || !delivered {
             ExchangeEnd::Close
         } else {

@@ -4,28 +4,22 @@ use crate::gate::io::write_buffer::WriteBuffer;
 use crate::gate::upstream::stream::UpstreamStream;
 use crate::http::Error;
 use crate::http::body::{Decoder, Encoder, Length, Sender};
-use crate::http::fields::Fields;
 
 /// The head and body of a request; the body changes from the client's framing to the service's.
 pub(crate) struct RequestBody {
     buffer: WriteBuffer,
     body: Decoder,
     encoder: Encoder,
-    /// Trailers are not forwarded.
-    drops_trailers: bool,
-    /// Sending to the service has begun.
-    begun: bool,
     /// The service accepts no more; its response may still come.
     closed: bool,
 }
 
 impl RequestBody {
-    /// `drops_trailers` is for the management API: tiny_http takes trailers for the body or the next request.
-    pub(crate) fn new(head: Vec<u8>, length: Length, drops_trailers: bool) -> RequestBody {
+    pub(crate) fn new(head: Vec<u8>, length: Length) -> RequestBody {
         let buffer = WriteBuffer::of(head);
         let encoder = if length == Length::Chunked { Encoder::Chunked } else { Encoder::Bare };
         let body = Decoder::new(Sender::Client, length);
-        RequestBody { buffer, body, encoder, drops_trailers, begun: false, closed: false }
+        RequestBody { buffer, body, encoder, closed: false }
     }
 
     /// True if the client must send more.
@@ -36,16 +30,6 @@ impl RequestBody {
     /// True if bytes wait for the service to accept them.
     pub(crate) fn is_waiting(&self) -> bool {
         !self.buffer.is_empty()
-    }
-
-    /// How many bytes wait for the service to accept them.
-    pub(crate) fn waiting(&self) -> usize {
-        self.buffer.len()
-    }
-
-    /// True if sending to the service has begun.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.begun
     }
 
     /// True if the client has sent all of it.
@@ -67,9 +51,6 @@ impl RequestBody {
         let taken = self.body.decode(arrived, content)?;
         self.encoder.encode(content, self.buffer.end());
         if self.body.is_complete() {
-            if self.drops_trailers {
-                self.body.trailers = Fields::default();
-            }
             self.encoder.end(&self.body.trailers, self.buffer.end());
         }
         Ok(taken)
@@ -95,7 +76,6 @@ impl RequestBody {
     /// Sends what the service accepts; true if anything has moved. A service that closes here may have responded
     /// before, so that is not a failure yet.
     pub(crate) fn send(&mut self, upstream: &mut UpstreamStream) -> bool {
-        self.begun = true;
         self.buffer.send(upstream).unwrap_or_else(|_| {
             self.closed = true;
             self.buffer.clear();

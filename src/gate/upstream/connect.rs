@@ -2,7 +2,6 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,9 +24,6 @@ pub(crate) struct Upstream {
     /// Methods that need a valid license; empty for the management API and the two speech engines.
     pub(crate) licensed: Vec<String>,
     address: ServiceAddress,
-    /// Set for the management API of this process: the first descriptor that leaves too few for the other ends of
-    /// our connections.
-    descriptor_ceiling: Option<usize>,
     /// How long the service may take to begin its response, and pause within it.
     pub(crate) timeout: Duration,
     idle_pool: Arc<IdlePool>,
@@ -47,24 +43,19 @@ impl Upstream {
             name: name.to_owned(),
             licensed: Vec::new(),
             address,
-            descriptor_ceiling: None,
             timeout: Duration::from_secs(timeout.into()),
             idle_pool: Arc::clone(idle_pool),
             number,
         }
     }
 
-    /// The management API of this process.
+    /// The management API of this process, to which no connection is made: it has a name in the access log.
     pub(crate) fn management(
         address: ServiceAddress,
         number: usize,
         idle_pool: &Arc<IdlePool>,
     ) -> Upstream {
-        let descriptor_ceiling = Some(limits::management_descriptor_ceiling());
-        Upstream {
-            descriptor_ceiling,
-            ..Upstream::new("management", address, limits::MANAGEMENT_TIMEOUT, number, idle_pool)
-        }
+        Upstream::new("management", address, 0, number, idle_pool)
     }
 
     /// Takes an idle connection that is still open.
@@ -104,10 +95,10 @@ impl Upstream {
 
     /// Opens a connection. When `timeout` expires: `None` if it was zero, otherwise `TimedOut`.
     fn connect_within(&self, timeout: Duration) -> io::Result<Option<UpstreamStream>> {
-        let permit = self.idle_pool.reserve(self.descriptors());
+        let permit = self.idle_pool.reserve(1);
         match &self.address {
             ServiceAddress::Unix(path) => {
-                let unix = connect_unix(path, self.descriptor_ceiling, &self.idle_pool, timeout)?;
+                let unix = connect_unix(path, timeout)?;
                 Ok(unix.map(|unix| UpstreamStream::unix(unix, permit)))
             }
             ServiceAddress::Tcp { host, port } => {
@@ -123,11 +114,6 @@ impl Upstream {
                 Ok(tcp.map(|tcp| UpstreamStream::tcp(tcp, permit)))
             }
         }
-    }
-
-    /// Descriptors of one connection.
-    fn descriptors(&self) -> usize {
-        if self.descriptor_ceiling.is_some() { limits::MANAGEMENT_DESCRIPTORS } else { 1 }
     }
 }
 
@@ -177,34 +163,11 @@ fn connect_tcp(address: SocketAddr, timeout: Duration) -> io::Result<Option<TcpS
 }
 
 /// Connects to the socket at `path`. When `timeout` expires: `None` if it was zero, otherwise `TimedOut`.
-fn connect_unix(
-    path: &Path,
-    descriptor_ceiling: Option<usize>,
-    idle_pool: &IdlePool,
-    timeout: Duration,
-) -> io::Result<Option<UnixStream>> {
-    // A new descriptor has the lowest free number (POSIX, "File Descriptor Allocation"), so at least that many
-    // are in use. They include the other ends of closed connections until tiny_http has noticed.
-    let too_many = |socket: &OwnedFd| {
-        let in_use = usize::try_from(socket.as_raw_fd()).unwrap_or(usize::MAX);
-        descriptor_ceiling.is_some_and(|end| in_use >= end)
-    };
-    let check = |socket: &OwnedFd| {
-        if too_many(socket) {
-            idle_pool.close_oldest();
-            return Err(Errno::MFILE);
-        }
-        Ok(())
-    };
-    // A socket of this process that fails is bound again at once.
-    let is_transient = |e| match e {
-        Errno::AGAIN => true,
-        Errno::CONNREFUSED | Errno::NOENT | Errno::MFILE => descriptor_ceiling.is_some(),
-        _ => false,
-    };
-    match unix_connect::retry(timeout, || unix_connect::connect(path, check), is_transient) {
+fn connect_unix(path: &Path, timeout: Duration) -> io::Result<Option<UnixStream>> {
+    let is_full = |e| e == Errno::AGAIN;
+    match unix_connect::retry(timeout, || unix_connect::connect(path), is_full) {
         Ok(stream) => Ok(Some(stream)),
-        Err(e) if timeout.is_zero() && is_transient(e) => Ok(None),
+        Err(e) if timeout.is_zero() && is_full(e) => Ok(None),
         Err(Errno::AGAIN) => Err(ErrorKind::TimedOut.into()),
         Err(e) => Err(e.into()),
     }

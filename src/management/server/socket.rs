@@ -12,7 +12,11 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::management::Error;
-use crate::util::{descriptors, unix_connect};
+use crate::util::unix_connect;
+
+/// Connections that the kernel may queue. Each needs two descriptors once it is accepted, and tiny_http stops
+/// accepting if it gets none.
+const BACKLOG: i32 = 16;
 
 /// For root and the daemon's user.
 pub(crate) const OWNER: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -71,7 +75,7 @@ fn bind(path: &Path, mode: Mode) -> io::Result<UnixListener> {
     rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
     // Restores what the umask removed, before the socket listens.
     rustix::fs::chmodat(CWD, path, mode, AtFlags::empty())?;
-    rustix::net::listen(&socket, descriptors::backlog().into())?;
+    rustix::net::listen(&socket, BACKLOG)?;
     Ok(UnixListener::from(socket))
 }
 
@@ -82,7 +86,7 @@ pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
 
 /// Connects, waiting up to `timeout` while the listener's queue is full.
 pub(crate) fn connect_within(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
-    let at_once = || unix_connect::connect(path, |_| Ok(()));
+    let at_once = || unix_connect::connect(path);
     let stream = unix_connect::retry(timeout, at_once, |e| e == Errno::AGAIN)?;
     stream.set_nonblocking(false)?;
     Ok(stream)

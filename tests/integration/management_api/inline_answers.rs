@@ -1,4 +1,4 @@
-//! What the appliance has in memory it answers without its control socket, and nobody can tell.
+//! The network and the control socket get the same answers.
 
 use crate::support::appliance::Appliance;
 use crate::support::client::Client;
