@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use base64::Engine as _;
 
-use crate::gate::request::basic_auth::{Authenticator, Expected, Outcome};
+use crate::gate::request::basic_auth::{Authenticator, Check, Expected, Outcome};
 use crate::http::body;
 use crate::http::body::{Decoder, Encoder, Length, Sender};
 use crate::http::head::{HeadBuffer, RequestHead};
@@ -84,18 +84,14 @@ pub fn chunked(data: &[u8]) {
 /// `Authorization`: only the correct credentials are accepted, in any spelling.
 pub fn credentials(data: &[u8]) {
     let Ok(authenticator) = Authenticator::new() else { return };
-    let outcome = authenticator.check(
-        Some(data),
-        &Expected::Default,
-        IpAddr::V4(Ipv4Addr::LOCALHOST),
-        Instant::now(),
-        true,
-    );
+    let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let check = authenticator.check(Some(data), &Expected::Default, peer, Instant::now());
+    let accepted = matches!(check, Check::Decided(Outcome::Accepted { first: false }));
     let encoded = data.get(6..).unwrap_or_default().trim_ascii();
     let pair = base64::prelude::BASE64_STANDARD.decode(encoded).unwrap_or_default();
     let scheme = data.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic "));
     let wanted = scheme && pair == b"admin:admin";
-    assert_eq!(outcome == Outcome::Accepted { first: false }, wanted);
+    assert_eq!(accepted, wanted);
 }
 
 /// Asserts that `next` parses the same from the whole data, byte by byte and in pieces of seven.

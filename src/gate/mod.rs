@@ -26,9 +26,7 @@
 //!        v               v
 //!    Handshake -------> Head <----------------+
 //!        |               |                    |
-//!        |               v                    |
-//!        +<---------- Request                 |
-//!        |               |                    |
+//!        +<--------------+                    |
 //!        |               v                    |
 //!        +<--------- Connecting <--+          |
 //!        |               |         | retry    |
@@ -49,8 +47,8 @@
 //! ```
 //!
 //! - `Handshake`: `Head` when TLS is established; `Responding` with 400 to a client that speaks plain HTTP.
-//! - `Head`: `Request` when the head is complete; `Responding` if it is malformed.
-//! - `Request`: `Connecting` if it is authorized, licensed and has a permit; `Responding` otherwise.
+//! - `Head`: when the head is complete, the request is judged: `Connecting` if it is authorized, licensed and has a
+//!   permit; `Responding` otherwise.
 //! - `Connecting`: `Proxying` when the service has accepted; `Responding` with 502 or 503 otherwise.
 //! - `Proxying`: `Head` or `LingeringClose` after the response; `Tunnel` after a 101; `Connecting` again if a pooled
 //!   connection was dead; `Responding` if the service has failed before its response began.
@@ -60,9 +58,11 @@
 //! - `RejectingWebSocket`: `LingeringClose` after the frames that explain the rejection.
 //! - `LingeringClose`: closed, when the client has closed or the time is up.
 //!
-//! `Request` and `Connecting` continue on a blocking thread when a password must be hashed or a connection takes
-//! time. Where plain HTTP is disabled without a response, `Head` and `Request` lead to `LingeringClose`. A deadline,
-//! an eviction or a disconnected client closes a connection in any state.
+//! A step that has to wait is a value. `connection::work::Work` is what a blocking thread does when a password must be
+//! hashed or connecting takes time; meanwhile the state is `Taken`, then `Unblocked` with the result, which completes
+//! the verdict or the connecting. An admitted request for which there is no permit stays `OverLimit` until slow clients
+//! are evicted; then it takes its permit, or gets 503. Where plain HTTP is disabled without a response, `Head` leads to
+//! `LingeringClose`. A deadline, an eviction or a disconnected client closes a connection in any state.
 
 mod connection;
 #[cfg(fuzzing)]
@@ -154,11 +154,6 @@ impl Gate {
             inline_api,
             log,
         })
-    }
-
-    /// The sharer of blocking threads that `connection` needs: its service's number, or that of password hashing.
-    fn thread_share(&self, connection: &Connection) -> usize {
-        connection.connecting_to().unwrap_or(self.config.services.len())
     }
 
     fn is_draining(&self) -> bool {

@@ -5,79 +5,77 @@ use std::time::Instant;
 
 use crate::config::Listen;
 use crate::gate::Gate;
-use crate::gate::connection::{Action, Connection, State, handshake_log};
+use crate::gate::connection::work::Work;
+use crate::gate::connection::{Action, Connection, State, Step, handshake_log};
 use crate::gate::limits::token_bucket::TokenBucket;
 use crate::gate::limits::{self, token_bucket};
-use crate::gate::proxy::exchange::{Buffers, Exchange, ExchangeEnd, Progress};
-use crate::gate::proxy::http::{HttpProxy, Start};
+use crate::gate::proxy::exchange::{Buffers, ExchangeEnd, Progress};
+use crate::gate::proxy::http::HttpProxy;
+use crate::gate::proxy::start::Start;
 use crate::gate::proxy::websocket::Tunnel;
 
 impl Gate {
-    /// Drives a connection from state to state: a handshake, then requests and their responses. Returns when it has to
-    /// wait; blocks itself only with `may_wait`, to hash a password or to connect to a service.
+    /// Drives a connection from state to state: a handshake, then requests and their responses. Never blocks; returns
+    /// what the event loop has to do before it goes on.
     pub(crate) fn advance(
         &self,
         connection: &mut Connection,
         listen: &Listen,
         buffers: &mut Buffers,
-        may_wait: bool,
     ) -> Action {
         let mut responses = 0;
         loop {
             if responses == limits::RESPONSES_PER_TURN {
                 return Action::Yield;
             }
-            // Received out, for most of what happens leads to another phase.
-            let next = match std::mem::replace(&mut connection.state, State::Head) {
+            let step = match std::mem::take(&mut connection.state) {
+                State::Taken => Step::Close, // never: another thread has the connection
                 State::Handshake => self.handshake(connection, listen),
                 State::Head => self.read_request(connection, listen, buffers),
-                State::Request(head) => self.serve(connection, listen, head, may_wait),
-                State::Connecting(exchange) => self.connect(connection, exchange, may_wait),
+                State::Unblocked(result) => self.on_unblocked(connection, listen, result),
+                State::OverLimit(admitted) => self.forward(connection, listen, *admitted),
+                State::Connecting(exchange) => {
+                    self.on_start(connection, Start::try_connect(exchange))
+                }
                 State::Proxying(proxy) => self.proxy(connection, proxy, buffers),
                 State::Tunnel(tunnel) => self.tunnel(connection, tunnel, buffers),
                 State::Responding(response) => {
                     responses += 1;
                     self.send_response(connection, response)
                 }
-                State::RejectingWebSocket => {
-                    connection.state = State::RejectingWebSocket;
-                    match connection.reject_websocket() {
-                        Ok(true) => None,
-                        Ok(false) => Some(Action::Wait),
-                        Err(_) => Some(Action::Close),
-                    }
-                }
+                State::RejectingWebSocket => match connection.reject_websocket() {
+                    Ok(true) => Step::Next(connection.linger()),
+                    Ok(false) => Step::Pause(State::RejectingWebSocket, Action::Wait),
+                    Err(_) => Step::Close,
+                },
                 State::LingeringClose(end) => {
-                    connection.state = State::LingeringClose(end);
-                    Some(connection.drain(end))
+                    Step::Pause(State::LingeringClose(end), connection.drain(end))
                 }
             };
-            if let Some(next) = next {
-                return next;
+            if let Some(action) = connection.apply(step) {
+                return action;
             }
         }
     }
 
-    // Each of these handles one state and sets the next one; `None` means: continue with it.
+    // Each of these handles one state and returns what follows.
 
-    fn handshake(&self, connection: &mut Connection, listen: &Listen) -> Option<Action> {
+    fn handshake(&self, connection: &mut Connection, listen: &Listen) -> Step {
         match connection.stream.try_handshake() {
-            Ok(()) => connection.expect_request(),
+            Ok(()) => Step::Next(connection.expect_request()),
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                connection.state = State::Handshake;
                 connection.last_progress = Instant::now();
-                return Some(Action::Wait);
+                Step::Pause(State::Handshake, Action::Wait)
             }
             Err(e) if e.kind() == ErrorKind::Unsupported => {
                 self.log_failed_handshake(connection, listen, "the client speaks plain HTTP");
-                self.respond_plain_http(connection, listen);
+                Step::Next(self.respond_plain_http(connection, listen))
             }
             Err(e) => {
                 self.log_failed_handshake(connection, listen, &handshake_log::reason(&e));
-                return Some(Action::Close);
+                Step::Close
             }
         }
-        None
     }
 
     fn read_request(
@@ -85,45 +83,36 @@ impl Gate {
         connection: &mut Connection,
         listen: &Listen,
         buffers: &mut Buffers,
-    ) -> Option<Action> {
+    ) -> Step {
         match connection.head.request() {
-            Ok(Some(head)) => connection.state = State::Request(head),
+            Ok(Some(head)) => self.judge(connection, listen, head),
             Ok(None) => match connection.read_head(buffers) {
-                Ok(true) => {}
+                Ok(true) => Step::Next(State::Head),
                 Ok(false) => {
                     connection.on_partial_head();
-                    return Some(Action::Wait);
+                    Step::Pause(State::Head, Action::Wait)
                 }
                 Err(e) => {
                     if e.kind() == ErrorKind::UnexpectedEof {
                         connection.stream.close_write(); // the client may wait for our close
                     }
-                    return Some(Action::Close);
+                    Step::Close
                 }
             },
-            Err(error) => self.reject_malformed(connection, listen, error),
+            Err(error) => Step::Next(self.reject_malformed(connection, listen, error)),
         }
-        None
     }
 
-    fn connect(
-        &self,
-        connection: &mut Connection,
-        exchange: Box<Exchange>,
-        may_wait: bool,
-    ) -> Option<Action> {
-        match HttpProxy::start(exchange, may_wait) {
+    /// Continues with an exchange that has tried to connect to its service.
+    pub(crate) fn on_start(&self, connection: &mut Connection, start: Start) -> Step {
+        match start {
             Start::Started(proxy) => {
                 let now = Instant::now();
                 connection.deadline = now + proxy.timeout();
                 connection.bucket = TokenBucket::new(now);
-                connection.state = State::Proxying(proxy);
-                None
+                Step::Next(State::Proxying(proxy))
             }
-            Start::WouldBlock(exchange) => {
-                connection.state = State::Connecting(exchange);
-                Some(Action::Block)
-            }
+            Start::WouldBlock(exchange) => Step::Block(Work::Connect(exchange)),
             Start::Failed(exchange, end) => self.finish_exchange(connection, *exchange, end),
         }
     }
@@ -133,7 +122,7 @@ impl Gate {
         connection: &mut Connection,
         mut proxy: Box<HttpProxy>,
         buffers: &mut Buffers,
-    ) -> Option<Action> {
+    ) -> Step {
         if connection.hung_up {
             let end = ExchangeEnd::Abort("the client disconnected".to_owned());
             return self.finish_exchange(connection, *proxy.into_exchange(), end);
@@ -143,8 +132,7 @@ impl Gate {
             Progress::Done(end) if proxy.may_retry(&end) => {
                 let mut exchange = proxy.into_exchange();
                 exchange.is_retry = true;
-                connection.state = State::Connecting(exchange);
-                return None;
+                return Step::Next(State::Connecting(exchange));
             }
             Progress::Done(end) => {
                 return self.finish_exchange(connection, *proxy.into_exchange(), end);
@@ -162,12 +150,10 @@ impl Gate {
             Progress::Upgraded => {
                 let arrived = connection.head.take_rest();
                 connection.record_progress(0, limits::TUNNEL_IDLE);
-                connection.state = State::Tunnel(Box::new(proxy.into_tunnel(arrived)));
-                return None;
+                return Step::Next(State::Tunnel(Box::new(proxy.into_tunnel(arrived))));
             }
         };
-        connection.state = State::Proxying(proxy);
-        Some(next)
+        Step::Pause(State::Proxying(proxy), next)
     }
 
     fn tunnel(
@@ -175,7 +161,7 @@ impl Gate {
         connection: &mut Connection,
         mut tunnel: Box<Tunnel>,
         buffers: &mut Buffers,
-    ) -> Option<Action> {
+    ) -> Step {
         if tunnel.is_aborted(connection.hung_up) {
             let end = ExchangeEnd::Abort("the client disconnected".to_owned());
             return self.finish_exchange(connection, *tunnel.into_exchange(), end);
@@ -191,7 +177,6 @@ impl Gate {
                 if matches!(progress, Progress::Yield) { Action::Yield } else { Action::Wait }
             }
         };
-        connection.state = State::Tunnel(tunnel);
-        Some(next)
+        Step::Pause(State::Tunnel(tunnel), next)
     }
 }

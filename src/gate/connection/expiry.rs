@@ -1,6 +1,6 @@
 //! Connections whose deadline has passed or that are evicted.
 
-use super::{Action, Connection, State};
+use super::{Action, Connection, State, Step};
 use crate::config::Listen;
 use crate::gate::Gate;
 use crate::gate::proxy::exchange::{Buffers, ExchangeEnd};
@@ -19,21 +19,19 @@ impl Gate {
     ) -> Action {
         if connection.waits_to_write() {
             let deadline = connection.deadline;
-            let next = self.advance(connection, listen, buffers, false);
+            let next = self.advance(connection, listen, buffers);
             if !matches!(next, Action::Wait) || connection.deadline > deadline {
                 return next;
             }
         }
-        match std::mem::replace(&mut connection.state, State::Head) {
+        let step = match std::mem::take(&mut connection.state) {
             State::Proxying(proxy) => {
                 let end = proxy.on_timeout();
                 self.finish_exchange(connection, *proxy.into_exchange(), end)
-                    .unwrap_or(Action::Wait)
             }
             State::Tunnel(tunnel) => {
                 let end = ExchangeEnd::Abort("timed out: the WebSocket was idle".to_owned());
                 self.finish_exchange(connection, *tunnel.into_exchange(), end)
-                    .unwrap_or(Action::Wait)
             }
             state => {
                 if matches!(state, State::Handshake) {
@@ -43,18 +41,21 @@ impl Gate {
                         "the handshake took longer than 10 s",
                     );
                 }
-                connection.state = state;
                 if !self.drops_silently(listen) {
-                    connection.on_idle_timeout();
+                    connection.on_idle_timeout(&state);
                 }
-                Action::Close
+                Step::Close
             }
+        };
+        match connection.apply(step) {
+            Some(action) => action,
+            None => self.advance(connection, listen, buffers),
         }
     }
 
     /// Ends the exchange of a slow client whose permit another request needs.
     pub(crate) fn evict(&self, connection: &mut Connection) -> Action {
-        let exchange = match std::mem::replace(&mut connection.state, State::Head) {
+        let exchange = match std::mem::take(&mut connection.state) {
             State::Proxying(proxy) => proxy.into_exchange(),
             State::Tunnel(tunnel) => tunnel.into_exchange(),
             _ => return Action::Close,

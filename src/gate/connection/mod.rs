@@ -7,6 +7,7 @@ pub(crate) mod run_queue;
 pub(crate) mod stream;
 pub(crate) mod table;
 pub(crate) mod tls;
+pub(crate) mod work;
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use super::limits::token_bucket;
 use super::request::license_denied;
 use super::{limits, now};
 use crate::gate::connection::stream::ClientStream;
+use crate::gate::connection::work::{Work, WorkResult};
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::io::write_buffer::WriteBuffer;
 use crate::gate::limits::eviction::SlowClient;
@@ -26,8 +28,9 @@ use crate::gate::limits::token_bucket::TokenBucket;
 use crate::gate::proxy::exchange::{Buffers, Downstream, Exchange};
 use crate::gate::proxy::http::HttpProxy;
 use crate::gate::proxy::websocket::Tunnel;
+use crate::gate::request::handler::AdmittedRequest;
 use crate::gate::request::response::LocalResponse;
-use crate::http::head::{HeadBuffer, RequestHead};
+use crate::http::head::HeadBuffer;
 
 /// One client connection. While it waits, it has no thread, and no buffer unless a part of a head has arrived.
 pub(crate) struct Connection {
@@ -46,13 +49,19 @@ pub(crate) struct Connection {
     pub(crate) is_ready: bool,
 }
 
+#[derive(Default)]
 pub(crate) enum State {
+    /// A thread is handling the state, or does the work that the connection waits for.
+    #[default]
+    Taken,
     Handshake,
     /// Waits for a request, or for the rest of its head.
     Head,
-    /// Has a request that is not decided yet.
-    Request(RequestHead),
-    /// Has an authorized request and no connection to its service yet.
+    /// Has the result of work that a blocking thread has done.
+    Unblocked(WorkResult),
+    /// Has an admitted request and no permit for it yet.
+    OverLimit(Box<AdmittedRequest>),
+    /// Has an exchange and no connection to its service yet.
     Connecting(Box<Exchange>),
     /// Sends the request to the service and the response to the client.
     Proxying(Box<HttpProxy>),
@@ -96,16 +105,27 @@ pub(crate) enum Priority {
     Bulk,
 }
 
+/// What follows when a state has been handled.
+#[must_use]
+pub(crate) enum Step {
+    /// Handle this state at once.
+    Next(State),
+    /// Leave the connection in this state until the event loop has carried out the action.
+    Pause(State, Action),
+    /// Handle the result of this work when a blocking thread has done it.
+    Block(Work),
+    Close,
+}
+
 /// What the event loop does with a connection next.
 #[must_use]
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Wait for an event on one of its sockets.
     Wait,
     /// Continue after others have had their turn.
     Yield,
-    /// Continue on a thread that may block.
-    Block,
+    /// Continue when a thread that may block has done this.
+    Block(Work),
     /// Evict slow clients, because all permits of this class are taken.
     OverLimit(Class),
     /// Close the connection.
@@ -113,10 +133,51 @@ pub(crate) enum Action {
 }
 
 impl Connection {
-    pub(crate) fn expect_request(&mut self) {
-        self.state = State::Head;
+    /// Enters the state that a step leads to; `None` if it is to be handled at once.
+    pub(crate) fn apply(&mut self, step: Step) -> Option<Action> {
+        let (state, action) = match step {
+            Step::Next(state) => (state, None),
+            Step::Pause(state, action) => (state, Some(action)),
+            Step::Block(work) => (State::Taken, Some(Action::Block(work))),
+            Step::Close => (State::Taken, Some(Action::Close)),
+        };
+        self.state = state;
+        action
+    }
+
+    // Each of these begins a state, which the caller enters.
+
+    /// Waits for the next request.
+    pub(crate) fn expect_request(&mut self) -> State {
         self.deadline =
             Instant::now() + if self.head.is_empty() { limits::IDLE } else { limits::HEAD };
+        State::Head
+    }
+
+    /// Sends the response `bytes`, which hold `permit` until they are sent.
+    pub(crate) fn respond(
+        &mut self,
+        bytes: Vec<u8>,
+        then: Then,
+        permit: Option<(Class, Permit)>,
+    ) -> State {
+        let (buffer, since) = (WriteBuffer::of(bytes), Instant::now());
+        self.deadline = since + limits::BODY_PROGRESS;
+        State::Responding(PendingResponse { buffer, then, since, permit })
+    }
+
+    /// Waits for the first data of a WebSocket that will be rejected.
+    pub(crate) fn expect_first_data(&mut self) -> State {
+        self.deadline = Instant::now() + limits::FIRST_DATA;
+        State::RejectingWebSocket
+    }
+
+    /// Closes our side and discards what the client still sends.
+    pub(crate) fn linger(&mut self) -> State {
+        self.stream.close_write();
+        self.deadline = Instant::now() + limits::LINGERING_TIMEOUT;
+        let _ = self.head.take_rest();
+        State::LingeringClose(Instant::now() + limits::LINGERING_TIME)
     }
 
     /// What an exchange needs of this connection.
@@ -127,19 +188,14 @@ impl Connection {
     /// True while a request is in progress.
     pub(crate) fn has_request(&self) -> bool {
         match &self.state {
-            State::Request(_) | State::Connecting(_) | State::Proxying(_) | State::Tunnel(_) => {
-                true
-            }
+            State::Taken
+            | State::Unblocked(_)
+            | State::OverLimit(_)
+            | State::Connecting(_)
+            | State::Proxying(_)
+            | State::Tunnel(_) => true,
             State::Responding(response) => response.permit.is_some(),
             _ => false,
-        }
-    }
-
-    /// The number of the service to connect to; `None` if a password must be hashed instead.
-    pub(crate) fn connecting_to(&self) -> Option<usize> {
-        match &self.state {
-            State::Connecting(exchange) => Some(exchange.route.upstream.number),
-            _ => None,
         }
     }
 
@@ -254,13 +310,6 @@ impl Connection {
         }
     }
 
-    /// Begins to send the response `bytes`, which hold `permit` until they are sent.
-    pub(crate) fn respond(&mut self, bytes: Vec<u8>, then: Then, permit: Option<(Class, Permit)>) {
-        let (buffer, since) = (WriteBuffer::of(bytes), Instant::now());
-        self.deadline = since + limits::BODY_PROGRESS;
-        self.state = State::Responding(PendingResponse { buffer, then, since, permit });
-    }
-
     /// Sends what the client accepts of `response`; false while there is more.
     pub(crate) fn send(&mut self, response: &mut PendingResponse) -> io::Result<bool> {
         loop {
@@ -278,12 +327,6 @@ impl Connection {
         }
     }
 
-    /// Waits for the first data of a WebSocket that will be rejected.
-    pub(crate) fn expect_first_data(&mut self) {
-        self.state = State::RejectingWebSocket;
-        self.deadline = Instant::now() + limits::FIRST_DATA;
-    }
-
     /// Rejects the WebSocket if its client has sent data; false while it has not.
     pub(crate) fn reject_websocket(&mut self) -> io::Result<bool> {
         if self.head.is_empty() {
@@ -295,16 +338,7 @@ impl Connection {
             }
         }
         self.stream.try_write(&license_denied::rejection_frames())?;
-        self.linger();
         Ok(true)
-    }
-
-    /// Closes our side and begins to discard what the client still sends.
-    pub(crate) fn linger(&mut self) {
-        self.stream.close_write();
-        self.state = State::LingeringClose(Instant::now() + limits::LINGERING_TIME);
-        self.deadline = Instant::now() + limits::LINGERING_TIMEOUT;
-        let _ = self.head.take_rest();
     }
 
     /// Reads and discards, so that the close does not reset a connection with a response on its way.
@@ -328,9 +362,9 @@ impl Connection {
         }
     }
 
-    /// Sends what an idle client is told when its time is up.
-    pub(crate) fn on_idle_timeout(&mut self) {
-        match self.state {
+    /// Sends what an idle client in `state` is told when its time is up.
+    pub(crate) fn on_idle_timeout(&mut self, state: &State) {
+        match state {
             State::RejectingWebSocket => {
                 let _ = self.stream.try_write(&license_denied::rejection_frames());
                 self.stream.close_write();

@@ -142,15 +142,6 @@ impl ConnectionTable {
         }
     }
 
-    /// Applies the event that has come while `connection` is in use.
-    pub(crate) fn deliver_pending(&mut self, token: u64, connection: &mut Connection) {
-        if let Some(Slot::InUse(pending)) = self.slots.get_mut(&token)
-            && let Some(event) = pending.take()
-        {
-            connection.on_event(event);
-        }
-    }
-
     /// Forgets a connection that is closed.
     pub(crate) fn remove(&mut self, token: u64) {
         self.slots.remove(&token);

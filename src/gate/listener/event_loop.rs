@@ -5,6 +5,7 @@
 //! that blocks runs on a thread of its own.
 
 mod accept;
+mod blocking;
 
 use std::io;
 use std::net::TcpListener;
@@ -16,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 
 use super::SharedState;
@@ -25,11 +26,12 @@ use crate::gate::connection::table::{ConnectionTable, Event};
 use crate::gate::connection::{Action, Connection, Priority};
 use crate::gate::io::duplex::timespec;
 use crate::gate::limits::eviction::{Candidate, SlowClient};
-use crate::gate::limits::permits::{Class, Permit};
+use crate::gate::limits::permits::Class;
 use crate::gate::proxy::exchange::Buffers;
 use crate::gate::{Gate, limits};
 
 const LISTENER: u64 = u64::MAX;
+const WAKE: u64 = u64::MAX - 1;
 
 /// Set in the token of a connection's upstream socket.
 const UPSTREAM: u64 = 1 << 63;
@@ -48,6 +50,8 @@ pub(crate) struct EventLoop {
     listener: TcpListener,
     listen: Listen,
     epoll: Arc<OwnedFd>,
+    /// An eventfd(2): a write interrupts one wait for events.
+    wake: OwnedFd,
     connections: Mutex<ConnectionTable>,
     /// Threads that run the loop, and those of them that wait for an event.
     workers: AtomicUsize,
@@ -71,12 +75,17 @@ impl EventLoop {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let once = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
         epoll::add(&epoll, &listener, epoll::EventData::new_u64(LISTENER), once)?;
+        // Never read: edge-triggered, each write is an event.
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let edge = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&epoll, &wake, epoll::EventData::new_u64(WAKE), edge)?;
         Ok(EventLoop {
             gate,
             shared,
             listener,
             listen,
             epoll: Arc::new(epoll),
+            wake,
             connections: Mutex::default(),
             workers: AtomicUsize::new(0),
             idle_workers: AtomicUsize::new(0),
@@ -154,6 +163,7 @@ impl EventLoop {
             for event in events.drain(..) {
                 match event.data.u64() {
                     LISTENER => self.accept(),
+                    WAKE => {}
                     token => self.on_event(token & !UPSTREAM, read(&event), &mut buffers),
                 }
             }
@@ -190,89 +200,50 @@ impl EventLoop {
     fn advance(
         self: &Arc<EventLoop>,
         token: u64,
-        connection: Box<Connection>,
+        mut connection: Box<Connection>,
         buffers: &mut Buffers,
     ) {
-        let mut moving = Some(connection);
-        while let Some(mut connection) = moving.take() {
-            let next = self.catch_panic(&mut connection, |gate, connection| {
-                gate.advance(connection, &self.listen, buffers, false)
-            });
-            match next {
-                Action::Wait => moving = self.put_back(token, connection),
+        let action = self.next_action(&mut connection, buffers);
+        self.carry_out(token, connection, action, buffers);
+    }
+
+    fn next_action(&self, connection: &mut Connection, buffers: &mut Buffers) -> Action {
+        self.catch_panic(connection, |gate, connection| {
+            gate.advance(connection, &self.listen, buffers)
+        })
+    }
+
+    /// Carries out what a connection needs, and drives it on until it has to wait.
+    fn carry_out(
+        self: &Arc<EventLoop>,
+        token: u64,
+        mut connection: Box<Connection>,
+        mut action: Action,
+        buffers: &mut Buffers,
+    ) {
+        loop {
+            let moving = match action {
+                Action::Wait => self.put_back(token, connection),
                 Action::Yield => {
                     if let Some(connection) = self.register_upstream(token, connection) {
                         self.connections().requeue(token, connection);
                     }
+                    None
                 }
-                Action::Close => self.close(token, connection),
-                Action::OverLimit(class) => moving = Some(self.make_room(connection, class)),
-                Action::Block => {
-                    let share = self.gate.thread_share(&connection);
-                    if let Some(permit) = self.shared.threads.take(share) {
-                        moving = self.spawn_blocking(token, connection, permit);
-                    } else {
-                        let class = connection.connecting_to().map(Class::Upstream);
-                        self.gate.reject_busy(&mut connection, &self.listen, class);
-                        moving = Some(connection);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Continues with a connection on a thread that may block; returns it if no thread can be started.
-    fn spawn_blocking(
-        self: &Arc<EventLoop>,
-        token: u64,
-        connection: Box<Connection>,
-        permit: Permit,
-    ) -> Option<Box<Connection>> {
-        // Stays here until the thread takes it, so that it is not lost if there is no thread.
-        let handed = Arc::new(Mutex::new(Some(connection)));
-        let (event_loop, taken) = (Arc::clone(self), Arc::clone(&handed));
-        let started = self.thread().spawn(move || {
-            let _permit = permit;
-            let connection = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(connection) = connection {
-                event_loop.run_blocking(token, connection);
-            }
-        });
-        if started.is_ok() {
-            return None;
-        }
-        let mut connection = handed.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        self.gate.reject_busy(&mut connection, &self.listen, None);
-        Some(connection)
-    }
-
-    /// Drives a connection on a thread that may block, until the event loop can take it back.
-    fn run_blocking(self: &Arc<EventLoop>, token: u64, connection: Box<Connection>) {
-        let mut buffers = Buffers::default();
-        let mut moving = Some(connection);
-        while let Some(mut connection) = moving.take() {
-            let next = self.catch_panic(&mut connection, |gate, connection| {
-                gate.advance(connection, &self.listen, &mut buffers, true)
-            });
-            match next {
-                Action::Wait => moving = self.put_back(token, connection),
-                Action::Yield => {
-                    moving = self.register_upstream(token, connection);
-                    if let Some(connection) = &mut moving {
-                        self.connections().deliver_pending(token, connection);
-                    }
-                }
-                Action::Block => moving = Some(connection),
-                Action::OverLimit(class) => moving = Some(self.make_room(connection, class)),
-                Action::Close => self.close(token, connection),
-            }
+                Action::OverLimit(class) => Some(self.make_room(connection, class)),
+                Action::Block(work) => self.block(token, connection, work),
+                Action::Close => return self.close(token, connection),
+            };
+            let Some(moving) = moving else { return };
+            connection = moving;
+            action = self.next_action(&mut connection, buffers);
         }
     }
 
     /// Evicts slow clients for a request of `class`, or rejects it if there are none.
     fn make_room(&self, mut connection: Box<Connection>, class: Class) -> Box<Connection> {
         if !self.shared.evict_slow(class) {
-            self.gate.reject_busy(&mut connection, &self.listen, Some(class));
+            self.gate.reject_over_limit(&mut connection, &self.listen, class);
         }
         connection
     }
@@ -369,13 +340,10 @@ impl EventLoop {
         self.gate.handshake_log.report_suppressed();
         let expired = self.connections().take_expired(now);
         for (token, mut connection) in expired {
-            let next = self.catch_panic(&mut connection, |gate, connection| {
+            let action = self.catch_panic(&mut connection, |gate, connection| {
                 gate.expire(connection, &self.listen, buffers)
             });
-            match next {
-                Action::Close => self.close(token, connection),
-                _ => self.advance(token, connection, buffers),
-            }
+            self.carry_out(token, connection, action, buffers);
         }
         if resume {
             self.rearm_listener();

@@ -34,14 +34,6 @@ pub(crate) struct HttpProxy {
     has_responded: bool,
 }
 
-/// The result of connecting an exchange to its service.
-pub(crate) enum Start {
-    Started(Box<HttpProxy>),
-    /// Connecting would block.
-    WouldBlock(Box<Exchange>),
-    Failed(Box<Exchange>, ExchangeEnd),
-}
-
 /// Why an exchange stops.
 enum Stop {
     Upgraded,
@@ -55,28 +47,11 @@ impl From<ExchangeEnd> for Stop {
 }
 
 impl HttpProxy {
-    /// Takes a pooled connection to the service or opens a new one; blocks only with `may_wait`.
-    pub(crate) fn start(exchange: Box<Exchange>, may_wait: bool) -> Start {
-        // A pooled connection may be dead, so it is used only for a request that can be repeated.
-        if exchange.is_repeatable()
-            && !exchange.is_retry
-            && let Some(upstream) = exchange.route.upstream.reuse()
-        {
-            return Start::Started(Box::new(HttpProxy::new(exchange, upstream, true)));
-        }
-        match exchange.route.upstream.connect(may_wait) {
-            Ok(Some(upstream)) => {
-                Start::Started(Box::new(HttpProxy::new(exchange, upstream, false)))
-            }
-            Ok(None) => Start::WouldBlock(exchange),
-            Err(e) => {
-                let why = format!("cannot connect to {}: {e}", exchange.route.upstream.name);
-                Start::Failed(exchange, ExchangeEnd::Failed(502, why))
-            }
-        }
-    }
-
-    fn new(exchange: Box<Exchange>, upstream: UpstreamStream, reused: bool) -> HttpProxy {
+    pub(crate) fn new(
+        exchange: Box<Exchange>,
+        upstream: UpstreamStream,
+        reused: bool,
+    ) -> HttpProxy {
         HttpProxy {
             request_body: RequestBody::new(
                 exchange.request_head(),

@@ -4,4 +4,5 @@ pub(crate) mod exchange;
 pub(crate) mod http;
 pub(crate) mod request_body;
 pub(crate) mod response_body;
+pub(crate) mod start;
 pub(crate) mod websocket;

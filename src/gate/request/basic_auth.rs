@@ -38,8 +38,20 @@ pub(crate) enum Outcome {
     RateLimited(u64),
     /// Too many passwords are being hashed.
     Busy,
-    /// The password must be hashed, and the caller must not block.
-    MustHash,
+}
+
+/// The result of a check that hashes nothing.
+#[must_use]
+pub(crate) enum Check {
+    Decided(Outcome),
+    /// [`Authenticator::hash`] decides, on a thread that may block.
+    MustHash(PendingLogin),
+}
+
+/// Credentials that only hashing can accept or reject.
+pub(crate) struct PendingLogin {
+    attempt: Attempt,
+    hash: PasswordHash,
 }
 
 /// What credentials are compared with.
@@ -74,44 +86,43 @@ impl Authenticator {
         })
     }
 
-    /// Checks the value of an `Authorization` field from `peer`. Hashing takes a good part of a second, after other
-    /// requests in the queue.
+    /// Checks the value of an `Authorization` field from `peer`.
     pub(crate) fn check(
         &self,
         header: Option<&[u8]>,
         expected: &Expected<'_>,
         peer: IpAddr,
         now: Instant,
-        may_hash: bool,
-    ) -> Outcome {
-        let Some(header) = header else { return Outcome::Rejected };
+    ) -> Check {
+        let Some(header) = header else { return Check::Decided(Outcome::Rejected) };
         let source = client_prefix(peer);
         if let Some(seconds) = self.failed_logins.retry_after(source, now) {
-            return Outcome::RateLimited(seconds);
+            return Check::Decided(Outcome::RateLimited(seconds));
         }
         let credentials = Credentials::read(encoded(header));
         let digest = self.digest(&credentials, expected);
         let attempt = Attempt { credentials, digest, source, at: now };
-        match expected {
+        Check::Decided(match expected {
             Expected::Default if attempt.credentials.matches(DEFAULT_PASSWORD) => {
                 Outcome::Accepted { first: false }
             }
             Expected::Default | Expected::Nothing => self.reject(&attempt),
-            Expected::Stored(hash) => self.check_stored(&attempt, hash, may_hash),
-        }
+            Expected::Stored(hash) => match self.cached(&attempt) {
+                Some(outcome) => outcome,
+                None if self.has_room(&attempt) => {
+                    return Check::MustHash(PendingLogin { attempt, hash: (*hash).clone() });
+                }
+                // Nearly all requests of a flood of guesses are rejected here, without a thread for each.
+                None => Outcome::Busy,
+            },
+        })
     }
 
-    fn check_stored(&self, attempt: &Attempt, hash: &PasswordHash, may_hash: bool) -> Outcome {
+    /// Hashes the password of a login, which takes a good part of a second after those before it in the queue.
+    pub(crate) fn hash(&self, login: &PendingLogin) -> Outcome {
+        let PendingLogin { attempt, hash } = login;
         let Attempt { credentials, digest, source, .. } = attempt;
-        if let Some(outcome) = self.cached(attempt) {
-            return outcome;
-        }
         let clean = self.failed_logins.is_clean(*source);
-        if !may_hash {
-            // Nearly all requests of a flood of guesses are rejected here, without a thread for each.
-            let room = self.hash_queue.has_room(*digest, *source, clean);
-            return if room { Outcome::MustHash } else { Outcome::Busy };
-        }
         let Some(_permit) = self.hash_queue.wait(*digest, *source, clean) else {
             return Outcome::Busy;
         };
@@ -141,6 +152,12 @@ impl Authenticator {
         }
         let is_wrong = self.failed_logins.contains(attempt.source, &attempt.digest, attempt.at);
         is_wrong.then_some(Outcome::Rejected)
+    }
+
+    /// True if the queue has room for the credentials.
+    fn has_room(&self, attempt: &Attempt) -> bool {
+        let clean = self.failed_logins.is_clean(attempt.source);
+        self.hash_queue.has_room(attempt.digest, attempt.source, clean)
     }
 
     fn reject(&self, attempt: &Attempt) -> Outcome {
@@ -227,7 +244,7 @@ impl Credentials {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
 
     use std::net::IpAddr;
     use std::time::{Duration, Instant};
@@ -235,7 +252,7 @@ mod tests {
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
 
-    use super::{Authenticator, Expected, Outcome};
+    use super::{Authenticator, Check, Expected, Outcome};
     use crate::security::PasswordHash;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -244,8 +261,16 @@ mod tests {
         format!("Basic {}", BASE64_STANDARD.encode(pair)).into_bytes()
     }
 
+    /// The outcome, if it needs no hash.
+    fn decided(check: &Check) -> Option<Outcome> {
+        match check {
+            Check::Decided(outcome) => Some(*outcome),
+            Check::MustHash(_) => None,
+        }
+    }
+
     fn check(authenticator: &Authenticator, header: &[u8], peer: IpAddr, now: Instant) -> Outcome {
-        authenticator.check(Some(header), &Expected::Default, peer, now, true)
+        decided(&authenticator.check(Some(header), &Expected::Default, peer, now)).unwrap()
     }
 
     #[test]
@@ -283,40 +308,39 @@ mod tests {
     fn a_rejected_password_is_neither_counted_nor_hashed_again_until_the_password_changes() {
         let (authenticator, now, hash) =
             (Authenticator::new().unwrap(), Instant::now(), stored("gr\u{fc}n"));
-        let check = |pair: &[u8], hash: &PasswordHash, may_hash| {
+        let check = |pair: &[u8], hash: &PasswordHash| {
             let header = [b"Basic ", BASE64_STANDARD.encode(pair).as_bytes()].concat();
-            authenticator.check(Some(&header), &Expected::Stored(hash), HERE, now, may_hash)
+            authenticator.check(Some(&header), &Expected::Stored(hash), HERE, now)
+        };
+        let hashed = |pair: &[u8], hash: &PasswordHash| match check(pair, hash) {
+            Check::Decided(outcome) => panic!("{outcome:?} without hashing"),
+            Check::MustHash(login) => authenticator.hash(&login),
         };
         let old = "admin:r\u{f6}t".as_bytes();
-        assert_eq!(check(old, &hash, false), Outcome::MustHash);
-        assert_eq!(check(old, &hash, true), Outcome::Rejected);
+        assert_eq!(hashed(old, &hash), Outcome::Rejected);
         for spelt in [old, b"admin:r\xf6t", "admin:ro\u{308}t".as_bytes()].repeat(10) {
-            assert_eq!(check(spelt, &hash, false), Outcome::Rejected);
+            assert_eq!(decided(&check(spelt, &hash)), Some(Outcome::Rejected));
         }
         for other in [b"root:r\xf6t".as_slice(), b"admin:r\xf6", b"r\xf6t", b"admin:gr\xfcn"] {
-            assert_eq!(check(other, &hash, false), Outcome::MustHash);
+            assert_eq!(decided(&check(other, &hash)), None);
         }
-        assert_eq!(check(b"admin:gr\xfcn", &hash, true), Outcome::Accepted { first: true });
+        assert_eq!(hashed(b"admin:gr\xfcn", &hash), Outcome::Accepted { first: true });
         assert_eq!(
-            check("admin:gru\u{308}n".as_bytes(), &hash, false),
-            Outcome::Accepted { first: false }
+            decided(&check("admin:gru\u{308}n".as_bytes(), &hash)),
+            Some(Outcome::Accepted { first: false })
         );
 
         let changed = stored("r\u{f6}t");
-        assert_eq!(check(b"admin:gr\xfcn", &changed, false), Outcome::MustHash);
-        assert_eq!(check(old, &changed, true), Outcome::Accepted { first: true });
+        assert_eq!(decided(&check(b"admin:gr\xfcn", &changed)), None);
+        assert_eq!(hashed(old, &changed), Outcome::Accepted { first: true });
     }
 
     #[test]
     fn nothing_matches_a_damaged_password_file() {
-        let outcome = Authenticator::new().unwrap().check(
-            Some(&basic("admin:admin")),
-            &Expected::Nothing,
-            HERE,
-            Instant::now(),
-            true,
-        );
-        assert_eq!(outcome, Outcome::Rejected);
+        let authenticator = Authenticator::new().unwrap();
+        let header = basic("admin:admin");
+        let check = authenticator.check(Some(&header), &Expected::Nothing, HERE, Instant::now());
+        assert_eq!(decided(&check), Some(Outcome::Rejected));
     }
 
     #[test]
@@ -346,10 +370,8 @@ mod tests {
     fn requests_without_credentials_do_not_count_as_guesses() {
         let (authenticator, now) = (Authenticator::new().unwrap(), Instant::now());
         for _ in 0..100 {
-            assert_eq!(
-                authenticator.check(None, &Expected::Default, HERE, now, true),
-                Outcome::Rejected
-            );
+            let check = authenticator.check(None, &Expected::Default, HERE, now);
+            assert_eq!(decided(&check), Some(Outcome::Rejected));
         }
         assert_eq!(
             check(&authenticator, &basic("admin:admin"), HERE, now),

@@ -1,138 +1,205 @@
-//! Handles one request: rejects, redirects or forwards it.
+//! Judges one request: rejects, redirects, answers or forwards it.
+//!
+//! A request is judged once, with the rules of that moment. If its password must be hashed, the verdict waits for the
+//! outcome, and is completed with it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 
 use super::access_log::{Line, Record};
-use super::basic_auth::{Expected, Outcome};
+use super::basic_auth::{Check, Expected, Outcome, PendingLogin};
 use super::license_denied;
+use super::parse::{ParsedRequest, validate};
 use super::policy;
-use super::policy::{Access, Area, PasswordKind, PasswordSource, Situation};
+use super::policy::{Access, PasswordKind, PasswordSource, Situation};
 use super::response::LocalResponse;
 use super::router::Route;
 use crate::config::{HttpDisabled, Listen};
-use crate::gate::connection::{Action, Connection, State, Then};
+use crate::gate::connection::work::Work;
+use crate::gate::connection::{Action, Connection, State, Step, Then};
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::limits::permits::Class;
 use crate::gate::proxy::exchange::{Authorized, Exchange, ExchangeEnd};
 use crate::gate::{Gate, now};
-use crate::http::Error;
-use crate::http::body;
 use crate::http::body::Length;
 use crate::http::head::RequestHead;
 use crate::http::method;
 use crate::http::target::Target;
 use crate::security::{Password, Rules};
 
-/// How a request is handled.
-enum Decision {
+/// The verdict on a request.
+enum Verdict {
     /// Close without a response.
     Drop,
-    /// Send a local response; `close` if an unread body would be taken for the next request.
-    Respond {
-        response: LocalResponse,
-        close: bool,
-    },
+    /// Send a local response.
+    Respond(LocalResponse),
     /// Respond that there is no valid license.
     DenyLicense,
     /// Accept the WebSocket with these bytes, and explain in it that there is no valid license.
     DenyLicenseWebSocket(Vec<u8>),
-    Forward(Authorized),
-    /// Continue on a thread that may block, because the password must be hashed.
-    Block,
+    Forward(Route, Authorized),
+    /// Hash the password, which completes the verdict.
+    Hash(PendingLogin),
 }
 
-/// A request whose head is valid.
-pub(crate) struct ParsedRequest {
-    pub(crate) head: RequestHead,
-    pub(crate) target: Target,
-    pub(crate) length: Length,
-    websocket: bool,
-    pub(crate) close: bool,
+/// A request that may be forwarded when it has a permit.
+pub(crate) struct AdmittedRequest {
+    pub(crate) request: ParsedRequest,
+    route: Route,
+    authorized: Authorized,
+}
+
+/// A request whose verdict waits for its password to be hashed.
+pub(crate) struct UndecidedRequest {
+    pub(crate) request: ParsedRequest,
+    pub(crate) login: PendingLogin,
+    /// The rules that it was judged by.
+    rules: Arc<Rules>,
 }
 
 impl Gate {
-    /// Handles one request: rejects it, redirects it, responds locally, or begins an exchange.
-    pub(crate) fn serve(
+    /// Judges the request of `head`, and begins what the verdict says.
+    pub(crate) fn judge(
         &self,
         connection: &mut Connection,
         listen: &Listen,
         head: RequestHead,
-        may_wait: bool,
-    ) -> Option<Action> {
-        let mut record = Record::new(connection.peer.ip(), listen.tls);
-        let request = match validate(&head) {
-            Ok((target, length)) => self.parse(head, target, length),
+    ) -> Step {
+        match validate(&head) {
+            Ok((target, length)) => {
+                let request = self.parse(listen, head, target, length);
+                self.judge_parsed(connection, listen, request)
+            }
+            Err(_) if self.drops_silently(listen) => {
+                self.log_access(
+                    &Record::new(connection.peer.ip(), listen.tls),
+                    &head.method,
+                    "",
+                    "",
+                );
+                Step::Next(connection.linger())
+            }
             Err(error) => {
-                if self.drops_silently(listen) {
-                    connection.linger();
-                } else {
-                    record.status = error.status;
-                    self.respond(connection, &head, &LocalResponse::malformed(error), true);
-                }
+                let mut record = Record::new(connection.peer.ip(), listen.tls);
+                record.status = error.status;
                 self.log_access(&record, &head.method, "", "");
-                return None;
+                Step::Next(self.respond(connection, &head, &LocalResponse::malformed(error), true))
             }
-        };
-        let (method, path) = (request.head.method.as_str(), request.target.path.as_str());
-        let route = self.routes.find(listen.serves, &request.target, request.websocket);
-        match self.decide(connection, listen, &request, route.as_ref(), may_wait) {
-            Decision::Block => {
-                connection.state = State::Request(request.head);
-                return Some(Action::Block);
+        }
+    }
+
+    fn judge_parsed(
+        &self,
+        connection: &mut Connection,
+        listen: &Listen,
+        request: ParsedRequest,
+    ) -> Step {
+        let rules = self.rules.snapshot();
+        match self.decide(connection, listen, &request, &rules) {
+            Verdict::Hash(login) => {
+                let undecided = UndecidedRequest { request, login, rules };
+                Step::Block(Work::HashPassword(Box::new(undecided)))
             }
-            Decision::Forward(authorized) => {
-                let Some(route) = route else { return Some(Action::Close) }; // never: only a route is forwarded
-                let class = Class::of(&route, request.length);
-                let Some(permit) = self.request_limits.take(class) else {
-                    connection.state = State::Request(request.head);
-                    return Some(Action::OverLimit(class));
-                };
-                if let Some(given) = self.try_local(connection, listen, &request, &route) {
-                    (record.status, record.sent) = (given.status, given.length);
-                    let then = if request.close { Then::Close } else { Then::NextRequest };
-                    connection.respond(given.bytes, then, Some((class, permit)));
-                    self.log_access(&record, method, path, &route.upstream.name);
-                    return None;
-                }
-                connection.state = State::Connecting(Box::new(Exchange {
-                    head: request.head,
-                    target: request.target,
-                    route,
-                    length: request.length,
-                    peer: connection.peer.ip().to_canonical(),
-                    tls: listen.tls,
-                    close: request.close,
-                    record,
-                    authorized,
-                    is_retry: false,
-                    _permit: permit,
-                }));
-                return None;
+            verdict => self.execute(connection, listen, request, verdict),
+        }
+    }
+
+    /// Completes the verdict on a request with the outcome of hashing its password.
+    ///
+    /// If other rules have been published since, the outcome does not count, whatever it is, and the request is judged
+    /// by the new ones: nobody gets in with a password that was changed, or over plain HTTP that was disabled, while
+    /// it was hashed.
+    pub(crate) fn on_hashed(
+        &self,
+        connection: &mut Connection,
+        listen: &Listen,
+        undecided: UndecidedRequest,
+        outcome: Outcome,
+    ) -> Step {
+        let UndecidedRequest { mut request, rules, .. } = undecided;
+        request.close |= self.is_draining();
+        if !Arc::ptr_eq(&rules, &self.rules.snapshot()) {
+            return self.judge_parsed(connection, listen, request);
+        }
+        let verdict = self.decide_after_login(connection, &request, outcome);
+        self.execute(connection, listen, request, verdict)
+    }
+
+    /// Begins what a complete verdict says.
+    fn execute(
+        &self,
+        connection: &mut Connection,
+        listen: &Listen,
+        request: ParsedRequest,
+        verdict: Verdict,
+    ) -> Step {
+        let mut record = Record::new(connection.peer.ip(), listen.tls);
+        let close = request.close || request.length != Length::Exact(0);
+        let state = match verdict {
+            Verdict::Hash(_) => return Step::Close, // never: it is not complete
+            Verdict::Forward(route, authorized) => {
+                let admitted = AdmittedRequest { request, route, authorized };
+                return self.forward(connection, listen, admitted);
             }
-            Decision::Drop => connection.linger(),
-            Decision::Respond { response, close } => {
+            Verdict::Drop => connection.linger(),
+            Verdict::Respond(response) => {
                 (record.status, record.sent) = (response.status, response.length());
-                self.respond(connection, &request.head, &response, close);
                 connection.penalize();
+                self.respond(connection, &request.head, &response, close)
             }
-            Decision::DenyLicense => {
+            Verdict::DenyLicense => {
                 let response = license_denied::batch_response();
                 (record.status, record.sent) = (response.status, response.length());
                 license_denied::REMARK.clone_into(&mut record.remark);
-                let close = request.close || request.length != Length::Exact(0);
-                self.respond(connection, &request.head, &response, close);
+                self.respond(connection, &request.head, &response, close)
             }
-            Decision::DenyLicenseWebSocket(acceptance) => {
+            Verdict::DenyLicenseWebSocket(acceptance) => {
                 record.status = 101;
                 license_denied::REMARK.clone_into(&mut record.remark);
-                connection.respond(acceptance, Then::RejectWebSocket, None);
+                connection.respond(acceptance, Then::RejectWebSocket, None)
             }
+        };
+        self.log_access(&record, &request.head.method, &request.target.path, "");
+        Step::Next(state)
+    }
+
+    /// Takes the permit of an admitted request, and answers it from memory or begins its exchange.
+    pub(crate) fn forward(
+        &self,
+        connection: &mut Connection,
+        listen: &Listen,
+        admitted: AdmittedRequest,
+    ) -> Step {
+        let class = Class::of(&admitted.route, admitted.request.length);
+        let Some(permit) = self.request_limits.take(class) else {
+            return Step::Pause(State::OverLimit(Box::new(admitted)), Action::OverLimit(class));
+        };
+        let AdmittedRequest { request, route, authorized } = admitted;
+        let mut record = Record::new(connection.peer.ip(), listen.tls);
+        if let Some(given) = self.try_local(connection, listen, &request, &route) {
+            (record.status, record.sent) = (given.status, given.length);
+            let then = if request.close { Then::Close } else { Then::NextRequest };
+            let state = connection.respond(given.bytes, then, Some((class, permit)));
+            let (method, path) = (&request.head.method, &request.target.path);
+            self.log_access(&record, method, path, &route.upstream.name);
+            return Step::Next(state);
         }
-        self.log_access(&record, method, path, "");
-        None
+        Step::Next(State::Connecting(Box::new(Exchange {
+            head: request.head,
+            target: request.target,
+            route,
+            length: request.length,
+            peer: connection.peer.ip().to_canonical(),
+            tls: listen.tls,
+            close: request.close,
+            record,
+            authorized,
+            is_retry: false,
+            _permit: permit,
+        })))
     }
 
     /// Handles the end of an exchange: the response or close that the client gets, and the access log.
@@ -141,17 +208,16 @@ impl Gate {
         connection: &mut Connection,
         exchange: Exchange,
         end: ExchangeEnd,
-    ) -> Option<Action> {
+    ) -> Step {
         let Exchange { head, target, route, length, close, mut record, .. } = exchange;
-        let mut next = None;
-        match end {
-            ExchangeEnd::KeepAlive => connection.expect_request(),
-            ExchangeEnd::Close => connection.linger(),
+        let step = match end {
+            ExchangeEnd::KeepAlive => Step::Next(connection.expect_request()),
+            ExchangeEnd::Close => Step::Next(connection.linger()),
             ExchangeEnd::Abort(why) => {
                 record.remark = why;
                 // With a reset, so that a truncated response is not taken for a complete one.
                 let _ = set_socket_linger(connection.stream.descriptor(), Some(Duration::ZERO));
-                next = Some(Action::Close);
+                Step::Close
             }
             ExchangeEnd::Failed(status, why) => {
                 let mut response = LocalResponse::error(Some(route.area), status, &why);
@@ -164,11 +230,12 @@ impl Gate {
                 }
                 record.remark = why;
                 // The body may not have been read to its end, so no other request may follow.
-                self.respond(connection, &head, &response, close || length != Length::Exact(0));
+                let close = close || length != Length::Exact(0);
+                Step::Next(self.respond(connection, &head, &response, close))
             }
-        }
+        };
         self.log_access(&record, &head.method, &target.path, &route.upstream.name);
-        next
+        step
     }
 
     /// Writes the access log line of one request.
@@ -178,77 +245,100 @@ impl Gate {
         }
     }
 
-    /// Adds what the head says about the connection.
-    fn parse(&self, head: RequestHead, target: Target, length: Length) -> ParsedRequest {
-        ParsedRequest {
-            websocket: is_websocket(&head, length),
-            close: self.is_draining() || !is_persistent(&head),
-            target,
-            length,
-            head,
-        }
-    }
-
     /// Applies the rules in order: plain HTTP, path, credentials, license.
     fn decide(
         &self,
         connection: &Connection,
         listen: &Listen,
         request: &ParsedRequest,
-        route: Option<&Route>,
-        may_wait: bool,
-    ) -> Decision {
-        let rules = self.rules.snapshot();
-        let situation = self.situation(listen, &rules);
-        let close = request.close || request.length != Length::Exact(0);
-        let response = match (policy::disabled_http(&situation), route) {
-            (Some(HttpDisabled::Close), _) => return Decision::Drop,
+        rules: &Rules,
+    ) -> Verdict {
+        let situation = self.situation(listen, rules);
+        let ParsedRequest { head, target, .. } = request;
+        let peer = connection.peer.ip().to_canonical();
+        match (policy::disabled_http(&situation), &request.route) {
+            (Some(HttpDisabled::Close), _) => Verdict::Drop,
             (Some(HttpDisabled::Redirect), _) => {
-                let location = self.https_location(connection, listen, &request.target);
-                LocalResponse::redirect(&request.head, &location)
+                let location = self.https_location(connection, listen, target);
+                Verdict::Respond(LocalResponse::redirect(head, &location))
             }
             (None, Some(route))
-                if policy::is_cross_site(
-                    &request.head,
-                    request.target.authority.as_deref(),
-                    route.area,
-                ) =>
+                if policy::is_cross_site(head, target.authority.as_deref(), route.area) =>
             {
-                let peer = connection.peer.ip().to_canonical();
                 self.log.security(format_args!("{peer}: cross-site request refused"));
-                LocalResponse::error(None, 403, "another site asked the browser for this change")
+                let reason = "another site asked the browser for this change";
+                Verdict::Respond(LocalResponse::error(None, 403, reason))
             }
-            (None, Some(route)) if is_too_large(request.length, route) => {
-                LocalResponse::too_large(&request.target.path)
+            (None, Some(route)) if request.is_too_large(route) => {
+                Verdict::Respond(LocalResponse::too_large(&target.path))
             }
-            (None, route) => {
-                let peer = connection.peer.ip().to_canonical();
-                let area = route.map_or(Area::Unknown, |route| route.area);
-                let authorized =
-                    self.authorize(&situation, &rules, area, &request.head, peer, may_wait);
-                match (authorized, route) {
-                    (Ok(_), None) => {
-                        LocalResponse::error(None, 404, "there is nothing at this path")
+            (None, _) => {
+                let expected = match policy::required_access(&situation, request.area()) {
+                    Access::Open => {
+                        return self.decide_authorized(request, Authorized { by_password: false });
                     }
-                    (Ok(_), Some(_))
-                        if method::is_never_forwarded(&request.head.method) && !area.is_local() =>
-                    {
-                        LocalResponse::not_forwarded(area)
+                    Access::Basic(source) => expected(source, &rules.password),
+                };
+                match self.authenticator.check(request.login(), &expected, peer, Instant::now()) {
+                    Check::Decided(outcome) => {
+                        self.decide_after_login(connection, request, outcome)
                     }
-                    (Ok(authorized), Some(route)) if self.is_entitled(request, route) => {
-                        return Decision::Forward(authorized);
-                    }
-                    (Ok(_), Some(_)) if request.websocket => {
-                        return license_denied::acceptance(&request.head, &now())
-                            .map_or(Decision::DenyLicense, Decision::DenyLicenseWebSocket);
-                    }
-                    (Ok(_), Some(_)) => return Decision::DenyLicense,
-                    (Err(Some(response)), _) => response,
-                    (Err(None), _) => return Decision::Block,
+                    Check::MustHash(login) => Verdict::Hash(login),
                 }
             }
-        };
-        Decision::Respond { response, close }
+        }
+    }
+
+    /// Applies the rules that follow the check of credentials with this outcome.
+    fn decide_after_login(
+        &self,
+        connection: &Connection,
+        request: &ParsedRequest,
+        outcome: Outcome,
+    ) -> Verdict {
+        let peer = connection.peer.ip().to_canonical();
+        Verdict::Respond(match outcome {
+            Outcome::Accepted { first } => {
+                if first {
+                    self.log.security(format_args!("{peer}: admin authenticated"));
+                }
+                return self.decide_authorized(request, Authorized { by_password: true });
+            }
+            Outcome::Rejected => {
+                if request.login().is_some() {
+                    self.log.security(format_args!("{peer}: authentication failed"));
+                }
+                LocalResponse::challenge(request.area(), self.config.api)
+            }
+            Outcome::RateLimited(seconds) => {
+                let reason = "too many wrong passwords from this address, wait before the next";
+                let response = LocalResponse::error(None, 429, reason);
+                response.with("Retry-After", seconds.to_string())
+            }
+            Outcome::Busy => {
+                LocalResponse::busy("too many passwords are being checked, retry later")
+            }
+        })
+    }
+
+    /// Applies the rules for a request that the policy has authorized: path, method, license.
+    fn decide_authorized(&self, request: &ParsedRequest, authorized: Authorized) -> Verdict {
+        let head = &request.head;
+        match &request.route {
+            None => {
+                let reason = "there is nothing at this path";
+                Verdict::Respond(LocalResponse::error(None, 404, reason))
+            }
+            Some(route) if method::is_never_forwarded(&head.method) && !route.area.is_local() => {
+                Verdict::Respond(LocalResponse::not_forwarded(route.area))
+            }
+            Some(route) if self.is_entitled(request, route) => {
+                Verdict::Forward(route.clone(), authorized)
+            }
+            Some(_) if request.websocket => license_denied::acceptance(head, &now())
+                .map_or(Verdict::DenyLicense, Verdict::DenyLicenseWebSocket),
+            Some(_) => Verdict::DenyLicense,
+        }
     }
 
     /// True if the request needs no license or the current license is valid.
@@ -280,48 +370,6 @@ impl Gate {
         }
     }
 
-    /// Applies the policy, and checks credentials if it requires them; an error without a response if that blocks.
-    fn authorize(
-        &self,
-        situation: &Situation,
-        rules: &Rules,
-        area: Area,
-        head: &RequestHead,
-        peer: IpAddr,
-        may_wait: bool,
-    ) -> Result<Authorized, Option<LocalResponse>> {
-        let expected = match (policy::required_access(situation, area), &rules.password) {
-            (Access::Open, _) => return Ok(Authorized { by_password: false }),
-            (Access::Basic(PasswordSource::Default), _) => Expected::Default,
-            (Access::Basic(PasswordSource::Stored), Password::Set(hash)) => Expected::Stored(hash),
-            (Access::Basic(_), _) => Expected::Nothing,
-        };
-        let header = head.fields.first("authorization"); // one at most, see `validate`
-        match self.authenticator.check(header, &expected, peer, Instant::now(), may_wait) {
-            Outcome::MustHash => Err(None),
-            Outcome::Accepted { first } => {
-                if first {
-                    self.log.security(format_args!("{peer}: admin authenticated"));
-                }
-                Ok(Authorized { by_password: true })
-            }
-            Outcome::Rejected => {
-                if header.is_some() {
-                    self.log.security(format_args!("{peer}: authentication failed"));
-                }
-                Err(Some(LocalResponse::challenge(area, situation.api)))
-            }
-            Outcome::RateLimited(seconds) => {
-                let reason = "too many wrong passwords from this address, wait before the next";
-                let response = LocalResponse::error(None, 429, reason);
-                Err(Some(response.with("Retry-After", seconds.to_string())))
-            }
-            Outcome::Busy => {
-                Err(Some(LocalResponse::busy("too many passwords are being checked, retry later")))
-            }
-        }
-    }
-
     /// The redirect target for plain HTTP: the path over HTTPS (M2-13).
     fn https_location(&self, connection: &Connection, listen: &Listen, target: &Target) -> String {
         let host = target.host_name().map_or_else(
@@ -342,50 +390,11 @@ impl Gate {
     }
 }
 
-/// Checks the head and parses its target and length.
-fn validate(head: &RequestHead) -> Result<(Target, Length), Error> {
-    if head.method == "CONNECT" && !head.target.starts_with('/') {
-        return Err(Error {
-            status: 405,
-            reason: "CONNECT is not supported: this is not a forward proxy",
-        });
+/// What the credentials of a request are compared with.
+fn expected(source: PasswordSource, password: &Password) -> Expected<'_> {
+    match (source, password) {
+        (PasswordSource::Default, _) => Expected::Default,
+        (PasswordSource::Stored, Password::Set(hash)) => Expected::Stored(hash),
+        (PasswordSource::Stored | PasswordSource::Damaged, _) => Expected::Nothing,
     }
-    if head.fields.all("authorization").nth(1).is_some() {
-        return Err(Error::bad_request("the request has two Authorization fields"));
-    }
-    let length = body::of_request(head)?;
-    let target = Target::of(head)?;
-    let mut expectations = head.fields.all("expect");
-    let known = |value: &[u8]| value.eq_ignore_ascii_case(b"100-continue");
-    if !expectations.all(known) {
-        return Err(Error { status: 417, reason: "only Expect: 100-continue is supported" });
-    }
-    Ok((target, length))
-}
-
-/// True if the client wants to send more requests on this connection (RFC 9112 section 9.3).
-///
-/// A client of HTTP/1.0 sends `keep-alive` for that. A proxy that does not know `Connection` forwards it, and would
-/// wait for a close that never comes (appendix C.2.2); so `keep-alive` is ignored if a proxy has added `Via`.
-fn is_persistent(head: &RequestHead) -> bool {
-    if head.method == "CONNECT" {
-        return false; // what follows may not be HTTP
-    }
-    let says = |option| head.fields.lists("connection", option);
-    let http_1_0 = head.minor == 0;
-    !says("close") && (!http_1_0 || (says("keep-alive") && head.fields.first("via").is_none()))
-}
-
-/// True for a WebSocket handshake of RFC 6455 section 4.1, as far as a proxy needs to know.
-fn is_websocket(head: &RequestHead, length: Length) -> bool {
-    head.method == "GET"
-        && head.minor == 1
-        && length == Length::Exact(0)
-        && head.fields.lists("connection", "upgrade")
-        && head.fields.lists("upgrade", "websocket")
-}
-
-/// True if the announced length exceeds the ceiling; the service counts a chunked body.
-fn is_too_large(length: Length, route: &Route) -> bool {
-    matches!((length, route.body_ceiling), (Length::Exact(bytes), Some(ceiling)) if bytes > ceiling)
 }

@@ -3,18 +3,16 @@
 use std::borrow::Cow;
 
 use super::access_log::Record;
-use super::handler::ParsedRequest;
+use super::parse::ParsedRequest;
 use super::response::{LocalResponse, persistence};
 use super::router::Route;
 use crate::config::Listen;
-use crate::gate::connection::{Action, Connection, PendingResponse, State, Then};
+use crate::gate::connection::{Action, Connection, PendingResponse, State, Step, Then};
 use crate::gate::limits::permits::Class;
-use crate::gate::proxy::exchange::ExchangeEnd;
 use crate::gate::{Gate, now};
 use crate::http::Error;
 use crate::http::body::Length;
 use crate::http::head::RequestHead;
-use crate::http::target::Target;
 use crate::management::{InlineRequest, InlineResponse};
 
 impl Gate {
@@ -52,22 +50,21 @@ impl Gate {
         connection: &mut Connection,
         listen: &Listen,
         error: Error,
-    ) {
+    ) -> State {
         if self.drops_silently(listen) {
-            connection.linger();
-            return;
+            return connection.linger();
         }
         let head_only = connection.head.is_head_request();
         let bytes = LocalResponse::malformed(error).to_bytes(head_only, Some("close"), &now());
-        connection.respond(bytes, Then::Close, None);
+        connection.respond(bytes, Then::Close, None)
     }
 
     /// Responds to a client that uses `http://` on an HTTPS port.
-    pub(crate) fn respond_plain_http(&self, connection: &mut Connection, listen: &Listen) {
+    pub(crate) fn respond_plain_http(&self, connection: &mut Connection, listen: &Listen) -> State {
         connection.stream.drop_tls();
         let reason = format!("port {} speaks HTTPS: use https://", listen.address.port());
         let response = LocalResponse::error(None, 400, &reason);
-        connection.respond(response.to_bytes(false, Some("close"), &now()), Then::Close, None);
+        connection.respond(response.to_bytes(false, Some("close"), &now()), Then::Close, None)
     }
 
     pub(crate) fn respond(
@@ -76,10 +73,10 @@ impl Gate {
         head: &RequestHead,
         response: &LocalResponse,
         close: bool,
-    ) {
+    ) -> State {
         let word = persistence(close, head.minor);
         let bytes = response.to_bytes(head.method == "HEAD", word, &now());
-        connection.respond(bytes, if close { Then::Close } else { Then::NextRequest }, None);
+        connection.respond(bytes, if close { Then::Close } else { Then::NextRequest }, None)
     }
 
     /// Sends what the client accepts of a local response.
@@ -87,22 +84,31 @@ impl Gate {
         &self,
         connection: &mut Connection,
         mut response: PendingResponse,
-    ) -> Option<Action> {
+    ) -> Step {
         match connection.send(&mut response) {
             Ok(true) => {}
-            Ok(false) => {
-                connection.state = State::Responding(response);
-                return Some(Action::Wait);
-            }
-            Err(_) => return Some(Action::Close),
+            Ok(false) => return Step::Pause(State::Responding(response), Action::Wait),
+            Err(_) => return Step::Close,
         }
-        match response.then {
+        Step::Next(match response.then {
             _ if self.is_draining() => connection.linger(),
             Then::Close => connection.linger(),
             Then::NextRequest => connection.expect_request(),
             Then::RejectWebSocket => connection.expect_first_data(),
+        })
+    }
+
+    /// Responds with 503 to an admitted request because all permits of its class are taken.
+    pub(crate) fn reject_over_limit(
+        &self,
+        connection: &mut Connection,
+        listen: &Listen,
+        class: Class,
+    ) {
+        if let State::OverLimit(admitted) = std::mem::take(&mut connection.state) {
+            let step = self.reject_busy(connection, listen, &admitted.request, Some(class));
+            let _ = connection.apply(step); // a response
         }
-        None
     }
 
     /// Responds with 503 because there is no permit or no thread for a request; `class` is its class, if known.
@@ -110,29 +116,19 @@ impl Gate {
         &self,
         connection: &mut Connection,
         listen: &Listen,
+        request: &ParsedRequest,
         class: Option<Class>,
-    ) {
-        let reason = &self.busy_reason(class);
-        match std::mem::replace(&mut connection.state, State::Head) {
-            State::Request(head) => {
-                let response = LocalResponse::busy(reason);
-                let mut record = Record::new(connection.peer.ip(), listen.tls);
-                (record.status, record.sent) = (response.status, response.length());
-                record.remark.clone_from(reason);
-                let path = Target::of(&head).map(|target| target.path).unwrap_or_default();
-                self.respond(connection, &head, &response, true);
-                self.log_access(&record, &head.method, &path, "");
-            }
-            State::Connecting(exchange) => {
-                let end = ExchangeEnd::Failed(503, reason.clone());
-                // The state of the connection says what follows.
-                let _ = self.finish_exchange(connection, *exchange, end);
-            }
-            state => connection.state = state,
-        }
+    ) -> Step {
+        let reason = self.busy_reason(class);
+        let response = LocalResponse::busy(&reason);
+        let mut record = Record::new(connection.peer.ip(), listen.tls);
+        (record.status, record.sent) = (response.status, response.length());
+        record.remark = reason;
+        self.log_access(&record, &request.head.method, &request.target.path, "");
+        Step::Next(self.respond(connection, &request.head, &response, true))
     }
 
-    fn busy_reason(&self, class: Option<Class>) -> String {
+    pub(crate) fn busy_reason(&self, class: Option<Class>) -> String {
         if let Some(Class::Upstream(number)) = class
             && let Some(service) = self.config.services.get(number)
         {

@@ -7,6 +7,7 @@ pub(crate) mod handler;
 pub(crate) mod hash_queue;
 pub(crate) mod license_denied;
 pub(crate) mod local;
+pub(crate) mod parse;
 pub(crate) mod policy;
 pub(crate) mod response;
 pub(crate) mod router;

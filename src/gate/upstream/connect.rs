@@ -86,12 +86,24 @@ impl Upstream {
         self.idle_pool.put(self.number, stream);
     }
 
-    /// Opens a connection; `None` if that would block and `may_wait` is false.
+    /// Opens a connection, which may take [`limits::CONNECT`].
     ///
     /// # Errors
-    /// The error of the last address; `TimedOut` after [`limits::CONNECT`].
-    pub(crate) fn connect(&self, may_wait: bool) -> io::Result<Option<UpstreamStream>> {
-        let timeout = if may_wait { limits::CONNECT } else { Duration::ZERO };
+    /// The error of the last address; `TimedOut` when the time is up.
+    pub(crate) fn connect(&self) -> io::Result<UpstreamStream> {
+        self.connect_within(limits::CONNECT)?.ok_or_else(|| ErrorKind::TimedOut.into())
+    }
+
+    /// Opens a connection; `None` if that would block.
+    ///
+    /// # Errors
+    /// The error of the last address.
+    pub(crate) fn try_connect(&self) -> io::Result<Option<UpstreamStream>> {
+        self.connect_within(Duration::ZERO)
+    }
+
+    /// Opens a connection. When `timeout` expires: `None` if it was zero, otherwise `TimedOut`.
+    fn connect_within(&self, timeout: Duration) -> io::Result<Option<UpstreamStream>> {
         let permit = self.idle_pool.reserve(self.descriptors());
         match &self.address {
             ServiceAddress::Unix(path) => {
@@ -104,10 +116,8 @@ impl Upstream {
                     Ok(ip) => connect_tcp(SocketAddr::new(ip, *port), timeout)?,
                     Err(_) => match resolve::this_machine(host, *port) {
                         Some(addresses) => connect_to_any(&addresses, timeout)?,
-                        None if may_wait => {
-                            connect_to_any(&resolve::addresses(host, *port)?, timeout)?
-                        }
-                        None => None,
+                        None if timeout.is_zero() => None,
+                        None => connect_to_any(&resolve::addresses(host, *port)?, timeout)?,
                     },
                 };
                 Ok(tcp.map(|tcp| UpstreamStream::tcp(tcp, permit)))
