@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use super::answer;
-use super::body::Body;
+use super::{answer, body};
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
@@ -16,9 +15,8 @@ pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
 
 pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
     let done = (|| {
-        let mut body = Body::read(request, EXAMPLE)?;
-        let (code, applicant) = (body.code()?, body.applicant()?);
-        body.end()?;
+        let mut body = body::read(request, &body::ACTIVATION, EXAMPLE)?;
+        let (code, applicant) = (body::code(&mut body)?, body::applicant(&mut body)?);
         context.license.activate(code, applicant, request.actor())
     })();
     answer(request, done)
