@@ -1,7 +1,5 @@
 //! `license`: shows, applies or returns the license.
 
-use serde_json::json;
-
 use super::{answer, body};
 use crate::management::Context;
 use crate::management::api::request::Request;
@@ -24,5 +22,5 @@ pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
 
 pub(crate) fn remove(context: &Context, request: &mut Request<'_>) -> Response {
     let done = context.license.remove(request.actor());
-    answer(request, done.map(|seconds| json!({"transcription_secs_returned": seconds})))
+    answer(request, done)
 }
