@@ -82,7 +82,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use rustls::{ServerConfig, ServerConnection};
+use rustls::ServerConnection;
 
 pub(crate) use crate::gate::listener::Listeners;
 pub(crate) use crate::gate::listener::bind::Bound;
@@ -91,6 +91,7 @@ use self::connection::{Connection, State};
 use crate::config::{Config, Listen, ServiceAddress};
 use crate::gate::connection::handshake_log::HandshakeLog;
 use crate::gate::connection::stream::ClientStream;
+use crate::gate::connection::tls::TlsConfig;
 use crate::gate::limits::permits::RequestLimits;
 use crate::gate::limits::token_bucket::TokenBucket;
 use crate::gate::request::basic_auth::Authenticator;
@@ -111,7 +112,7 @@ pub(crate) struct Gate {
     rules: Arc<Published<Rules>>,
     license: Arc<Published<Entitlement>>,
     management: NetworkApi,
-    tls: Arc<ServerConfig>,
+    tls: TlsConfig,
     routes: Routes,
     idle_pool: Arc<IdlePool>,
     authenticator: Authenticator,
@@ -140,7 +141,7 @@ impl Gate {
         let idle_pool = IdlePool::new(services + 1);
         let local = Upstream::management(address, services, &idle_pool);
         Ok(Gate {
-            tls: connection::tls::server_config(config.api, identity)
+            tls: TlsConfig::new(config.api, identity)
                 .map_err(|e| Error(format!("cannot set up TLS: {e}")))?,
             routes: Routes::new(&config, Arc::new(local), &idle_pool),
             request_limits: RequestLimits::new(services),
@@ -172,7 +173,7 @@ impl Gate {
     ) -> Result<Connection, rustls::Error> {
         let now = Instant::now();
         let (stream, state, deadline) = if listen.tls {
-            let tls = ServerConnection::new(Arc::clone(&self.tls))?;
+            let tls = ServerConnection::new(self.tls.current()?)?;
             (ClientStream::tls(tcp, tls), State::Handshake, now + limits::HANDSHAKE)
         } else {
             (ClientStream::plain(tcp), State::Head, now + limits::IDLE)

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::client::transport::TransportError;
 use super::error::ApiError;
-use super::protocol::message::{Answer, User};
+use super::protocol::message::Answer;
+use super::state::plan::Action;
 use crate::security::Actor;
 
 /// Receives the outcome of a command.
@@ -23,12 +24,7 @@ pub(crate) enum Event {
 
 /// A call of the management API or the speech engine.
 pub(crate) enum Command {
-    Activate { code: String, user: User, by: Actor, reply: Reply<Value> },
-    Remove { by: Actor, reply: Reply<u64> },
-    RequestCertificate { code: String, user: User, by: Actor, reply: Reply<String> },
-    ApplyCertificate { code: String, certificate: String, by: Actor, reply: Reply<Value> },
-    ReturnCertificate { by: Actor, reply: Reply<Value> },
-    SetOffline { offline: bool, by: Actor, reply: Reply<Value> },
+    Perform(Job),
     SetProxy { body: Value, by: Actor, reply: Reply<Value> },
     Reserve { session: String, seconds: u64, seq: Option<u64>, reply: Reply<Reserved> },
     Settle { session: String, used: u64, reply: Reply<u64> },
@@ -36,23 +32,11 @@ pub(crate) enum Command {
     Probe(Sender<()>),
 }
 
-impl Command {
-    /// Answers with an error.
-    pub(crate) fn reject(self, error: ApiError) {
-        match self {
-            Command::Activate { reply, .. }
-            | Command::ApplyCertificate { reply, .. }
-            | Command::ReturnCertificate { reply, .. }
-            | Command::SetOffline { reply, .. }
-            | Command::SetProxy { reply, .. } => drop(reply.send(Err(error))),
-            Command::RequestCertificate { reply, .. } => drop(reply.send(Err(error))),
-            Command::Remove { reply, .. } | Command::Settle { reply, .. } => {
-                drop(reply.send(Err(error)));
-            }
-            Command::Reserve { reply, .. } => drop(reply.send(Err(error))),
-            Command::Refresh | Command::Probe(_) => {}
-        }
-    }
+/// What an administrator asked for, who it was, and where the answer goes.
+pub(crate) struct Job {
+    pub(crate) action: Action,
+    pub(crate) by: Actor,
+    pub(crate) reply: Reply<Value>,
 }
 
 /// The answer to a reservation of the speech engine.

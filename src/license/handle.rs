@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use super::client::proxy;
 use super::client::proxy::Proxy;
-use super::command::{Command, Event, Reply, Reserved};
+use super::command::{Command, Event, Job, Reply, Reserved};
 use super::error::ApiError;
 use crate::license::protocol::message::User;
 use crate::license::state::clock::ClockReading;
 use crate::license::state::entitlement::Entitlement;
+use crate::license::state::plan::Action;
 use crate::license::state::status::Snapshot;
 use crate::security::Actor;
 use crate::util::published::Published;
@@ -88,15 +89,15 @@ impl Handle {
     /// # Errors
     /// With a text of ML-34 to ML-39, or one in their manner.
     pub(crate) fn activate(&self, code: String, user: User, by: Actor) -> Result<Value, ApiError> {
-        self.ask(|reply| Command::Activate { code, user, by, reply })
+        self.perform(Action::Activate { code, user }, by)
     }
 
     /// Returns the license, and answers the seconds that were returned.
     ///
     /// # Errors
     /// With a text of ML-34 to ML-39, or one in their manner.
-    pub(crate) fn remove(&self, by: Actor) -> Result<u64, ApiError> {
-        self.ask(|reply| Command::Remove { by, reply })
+    pub(crate) fn remove(&self, by: Actor) -> Result<Value, ApiError> {
+        self.perform(Action::Remove, by)
     }
 
     /// The activation certificate for a code; it stays the same until it is answered or abandoned.
@@ -108,8 +109,8 @@ impl Handle {
         code: String,
         user: User,
         by: Actor,
-    ) -> Result<String, ApiError> {
-        self.ask(|reply| Command::RequestCertificate { code, user, by, reply })
+    ) -> Result<Value, ApiError> {
+        self.perform(Action::RequestCertificate { code, user }, by)
     }
 
     /// Returns a license that was activated with a certificate: the return certificate and the returned
@@ -118,7 +119,7 @@ impl Handle {
     /// # Errors
     /// When there is no such license, or its renewal is pending.
     pub(crate) fn return_certificate(&self, by: Actor) -> Result<Value, ApiError> {
-        self.ask(|reply| Command::ReturnCertificate { by, reply })
+        self.perform(Action::ReturnCertificate, by)
     }
 
     /// Applies a license certificate.
@@ -131,7 +132,7 @@ impl Handle {
         certificate: String,
         by: Actor,
     ) -> Result<Value, ApiError> {
-        self.ask(|reply| Command::ApplyCertificate { code, certificate, by, reply })
+        self.perform(Action::ApplyCertificate { code, certificate }, by)
     }
 
     /// Enters or leaves offline mode.
@@ -139,8 +140,8 @@ impl Handle {
     /// # Errors
     /// With a text of ML-34 to ML-39, or one in their manner.
     pub(crate) fn set_offline(&self, offline: bool, by: Actor) -> Result<Value, ApiError> {
-        self.ask(|reply| Command::SetOffline { offline, by, reply })
-            .map(|document| self.with_offline(document))
+        let action = if offline { Action::EnterOfflineMode } else { Action::LeaveOfflineMode };
+        self.perform(action, by).map(|document| self.with_offline(document))
     }
 
     /// The proxy in use.
@@ -189,6 +190,10 @@ impl Handle {
     /// When the disk fails.
     pub(crate) fn settle(&self, session: String, used: u64) -> Result<u64, ApiError> {
         self.ask(|reply| Command::Settle { session, used, reply })
+    }
+
+    fn perform(&self, action: Action, by: Actor) -> Result<Value, ApiError> {
+        self.ask(|reply| Command::Perform(Job { action, by, reply }))
     }
 
     fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, ApiError> {

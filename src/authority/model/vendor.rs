@@ -51,12 +51,22 @@ impl Vendor {
     }
 
     pub(crate) fn answer(&mut self, device: Digest, request: &Request) -> Answer {
+        self.answer_by(device, request, false)
+    }
+
+    /// Answers a request that may have come in a certificate.
+    pub(crate) fn answer_by(
+        &mut self,
+        device: Digest,
+        request: &Request,
+        by_certificate: bool,
+    ) -> Answer {
         let kid = KeyId::parse("i1").unwrap();
         let sign = |kind: Type, payload: &Value| token::sign(kind, &kid, payload, &self.issuer);
         let context = Context {
             request,
             device,
-            by_certificate: false,
+            by_certificate,
             rate_limited: false,
             now: self.now,
             bundle: None,

@@ -12,7 +12,7 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,12 +20,11 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 
-use super::SharedState;
+use super::shared::{SharedState, Table};
 use crate::config::Listen;
 use crate::gate::connection::table::{ConnectionTable, Event};
 use crate::gate::connection::{Action, Connection, Priority};
 use crate::gate::io::duplex::timespec;
-use crate::gate::limits::eviction::{Candidate, SlowClient};
 use crate::gate::limits::permits::Class;
 use crate::gate::proxy::exchange::Buffers;
 use crate::gate::{Gate, limits};
@@ -52,7 +51,7 @@ pub(crate) struct EventLoop {
     epoll: Arc<OwnedFd>,
     /// An eventfd(2): a write interrupts one wait for events.
     wake: OwnedFd,
-    connections: Mutex<ConnectionTable>,
+    connections: Table,
     /// Threads that run the loop, and those of them that wait for an event.
     workers: AtomicUsize,
     idle_workers: AtomicUsize,
@@ -69,6 +68,7 @@ impl EventLoop {
     pub(crate) fn new(
         gate: Arc<Gate>,
         shared: Arc<SharedState>,
+        connections: Table,
         listener: TcpListener,
         listen: Listen,
     ) -> io::Result<EventLoop> {
@@ -86,7 +86,7 @@ impl EventLoop {
             listen,
             epoll: Arc::new(epoll),
             wake,
-            connections: Mutex::default(),
+            connections,
             workers: AtomicUsize::new(0),
             idle_workers: AtomicUsize::new(0),
             next_tick: Mutex::new(Tick { at: Instant::now() + TICK, accepting_paused: false }),
@@ -131,7 +131,7 @@ impl EventLoop {
     }
 
     fn connections(&self) -> MutexGuard<'_, ConnectionTable> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections.lock()
     }
 
     /// Waits for events and handles them. Returns when there is no work and another thread runs the loop.
@@ -208,7 +208,7 @@ impl EventLoop {
     }
 
     fn next_action(&self, connection: &mut Connection, buffers: &mut Buffers) -> Action {
-        self.catch_panic(connection, |gate, connection| {
+        self.gate.catch_panic(connection, |gate, connection| {
             gate.advance(connection, &self.listen, buffers)
         })
     }
@@ -242,55 +242,10 @@ impl EventLoop {
 
     /// Evicts slow clients for a request of `class`, or rejects it if there are none.
     fn make_room(&self, mut connection: Box<Connection>, class: Class) -> Box<Connection> {
-        if !self.shared.evict_slow(class) {
+        if !self.shared.evict_slow(&self.gate, class) {
             self.gate.reject_over_limit(&mut connection, &self.listen, class);
         }
         connection
-    }
-
-    /// The idle connections; see [`ConnectionTable::idle_candidates`].
-    pub(crate) fn idle_candidates(&self) -> Vec<Candidate> {
-        self.connections().idle_candidates().collect()
-    }
-
-    /// Closes a connection if it is still idle.
-    pub(crate) fn evict_idle(&self, token: u64) {
-        let taken =
-            self.connections().take_if(token, |connection| connection.idle_since().is_some());
-        if let Some(connection) = taken {
-            self.close(token, connection);
-        }
-    }
-
-    /// The slow clients whose permits a request of `class` can use; see [`ConnectionTable::slow_clients`].
-    pub(crate) fn slow_clients(&self, class: Class) -> Vec<(SlowClient, u64)> {
-        let makes_room = |from| self.gate.request_limits.makes_room(from, class);
-        self.connections().slow_clients(makes_room).collect()
-    }
-
-    /// Evicts a client if it is still slow and its permit can be used for `class`; true if it was evicted.
-    pub(crate) fn evict_slow(&self, token: u64, class: Class) -> bool {
-        let makes_room = |from| self.gate.request_limits.makes_room(from, class);
-        let taken = self.connections().take_if(token, |connection| {
-            connection.slow_client().is_some_and(|(from, _)| makes_room(from))
-        });
-        let Some(mut connection) = taken else { return false };
-        let _ = self.catch_panic(&mut connection, |gate, connection| gate.evict(connection));
-        self.close(token, connection);
-        true
-    }
-
-    /// Calls `act`; a panic closes the connection and nothing else.
-    fn catch_panic(
-        &self,
-        connection: &mut Connection,
-        act: impl FnOnce(&Gate, &mut Connection) -> Action,
-    ) -> Action {
-        catch_unwind(AssertUnwindSafe(|| act(&self.gate, connection))).unwrap_or_else(|_| {
-            let peer = connection.peer;
-            self.gate.log.error(format_args!("{peer}: internal error (panic); connection closed"));
-            Action::Close
-        })
     }
 
     /// Registers the upstream socket of a connection that goes on at once; closes the connection if that fails.
@@ -321,9 +276,7 @@ impl EventLoop {
     }
 
     fn close(&self, token: u64, connection: Box<Connection>) {
-        self.connections().remove(token);
-        drop(connection);
-        self.shared.connections_closed(1);
+        self.shared.close(&self.connections, token, connection);
     }
 
     /// Checks deadlines; the first thread that finds a tick due does it.
@@ -340,7 +293,7 @@ impl EventLoop {
         self.gate.handshake_log.report_suppressed();
         let expired = self.connections().take_expired(now);
         for (token, mut connection) in expired {
-            let action = self.catch_panic(&mut connection, |gate, connection| {
+            let action = self.gate.catch_panic(&mut connection, |gate, connection| {
                 gate.expire(connection, &self.listen, buffers)
             });
             self.carry_out(token, connection, action, buffers);

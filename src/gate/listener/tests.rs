@@ -1,19 +1,24 @@
-//! A provoked panic: the access log panics at one path.
+//! A provoked panic: the access log panics at one path. Rules that change while a password is hashed.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::io::{Read, Write};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use super::Listeners;
 use crate::config::Config;
+use crate::gate::connection::Action;
+use crate::gate::proxy::exchange::Buffers;
 use crate::gate::{Bound, Gate};
 use crate::license;
 use crate::log::Log;
 use crate::management::{Context, NetworkApi};
-use crate::security::SecuritySettings;
+use crate::security::{Password, PasswordHash, Rules, SecuritySettings};
 use crate::store::Scratch;
 
 /// A gate on a free port, whose access log panics at `/boom`.
@@ -24,6 +29,16 @@ fn start(scratch: &Scratch) -> (SocketAddr, Arc<Mutex<String>>, Listeners) {
         assert!(!line.contains("path=/boom"), "provoked");
         sink.lock().unwrap().push_str(line);
     });
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let gate = gate(scratch, log);
+    let bound = Bound { listener, listen: gate.config.listen[0].clone() };
+    (address, lines, Listeners::start(Arc::new(gate), vec![bound]).unwrap())
+}
+
+/// A gate with one listener of plain HTTP.
+fn gate(scratch: &Scratch, log: Log) -> Gate {
     let listen = r#"{"listen": [{"address": "127.0.0.1:0", "serves": "all"}]}"#;
     let config = Arc::new(Config::parse(listen.as_bytes()).unwrap());
     let silent = Log::to(|_| {});
@@ -44,14 +59,49 @@ fn start(scratch: &Scratch) -> (SocketAddr, Arc<Mutex<String>>, Listeners) {
     let (rules, identity) = (Arc::clone(security.rules()), Arc::clone(security.identity()));
     let entitlement = Arc::clone(license.entitlement());
     let socket = scratch.0.join("missing.sock");
-    let gate =
-        Gate::new(Arc::clone(&config), &socket, management, rules, identity, entitlement, log)
-            .unwrap();
+    Gate::new(config, &socket, management, rules, identity, entitlement, log).unwrap()
+}
+
+fn rules(password: &str, plain_http: bool) -> Rules {
+    let hash = bcrypt::hash_with_result(password, 4).unwrap();
+    let line = format!("admin:{}", hash.format_for_version(bcrypt::Version::TwoY));
+    Rules { plain_http, password: Password::Set(PasswordHash::from_file(line.as_bytes()).unwrap()) }
+}
+
+/// The first line of the response to a request with the password `old`, if other rules are published when its
+/// password is to be hashed.
+fn status_after(change: impl FnOnce(&Gate)) -> String {
+    let scratch = Scratch::new();
+    let gate = gate(&scratch, Log::to(|_| {}));
+    gate.rules.publish(rules("old", true));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    let bound = Bound { listener, listen: config.listen[0].clone() };
-    (address, lines, Listeners::start(Arc::new(gate), vec![bound]).unwrap())
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let authorization = format!("Authorization: Basic {}", BASE64_STANDARD.encode("admin:old"));
+    write!(client, "GET /x HTTP/1.1\r\nHost: x\r\n{authorization}\r\n\r\n").unwrap();
+    let (tcp, peer) = listener.accept().unwrap();
+    tcp.set_nonblocking(true).unwrap();
+    let (listen, mut buffers) = (&gate.config.listen[0], Buffers::default());
+    let mut connection = gate.new_connection(tcp, peer, listen).unwrap();
+    let mut change = Some(change);
+    while let Action::Block(work) = gate.advance(&mut connection, listen, &mut buffers) {
+        if let Some(change) = change.take() {
+            change(&gate);
+        }
+        gate.run_work(&mut connection, work);
+    }
+    assert!(change.is_none(), "the password was hashed");
+    let mut line = String::new();
+    BufReader::new(client).read_line(&mut line).unwrap();
+    line
+}
+
+#[test]
+fn rules_that_change_while_a_password_is_hashed_apply_to_its_request() {
+    assert!(status_after(|_| {}).starts_with("HTTP/1.1 404 "), "admitted");
+    let changed = status_after(|gate| gate.rules.publish(rules("new", true)));
+    assert!(changed.starts_with("HTTP/1.1 401 "), "the password was changed: {changed}");
+    let disabled = status_after(|gate| gate.rules.publish(rules("old", false)));
+    assert_eq!(disabled, "", "plain HTTP was disabled, without a response");
 }
 
 /// The response on a new connection.

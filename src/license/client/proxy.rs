@@ -52,6 +52,9 @@ const VERSION: u64 = 1;
 const FILE: &str = "license-network.json";
 const LARGEST_FILE: u64 = 64 << 10;
 
+/// Members of a body.
+pub(crate) const MEMBERS: [&str; 2] = ["http_configuration", "relay_configuration"];
+
 /// A valid body, for error messages.
 pub(crate) const EXAMPLE: &str = r#"{"http_configuration": {"ip": "192.0.2.1", "port": "3128"}}"#;
 
@@ -92,7 +95,7 @@ impl Proxy {
         };
         let settings = members.remove("http_configuration");
         relay(members.remove("relay_configuration"))?;
-        nothing_else(&members, &["http_configuration", "relay_configuration"])?;
+        nothing_else(&members, &MEMBERS)?;
         match settings {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Object(settings)) => from_members(settings, present),

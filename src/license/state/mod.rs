@@ -2,6 +2,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod entitlement;
+pub(crate) mod plan;
 pub(crate) mod record;
 pub(crate) mod sessions;
 pub(crate) mod status;

@@ -88,6 +88,10 @@ pub(crate) fn on_answer(
                 || request.op == Op::Activate
                 || grant.lease.epoch != state.epoch;
             apply_grant(&mut next, grant, new_epoch);
+            if request.op == Op::Activate {
+                // A certificate that was signed before has lost its seat to this grant.
+                next.pending_activation.take_if(|other| other.request.license == request.license);
+            }
             next.phase = Phase::Online;
             Outcome::Granted
         }
@@ -139,6 +143,13 @@ pub(crate) fn on_certificate(state: &State, grant: Grant, reading: &ClockReading
     next.pending_activation = None;
     next.pending = None;
     next
+}
+
+/// The state after a request that certainly was not delivered, and `before` which it was saved. Restores
+/// only what the request changed, because sessions went on meanwhile.
+pub(crate) fn not_delivered(state: &State, before: State) -> State {
+    let totals = if before.epoch == state.epoch { state.totals } else { before.totals };
+    State { totals, log: state.log, clock: state.clock.clone(), ..before }
 }
 
 fn apply_grant(next: &mut State, grant: Grant, new_epoch: bool) {

@@ -2,6 +2,7 @@
 //! handlers share. A handler is a function of a `request::Request` to a `response::Response` and never
 //! sees a socket.
 
+mod body;
 pub(crate) mod commands;
 pub(crate) mod cpu_info;
 pub(crate) mod free_storage;

@@ -1,10 +1,10 @@
 //! `usage.sock`: the speech engine reserves and settles seconds, and can do nothing else.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::license::{Handle, Reserved};
-use crate::util::json;
 
+use super::body::{Body, Fault};
 use super::request::{Method, Request};
 use super::response::{Code, Response};
 
@@ -32,24 +32,24 @@ pub(crate) fn dispatch(license: &Handle, request: &mut Request<'_>) -> Response 
 
 /// 200 with the seconds granted, 402 if none are left or the license is not valid.
 fn reserve(license: &Handle, request: &mut Request<'_>) -> Response {
-    let read = members(request, RESERVE).and_then(|mut members| {
-        let session = session(&mut members, RESERVE)?;
-        let seconds = seconds(&mut members, "seconds", RESERVE)?;
-        let seq = match members.remove("seq") {
+    let read = (|| {
+        let mut body = Body::read(request, &["session", "seconds", "seq"], RESERVE)?;
+        let session = session(&mut body)?;
+        let seconds = seconds(&mut body, "seconds")?;
+        let seq = match body.take("seq") {
             None | Some(Value::Null) => None,
             Some(seq) => {
-                Some(seq.as_u64().ok_or_else(|| bad("\"seq\" is no whole number", RESERVE))?)
+                Some(seq.as_u64().ok_or_else(|| body.wrong("\"seq\" is no whole number"))?)
             }
         };
         if seconds == 0 {
-            return Err(bad("\"seconds\" is 0", RESERVE));
+            return Err(body.wrong("\"seconds\" is 0"));
         }
-        nothing_else(&members, &["session", "seconds", "seq"], RESERVE)?;
         Ok((session, seconds, seq))
-    });
+    })();
     let (session, seconds, seq) = match read {
         Ok(read) => read,
-        Err(answer) => return answer,
+        Err(fault) => return refused(fault),
     };
     match license.reserve(session, seconds, seq) {
         Ok(Reserved::Granted(granted)) => Response::json(&json!({"granted": granted})),
@@ -62,60 +62,34 @@ fn reserve(license: &Handle, request: &mut Request<'_>) -> Response {
 }
 
 fn settle(license: &Handle, request: &mut Request<'_>) -> Response {
-    let read = members(request, SETTLE).and_then(|mut members| {
-        let session = session(&mut members, SETTLE)?;
-        let used = seconds(&mut members, "used", SETTLE)?;
-        nothing_else(&members, &["session", "used"], SETTLE)?;
-        Ok((session, used))
-    });
+    let read = (|| {
+        let mut body = Body::read(request, &["session", "used"], SETTLE)?;
+        Ok((session(&mut body)?, seconds(&mut body, "used")?))
+    })();
     match read.map(|(session, used)| license.settle(session, used)) {
         Ok(Ok(charged)) => Response::json(&json!({"charged": charged})),
         Ok(Err(error)) => Response::error(Code::Internal, &error.to_string()),
-        Err(answer) => answer,
+        Err(fault) => refused(fault),
     }
 }
 
-fn members(request: &mut Request<'_>, example: &str) -> Result<Map<String, Value>, Response> {
-    let body = request.read_body().map_err(Response::from)?;
-    match json::parse(&body) {
-        Ok(Value::Object(members)) => Ok(members),
-        Ok(other) => {
-            Err(bad(&format!("the body is {}, not an object", json::kind(&other)), example))
-        }
-        Err(error) => Err(bad(&format!("the body is {error}"), example)),
-    }
-}
-
-fn session(members: &mut Map<String, Value>, example: &str) -> Result<String, Response> {
-    match members.remove("session") {
+fn session(body: &mut Body) -> Result<String, Fault> {
+    match body.take("session") {
         Some(Value::String(name)) if (1..=LONGEST_SESSION).contains(&name.len()) => Ok(name),
-        _ => Err(bad("\"session\" is no text of 1 to 128 bytes", example)),
+        _ => Err(body.wrong("\"session\" is no text of 1 to 128 bytes")),
     }
 }
 
 /// Rounds a fraction of a second up.
-fn seconds(members: &mut Map<String, Value>, name: &str, example: &str) -> Result<u64, Response> {
-    let number = members.remove(name).and_then(|value| value.as_f64());
+fn seconds(body: &mut Body, name: &str) -> Result<u64, Fault> {
+    let number = body.take(name).and_then(|value| value.as_f64());
     match number.filter(|number| (0.0..=MOST_SECONDS).contains(number)) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1e9")]
         Some(number) => Ok(number.ceil() as u64),
-        None => Err(bad(&format!("{name:?} is no number of seconds"), example)),
+        None => Err(body.wrong(format!("{name:?} is no number of seconds"))),
     }
 }
 
-fn nothing_else(
-    members: &Map<String, Value>,
-    known: &[&str],
-    example: &str,
-) -> Result<(), Response> {
-    match members.keys().next() {
-        None => Ok(()),
-        Some(name) => {
-            Err(bad(&format!("the body has {}", json::unknown_key(name, known)), example))
-        }
-    }
-}
-
-fn bad(what: &str, example: &str) -> Response {
-    Response::error(Code::InvalidArgument, &format!("{what}; send {example}"))
+fn refused(fault: Fault) -> Response {
+    fault.answer(|text| Response::error(Code::InvalidArgument, text))
 }

@@ -114,6 +114,7 @@ fn what_a_login_page_swallowed_may_be_dropped_and_begun_anew() {
     appliance.restart();
     network.set(Fault::None);
     assert_eq!(appliance.apply(&code).ok().json()["licensed"], true);
+    appliance.logs(0, &format!("license …{} activated", &code[14..]));
     accounts(&vendor, &code, [1, 3_600, 0, 0]);
     // Who kept the dropped question can't do anything with it.
     play_again(&vendor, &activation(&network));

@@ -4,6 +4,7 @@
 use crate::support::appliance::Appliance;
 use crate::support::certificates::{Authority, Key, form};
 use crate::support::settings::Settings;
+use crate::support::tls;
 
 /// A request on a connection of its own; `session` is where openssl keeps the ticket, read or written. True
 /// if the handshake was spared.
@@ -47,5 +48,21 @@ fn a_session_ticket_is_worth_nothing_after_a_change_of_certificate() {
         let reset = appliance.https("/v1/security/reset");
         appliance.curl(&["-X".to_owned(), "DELETE".to_owned(), reset]).ok();
         assert!(!spared(&appliance, version, "-sess_in ticket"), "{version}: reset");
+    }
+}
+
+#[test]
+fn a_handshake_during_a_change_of_certificate_gets_no_ticket_for_the_time_after_it() {
+    let appliance = Appliance::start(&Settings::both());
+    let authority = Authority::new(appliance.folder());
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let good = authority.issue("good", Key::Ec("P-256"));
+        let [a, b, c, d] = form(&good.key, &good.cert);
+        let url = appliance.https("/v1/security/sslcertificate");
+        let upload = || {
+            appliance.curl(&[a, b, c, d, url]).ok();
+        };
+        assert!(!tls::is_resumed_after(appliance.ports.https, version, upload), "{version:?}");
+        assert!(tls::is_resumed_after(appliance.ports.https, version, || ()), "{version:?}");
     }
 }

@@ -13,8 +13,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, NamedGroup, SignatureScheme,
-    StreamOwned,
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, HandshakeKind, NamedGroup,
+    SignatureScheme, StreamOwned, SupportedProtocolVersion,
 };
 
 use super::certificates::hexadecimal;
@@ -54,6 +54,47 @@ pub(crate) fn connect_over(mut socket: TcpStream) -> Result<(Shown, TlsStream), 
     Ok((shown, StreamOwned::new(client, socket)))
 }
 
+/// Makes a first connection, which gets a ticket and calls `during` in the middle of its handshake, and then a second
+/// one with that ticket; whether the second handshake was resumed.
+pub(crate) fn is_resumed_after(
+    port: u16,
+    version: &'static SupportedProtocolVersion,
+    during: impl FnOnce(),
+) -> bool {
+    let mut config = config_of(&[version]);
+    config.resumption = Resumption::in_memory_sessions(4);
+    let config = Arc::new(config);
+    request_on(port, &config, during);
+    request_on(port, &config, || ()) == Some(HandshakeKind::Resumed)
+}
+
+fn request_on(
+    port: u16,
+    config: &Arc<ClientConfig>,
+    during: impl FnOnce(),
+) -> Option<HandshakeKind> {
+    let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut client = ClientConnection::new(Arc::clone(config), name).unwrap();
+    while client.wants_write() {
+        client.write_tls(&mut socket).unwrap();
+    }
+    // The server has answered when it is our turn again.
+    while !client.wants_write() {
+        client.read_tls(&mut socket).unwrap();
+        client.process_new_packets().unwrap();
+    }
+    during();
+    let request = b"GET /v1/management/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let mut stream = StreamOwned::new(client, socket);
+    stream.write_all(request).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    stream.conn.handshake_kind()
+}
+
 /// A handshake over whatever carries it.
 pub(crate) fn agree(socket: &mut (impl Read + Write)) -> Result<ClientConnection, String> {
     let name = ServerName::try_from("localhost").map_err(|error| error.to_string())?;
@@ -66,9 +107,13 @@ pub(crate) fn agree(socket: &mut (impl Read + Write)) -> Result<ClientConnection
 }
 
 fn config() -> ClientConfig {
+    config_of(rustls::DEFAULT_VERSIONS)
+}
+
+fn config_of(versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))

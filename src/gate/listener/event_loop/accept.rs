@@ -71,7 +71,7 @@ impl EventLoop {
         }
         let _ = tcp.set_nodelay(true);
         let Ok(connection) = self.gate.new_connection(tcp, peer, &self.listen) else {
-            self.shared.connections_closed(1);
+            self.shared.connection_closed();
             return;
         };
         let mut connection = Box::new(connection);
@@ -79,7 +79,7 @@ impl EventLoop {
         let token = connections.new_token();
         if connection.stream.register(&self.epoll, token, false).is_err() {
             connections.remove(token);
-            self.shared.connections_closed(1);
+            self.shared.connection_closed();
             return;
         }
         // An event for the new token has to wait for the lock, so none is pending.

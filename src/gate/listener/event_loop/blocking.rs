@@ -41,7 +41,7 @@ impl EventLoop {
     /// Does `work` on a thread that may block, and drives its connection on.
     fn run_work(self: &Arc<EventLoop>, token: u64, mut connection: Box<Connection>, work: Work) {
         let mut buffers = Buffers::default();
-        let action = self.catch_panic(&mut connection, |gate, connection| {
+        let action = self.gate.catch_panic(&mut connection, |gate, connection| {
             gate.run_work(connection, work);
             gate.advance(connection, &self.listen, &mut buffers)
         });

@@ -54,7 +54,7 @@ impl Worker {
     /// Rebuilds the worker as after a start: sessions have ended, their reserved seconds are charged, and
     /// callers get an error.
     fn recover(mut self) -> Worker {
-        self.queued.drain(..).for_each(|command| command.reject(ApiError::busy()));
+        self.queued.drain(..).for_each(|job| drop(job.reply.send(Err(ApiError::busy()))));
         let trust = self.trust.as_mut().ok();
         let mut state = record::load(&self.folder, &self.device, trust, &self.log);
         check_usage_log(&mut state, &self.folder, &self.log);

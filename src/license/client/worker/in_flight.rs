@@ -6,13 +6,11 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::SystemTime;
 
-use serde_json::Value;
-
 use super::Worker;
 use crate::license::client::call::Call;
 use crate::license::client::request_context::RequestContext;
 use crate::license::client::transport::{ErrorKind, Route, TransportError};
-use crate::license::command::{Command, Event, Reply};
+use crate::license::command::{Event, Job};
 use crate::license::error::ApiError;
 use crate::license::handle::FRESH;
 use crate::license::protocol::hex::RequestId;
@@ -20,10 +18,11 @@ use crate::license::protocol::message::{Answer, Mode, Op, Request, User};
 use crate::license::protocol::trust::Acceptance;
 use crate::license::state::clock::{BootInstant, ClockReading, boottime};
 use crate::license::state::entitlement::Phase;
+use crate::license::state::plan;
+use crate::license::state::plan::{Action, Failure, NewRequest, Next, last_digits};
 use crate::license::state::record::State;
 use crate::license::state::transition;
 use crate::license::state::transition::{Identity, Outcome};
-use crate::security::Actor;
 use crate::util::utc;
 
 /// The request that was sent and is not answered yet.
@@ -33,28 +32,9 @@ pub(crate) struct InFlight {
     sent_at: u64,
     /// The state to restore if it is certain that the request was not delivered.
     before: Option<State>,
-    on_complete: OnComplete,
-}
-
-/// What to do when the request in flight has ended.
-pub(crate) enum OnComplete {
-    Activate(Reply<Value>),
-    Return(Reply<u64>),
-    GoOffline(Reply<Value>),
-    /// Answer the caller who applied the present license again.
-    Sync(Reply<Value>),
-    /// Answer the caller who left offline mode.
-    GoOnline(Reply<Value>),
-    /// Remove an unconfirmed activation: return the license if it is confirmed now, else discard it.
-    Drop {
-        by: Actor,
-        reply: Reply<u64>,
-    },
-    /// Handle this command, which had to wait for an older request.
-    Then(Command),
-    /// Enter offline mode, even if the older request got no answer.
-    ThenOffline(Reply<Value>),
-    Nothing,
+    /// The action that it was sent for; `None` for a timer.
+    job: Option<Job>,
+    next: Next,
 }
 
 impl Worker {
@@ -70,7 +50,7 @@ impl Worker {
         if !can_send {
             return self.schedule.reset();
         }
-        self.send_pending_or_sync(Mode::Online, OnComplete::Nothing);
+        self.carry_out(Ok(plan::sync(&self.state, Mode::Online)), None);
     }
 
     /// Whether there is a license that the authority keeps up to date.
@@ -83,58 +63,33 @@ impl Worker {
         self.is_refreshable() && !self.entitlement.snapshot().may_transcribe
     }
 
-    /// Sends the pending request again, or else a new sync.
-    pub(crate) fn send_pending_or_sync(&mut self, mode: Mode, on_complete: OnComplete) {
-        match self.state.pending.clone() {
-            Some(pending) => self.send(pending, None, on_complete),
-            None => self.send_new(Op::Sync, mode, on_complete),
-        }
-    }
-
-    /// Creates a request for the present license, saves and sends it.
-    pub(crate) fn send_new(&mut self, op: Op, mode: Mode, on_complete: OnComplete) {
-        let code = self.state.grant.as_ref().map(|grant| grant.lease.license.clone());
-        let next = self.state.clone();
-        self.record_and_send(
-            op,
-            &code.unwrap_or_default(),
-            mode,
-            User::default(),
-            next,
-            on_complete,
-        );
-    }
-
-    /// Creates a request for `code`, saves and sends it; `next` is the state until it is answered.
+    /// Creates a request, saves it as the pending one in `state`, and sends it.
     pub(crate) fn record_and_send(
         &mut self,
-        op: Op,
-        code: &str,
-        mode: Mode,
-        user: User,
-        mut next: State,
-        on_complete: OnComplete,
+        new: NewRequest,
+        mut state: State,
+        event: &str,
+        next: Next,
+        job: Option<Job>,
     ) {
         let before = self.state.clone();
-        let written = self.new_request(op, code, mode, user, &next).and_then(|request| {
-            next.pending = Some(request.clone());
-            self.commit(next).map(|()| request)
+        let written = self.new_request(new, &state).and_then(|request| {
+            state.pending = Some(request.clone());
+            self.commit(state).map(|()| request)
         });
         match written {
-            Ok(request) => self.send(request, Some(before), on_complete),
-            Err(error) => self.complete(on_complete, Err(CallError::Storage(error))),
+            Ok(request) => {
+                self.log_event(event, job.as_ref());
+                self.send(request, Some(before), next, job);
+                self.end_sessions();
+            }
+            Err(error) => self.finish(job, next, Err(Failure { unreachable: false, error })),
         }
     }
 
     /// Creates a request from the state.
-    pub(crate) fn new_request(
-        &self,
-        op: Op,
-        code: &str,
-        mode: Mode,
-        user: User,
-        state: &State,
-    ) -> Result<Request, ApiError> {
+    pub(crate) fn new_request(&self, new: NewRequest, state: &State) -> Result<Request, ApiError> {
+        let NewRequest { op, code, mode, user } = new;
         let trust = self.trust.as_ref().map_err(trust_error)?;
         let context = RequestContext {
             product: &self.settings.product,
@@ -146,7 +101,7 @@ impl Worker {
         let id = RequestId::random().map_err(|error| {
             ApiError::internal("storage", error.to_string(), "restart the appliance")
         })?;
-        Ok(Request { user, ..context.request(id, op, code, mode, state) })
+        Ok(Request { user, ..context.request(id, op, &code, mode, state) })
     }
 
     /// Sends a request that is on disk.
@@ -154,13 +109,14 @@ impl Worker {
         &mut self,
         request: Request,
         before: Option<State>,
-        on_complete: OnComplete,
+        next: Next,
+        job: Option<Job>,
     ) {
         let sent_at = boottime();
         match self.spawn_call(&request, Event::Response) {
             Ok(()) => {
                 self.in_progress_since = Some(BootInstant::now());
-                self.in_flight = Some(InFlight { request, sent_at, before, on_complete });
+                self.in_flight = Some(InFlight { request, sent_at, before, job, next });
                 self.publish();
             }
             Err(error) => {
@@ -168,7 +124,7 @@ impl Worker {
                 if let Some(before) = before {
                     let _ = self.commit(before);
                 }
-                self.complete(on_complete, Err(CallError::Storage(error)));
+                self.finish(job, next, Err(Failure { unreachable: false, error }));
             }
         }
     }
@@ -208,11 +164,12 @@ impl Worker {
 
     /// Handles the end of the request in flight.
     pub(crate) fn on_response(&mut self, result: Result<Answer, TransportError>) {
-        let Some(InFlight { request, sent_at, before, on_complete }) = self.in_flight.take() else {
+        let Some(InFlight { request, sent_at, before, job, next }) = self.in_flight.take() else {
             return;
         };
         self.in_progress_since = None;
         self.last_attempt = Some(BootInstant::now());
+        let op = request.op;
         let result = match result {
             Ok(answer) => self.apply_answer(&request, sent_at, &answer),
             Err(error) => Err(CallError::Transport(error)),
@@ -220,6 +177,10 @@ impl Worker {
         match &result {
             Ok(outcome) => {
                 self.error.clear();
+                if op == Op::Activate && *outcome == Outcome::Granted {
+                    let code = last_digits(&request.license);
+                    self.log.security(format_args!("license …{code} activated"));
+                }
                 match outcome {
                     // The request was superseded, but its purpose was not fulfilled.
                     Outcome::Stale => self.schedule.sync_now(),
@@ -235,22 +196,18 @@ impl Worker {
                 }
                 self.remember_rejection(error);
                 if let Some(before) = before.filter(|_| !error.maybe_delivered) {
-                    // Restores only what the request changed, because sessions went on meanwhile.
-                    let (totals, log) = (self.state.totals, self.state.log);
-                    let clock = self.state.clock.clone();
-                    let totals =
-                        if before.epoch == self.state.epoch { totals } else { before.totals };
-                    let _ = self.commit(State { totals, log, clock, ..before });
+                    let _ = self.commit(transition::not_delivered(&self.state, before));
                 }
             }
             Err(CallError::Storage(_)) => self.schedule.on_failure(self.may_recover()),
         }
         self.publish();
         self.notify_waiters();
-        self.complete(on_complete, result);
+        let result = result.map_err(|error| failure(error, op, job.as_ref()));
+        self.finish(job, next, result);
         while self.in_flight.is_none() {
             match self.queued.pop_front() {
-                Some(command) => self.handle(command),
+                Some(job) => self.perform_or_queue(job),
                 None => break,
             }
         }
@@ -313,14 +270,9 @@ impl Worker {
             self.probe_waiters.extend(waiter);
             return;
         }
-        let code = self.state.grant.as_ref().map(|grant| grant.lease.license.clone());
-        let request = self.new_request(
-            Op::Probe,
-            &code.unwrap_or_default(),
-            Mode::Online,
-            User::default(),
-            &self.state,
-        );
+        let (op, code) = (Op::Probe, plan::code(&self.state));
+        let new = NewRequest { op, code, mode: Mode::Online, user: User::default() };
+        let request = self.new_request(new, &self.state);
         let sent_at = boottime();
         if request.and_then(|request| self.spawn_call(&request, Event::ProbeResponse)).is_ok() {
             self.probe = Some(sent_at);
@@ -377,6 +329,24 @@ impl Worker {
 pub(crate) enum CallError {
     Transport(TransportError),
     Storage(ApiError),
+}
+
+/// The failure of a request with `op`, as the administrator reads it (ML-35, ML-39).
+fn failure(error: CallError, op: Op, job: Option<&Job>) -> Failure {
+    let error = match error {
+        CallError::Storage(error) => return Failure { unreachable: false, error },
+        CallError::Transport(error) => error,
+    };
+    let activates = matches!(job, Some(Job { action: Action::Activate { .. }, .. }));
+    let retried = op == Op::Activate && error.maybe_delivered && error.rejected_by.is_none();
+    let retried = if activates && retried { "; it is retried automatically" } else { "" };
+    let (reason, message) = (error.kind.reason(), format!("{}{retried}", error.message));
+    let error = if activates && error.kind != ErrorKind::Blocked {
+        ApiError::offline(reason, message)
+    } else {
+        ApiError::blocked(reason, message)
+    };
+    Failure { unreachable: true, error }
 }
 
 pub(crate) fn trust_error(why: &impl Display) -> ApiError {

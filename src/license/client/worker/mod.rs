@@ -1,15 +1,16 @@
 //! The license worker: the only thread that changes the state of the license.
 //!
-//! Each command, answer of the authority and timer makes at most one change, which is on disk before
-//! any reader sees it. Requests to the authority run on threads of their own, one at a time, so that
-//! counting seconds and reading the status never wait for the network.
+//! It is a shell around pure functions: [`plan`] says who may start what in which state, and
+//! [`transition`](crate::license::state::transition) what an answer changes; the worker saves, sends and
+//! answers. Each command, answer of the authority and timer makes at most one change, or one before and one
+//! with its request, which are on disk before any reader sees them. Requests to the authority run on threads
+//! of their own, one at a time, so that counting seconds and reading the status never wait for the network.
 
-mod activation;
+mod certificates;
 mod event_loop;
 mod in_flight;
-mod offline;
+mod perform;
 mod proxy;
-mod return_certificate;
 mod schedule;
 mod usage;
 
@@ -26,7 +27,7 @@ use crate::config;
 use crate::config::Config;
 use crate::license::client::worker::in_flight::InFlight;
 use crate::license::client::worker::schedule::Schedule;
-use crate::license::command::{Command, Event};
+use crate::license::command::{Command, Event, Job};
 use crate::license::device;
 use crate::license::device::Device;
 use crate::license::device::computer_id::Machine;
@@ -36,6 +37,7 @@ use crate::license::handle::Handle;
 use crate::license::protocol::trust::Trust;
 use crate::license::state::clock::{BootInstant, ClockReading};
 use crate::license::state::entitlement::{Entitlement, Phase};
+use crate::license::state::plan;
 use crate::license::state::record;
 use crate::license::state::record::State;
 use crate::license::state::sessions::Sessions;
@@ -52,7 +54,7 @@ const TICK: Duration = Duration::from_secs(60);
 /// How often the clock is saved, so that a machine that is switched off knows roughly when that was.
 const CLOCK_SAVE_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// Most commands that wait for the request in flight; further ones are answered with "busy".
+/// Most actions that wait for the request in flight; further ones are answered with "busy".
 const MAX_QUEUED: usize = 2;
 
 pub(crate) struct Worker {
@@ -71,7 +73,7 @@ pub(crate) struct Worker {
     state: State,
     sessions: Sessions,
     in_flight: Option<InFlight>,
-    queued: VecDeque<Command>,
+    queued: VecDeque<Job>,
     /// When the running probe was sent, in seconds since the machine started.
     probe: Option<u64>,
     /// Callers that wait for the probe, or for any other answer of the authority.
@@ -196,46 +198,10 @@ impl Worker {
     }
 
     fn handle(&mut self, command: Command) {
-        let asks = match &command {
-            Command::Activate { .. } | Command::Remove { .. } | Command::SetOffline { .. } => true,
-            // These change the state that the request in flight relies on.
-            Command::RequestCertificate { .. }
-            | Command::ApplyCertificate { .. }
-            | Command::ReturnCertificate { .. } => true,
-            _ => false,
-        };
-        if asks && self.in_flight.is_some() {
-            if self.queued.len() < MAX_QUEUED {
-                self.queued.push_back(command);
-            } else {
-                command.reject(ApiError::busy());
-            }
-            return;
-        }
-        if matches!(
-            command,
-            Command::Activate { .. }
-                | Command::Remove { .. }
-                | Command::SetOffline { .. }
-                | Command::SetProxy { .. }
-                | Command::Refresh
-        ) {
-            self.allow_retry();
-        }
         match command {
-            Command::Activate { code, user, by, reply } => self.activate(code, user, by, reply),
-            Command::Remove { by, reply } => self.remove(by, reply),
-            Command::SetOffline { offline, by, reply } => self.set_offline(offline, &by, reply),
-            Command::RequestCertificate { code, user, by, reply } => {
-                let _ = reply.send(self.request_certificate(&code, user, &by));
-            }
-            Command::ApplyCertificate { code, certificate, by, reply } => {
-                let _ = reply.send(self.apply_certificate(&code, &certificate, &by));
-            }
-            Command::ReturnCertificate { by, reply } => {
-                let _ = reply.send(self.return_certificate(&by));
-            }
+            Command::Perform(job) => self.perform_or_queue(job),
             Command::SetProxy { body, by, reply } => {
+                self.allow_retry();
                 let _ = reply.send(self.set_proxy(body, &by));
             }
             Command::Reserve { session, seconds, seq, reply } => {
@@ -244,7 +210,10 @@ impl Worker {
             Command::Settle { session, used, reply } => {
                 let _ = reply.send(self.charge(&session, used));
             }
-            Command::Refresh => self.schedule.sync_now(),
+            Command::Refresh => {
+                self.allow_retry();
+                self.schedule.sync_now();
+            }
             Command::Probe(waiter) => self.probe(Some(waiter)),
         }
     }
@@ -302,7 +271,7 @@ impl Worker {
             error: self.error.clone(),
             trust_error: self.trust.as_ref().err().map(ToString::to_string),
         };
-        let awaits_certificate = self.pending_activation(reading).is_some();
+        let awaits_certificate = plan::pending_activation(state, reading).is_some();
         Snapshot::new(&self.settings, &self.device.computer_id, state, awaits_certificate, contact)
     }
 
@@ -335,12 +304,6 @@ impl Worker {
     fn now(&self) -> i64 {
         self.state.clock.at(&ClockReading::now())
     }
-}
-
-/// The last four digits of a code, to identify a license in the log.
-fn last_digits(code: &str) -> String {
-    let digits: Vec<char> = code.chars().collect();
-    digits.iter().skip(digits.len().saturating_sub(4)).collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::license::protocol::token::{Type, sign};
 use crate::license::protocol::trust::{Bundle, Dated, Trust, trust_file};
 use crate::license::state::clock::ClockReading;
 use crate::license::state::entitlement::Phase;
-use crate::license::state::record::{Grant, State};
+use crate::license::state::record::{Grant, PendingActivation, State};
 use crate::license::state::sessions::Totals;
 
 const NOW: i64 = 1_763_726_400;
@@ -144,6 +144,22 @@ fn an_activation_begins_an_epoch_with_nothing_used() {
     assert_eq!(state.totals, Totals { granted: 3_600, consumed: 0, held: 0 });
     assert!(state.pending.is_none() && state.grant.is_some());
     assert_eq!((state.epoch, state.last_contact), (1, NOW));
+}
+
+#[test]
+fn an_activation_makes_the_waiting_certificate_of_the_same_license_useless() {
+    let fixture = Fixture::new();
+    let waiting = |code: &str| {
+        let request = Request { license: code.to_owned(), ..request(Op::Activate) };
+        Some(PendingActivation { request, certificate: String::new() })
+    };
+    for (code, stays) in [(CODE, false), ("494953679762904934", true)] {
+        let phase = Phase::Activating;
+        let before = State { phase, pending_activation: waiting(code), ..State::default() };
+        let granting = fixture.granting(&fixture.lease());
+        let (state, _) = fixture.hear(&before, Op::Activate, &granting).unwrap();
+        assert_eq!(state.pending_activation.is_some(), stays, "{code}");
+    }
 }
 
 #[test]

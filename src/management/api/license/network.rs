@@ -1,8 +1,7 @@
 //! `license/network`: the proxy for connections to the license service.
 
-use super::body::Body;
-use super::{answer, failure};
-use crate::license::client::proxy::{EXAMPLE, Proxy};
+use super::{answer, body, failure};
+use crate::license::client::proxy::{EXAMPLE, MEMBERS, Proxy};
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
@@ -15,7 +14,9 @@ pub(crate) fn show(context: &Context, request: &mut Request<'_>) -> Response {
 }
 
 pub(crate) fn set(context: &Context, request: &mut Request<'_>) -> Response {
-    let done = Body::read(request, EXAMPLE)
-        .and_then(|body| context.license.set_proxy(body.value(), request.actor()));
+    let done = (|| {
+        let body = body::read(request, &MEMBERS, EXAMPLE)?;
+        context.license.set_proxy(body.into_value(), request.actor())
+    })();
     answer(request, done)
 }

@@ -1,13 +1,14 @@
 //! `license/offlineactivation` and `license/offlinemode`: licensing without a route to the license service.
 
-use serde_json::json;
-
-use super::answer;
-use super::body::Body;
+use super::{answer, body};
 use crate::license::ApiError;
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
+
+/// A request for an activation certificate may hold a certificate by mistake, its answer may repeat the
+/// applicant (ML-19).
+const KNOWN: [&str; 5] = ["license", "certificate", "username", "email_address", "company_name"];
 
 const REQUEST: &str = r#"{"license": "494853989762904933", "username": "…", "email_address": "…"}"#;
 
@@ -19,26 +20,25 @@ const MODE: &str = r#"{"offline": true}"#;
 /// names; the request it answers stays valid.
 pub(crate) fn request(context: &Context, request: &mut Request<'_>) -> Response {
     let done = (|| {
-        let mut body = Body::read(request, REQUEST)?;
-        if body.text("certificate")?.is_some() {
+        let mut body = body::read(request, &KNOWN, REQUEST)?;
+        if body.optional_string("certificate")?.is_some() {
             return Err(ApiError::internal(
                 "certificate_request_pending",
                 "Unable to request activation certificate: -1121",
                 "to apply a license certificate use PUT; the activation certificate you have stays valid",
             ));
         }
-        let (code, applicant) = (body.code()?, body.applicant()?);
-        body.end()?;
+        let (code, applicant) = (body::code(&mut body)?, body::applicant(&mut body)?);
         context.license.activation_certificate(code, applicant, request.actor())
     })();
-    answer(request, done.map(|certificate| json!({"certificate": certificate})))
+    answer(request, done)
 }
 
 pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
     let done = (|| {
-        let mut body = Body::read(request, APPLY)?;
-        let code = body.code()?;
-        let certificate = body.text("certificate")?;
+        let mut body = body::read(request, &KNOWN, APPLY)?;
+        let code = body::code(&mut body)?;
+        let certificate = body.optional_string("certificate")?;
         let certificate = certificate.ok_or_else(|| {
             ApiError::input(
                 "certificate_missing",
@@ -46,9 +46,8 @@ pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
                 format!("the license certificate is missing; send {APPLY}"),
             )
         })?;
-        // A client may repeat the applicant of its request (ML-19), which is not used here.
-        body.applicant()?;
-        body.end()?;
+        // The applicant is not used here.
+        body::applicant(&mut body)?;
         context.license.apply_certificate(code, certificate, request.actor())
     })();
     answer(request, done)
@@ -66,9 +65,7 @@ pub(crate) fn show_mode(context: &Context, _: &mut Request<'_>) -> Response {
 
 pub(crate) fn set_mode(context: &Context, request: &mut Request<'_>) -> Response {
     let done = (|| {
-        let mut body = Body::read(request, MODE)?;
-        let offline = body.flag("offline")?;
-        body.end()?;
+        let offline = body::read(request, &["offline"], MODE)?.flag("offline")?;
         context.license.set_offline(offline, request.actor())
     })();
     answer(request, done)

@@ -1,9 +1,6 @@
 //! `license`: shows, applies or returns the license.
 
-use serde_json::json;
-
-use super::answer;
-use super::body::Body;
+use super::{answer, body};
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
@@ -16,9 +13,8 @@ pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
 
 pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
     let done = (|| {
-        let mut body = Body::read(request, EXAMPLE)?;
-        let (code, applicant) = (body.code()?, body.applicant()?);
-        body.end()?;
+        let mut body = body::read(request, &body::ACTIVATION, EXAMPLE)?;
+        let (code, applicant) = (body::code(&mut body)?, body::applicant(&mut body)?);
         context.license.activate(code, applicant, request.actor())
     })();
     answer(request, done)
@@ -26,5 +22,5 @@ pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
 
 pub(crate) fn remove(context: &Context, request: &mut Request<'_>) -> Response {
     let done = context.license.remove(request.actor());
-    answer(request, done.map(|seconds| json!({"transcription_secs_returned": seconds})))
+    answer(request, done)
 }

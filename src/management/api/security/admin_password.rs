@@ -3,13 +3,13 @@
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::only_member;
+use super::refused;
 use crate::config::Api;
 use crate::management::Context;
+use crate::management::api::body::Body;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
 use crate::security::Password;
-use crate::util::json::kind;
 
 const KEY: &str = "password";
 
@@ -27,16 +27,10 @@ pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
 }
 
 pub(crate) fn set(context: &Context, request: &mut Request<'_>) -> Response {
-    let password = match only_member(request, KEY, EXAMPLE) {
-        Ok(serde_json::Value::String(password)) => Zeroizing::new(password),
-        Ok(other) => {
-            let found = kind(&other);
-            return Response::failure(
-                400,
-                &format!("{KEY:?} is {found}, not a string; send {EXAMPLE}"),
-            );
-        }
-        Err(answer) => return answer,
+    let body = Body::read(request, &[KEY], EXAMPLE);
+    let password = match body.and_then(|mut body| body.string(KEY)) {
+        Ok(password) => Zeroizing::new(password),
+        Err(fault) => return refused(fault),
     };
     match context.security.set_password(&request.actor(), &password) {
         Ok(()) if context.security.rules().snapshot().plain_http => {

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::only_member;
+use super::refused;
 use crate::management::Context;
+use crate::management::api::body::Body;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
-use crate::util::json::kind;
 
 const KEY: &str = "enable_insecure_ports";
 
@@ -17,18 +17,10 @@ pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
 }
 
 pub(crate) fn set(context: &Context, request: &mut Request<'_>) -> Response {
-    let enabled = match only_member(request, KEY, EXAMPLE) {
-        Ok(value) => match value.as_bool() {
-            Some(enabled) => enabled,
-            None => {
-                let found = kind(&value);
-                return Response::failure(
-                    400,
-                    &format!("{KEY:?} is {found}, not true or false; send {EXAMPLE}"),
-                );
-            }
-        },
-        Err(answer) => return answer,
+    let body = Body::read(request, &[KEY], EXAMPLE);
+    let enabled = match body.and_then(|mut body| body.flag(KEY)) {
+        Ok(enabled) => enabled,
+        Err(fault) => return refused(fault),
     };
     match context.security.set_plain_http(&request.actor(), enabled) {
         Ok(()) if enabled => Response::success("plain HTTP access enabled"),
