@@ -59,7 +59,6 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
     let usage = management::start_usage(&config.run_dir, license.clone(), log.clone())?;
     let gate = Gate::new(
         Arc::clone(&config),
-        &config.control_socket(),
         management::NetworkApi::new(context),
         Arc::clone(security.rules()),
         Arc::clone(security.identity()),

@@ -42,9 +42,10 @@
 //! # Threads
 //!
 //! One event loop for each listener, with helpers when there are more processors and much to do. What must wait
-//! (hashing a password, a slow connect, a change) runs on a thread of its own, at most `gate::limits::THREADS`. The
-//! management API has one thread that receives on each socket, and one for each request on it. One worker owns the license.
-//! One thread waits for signals and file changes. What is off has no thread.
+//! (hashing a password, a slow connect, a change) runs on a thread of its own, at most
+//! `gate::limits::BLOCKING_THREADS`. Each socket of the management API has one thread that receives requests, and
+//! one for each request. One worker owns the license. One thread waits for signals and file changes. What is off
+//! has no thread.
 //!
 //! # Files of state
 //!

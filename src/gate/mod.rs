@@ -26,7 +26,11 @@
 //!        v               v
 //!    Handshake -------> Head <----------------+
 //!        |               |                    |
-//!        +<--------------+                    |
+//!        +<--------------+---> Collecting     |
+//!        |               |         |          |
+//!        +<--------------|---------+          |
+//!        |               |         v          |
+//!        +<--------------|----- Calling       |
 //!        |               v                    |
 //!        +<--------- Connecting <--+          |
 //!        |               |         | retry    |
@@ -48,8 +52,11 @@
 //!
 //! - `Handshake`: `Head` when TLS is established; `Responding` with 400 to a client that speaks plain HTTP.
 //! - `Head`: when the head is complete, the request is judged: `Connecting` if it is authorized, licensed and has a
-//!   permit, or `Collecting` if it is for the management API; `Responding` otherwise.
-//! - `Collecting`: a request to the management API that has a body; `Responding` with what its handler says.
+//!   permit, or `Collecting` if it is for the management API, which this process answers; `Responding` otherwise.
+//! - `Collecting`: when the body is there, at once if there is none, its handler is called: `Responding` with its
+//!   response from memory, or `Calling` if it may block.
+//! - `Calling`: `Responding` when a thread that may block has called the handler, or with 504 after
+//!   [`limits::MANAGEMENT_TIMEOUT`].
 //! - `Connecting`: `Proxying` when the service has accepted; `Responding` with 502 or 503 otherwise.
 //! - `Proxying`: `Head` or `LingeringClose` after the response; `Tunnel` after a 101; `Connecting` again if a pooled
 //!   connection was dead; `Responding` if the service has failed before its response began.
@@ -60,7 +67,7 @@
 //! - `LingeringClose`: closed, when the client has closed or the time is up.
 //!
 //! A step that has to wait is a value. `connection::work::Work` is what a blocking thread does when a password must be
-//! hashed, a handler may block or connecting takes time; meanwhile the state is `Taken`, then `Unblocked` with the result, which completes
+//! hashed or connecting takes time; meanwhile the state is `Taken`, then `Unblocked` with the result, which completes
 //! the verdict or the connecting. An admitted request for which there is no permit stays `OverLimit` until slow clients
 //! are evicted; then it takes its permit, or gets 503. Where plain HTTP is disabled without a response, `Head` leads to
 //! `LingeringClose`. A deadline, an eviction or a disconnected client closes a connection in any state.
@@ -77,7 +84,6 @@ mod upstream;
 
 use std::fmt;
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -88,7 +94,7 @@ pub(crate) use crate::gate::listener::Listeners;
 pub(crate) use crate::gate::listener::bind::Bound;
 
 use self::connection::{Connection, State};
-use crate::config::{Config, Listen, ServiceAddress};
+use crate::config::{Config, Listen};
 use crate::gate::connection::handshake_log::HandshakeLog;
 use crate::gate::connection::stream::ClientStream;
 use crate::gate::connection::tls::TlsConfig;
@@ -96,7 +102,6 @@ use crate::gate::limits::permits::RequestLimits;
 use crate::gate::limits::token_bucket::TokenBucket;
 use crate::gate::request::basic_auth::Authenticator;
 use crate::gate::request::router::Routes;
-use crate::gate::upstream::connect::Upstream;
 use crate::gate::upstream::pool::IdlePool;
 use crate::http::date::now;
 use crate::http::head::HeadBuffer;
@@ -129,21 +134,18 @@ impl Gate {
     /// When the cryptographic library cannot start.
     pub(crate) fn new(
         config: Arc<Config>,
-        control_socket: &Path,
         management: NetworkApi,
         rules: Arc<Published<Rules>>,
         identity: Arc<Published<Identity>>,
         license: Arc<Published<Entitlement>>,
         log: Log,
     ) -> Result<Gate, Error> {
-        let address = ServiceAddress::Unix(control_socket.to_owned());
         let services = config.services.len();
-        let idle_pool = IdlePool::new(services + 1);
-        let local = Upstream::management(address, services, &idle_pool);
+        let idle_pool = IdlePool::new(services);
         Ok(Gate {
             tls: TlsConfig::new(config.api, identity)
                 .map_err(|e| Error(format!("cannot set up TLS: {e}")))?,
-            routes: Routes::new(&config, Arc::new(local), &idle_pool),
+            routes: Routes::new(&config, &idle_pool),
             request_limits: RequestLimits::new(services),
             idle_pool,
             authenticator: Authenticator::new()?,

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Context;
 use super::api;
+use super::api::security::certificate;
 use super::api::table::{self, Endpoint};
 use crate::management::api::request::{Body, Method, Request};
 use crate::management::api::response::Response;
@@ -35,7 +36,7 @@ pub(crate) struct NetworkRequest {
 /// A request and its handler.
 pub(crate) struct Call {
     request: NetworkRequest,
-    /// The response instead, if the path or the method has no handler.
+    /// The response instead, if the path or the method has no handler, or the handler needs TLS.
     endpoint: Result<Endpoint, Response>,
 }
 
@@ -52,11 +53,11 @@ pub(crate) struct NetworkResponse {
 impl Call {
     /// Whether the response may wait for a disk, a lock or another machine.
     pub(crate) fn may_block(&self) -> bool {
-        self.endpoint.as_ref().is_ok_and(|endpoint| endpoint.may_block)
+        self.endpoint.as_ref().is_ok_and(|endpoint| endpoint.may_block())
     }
 
-    /// Whether there is a handler, which may need the request's body.
-    pub(crate) fn has_handler(&self) -> bool {
+    /// Whether the response may depend on the request's body; otherwise it must not be asked for.
+    pub(crate) fn needs_body(&self) -> bool {
         self.endpoint.is_ok()
     }
 }
@@ -69,7 +70,12 @@ impl NetworkApi {
     /// Finds the handler of a request.
     pub(crate) fn find(&self, request: NetworkRequest) -> Call {
         let method = Method::parse(&request.method);
-        let endpoint = table::find(self.0.config.api, method, &request.path);
+        let endpoint = match table::find(self.0.config.api, method, &request.path) {
+            Ok(endpoint) if endpoint.needs_tls() && !request.tls => {
+                Err(certificate::sent_in_clear())
+            }
+            found => found,
+        };
         Call { request, endpoint }
     }
 
@@ -81,7 +87,7 @@ impl NetworkApi {
         body: Zeroizing<Vec<u8>>,
         connection: Option<&str>,
     ) -> NetworkResponse {
-        let NetworkRequest { method, path, query, content_type, authority, peer, tls } =
+        let NetworkRequest { method, path, query, content_type, authority, peer, .. } =
             call.request;
         let mut request = Request {
             method: Method::parse(&method),
@@ -90,7 +96,6 @@ impl NetworkApi {
             content_type,
             peer: Some(peer.to_canonical()),
             authority,
-            is_plain_http: !tls,
             body: Body::Whole(body),
         };
         let context = &self.0;

@@ -1,11 +1,14 @@
 //! Reads the four state files: their size limits, and whether their contents are good.
 
+use std::path::PathBuf;
+
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::settings_file::SettingsFile;
 use super::summary::Source;
 use super::{Identity, PasswordHash, certificate, names};
-use crate::store::View;
+use crate::store::{self, View};
 
 /// An uploaded chain and key are at most 1 MiB together; stored, they are hardly larger.
 const MOST_PEM_BYTES: u64 = 2 * 1024 * 1024;
@@ -29,41 +32,74 @@ impl<T> Found<T> {
     }
 }
 
-/// A file as it was read once.
-#[derive(Debug)]
+/// A file as it was read once. It is parsed only when asked, because the daemon hears of its own changes too and
+/// knows their digests.
 pub(super) struct Reading<T> {
-    pub(super) found: Found<T>,
+    path: PathBuf,
+    contents: Result<Option<Zeroizing<Vec<u8>>>, store::Error>,
+    parse: fn(&[u8]) -> Result<T, String>,
     /// Digest of the contents, or of the error; equal exactly if nothing has changed.
     pub(super) digest: FileDigest,
+}
+
+impl<T> Reading<T> {
+    fn new(
+        view: &View,
+        name: &str,
+        most_bytes: u64,
+        parse: fn(&[u8]) -> Result<T, String>,
+    ) -> Self {
+        let contents = view.read(name, most_bytes);
+        let digest = match &contents {
+            Ok(None) => absent(),
+            Ok(Some(contents)) => digest(contents),
+            Err(e) => Sha256::new().chain_update([2]).chain_update(e.to_string()).finalize().into(),
+        };
+        Reading { path: view.path(name), contents, parse, digest }
+    }
+
+    pub(super) fn parse(&self) -> Found<T> {
+        match &self.contents {
+            Ok(None) => Found::Absent,
+            Ok(Some(contents)) => (self.parse)(contents).map_or_else(
+                |reason| Found::Damaged(format!("{}: {reason}", self.path.display())),
+                Found::Good,
+            ),
+            Err(error) => Found::Untrusted(error.to_string()),
+        }
+    }
 }
 
 pub(super) type FileDigest = [u8; 32];
 
 pub(super) fn settings(view: &View) -> Reading<SettingsFile> {
-    read(view, names::SETTINGS, MOST_TEXT_BYTES, SettingsFile::from_file)
+    Reading::new(view, names::SETTINGS, MOST_TEXT_BYTES, SettingsFile::from_file)
 }
 
 pub(super) fn password(view: &View) -> Reading<PasswordHash> {
-    read(view, names::PASSWORD, MOST_TEXT_BYTES, PasswordHash::from_file)
+    Reading::new(view, names::PASSWORD, MOST_TEXT_BYTES, PasswordHash::from_file)
 }
 
 /// Reads a certificate and its key. Dates are not checked, because an expired certificate in service is
 /// better than a surprise.
 pub(super) fn identity(view: &View, source: Source) -> Reading<Identity> {
-    let name = match source {
-        Source::Default => names::DEFAULT,
-        Source::Uploaded => names::UPLOADED,
-    };
-    read(view, name, MOST_PEM_BYTES, |contents| certificate::from_file(contents, source))
+    match source {
+        Source::Default => Reading::new(view, names::DEFAULT, MOST_PEM_BYTES, |contents| {
+            certificate::from_file(contents, Source::Default)
+        }),
+        Source::Uploaded => Reading::new(view, names::UPLOADED, MOST_PEM_BYTES, |contents| {
+            certificate::from_file(contents, Source::Uploaded)
+        }),
+    }
 }
 
 /// Whether the file that is now under `name` should be kept aside instead of being lost.
 pub(super) fn is_bad(view: &View, name: &str) -> bool {
     match name {
-        names::SETTINGS => settings(view).found.is_bad(),
-        names::PASSWORD => password(view).found.is_bad(),
-        names::DEFAULT => identity(view, Source::Default).found.is_bad(),
-        _ => identity(view, Source::Uploaded).found.is_bad(),
+        names::SETTINGS => settings(view).parse().is_bad(),
+        names::PASSWORD => password(view).parse().is_bad(),
+        names::DEFAULT => identity(view, Source::Default).parse().is_bad(),
+        _ => identity(view, Source::Uploaded).parse().is_bad(),
     }
 }
 
@@ -77,25 +113,19 @@ pub(super) fn absent() -> FileDigest {
     Sha256::new().chain_update([0]).finalize().into()
 }
 
-fn read<T>(
-    view: &View,
-    name: &str,
-    most_bytes: u64,
-    parse: impl FnOnce(&[u8]) -> Result<T, String>,
-) -> Reading<T> {
-    match view.read(name, most_bytes) {
-        Ok(None) => Reading { found: Found::Absent, digest: absent() },
-        Ok(Some(contents)) => {
-            let found = match parse(&contents) {
-                Ok(value) => Found::Good(value),
-                Err(reason) => Found::Damaged(format!("{}: {reason}", view.path(name).display())),
-            };
-            Reading { found, digest: digest(&contents) }
-        }
-        Err(error) => {
-            let sentence = error.to_string();
-            let digest = Sha256::new().chain_update([2]).chain_update(&sentence).finalize().into();
-            Reading { found: Found::Untrusted(sentence), digest }
-        }
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::{Reading, digest};
+    use crate::store::{Folder, Scratch};
+
+    #[test]
+    fn a_file_that_we_have_written_ourselves_is_known_without_parsing_it() {
+        let scratch = Scratch::new();
+        let folder = Folder::open(&scratch.0.join("state"), &[]).unwrap();
+        folder.replace("a", b"ours").unwrap();
+        let parse: fn(&[u8]) -> Result<(), String> = |_| panic!("parsed");
+        assert_eq!(Reading::new(folder.view(), "a", 9, parse).digest, digest(b"ours"));
     }
 }

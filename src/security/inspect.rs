@@ -47,7 +47,7 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
         }
     };
     let mut faults = Vec::new();
-    let settings = match files::settings(&view).found {
+    let settings = match files::settings(&view).parse() {
         Found::Good(settings) => settings,
         Found::Absent => SettingsFile::DEFAULT,
         Found::Damaged(reason) | Found::Untrusted(reason) => {
@@ -55,7 +55,7 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
             SettingsFile::FAIL_CLOSED
         }
     };
-    let password = match files::password(&view).found {
+    let password = match files::password(&view).parse() {
         _ if settings.discard.contains(&names::PASSWORD) => without_password(&settings, api),
         Found::Absent => without_password(&settings, api),
         Found::Good(hash) => Password::Set(hash),
@@ -64,7 +64,7 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
             Password::Locked
         }
     };
-    let mut summary = |source, discarded| match files::identity(&view, source).found {
+    let mut summary = |source, discarded| match files::identity(&view, source).parse() {
         _ if discarded => None,
         Found::Absent => None,
         Found::Good(identity) => Some(identity.summary),

@@ -35,6 +35,7 @@ impl Gate {
                 State::Unblocked(result) => self.on_unblocked(connection, listen, result),
                 State::OverLimit(admitted) => self.forward(connection, listen, *admitted),
                 State::Collecting(call) => self.collect(connection, call, buffers),
+                State::Calling(call) => self.await_response(connection, call),
                 State::Connecting(exchange) => {
                     self.on_start(connection, Start::try_connect(exchange))
                 }
@@ -114,7 +115,7 @@ impl Gate {
                 Step::Next(State::Proxying(proxy))
             }
             Start::WouldBlock(exchange) => Step::Block(Work::Connect(exchange)),
-            Start::Failed(exchange, end) => self.finish_exchange(connection, *exchange, end),
+            Start::Failed(exchange, end) => self.finish_request(connection, exchange.request, end),
         }
     }
 
@@ -126,7 +127,7 @@ impl Gate {
     ) -> Step {
         if connection.hung_up {
             let end = ExchangeEnd::Abort("the client disconnected".to_owned());
-            return self.finish_exchange(connection, *proxy.into_exchange(), end);
+            return self.finish_request(connection, proxy.into_exchange().request, end);
         }
         let before = proxy.bytes_moved();
         let next = match proxy.advance(&mut connection.downstream(buffers)) {
@@ -136,7 +137,7 @@ impl Gate {
                 return Step::Next(State::Connecting(exchange));
             }
             Progress::Done(end) => {
-                return self.finish_exchange(connection, *proxy.into_exchange(), end);
+                return self.finish_request(connection, proxy.into_exchange().request, end);
             }
             Progress::Pending(false) => Action::Wait,
             Progress::Pending(true) => {
@@ -165,12 +166,12 @@ impl Gate {
     ) -> Step {
         if tunnel.is_aborted(connection.hung_up) {
             let end = ExchangeEnd::Abort("the client disconnected".to_owned());
-            return self.finish_exchange(connection, *tunnel.into_exchange(), end);
+            return self.finish_request(connection, tunnel.into_exchange().request, end);
         }
         let before = tunnel.bytes_moved();
         let next = match tunnel.advance(&mut connection.downstream(buffers)) {
             Progress::Done(end) => {
-                return self.finish_exchange(connection, *tunnel.into_exchange(), end);
+                return self.finish_request(connection, tunnel.into_exchange().request, end);
             }
             Progress::Pending(false) => Action::Wait,
             progress => {

@@ -4,7 +4,6 @@ use super::{Action, Connection, State, Step};
 use crate::config::Listen;
 use crate::gate::Gate;
 use crate::gate::proxy::exchange::{Buffers, ExchangeEnd};
-use crate::gate::request::call::LocalCall;
 
 impl Gate {
     /// Handles a passed deadline.
@@ -27,16 +26,20 @@ impl Gate {
         }
         let step = match std::mem::take(&mut connection.state) {
             State::Collecting(call) => {
-                let end = LocalCall::on_timeout();
-                self.finish_exchange(connection, *call.into_exchange(), end)
+                let why = "timed out waiting for the request body".to_owned();
+                self.finish_request(connection, call.request, ExchangeEnd::Failed(408, why))
+            }
+            State::Calling(call) => {
+                let why = "management did not respond in time".to_owned();
+                self.finish_request(connection, call.request, ExchangeEnd::Failed(504, why))
             }
             State::Proxying(proxy) => {
                 let end = proxy.on_timeout();
-                self.finish_exchange(connection, *proxy.into_exchange(), end)
+                self.finish_request(connection, proxy.into_exchange().request, end)
             }
             State::Tunnel(tunnel) => {
                 let end = ExchangeEnd::Abort("timed out: the WebSocket was idle".to_owned());
-                self.finish_exchange(connection, *tunnel.into_exchange(), end)
+                self.finish_request(connection, tunnel.into_exchange().request, end)
             }
             state => {
                 if matches!(state, State::Handshake) {
@@ -60,14 +63,14 @@ impl Gate {
 
     /// Ends the exchange of a slow client whose permit another request needs.
     pub(crate) fn evict(&self, connection: &mut Connection) -> Action {
-        let exchange = match std::mem::take(&mut connection.state) {
-            State::Collecting(call) => call.into_exchange(),
-            State::Proxying(proxy) => proxy.into_exchange(),
-            State::Tunnel(tunnel) => tunnel.into_exchange(),
+        let request = match std::mem::take(&mut connection.state) {
+            State::Collecting(call) => call.request,
+            State::Proxying(proxy) => proxy.into_exchange().request,
+            State::Tunnel(tunnel) => tunnel.into_exchange().request,
             _ => return Action::Close,
         };
         let end = ExchangeEnd::Abort("evicted: request limit reached".to_owned());
-        let _ = self.finish_exchange(connection, *exchange, end);
+        let _ = self.finish_request(connection, request, end);
         Action::Close
     }
 }

@@ -19,7 +19,7 @@ use super::limits::token_bucket;
 use super::request::license_denied;
 use super::{limits, now};
 use crate::gate::connection::stream::ClientStream;
-use crate::gate::connection::work::{Work, WorkResult};
+use crate::gate::connection::work::{HandlerRun, Work, WorkResult};
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::io::write_buffer::WriteBuffer;
 use crate::gate::limits::eviction::SlowClient;
@@ -28,7 +28,7 @@ use crate::gate::limits::token_bucket::TokenBucket;
 use crate::gate::proxy::exchange::{Buffers, Downstream, Exchange};
 use crate::gate::proxy::http::HttpProxy;
 use crate::gate::proxy::websocket::Tunnel;
-use crate::gate::request::call::LocalCall;
+use crate::gate::request::call::{LocalCall, RunningCall};
 use crate::gate::request::handler::AdmittedRequest;
 use crate::gate::request::response::LocalResponse;
 use crate::http::head::HeadBuffer;
@@ -64,6 +64,8 @@ pub(crate) enum State {
     OverLimit(Box<AdmittedRequest>),
     /// Reads the body of a request to the management API.
     Collecting(Box<LocalCall>),
+    /// Waits for the management API, whose handler is at work on a thread that may block.
+    Calling(Box<RunningCall>),
     /// Has an exchange and no connection to its service yet.
     Connecting(Box<Exchange>),
     /// Sends the request to the service and the response to the client.
@@ -129,6 +131,8 @@ pub(crate) enum Action {
     Yield,
     /// Continue when a thread that may block has done this.
     Block(Work),
+    /// Call this handler on a thread that may block; the connection waits for its response as for an event.
+    Call(Box<HandlerRun>),
     /// Evict slow clients, because all permits of this class are taken.
     OverLimit(Class),
     /// Close the connection.
@@ -195,6 +199,7 @@ impl Connection {
             | State::Unblocked(_)
             | State::OverLimit(_)
             | State::Collecting(_)
+            | State::Calling(_)
             | State::Connecting(_)
             | State::Proxying(_)
             | State::Tunnel(_) => true,
@@ -225,7 +230,10 @@ impl Connection {
                 let (class, _) = response.permit.as_ref()?;
                 Some((*class, SlowClient::Connected(response.since)))
             }
-            State::Collecting(call) => Some((call.class(), SlowClient::Connected(call.since()))),
+            State::Collecting(call) => {
+                let since = call.request.record.since;
+                Some((call.request.class(), SlowClient::Connected(since)))
+            }
             State::Proxying(proxy) => {
                 Some((proxy.class(), proxy.slow_client(self.stream.is_read_closed())?))
             }

@@ -58,10 +58,11 @@ pub(crate) fn upstream_descriptors() -> usize {
 /// Bytes in transit in each direction of an exchange.
 pub(crate) const PROXY_BUFFER_BYTES: usize = 32 << 10;
 
-/// Body of a request to the management API or monitoring: a certificate and a key have a few thousand.
-pub(crate) const MANAGEMENT_BODY_BYTES: u64 = 1 << 20;
+/// How long a handler of the management API may take: a license call waits for the authority, but not for so long.
+pub(crate) const MANAGEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A larger body of a request to the management API counts as large; see [`large_management_exchanges`].
+/// A larger body of a request to the management API counts as large, see [`large_management_exchanges`]; so much is
+/// read of a body that nothing takes, so that the connection can be kept.
 pub(crate) const MANAGEMENT_BUFFER_BYTES: usize = 16 << 10;
 
 /// Steps of an exchange, each of [`PROXY_BUFFER_BYTES`] at most, before other connections have their turn.
@@ -95,7 +96,7 @@ pub(crate) fn management_exchanges() -> usize {
 }
 
 /// Concurrent requests that this process answers itself and whose bodies are larger than
-/// [`MANAGEMENT_BUFFER_BYTES`]: an eighth of the memory, if each has [`MANAGEMENT_BODY_BYTES`].
+/// [`MANAGEMENT_BUFFER_BYTES`]: an eighth of the memory, if each is as large as the API takes.
 pub(crate) fn large_management_exchanges() -> usize {
     (memory::bytes() / 8 / (1100 << 10)).min(management_exchanges()).max(4)
 }

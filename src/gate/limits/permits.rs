@@ -25,12 +25,12 @@ pub(crate) enum Class {
 
 impl Class {
     pub(crate) fn of(route: &Route, length: Length) -> Class {
-        match length {
-            _ if !route.area.is_local() => Class::Upstream(route.upstream.number),
-            Length::Exact(bytes) if bytes <= limits::MANAGEMENT_BUFFER_BYTES as u64 => {
+        match (&route.upstream, length) {
+            (Some(upstream), _) => Class::Upstream(upstream.number),
+            (None, Length::Exact(bytes)) if bytes <= limits::MANAGEMENT_BUFFER_BYTES as u64 => {
                 Class::Management
             }
-            _ => Class::ManagementLarge,
+            (None, _) => Class::ManagementLarge,
         }
     }
 }

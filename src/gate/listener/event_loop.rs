@@ -232,6 +232,7 @@ impl EventLoop {
                 }
                 Action::OverLimit(class) => Some(self.make_room(connection, class)),
                 Action::Block(work) => self.block(token, connection, work),
+                Action::Call(run) => self.call(token, connection, *run),
                 Action::Close => return self.close(token, connection),
             };
             let Some(moving) = moving else { return };

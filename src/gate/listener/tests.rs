@@ -58,8 +58,7 @@ fn gate(scratch: &Scratch, log: Log) -> Gate {
     });
     let (rules, identity) = (Arc::clone(security.rules()), Arc::clone(security.identity()));
     let entitlement = Arc::clone(license.entitlement());
-    let socket = scratch.0.join("missing.sock");
-    Gate::new(config, &socket, management, rules, identity, entitlement, log).unwrap()
+    Gate::new(config, management, rules, identity, entitlement, log).unwrap()
 }
 
 fn rules(password: &str, plain_http: bool) -> Rules {

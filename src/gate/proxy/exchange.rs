@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::Write as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::gate::connection::stream::ClientStream;
 use crate::gate::io::write_buffer;
@@ -10,6 +11,7 @@ use crate::gate::limits;
 use crate::gate::limits::permits::{Class, Permit};
 use crate::gate::request::access_log::Record;
 use crate::gate::request::router::Route;
+use crate::gate::upstream::connect::Upstream;
 use crate::http::body::Length;
 use crate::http::fields;
 use crate::http::head::{HeadBuffer, RequestHead};
@@ -22,8 +24,8 @@ pub(crate) struct Authorized {
     pub(crate) by_password: bool,
 }
 
-/// A request that is forwarded to a service.
-pub(crate) struct Exchange {
+/// A request in progress: authorized, and with a permit until it has ended.
+pub(crate) struct ActiveRequest {
     pub(crate) head: RequestHead,
     pub(crate) target: Target,
     pub(crate) route: Route,
@@ -33,11 +35,16 @@ pub(crate) struct Exchange {
     /// The connection to the client closes after this response.
     pub(crate) close: bool,
     pub(crate) record: Record,
+    pub(crate) permit: Permit,
+}
+
+/// A request that is forwarded to a service.
+pub(crate) struct Exchange {
+    pub(crate) request: ActiveRequest,
+    pub(crate) upstream: Arc<Upstream>,
     pub(crate) authorized: Authorized,
     /// A pooled connection was dead, so a new one is needed.
     pub(crate) is_retry: bool,
-    /// Released when the exchange has ended.
-    pub(crate) permit: Permit,
 }
 
 /// What an exchange needs of its client's connection, and buffers of the thread.
@@ -89,28 +96,38 @@ pub(crate) enum Progress {
     Done(ExchangeEnd),
 }
 
-impl Exchange {
+impl ActiveRequest {
     /// The class of its permit.
     pub(crate) fn class(&self) -> Class {
         Class::of(&self.route, self.length)
     }
+}
+
+impl Exchange {
+    /// The class of its permit.
+    pub(crate) fn class(&self) -> Class {
+        self.request.class()
+    }
 
     /// True if the request is idempotent (RFC 9110 section 9.2.2) and has no body.
     pub(crate) fn is_repeatable(&self) -> bool {
-        matches!(self.head.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
-            && self.length == Length::Exact(0)
-            && !self.route.websocket
+        matches!(self.request.head.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
+            && self.request.length == Length::Exact(0)
+            && !self.request.route.websocket
     }
 
     /// The request head for the service, built from the parsed request and never copied from the received bytes.
     pub(crate) fn request_head(&self) -> Vec<u8> {
         let mut head = write_buffer::take_spare();
-        let (method, path) = (self.head.method.as_str(), self.target.path.as_str());
-        let (separator, query) = self.target.query.as_ref().map_or(("", ""), |query| ("?", query));
-        for part in [method, " ", self.route.prefix, path, separator, query, " HTTP/1.1\r\n"] {
+        let (method, path) = (self.request.head.method.as_str(), self.request.target.path.as_str());
+        let (separator, query) =
+            self.request.target.query.as_ref().map_or(("", ""), |query| ("?", query));
+        for part in
+            [method, " ", self.request.route.prefix, path, separator, query, " HTTP/1.1\r\n"]
+        {
             head.extend_from_slice(part.as_bytes());
         }
-        self.head.fields.write_end_to_end(&mut head, |field| {
+        self.request.head.fields.write_end_to_end(&mut head, |field| {
             let is = |name: &str| field.eq_ignore_ascii_case(name.as_bytes());
             match () {
                 // Written below, as it was parsed.
@@ -123,23 +140,23 @@ impl Exchange {
         let mut push = |name: &str, value: &dyn Display| {
             let _ = write!(head, "{name}: {value}\r\n"); // a Vec accepts all bytes
         };
-        push("X-Forwarded-For", &self.peer);
-        push("X-Forwarded-Proto", &if self.tls { "https" } else { "http" });
-        let host = self.target.authority.as_deref();
-        if self.head.fields.first("host").is_none() {
+        push("X-Forwarded-For", &self.request.peer);
+        push("X-Forwarded-Proto", &if self.request.tls { "https" } else { "http" });
+        let host = self.request.target.authority.as_deref();
+        if self.request.head.fields.first("host").is_none() {
             push("Host", &host.unwrap_or("appliance")); // HTTP/1.0 may have none, HTTP/1.1 needs one
         }
         if let Some(host) = host {
             push("X-Forwarded-Host", &host);
         }
-        match self.length {
-            Length::Exact(length) if self.head.fields.first("content-length").is_some() => {
+        match self.request.length {
+            Length::Exact(length) if self.request.head.fields.first("content-length").is_some() => {
                 push("Content-Length", &length);
             }
             Length::Chunked => push("Transfer-Encoding", &"chunked"),
             Length::Exact(_) | Length::UntilClose => {}
         }
-        if self.route.websocket {
+        if self.request.route.websocket {
             push("Connection", &"Upgrade");
             push("Upgrade", &"websocket");
         }

@@ -53,8 +53,8 @@ impl HttpProxy {
         reused: bool,
     ) -> HttpProxy {
         HttpProxy {
-            request_body: RequestBody::new(exchange.request_head(), exchange.length),
-            response_body: ResponseBody::new(exchange.close),
+            request_body: RequestBody::new(exchange.request_head(), exchange.request.length),
+            response_body: ResponseBody::new(exchange.request.close),
             exchange,
             upstream,
             reused,
@@ -94,7 +94,7 @@ impl HttpProxy {
     /// reused.
     pub(crate) fn into_exchange(self) -> Box<Exchange> {
         if self.reusable {
-            self.exchange.route.upstream.keep(self.upstream);
+            self.exchange.upstream.keep(self.upstream);
         }
         self.exchange
     }
@@ -107,7 +107,7 @@ impl HttpProxy {
 
     /// Bytes of both bodies that have been moved.
     pub(crate) fn bytes_moved(&self) -> u64 {
-        self.exchange.record.received + self.exchange.record.sent
+        self.exchange.request.record.received + self.exchange.request.record.sent
     }
 
     /// True if a dead pooled connection may be the reason for `end`.
@@ -195,13 +195,13 @@ impl HttpProxy {
         downstream: &mut Downstream<'_>,
     ) -> Result<(), ExchangeEnd> {
         if let Some(taken) = self.request_body.pass_through(arrived, &mut self.upstream) {
-            self.exchange.record.received += taken as u64;
+            self.exchange.request.record.received += taken as u64;
             downstream.read_ahead.extend(arrived.get(taken..).unwrap_or_default());
             return Ok(());
         }
         let taken = self.request_body.take(arrived, &mut downstream.buffers.content);
         let taken = taken.map_err(|error| self.failure(error.status, error.reason.to_owned()))?;
-        self.exchange.record.received += downstream.buffers.content.len() as u64;
+        self.exchange.request.record.received += downstream.buffers.content.len() as u64;
         downstream.read_ahead.extend(arrived.get(taken..).unwrap_or_default());
         Ok(())
     }
@@ -226,27 +226,27 @@ impl HttpProxy {
     ) -> Result<bool, Stop> {
         match self.response_body.pass_through(arrived, downstream.client) {
             Some(Ok(taken)) => {
-                self.exchange.record.sent += taken as u64;
+                self.exchange.request.record.sent += taken as u64;
                 return Ok(true);
             }
             Some(Err(e)) => return Err(client_failed(&e).into()),
             None => {}
         }
         let request = RequestContext {
-            head: &self.exchange.head,
-            websocket: self.exchange.route.websocket,
+            head: &self.exchange.request.head,
+            websocket: self.exchange.request.route.websocket,
             complete: self.request_body.is_complete(),
         };
         self.has_responded = true;
         match self.response_body.take(arrived, request, &mut downstream.buffers.content) {
             Ok(Received::Interim) => Ok(true),
             Ok(Received::Response(status)) => {
-                self.exchange.record.status = status;
-                self.exchange.record.sent += downstream.buffers.content.len() as u64;
+                self.exchange.request.record.status = status;
+                self.exchange.request.record.sent += downstream.buffers.content.len() as u64;
                 Ok(true)
             }
             Ok(Received::Upgraded) => {
-                self.exchange.record.status = 101;
+                self.exchange.request.record.status = 101;
                 Err(Stop::Upgraded)
             }
             Err(error) => Err(self.response_invalid(error.reason).into()),
@@ -262,7 +262,7 @@ impl HttpProxy {
     }
 
     fn response_invalid(&self, reason: &str) -> ExchangeEnd {
-        let name = &self.exchange.route.upstream.name;
+        let name = &self.exchange.upstream.name;
         self.failure(502, format!("invalid response from {name}: {reason}"))
     }
 
@@ -276,7 +276,7 @@ impl HttpProxy {
     }
 
     fn upstream_failed(&self, why: &str) -> ExchangeEnd {
-        let name = &self.exchange.route.upstream.name;
+        let name = &self.exchange.upstream.name;
         if self.response_body.has_begun() {
             ExchangeEnd::Abort(format!("{name} aborted its response: {why}"))
         } else {
@@ -291,8 +291,8 @@ impl HttpProxy {
     /// True if the exchange waits for the client, and not for a service that should send 100 (Continue).
     fn awaits_client(&self) -> bool {
         let expects_continue = !self.has_responded
-            && self.exchange.record.received == 0
-            && self.exchange.head.fields.first("expect").is_some();
+            && self.exchange.request.record.received == 0
+            && self.exchange.request.head.fields.first("expect").is_some();
         self.waits_for_client() && !expects_continue
     }
 
@@ -303,7 +303,7 @@ impl HttpProxy {
 
     /// See `Connection::slow_client`; `read_closed` if the client will send no more.
     pub(crate) fn slow_client(&self, read_closed: bool) -> Option<SlowClient> {
-        let since = self.exchange.record.since;
+        let since = self.exchange.request.record.since;
         let waits_for_client = self.response_body.is_waiting() || self.waits_for_client();
         let slow = self.bytes_moved() < limits::MIN_BYTES_PER_SECOND * since.elapsed().as_secs()
             || (self.reads >= limits::SLOW_READS
@@ -322,13 +322,13 @@ impl HttpProxy {
         if self.response_body.is_waiting() || self.awaits_client() {
             limits::BODY_PROGRESS
         } else {
-            self.exchange.route.upstream.timeout
+            self.exchange.upstream.timeout
         }
     }
 
     /// How the exchange ends when the timeout has passed.
     pub(crate) fn on_timeout(&self) -> ExchangeEnd {
-        let name = &self.exchange.route.upstream.name;
+        let name = &self.exchange.upstream.name;
         if self.response_body.has_begun() || self.response_body.is_waiting() {
             ExchangeEnd::Abort("timed out: no data moved".to_owned())
         } else if self.awaits_client() {

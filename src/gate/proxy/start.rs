@@ -20,11 +20,11 @@ impl Start {
         // A pooled connection may be dead, so it is used only for a request that can be repeated.
         if exchange.is_repeatable()
             && !exchange.is_retry
-            && let Some(upstream) = exchange.route.upstream.reuse()
+            && let Some(upstream) = exchange.upstream.reuse()
         {
             return Start::Started(Box::new(HttpProxy::new(exchange, upstream, true)));
         }
-        match exchange.route.upstream.try_connect().transpose() {
+        match exchange.upstream.try_connect().transpose() {
             Some(connected) => Start::of(exchange, connected),
             None => Start::WouldBlock(exchange),
         }
@@ -32,7 +32,7 @@ impl Start {
 
     /// Opens a new connection to the service, however long it takes.
     pub(crate) fn connect(exchange: Box<Exchange>) -> Start {
-        let connected = exchange.route.upstream.connect();
+        let connected = exchange.upstream.connect();
         Start::of(exchange, connected)
     }
 
@@ -40,7 +40,7 @@ impl Start {
         match connected {
             Ok(upstream) => Start::Started(Box::new(HttpProxy::new(exchange, upstream, false))),
             Err(e) => {
-                let why = format!("cannot connect to {}: {e}", exchange.route.upstream.name);
+                let why = format!("cannot connect to {}: {e}", exchange.upstream.name);
                 Start::Failed(exchange, ExchangeEnd::Failed(502, why))
             }
         }

@@ -53,8 +53,8 @@ impl Tunnel {
 
     /// Returns the exchange, to be logged.
     pub(crate) fn into_exchange(mut self) -> Box<Exchange> {
-        self.exchange.record.received = self.up.bytes_moved;
-        self.exchange.record.sent = self.down.bytes_moved;
+        self.exchange.request.record.received = self.up.bytes_moved;
+        self.exchange.request.record.sent = self.down.bytes_moved;
         self.exchange
     }
 

@@ -1,56 +1,70 @@
 //! Requests to the management API, which this process answers: the gate collects the body and calls the handler.
 
 use std::io::{self, ErrorKind};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::Instant;
 
 use zeroize::Zeroizing;
 
 use super::response::persistence;
 use crate::gate::Gate;
-use crate::gate::connection::work::Work;
+use crate::gate::connection::work::HandlerRun;
 use crate::gate::connection::{Action, Connection, State, Step, Then};
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::io::write_buffer::WriteBuffer;
 use crate::gate::limits;
-use crate::gate::limits::permits::Class;
 use crate::gate::limits::token_bucket::{MIN_BODY_COST, TokenBucket};
-use crate::gate::proxy::exchange::{Buffers, Downstream, Exchange, ExchangeEnd};
-use crate::http::body::{Decoder, Length, Sender};
+use crate::gate::proxy::exchange::{ActiveRequest, Buffers, Downstream, ExchangeEnd};
+use crate::http::body::{self, Decoder, Length};
 use crate::management::{Call, LARGEST_BODY, NetworkRequest, NetworkResponse};
 
 /// A request to the management API, and what has arrived of its body.
 pub(crate) struct LocalCall {
-    exchange: Box<Exchange>,
+    pub(crate) request: ActiveRequest,
     call: Call,
     decoder: Decoder,
     /// Has its full capacity from the start: a vector that grows leaves unwiped copies behind.
     body: Zeroizing<Vec<u8>>,
+    /// Bytes of the body that are enough for a response.
+    enough: usize,
     /// The 100 (Continue) that the client waits for.
     interim: WriteBuffer,
 }
 
+/// A request whose handler is at work on a thread that may block.
+pub(crate) struct RunningCall {
+    pub(crate) request: ActiveRequest,
+    response: Receiver<NetworkResponse>,
+}
+
 impl LocalCall {
-    fn new(exchange: Box<Exchange>, call: Call) -> LocalCall {
-        let capacity = match exchange.length {
-            _ if !call.has_handler() => 0,
-            Length::Exact(bytes) => usize::try_from(bytes).unwrap_or(LARGEST_BODY),
-            Length::Chunked | Length::UntilClose => LARGEST_BODY + limits::PROXY_BUFFER_BYTES,
-        };
+    fn new(request: ActiveRequest, call: Call) -> LocalCall {
         let expects_continue =
-            exchange.head.minor > 0 && exchange.head.fields.first("expect").is_some();
-        let interim: &[u8] = if expects_continue { b"HTTP/1.1 100 Continue\r\n\r\n" } else { b"" };
+            request.head.minor > 0 && request.head.fields.first("expect").is_some();
+        let (enough, interim): (_, &[u8]) = match (call.needs_body(), expects_continue) {
+            (true, true) => (LARGEST_BODY + 1, b"HTTP/1.1 100 Continue\r\n\r\n"),
+            (true, false) => (LARGEST_BODY + 1, b""),
+            (false, true) => (0, b""),
+            (false, false) => (limits::MANAGEMENT_BUFFER_BYTES, b""), // the connection can be kept
+        };
+        let length = match request.length {
+            Length::Exact(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
+            Length::Chunked | Length::UntilClose => usize::MAX,
+        };
+        let capacity = length.min(enough + limits::PROXY_BUFFER_BYTES);
         LocalCall {
-            decoder: Decoder::new(Sender::Client, exchange.length),
+            decoder: Decoder::new(body::Sender::Client, request.length),
             body: Zeroizing::new(Vec::with_capacity(capacity)),
+            enough,
             interim: WriteBuffer::of(interim.to_vec()),
-            exchange,
+            request,
             call,
         }
     }
 
-    /// True if no more of the body is needed to call the handler.
+    /// True if no more of the body is needed for a response.
     fn is_ready(&self) -> bool {
-        self.decoder.is_complete() || self.body.len() > LARGEST_BODY || !self.call.has_handler()
+        self.decoder.is_complete() || self.body.len() >= self.enough
     }
 
     /// Reads what has arrived of the body; `None` when no more of it is needed.
@@ -90,54 +104,34 @@ impl LocalCall {
         let taken = self.decoder.decode(arrived, &mut self.body);
         let taken =
             taken.map_err(|error| ExchangeEnd::Failed(error.status, error.reason.to_owned()))?;
-        self.exchange.record.received = self.body.len() as u64;
+        self.request.record.received = self.body.len() as u64;
         downstream.read_ahead.extend(arrived.get(taken..).unwrap_or_default());
         Ok(())
-    }
-
-    /// The class of its permit.
-    pub(crate) fn class(&self) -> Class {
-        self.exchange.class()
-    }
-
-    /// When the request came.
-    pub(crate) fn since(&self) -> Instant {
-        self.exchange.record.since
     }
 
     /// True if bytes wait for the client to accept them.
     pub(crate) fn waits_to_write(&self) -> bool {
         !self.interim.is_empty()
     }
-
-    /// How the call ends when the client has sent nothing for [`limits::BODY_PROGRESS`].
-    pub(crate) fn on_timeout() -> ExchangeEnd {
-        ExchangeEnd::Failed(408, "timed out waiting for the request body".to_owned())
-    }
-
-    /// Gives up the call; what it was for is to be logged.
-    pub(crate) fn into_exchange(self) -> Box<Exchange> {
-        self.exchange
-    }
 }
 
 impl Gate {
     /// Finds the handler of an admitted request, and calls it when the body is there.
-    pub(crate) fn begin_call(&self, connection: &mut Connection, exchange: Box<Exchange>) -> Step {
-        let target = &exchange.target;
-        let content_type = exchange.head.fields.first("content-type");
+    pub(crate) fn begin_call(&self, connection: &mut Connection, request: ActiveRequest) -> Step {
+        let target = &request.target;
+        let content_type = request.head.fields.first("content-type");
         let call = self.management.find(NetworkRequest {
-            method: exchange.head.method.clone(),
-            path: format!("{}{}", exchange.route.prefix, target.path),
+            method: request.head.method.clone(),
+            path: format!("{}{}", request.route.prefix, target.path),
             query: target.query.clone().unwrap_or_default(),
             content_type: content_type.map(|value| String::from_utf8_lossy(value).into_owned()),
             authority: target.authority.clone(),
-            peer: exchange.peer,
-            tls: exchange.tls,
+            peer: request.peer,
+            tls: request.tls,
         });
-        let call = LocalCall::new(exchange, call);
+        let call = LocalCall::new(request, call);
         if call.is_ready() {
-            return self.on_collected(connection, Box::new(call));
+            return self.on_collected(connection, call);
         }
         let now = Instant::now();
         connection.deadline = now + limits::BODY_PROGRESS;
@@ -153,55 +147,72 @@ impl Gate {
         buffers: &mut Buffers,
     ) -> Step {
         if connection.hung_up {
-            let end = ExchangeEnd::Abort("the client disconnected".to_owned());
-            return self.finish_exchange(connection, *call.exchange, end);
+            return self.finish_request(connection, call.request, disconnected());
         }
-        let before = call.exchange.record.received;
+        let before = call.request.record.received;
         match call.collect(&mut connection.downstream(buffers)) {
-            Ok(None) => self.on_collected(connection, call),
+            Ok(None) => self.on_collected(connection, *call),
             Ok(Some(action)) => {
-                let moved = call.exchange.record.received - before;
+                let moved = call.request.record.received - before;
                 if moved > 0 {
                     connection.record_progress(moved.max(MIN_BODY_COST), limits::BODY_PROGRESS);
                 }
                 Step::Pause(State::Collecting(call), action)
             }
-            Err(end) => self.finish_exchange(connection, *call.exchange, end),
+            Err(end) => self.finish_request(connection, call.request, end),
         }
     }
 
-    fn on_collected(&self, connection: &mut Connection, call: Box<LocalCall>) -> Step {
-        if call.call.may_block() {
-            return Step::Block(Work::Call(call));
-        }
-        let (exchange, response) = self.call(*call);
-        self.on_answered(connection, *exchange, response)
-    }
-
-    /// Calls the handler, which may block.
-    pub(crate) fn call(&self, local: LocalCall) -> (Box<Exchange>, NetworkResponse) {
-        let LocalCall { mut exchange, call, decoder, body, .. } = local;
+    /// Calls the handler: here if it does not block, otherwise on a thread of its own.
+    fn on_collected(&self, connection: &mut Connection, call: LocalCall) -> Step {
+        let LocalCall { mut request, call, decoder, body, .. } = call;
         // What has not been read would be taken for the next request.
-        exchange.close |= !decoder.is_complete();
-        let word = persistence(exchange.close, exchange.head.minor);
-        let response = self.management.answer(call, body, word);
-        (exchange, response)
+        request.close |= !decoder.is_complete();
+        let persistence = persistence(request.close, request.head.minor);
+        if !call.may_block() {
+            let response = self.management.answer(call, body, persistence);
+            return self.on_answered(connection, request, response);
+        }
+        let (sender, response) = mpsc::channel();
+        let run = HandlerRun { call, body, persistence, response: sender };
+        connection.deadline = Instant::now() + limits::MANAGEMENT_TIMEOUT;
+        let state = State::Calling(Box::new(RunningCall { request, response }));
+        Step::Pause(state, Action::Call(Box::new(run)))
     }
 
-    /// Sends the response of the management API.
-    pub(crate) fn on_answered(
+    /// Sends the response of a handler, if it is there.
+    pub(crate) fn await_response(
         &self,
         connection: &mut Connection,
-        exchange: Exchange,
+        call: Box<RunningCall>,
+    ) -> Step {
+        let end = match call.response.try_recv() {
+            Ok(response) => return self.on_answered(connection, call.request, response),
+            Err(TryRecvError::Empty) if connection.hung_up => disconnected(),
+            Err(TryRecvError::Empty) => return Step::Pause(State::Calling(call), Action::Wait),
+            // There was no thread for it.
+            Err(TryRecvError::Disconnected) => ExchangeEnd::Failed(503, self.busy_reason(None)),
+        };
+        self.finish_request(connection, call.request, end)
+    }
+
+    fn on_answered(
+        &self,
+        connection: &mut Connection,
+        request: ActiveRequest,
         response: NetworkResponse,
     ) -> Step {
-        let class = exchange.class();
-        let Exchange { head, target, route, close, mut record, permit, .. } = exchange;
+        let class = request.class();
+        let ActiveRequest { head, target, route, close, mut record, permit, .. } = request;
         (record.status, record.sent) = (response.status, response.length);
-        self.log_access(&record, &head.method, &target.path, &route.upstream.name);
+        self.log_access(&record, &head.method, &target.path, route.service());
         let then = if close { Then::Close } else { Then::NextRequest };
         Step::Next(connection.respond(response.bytes, then, Some((class, permit))))
     }
+}
+
+fn disconnected() -> ExchangeEnd {
+    ExchangeEnd::Abort("the client disconnected".to_owned())
 }
 
 fn client_failed(error: &io::Error) -> ExchangeEnd {

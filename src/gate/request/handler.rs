@@ -22,7 +22,7 @@ use crate::gate::connection::work::Work;
 use crate::gate::connection::{Action, Connection, State, Step, Then};
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::limits::permits::Class;
-use crate::gate::proxy::exchange::{Authorized, Exchange, ExchangeEnd};
+use crate::gate::proxy::exchange::{ActiveRequest, Authorized, Exchange, ExchangeEnd};
 use crate::gate::{Gate, now};
 use crate::http::body::Length;
 use crate::http::head::RequestHead;
@@ -178,7 +178,8 @@ impl Gate {
             return Step::Pause(State::OverLimit(Box::new(admitted)), Action::OverLimit(class));
         };
         let AdmittedRequest { request, route, authorized } = admitted;
-        let exchange = Box::new(Exchange {
+        let upstream = route.upstream.clone();
+        let request = ActiveRequest {
             head: request.head,
             target: request.target,
             route,
@@ -187,24 +188,21 @@ impl Gate {
             tls: listen.tls,
             close: request.close,
             record: Record::new(connection.peer.ip(), listen.tls),
-            authorized,
-            is_retry: false,
             permit,
-        });
-        if exchange.route.area.is_local() {
-            return self.begin_call(connection, exchange);
-        }
-        Step::Next(State::Connecting(exchange))
+        };
+        let Some(upstream) = upstream else { return self.begin_call(connection, request) };
+        let exchange = Exchange { request, upstream, authorized, is_retry: false };
+        Step::Next(State::Connecting(Box::new(exchange)))
     }
 
-    /// Handles the end of an exchange: the response or close that the client gets, and the access log.
-    pub(crate) fn finish_exchange(
+    /// Handles the end of a request: the response or close that the client gets, and the access log.
+    pub(crate) fn finish_request(
         &self,
         connection: &mut Connection,
-        exchange: Exchange,
+        request: ActiveRequest,
         end: ExchangeEnd,
     ) -> Step {
-        let Exchange { head, target, route, length, close, mut record, .. } = exchange;
+        let ActiveRequest { head, target, route, length, close, mut record, .. } = request;
         let step = match end {
             ExchangeEnd::KeepAlive => Step::Next(connection.expect_request()),
             ExchangeEnd::Close => Step::Next(connection.linger()),
@@ -229,7 +227,7 @@ impl Gate {
                 Step::Next(self.respond(connection, &head, &response, close))
             }
         };
-        self.log_access(&record, &head.method, &target.path, &route.upstream.name);
+        self.log_access(&record, &head.method, &target.path, route.service());
         step
     }
 
@@ -324,7 +322,7 @@ impl Gate {
                 let reason = "there is nothing at this path";
                 Verdict::Respond(LocalResponse::error(None, 404, reason))
             }
-            Some(route) if method::is_never_forwarded(&head.method) && !route.area.is_local() => {
+            Some(route) if method::is_never_forwarded(&head.method) && route.upstream.is_some() => {
                 Verdict::Respond(LocalResponse::not_forwarded(route.area))
             }
             Some(route) if self.is_entitled(request, route) => {
@@ -338,7 +336,8 @@ impl Gate {
 
     /// True if the request needs no license or the current license is valid.
     fn is_entitled(&self, request: &ParsedRequest, route: &Route) -> bool {
-        let (head, target, licensed) = (&request.head, &request.target, &route.upstream.licensed);
+        let (head, target) = (&request.head, &request.target);
+        let licensed = route.upstream.as_ref().map_or(&[][..], |upstream| &upstream.licensed);
         !policy::needs_license(route.area, head, target, request.websocket, licensed)
             || self.license.snapshot().may_transcribe
     }

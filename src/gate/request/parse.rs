@@ -9,6 +9,7 @@ use crate::http::body;
 use crate::http::body::Length;
 use crate::http::head::RequestHead;
 use crate::http::target::Target;
+use crate::management::LARGEST_BODY;
 
 /// A request whose head is valid.
 pub(crate) struct ParsedRequest {
@@ -53,12 +54,10 @@ impl ParsedRequest {
         self.head.fields.first("authorization")
     }
 
-    /// True if the announced length exceeds the ceiling; the service counts a chunked body.
+    /// True if the announced length exceeds what the management API takes; a chunked body is counted as it comes.
     pub(crate) fn is_too_large(&self, route: &Route) -> bool {
-        matches!(
-            (self.length, route.body_ceiling),
-            (Length::Exact(bytes), Some(ceiling)) if bytes > ceiling
-        )
+        matches!(self.length, Length::Exact(bytes) if bytes > LARGEST_BODY as u64)
+            && route.upstream.is_none()
     }
 }
 

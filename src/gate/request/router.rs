@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::policy::Area;
 use crate::config::{Api, Auth, Config, Serves};
-use crate::gate::limits;
 use crate::gate::upstream::connect::Upstream;
 use crate::gate::upstream::pool::IdlePool;
 use crate::http::lenient;
@@ -14,22 +13,26 @@ use crate::http::target::{Target, encoded};
 #[derive(Clone)]
 pub(crate) struct Route {
     pub(crate) area: Area,
-    pub(crate) upstream: Arc<Upstream>,
+    /// The service; `None` for the management API and monitoring, which this process answers.
+    pub(crate) upstream: Option<Arc<Upstream>>,
     /// Added before the path that the service gets.
     pub(crate) prefix: &'static str,
     /// The request is a WebSocket, and the service accepts WebSockets.
     pub(crate) websocket: bool,
-    /// The maximum size of a body in bytes, if there is one.
-    pub(crate) body_ceiling: Option<u64>,
+}
+
+impl Route {
+    /// Who answers, as the access log names it.
+    pub(crate) fn service(&self) -> &str {
+        self.upstream.as_ref().map_or("management", |upstream| &upstream.name)
+    }
 }
 
 /// All services and their paths.
 pub(crate) struct Routes {
     api: Api,
-    /// The management API and monitoring, in this process, behind `control.sock`.
-    management: Arc<Upstream>,
-    speech: Arc<Upstream>,
-    realtime: Arc<Upstream>,
+    speech: Option<Arc<Upstream>>,
+    realtime: Option<Arc<Upstream>>,
     /// Longest prefix first.
     custom: Vec<Custom>,
     /// The services of `custom` have different rules.
@@ -47,16 +50,11 @@ struct Custom {
 }
 
 impl Routes {
-    pub(crate) fn new(
-        config: &Config,
-        management: Arc<Upstream>,
-        idle_pool: &Arc<IdlePool>,
-    ) -> Routes {
+    pub(crate) fn new(config: &Config, idle_pool: &Arc<IdlePool>) -> Routes {
         let mut routes = Routes {
             api: config.api,
-            speech: Arc::clone(&management),
-            realtime: Arc::clone(&management),
-            management,
+            speech: None,
+            realtime: None,
             custom: Vec::new(),
             has_mixed_rules: false,
         };
@@ -67,8 +65,8 @@ impl Routes {
             upstream.licensed.clone_from(&configured.licensed);
             let upstream = Arc::new(upstream);
             match configured.name.as_str() {
-                "speech" => routes.speech = upstream,
-                "realtime" => routes.realtime = upstream,
+                "speech" => routes.speech = Some(upstream),
+                "realtime" => routes.realtime = Some(upstream),
                 _ => routes.custom.extend(configured.paths.iter().map(|path| Custom {
                     prefix: encoded(path).into_owned(),
                     segments: lenient::segments(path),
@@ -95,22 +93,22 @@ impl Routes {
         match serves {
             Serves::Monitoring => {
                 // The path as on a listener that serves all.
-                Some(Route { prefix: "/monitor", ..self.local_route(Area::Monitoring) })
+                Some(Route { prefix: "/monitor", ..route(Area::Monitoring, None, false) })
             }
-            Serves::Realtime if websocket && path == "/" => Some(self.realtime_route()),
+            Serves::Realtime if websocket && path == "/" => self.realtime_route(),
             Serves::Realtime => self.realtime(path, websocket),
-            Serves::Management => self.management_route(path),
+            Serves::Management => self.management(path),
             Serves::Speech => self.speech(path),
             Serves::All => self
-                .management_route(path)
+                .management(path)
                 .or_else(|| self.speech(path))
                 .or_else(|| self.realtime(path, websocket))
-                .or_else(|| self.monitoring(path))
+                .or_else(|| monitoring(path))
                 .or_else(|| self.custom(path, websocket)),
         }
     }
 
-    fn management_route(&self, path: &str) -> Option<Route> {
+    fn management(&self, path: &str) -> Option<Route> {
         let (area, mounted) = if path == "/" || below(path, "/docs") {
             (Area::Page, true)
         } else if below(path, "/v1/management") || below(path, "/v1/security") {
@@ -120,19 +118,7 @@ impl Routes {
         } else {
             return None;
         };
-        mounted.then(|| self.local_route(area))
-    }
-
-    fn monitoring(&self, path: &str) -> Option<Route> {
-        below(path, "/monitor").then(|| self.local_route(Area::Monitoring))
-    }
-
-    /// The management API takes small bodies only, and no WebSockets.
-    fn local_route(&self, area: Area) -> Route {
-        Route {
-            body_ceiling: Some(limits::MANAGEMENT_BODY_BYTES),
-            ..route(area, &self.management, false)
-        }
+        mounted.then(|| route(area, None, false))
     }
 
     fn speech(&self, path: &str) -> Option<Route> {
@@ -142,7 +128,7 @@ impl Routes {
             () if v1 && self.api.v1 => Area::SpeechV1,
             () => return None,
         };
-        Some(route(area, &self.speech, false))
+        Some(route(area, Some(self.speech.as_ref()?), false))
     }
 
     /// `/v2` and `/v2/<language>`, for WebSockets only.
@@ -150,11 +136,11 @@ impl Routes {
         let rest = path.strip_prefix("/v2").filter(|_| websocket)?;
         let language = rest.strip_prefix('/').unwrap_or(rest);
         let matches = below(path, "/v2") && !language.contains('/');
-        matches.then(|| self.realtime_route())
+        if matches { self.realtime_route() } else { None }
     }
 
-    fn realtime_route(&self) -> Route {
-        route(Area::Realtime, &self.realtime, true)
+    fn realtime_route(&self) -> Option<Route> {
+        Some(route(Area::Realtime, Some(self.realtime.as_ref()?), true))
     }
 
     fn custom(&self, path: &str, websocket: bool) -> Option<Route> {
@@ -169,7 +155,7 @@ impl Routes {
             }
         }
         let websocket = websocket && custom.websocket;
-        Some(route(custom.area, &custom.upstream, websocket))
+        Some(route(custom.area, Some(&custom.upstream), websocket))
     }
 }
 
@@ -179,8 +165,12 @@ fn same_rules(one: &Custom, other: &Custom) -> bool {
     one.area == other.area && one.upstream.licensed.iter().eq(licensed.iter())
 }
 
-fn route(area: Area, upstream: &Arc<Upstream>, websocket: bool) -> Route {
-    Route { area, upstream: Arc::clone(upstream), prefix: "", websocket, body_ceiling: None }
+fn monitoring(path: &str) -> Option<Route> {
+    below(path, "/monitor").then(|| route(Area::Monitoring, None, false))
+}
+
+fn route(area: Area, upstream: Option<&Arc<Upstream>>, websocket: bool) -> Route {
+    Route { area, upstream: upstream.cloned(), prefix: "", websocket }
 }
 
 /// True for `prefix` itself and everything below it, but not for `prefixmore`.
@@ -192,12 +182,9 @@ fn below(path: &str, prefix: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::sync::Arc;
-
     use super::{Route, Routes};
-    use crate::config::{Config, Serves, ServiceAddress};
+    use crate::config::{Config, Serves};
     use crate::gate::request::policy::Area;
-    use crate::gate::upstream::connect::Upstream;
     use crate::gate::upstream::pool::IdlePool;
     use crate::http::target::Target;
 
@@ -208,18 +195,15 @@ mod tests {
 
     fn find(settings: &str, serves: Serves, path: &str, websocket: bool) -> Option<Route> {
         let config = Config::parse(settings.as_bytes()).unwrap();
-        let idle_pool = IdlePool::new(config.services.len() + 1);
-        let address = ServiceAddress::Unix("/control.sock".into());
-        let management = Upstream::management(address, config.services.len(), &idle_pool);
+        let idle_pool = IdlePool::new(config.services.len());
         let target = Target { path: path.to_owned(), query: None, authority: None };
-        Routes::new(&config, Arc::new(management), &idle_pool).find(serves, &target, websocket)
+        Routes::new(&config, &idle_pool).find(serves, &target, websocket)
     }
 
     fn routed(settings: &str, serves: Serves, path: &str, websocket: bool) -> String {
-        find(settings, serves, path, websocket)
-            .map_or("none".to_owned(), |Route { upstream, prefix, .. }| {
-                format!("{} {prefix}{path}", upstream.name)
-            })
+        find(settings, serves, path, websocket).map_or("none".to_owned(), |route| {
+            format!("{} {}{path}", route.service(), route.prefix)
+        })
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::util::{resolve, unix_connect};
 /// A service, its address and its idle connections.
 pub(crate) struct Upstream {
     pub(crate) name: String,
-    /// Methods that need a valid license; empty for the management API and the two speech engines.
+    /// Methods that need a valid license; empty for the two speech engines.
     pub(crate) licensed: Vec<String>,
     address: ServiceAddress,
     /// How long the service may take to begin its response, and pause within it.
@@ -47,15 +47,6 @@ impl Upstream {
             idle_pool: Arc::clone(idle_pool),
             number,
         }
-    }
-
-    /// The management API of this process, to which no connection is made: it has a name in the access log.
-    pub(crate) fn management(
-        address: ServiceAddress,
-        number: usize,
-        idle_pool: &Arc<IdlePool>,
-    ) -> Upstream {
-        Upstream::new("management", address, 0, number, idle_pool)
     }
 
     /// Takes an idle connection that is still open.
@@ -164,10 +155,9 @@ fn connect_tcp(address: SocketAddr, timeout: Duration) -> io::Result<Option<TcpS
 
 /// Connects to the socket at `path`. When `timeout` expires: `None` if it was zero, otherwise `TimedOut`.
 fn connect_unix(path: &Path, timeout: Duration) -> io::Result<Option<UnixStream>> {
-    let is_full = |e| e == Errno::AGAIN;
-    match unix_connect::retry(timeout, || unix_connect::connect(path), is_full) {
+    match unix_connect::connect(path, timeout) {
         Ok(stream) => Ok(Some(stream)),
-        Err(e) if timeout.is_zero() && is_full(e) => Ok(None),
+        Err(Errno::AGAIN) if timeout.is_zero() => Ok(None),
         Err(Errno::AGAIN) => Err(ErrorKind::TimedOut.into()),
         Err(e) => Err(e.into()),
     }

@@ -57,8 +57,6 @@ pub(crate) struct Request<'a> {
     pub(crate) peer: Option<IpAddr>,
     /// The host that a client on the network has called, with the port if it named one.
     pub(crate) authority: Option<String>,
-    /// Whether the client used plain HTTP over the network.
-    pub(crate) is_plain_http: bool,
     pub(crate) body: Body<'a>,
 }
 
@@ -138,7 +136,6 @@ pub(crate) mod fake {
             content_type: None,
             peer: None,
             authority: None,
-            is_plain_http: false,
             body: Body::Unread(body, Some(length)),
         }
     }

@@ -15,16 +15,18 @@ use crate::management::web::{docs, page};
 
 type Handler = fn(&Context, &mut Request<'_>) -> Response;
 
-/// Whether a handler may block.
+/// What a handler needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Blocking {
+enum Needs {
     /// It answers from memory.
-    Never,
-    /// It may wait for a disk, a lock that is held meanwhile, or another machine.
-    Maybe,
+    Nothing,
+    /// A thread that may block: it may wait for a disk, a lock that is held meanwhile, or another machine.
+    Thread,
+    /// As `Thread`, and TLS if the request is from the network: its body holds a private key.
+    Tls,
 }
 
-use Blocking::{Maybe, Never};
+use Needs::{Nothing, Thread, Tls};
 
 /// The API generations in which a path is mounted. Rows leave out the `/v1` or `/v2`. A `*` at the end
 /// stands for any one segment, which the handler reads with [`Request::name`].
@@ -38,54 +40,63 @@ enum In {
 }
 
 #[rustfmt::skip]
-const TABLE: &[(In, &str, Method, Blocking, Handler)] = &[
-    (In::V1,   "/management/host/about",      Method::Get,    Never, host::about_v1),
-    (In::V2,   "/management/host/about",      Method::Get,    Never, host::about_v2),
-    (In::V1,   "/management/ping",            Method::Get,    Never, ping::management),
-    (In::V1,   "/management/license/ping",    Method::Get,    Never, ping::license),
-    (In::Both, "/management/license",         Method::Get,    Maybe,   online::show),
-    (In::Both, "/management/license",         Method::Post,   Maybe,   online::apply),
-    (In::Both, "/management/license",         Method::Delete, Maybe,   online::remove),
-    (In::Both, "/management/license/network", Method::Get,    Maybe,   network::show),
-    (In::Both, "/management/license/network", Method::Post,   Maybe,   network::set),
-    (In::Both, "/management/license/offlineactivation", Method::Post, Maybe,   offline::request),
-    (In::Both, "/management/license/offlineactivation", Method::Put,  Maybe,   offline::apply),
-    (In::Both, "/management/license/offlineactivation", Method::Delete, Maybe,   offline::give_back),
-    (In::Both, "/management/license/offlinemode", Method::Get,  Maybe,   offline::show_mode),
-    (In::Both, "/management/license/offlinemode", Method::Post, Maybe,   offline::set_mode),
-    (In::V1,   "/management/services",        Method::Get,    Maybe,   services::list),
-    (In::V1,   "/management/services",        Method::Delete, Maybe,   restart::services),
-    (In::V1,   "/management/resource/*",      Method::Get,    Maybe,   resource::show),
-    (In::V1,   "/management/freestorage",     Method::Get,    Maybe,   free_storage::show),
-    (In::V1,   "/management/logs/*",          Method::Get,    Maybe,   logs::show),
-    (In::Both, "/management/reboot",          Method::Delete, Maybe,   power::reboot),
-    (In::Both, "/management/shutdown",        Method::Delete, Maybe,   power::shutdown),
-    (In::V2,   "/management/health",          Method::Get,    Maybe,   health::show),
-    (In::V2,   "/management/cpuinfo",         Method::Get,    Maybe,   cpu_info::show),
-    (In::V2,   "/management/meminfo",         Method::Get,    Maybe,   mem_info::show),
-    (In::Both, "/security/sslcertificate",    Method::Get,    Never, certificate::show),
-    (In::Both, "/security/sslcertificate",    Method::Post,   Maybe,   certificate::replace),
-    (In::Both, "/security/insecureports",     Method::Get,    Never, insecure_ports::show),
-    (In::Both, "/security/insecureports",     Method::Post,   Maybe,   insecure_ports::set),
-    (In::Both, "/security/adminpassword",     Method::Get,    Never, admin_password::show),
-    (In::Both, "/security/adminpassword",     Method::Post,   Maybe,   admin_password::set),
-    (In::Both, "/security/adminpassword",     Method::Delete, Maybe,   admin_password::unset),
-    (In::Both, "/security/reset",             Method::Delete, Maybe,   reset::all),
-    (In::Neither, "/",                        Method::Get,    Never, page::show),
-    (In::Neither, "/docs",                    Method::Get,    Never, docs::show),
-    (In::Neither, "/docs/",                   Method::Get,    Never, docs::show),
-    (In::Neither, "/docs/openapi.json",       Method::Get,    Maybe,   docs::description),
+const TABLE: &[(In, &str, Method, Needs, Handler)] = &[
+    (In::V1,   "/management/host/about",      Method::Get,     Nothing, host::about_v1),
+    (In::V2,   "/management/host/about",      Method::Get,     Nothing, host::about_v2),
+    (In::V1,   "/management/ping",            Method::Get,     Nothing, ping::management),
+    (In::V1,   "/management/license/ping",    Method::Get,     Nothing, ping::license),
+    (In::Both, "/management/license",         Method::Get,     Thread,  online::show),
+    (In::Both, "/management/license",         Method::Post,    Thread,  online::apply),
+    (In::Both, "/management/license",         Method::Delete,  Thread,  online::remove),
+    (In::Both, "/management/license/network", Method::Get,     Thread,  network::show),
+    (In::Both, "/management/license/network", Method::Post,    Thread,  network::set),
+    (In::Both, "/management/license/offlineactivation", Method::Post,    Thread,  offline::request),
+    (In::Both, "/management/license/offlineactivation", Method::Put,     Thread,  offline::apply),
+    (In::Both, "/management/license/offlineactivation", Method::Delete,  Thread,  offline::give_back),
+    (In::Both, "/management/license/offlinemode", Method::Get,     Thread,  offline::show_mode),
+    (In::Both, "/management/license/offlinemode", Method::Post,    Thread,  offline::set_mode),
+    (In::V1,   "/management/services",        Method::Get,     Thread,  services::list),
+    (In::V1,   "/management/services",        Method::Delete,  Thread,  restart::services),
+    (In::V1,   "/management/resource/*",      Method::Get,     Thread,  resource::show),
+    (In::V1,   "/management/freestorage",     Method::Get,     Thread,  free_storage::show),
+    (In::V1,   "/management/logs/*",          Method::Get,     Thread,  logs::show),
+    (In::Both, "/management/reboot",          Method::Delete,  Thread,  power::reboot),
+    (In::Both, "/management/shutdown",        Method::Delete,  Thread,  power::shutdown),
+    (In::V2,   "/management/health",          Method::Get,     Thread,  health::show),
+    (In::V2,   "/management/cpuinfo",         Method::Get,     Thread,  cpu_info::show),
+    (In::V2,   "/management/meminfo",         Method::Get,     Thread,  mem_info::show),
+    (In::Both, "/security/sslcertificate",    Method::Get,     Nothing, certificate::show),
+    (In::Both, "/security/sslcertificate",    Method::Post,    Tls,     certificate::replace),
+    (In::Both, "/security/insecureports",     Method::Get,     Nothing, insecure_ports::show),
+    (In::Both, "/security/insecureports",     Method::Post,    Thread,  insecure_ports::set),
+    (In::Both, "/security/adminpassword",     Method::Get,     Nothing, admin_password::show),
+    (In::Both, "/security/adminpassword",     Method::Post,    Thread,  admin_password::set),
+    (In::Both, "/security/adminpassword",     Method::Delete,  Thread,  admin_password::unset),
+    (In::Both, "/security/reset",             Method::Delete,  Thread,  reset::all),
+    (In::Neither, "/",                        Method::Get,     Nothing, page::show),
+    (In::Neither, "/docs",                    Method::Get,     Nothing, docs::show),
+    (In::Neither, "/docs/",                   Method::Get,     Nothing, docs::show),
+    (In::Neither, "/docs/openapi.json",       Method::Get,     Thread,  docs::description),
 ];
 
 /// What answers a request.
 #[derive(Clone, Copy)]
 pub(crate) struct Endpoint {
+    needs: Needs,
     handler: Handler,
-    /// It may wait for a disk, a lock that is held meanwhile, or another machine.
-    pub(crate) may_block: bool,
 }
 
 impl Endpoint {
+    /// Whether the response may wait for a disk, a lock that is held meanwhile, or another machine.
+    pub(crate) fn may_block(self) -> bool {
+        self.needs != Nothing
+    }
+
+    /// Whether a request from the network must come over TLS.
+    pub(crate) fn needs_tls(self) -> bool {
+        self.needs == Tls
+    }
+
     pub(crate) fn call(self, context: &Context, request: &mut Request<'_>) -> Response {
         (self.handler)(context, request)
     }
@@ -94,7 +105,7 @@ impl Endpoint {
 /// Finds the handler of a request, or the response if there is none.
 pub(crate) fn find(api: Api, method: Method, path: &str) -> Result<Endpoint, Response> {
     if path.starts_with("/monitor/") {
-        return Ok(Endpoint { handler: monitoring::show, may_block: true });
+        return Ok(Endpoint { needs: Thread, handler: monitoring::show });
     }
     let (generation, path) = mounted(api, path);
     let shared = matches!(generation, In::V1 | In::V2);
@@ -104,9 +115,7 @@ pub(crate) fn find(api: Api, method: Method, path: &str) -> Result<Endpoint, Res
     };
     let asked = if method == Method::Head { Method::Get } else { method };
     match rows().find(|row| row.2 == asked) {
-        Some((_, _, _, blocking, handler)) => {
-            Ok(Endpoint { handler: *handler, may_block: *blocking == Maybe })
-        }
+        Some((_, _, _, needs, handler)) => Ok(Endpoint { needs: *needs, handler: *handler }),
         None => match allow(rows().map(|row| row.2)) {
             none if none.is_empty() => {
                 Err(Response::error(Code::NotFound, "there is nothing at this path"))
@@ -116,7 +125,7 @@ pub(crate) fn find(api: Api, method: Method, path: &str) -> Result<Endpoint, Res
     }
 }
 
-/// Finds the handler of a request and calls it.
+/// Finds the handler of a request from this machine and calls it.
 pub(crate) fn dispatch(context: &Context, request: &mut Request<'_>) -> Response {
     match find(context.config.api, request.method, &request.path) {
         Ok(endpoint) => endpoint.call(context, request),

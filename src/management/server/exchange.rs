@@ -102,7 +102,6 @@ impl ServerRequest {
             content_type,
             peer: None,
             authority: None,
-            is_plain_http: false,
             body: Body::Unread(&mut *reader, length),
         };
         api::call(log, &mut request, |request| handler(request))

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Mode};
-use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::management::Error;
@@ -86,8 +85,7 @@ pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
 
 /// Connects, waiting up to `timeout` while the listener's queue is full.
 pub(crate) fn connect_within(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
-    let at_once = || unix_connect::connect(path);
-    let stream = unix_connect::retry(timeout, at_once, |e| e == Errno::AGAIN)?;
+    let stream = unix_connect::connect(path, timeout)?;
     stream.set_nonblocking(false)?;
     Ok(stream)
 }

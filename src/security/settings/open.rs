@@ -57,7 +57,7 @@ impl SecuritySettings {
 fn settings(folder: &Folder, now: SystemTime, log: &Log) -> (SettingsFile, FileDigest) {
     const SAFE: &str = "plain HTTP is off and authentication on until they are set again";
     let reading = files::settings(folder.view());
-    match reading.found {
+    match reading.parse() {
         Found::Good(settings) => (settings, reading.digest),
         Found::Absent => (SettingsFile::DEFAULT, reading.digest),
         Found::Untrusted(sentence) => {
@@ -83,7 +83,7 @@ fn settings(folder: &Folder, now: SystemTime, log: &Log) -> (SettingsFile, FileD
 
 fn password(folder: &Folder, settings: &SettingsFile, log: &Log) -> (PasswordState, FileDigest) {
     let reading = files::password(folder.view());
-    match reading.found {
+    match reading.parse() {
         _ if settings.discard.contains(&names::PASSWORD) => (PasswordState::Absent, reading.digest),
         Found::Absent => (PasswordState::Absent, reading.digest),
         Found::Good(hash) => (PasswordState::Hash(hash), reading.digest),
@@ -96,7 +96,7 @@ fn password(folder: &Folder, settings: &SettingsFile, log: &Log) -> (PasswordSta
 
 fn default(folder: &Folder, now: SystemTime, log: &Log) -> Result<(Identity, FileDigest), String> {
     let reading = files::identity(folder.view(), Source::Default);
-    match reading.found {
+    match reading.parse() {
         Found::Good(identity) => return Ok((identity, reading.digest)),
         Found::Absent => log.info("first start: making the default certificate"),
         Found::Damaged(reason) | Found::Untrusted(reason) => {
@@ -125,7 +125,7 @@ fn uploaded(
     log: &Log,
 ) -> (Option<Identity>, FileDigest) {
     let reading = files::identity(folder.view(), Source::Uploaded);
-    match reading.found {
+    match reading.parse() {
         _ if settings.discard.contains(&names::UPLOADED) => {}
         Found::Absent => {}
         Found::Good(identity) => {

@@ -30,7 +30,7 @@ impl SecuritySettings {
         if !changed(&mut state.digests.settings, reading.digest) {
             return;
         }
-        let settings = match reading.found {
+        let settings = match reading.parse() {
             Found::Good(settings) => settings,
             Found::Absent => SettingsFile::DEFAULT,
             Found::Damaged(reason) | Found::Untrusted(reason) => {
@@ -62,7 +62,7 @@ impl SecuritySettings {
         if !changed(&mut state.digests.password, reading.digest) {
             return;
         }
-        state.password = match reading.found {
+        state.password = match reading.parse() {
             Found::Absent => {
                 self.log.security("admin.htpasswd was removed: no password is set");
                 PasswordState::Absent
@@ -83,7 +83,7 @@ impl SecuritySettings {
         if !changed(&mut state.digests.default, reading.digest) {
             return;
         }
-        match self.acceptable(reading.found) {
+        match self.acceptable(reading.parse()) {
             Some(Some(identity)) => {
                 let sha256 = &identity.summary.sha256;
                 self.log.security(format_args!("tls/default.pem has changed: sha256 {sha256}"));
@@ -104,7 +104,7 @@ impl SecuritySettings {
         if !changed(&mut state.digests.uploaded, reading.digest) {
             return;
         }
-        match self.acceptable(reading.found) {
+        match self.acceptable(reading.parse()) {
             Some(Some(identity)) => {
                 let sha256 = &identity.summary.sha256;
                 self.log.security(format_args!("tls/uploaded.pem has changed: sha256 {sha256}"));

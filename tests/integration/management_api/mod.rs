@@ -12,6 +12,7 @@ mod manual_v1;
 mod manual_v2;
 mod password_guessing;
 mod passwords;
+mod request_bodies;
 mod secrets;
 mod signals;
 mod slow_requests;

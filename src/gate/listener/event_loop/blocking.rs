@@ -4,8 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::EventLoop;
 use crate::gate::connection::Connection;
-use crate::gate::connection::work::Work;
+use crate::gate::connection::table::Event;
+use crate::gate::connection::work::{HandlerRun, Work};
 use crate::gate::proxy::exchange::Buffers;
+
+/// Stack of a thread that calls a handler; the deepest work is reading a certificate.
+const HANDLER_STACK_BYTES: usize = 512 << 10;
 
 impl EventLoop {
     /// Lets a thread of its own do `work` for a connection; returns the connection, with a 503, if there is none.
@@ -46,7 +50,32 @@ impl EventLoop {
             gate.advance(connection, &self.listen, &mut buffers)
         });
         self.carry_out(token, connection, action, &mut buffers);
-        // This thread ends, so what it has queued is for the others, which may all wait for an event.
+        self.leave_queue_to_others();
+    }
+
+    /// Lets a thread of its own call a handler of the management API and then drive the connection on, which waits in
+    /// the table. Returns the connection if there is no thread, or if an event has come in the meantime.
+    pub(crate) fn call(
+        self: &Arc<EventLoop>,
+        token: u64,
+        connection: Box<Connection>,
+        run: HandlerRun,
+    ) -> Option<Box<Connection>> {
+        let Some(permit) = self.shared.threads.take(self.gate.own_thread_share()) else {
+            return Some(connection);
+        };
+        let event_loop = Arc::clone(self);
+        let started = self.thread().stack_size(HANDLER_STACK_BYTES).spawn(move || {
+            let _permit = permit;
+            run.run(&event_loop.gate);
+            event_loop.on_event(token, Event::default(), &mut Buffers::default());
+            event_loop.leave_queue_to_others();
+        });
+        if started.is_ok() { self.put_back(token, connection) } else { Some(connection) }
+    }
+
+    /// Wakes a thread of the loop for what this thread, which ends, has queued: they may all wait for an event.
+    fn leave_queue_to_others(&self) {
         if self.connections().has_queued() {
             let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes()); // fails only when it is set already
         }

@@ -39,14 +39,16 @@ pub(crate) fn describe(summary: &Summary, now: i64) -> Value {
     members
 }
 
+/// The response instead of [`replace`] to an upload over plain HTTP.
+pub(crate) fn sent_in_clear() -> Response {
+    Response::failure(
+        403,
+        "the private key has just crossed the network in clear: treat it as leaked, make a new \
+         key and upload that one over HTTPS; nothing was changed",
+    )
+}
+
 pub(crate) fn replace(context: &Context, request: &mut Request<'_>) -> Response {
-    if request.is_plain_http {
-        return Response::failure(
-            403,
-            "the private key has just crossed the network in clear: treat it as leaked, make a new \
-             key and upload that one over HTTPS; nothing was changed",
-        );
-    }
     let boundary = match multipart::boundary(request.content_type.as_deref()) {
         Ok(boundary) => boundary,
         Err(error) => return refused(context, &error),

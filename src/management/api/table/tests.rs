@@ -48,7 +48,7 @@ impl World {
     }
 
     fn ask(&self, method: &str, target: &str, body: &str) -> (u16, String) {
-        self.ask_as(method, target, body.as_bytes(), None, false)
+        self.ask_as(method, target, body.as_bytes(), None)
     }
 
     fn ask_as(
@@ -57,11 +57,9 @@ impl World {
         target: &str,
         mut body: &[u8],
         content_type: Option<&str>,
-        plain_http: bool,
     ) -> (u16, String) {
         let mut request = fake::request(method, target, &mut body);
         request.content_type = content_type.map(str::to_owned);
-        request.is_plain_http = plain_http;
         let answer = super::dispatch(&self.context, &mut request);
         (answer.status, String::from_utf8(answer.body).unwrap())
     }
@@ -297,20 +295,10 @@ fn a_certificate_upload_that_is_no_upload_is_told_how() {
         (Some(form), "--b\r\n", "ends before its last boundary"),
         (Some(form), "", "no body"),
     ] {
-        let (status, answer) = world.ask_as("POST", path, body.as_bytes(), content_type, false);
+        let (status, answer) = world.ask_as("POST", path, body.as_bytes(), content_type);
         assert_eq!(status, 400, "{answer}");
         assert!(answer.contains(wanted) && answer.contains("curl -X POST"), "{answer}");
     }
-}
-
-#[test]
-fn a_key_that_came_in_clear_is_refused_unread() {
-    let world = World::new("{}");
-    let (status, answer) = world.ask_as("POST", "/v1/security/sslcertificate", b"key", None, true);
-    assert_eq!(status, 403);
-    assert!(answer.contains("treat it as leaked"), "{answer}");
-    let (status, _) = world.ask_as("POST", "/v1/security/sslcertificate", b"", None, false);
-    assert_eq!(status, 400);
 }
 
 #[test]
@@ -331,7 +319,7 @@ fn what_may_take_a_while_is_left_alone_where_nobody_may_wait() {
     let world = World::new("{}");
     let may_block = |method, target| {
         super::find(world.context.config.api, Method::parse(method), target)
-            .map(|endpoint| endpoint.may_block)
+            .map(super::Endpoint::may_block)
             .map_err(|response| response.status)
     };
     for target in ["/v1/management/services", "/v1/management/license", "/monitor/api/3/mem"] {
