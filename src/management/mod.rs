@@ -22,11 +22,12 @@ mod network;
 mod server;
 mod web;
 pub(crate) use crate::management::api::commands::RunningCommands;
+pub(crate) use crate::management::api::request::{Method, Request};
 pub(crate) use crate::management::api::security::certificate::describe as describe_certificate;
 #[cfg(fuzzing)]
 pub use crate::management::api::security::fuzz;
 pub(crate) use crate::management::api::services::states as service_states;
-pub(crate) use crate::management::network::{Call, NetworkApi, NetworkRequest, NetworkResponse};
+pub(crate) use crate::management::network::{Call, NetworkApi, NetworkResponse};
 pub(crate) use server::{start, start_usage};
 
 /// Largest body of a request in bytes; certificates and keys have a few thousand.

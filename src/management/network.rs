@@ -1,41 +1,23 @@
 //! The management API for requests from the network: the gate calls it without a socket.
 //!
-//! It uses the same table as `control.sock`. The gate has authorized a request before it comes here, and has
-//! read its body.
-
-use std::net::IpAddr;
+//! It uses the same table as `control.sock`. The gate has authorized a request before it comes here, and reads its
+//! body.
 
 use zeroize::Zeroizing;
 
-use super::Context;
 use super::api;
+use super::api::request::{BodyError, Method, Request};
+use super::api::response::Response;
 use super::api::security::certificate;
-use super::api::table::{self, Endpoint};
-use crate::management::api::request::{Body, Method, Request};
-use crate::management::api::response::Response;
+use super::api::table::{self, Endpoint, Needs};
+use super::{Context, LARGEST_BODY};
 
 /// The management API for the gate.
 pub(crate) struct NetworkApi(Context);
 
-/// The head of a request from the network.
-pub(crate) struct NetworkRequest {
-    pub(crate) method: String,
-    /// As sent, without the query.
-    pub(crate) path: String,
-    /// As sent, without the question mark.
-    pub(crate) query: String,
-    pub(crate) content_type: Option<String>,
-    /// The host that the client has called, with the port if it named one.
-    pub(crate) authority: Option<String>,
-    /// The client's address.
-    pub(crate) peer: IpAddr,
-    /// Whether the request came over HTTPS.
-    pub(crate) tls: bool,
-}
-
 /// A request and its handler.
 pub(crate) struct Call {
-    request: NetworkRequest,
+    request: Request,
     /// The response instead, if the path or the method has no handler, or the handler needs TLS.
     endpoint: Result<Endpoint, Response>,
 }
@@ -53,7 +35,7 @@ pub(crate) struct NetworkResponse {
 impl Call {
     /// Whether the response may wait for a disk, a lock or another machine.
     pub(crate) fn may_block(&self) -> bool {
-        self.endpoint.as_ref().is_ok_and(|endpoint| endpoint.may_block())
+        self.endpoint.as_ref().is_ok_and(|endpoint| endpoint.needs != Needs::Nothing)
     }
 
     /// Whether the response may depend on the request's body; otherwise it must not be asked for.
@@ -67,11 +49,10 @@ impl NetworkApi {
         NetworkApi(context)
     }
 
-    /// Finds the handler of a request.
-    pub(crate) fn find(&self, request: NetworkRequest) -> Call {
-        let method = Method::parse(&request.method);
-        let endpoint = match table::find(self.0.config.api, method, &request.path) {
-            Ok(endpoint) if endpoint.needs_tls() && !request.tls => {
+    /// Finds the handler of a request, which came over TLS or in clear.
+    pub(crate) fn find(&self, request: Request, tls: bool) -> Call {
+        let endpoint = match table::find(self.0.config.api, request.method, &request.path) {
+            Ok(endpoint) if endpoint.needs == Needs::Tls && !tls => {
                 Err(certificate::sent_in_clear())
             }
             found => found,
@@ -79,32 +60,24 @@ impl NetworkApi {
         Call { request, endpoint }
     }
 
-    /// Calls the handler with the request's body: of a body over [`LARGEST_BODY`](super::LARGEST_BODY) one byte
-    /// more than that is enough. `connection` is the value of the response's `Connection` field, if it has one.
+    /// Calls the handler with the request's body: of a body over [`LARGEST_BODY`] one byte more than that is enough.
+    /// `connection` is the value of the response's `Connection` field, if it has one.
     pub(crate) fn answer(
         &self,
         call: Call,
         body: Zeroizing<Vec<u8>>,
         connection: Option<&str>,
     ) -> NetworkResponse {
-        let NetworkRequest { method, path, query, content_type, authority, peer, .. } =
-            call.request;
-        let mut request = Request {
-            method: Method::parse(&method),
-            path,
-            query,
-            content_type,
-            peer: Some(peer.to_canonical()),
-            authority,
-            body: Body::Whole(body),
-        };
-        let context = &self.0;
-        let response = match call.endpoint {
-            Ok(endpoint) => {
-                api::call(&context.log, &mut request, |request| endpoint.call(context, request))
-            }
-            Err(response) => response,
-        };
+        let (context, mut request) = (&self.0, call.request);
+        request.body = if body.len() > LARGEST_BODY { Err(BodyError::TooLarge) } else { Ok(body) };
+        let response = call.endpoint.map_or_else(
+            |response| response,
+            |endpoint| {
+                api::call(&context.log, &mut request, |request| {
+                    (endpoint.handler)(context, request)
+                })
+            },
+        );
         let head_only = request.method == Method::Head;
         NetworkResponse {
             status: response.status,

@@ -12,7 +12,8 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::Listeners;
 use crate::config::Config;
-use crate::gate::connection::Action;
+use crate::gate::connection::work::HandlerRun;
+use crate::gate::connection::{Action, Connection};
 use crate::gate::proxy::exchange::Buffers;
 use crate::gate::{Bound, Gate};
 use crate::license;
@@ -101,6 +102,48 @@ fn rules_that_change_while_a_password_is_hashed_apply_to_its_request() {
     assert!(changed.starts_with("HTTP/1.1 401 "), "the password was changed: {changed}");
     let disabled = status_after(|gate| gate.rules.publish(rules("old", false)));
     assert_eq!(disabled, "", "plain HTTP was disabled, without a response");
+}
+
+/// The first line of the response to a change of the password, if `end` happens to its handler's call.
+fn status_of_call(end: impl FnOnce(&Gate, &mut Connection, Box<HandlerRun>)) -> String {
+    let scratch = Scratch::new();
+    let gate = gate(&scratch, Log::to(|_| {}));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (path, body) = ("/v1/security/insecureports", r#"{"enable_insecure_ports": true}"#);
+    write!(
+        client,
+        "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let (tcp, peer) = listener.accept().unwrap();
+    tcp.set_nonblocking(true).unwrap();
+    let (listen, mut buffers) = (&gate.config.listen[0], Buffers::default());
+    let mut connection = gate.new_connection(tcp, peer, listen).unwrap();
+    let Action::Call(run) = gate.advance(&mut connection, listen, &mut buffers) else {
+        panic!("no call")
+    };
+    let waits = matches!(gate.advance(&mut connection, listen, &mut buffers), Action::Wait);
+    assert!(waits, "without a response there is nothing to do");
+    end(&gate, &mut connection, run);
+    let _ = gate.advance(&mut connection, listen, &mut buffers);
+    let mut line = String::new();
+    BufReader::new(client).read_line(&mut line).unwrap();
+    line
+}
+
+#[test]
+fn a_handler_that_takes_too_long_is_a_504_and_one_without_a_thread_a_503() {
+    let called = status_of_call(|gate, _, run| run.run(gate));
+    assert!(called.starts_with("HTTP/1.1 200 "), "{called}");
+    let late = status_of_call(|gate, connection, run| {
+        let _ = gate.expire(connection, &gate.config.listen[0], &mut Buffers::default());
+        run.run(gate);
+    });
+    assert!(late.starts_with("HTTP/1.1 504 "), "{late}");
+    let busy = status_of_call(|_, _, run| drop(run));
+    assert!(busy.starts_with("HTTP/1.1 503 "), "{busy}");
 }
 
 /// The response on a new connection.

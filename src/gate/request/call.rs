@@ -16,7 +16,7 @@ use crate::gate::limits;
 use crate::gate::limits::token_bucket::{MIN_BODY_COST, TokenBucket};
 use crate::gate::proxy::exchange::{ActiveRequest, Buffers, Downstream, ExchangeEnd};
 use crate::http::body::{self, Decoder, Length};
-use crate::management::{Call, LARGEST_BODY, NetworkRequest, NetworkResponse};
+use crate::management::{Call, LARGEST_BODY, Method, NetworkResponse, Request};
 
 /// A request to the management API, and what has arrived of its body.
 pub(crate) struct LocalCall {
@@ -120,15 +120,16 @@ impl Gate {
     pub(crate) fn begin_call(&self, connection: &mut Connection, request: ActiveRequest) -> Step {
         let target = &request.target;
         let content_type = request.head.fields.first("content-type");
-        let call = self.management.find(NetworkRequest {
-            method: request.head.method.clone(),
+        let asked = Request {
+            method: Method::parse(&request.head.method),
             path: format!("{}{}", request.route.prefix, target.path),
             query: target.query.clone().unwrap_or_default(),
             content_type: content_type.map(|value| String::from_utf8_lossy(value).into_owned()),
             authority: target.authority.clone(),
-            peer: request.peer,
-            tls: request.tls,
-        });
+            peer: Some(request.peer),
+            body: Ok(Zeroizing::default()), // not yet there
+        };
+        let call = self.management.find(asked, request.tls);
         let call = LocalCall::new(request, call);
         if call.is_ready() {
             return self.on_collected(connection, call);

@@ -47,11 +47,11 @@ pub(crate) struct Body {
 impl Body {
     /// Reads a body without members besides those `known`.
     pub(crate) fn read(
-        request: &mut Request<'_>,
+        request: &mut Request,
         known: &[&str],
         example: &'static str,
     ) -> Result<Body, Fault> {
-        let text = request.read_body()?;
+        let text = request.take_body()?;
         let what = match json::parse(&text) {
             Ok(Value::Object(members)) => {
                 match members.keys().find(|name| !known.contains(&name.as_str())) {

@@ -7,7 +7,7 @@ use super::response::{Code, Response};
 use crate::management::Context;
 use crate::monitor::{Error, processor};
 
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
+pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
     match to_json(context) {
         Ok(value) => Response::json(&value),
         Err(error) => Response::error(Code::Internal, &error.to_string()),

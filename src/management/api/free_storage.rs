@@ -7,7 +7,7 @@ use super::response::{Code, Response};
 use crate::management::Context;
 use crate::monitor::{Space, spaces};
 
-pub(crate) fn show(_: &Context, _: &mut Request<'_>) -> Response {
+pub(crate) fn show(_: &Context, _: &mut Request) -> Response {
     match spaces() {
         Ok(spaces) => Response::json(&json!({"items": items(spaces)})),
         Err(error) => Response::error(Code::Internal, &error.to_string()),

@@ -18,7 +18,7 @@ use crate::management::Context;
 const MIN_FREE: u64 = 1 << 20;
 
 /// Always 200.
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
+pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
     let config = &context.config;
     let mut parts = Map::new();
     let memory = context.monitor.stats("mem");

@@ -6,11 +6,11 @@ use super::request::Request;
 use super::response::Response;
 use crate::management::Context;
 
-pub(crate) fn about_v1(context: &Context, _: &mut Request<'_>) -> Response {
+pub(crate) fn about_v1(context: &Context, _: &mut Request) -> Response {
     Response::json(&json!({"version": context.config.about.version}))
 }
 
-pub(crate) fn about_v2(context: &Context, _: &mut Request<'_>) -> Response {
+pub(crate) fn about_v2(context: &Context, _: &mut Request) -> Response {
     let about = &context.config.about;
     Response::json(&json!({
         "appliance_version": about.version,

@@ -14,7 +14,7 @@ use crate::management::Context;
 /// Number of lines without a `count`.
 const USUAL: i64 = 100;
 
-pub(crate) fn show(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
     let name = request.name();
     if !services::is_listed(&context.config, &name) {
         return Response::error(

@@ -7,7 +7,7 @@ use super::response::{Code, Response};
 use crate::management::Context;
 use crate::monitor::mem::Memory;
 
-pub(crate) fn show(_: &Context, _: &mut Request<'_>) -> Response {
+pub(crate) fn show(_: &Context, _: &mut Request) -> Response {
     match Memory::read() {
         Ok(memory) => Response::json(&to_json(&memory)),
         Err(error) => Response::error(Code::Internal, &error.to_string()),

@@ -33,8 +33,8 @@ use crate::log::Log;
 /// Calls a handler; the response to a panic is 500.
 pub(crate) fn call(
     log: &Log,
-    request: &mut Request<'_>,
-    handler: impl FnOnce(&mut Request<'_>) -> Response,
+    request: &mut Request,
+    handler: impl FnOnce(&mut Request) -> Response,
 ) -> Response {
     catch_unwind(AssertUnwindSafe(|| handler(request))).unwrap_or_else(|_| {
         // Without the query, which may hold a client's tokens.

@@ -20,7 +20,7 @@ const HEADERS: [(&str, &str); 4] = [
 
 const PAGE: &str = "text/html; charset=UTF-8";
 
-pub(crate) fn show(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
     let path = request.path.strip_prefix("/monitor").unwrap_or_default();
     let readable = matches!(request.method, Method::Get | Method::Head);
     let (content_type, body) = match context.monitor.get(readable, &decode(path)) {

@@ -6,10 +6,10 @@ use super::request::Request;
 use super::response::Response;
 use crate::management::Context;
 
-pub(crate) fn management(_: &Context, _: &mut Request<'_>) -> Response {
+pub(crate) fn management(_: &Context, _: &mut Request) -> Response {
     Response::json(&json!({"reply": "management is running"}))
 }
 
-pub(crate) fn license(_: &Context, _: &mut Request<'_>) -> Response {
+pub(crate) fn license(_: &Context, _: &mut Request) -> Response {
     Response::json(&json!({"reply": "license management is running"}))
 }

@@ -17,7 +17,7 @@ const REBOOT_DELAY: Duration = Duration::from_secs(60);
 /// Just enough time to send the answer.
 const SHUTDOWN_DELAY: Duration = Duration::from_secs(1);
 
-pub(crate) fn reboot(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn reboot(context: &Context, request: &mut Request) -> Response {
     run_later(
         context,
         request,
@@ -27,13 +27,13 @@ pub(crate) fn reboot(context: &Context, request: &mut Request<'_>) -> Response {
     )
 }
 
-pub(crate) fn shutdown(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn shutdown(context: &Context, request: &mut Request) -> Response {
     run_later(context, request, CommandKind::Shutdown, SHUTDOWN_DELAY, "the system shuts down now")
 }
 
 fn run_later(
     context: &Context,
-    request: &Request<'_>,
+    request: &Request,
     kind: CommandKind,
     delay: Duration,
     confirmation: &str,

@@ -46,7 +46,7 @@ impl Method {
 }
 
 /// A request.
-pub(crate) struct Request<'a> {
+pub(crate) struct Request {
     pub(crate) method: Method,
     /// As sent, without the query.
     pub(crate) path: String,
@@ -57,15 +57,8 @@ pub(crate) struct Request<'a> {
     pub(crate) peer: Option<IpAddr>,
     /// The host that a client on the network has called, with the port if it named one.
     pub(crate) authority: Option<String>,
-    pub(crate) body: Body<'a>,
-}
-
-/// The body of a request.
-pub(crate) enum Body<'a> {
-    /// In memory.
-    Whole(Zeroizing<Vec<u8>>),
-    /// Not read yet, with `Content-Length`, if present.
-    Unread(&'a mut dyn Read, Option<usize>),
+    /// The whole body, in memory that is wiped when it is dropped.
+    pub(crate) body: Result<Zeroizing<Vec<u8>>, BodyError>,
 }
 
 /// Why a body can't be read.
@@ -77,29 +70,31 @@ pub(crate) enum BodyError {
     CutOff,
 }
 
-impl Request<'_> {
-    /// The whole body, in memory that is wiped when it is dropped.
-    ///
-    /// A declared length over the limit is rejected before a byte is read.
-    pub(crate) fn read_body(&mut self) -> Result<Zeroizing<Vec<u8>>, BodyError> {
-        let (reader, length) = match &mut self.body {
-            Body::Whole(body) if body.len() > LARGEST_BODY => return Err(BodyError::TooLarge),
-            Body::Whole(body) => return Ok(std::mem::take(body)),
-            Body::Unread(reader, length) => (reader, *length),
-        };
-        if length.is_some_and(|length| length > LARGEST_BODY) {
-            return Err(BodyError::TooLarge);
-        }
-        // The full capacity at once: a vector that grows leaves unwiped copies behind.
-        let room = length.unwrap_or(LARGEST_BODY) + 1;
-        let mut body = Zeroizing::new(Vec::with_capacity(room));
-        let read = Read::take(reader, room as u64).read_to_end(&mut body);
-        match (read, length) {
-            (Err(_), _) => Err(BodyError::CutOff),
-            (Ok(read), _) if read > LARGEST_BODY => Err(BodyError::TooLarge),
-            (Ok(read), Some(length)) if read < length => Err(BodyError::CutOff),
-            (Ok(_), _) => Ok(body),
-        }
+/// Reads a body whose `Content-Length`, if present, is `length`.
+///
+/// A declared length over the limit is rejected before a byte is read.
+pub(crate) fn read_body(
+    reader: impl Read,
+    length: Option<usize>,
+) -> Result<Zeroizing<Vec<u8>>, BodyError> {
+    if length.is_some_and(|length| length > LARGEST_BODY) {
+        return Err(BodyError::TooLarge);
+    }
+    // The full capacity at once: a vector that grows leaves unwiped copies behind.
+    let room = length.unwrap_or(LARGEST_BODY) + 1;
+    let mut body = Zeroizing::new(Vec::with_capacity(room));
+    match (reader.take(room as u64).read_to_end(&mut body), length) {
+        (Err(_), _) => Err(BodyError::CutOff),
+        (Ok(read), _) if read > LARGEST_BODY => Err(BodyError::TooLarge),
+        (Ok(read), Some(length)) if read < length => Err(BodyError::CutOff),
+        (Ok(_), _) => Ok(body),
+    }
+}
+
+impl Request {
+    /// Takes the body out; it is empty then.
+    pub(crate) fn take_body(&mut self) -> Result<Zeroizing<Vec<u8>>, BodyError> {
+        std::mem::replace(&mut self.body, Ok(Zeroizing::default()))
     }
 
     /// The last segment of the path, decoded.
@@ -123,12 +118,13 @@ impl Request<'_> {
 
 #[cfg(test)]
 pub(crate) mod fake {
-    use super::{Body, Method, Request};
+    use zeroize::Zeroizing;
 
-    /// A request from this machine with a body in memory.
-    pub(crate) fn request<'a>(method: &str, target: &str, body: &'a mut &[u8]) -> Request<'a> {
+    use super::{Method, Request};
+
+    /// A request from this machine.
+    pub(crate) fn request(method: &str, target: &str, body: &[u8]) -> Request {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let length = body.len();
         Request {
             method: Method::parse(method),
             path: path.to_owned(),
@@ -136,55 +132,39 @@ pub(crate) mod fake {
             content_type: None,
             peer: None,
             authority: None,
-            body: Body::Unread(body, Some(length)),
+            body: Ok(Zeroizing::new(body.to_vec())),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use zeroize::Zeroizing;
+    use super::{BodyError, LARGEST_BODY, read_body};
 
-    use super::{Body, BodyError, LARGEST_BODY, fake};
+    fn length(body: &[u8], declared: Option<usize>) -> Result<usize, BodyError> {
+        read_body(body, declared).map(|body| body.len())
+    }
 
     #[test]
     fn a_body_of_exactly_the_ceiling_is_read_and_one_more_is_not() {
-        for (length, wanted) in
+        for (bytes, wanted) in
             [(LARGEST_BODY, Ok(LARGEST_BODY)), (LARGEST_BODY + 1, Err(BodyError::TooLarge))]
         {
-            let bytes = vec![b'x'; length];
-            let mut readers = [bytes.as_slice(), bytes.as_slice()];
-            let [known, unknown] = &mut readers;
-            let mut nothing: &[u8] = b"";
-            let mut request = fake::request("POST", "/", &mut nothing);
-            for body in [
-                Body::Unread(known, Some(length)),
-                Body::Unread(unknown, None),
-                Body::Whole(Zeroizing::new(bytes.clone())),
-            ] {
-                request.body = body;
-                assert_eq!(request.read_body().map(|body| body.len()), wanted);
-            }
+            let body = vec![b'x'; bytes];
+            assert_eq!(length(&body, Some(bytes)), wanted);
+            assert_eq!(length(&body, None), wanted);
         }
     }
 
     #[test]
     fn a_declared_length_over_the_ceiling_is_refused_before_a_byte_is_read() {
-        let mut nothing: &[u8] = b"";
         let mut body: &[u8] = b"untouched";
-        let mut request = fake::request("POST", "/", &mut nothing);
-        request.body = Body::Unread(&mut body, Some(usize::MAX));
-        assert_eq!(request.read_body().map(|_| ()), Err(BodyError::TooLarge));
-        drop(request);
-        assert_eq!(body, b"untouched");
+        let refused = read_body(&mut body, Some(usize::MAX)).map(|_| ());
+        assert_eq!((refused, body), (Err(BodyError::TooLarge), b"untouched".as_slice()));
     }
 
     #[test]
     fn a_body_that_ends_early_is_noticed() {
-        let mut nothing: &[u8] = b"";
-        let mut body: &[u8] = b"half";
-        let mut request = fake::request("POST", "/", &mut nothing);
-        request.body = Body::Unread(&mut body, Some(8));
-        assert_eq!(request.read_body().map(|_| ()), Err(BodyError::CutOff));
+        assert_eq!(length(b"half", Some(8)), Err(BodyError::CutOff));
     }
 }

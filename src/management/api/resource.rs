@@ -6,7 +6,7 @@ use super::request::Request;
 use super::response::{Code, Response};
 use crate::management::Context;
 
-pub(crate) fn show(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
     let name = request.name();
     let member = match name.as_str() {
         "mem" => "percent",

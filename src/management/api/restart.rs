@@ -15,7 +15,7 @@ use crate::management::Context;
 /// the console waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
-pub(crate) fn services(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn services(context: &Context, request: &mut Request) -> Response {
     match restart(context, request) {
         Ok(()) => {
             context.license.refresh();
@@ -26,7 +26,7 @@ pub(crate) fn services(context: &Context, request: &mut Request<'_>) -> Response
 }
 
 /// Does nothing if no command is configured or it is running already.
-fn restart(context: &Context, request: &Request<'_>) -> Result<(), String> {
+fn restart(context: &Context, request: &Request) -> Result<(), String> {
     if CommandKind::RestartServices.argv(&context.config.commands).is_empty() {
         return Ok(());
     }

@@ -27,7 +27,7 @@ const TIMEOUT: Duration = Duration::from_millis(250);
 const STACK: usize = 128 * 1024;
 
 /// `?service_name=a,b`, also repeated, lists only those; unknown names are left out.
-pub(crate) fn list(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn list(context: &Context, request: &mut Request) -> Response {
     let values = query::values(&request.query, "service_name");
     let wanted: Vec<&str> =
         values.iter().flat_map(|value| value.split(',')).filter(|name| !name.is_empty()).collect();

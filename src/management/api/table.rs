@@ -13,11 +13,11 @@ use super::{
 use crate::management::Context;
 use crate::management::web::{docs, page};
 
-type Handler = fn(&Context, &mut Request<'_>) -> Response;
+type Handler = fn(&Context, &mut Request) -> Response;
 
 /// What a handler needs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Needs {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
     /// It answers from memory.
     Nothing,
     /// A thread that may block: it may wait for a disk, a lock that is held meanwhile, or another machine.
@@ -80,26 +80,9 @@ const TABLE: &[(In, &str, Method, Needs, Handler)] = &[
 ];
 
 /// What answers a request.
-#[derive(Clone, Copy)]
 pub(crate) struct Endpoint {
-    needs: Needs,
-    handler: Handler,
-}
-
-impl Endpoint {
-    /// Whether the response may wait for a disk, a lock that is held meanwhile, or another machine.
-    pub(crate) fn may_block(self) -> bool {
-        self.needs != Nothing
-    }
-
-    /// Whether a request from the network must come over TLS.
-    pub(crate) fn needs_tls(self) -> bool {
-        self.needs == Tls
-    }
-
-    pub(crate) fn call(self, context: &Context, request: &mut Request<'_>) -> Response {
-        (self.handler)(context, request)
-    }
+    pub(crate) needs: Needs,
+    pub(crate) handler: Handler,
 }
 
 /// Finds the handler of a request, or the response if there is none.
@@ -126,9 +109,9 @@ pub(crate) fn find(api: Api, method: Method, path: &str) -> Result<Endpoint, Res
 }
 
 /// Finds the handler of a request from this machine and calls it.
-pub(crate) fn dispatch(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn dispatch(context: &Context, request: &mut Request) -> Response {
     match find(context.config.api, request.method, &request.path) {
-        Ok(endpoint) => endpoint.call(context, request),
+        Ok(endpoint) => (endpoint.handler)(context, request),
         Err(response) => response,
     }
 }

@@ -19,7 +19,7 @@ const RESERVE: &str = r#"{"session": "…", "seconds": 30, "seq": 1}"#;
 const SETTLE: &str = r#"{"session": "…", "used": 12.5}"#;
 
 /// Finds the call and answers it.
-pub(crate) fn dispatch(license: &Handle, request: &mut Request<'_>) -> Response {
+pub(crate) fn dispatch(license: &Handle, request: &mut Request) -> Response {
     match (request.path.as_str(), request.method) {
         ("/usage/reserve", Method::Post) => reserve(license, request),
         ("/usage/settle", Method::Post) => settle(license, request),
@@ -31,7 +31,7 @@ pub(crate) fn dispatch(license: &Handle, request: &mut Request<'_>) -> Response 
 }
 
 /// 200 with the seconds granted, 402 if none are left or the license is not valid.
-fn reserve(license: &Handle, request: &mut Request<'_>) -> Response {
+fn reserve(license: &Handle, request: &mut Request) -> Response {
     let read = (|| {
         let mut body = Body::read(request, &["session", "seconds", "seq"], RESERVE)?;
         let session = session(&mut body)?;
@@ -61,7 +61,7 @@ fn reserve(license: &Handle, request: &mut Request<'_>) -> Response {
     }
 }
 
-fn settle(license: &Handle, request: &mut Request<'_>) -> Response {
+fn settle(license: &Handle, request: &mut Request) -> Response {
     let read = (|| {
         let mut body = Body::read(request, &["session", "used"], SETTLE)?;
         Ok((session(&mut body)?, seconds(&mut body, "used")?))

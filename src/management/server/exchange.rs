@@ -7,11 +7,12 @@
 use std::io::{self, ErrorKind, Read, Write as _};
 
 use tiny_http::{Header, StatusCode};
+use zeroize::Zeroizing;
 
 use super::Handler;
 use crate::log::Log;
 use crate::management::api;
-use crate::management::api::request::{Body, Method, Request};
+use crate::management::api::request::{self, BodyError, Method, Request};
 use crate::management::api::response::{Response, SERVER};
 
 /// Bodies up to this many bytes are in memory when tiny_http hands over a request.
@@ -88,13 +89,6 @@ impl ServerRequest {
         let (path, query) = (path.to_owned(), query.to_owned());
         let method = Method::parse(self.0.method().as_str());
         let content_type = self.header("Content-Type").map(str::to_owned);
-        let length = self.0.body_length();
-        // On an upgrade tiny_http passes the whole connection as the body, which has no end.
-        let mut reader: Box<dyn Read> = if self.connection_says("upgrade") {
-            Box::new(io::empty())
-        } else {
-            Box::new(BodyReader(&mut self.0))
-        };
         let mut request = Request {
             method,
             path,
@@ -102,9 +96,19 @@ impl ServerRequest {
             content_type,
             peer: None,
             authority: None,
-            body: Body::Unread(&mut *reader, length),
+            body: self.read_body(),
         };
         api::call(log, &mut request, |request| handler(request))
+    }
+
+    /// Reads the whole body, which tells a client to go on that expects 100 (Continue).
+    fn read_body(&mut self) -> Result<Zeroizing<Vec<u8>>, BodyError> {
+        // On an upgrade tiny_http passes the whole connection as the body, which has no end.
+        if self.connection_says("upgrade") {
+            return Ok(Zeroizing::default());
+        }
+        let length = if self.is_chunked() { None } else { Some(self.0.body_length().unwrap_or(0)) };
+        request::read_body(LazyBody(&mut self.0), length)
     }
 
     /// Reads a chunked body to its end. tiny_http would take the rest for the next request.
@@ -114,10 +118,10 @@ impl ServerRequest {
     }
 }
 
-/// Asks for the body only when it is read, because that sends the answer to `Expect: 100-continue`.
-struct BodyReader<'a>(&'a mut tiny_http::Request);
+/// A body that is asked for when it is read: asking sends 100 (Continue).
+struct LazyBody<'a>(&'a mut tiny_http::Request);
 
-impl Read for BodyReader<'_> {
+impl Read for LazyBody<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.as_reader().read(buffer)
     }

@@ -46,7 +46,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers a request.
-type Handler = Arc<dyn Fn(&mut Request<'_>) -> Response + Send + Sync>;
+type Handler = Arc<dyn Fn(&mut Request) -> Response + Send + Sync>;
 
 /// The running server. Dropping it stops the server at once and removes the socket.
 pub(crate) struct Handle {

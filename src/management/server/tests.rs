@@ -67,7 +67,7 @@ impl Drop for World {
     }
 }
 
-fn handler(request: &mut Request<'_>) -> Response {
+fn handler(request: &mut Request) -> Response {
     match request.path.as_str() {
         "/slow" => {
             // Says that it is asked, and waits until the file is there that the query names.
@@ -78,7 +78,7 @@ fn handler(request: &mut Request<'_>) -> Response {
         "/long" => Response { body: vec![b'x'; LONG], ..Response::success("") },
         "/panic" => panic!("a handler failed, as this test wants"),
         "/unread" => Response::failure(403, "unread"),
-        _ => match request.read_body() {
+        _ => match request.take_body() {
             Ok(body) => Response::success(&format!("{} {}", request.method.word(), body.len())),
             Err(error) => error.into(),
         },

@@ -32,12 +32,12 @@ const THEMES: [&str; 8] = [
 /// Prefix of a path that is mounted in both generations.
 const BOTH: &str = "/{v}/";
 
-pub(crate) fn show(_context: &Context, _request: &mut Request<'_>) -> Response {
+pub(crate) fn show(_context: &Context, _request: &mut Request) -> Response {
     html::page(include_str!("docs/page.html"))
 }
 
 /// OpenAPI 3.1.
-pub(crate) fn description(context: &Context, _request: &mut Request<'_>) -> Response {
+pub(crate) fn description(context: &Context, _request: &mut Request) -> Response {
     let mut answer = Response::json(&Value::Null);
     // Without white space, which would be half of it.
     answer.body = describe(&context.config).to_string().into_bytes();

@@ -39,7 +39,7 @@ static SENT: LazyLock<String> = LazyLock::new(|| {
     kept.join("\n")
 });
 
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
+pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
     html::page(document(&context.config))
 }
 

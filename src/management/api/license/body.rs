@@ -27,7 +27,7 @@ impl From<Fault> for ApiError {
 
 /// Reads a body of at most 64 KiB without members besides those `known`.
 pub(super) fn read(
-    request: &mut Request<'_>,
+    request: &mut Request,
     known: &[&str],
     example: &'static str,
 ) -> Result<Body, Fault> {

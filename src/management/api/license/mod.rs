@@ -17,7 +17,7 @@ use super::request::Request;
 use super::response::Response;
 
 /// The answer to a failed call, in the wording of the API generation.
-fn failure(request: &Request<'_>, fault: &ApiError) -> Response {
+fn failure(request: &Request, fault: &ApiError) -> Response {
     let error =
         if request.path.starts_with("/v1/") { fault.v1_text() } else { fault.detail.clone() };
     let value = json!({
@@ -31,7 +31,7 @@ fn failure(request: &Request<'_>, fault: &ApiError) -> Response {
 }
 
 /// The answer to a call.
-fn answer(request: &Request<'_>, done: Result<Value, ApiError>) -> Response {
+fn answer(request: &Request, done: Result<Value, ApiError>) -> Response {
     match done {
         Ok(value) => Response::json(&value),
         Err(fault) => failure(request, &fault),

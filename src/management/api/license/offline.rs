@@ -18,7 +18,7 @@ const MODE: &str = r#"{"offline": true}"#;
 
 /// Answers with the activation certificate. A license certificate sent here is a mistake that ML-36
 /// names; the request it answers stays valid.
-pub(crate) fn request(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn request(context: &Context, request: &mut Request) -> Response {
     let done = (|| {
         let mut body = body::read(request, &KNOWN, REQUEST)?;
         if body.optional_string("certificate")?.is_some() {
@@ -34,7 +34,7 @@ pub(crate) fn request(context: &Context, request: &mut Request<'_>) -> Response 
     answer(request, done)
 }
 
-pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn apply(context: &Context, request: &mut Request) -> Response {
     let done = (|| {
         let mut body = body::read(request, &KNOWN, APPLY)?;
         let code = body::code(&mut body)?;
@@ -54,16 +54,16 @@ pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
 }
 
 /// Answers with the return certificate and the seconds it gives back.
-pub(crate) fn give_back(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn give_back(context: &Context, request: &mut Request) -> Response {
     let done = context.license.return_certificate(request.actor());
     answer(request, done)
 }
 
-pub(crate) fn show_mode(context: &Context, _: &mut Request<'_>) -> Response {
+pub(crate) fn show_mode(context: &Context, _: &mut Request) -> Response {
     Response::json(&context.license.offline_status())
 }
 
-pub(crate) fn set_mode(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn set_mode(context: &Context, request: &mut Request) -> Response {
     let done = (|| {
         let offline = body::read(request, &["offline"], MODE)?.flag("offline")?;
         context.license.set_offline(offline, request.actor())

@@ -7,11 +7,11 @@ use crate::management::api::response::Response;
 
 const EXAMPLE: &str = r#"{"license": "494953679762904933", "username": "…", "email_address": "…", "company_name": "…"}"#;
 
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
+pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
     Response::json(&context.license.status())
 }
 
-pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn apply(context: &Context, request: &mut Request) -> Response {
     let done = (|| {
         let mut body = body::read(request, &body::ACTIVATION, EXAMPLE)?;
         let (code, applicant) = (body::code(&mut body)?, body::applicant(&mut body)?);
@@ -20,7 +20,7 @@ pub(crate) fn apply(context: &Context, request: &mut Request<'_>) -> Response {
     answer(request, done)
 }
 
-pub(crate) fn remove(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn remove(context: &Context, request: &mut Request) -> Response {
     let done = context.license.remove(request.actor());
     answer(request, done)
 }

@@ -16,7 +16,7 @@ const KEY: &str = "password";
 const EXAMPLE: &str = r#"{"password": "example"}"#;
 
 /// Tells whether a password is set, never the password itself (M1-22).
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
+pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
     let word = match &context.security.rules().snapshot().password {
         Password::Unset => "unset",
         Password::Off => "off",
@@ -26,7 +26,7 @@ pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
     Response::json(&json!({"admin_password": word}))
 }
 
-pub(crate) fn set(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn set(context: &Context, request: &mut Request) -> Response {
     let body = Body::read(request, &[KEY], EXAMPLE);
     let password = match body.and_then(|mut body| body.string(KEY)) {
         Ok(password) => Zeroizing::new(password),
@@ -54,7 +54,7 @@ fn warning(api: Api) -> String {
     )
 }
 
-pub(crate) fn unset(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn unset(context: &Context, request: &mut Request) -> Response {
     if let Err(error) = context.security.unset_password(&request.actor()) {
         return error.into();
     }

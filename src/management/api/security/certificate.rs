@@ -11,7 +11,7 @@ use crate::management::api::response::Response;
 use crate::security::{Source, Summary};
 use crate::util::utc;
 
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
+pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
     let now = utc::unix_seconds(SystemTime::now());
     Response::json(&describe(&context.security.identity().snapshot().summary, now))
 }
@@ -48,12 +48,12 @@ pub(crate) fn sent_in_clear() -> Response {
     )
 }
 
-pub(crate) fn replace(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn replace(context: &Context, request: &mut Request) -> Response {
     let boundary = match multipart::boundary(request.content_type.as_deref()) {
         Ok(boundary) => boundary,
         Err(error) => return refused(context, &error),
     };
-    let body = match request.read_body() {
+    let body = match request.take_body() {
         Ok(body) => body,
         Err(error) => return error.into(),
     };

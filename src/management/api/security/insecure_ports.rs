@@ -12,11 +12,11 @@ const KEY: &str = "enable_insecure_ports";
 
 const EXAMPLE: &str = r#"{"enable_insecure_ports": false}"#;
 
-pub(crate) fn show(context: &Context, _: &mut Request<'_>) -> Response {
+pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
     Response::json(&json!({KEY: context.security.rules().snapshot().plain_http}))
 }
 
-pub(crate) fn set(context: &Context, request: &mut Request<'_>) -> Response {
+pub(crate) fn set(context: &Context, request: &mut Request) -> Response {
     let body = Body::read(request, &[KEY], EXAMPLE);
     let enabled = match body.and_then(|mut body| body.flag(KEY)) {
         Ok(enabled) => enabled,

@@ -55,18 +55,17 @@ impl World {
         &self,
         method: &str,
         target: &str,
-        mut body: &[u8],
+        body: &[u8],
         content_type: Option<&str>,
     ) -> (u16, String) {
-        let mut request = fake::request(method, target, &mut body);
+        let mut request = fake::request(method, target, body);
         request.content_type = content_type.map(str::to_owned);
         let answer = super::dispatch(&self.context, &mut request);
         (answer.status, String::from_utf8(answer.body).unwrap())
     }
 
     fn whole(&self, method: &str, target: &str) -> Response {
-        let mut body = b"".as_slice();
-        super::dispatch(&self.context, &mut fake::request(method, target, &mut body))
+        super::dispatch(&self.context, &mut fake::request(method, target, b""))
     }
 
     fn value(&self, target: &str) -> Value {
@@ -319,7 +318,7 @@ fn what_may_take_a_while_is_left_alone_where_nobody_may_wait() {
     let world = World::new("{}");
     let may_block = |method, target| {
         super::find(world.context.config.api, Method::parse(method), target)
-            .map(super::Endpoint::may_block)
+            .map(|endpoint| endpoint.needs != super::Needs::Nothing)
             .map_err(|response| response.status)
     };
     for target in ["/v1/management/services", "/v1/management/license", "/monitor/api/3/mem"] {
