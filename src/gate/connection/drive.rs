@@ -34,7 +34,7 @@ impl Gate {
                 State::Head => self.read_request(connection, listen, buffers),
                 State::Unblocked(result) => self.on_unblocked(connection, listen, result),
                 State::OverLimit(admitted) => self.forward(connection, listen, *admitted),
-                State::Collecting(call) => self.collect(connection, call, buffers),
+                State::Collecting(call) => self.collect(connection, call),
                 State::Calling(call) => self.await_response(connection, call),
                 State::Connecting(exchange) => {
                     self.on_start(connection, Start::try_connect(exchange))

@@ -249,7 +249,6 @@ impl Connection {
     /// True if bytes wait for the client to accept them.
     pub(crate) fn waits_to_write(&self) -> bool {
         match &self.state {
-            State::Collecting(call) => call.waits_to_write() || self.stream.wants_write(),
             State::Proxying(proxy) => proxy.waits_to_write_to_client(),
             State::Tunnel(tunnel) => tunnel.waits_to_write_to_client(),
             State::Responding(_) => true,

@@ -8,15 +8,21 @@ use zeroize::Zeroizing;
 
 use super::response::persistence;
 use crate::gate::Gate;
+use crate::gate::connection::stream::ClientStream;
 use crate::gate::connection::work::HandlerRun;
 use crate::gate::connection::{Action, Connection, State, Step, Then};
 use crate::gate::io::duplex::Duplex as _;
-use crate::gate::io::write_buffer::WriteBuffer;
 use crate::gate::limits;
 use crate::gate::limits::token_bucket::{MIN_BODY_COST, TokenBucket};
-use crate::gate::proxy::exchange::{ActiveRequest, Buffers, Downstream, ExchangeEnd};
-use crate::http::body::{self, Decoder, Length};
+use crate::gate::proxy::exchange::{ActiveRequest, ExchangeEnd};
+use crate::http::body::{Decoder, Length, Sender};
+use crate::http::head::{HeadBuffer, RequestHead};
 use crate::management::{Call, LARGEST_BODY, Method, NetworkResponse, Request};
+
+/// Bytes that are read of a body at once.
+const READ_BYTES: usize = 16 << 10;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A request to the management API, and what has arrived of its body.
 pub(crate) struct LocalCall {
@@ -27,8 +33,6 @@ pub(crate) struct LocalCall {
     body: Zeroizing<Vec<u8>>,
     /// Bytes of the body that are enough for a response.
     enough: usize,
-    /// The 100 (Continue) that the client waits for.
-    interim: WriteBuffer,
 }
 
 /// A request whose handler is at work on a thread that may block.
@@ -39,24 +43,19 @@ pub(crate) struct RunningCall {
 
 impl LocalCall {
     fn new(request: ActiveRequest, call: Call) -> LocalCall {
-        let expects_continue =
-            request.head.minor > 0 && request.head.fields.first("expect").is_some();
-        let (enough, interim): (_, &[u8]) = match (call.needs_body(), expects_continue) {
-            (true, true) => (LARGEST_BODY + 1, b"HTTP/1.1 100 Continue\r\n\r\n"),
-            (true, false) => (LARGEST_BODY + 1, b""),
-            (false, true) => (0, b""),
-            (false, false) => (limits::MANAGEMENT_BUFFER_BYTES, b""), // the connection can be kept
+        let enough = match () {
+            () if call.needs_body() => LARGEST_BODY + 1,
+            () if expects_continue(&request.head) => 0,
+            () => limits::MANAGEMENT_BUFFER_BYTES, // so that the connection can be kept
         };
         let length = match request.length {
             Length::Exact(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
             Length::Chunked | Length::UntilClose => usize::MAX,
         };
-        let capacity = length.min(enough + limits::PROXY_BUFFER_BYTES);
         LocalCall {
-            decoder: Decoder::new(body::Sender::Client, request.length),
-            body: Zeroizing::new(Vec::with_capacity(capacity)),
+            decoder: Decoder::new(Sender::Client, request.length),
+            body: Zeroizing::new(Vec::with_capacity(length.min(enough + READ_BYTES))),
             enough,
-            interim: WriteBuffer::of(interim.to_vec()),
             request,
             call,
         }
@@ -68,50 +67,39 @@ impl LocalCall {
     }
 
     /// Reads what has arrived of the body; `None` when no more of it is needed.
-    fn collect(&mut self, downstream: &mut Downstream<'_>) -> Result<Option<Action>, ExchangeEnd> {
-        if !self.interim.is_empty() {
-            self.interim.send(downstream.client).map_err(|e| client_failed(&e))?;
-        }
-        match downstream.client.try_flush() {
+    fn collect(
+        &mut self,
+        client: &mut ClientStream,
+        read_ahead: &mut HeadBuffer,
+    ) -> Result<Option<Action>, ExchangeEnd> {
+        match client.try_flush() {
             Err(e) if e.kind() != ErrorKind::WouldBlock => return Err(client_failed(&e)),
-            _ => {}
+            _ => {} // the 100 (Continue) is on its way
         }
-        let ahead = downstream.read_ahead.take_rest();
-        self.take(&ahead, downstream)?;
+        let ahead = read_ahead.take_rest();
+        self.take(&ahead, read_ahead)?;
         for _ in 0..limits::STEPS_PER_TURN {
             if self.is_ready() {
                 return Ok(None);
             }
-            let mut raw = std::mem::take(&mut downstream.buffers.raw);
-            raw.resize(limits::PROXY_BUFFER_BYTES, 0);
-            let read = downstream.client.try_read(&mut raw);
-            let taken = match read {
-                Ok(0) => Err(client_failed(&ErrorKind::UnexpectedEof.into())),
-                Ok(n) => self.take(raw.get(..n).unwrap_or_default(), downstream).map(|()| None),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(Some(Action::Wait)),
-                Err(e) => Err(client_failed(&e)),
-            };
-            downstream.buffers.raw = raw;
-            if let Some(wait) = taken? {
-                return Ok(Some(wait));
+            let mut arrived = [0; READ_BYTES];
+            match client.try_read(&mut arrived) {
+                Ok(0) => return Err(client_failed(&ErrorKind::UnexpectedEof.into())),
+                Ok(n) => self.take(arrived.get(..n).unwrap_or_default(), read_ahead)?,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(Some(Action::Wait)),
+                Err(e) => return Err(client_failed(&e)),
             }
         }
         Ok(if self.is_ready() { None } else { Some(Action::Yield) })
     }
 
     /// Takes what belongs to the body; the rest stays for the next request.
-    fn take(&mut self, arrived: &[u8], downstream: &mut Downstream<'_>) -> Result<(), ExchangeEnd> {
+    fn take(&mut self, arrived: &[u8], read_ahead: &mut HeadBuffer) -> Result<(), ExchangeEnd> {
         let taken = self.decoder.decode(arrived, &mut self.body);
-        let taken =
-            taken.map_err(|error| ExchangeEnd::Failed(error.status, error.reason.to_owned()))?;
+        let taken = taken.map_err(|e| ExchangeEnd::Failed(e.status, e.reason.to_owned()))?;
         self.request.record.received = self.body.len() as u64;
-        downstream.read_ahead.extend(arrived.get(taken..).unwrap_or_default());
+        read_ahead.extend(arrived.get(taken..).unwrap_or_default());
         Ok(())
-    }
-
-    /// True if bytes wait for the client to accept them.
-    pub(crate) fn waits_to_write(&self) -> bool {
-        !self.interim.is_empty()
     }
 }
 
@@ -134,6 +122,12 @@ impl Gate {
         if call.is_ready() {
             return self.on_collected(connection, call);
         }
+        if expects_continue(&call.request.head)
+            && !connection.stream.try_write(CONTINUE).is_ok_and(|sent| sent == CONTINUE.len())
+        {
+            let end = ExchangeEnd::Abort("the client does not read".to_owned());
+            return self.finish_request(connection, call.request, end);
+        }
         let now = Instant::now();
         connection.deadline = now + limits::BODY_PROGRESS;
         connection.bucket = TokenBucket::new(now);
@@ -141,17 +135,12 @@ impl Gate {
     }
 
     /// Collects the body of a request.
-    pub(crate) fn collect(
-        &self,
-        connection: &mut Connection,
-        mut call: Box<LocalCall>,
-        buffers: &mut Buffers,
-    ) -> Step {
+    pub(crate) fn collect(&self, connection: &mut Connection, mut call: Box<LocalCall>) -> Step {
         if connection.hung_up {
             return self.finish_request(connection, call.request, disconnected());
         }
         let before = call.request.record.received;
-        match call.collect(&mut connection.downstream(buffers)) {
+        match call.collect(&mut connection.stream, &mut connection.head) {
             Ok(None) => self.on_collected(connection, *call),
             Ok(Some(action)) => {
                 let moved = call.request.record.received - before;
@@ -210,6 +199,11 @@ impl Gate {
         let then = if close { Then::Close } else { Then::NextRequest };
         Step::Next(connection.respond(response.bytes, then, Some((class, permit))))
     }
+}
+
+/// True if the client waits for 100 (Continue) before it sends its body.
+fn expects_continue(head: &RequestHead) -> bool {
+    head.minor > 0 && head.fields.first("expect").is_some()
 }
 
 fn disconnected() -> ExchangeEnd {

@@ -4,13 +4,14 @@
 //! `Content-Length`; and it takes the rest of an unread chunked body for the next request. This file
 //! prevents both.
 
-use std::io::{self, ErrorKind, Read, Write as _};
+use std::io::{self, Read as _};
 
 use tiny_http::{Header, StatusCode};
 use zeroize::Zeroizing;
 
 use super::Handler;
 use crate::log::Log;
+use crate::management::LARGEST_BODY;
 use crate::management::api;
 use crate::management::api::request::{self, BodyError, Method, Request};
 use crate::management::api::response::{Response, SERVER};
@@ -64,23 +65,9 @@ impl ServerRequest {
             log.warn("a chunked request is malformed or too long; its connection was dropped");
             return std::mem::forget(self.0);
         }
-        if let Err(error) = self.send(answer) {
+        // tiny_http sends the answer first and then reads the rest of the body.
+        if let Err(error) = self.0.respond(response(answer)) {
             log.info(format_args!("cannot send an answer of the management API: {error}"));
-        }
-    }
-
-    fn send(self, answer: Response) -> io::Result<()> {
-        if self.has_long_body() {
-            // tiny_http sends the answer first and then reads the rest of the body.
-            return self.0.respond(response(answer));
-        }
-        let head_only = matches!(self.0.method(), tiny_http::Method::Head);
-        // tiny_http's own writer allocates each field and writes five times.
-        let bytes = answer.to_bytes(head_only, None);
-        let mut out = self.0.into_writer();
-        match out.write_all(&bytes).and_then(|()| out.flush()) {
-            Err(error) if !is_disconnect(error.kind()) => Err(error),
-            _ => Ok(()),
         }
     }
 
@@ -101,14 +88,20 @@ impl ServerRequest {
         api::call(log, &mut request, |request| handler(request))
     }
 
-    /// Reads the whole body, which tells a client to go on that expects 100 (Continue).
+    /// Reads the whole body, unless its declared length is over the limit. A client that expects 100 (Continue) is
+    /// told to go on.
     fn read_body(&mut self) -> Result<Zeroizing<Vec<u8>>, BodyError> {
-        // On an upgrade tiny_http passes the whole connection as the body, which has no end.
-        if self.connection_says("upgrade") {
-            return Ok(Zeroizing::default());
+        let length = match self.0.body_length() {
+            // On an upgrade tiny_http passes the whole connection as the body, which has no end.
+            _ if self.connection_says("upgrade") => Some(0),
+            None if self.is_chunked() => None,
+            length => Some(length.unwrap_or(0)),
+        };
+        match length {
+            Some(0) => Ok(Zeroizing::default()),
+            Some(length) if length > LARGEST_BODY => Err(BodyError::TooLarge),
+            _ => request::read_body(self.0.as_reader(), length),
         }
-        let length = if self.is_chunked() { None } else { Some(self.0.body_length().unwrap_or(0)) };
-        request::read_body(LazyBody(&mut self.0), length)
     }
 
     /// Reads a chunked body to its end. tiny_http would take the rest for the next request.
@@ -118,25 +111,10 @@ impl ServerRequest {
     }
 }
 
-/// A body that is asked for when it is read: asking sends 100 (Continue).
-struct LazyBody<'a>(&'a mut tiny_http::Request);
-
-impl Read for LazyBody<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.as_reader().read(buffer)
-    }
-}
-
-/// Whether the client has disconnected, which is not worth a log line.
-fn is_disconnect(kind: ErrorKind) -> bool {
-    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset)
-}
-
 fn response(answer: Response) -> tiny_http::Response<io::Cursor<Vec<u8>>> {
-    let content_type = ("Content-Type", answer.content_type.to_owned());
     let server = (SERVER.0, SERVER.1.to_owned());
-    let headers = [content_type, server]
+    let content_type = ("Content-Type", answer.content_type.to_owned());
+    let headers = [server, content_type]
         .into_iter()
         .chain(answer.headers)
         .filter_map(|(name, value)| Header::from_bytes(name, value).ok())

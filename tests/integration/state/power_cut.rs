@@ -176,10 +176,10 @@ impl Scene {
         let whole = std::fs::read(&trace).unwrap();
         let during = String::from_utf8_lossy(&whole[usize::try_from(at_start).unwrap()..]);
 
-        // The management service answers in clear on its socket; what comes after that is too late.
+        // The answer leaves encrypted, right after its line in the access log; what comes after that is too late.
         let answer = during
             .lines()
-            .position(|line| line.contains("\"HTTP/1.1 200"))
+            .position(|line| line.contains("Z access peer"))
             .unwrap_or_else(|| panic!("no answer in the trace:\n{during}"));
         let before: Vec<&str> = during.lines().take(answer).collect();
         let folder = self.appliance.folder().join("state");
