@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
 
-use crate::helper::{CommandHelper, CommandKind};
+use crate::helper::{CommandHelper, CommandKind, STACK};
 use crate::log::Log;
+use crate::management::Context;
 
 /// The commands that are running or scheduled.
 #[derive(Debug, Default)]
@@ -31,11 +35,31 @@ impl Drop for RunPermit {
 }
 
 impl RunPermit {
-    /// Runs the command and waits for its end.
+    /// Runs the command after `delay`; the receiver gets its end, and why it did not run or failed.
     ///
     /// # Errors
-    /// Why it did not run or failed, as a sentence for the administrator; it is logged already.
-    pub(crate) fn run(self, helper: &CommandHelper, log: &Log) -> Result<(), String> {
+    /// Why there is no thread for it. All errors are sentences for the administrator.
+    pub(crate) fn start(
+        self,
+        context: &Context,
+        delay: Duration,
+    ) -> Result<Receiver<Result<(), String>>, String> {
+        let name = self.kind.name();
+        let (ended, end) = mpsc::channel();
+        let (helper, log) = (Arc::clone(&context.helper), context.log.clone());
+        let thread = thread::Builder::new().name(name.to_owned()).stack_size(STACK);
+        let started = thread.spawn(move || {
+            thread::sleep(delay);
+            // The caller may not wait for it.
+            let _ = ended.send(self.run(&helper, &log));
+        });
+        started
+            .map(|_| end)
+            .map_err(|error| format!("cannot start a thread to run {name}: {error}; try again"))
+    }
+
+    /// Runs the command, waits for its end and logs it.
+    fn run(self, helper: &CommandHelper, log: &Log) -> Result<(), String> {
         let name = self.kind.name();
         let result = helper
             .run(self.kind)
