@@ -88,15 +88,17 @@ mod tests {
     #[test]
     fn damaged_files_are_kept_under_the_time_and_never_overwrite_each_other() {
         let scratch = Scratch::new();
-        let path = scratch.0.join("a.json");
+        let root = scratch.0.join("state");
+        let folder = Folder::open(&root, &[]).unwrap();
+        let path = root.join("a.json");
         let now = UNIX_EPOCH + Duration::from_secs(1_634_387_197);
         fs::write(&path, "first").unwrap();
-        let first = Folder::open(&scratch.0, &[]).unwrap().set_aside("a.json", now).unwrap();
-        assert_eq!(first, scratch.0.join("a.json.damaged-20211016T122637Z"));
+        let first = folder.set_aside("a.json", now).unwrap();
+        assert_eq!(first, root.join("a.json.damaged-20211016T122637Z"));
         assert!(!path.exists());
         fs::write(&path, "second").unwrap();
-        let second = keep_and_replace(&path, b"fresh", now).unwrap();
-        assert_eq!(second, scratch.0.join("a.json.damaged-20211016T122637Z-2"));
+        let second = folder.set_aside_and_replace("a.json", b"fresh", now).unwrap();
+        assert_eq!(second, root.join("a.json.damaged-20211016T122637Z-2"));
         assert_eq!(fs::read(first).unwrap(), b"first");
         assert_eq!(fs::read(second).unwrap(), b"second");
         assert_eq!(fs::read(path).unwrap(), b"fresh");
