@@ -1,7 +1,6 @@
 //! Runs the configured commands through the helper: each at most once at a time, with its result logged.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
@@ -9,29 +8,29 @@ use std::time::Duration;
 use crate::helper::{CommandHelper, CommandKind, STACK};
 use crate::log::Log;
 use crate::management::Context;
+use crate::util::semaphore::{Permit, Semaphore};
 
 /// The commands that are running or scheduled.
-#[derive(Debug, Default)]
-pub(crate) struct RunningCommands([AtomicBool; 3]);
+pub(crate) struct RunningCommands([Arc<Semaphore>; 3]);
+
+impl Default for RunningCommands {
+    fn default() -> RunningCommands {
+        RunningCommands(std::array::from_fn(|_| Semaphore::new(1)))
+    }
+}
 
 impl RunningCommands {
     /// Permission to run a command; `None` if it is running or scheduled already.
-    pub(crate) fn try_start(self: &Arc<RunningCommands>, kind: CommandKind) -> Option<RunPermit> {
-        let taken = self.0[kind as usize].swap(true, Ordering::AcqRel);
-        (!taken).then(|| RunPermit { running: Arc::clone(self), kind })
+    pub(crate) fn try_start(&self, kind: CommandKind) -> Option<RunPermit> {
+        let permit = self.0[kind as usize].try_acquire()?;
+        Some(RunPermit { _permit: permit, kind })
     }
 }
 
 /// Permission to run one command once, released when dropped.
 pub(crate) struct RunPermit {
-    running: Arc<RunningCommands>,
+    _permit: Permit,
     kind: CommandKind,
-}
-
-impl Drop for RunPermit {
-    fn drop(&mut self) {
-        self.running.0[self.kind as usize].store(false, Ordering::Release);
-    }
 }
 
 impl RunPermit {
@@ -76,13 +75,11 @@ impl RunPermit {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::sync::Arc;
-
     use super::{CommandKind, RunningCommands};
 
     #[test]
     fn a_command_has_one_turn_at_a_time() {
-        let running = Arc::new(RunningCommands::default());
+        let running = RunningCommands::default();
         let permit = running.try_start(CommandKind::Shutdown).unwrap();
         assert!(running.try_start(CommandKind::Shutdown).is_none());
         assert!(running.try_start(CommandKind::Reboot).is_some());
