@@ -1,13 +1,11 @@
-//! The command line: one table of commands drives dispatch and `--help`; one file per command.
+//! The command line: one table of commands drives dispatch and `--help`.
 //!
 //! Exit codes: 0 success, 1 the command failed, 2 wrong usage, 78 bad settings (`EX_CONFIG` of
 //! sysexits(3)). Errors are lines on standard error that begin with the program's name.
 
 mod check;
-mod console;
-mod reset;
+mod local;
 mod serve;
-mod status;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -49,19 +47,19 @@ const COMMANDS: &[Command] = &[
         word: "console",
         flag: None,
         sentence: "A menu for the machine's own screen or serial line.",
-        run: console::run,
+        run: local::console,
     },
     Command {
         word: "reset",
         flag: None,
         sentence: "Resets security: no password, plain HTTP on, default certificate.",
-        run: reset::run,
+        run: local::reset,
     },
     Command {
         word: "status",
         flag: Some(("--json", "one JSON object instead of text")),
         sentence: "Shows the daemon, the certificate, access and services on one screen.",
-        run: status::run,
+        run: local::status,
     },
 ];
 

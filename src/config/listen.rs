@@ -70,20 +70,6 @@ impl Listen {
     }
 }
 
-impl Serves {
-    /// The word of the settings file.
-    pub(crate) fn word(self) -> &'static str {
-        SERVES.iter().find(|(_, serves)| *serves == self).map_or("", |(word, _)| word)
-    }
-}
-
-impl HttpDisabled {
-    /// The word of the settings file.
-    pub(crate) fn word(self) -> &'static str {
-        HTTP_DISABLED.iter().find(|(_, does)| *does == self).map_or("", |(word, _)| word)
-    }
-}
-
 pub(super) fn parse(field: Field<'_>) -> Option<Vec<Listen>> {
     if !(1..=MOST_LISTENERS).contains(&field.count()) {
         field.note(format_args!("expected 1 to {MOST_LISTENERS} listeners; without any, the appliance could not be reached"));

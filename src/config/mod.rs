@@ -4,41 +4,7 @@
 //! settings in force (`show`). Out: acting on them. Nothing here binds, connects or reads any other
 //! file.
 //!
-//! | key | default | meaning |
-//! | --- | --- | --- |
-//! | `state_dir` | `/var/lib/applianced` | absolute path of the folder with everything that survives a reboot |
-//! | `run_dir` | `/run/applianced` | absolute path of the folder with the sockets |
-//! | `api` | `["v1", "v2"]` | generations of the API to mount, at least one |
-//! | `listen[].address` | see below | `IP:port` to listen on; port 0 takes a free one |
-//! | `listen[].serves` | none, must be given | `all`, `management`, `monitoring`, `speech` or `realtime` |
-//! | `listen[].tls` | `false` | whether the listener speaks TLS |
-//! | `listen[].http_disabled` | `close` | what a plain listener does while plain HTTP is off: `close` or `redirect` |
-//! | `https_port` | 443 | port that redirects point to |
-//! | `services.speech.address` | `127.0.0.1:7082` | `host:port` or `unix:/path` of the REST speech engine |
-//! | `services.realtime.address` | `127.0.0.1:7090` | `host:port` or `unix:/path` of the realtime speech engine |
-//! | `services.*.timeout` | 300 | seconds a service may take to begin its answer, and be silent in the middle of it |
-//! | `services.NAME.address` | none, must be given | `host:port` or `unix:/path` of another service |
-//! | `services.NAME.paths` | none, must be given | path prefixes, each begins and ends with `/`; the longest match wins |
-//! | `services.NAME.auth` | `admin` | `admin`: the gate asks for the password as for management; `none`: it does not |
-//! | `services.NAME.licensed` | `[]` | methods refused while the license is not valid |
-//! | `services.NAME.websocket` | `false` | whether upgrades to WebSocket pass |
-//! | `license.authority_url` | `http://licensing.example.com/` | where the license authority answers |
-//! | `license.trust_file` | `/etc/applianced/license-trust.json` | absolute path of the authority's keys, part of the image |
-//! | `license.product` | `103` | product number, digits |
-//! | `license.customer_id` | 4920 | shown while unlicensed |
-//! | `license.transcription_secs_allocated` | 1800000 | seconds, shown while unlicensed |
-//! | `about.version` | `5.0.0` | what `host/about` tells |
-//! | `about.variant` | empty | what `host/about` tells |
-//! | `about.languages` | `["en"]` | what `host/about` tells |
-//! | `commands.reboot` | `[]` | absolute path of a program and its arguments; empty means not offered |
-//! | `commands.shutdown` | `[]` | absolute path of a program and its arguments; empty means not offered |
-//! | `commands.restart_services` | `[]` | absolute path of a program and its arguments; empty means not offered |
-//! | `access_log` | `true` | one line in the log for each request |
-//! | `user` | absent | name or `uid:gid` to switch to after binding; if absent, the user does not change |
-//!
-//! A `listen` that is given replaces all of the default ones: `[::]:80` all (redirect), `[::]:443` all
-//! (tls), `[::]:3000` monitoring (close), `[::]:8080` management (close), `[::]:8082` speech (close),
-//! `[::]:9000` realtime (tls), `[::]:9001` monitoring (redirect), `[::]:9004` realtime (tls).
+//! What each setting means and its default: `applianced.json(5)`.
 
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -53,7 +19,6 @@ mod show;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::net::{Ipv6Addr, SocketAddr};
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 pub(crate) use listen::{HttpDisabled, Listen, Serves};
@@ -147,18 +112,6 @@ pub(crate) struct Commands {
     pub(crate) restart_services: Vec<String>,
 }
 
-/// The mistakes in a settings file, one sentence each; at least one.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Errors(Vec<String>);
-
-impl Deref for Errors {
-    type Target = [String];
-
-    fn deref(&self) -> &[String] {
-        &self.0
-    }
-}
-
 impl Default for Config {
     fn default() -> Config {
         let on = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
@@ -201,17 +154,17 @@ impl Config {
     /// Reads `file`; without one, [`DEFAULT_FILE`] if it exists, otherwise the defaults.
     ///
     /// The error has one sentence per mistake, each beginning with the file's name.
-    pub(crate) fn load(file: Option<&Path>) -> Result<Config, Errors> {
+    pub(crate) fn load(file: Option<&Path>) -> Result<Config, Vec<String>> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let text = match read(path) {
             Ok(text) => text,
             Err(error) if file.is_none() && error.kind() == ErrorKind::NotFound => {
                 return Ok(Config::default());
             }
-            Err(error) => return Err(Errors(vec![format!("{}: {error}", path.display())])),
+            Err(error) => return Err(vec![format!("{}: {error}", path.display())]),
         };
         Config::parse(&text).map_err(|errors| {
-            Errors(errors.iter().map(|error| format!("{}: {error}", path.display())).collect())
+            errors.iter().map(|error| format!("{}: {error}", path.display())).collect()
         })
     }
 

@@ -1,9 +1,7 @@
 //! Parses the settings file into a [`Config`], or reports every mistake in it.
 
 use super::section::{Diagnostics, Field, Section};
-use super::{
-    About, Api, Commands, Config, Errors, LONGEST_SOCKET_PATH, License, listen, loops, services,
-};
+use super::{About, Api, Commands, Config, LONGEST_SOCKET_PATH, License, listen, loops, services};
 use crate::util::json;
 
 /// Longest socket name in `run_dir`, with its slash.
@@ -11,14 +9,14 @@ const LONGEST_SOCKET_NAME: usize = "/control.sock".len();
 
 impl Config {
     /// Parses a settings file; the error has one sentence per mistake.
-    pub(crate) fn parse(text: &[u8]) -> Result<Config, Errors> {
-        let value = json::parse(text).map_err(|error| Errors(vec![error.to_string()]))?;
+    pub(crate) fn parse(text: &[u8]) -> Result<Config, Vec<String>> {
+        let value = json::parse(text).map_err(|error| vec![error])?;
         let errors = Diagnostics::default();
         let config = whole(Field::root(value, &errors));
         if let Some(config) = &config {
             loops::note(config, &errors);
         }
-        let errors = Errors(errors.into_messages());
+        let errors = errors.into_messages();
         match config {
             Some(config) if errors.is_empty() => Ok(config),
             _ => Err(errors),

@@ -80,6 +80,7 @@ impl<'a> Section<'a> {
 }
 
 /// One value with its path.
+#[derive(Clone)]
 pub(super) struct Field<'a> {
     path: String,
     value: Value,
@@ -145,18 +146,6 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A string that `accept` takes, with the field, on which further mistakes can be reported.
-    pub(super) fn text_kept(
-        self,
-        wanted: &str,
-        accept: impl FnOnce(&str) -> bool,
-    ) -> Option<(String, Field<'a>)> {
-        match self.value.as_str().filter(|text| accept(text)) {
-            Some(text) => Some((text.to_owned(), self)),
-            None => self.wrong(wanted),
-        }
-    }
-
     pub(super) fn texts(self) -> Option<Vec<String>> {
         let items = self.items()?;
         let count = items.len();
@@ -211,6 +200,11 @@ impl<'a> Field<'a> {
         self.note(format_args!("expected {wanted}; found {}", shown(&self.value)));
         None
     }
+}
+
+/// The name of `value` among `choices`.
+pub(super) fn word<T: PartialEq>(choices: &[(&'static str, T)], value: &T) -> &'static str {
+    choices.iter().find(|(_, choice)| choice == value).map_or("", |(word, _)| word)
 }
 
 /// Longest wrong value that is quoted, in characters.

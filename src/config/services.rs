@@ -77,15 +77,7 @@ const MOST_SERVICES: usize = 64;
 pub(super) const AUTH: &[(&str, Auth)] = &[("admin", Auth::Admin), ("none", Auth::None)];
 
 /// Methods that the gate forwards.
-const METHODS: &[(&str, &str)] = &[
-    ("GET", "GET"),
-    ("HEAD", "HEAD"),
-    ("POST", "POST"),
-    ("PUT", "PUT"),
-    ("PATCH", "PATCH"),
-    ("DELETE", "DELETE"),
-    ("OPTIONS", "OPTIONS"),
-];
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 impl Service {
     pub(super) fn speech() -> Service {
@@ -111,13 +103,6 @@ impl Service {
     /// Whether it is `speech` or `realtime`, whose paths and rules are fixed.
     pub(crate) fn is_built_in(&self) -> bool {
         self.name == "speech" || self.name == "realtime"
-    }
-}
-
-impl Auth {
-    /// The word of the settings file.
-    pub(crate) fn word(self) -> &'static str {
-        AUTH.iter().find(|(_, auth)| *auth == self).map_or("", |(word, _)| word)
     }
 }
 
@@ -174,7 +159,8 @@ fn custom(name: String, field: Field<'_>, others: &[Service]) -> Option<Service>
     let paths = section.require("paths").and_then(|field| paths(field, others));
     let auth = section.take("auth").map(|field| field.choice(AUTH));
     let licensed = section.take("licensed").map(|field| {
-        let methods = field.items()?.into_iter().filter_map(|item| item.choice(METHODS));
+        let choices = METHODS.map(|method| (method, method));
+        let methods = field.items()?.into_iter().filter_map(|item| item.choice(&choices));
         Some(methods.map(str::to_owned).collect())
     });
     let websocket = section.take("websocket").map(Field::flag);
@@ -223,7 +209,8 @@ fn paths(field: Field<'_>, others: &[Service]) -> Option<Vec<String>> {
     let mut paths: Vec<String> = Vec::new();
     for item in field.items()? {
         let wanted = "a path prefix that begins and ends with \"/\", such as \"/x/\"";
-        let Some((item_path, item)) = item.text_kept(wanted, is_prefix) else { continue };
+        let prefix = |text: &str| is_prefix(text).then(|| text.to_owned());
+        let Some(item_path) = item.clone().text_as(wanted, prefix) else { continue };
         let ours =
             OURS.iter().find(|ours| ours.starts_with(&item_path) || item_path.starts_with(*ours));
         let other = others.iter().find(|other| other.paths.contains(&item_path));

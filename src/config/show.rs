@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::listen::{HTTP_DISABLED, SERVES};
+use super::section::word;
+use super::services::AUTH;
 use super::{Config, Listen, Service};
 
 impl Config {
@@ -46,9 +49,9 @@ impl Config {
 }
 
 fn listener(listen: &Listen) -> Value {
-    let mut value = json!({"address": listen.address.to_string(), "serves": listen.serves.word(), "tls": listen.tls});
+    let mut value = json!({"address": listen.address.to_string(), "serves": word(SERVES, &listen.serves), "tls": listen.tls});
     if !listen.tls {
-        value["http_disabled"] = json!(listen.http_disabled.word());
+        value["http_disabled"] = json!(word(HTTP_DISABLED, &listen.http_disabled));
     }
     value
 }
@@ -60,7 +63,7 @@ fn service(service: &Service) -> Value {
     json!({
         "address": service.address.to_string(),
         "paths": service.paths,
-        "auth": service.auth.word(),
+        "auth": word(AUTH, &service.auth),
         "licensed": service.licensed,
         "websocket": service.websocket,
         "timeout": service.timeout,

@@ -6,6 +6,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
+pub(super) use crate::management::client::Error;
 use crate::management::client::{self, Reply};
 
 /// For a read; the license waits 2 s for an answer of its service.
@@ -21,15 +22,6 @@ const LICENSE_TIMEOUT: Duration = Duration::from_secs(80);
 #[derive(Clone, Copy)]
 pub(super) struct Daemon<'a> {
     config: &'a Config,
-}
-
-/// Why a call to the daemon failed.
-#[derive(Debug)]
-pub(super) enum Error {
-    /// The daemon does not run.
-    NotRunning,
-    /// The daemon could not answer, or refused; the message is for the screen.
-    Failed(String),
 }
 
 impl<'a> Daemon<'a> {
@@ -86,8 +78,8 @@ impl<'a> Daemon<'a> {
                 "The daemon closed the connection; it may be stopping.".to_owned(),
             )),
             Ok(reply) => Err(Error::Failed(refusal(&reply))),
-            Err(client::Error::NotRunning) => Err(Error::NotRunning),
-            Err(client::Error::Failed(fault)) => {
+            Err(Error::NotRunning) => Err(Error::NotRunning),
+            Err(Error::Failed(fault)) => {
                 Err(Error::Failed(format!("The request to the daemon failed: {fault}.")))
             }
         }
@@ -97,15 +89,6 @@ impl<'a> Daemon<'a> {
     pub(super) fn restart_services(self) -> Result<(), Error> {
         let v1 = Config { api: crate::config::Api { v1: true, v2: false }, ..self.config.clone() };
         Daemon { config: &v1 }.delete("management/services").map(drop)
-    }
-}
-
-impl Error {
-    pub(super) fn message(&self) -> &str {
-        match self {
-            Error::NotRunning => "The daemon is not running, so nothing was done.",
-            Error::Failed(sentence) => sentence,
-        }
     }
 }
 

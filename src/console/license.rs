@@ -189,16 +189,11 @@ fn return_certificate(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Clo
     match daemon.delete(OFFLINE_ACTIVATION) {
         Ok(answer) => {
             let seconds = answer["transcription_secs_returned"].as_u64().unwrap_or_default();
-            screen.blank()?;
-            screen.say(&format!(
+            let text = format!(
                 "The license was returned. Send what stands between the marks to your vendor, who \
                  credits {seconds} unused seconds."
-            ))?;
-            screen.blank()?;
-            let hex = answer["certificate"].as_str().unwrap_or_default();
-            screen.certificate("RETURN CERTIFICATE", hex)?;
-            screen.blank()?;
-            screen.pause()
+            );
+            show_certificate(screen, &text, "RETURN CERTIFICATE", &answer)
         }
         Err(error) => show_outcome(screen, Err(error)),
     }
@@ -210,19 +205,27 @@ fn request(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     let body = application(screen, &code)?;
     match daemon.post(OFFLINE_ACTIVATION, &body) {
         Ok(answer) => {
-            screen.blank()?;
-            screen.say(
-                "Send what stands between the marks to your vendor, with the license code. Asking \
-                 again gives the same until it is answered, after a reboot too.",
-            )?;
-            screen.blank()?;
-            let hex = answer["certificate"].as_str().unwrap_or_default();
-            screen.certificate("ACTIVATION CERTIFICATE", hex)?;
-            screen.blank()?;
-            screen.pause()
+            let text = "Send what stands between the marks to your vendor, with the license code. \
+                Asking again gives the same until it is answered, after a reboot too.";
+            show_certificate(screen, text, "ACTIVATION CERTIFICATE", &answer)
         }
         Err(error) => show_outcome(screen, Err(error)),
     }
+}
+
+/// Shows `text` and the certificate of an answer.
+fn show_certificate(
+    screen: &mut Screen,
+    text: &str,
+    name: &str,
+    answer: &Value,
+) -> Result<(), Closed> {
+    screen.blank()?;
+    screen.say(text)?;
+    screen.blank()?;
+    screen.certificate(name, answer["certificate"].as_str().unwrap_or_default())?;
+    screen.blank()?;
+    screen.pause()
 }
 
 fn certificate(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Result<(), Closed> {

@@ -16,7 +16,7 @@ mod security;
 
 use serde_json::Value;
 
-use crate::admin::{self, reset, status};
+use crate::admin::{reset, status};
 use crate::config::Config;
 use crate::util::utc;
 
@@ -77,8 +77,7 @@ fn top(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
             Some(Entry::Reset) => security::reset(config, screen)?,
             Some(Entry::Files) => {
                 screen.title("State files")?;
-                let shown = state_files(config)
-                    .unwrap_or_else(|error| daemon::sentence(&error.to_string()));
+                let shown = state_files(config).unwrap_or_else(|error| daemon::sentence(&error));
                 screen.say(&shown)?;
                 screen.pause()?;
             }
@@ -87,7 +86,7 @@ fn top(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
 }
 
 /// The status as the state files show it. The listeners would not fit on the screen, and say nothing of the state.
-fn state_files(config: &Config) -> Result<String, admin::Error> {
+fn state_files(config: &Config) -> Result<String, String> {
     let mut status = status::read(config)?;
     status["listeners"] = Value::Null;
     Ok(status::text(&status))
@@ -132,7 +131,8 @@ fn show_outcome(screen: &mut Screen, done: Result<String, Error>) -> Result<(), 
     screen.blank()?;
     match done {
         Ok(told) => screen.say(&told)?,
-        Err(error) => screen.say(error.message())?,
+        Err(Error::NotRunning) => screen.say("The daemon is not running, so nothing was done.")?,
+        Err(Error::Failed(sentence)) => screen.say(&sentence)?,
     }
     screen.pause()
 }

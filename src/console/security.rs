@@ -119,8 +119,7 @@ pub(super) fn reset(config: &Config, screen: &mut Screen) -> Result<(), Closed> 
     ])?;
     if sure {
         // Without a daemon its log lines would appear on the screen, which shows the outcome anyway.
-        let done = command::reset(config, Log::to(|_| {}))
-            .unwrap_or_else(|error| sentence(&error.to_string()));
+        let done = command::reset(config, Log::to(|_| {})).unwrap_or_else(|error| sentence(&error));
         show_outcome(screen, Ok(done))?;
     }
     Ok(())

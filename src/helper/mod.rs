@@ -9,7 +9,6 @@ mod process;
 mod run;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -70,7 +69,8 @@ pub(crate) struct CommandHelper {
     completions: Arc<Completions>,
 }
 
-type End = Result<(), Error>;
+/// The end of a command; the error says why it did not run or failed, as a sentence for the administrator.
+type End = Result<(), String>;
 
 /// Callers that wait for the end of a command.
 #[derive(Debug, Default)]
@@ -78,10 +78,7 @@ struct Completions(Mutex<BTreeMap<CommandKind, Sender<End>>>);
 
 impl CommandHelper {
     /// Reads the messages of a started helper; without one, no command can be run.
-    ///
-    /// # Errors
-    /// When no thread can be started.
-    pub(crate) fn new(process: Option<HelperProcess>, log: &Log) -> Result<CommandHelper, Error> {
+    pub(crate) fn new(process: Option<HelperProcess>, log: &Log) -> Result<CommandHelper, String> {
         let Some(HelperProcess { requests, messages, mut child }) = process else {
             return Ok(CommandHelper::default());
         };
@@ -94,7 +91,7 @@ impl CommandHelper {
         messages: impl Read + Send + 'static,
         log: &Log,
         at_end: impl FnOnce() + Send + 'static,
-    ) -> Result<CommandHelper, Error> {
+    ) -> Result<CommandHelper, String> {
         let (completions, log) = (Arc::<Completions>::default(), log.clone());
         let waiting = Arc::clone(&completions);
         thread::Builder::new()
@@ -108,22 +105,17 @@ impl CommandHelper {
                 waiting.lock().clear();
                 at_end();
             })
-            .map_err(|error| {
-                Error(format!("cannot start the thread of the command helper: {error}"))
-            })?;
+            .map_err(|error| format!("cannot start the thread of the command helper: {error}"))?;
         Ok(CommandHelper { requests: Some(Mutex::new(Box::new(requests))), completions })
     }
 
     /// Runs a command and waits for its end; its output goes to the log meanwhile. A command must not be run
     /// twice at the same time.
-    ///
-    /// # Errors
-    /// Why it did not run or failed.
-    pub(crate) fn run(&self, kind: CommandKind) -> Result<(), Error> {
+    pub(crate) fn run(&self, kind: CommandKind) -> Result<(), String> {
         self.request(kind)?.recv().unwrap_or_else(|_| Err(HELPER_EXITED.into()))
     }
 
-    fn request(&self, kind: CommandKind) -> Result<Receiver<End>, Error> {
+    fn request(&self, kind: CommandKind) -> Result<Receiver<End>, String> {
         let Some(requests) = &self.requests else { return Err(NOT_CONFIGURED.into()) };
         let (sender, receiver) = channel();
         self.completions.lock().insert(kind, sender);
@@ -133,24 +125,6 @@ impl CommandHelper {
         sent.map(|()| receiver).map_err(|_| HELPER_EXITED.into())
     }
 }
-
-/// Why a command did not run or failed, as a sentence for the administrator.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Error(String);
-
-impl From<&str> for Error {
-    fn from(text: &str) -> Error {
-        Error(text.to_owned())
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Error {}
 
 const HELPER_EXITED: &str = "the command helper has exited; restart applianced to start it again";
 const NOT_CONFIGURED: &str = "it is not configured";
@@ -182,7 +156,7 @@ impl HelperMessage {
         let message = match self {
             HelperMessage::Output(line) => json!([kind.name(), "output", line]),
             HelperMessage::Exited(end) => {
-                json!([kind.name(), "exited", end.as_ref().err().map(|error| &error.0)])
+                json!([kind.name(), "exited", end.as_ref().err()])
             }
         };
         format!("{message}\n")
@@ -194,9 +168,7 @@ impl HelperMessage {
         let text = message.get(2)?.as_str().map(str::to_owned);
         match message.get(1)?.as_str()? {
             "output" => Some((kind, HelperMessage::Output(text?))),
-            "exited" => {
-                Some((kind, HelperMessage::Exited(text.map_or(Ok(()), |text| Err(Error(text))))))
-            }
+            "exited" => Some((kind, HelperMessage::Exited(text.map_or(Ok(()), Err)))),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use std::thread;
 
 use serde_json::json;
 
-use super::{CommandKind, Error, HelperMessage, HelperProcess, STACK, run};
+use super::{CommandKind, HelperMessage, HelperProcess, STACK, run};
 use crate::config::Commands;
 
 /// The subcommand.
@@ -26,14 +26,11 @@ const DAEMON_ONLY: [&str; 6] = [
 
 /// Starts the helper if a command is configured. Must run before the rights are given up and before any
 /// thread is started.
-///
-/// # Errors
-/// When the process can't be started.
-pub(crate) fn start(commands: &Commands) -> Result<Option<HelperProcess>, Error> {
+pub(crate) fn start(commands: &Commands) -> Result<Option<HelperProcess>, String> {
     if CommandKind::ALL.iter().all(|kind| kind.argv(commands).is_empty()) {
         return Ok(None);
     }
-    let failed = |error: io::Error| Error(format!("cannot start the command helper: {error}"));
+    let failed = |error: io::Error| format!("cannot start the command helper: {error}");
     // The running program, even if its file was replaced since.
     let mut command = Command::new("/proc/self/exe");
     command.arg0("applianced").arg(WORD).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -59,7 +56,7 @@ pub(crate) fn start(commands: &Commands) -> Result<Option<HelperProcess>, Error>
 ///
 /// # Errors
 /// When the first line on standard input names no commands, as when a user runs the subcommand.
-pub(crate) fn serve() -> Result<(), Error> {
+pub(crate) fn serve() -> Result<(), String> {
     // Without this, ps and the kernel's log call the process "exe".
     let _ = rustix::thread::set_name(c"command-helper");
     serve_streams(io::stdin().lock(), io::stdout())
@@ -68,11 +65,11 @@ pub(crate) fn serve() -> Result<(), Error> {
 pub(crate) fn serve_streams(
     requests: impl BufRead,
     messages: impl Write + Send + 'static,
-) -> Result<(), Error> {
+) -> Result<(), String> {
     let mut requests = requests.lines().map_while(Result::ok);
     let first = requests.next().unwrap_or_default();
     let known: serde_json::Map<_, _> = serde_json::from_str(&first)
-        .map_err(|_| Error::from("the command helper is started by the daemon, not by hand"))?;
+        .map_err(|_| "the command helper is started by the daemon, not by hand".to_owned())?;
     let words = |kind: CommandKind| -> Vec<String> {
         let words = known.get(kind.name()).and_then(|words| words.as_array());
         words.into_iter().flatten().filter_map(|word| word.as_str()).map(str::to_owned).collect()
@@ -101,7 +98,7 @@ pub(crate) fn serve_streams(
         match started {
             Ok(thread) => running.push(thread),
             Err(error) => {
-                let error = Error(format!("cannot start a thread to run it: {error}"));
+                let error = format!("cannot start a thread to run it: {error}");
                 send_error(&HelperMessage::Exited(Err(error)));
             }
         }

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, PipeReader, Read as _};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use super::{Error, NOT_CONFIGURED, STACK};
+use super::{NOT_CONFIGURED, STACK};
 
 /// Longest line of output that is logged, in bytes.
 const MAX_LINE: u64 = 1_000;
@@ -13,17 +13,14 @@ const MAX_LINE: u64 = 1_000;
 pub(crate) const MAX_LINES: usize = 200;
 
 /// Runs the program `argv[0]` with the other arguments and waits for its end.
-///
-/// # Errors
-/// Why it did not run or failed.
 pub(crate) fn execute(
     argv: &[String],
     log_line: impl Fn(String) + Send + 'static,
-) -> Result<(), Error> {
+) -> Result<(), String> {
     let Some((program, arguments)) = argv.split_first() else {
         return Err(NOT_CONFIGURED.into());
     };
-    let failed = |error: std::io::Error| Error(format!("{program}: {error}"));
+    let failed = |error: std::io::Error| format!("{program}: {error}");
     let (output, writer) = std::io::pipe().map_err(failed)?;
     let mut command = Command::new(program);
     command
@@ -35,13 +32,13 @@ pub(crate) fn execute(
     let reading = thread::Builder::new().name("command-output".to_owned()).stack_size(STACK);
     reading
         .spawn(move || forward(output, log_line))
-        .map_err(|error| Error(format!("cannot start a thread to read its output: {error}")))?;
+        .map_err(|error| format!("cannot start a thread to read its output: {error}"))?;
     let mut child = command.spawn().map_err(failed)?;
     // Closes our copies of the writing end, so that the reading end sees the command's end.
     drop(command);
     match child.wait().map_err(failed)? {
         status if status.success() => Ok(()),
-        status => Err(Error(format!("{program} ended with {status}; the log has its output"))),
+        status => Err(format!("{program} ended with {status}; the log has its output")),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::process::serve_streams;
 use super::run::MAX_LINES;
-use super::{CommandHelper, CommandKind, Error, HelperMessage, NOT_CONFIGURED};
+use super::{CommandHelper, CommandKind, HelperMessage, NOT_CONFIGURED};
 use crate::log::Log;
 
 /// Both sides in this process, with `words` as the reboot command.
@@ -31,7 +31,7 @@ impl World {
         }
     }
 
-    fn run(words: &[&str]) -> (Result<(), Error>, World) {
+    fn run(words: &[&str]) -> (Result<(), String>, World) {
         let world = World::new(words);
         (world.helper.run(CommandKind::Reboot), world)
     }

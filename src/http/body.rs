@@ -94,18 +94,6 @@ pub(crate) enum Sender {
     Server,
 }
 
-/// Bytes of one chunk-size line of a request, extensions included.
-const CHUNK_LINE_BYTES: usize = 256;
-
-/// Bytes of one chunk-size line of a response; Go's client has the same limit.
-const RESPONSE_CHUNK_LINE_BYTES: usize = 4 << 10;
-
-/// Bytes of the trailer section of a request.
-const TRAILER_BYTES: usize = 8 << 10;
-
-/// Bytes of the trailer section of a response.
-const RESPONSE_TRAILER_BYTES: usize = 32 << 10;
-
 /// Fields in the trailer section of a request; a response may have as many as a head.
 const TRAILER_FIELDS: usize = 32;
 
@@ -117,17 +105,19 @@ impl Sender {
         }
     }
 
+    /// Most bytes of one chunk-size line, extensions included.
     fn chunk_line_bytes(self) -> usize {
         match self {
-            Sender::Client => CHUNK_LINE_BYTES,
-            Sender::Server => RESPONSE_CHUNK_LINE_BYTES,
+            Sender::Client => 256,
+            Sender::Server => 4 << 10, // as in Go's client
         }
     }
 
+    /// Most bytes of a trailer section.
     fn trailer_bytes(self) -> usize {
         match self {
-            Sender::Client => TRAILER_BYTES,
-            Sender::Server => RESPONSE_TRAILER_BYTES,
+            Sender::Client => 8 << 10,
+            Sender::Server => 32 << 10,
         }
     }
 

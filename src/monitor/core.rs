@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::cpu::{logical, numbers};
 use super::interval::Interval;
-use super::{Error, read};
+use super::read;
 
-pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, String> {
     let stat = &interval.now.stat;
     Ok(json!({"phys": physical(stat), "log": logical(stat)}))
 }

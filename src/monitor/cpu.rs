@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::{Error, percent};
+use super::percent;
 
-pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, String> {
     let (before, now) = (&interval.before.stat, &interval.now.stat);
-    let times = Times::of(now, "cpu").ok_or(Error::from("/proc/stat has no \"cpu\" line"))?;
+    let times = Times::of(now, "cpu").ok_or("/proc/stat has no \"cpu\" line".to_owned())?;
     let spent = times.since(Times::of(before, "cpu"));
     let count = |name| first_number(now, name).saturating_sub(first_number(before, name));
     Ok(json!({

@@ -2,13 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::Error;
 use super::interval::Interval;
 
 /// The kernel counts in sectors of this many bytes, whatever the disk's sector size.
 const SECTOR: u64 = 512;
 
-pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, String> {
     let before: Vec<Disk<'_>> = disks(&interval.before.diskstats).collect();
     let all = disks(&interval.now.diskstats).map(|disk| {
         let then = before.iter().find(|then| then.name == disk.name);

@@ -12,50 +12,18 @@ pub(crate) struct GlancesError {
 }
 
 impl GlancesError {
-    fn bad(text: String) -> GlancesError {
+    pub(super) fn bad(text: String) -> GlancesError {
         GlancesError { status: 400, text }
     }
 
-    fn absent(text: String) -> GlancesError {
-        GlancesError { status: 404, text }
-    }
-
-    pub(super) fn wrong_method() -> GlancesError {
-        GlancesError { status: 405, text: "Method not allowed.".to_owned() }
-    }
-
-    /// No route matches; Glances then looks for a file of its web pages.
-    pub(super) fn no_route() -> GlancesError {
-        GlancesError::absent("File does not exist.".to_owned())
+    pub(super) fn absent(text: impl Into<String>) -> GlancesError {
+        GlancesError { status: 404, text: text.into() }
     }
 
     pub(super) fn unknown_plugin(name: &str) -> GlancesError {
         let known: Vec<String> = PLUGINS.iter().map(|(name, _)| format!("'{name}'")).collect();
-        GlancesError::bad(format!(
-            "Unknown plugin {name} (available plugins: [{}])",
-            known.join(", ")
-        ))
-    }
-
-    pub(super) fn unknown_argument(name: &str) -> GlancesError {
-        GlancesError::bad(format!("Unknown argument item {name}"))
-    }
-
-    pub(super) fn unknown_configuration(name: &str) -> GlancesError {
-        GlancesError::bad(format!("Unknown configuration item {name}"))
-    }
-
-    pub(super) fn unknown_item(item: &str, plugin: &str) -> GlancesError {
-        GlancesError::absent(format!("Cannot get item {item} in plugin {plugin}"))
-    }
-
-    pub(super) fn unknown_value(item: &str, value: &str, plugin: &str) -> GlancesError {
-        GlancesError::absent(format!("Cannot get item ({item}={value}) in plugin {plugin}"))
-    }
-
-    /// Glances has `what` and we don't, because of `cause`.
-    pub(super) fn unavailable(what: &str, cause: &str) -> GlancesError {
-        GlancesError::absent(format!("Cannot get {what} ({cause})"))
+        let known = known.join(", ");
+        GlancesError::bad(format!("Unknown plugin {name} (available plugins: [{known}])"))
     }
 
     /// The HTML page.

@@ -7,9 +7,9 @@ use rustix::fs::{major, minor, statvfs};
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::{Error, percent, read};
+use super::{percent, read};
 
-pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
+pub(super) fn stats(_: &Interval) -> Result<Value, String> {
     let entry = |Space { mount: Mount { device, point, kind }, size, used, free }: Space| {
         json!({
             "device_name": device,
@@ -45,7 +45,7 @@ pub(crate) struct Mount {
 }
 
 /// All file systems on disks, in the order of mounting.
-pub(crate) fn spaces() -> Result<Vec<Space>, Error> {
+pub(crate) fn spaces() -> Result<Vec<Space>, String> {
     let kinds = read("/proc/filesystems")?;
     let mounts = mounts(&read("/proc/self/mounts")?, &kinds, root_device);
     let spaces = mounts.into_iter().filter_map(|mount| {

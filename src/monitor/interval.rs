@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Error, read};
+use super::read;
 
 /// Counters at two moments, from which each plugin reads its own.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl Interval {
 }
 
 /// Seconds since the boot, from `/proc/uptime`.
-pub(super) fn uptime() -> Result<f64, Error> {
+pub(super) fn uptime() -> Result<f64, String> {
     let text = read("/proc/uptime")?;
     let first = text.split(' ').next().and_then(|number| number.parse().ok());
     first.ok_or_else(|| "/proc/uptime holds no number".into())

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::{Error, percent, read};
+use super::{percent, read};
 
 const NO_TOTAL: &str = "/proc/meminfo has no MemTotal";
 
-pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
+pub(super) fn stats(_: &Interval) -> Result<Value, String> {
     parse(&read("/proc/meminfo")?).ok_or_else(|| NO_TOTAL.into())
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn read() -> Result<Memory, Error> {
+    pub(crate) fn read() -> Result<Memory, String> {
         Memory::parse(&read("/proc/meminfo")?).ok_or_else(|| NO_TOTAL.into())
     }
 

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::interval::Interval;
 use super::mem::bytes;
-use super::{Error, percent, read};
+use super::{percent, read};
 
-pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, String> {
     // A kernel without swap has no such counters in /proc/vmstat.
     let vmstat = read("/proc/vmstat").unwrap_or_default();
     Ok(parse(&read("/proc/meminfo")?, &vmstat, interval.seconds))

@@ -27,7 +27,6 @@ mod route;
 mod system;
 mod uptime;
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,8 +36,9 @@ pub(crate) use self::error::GlancesError;
 pub(crate) use self::fs::{Space, spaces};
 use self::interval::{Counters, Interval};
 
-/// Computes a plugin's stats from an interval.
-type Plugin = fn(&Interval) -> Result<Value, Error>;
+/// Computes a plugin's stats from an interval. The error says why it has nothing to show, for example
+/// `/proc/stat: Permission denied`.
+type Plugin = fn(&Interval) -> Result<Value, String>;
 
 /// The plugins in Glances' order.
 #[rustfmt::skip]
@@ -58,22 +58,6 @@ const PLUGINS: &[(&str, Plugin)] = &[
     ("diskio",       diskio::stats),
     ("network",      network::stats),
 ];
-
-/// Why a plugin has nothing to show, for example `/proc/stat: Permission denied`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Error(String);
-
-impl From<&str> for Error {
-    fn from(text: &str) -> Error {
-        Error(text.to_owned())
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// How long results are reused (Glances: `--cached-time`).
 const FRESH: Duration = Duration::from_secs(1);
@@ -99,7 +83,7 @@ struct Cache {
     since: Option<Instant>,
     interval: Interval,
     /// Results by index in [`PLUGINS`], computed on demand.
-    seen: [Option<Result<Arc<Value>, Error>>; PLUGINS.len()],
+    seen: [Option<Result<Arc<Value>, String>>; PLUGINS.len()],
 }
 
 impl Monitor {
@@ -108,16 +92,17 @@ impl Monitor {
     /// # Errors
     /// What Glances would answer: 400, 404 or 405.
     pub(crate) fn get(&self, readable: bool, path: &str) -> Result<Content, GlancesError> {
-        if readable { route::get(self, path) } else { Err(GlancesError::wrong_method()) }
+        if readable {
+            route::get(self, path)
+        } else {
+            Err(GlancesError { status: 405, text: "Method not allowed.".to_owned() })
+        }
     }
 
     /// The stats of the plugin with this name.
-    ///
-    /// # Errors
-    /// Why it has none.
-    pub(crate) fn stats(&self, plugin: &str) -> Result<Arc<Value>, Error> {
+    pub(crate) fn stats(&self, plugin: &str) -> Result<Arc<Value>, String> {
         let Some(index) = PLUGINS.iter().position(|(name, _)| *name == plugin) else {
-            return Err(Error(format!("there is no plugin {plugin}")));
+            return Err(format!("there is no plugin {plugin}"));
         };
         // A thread that panicked here leaves only complete values behind.
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,7 +132,7 @@ impl Cache {
         self.seen = Default::default();
     }
 
-    fn stats(&mut self, index: usize) -> Result<Arc<Value>, Error> {
+    fn stats(&mut self, index: usize) -> Result<Arc<Value>, String> {
         let seen = &mut self.seen[index];
         seen.get_or_insert_with(|| PLUGINS[index].1(&self.interval).map(Arc::new)).clone()
     }
@@ -163,11 +148,11 @@ fn tenths(number: f64) -> f64 {
 }
 
 /// Reads a file of `/proc` or `/sys`; the error names it.
-fn read(path: &str) -> Result<String, Error> {
+fn read(path: &str) -> Result<String, String> {
     // Names of disks, mounts and processes may be invalid UTF-8, which must not hide the others.
     match std::fs::read(path) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) => Err(Error(format!("{path}: {error}"))),
+        Err(error) => Err(format!("{path}: {error}")),
     }
 }
 

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::{Error, read};
+use super::read;
 
-pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, String> {
     Ok(seen(interval, state))
 }
 

@@ -6,9 +6,9 @@ use super::cpu::{
     GUEST, GUEST_NICE, IDLE, IOWAIT, IRQ, NICE, SOFTIRQ, STEAL, SYSTEM, Times, USER, numbers,
 };
 use super::interval::Interval;
-use super::{Error, tenths};
+use super::tenths;
 
-pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, String> {
     let (before, now) = (&interval.before.stat, &interval.now.stat);
     if now.is_empty() {
         return Err("/proc/stat can't be read".into());

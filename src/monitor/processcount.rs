@@ -5,10 +5,10 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::{Error, read};
+use super::read;
 
-pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
-    let folder = fs::read_dir("/proc").map_err(|error| Error(format!("/proc: {error}")))?;
+pub(super) fn stats(_: &Interval) -> Result<Value, String> {
+    let folder = fs::read_dir("/proc").map_err(|error| format!("/proc: {error}"))?;
     let names = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let processes = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
     // A process may have ended by now.

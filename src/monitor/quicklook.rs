@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::interval::Interval;
 use super::processor::{cpuinfo, frequencies, values};
-use super::{Error, cpu, mem, memswap, percpu};
+use super::{cpu, mem, memswap, percpu};
 
-pub(super) fn stats(interval: &Interval) -> Result<Value, Error> {
+pub(super) fn stats(interval: &Interval) -> Result<Value, String> {
     let cpuinfo = cpuinfo();
     let (current, highest) = frequencies(&cpuinfo);
     Ok(json!({

@@ -1,69 +1,64 @@
 //! Routes a path as Glances does: nothing is trimmed, no segment is empty.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::{Content, GlancesError, Monitor, PLUGINS, limits};
 
-/// Why `views` and `history` are missing: Glances draws its own screens from them.
-const NOT_KEPT: &str = "not kept here";
-
 /// `path` is decoded, and begins with a slash.
 pub(super) fn get(monitor: &Monitor, path: &str) -> Result<Content, GlancesError> {
-    let rest = path.strip_prefix("/api/3/").ok_or_else(GlancesError::no_route)?;
+    let rest = path.strip_prefix("/api/3/").ok_or_else(no_route)?;
     // A value may contain slashes, as mount points do.
     let words: Vec<&str> = rest.splitn(3, '/').collect();
     if words.contains(&"") {
-        return Err(GlancesError::no_route());
+        return Err(no_route());
     }
     match words[..] {
         ["status"] => Ok(Content::Active),
         ["pluginslist"] => Ok(Content::Stats(PLUGINS.iter().map(|(name, _)| *name).collect())),
         ["all"] => Ok(Content::Stats(monitor.all())),
         ["all", "limits"] => Ok(Content::Limits(limits::all())),
-        ["all", "views"] => Err(GlancesError::unavailable("views", NOT_KEPT)),
-        ["help"] => Err(GlancesError::unavailable("help view data", NOT_KEPT)),
+        ["all", "views"] => Err(not_kept("views")),
+        ["help"] => Err(not_kept("help view data")),
         ["config"] => Ok(Content::Stats(limits::config().into())),
         ["config", item] => match limits::config().remove(item) {
             Some(section) => Ok(Content::Stats(section)),
-            None => Err(GlancesError::unknown_configuration(item)),
+            None => Err(GlancesError::bad(format!("Unknown configuration item {item}"))),
         },
         ["args"] => Ok(Content::Stats(arguments().into())),
         ["args", item] => match arguments().remove(item) {
             Some(value) => Ok(Content::Stats(value)),
-            None => Err(GlancesError::unknown_argument(item)),
+            None => Err(GlancesError::bad(format!("Unknown argument item {item}"))),
         },
         [plugin, ..] if !PLUGINS.iter().any(|(name, _)| *name == plugin) => {
             Err(GlancesError::unknown_plugin(plugin))
         }
         [plugin, "limits"] => Ok(Content::Limits(limits::of(plugin))),
-        [plugin, "views"] => {
-            Err(GlancesError::unavailable(&format!("views for plugin {plugin}"), NOT_KEPT))
+        [plugin, "views"] => Err(not_kept(&format!("views for plugin {plugin}"))),
+        [plugin, "history"] => Err(not_kept(&format!("plugin history {plugin}"))),
+        [plugin, "history", count] if is_number(count) => {
+            Err(not_kept(&format!("plugin history {plugin}")))
         }
-        [plugin, "history"] => Err(no_history(plugin)),
-        [plugin, "history", count] if is_number(count) => Err(no_history(plugin)),
         [plugin, item, tail] if is_history(tail) => {
-            Err(GlancesError::unknown_item(&format!("{item}history "), plugin))
+            Err(no_item(&format!("{item}history "), plugin))
         }
         [plugin] => stats(monitor, plugin).map(Content::Stats),
         [plugin, item] => match members(&stats(monitor, plugin)?, item) {
             Some(found) => Ok(Content::Stats(json!({item: found}))),
-            None => Err(GlancesError::unknown_item(item, plugin)),
+            None => Err(no_item(item, plugin)),
         },
         [plugin, item, value] => match entries(stats(monitor, plugin)?, item, value) {
             Some((value, found)) => Ok(Content::Stats(json!({value: found}))),
-            None => Err(GlancesError::unknown_value(item, value, plugin)),
+            None => Err(no_item(&format!("({item}={value})"), plugin)),
         },
-        _ => Err(GlancesError::no_route()),
+        _ => Err(no_route()),
     }
 }
 
 fn stats(monitor: &Monitor, plugin: &str) -> Result<Value, GlancesError> {
-    match monitor.stats(plugin) {
-        Ok(stats) => Ok(stats.as_ref().clone()),
-        Err(error) => {
-            Err(GlancesError::unavailable(&format!("plugin {plugin}"), &error.to_string()))
-        }
-    }
+    let stats = monitor.stats(plugin).map(Arc::unwrap_or_clone);
+    stats.map_err(|error| GlancesError::absent(format!("Cannot get plugin {plugin} ({error})")))
 }
 
 /// The member of an object, or of every entry of a list.
@@ -105,8 +100,18 @@ fn arguments() -> Map<String, Value> {
     Map::from_iter([("time".to_owned(), 3.into())])
 }
 
-fn no_history(plugin: &str) -> GlancesError {
-    GlancesError::unavailable(&format!("plugin history {plugin}"), NOT_KEPT)
+/// No route matches; Glances then looks for a file of its web pages.
+fn no_route() -> GlancesError {
+    GlancesError::absent("File does not exist.")
+}
+
+fn no_item(item: &str, plugin: &str) -> GlancesError {
+    GlancesError::absent(format!("Cannot get item {item} in plugin {plugin}"))
+}
+
+/// Glances draws its own screens from this.
+fn not_kept(what: &str) -> GlancesError {
+    GlancesError::absent(format!("Cannot get {what} (not kept here)"))
 }
 
 fn is_history(tail: &str) -> bool {

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::interval::Interval;
-use super::{Error, read};
+use super::read;
 
-pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
+pub(super) fn stats(_: &Interval) -> Result<Value, String> {
     let kernel = rustix::system::uname();
     let distribution = distribution(&read("/etc/os-release").unwrap_or_default());
     let platform = if cfg!(target_pointer_width = "64") { "64bit" } else { "32bit" };

@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use super::Error;
 use super::interval::{Interval, uptime};
 
-pub(super) fn stats(_: &Interval) -> Result<Value, Error> {
+pub(super) fn stats(_: &Interval) -> Result<Value, String> {
     uptime().map(|seconds| Value::String(shown(seconds as u64)))
 }
 

@@ -13,7 +13,6 @@ use landlock::{
     RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope, make_bitflags,
 };
 
-use super::Error;
 use crate::config::Config;
 
 const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
@@ -30,12 +29,10 @@ const WANTED: ABI = ABI::V6;
 ///
 /// # Errors
 /// What the kernel lacks and what follows from that: a warning, because the daemon works without.
-pub(crate) fn confine(config: &Config) -> Result<(), Error> {
+pub(crate) fn confine(config: &Config) -> Result<(), String> {
     let user = rustix::process::geteuid();
     let without = |reason: &str| {
-        Error(format!(
-            "no Landlock ({reason}): the daemon can open every file that user {user} can"
-        ))
+        format!("no Landlock ({reason}): the daemon can open every file that user {user} can")
     };
     let status = restrict(config).map_err(|error| without(&error.to_string()))?;
     match (status.ruleset, status.landlock) {
@@ -52,7 +49,7 @@ pub(crate) fn confine(config: &Config) -> Result<(), Error> {
 }
 
 /// What a kernel older than [`WANTED`] doesn't enforce.
-fn lacking(abi: ABI) -> Error {
+fn lacking(abi: ABI) -> String {
     let mut open = Vec::new();
     if abi < ABI::V3 {
         open.push("truncating files that are not its own");
@@ -66,12 +63,12 @@ fn lacking(abi: ABI) -> Error {
     if abi < ABI::V6 {
         open.push("signals to processes of its user");
     }
-    Error(format!(
+    format!(
         "the kernel has an older Landlock (version {} of {}): files are confined, but not: {}",
         abi as i32,
         WANTED as i32,
         open.join(", ")
-    ))
+    )
 }
 
 fn restrict(config: &Config) -> Result<landlock::RestrictionStatus, RulesetError> {

@@ -10,7 +10,6 @@ mod landlock;
 mod seccomp;
 mod user;
 
-use std::fmt;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 
@@ -23,24 +22,12 @@ use crate::store;
 /// Mode of `run_dir`; the sockets in it have their own modes.
 const RUN_DIR_MODE: u32 = 0o755;
 
-/// Why some rights could not be given up.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Error(String);
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Error {}
-
 /// Confines the calling thread, and creates missing folders of the settings, because afterwards that is
 /// no longer possible.
 ///
 /// # Errors
-/// The process must not go on.
-pub(crate) fn confine(config: &Config, log: &Log) -> Result<(), Error> {
+/// Which right could not be given up: the process must not go on.
+pub(crate) fn confine(config: &Config, log: &Log) -> Result<(), String> {
     let user = config.user.as_deref().map(User::find).transpose()?;
     capabilities::shrink_bounding_set()?;
     match user {
@@ -53,13 +40,13 @@ pub(crate) fn confine(config: &Config, log: &Log) -> Result<(), Error> {
         None => {}
     }
     capabilities::give_up()?;
-    store::make_folder(&config.state_dir).map_err(|error| Error(error.to_string()))?;
+    store::make_folder(&config.state_dir).map_err(|error| error.to_string())?;
     let run_dir = &config.run_dir;
     DirBuilder::new()
         .recursive(true)
         .mode(RUN_DIR_MODE)
         .create(run_dir)
-        .map_err(|error| Error(format!("can't make the folder {}: {error}", run_dir.display())))?;
+        .map_err(|error| format!("can't make the folder {}: {error}", run_dir.display()))?;
     for lack in [landlock::confine(config), seccomp::confine()].into_iter().filter_map(Result::err)
     {
         log.warn(lack);

@@ -6,7 +6,6 @@
 //! transcription. So there is no `execve`, no `ptrace`, no `mount`, no keys, no modules; no new processes,
 //! only threads; memory is never made executable; sockets are Unix, IPv4 or IPv6, streams or datagrams.
 
-use super::Error;
 use libc::c_long;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -142,10 +141,10 @@ const FIOCLEX: i32 = 0x5451;
 ///
 /// # Errors
 /// What the kernel lacks and what follows from that: a warning, because the daemon works without.
-pub(crate) fn confine() -> Result<(), Error> {
-    filter().and_then(|filter| seccompiler::apply_filter(&filter)).map_err(|error| {
-        Error(format!("no seccomp ({error}): the daemon can make every system call"))
-    })
+pub(crate) fn confine() -> Result<(), String> {
+    filter()
+        .and_then(|filter| seccompiler::apply_filter(&filter))
+        .map_err(|error| format!("no seccomp ({error}): the daemon can make every system call"))
 }
 
 fn filter() -> Result<BpfProgram, seccompiler::Error> {

@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-use super::Error;
 use rustix::fs::{AtFlags, CWD, Gid, Uid, chownat};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
@@ -23,24 +22,24 @@ impl User {
     ///
     /// # Errors
     /// Which user is unknown, or what is wrong with its groups.
-    pub(crate) fn find(text: &str) -> Result<User, Error> {
+    pub(crate) fn find(text: &str) -> Result<User, String> {
         if let Some((uid, gid)) = text.split_once(':')
             && let (Ok(uid), Ok(gid)) = (uid.parse(), gid.parse())
         {
             return Ok(User { uid, gid, groups: Vec::new() });
         }
         let passwd = std::fs::read_to_string("/etc/passwd")
-            .map_err(|e| Error(format!("cannot look up user \"{text}\": /etc/passwd: {e}")))?;
+            .map_err(|e| format!("cannot look up user \"{text}\": /etc/passwd: {e}"))?;
         let (uid, gid) = find_in(&passwd, text)
-            .ok_or_else(|| Error(format!("user \"{text}\" is not in /etc/passwd; give \"uid:gid\" or make it with 'adduser --system'")))?;
+            .ok_or_else(|| format!("user \"{text}\" is not in /etc/passwd; give \"uid:gid\" or make it with 'adduser --system'"))?;
         let group = match std::fs::read_to_string("/etc/group") {
             Ok(group) => group,
             // An image may have its only user in /etc/passwd and no /etc/group.
             Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
             Err(e) => {
-                return Err(Error(format!(
+                return Err(format!(
                     "cannot look up the groups of user \"{text}\": /etc/group: {e}"
-                )));
+                ));
             }
         };
         Ok(User { uid, gid, groups: groups_in(&group, text)? })
@@ -51,7 +50,7 @@ impl User {
     ///
     /// # Errors
     /// The process must not go on.
-    pub(crate) fn become_for_good(self, folders: &[(&Path, u32)]) -> Result<(), Error> {
+    pub(crate) fn become_for_good(self, folders: &[(&Path, u32)]) -> Result<(), String> {
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         if rustix::process::geteuid() == uid {
             return Ok(());
@@ -62,16 +61,14 @@ impl User {
                 .mode(*mode)
                 .create(folder)
                 .and_then(|()| hand_over(folder, uid, gid))
-                .map_err(|e| {
-                    Error(format!("cannot give {} to user {uid}: {e}", folder.display()))
-                })?;
+                .map_err(|e| format!("cannot give {} to user {uid}: {e}", folder.display()))?;
         }
         // Replaces root's groups in any case.
         let groups: Vec<Gid> = self.groups.into_iter().map(Gid::from_raw).collect();
         set_thread_groups(&groups)
             .and_then(|()| set_thread_res_gid(gid, gid, gid))
             .and_then(|()| set_thread_res_uid(uid, uid, uid))
-            .map_err(|e| Error(format!("cannot become user {uid}: {e} (only root can)")))
+            .map_err(|e| format!("cannot become user {uid}: {e} (only root can)"))
     }
 }
 
@@ -104,7 +101,7 @@ fn find_in(passwd: &str, name: &str) -> Option<(u32, u32)> {
 
 /// group(5): name, password, gid, members with commas between. An unreadable group of the user is an error:
 /// without it a service might silently be out of reach.
-fn groups_in(group: &str, name: &str) -> Result<Vec<u32>, Error> {
+fn groups_in(group: &str, name: &str) -> Result<Vec<u32>, String> {
     let mut groups = Vec::new();
     for line in group.lines() {
         let fields: Vec<_> = line.split(':').collect();
@@ -113,7 +110,7 @@ fn groups_in(group: &str, name: &str) -> Result<Vec<u32>, Error> {
             continue;
         }
         let gid = number.parse().map_err(|_| {
-            Error(format!("group \"{title}\" of user \"{name}\" has the invalid number \"{number}\" in /etc/group; correct that line or remove the user from it"))
+            format!("group \"{title}\" of user \"{name}\" has the invalid number \"{number}\" in /etc/group; correct that line or remove the user from it")
         })?;
         groups.push(gid);
     }

@@ -24,9 +24,6 @@ pub(super) mod tests;
 ///
 /// Also returns the text for `tls/uploaded.pem`, chain and key in one, without anything else the files
 /// held.
-///
-/// # Errors
-/// What is wrong and what to do.
 pub(super) fn from_upload(
     keyfile: &[u8],
     certfile: &[u8],
@@ -53,9 +50,6 @@ pub(super) fn from_upload(
 }
 
 /// Reads one of our own files, chain and key in one; dates are not checked.
-///
-/// # Errors
-/// What is wrong with the file.
 pub(super) fn from_file(contents: &[u8], source: Source) -> Result<Identity, String> {
     let blocks = Part::Stored.read(contents)?;
     if blocks.certificates.is_empty() {

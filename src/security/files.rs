@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::settings::LOCKED;
 use super::settings_file::SettingsFile;
 use super::summary::Source;
-use super::{Identity, PasswordHash, certificate, names};
+use super::{Identity, Password, PasswordHash, certificate, names};
 use crate::store::{self, View};
 
 /// An uploaded chain and key are at most 1 MiB together; stored, they are hardly larger.
@@ -78,6 +79,27 @@ pub(super) fn settings(view: &View) -> Reading<SettingsFile> {
 
 pub(super) fn password(view: &View) -> Reading<PasswordHash> {
     Reading::new(view, names::PASSWORD, MOST_TEXT_BYTES, PasswordHash::from_file)
+}
+
+/// The password that the file sets, at a start; `None` if there is none. A damaged or untrusted file, of which
+/// `tell` gets a sentence, never counts as absent.
+pub(super) fn password_in_force(
+    view: &View,
+    settings: &SettingsFile,
+    tell: impl FnOnce(String),
+) -> (Option<Password>, FileDigest) {
+    let reading = password(view);
+    let digest = reading.digest;
+    let password = match reading.parse() {
+        _ if settings.discard.contains(&names::PASSWORD) => None,
+        Found::Absent => None,
+        Found::Good(hash) => Some(Password::Set(hash)),
+        Found::Damaged(reason) | Found::Untrusted(reason) => {
+            tell(format!("{reason}; {LOCKED}"));
+            Some(Password::Locked)
+        }
+    };
+    (password, digest)
 }
 
 /// Reads a certificate and its key. Dates are not checked, because an expired certificate in service is

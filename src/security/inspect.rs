@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::files::{self, Found};
-use super::settings::{LOCKED, without_password};
+use super::settings::without_password;
 use super::settings_file::SettingsFile;
 use super::{Password, Source, Summary, names};
 use crate::config::Api;
@@ -30,20 +30,14 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
     let view = match View::open(state_dir) {
         Ok(Some(view)) => view,
         Ok(None) => {
-            return Inspection {
-                faults: Vec::new(),
-                summary: None,
-                plain_http: Some(SettingsFile::DEFAULT.plain_http),
-                password: without_password(&SettingsFile::DEFAULT, api).state(),
-            };
+            let settings = SettingsFile::DEFAULT;
+            let password = without_password(&settings, api).state();
+            let plain_http = Some(settings.plain_http);
+            return Inspection { faults: Vec::new(), summary: None, plain_http, password };
         }
         Err(error) => {
-            return Inspection {
-                faults: vec![error.to_string()],
-                summary: None,
-                plain_http: None,
-                password: Password::Locked.state(),
-            };
+            let (faults, password) = (vec![error.to_string()], Password::Locked.state());
+            return Inspection { faults, summary: None, plain_http: None, password };
         }
     };
     let mut faults = Vec::new();
@@ -55,15 +49,8 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
             SettingsFile::FAIL_CLOSED
         }
     };
-    let password = match files::password(&view).parse() {
-        _ if settings.discard.contains(&names::PASSWORD) => without_password(&settings, api),
-        Found::Absent => without_password(&settings, api),
-        Found::Good(hash) => Password::Set(hash),
-        Found::Damaged(reason) | Found::Untrusted(reason) => {
-            faults.push(format!("{reason}; {LOCKED}"));
-            Password::Locked
-        }
-    };
+    let (password, _) = files::password_in_force(&view, &settings, |fault| faults.push(fault));
+    let password = password.unwrap_or_else(|| without_password(&settings, api));
     let mut summary = |source, discarded| match files::identity(&view, source).parse() {
         _ if discarded => None,
         Found::Absent => None,

@@ -38,19 +38,11 @@ pub(crate) struct SecuritySettings {
 #[derive(Debug)]
 struct State {
     settings: SettingsFile,
-    password: PasswordState,
+    /// What the password file holds; `None` if there is none.
+    password: Option<Password>,
     default: Identity,
     uploaded: Option<Identity>,
     digests: FileDigests,
-}
-
-/// The password file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum PasswordState {
-    Absent,
-    Hash(PasswordHash),
-    /// Damaged or untrusted, which must never count as absent.
-    Unusable,
 }
 
 /// Digests of the files when they were last read or written, to detect changes.
@@ -109,9 +101,6 @@ impl SecuritySettings {
     }
 
     /// Switches plain HTTP. The commit point is the replacement of `security.json`.
-    ///
-    /// # Errors
-    /// [`Error::Failed`] only.
     pub(crate) fn set_plain_http(&self, by: &Actor, enabled: bool) -> Result<(), Error> {
         let mut state = self.lock();
         let authentication = state.settings.authentication;
@@ -134,7 +123,7 @@ impl SecuritySettings {
         let mut state = self.lock();
         self.write(&mut state, names::PASSWORD, line.as_bytes())?;
         state.digests.password = files::digest(line.as_bytes());
-        state.password = PasswordState::Hash(hash);
+        state.password = Some(Password::Set(hash));
         self.publish(&state);
         self.log.security(format_args!("admin password set by {by}"));
         Ok(())
@@ -142,9 +131,6 @@ impl SecuritySettings {
 
     /// Removes the password. If v1 is mounted it is unset then, so that v2 paths fall back to
     /// `admin`:`admin` (M2-14, the stricter rule); with v2 alone authentication is off (MA-14).
-    ///
-    /// # Errors
-    /// [`Error::Failed`] only.
     pub(crate) fn unset_password(&self, by: &Actor) -> Result<(), Error> {
         let mut state = self.lock();
         let settings = SettingsFile {
@@ -161,9 +147,6 @@ impl SecuritySettings {
 
     /// Restores the default certificate, removes the password, and turns plain HTTP on. The commit point is
     /// the replacement of `security.json`, which names the files that count as removed from then on.
-    ///
-    /// # Errors
-    /// [`Error::Failed`] only.
     pub(crate) fn reset(&self, by: &Actor) -> Result<(), Error> {
         let mut state = self.lock();
         let settings =
@@ -202,7 +185,7 @@ impl SecuritySettings {
         self.write(state, names::SETTINGS, &contents)?;
         state.digests.settings = files::digest(&contents);
         if settings.discard.contains(&names::PASSWORD) {
-            state.password = PasswordState::Absent;
+            state.password = None;
             state.digests.password = files::absent();
         }
         if settings.discard.contains(&names::UPLOADED) {
@@ -250,9 +233,8 @@ impl State {
         Rules {
             plain_http: self.settings.plain_http,
             password: match &self.password {
-                PasswordState::Hash(hash) => Password::Set(hash.clone()),
-                PasswordState::Unusable => Password::Locked,
-                PasswordState::Absent => without_password(&self.settings, api),
+                Some(password) => password.clone(),
+                None => without_password(&self.settings, api),
             },
         }
     }

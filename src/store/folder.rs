@@ -4,12 +4,11 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use super::{Error, replace, set_aside, trust};
+use super::{Error, replace, trust};
 
 const FOLDER_MODE: u32 = 0o700;
 /// Locked by the running instance for as long as it lives. It is never removed, because a second instance
@@ -103,33 +102,8 @@ impl Folder {
     }
 
     /// Removes the file, durably when this returns; an absent file is no error.
-    ///
-    /// # Errors
-    /// When the system call fails.
     pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
         replace::remove(&self.view.path(name))
-    }
-
-    /// Moves a damaged file to `<name>.damaged-<UTC time>` and returns that path.
-    ///
-    /// # Errors
-    /// When the system call fails; the file stays where it was.
-    pub(crate) fn set_aside(&self, name: &str, now: SystemTime) -> Result<PathBuf, Error> {
-        set_aside::move_aside(&self.view.path(name), now)
-    }
-
-    /// Keeps a damaged file under `<name>.damaged-<UTC time>` and replaces it in one rename, for
-    /// files whose absence would be less safe than their damage.
-    ///
-    /// # Errors
-    /// As [`Folder::replace`].
-    pub(crate) fn set_aside_and_replace(
-        &self,
-        name: &str,
-        contents: &[u8],
-        now: SystemTime,
-    ) -> Result<PathBuf, Error> {
-        set_aside::keep_and_replace(&self.view.path(name), contents, now)
     }
 }
 

@@ -28,9 +28,6 @@ pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), Error> {
 }
 
 /// Replaces a file without secrets, which every user may read.
-///
-/// # Errors
-/// As [`replace`].
 pub(crate) fn publish(path: &Path, contents: &[u8]) -> Result<(), Error> {
     replace_as(path, contents, PUBLIC_MODE)
 }

@@ -7,29 +7,38 @@ use std::time::SystemTime;
 
 use rustix::io::Errno;
 
-use super::{Error, replace};
+use super::{Error, Folder, replace};
 use crate::util::utc;
 
-/// Moves `path` to `<name>.damaged-<UTC time>` beside it and returns that path.
-///
-/// For files whose absence is as safe as their damage.
-pub(super) fn move_aside(path: &Path, now: SystemTime) -> Result<PathBuf, Error> {
-    let aside = free_name(path, now);
-    fs::rename(path, &aside).map_err(|error| Error::system("set aside", path, &error))?;
-    replace::sync_folder_of(path)?;
-    Ok(aside)
+impl Folder {
+    /// Moves a damaged file to `<name>.damaged-<UTC time>` and returns that path; for files whose absence is
+    /// as safe as their damage.
+    ///
+    /// # Errors
+    /// When the system call fails; the file stays where it was.
+    pub(crate) fn set_aside(&self, name: &str, now: SystemTime) -> Result<PathBuf, Error> {
+        let path = &self.view().path(name);
+        let aside = free_name(path, now);
+        fs::rename(path, &aside).map_err(|error| Error::system("set aside", path, &error))?;
+        replace::sync_folder_of(path)?;
+        Ok(aside)
+    }
+
+    /// Gives a damaged file a second name, `<name>.damaged-<UTC time>`, then replaces it in one rename; for
+    /// files whose absence would grant access.
+    pub(crate) fn set_aside_and_replace(
+        &self,
+        name: &str,
+        contents: &[u8],
+        now: SystemTime,
+    ) -> Result<PathBuf, Error> {
+        keep_and_replace(&self.view().path(name), contents, now)
+    }
 }
 
-/// Gives the damaged file a second name, then replaces it in one rename. `path` always exists, for files
-/// whose absence would grant access.
-///
 /// If the second name is refused, as for a file of root's (`fs.protected_hardlinks`, proc(5)), the two names
 /// are exchanged instead. That is not the first choice, because not every file system supports it.
-pub(super) fn keep_and_replace(
-    path: &Path,
-    contents: &[u8],
-    now: SystemTime,
-) -> Result<PathBuf, Error> {
+fn keep_and_replace(path: &Path, contents: &[u8], now: SystemTime) -> Result<PathBuf, Error> {
     let aside = free_name(path, now);
     let failed = |error: &io::Error| Error::system("set aside", path, error);
     match fs::hard_link(path, &aside) {
@@ -74,20 +83,22 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::super::Scratch;
-    use super::{keep_and_replace, move_aside};
+    use super::{Folder, keep_and_replace};
 
     #[test]
     fn damaged_files_are_kept_under_the_time_and_never_overwrite_each_other() {
         let scratch = Scratch::new();
-        let path = scratch.0.join("a.json");
+        let root = scratch.0.join("state");
+        let folder = Folder::open(&root, &[]).unwrap();
+        let path = root.join("a.json");
         let now = UNIX_EPOCH + Duration::from_secs(1_634_387_197);
         fs::write(&path, "first").unwrap();
-        let first = move_aside(&path, now).unwrap();
-        assert_eq!(first, scratch.0.join("a.json.damaged-20211016T122637Z"));
+        let first = folder.set_aside("a.json", now).unwrap();
+        assert_eq!(first, root.join("a.json.damaged-20211016T122637Z"));
         assert!(!path.exists());
         fs::write(&path, "second").unwrap();
-        let second = keep_and_replace(&path, b"fresh", now).unwrap();
-        assert_eq!(second, scratch.0.join("a.json.damaged-20211016T122637Z-2"));
+        let second = folder.set_aside_and_replace("a.json", b"fresh", now).unwrap();
+        assert_eq!(second, root.join("a.json.damaged-20211016T122637Z-2"));
         assert_eq!(fs::read(first).unwrap(), b"first");
         assert_eq!(fs::read(second).unwrap(), b"second");
         assert_eq!(fs::read(path).unwrap(), b"fresh");

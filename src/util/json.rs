@@ -9,29 +9,19 @@ use serde_json::{Map, Number, Value};
 
 use super::nearest::nearest;
 
-/// What is wrong with a JSON document, with line and column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Error(String);
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Reads one JSON document.
+/// Reads one JSON document; the error says what is wrong with it, with line and column.
 ///
 /// Nesting ends at 128 levels, `serde_json`'s own limit. The caller limits the length.
-pub(crate) fn parse(text: &[u8]) -> Result<Value, Error> {
+pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
         let what = "not valid JSON: this is UTF-16, as PowerShell writes it; save it as UTF-8";
-        return Err(Error(what.to_owned()));
+        return Err(what.to_owned());
     }
     // A byte order mark may be there and be ignored (RFC 8259, section 8.1).
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     match serde_json::from_slice::<Strict>(text) {
         Ok(Strict(value)) => Ok(value),
-        Err(error) => Err(Error(format!("not valid JSON: {error}"))),
+        Err(error) => Err(format!("not valid JSON: {error}")),
     }
 }
 
@@ -135,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_duplicate_key_is_reported_with_its_place() {
-        let error = parse(b"{\"a\": 1,\n \"b\": {\"c\": 1, \"c\": 2}}").unwrap_err().to_string();
+        let error = parse(b"{\"a\": 1,\n \"b\": {\"c\": 1, \"c\": 2}}").unwrap_err();
         assert!(error.contains("duplicate key at line 2 column"), "{error}");
     }
 
@@ -146,7 +136,7 @@ mod tests {
         let wide =
             |order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<_>>();
         for wide in [wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
-            let error = parse(&wide).unwrap_err().to_string();
+            let error = parse(&wide).unwrap_err();
             assert!(error.contains("UTF-16") && error.contains("save it as UTF-8"), "{error}");
         }
     }

@@ -18,9 +18,6 @@ pub(crate) fn this_machine(host: &str, port: u16) -> Option<[SocketAddr; 2]> {
 
 /// All addresses of `host`, in the order in which to try them. Names other than those of
 /// [`this_machine`] are looked up, which may block.
-///
-/// # Errors
-/// Errors of the system's resolver.
 pub(crate) fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     match this_machine(host, port) {
         Some(known) => Ok(known.to_vec()),

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::{Decoder, Encoder, Error, Length, RESPONSE_TRAILER_BYTES, Sender, of_request};
+use super::{Decoder, Encoder, Error, Length, Sender, of_request};
 use crate::http::fields::Fields;
 use crate::http::head::RequestHead;
 
@@ -126,7 +126,7 @@ fn the_chunked_framing_of_a_server_has_limits_too() {
         assert!(decode_from(Sender::Client, &[&body]).is_err(), "not from clients");
     }
     let extension = [&b"4;"[..], &b"x".repeat(5_000), b"\r\nWiki\r\n0\r\n\r\n"].concat();
-    let trailers = [&b"0\r\nX: "[..], &b"y".repeat(RESPONSE_TRAILER_BYTES), b"\r\n\r\n"].concat();
+    let trailers = [&b"0\r\nX: "[..], &b"y".repeat(32 << 10), b"\r\n\r\n"].concat();
     for body in [
         &extension[..],
         &trailers,

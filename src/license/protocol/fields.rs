@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 
 use super::hex::{Digest, RequestId};
 use super::key::PublicKey;
-use crate::util::json;
 
 /// Invisible characters in pasted text: the byte order mark that Windows puts before a text, and the
 /// zero-width space at which mail programs break long words.
@@ -39,12 +38,6 @@ impl From<String> for Error {
 impl From<&str> for Error {
     fn from(what: &str) -> Error {
         Error(what.to_owned())
-    }
-}
-
-impl From<json::Error> for Error {
-    fn from(error: json::Error) -> Error {
-        Error(error.to_string())
     }
 }
 

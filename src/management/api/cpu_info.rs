@@ -3,18 +3,15 @@
 use serde_json::{Value, json};
 
 use super::request::Request;
-use super::response::{Code, Response};
+use super::response::Response;
 use crate::management::Context;
-use crate::monitor::{Error, processor};
+use crate::monitor::processor;
 
 pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
-    match to_json(context) {
-        Ok(value) => Response::json(&value),
-        Err(error) => Response::error(Code::Internal, &error.to_string()),
-    }
+    Response::json_or_error(to_json(context))
 }
 
-fn to_json(context: &Context) -> Result<Value, Error> {
+fn to_json(context: &Context) -> Result<Value, String> {
     let (cpu, core) = (context.monitor.stats("cpu")?, context.monitor.stats("core")?);
     let (physical, logical) = (core["phys"].as_u64(), core["log"].as_u64().unwrap_or(0));
     let cpuinfo = processor::cpuinfo();

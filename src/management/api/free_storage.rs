@@ -3,15 +3,12 @@
 use serde_json::{Value, json};
 
 use super::request::Request;
-use super::response::{Code, Response};
+use super::response::Response;
 use crate::management::Context;
 use crate::monitor::{Space, spaces};
 
 pub(crate) fn show(_: &Context, _: &mut Request) -> Response {
-    match spaces() {
-        Ok(spaces) => Response::json(&json!({"items": items(spaces)})),
-        Err(error) => Response::error(Code::Internal, &error.to_string()),
-    }
+    Response::json_or_error(spaces().map(|spaces| json!({"items": items(spaces)})))
 }
 
 /// A disk that is mounted in several places is listed once, at the first.

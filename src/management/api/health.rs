@@ -22,7 +22,7 @@ pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
     let config = &context.config;
     let mut parts = Map::new();
     let memory = context.monitor.stats("mem");
-    parts.insert("monitoring".to_owned(), part(memory.err().map(|error| error.to_string())));
+    parts.insert("monitoring".to_owned(), part(memory.err()));
     parts.insert("storage".to_owned(), part(storage(config)));
     parts.insert("license".to_owned(), license(context));
     let services: Vec<&Service> = config.services.iter().collect();

@@ -3,15 +3,12 @@
 use serde_json::{Value, json};
 
 use super::request::Request;
-use super::response::{Code, Response};
+use super::response::Response;
 use crate::management::Context;
 use crate::monitor::mem::Memory;
 
 pub(crate) fn show(_: &Context, _: &mut Request) -> Response {
-    match Memory::read() {
-        Ok(memory) => Response::json(&to_json(&memory)),
-        Err(error) => Response::error(Code::Internal, &error.to_string()),
-    }
+    Response::json_or_error(Memory::read().map(|memory| to_json(&memory)))
 }
 
 fn to_json(memory: &Memory) -> Value {

@@ -1,14 +1,12 @@
 //! `reboot` and `shutdown`: run the configured commands after the answer is sent.
 
-use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::request::Request;
 use super::response::{Code, Response};
-use crate::helper::{CommandKind, STACK};
+use crate::helper::CommandKind;
 use crate::management::Context;
 
 /// Time for users to finish (MA-10).
@@ -18,13 +16,8 @@ const REBOOT_DELAY: Duration = Duration::from_secs(60);
 const SHUTDOWN_DELAY: Duration = Duration::from_secs(1);
 
 pub(crate) fn reboot(context: &Context, request: &mut Request) -> Response {
-    run_later(
-        context,
-        request,
-        CommandKind::Reboot,
-        REBOOT_DELAY,
-        "the system restarts in 1 minute",
-    )
+    let confirmation = "the system restarts in 1 minute";
+    run_later(context, request, CommandKind::Reboot, REBOOT_DELAY, confirmation)
 }
 
 pub(crate) fn shutdown(context: &Context, request: &mut Request) -> Response {
@@ -53,18 +46,9 @@ fn run_later(
         "{name} requested by {}, scheduled in {seconds} s",
         request.actor()
     ));
-    let (helper, log) = (Arc::clone(&context.helper), context.log.clone());
-    let started = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || {
-        thread::sleep(delay);
-        // The result is logged; no one waits for it.
-        let _ = permit.run(&helper, &log);
-    });
-    match started {
+    match permit.start(context, delay) {
         Ok(_) => confirmed(confirmation),
-        Err(error) => Response::error(
-            Code::Internal,
-            &format!("cannot start a thread to run {name}: {error}; try again"),
-        ),
+        Err(error) => Response::error(Code::Internal, &error),
     }
 }
 

@@ -1,6 +1,8 @@
 //! `resource/mem` and `resource/cpu`: usage in percent.
 
-use serde_json::json;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
 
 use super::request::Request;
 use super::response::{Code, Response};
@@ -13,8 +15,7 @@ pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
         "cpu" => "total",
         _ => return Response::error(Code::NotFound, "there is no such resource: mem and cpu are"),
     };
-    match context.monitor.stats(&name) {
-        Ok(stats) => Response::json(&json!({"rId": name, "percentage": stats[member]})),
-        Err(error) => Response::error(Code::Internal, &error.to_string()),
-    }
+    let stats = context.monitor.stats(&name);
+    let share = |stats: Arc<Value>| json!({"rId": name, "percentage": stats[member]});
+    Response::json_or_error(stats.map(share))
 }

@@ -55,6 +55,14 @@ impl Response {
         }
     }
 
+    /// 200 with the value, or 500 with the reason why there is none.
+    pub(crate) fn json_or_error(value: Result<Value, String>) -> Response {
+        match value {
+            Ok(value) => Response::json(&value),
+            Err(error) => Response::error(Code::Internal, &error),
+        }
+    }
+
     /// `{"error": …, "code": …}`, the shape of the appliance's own errors.
     pub(crate) fn error(code: Code, error: &str) -> Response {
         let value = json!({"error": error, "code": code as u8});

@@ -1,14 +1,12 @@
 //! `DELETE services`: runs the configured restart command, asks the license authority for changes (the
 //! way of ML-30 to receive them), and answers with the services' states.
 
-use std::sync::{Arc, mpsc};
-use std::thread;
 use std::time::Duration;
 
 use super::request::Request;
 use super::response::{Code, Response};
 use super::services::list;
-use crate::helper::{CommandKind, STACK};
+use crate::helper::CommandKind;
 use crate::management::Context;
 
 /// How long the answer waits for the command; a slower command continues in the background. Less than
@@ -34,14 +32,5 @@ fn restart(context: &Context, request: &Request) -> Result<(), String> {
         return Ok(());
     };
     context.log.security(format_args!("restart of the services requested by {}", request.actor()));
-    let (ended, end) = mpsc::channel();
-    let (helper, log) = (Arc::clone(&context.helper), context.log.clone());
-    thread::Builder::new()
-        .name("restart-services".to_owned())
-        .stack_size(STACK)
-        .spawn(move || ended.send(permit.run(&helper, &log)))
-        .map_err(|error| {
-            format!("cannot start a thread to restart the services: {error}; try again")
-        })?;
-    end.recv_timeout(TIMEOUT).unwrap_or(Ok(()))
+    permit.start(context, Duration::ZERO)?.recv_timeout(TIMEOUT).unwrap_or(Ok(()))
 }

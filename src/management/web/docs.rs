@@ -1,13 +1,11 @@
 //! The API description (OpenAPI), and the page that shows it.
 //!
-//! The description is written by theme in `docs/*.json`, in OpenAPI 3.1 with some shorthand: `every` and
-//! `changes` of a theme are responses of all its operations and of those that change something, `headers`
-//! are the headers of their 200, and `{v}` stands for each API generation. This file assembles what is
-//! mounted. Which operations need a password follows the gate's policy.
+//! The description is `docs/*.json`, joined: OpenAPI 3.1, of which the settings choose. A member `NAME if
+//! CONDITION` becomes `NAME` if the condition holds (`v1`, `v2`, `not v1`, `not v2`: what is mounted) and
+//! is left out otherwise. A path that begins with `/{v}/` stands for one path in each mounted version, and
+//! its conditions are about that version alone.
 
-use std::collections::HashSet;
-
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::html;
 use crate::config::{Api, Config, Serves};
@@ -15,10 +13,9 @@ use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
 
-const BASE: &str = include_str!("docs/base.json");
-
 /// In reading order.
-const THEMES: [&str; 8] = [
+const PARTS: [&str; 9] = [
+    include_str!("docs/base.json"),
     include_str!("docs/management.json"),
     include_str!("docs/security.json"),
     include_str!("docs/license.json"),
@@ -29,7 +26,10 @@ const THEMES: [&str; 8] = [
     include_str!("docs/pages.json"),
 ];
 
-/// Prefix of a path that is mounted in both generations.
+/// Words to put in place of placeholders.
+type Words = [(&'static str, String)];
+
+/// Prefix of a path that is mounted in both versions of the API.
 const BOTH: &str = "/{v}/";
 
 pub(crate) fn show(_context: &Context, _request: &mut Request) -> Response {
@@ -45,178 +45,79 @@ pub(crate) fn description(context: &Context, _request: &mut Request) -> Response
 }
 
 fn describe(config: &Config) -> Value {
-    let mut whole = parsed(BASE);
-    for mut theme in THEMES.map(parsed) {
-        for (section, entries) in taken(&mut theme, "components") {
-            for (name, entry) in entries.as_object().cloned().unwrap_or_default() {
-                whole["components"][&section][&name] = entry;
-            }
-        }
-        let tag = theme["tag"]["name"].clone();
-        if let (Value::Object(_), Some(tags)) = (&theme["tag"], whole["tags"].as_array_mut()) {
-            tags.push(theme["tag"].clone());
-        }
-        for (path, item) in taken(&mut theme, "paths") {
-            let shared = path.starts_with(BOTH);
-            for generation in generations(config.api, &path) {
-                let words = [("{v}", generation.to_lowercase()), ("{V}", generation.to_owned())];
-                let (mut path, mut item) = (Value::from(path.as_str()), item.clone());
-                fill(&mut path, &words);
-                fill(&mut item, &words);
-                let path = path.as_str().unwrap_or_default();
-                complete(&mut item, &theme, &tag, asks(config.api, path, &tag));
-                fill(&mut item, &words);
-                if shared {
-                    share(&mut item, &mut whole["components"]);
-                }
-                whole["paths"][path] = item;
-            }
-        }
+    let mut whole = Value::Null;
+    for part in PARTS {
+        // Null if it is not JSON, which a test detects.
+        join(&mut whole, serde_json::from_str(part).unwrap_or_default());
     }
-    whole["info"]["version"] = env!("CARGO_PKG_VERSION").into();
+    if let Some(paths) = whole["paths"].as_object_mut() {
+        *paths =
+            std::mem::take(paths).into_iter().flat_map(|path| versions(path, config.api)).collect();
+    }
     let words = [
         ("{version}", env!("CARGO_PKG_VERSION").to_owned()),
         ("{run_dir}", config.run_dir.display().to_string()),
         ("{ports}", ports(config)),
     ];
-    fill(&mut whole, &words);
-    prune(&mut whole);
-    whole
+    chosen(whole, config.api, &words)
 }
 
-/// Null if it is not JSON, which a test detects.
-fn parsed(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_default()
-}
-
-fn taken(theme: &mut Value, member: &str) -> Map<String, Value> {
-    match theme.get_mut(member).map(Value::take) {
-        Some(Value::Object(members)) => members,
-        _ => Map::new(),
-    }
-}
-
-/// The generations in which a path is mounted; one word if it belongs to none. Version 2 of speech is
-/// forwarded whatever is mounted.
-fn generations(api: Api, path: &str) -> Vec<&'static str> {
-    let (v1, v2) = (api.v1.then_some("V1"), api.v2.then_some("V2"));
-    if path.starts_with(BOTH) {
-        v1.into_iter().chain(v2).collect()
-    } else if path.starts_with("/v1") {
-        v1.into_iter().collect()
-    } else if path.starts_with("/v2/management/") {
-        v2.into_iter().collect()
-    } else {
-        vec!["V1"]
-    }
-}
-
-/// Whether a path needs the password, over the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asks {
-    Never,
-    /// Once one is set, at least over HTTPS; the value names the page (M1-26) or line (M2-18).
-    OnceSet(&'static str),
-    Always(&'static str),
-}
-
-/// The rules of `gate::policy`.
-fn asks(api: Api, path: &str, tag: &Value) -> Asks {
-    const PAGE: &str = "Page401";
-    const TEXT: &str = "Text401";
-    let words = if api.v1 { PAGE } else { TEXT };
-    let is_v2 = path.starts_with("/v2");
-    match tag.as_str().unwrap_or_default() {
-        "Seconds" => Asks::Never,
-        "Speech" if is_v2 && api.v2 => Asks::Never,
-        "Pages" if api.v2 => Asks::Always(TEXT),
-        "Pages" => Asks::OnceSet(TEXT),
-        "Monitoring" if !api.v1 => Asks::Always(TEXT),
-        "Speech" | "Monitoring" => Asks::OnceSet(words),
-        _ if is_v2 => Asks::Always(TEXT),
-        _ => Asks::OnceSet(words),
-    }
-}
-
-/// Adds what a theme says once for all operations to each operation of a path.
-fn complete(item: &mut Value, theme: &Value, tag: &Value, asks: Asks) {
-    let socket = theme["socket"].as_str();
-    for (method, operation) in item.as_object_mut().into_iter().flatten() {
-        if method == "parameters" {
-            continue;
-        }
-        let changes = method != "get";
-        operation["tags"] = json!([tag]);
-        let mut answers = taken(operation, "responses");
-        let headers = &theme["headers"];
-        if let Some(Value::Object(fine)) = answers.get_mut("200")
-            && headers.is_object()
-            && fine.contains_key("content")
-        {
-            fine.entry("headers").or_insert_with(|| headers.clone());
-        }
-        let mut more = |status: &str, name: &str| {
-            answers.insert(status.to_owned(), reference(name));
-        };
-        if let Asks::OnceSet(words) | Asks::Always(words) = asks {
-            more("401", words);
-            // For all others it is described once among the rare responses.
-            if tag == "Speech" {
-                more("429", "429");
+/// Adds the members and elements of `part` to those of `whole`.
+fn join(whole: &mut Value, part: Value) {
+    match (whole, part) {
+        (Value::Object(members), Value::Object(more)) => {
+            for (name, value) in more {
+                join(members.entry(name).or_insert(Value::Null), value);
             }
         }
-        match asks {
-            // The default of the whole description.
-            Asks::OnceSet(_) => {}
-            Asks::Always(_) => operation["security"] = json!([{"admin": []}]),
-            Asks::Never => operation["security"] = json!([]),
+        (Value::Array(elements), Value::Array(more)) => elements.extend(more),
+        (whole, part) => *whole = part,
+    }
+}
+
+/// A path with its operations, once for each version in which it is mounted.
+fn versions((path, item): (String, Value), api: Api) -> Vec<(String, Value)> {
+    let Some(rest) = path.strip_prefix(BOTH) else { return vec![(path, item)] };
+    let v1 = api.v1.then_some(("v1", "V1", Api { v1: true, v2: false }));
+    let v2 = api.v2.then_some(("v2", "V2", Api { v1: false, v2: true }));
+    let mounted = v1.into_iter().chain(v2);
+    let one = mounted.map(|(v, upper, version)| {
+        let words = [("{v}", v.to_owned()), ("{V}", upper.to_owned())];
+        (format!("/{v}/{rest}"), chosen(item.clone(), version, &words))
+    });
+    one.collect()
+}
+
+/// Leaves out members whose condition does not hold, and replaces placeholders in every string.
+fn chosen(value: Value, api: Api, words: &Words) -> Value {
+    match value {
+        Value::String(text) => {
+            words.iter().fold(text, |text, (name, word)| text.replace(name, word)).into()
         }
-        if socket.is_none() {
-            more(if changes { "308" } else { "301" }, "Moved");
-        }
-        let shared = [changes.then_some("changes"), Some("every")];
-        for shared in shared.into_iter().flatten() {
-            for (status, answer) in theme[shared].as_object().into_iter().flatten() {
-                // Only operations with a body have a 413 of their own.
-                if status != "413" || operation.get("requestBody").is_some() {
-                    answers.entry(status.clone()).or_insert_with(|| answer.clone());
+        Value::Array(values) => values.into_iter().map(|value| chosen(value, api, words)).collect(),
+        Value::Object(members) => {
+            let mut kept = Map::new();
+            for (name, value) in members {
+                if let Some(name) = mounted(&name, api) {
+                    kept.insert(name.to_owned(), chosen(value, api, words));
                 }
             }
+            kept.into()
         }
-        answers.sort_keys();
-        operation["responses"] = answers.into();
-    }
-    if let Some(socket) = socket {
-        item["servers"] = json!([{
-            "url": "http://localhost",
-            "description": format!("On the Unix socket {socket} alone."),
-            "x-unix-socket": socket,
-        }]);
+        other => other,
     }
 }
 
-/// Moves what both generations have in common to `components`.
-fn share(item: &mut Value, components: &mut Value) {
-    for (_, operation) in item.as_object_mut().into_iter().flatten() {
-        let id = operation["operationId"].as_str().unwrap_or_default();
-        let name = id.trim_end_matches("V1").trim_end_matches("V2").to_owned();
-        let mut moved = |section: &str, name: &str, place: &mut Value| {
-            if place.get("$ref").is_none() {
-                components[section][name] = place.take();
-                *place = json!({"$ref": format!("#/components/{section}/{name}")});
-            }
-        };
-        if let Some(body) = operation.get_mut("requestBody") {
-            moved("requestBodies", &name, body);
-        }
-        for (status, answer) in operation["responses"].as_object_mut().into_iter().flatten() {
-            moved("responses", &format!("{name}.{status}"), answer);
-        }
-    }
-}
-
-fn reference(answer: &str) -> Value {
-    json!({"$ref": format!("#/components/responses/{answer}")})
+/// The name of a member without its condition; `None` if that does not hold.
+fn mounted(name: &str, api: Api) -> Option<&str> {
+    let Some((name, condition)) = name.split_once(" if ") else { return Some(name) };
+    let holds = match condition {
+        "v1" => api.v1,
+        "v2" => api.v2,
+        "not v1" => !api.v1,
+        _ => !api.v2,
+    };
+    holds.then_some(name)
 }
 
 /// A sentence about what each port serves.
@@ -233,54 +134,6 @@ fn ports(config: &Config) -> String {
         format!("{} ({scheme}) serves {what}.", listen.address.port())
     });
     sentences.collect::<Vec<_>>().join(" ")
-}
-
-/// Replaces placeholders in every string.
-fn fill(value: &mut Value, words: &[(&str, String)]) {
-    match value {
-        Value::String(text) => {
-            for (name, word) in words {
-                if text.contains(name) {
-                    *text = text.replace(name, word);
-                }
-            }
-        }
-        Value::Array(values) => values.iter_mut().for_each(|value| fill(value, words)),
-        Value::Object(members) => members.values_mut().for_each(|value| fill(value, words)),
-        _ => {}
-    }
-}
-
-/// Removes components that are not referenced.
-fn prune(whole: &mut Value) {
-    loop {
-        let mut used = HashSet::new();
-        references(whole, &mut used);
-        let mut dropped = false;
-        for (section, entries) in whole["components"].as_object_mut().into_iter().flatten() {
-            if let (Value::Object(entries), false) = (entries, section == "securitySchemes") {
-                let before = entries.len();
-                entries.retain(|name, _| used.contains(&format!("#/components/{section}/{name}")));
-                dropped |= entries.len() < before;
-            }
-        }
-        if !dropped {
-            return;
-        }
-    }
-}
-
-fn references(value: &Value, found: &mut HashSet<String>) {
-    match value {
-        Value::Array(values) => values.iter().for_each(|value| references(value, found)),
-        Value::Object(members) => {
-            if let Some(target) = members.get("$ref").and_then(Value::as_str) {
-                found.insert(target.to_owned());
-            }
-            members.values().for_each(|value| references(value, found));
-        }
-        _ => {}
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use super::{FileDigests, LOCKED, PasswordState, SecuritySettings, State, finish_discard};
+use super::{FileDigests, SecuritySettings, State, finish_discard};
 use crate::config::Api;
 use crate::log::Log;
 use crate::security::addresses::Host;
@@ -33,7 +33,8 @@ impl SecuritySettings {
                 "the reset is in force, but its old files could not be removed: {error}"
             ));
         }
-        let (password, password_digest) = password(&folder, &settings, &log);
+        let (password, password_digest) =
+            files::password_in_force(folder.view(), &settings, |fault| log.error(fault));
         let (default, default_digest) = default(&folder, now, &log).map_err(Error::Failed)?;
         let (uploaded, uploaded_digest) = uploaded(&folder, &settings, now, &log);
         let digests = FileDigests {
@@ -77,19 +78,6 @@ fn settings(folder: &Folder, now: SystemTime, log: &Log) -> (SettingsFile, FileD
                     (SettingsFile::FAIL_CLOSED, reading.digest)
                 }
             }
-        }
-    }
-}
-
-fn password(folder: &Folder, settings: &SettingsFile, log: &Log) -> (PasswordState, FileDigest) {
-    let reading = files::password(folder.view());
-    match reading.parse() {
-        _ if settings.discard.contains(&names::PASSWORD) => (PasswordState::Absent, reading.digest),
-        Found::Absent => (PasswordState::Absent, reading.digest),
-        Found::Good(hash) => (PasswordState::Hash(hash), reading.digest),
-        Found::Damaged(reason) | Found::Untrusted(reason) => {
-            log.error(format_args!("{reason}; {LOCKED}"));
-            (PasswordState::Unusable, reading.digest)
         }
     }
 }

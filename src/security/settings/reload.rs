@@ -5,10 +5,10 @@
 
 use std::time::SystemTime;
 
-use super::{LOCKED, PasswordState, SecuritySettings, State};
+use super::{LOCKED, SecuritySettings, State};
 use crate::security::files::{self, FileDigest, Found};
 use crate::security::settings_file::SettingsFile;
-use crate::security::{Identity, Source, names};
+use crate::security::{Identity, Password, Source, names};
 use crate::util::utc;
 
 impl SecuritySettings {
@@ -44,7 +44,7 @@ impl SecuritySettings {
             state.uploaded = None;
         }
         if settings.discard.contains(&names::PASSWORD) {
-            state.password = PasswordState::Absent;
+            state.password = None;
         }
         state.settings = settings;
         if let Err(error) = self.finish_discard(state) {
@@ -65,15 +65,15 @@ impl SecuritySettings {
         state.password = match reading.parse() {
             Found::Absent => {
                 self.log.security("admin.htpasswd was removed: no password is set");
-                PasswordState::Absent
+                None
             }
             Found::Good(hash) => {
                 self.log.security("admin.htpasswd has changed: its password is in force");
-                PasswordState::Hash(hash)
+                Some(Password::Set(hash))
             }
             Found::Damaged(reason) | Found::Untrusted(reason) => {
                 self.log.error(format_args!("{reason}; {LOCKED}"));
-                PasswordState::Unusable
+                Some(Password::Locked)
             }
         };
     }

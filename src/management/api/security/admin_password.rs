@@ -17,13 +17,8 @@ const EXAMPLE: &str = r#"{"password": "example"}"#;
 
 /// Tells whether a password is set, never the password itself (M1-22).
 pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
-    let word = match &context.security.rules().snapshot().password {
-        Password::Unset => "unset",
-        Password::Off => "off",
-        Password::Locked => "locked",
-        Password::Set(_) => "set",
-    };
-    Response::json(&json!({"admin_password": word}))
+    let state = context.security.rules().snapshot().password.state();
+    Response::json(&json!({"admin_password": state}))
 }
 
 pub(crate) fn set(context: &Context, request: &mut Request) -> Response {

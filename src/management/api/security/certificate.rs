@@ -8,7 +8,7 @@ use super::multipart;
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
-use crate::security::{Source, Summary};
+use crate::security::Summary;
 use crate::util::utc;
 
 pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
@@ -19,10 +19,7 @@ pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
 /// The members of `GET sslcertificate` at `now` (seconds since 1970), in their order; with `warnings` if any.
 pub(crate) fn describe(summary: &Summary, now: i64) -> Value {
     let mut members = json!({
-        "source": match summary.source {
-            Source::Default => "default",
-            Source::Uploaded => "uploaded",
-        },
+        "source": summary.source.to_string(),
         "subject": summary.subject,
         "issuer": summary.issuer,
         "names": summary.names,
@@ -75,7 +72,7 @@ pub(crate) fn replace(context: &Context, request: &mut Request) -> Response {
     }
 }
 
-fn refused(context: &Context, error: &multipart::Error) -> Response {
+fn refused(context: &Context, error: &str) -> Response {
     let generation = if context.config.api.v1 { "v1" } else { "v2" };
     Response::failure(
         400,

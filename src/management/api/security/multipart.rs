@@ -4,29 +4,11 @@
 //! Of a part's head only the name is used, and whether it is a file; file names come in whatever encoding
 //! the client's system has.
 
-use std::fmt;
-
-/// What is wrong with a body or its `Content-Type`.
-#[derive(Debug)]
-pub(crate) struct Error(String);
-
-impl From<&str> for Error {
-    fn from(text: &str) -> Error {
-        Error(text.to_owned())
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// Longest boundary (RFC 2046, 5.1.1).
 const LONGEST_BOUNDARY: usize = 70;
 
 /// The boundary of a `Content-Type`, or what is wrong with it.
-pub(crate) fn boundary(content_type: Option<&str>) -> Result<String, Error> {
+pub(crate) fn boundary(content_type: Option<&str>) -> Result<String, String> {
     let Some(content_type) = content_type else {
         return Err("the request has no Content-Type".into());
     };
@@ -34,15 +16,13 @@ pub(crate) fn boundary(content_type: Option<&str>) -> Result<String, Error> {
     let kind = parameters.next().unwrap_or_default();
     if !kind.eq_ignore_ascii_case("multipart/form-data") {
         let kind: String = kind.chars().take(60).collect();
-        return Err(Error(format!(
-            "the request's Content-Type is {kind:?}, not \"multipart/form-data\""
-        )));
+        return Err(format!("the request's Content-Type is {kind:?}, not \"multipart/form-data\""));
     }
     let boundary = parameters
         .filter_map(|parameter| parameter.split_once('='))
         .find(|(name, _)| name.eq_ignore_ascii_case("boundary"))
         .map(|(_, value)| value)
-        .ok_or(Error::from("the request's Content-Type names no boundary"))?;
+        .ok_or("the request's Content-Type names no boundary".to_owned())?;
     let bare = match boundary.strip_prefix('"') {
         Some(rest) => rest.strip_suffix('"').unwrap_or_default(),
         None => boundary,
@@ -62,14 +42,11 @@ pub(crate) fn boundary(content_type: Option<&str>) -> Result<String, Error> {
 const LONGEST_NAME: usize = 30;
 
 /// The contents of the parts with these `names`. Other parts are ignored unless they are files.
-///
-/// # Errors
-/// What is wrong with the body.
 pub(crate) fn parts<'a, const N: usize>(
     body: &'a [u8],
     boundary: &str,
     names: [&str; N],
-) -> Result<[&'a [u8]; N], Error> {
+) -> Result<[&'a [u8]; N], String> {
     if body.is_empty() {
         return Err("the request has no body".into());
     }
@@ -88,10 +65,7 @@ pub(crate) fn parts<'a, const N: usize>(
             Some(index) => {
                 let earlier = found[index].replace(content);
                 if earlier.is_some() {
-                    return Err(Error(format!(
-                        "the part {:?} stands twice in the body",
-                        names[index]
-                    )));
+                    return Err(format!("the part {:?} stands twice in the body", names[index]));
                 }
             }
             None if is_file => stray = stray.or(Some(name)),
@@ -99,14 +73,14 @@ pub(crate) fn parts<'a, const N: usize>(
         }
     }
     if let Some(missing) = names.iter().zip(&found).find(|(_, part)| part.is_none()) {
-        return Err(Error(format!("the part {:?} is missing", missing.0)));
+        return Err(format!("the part {:?} is missing", missing.0));
     }
     match stray {
-        Some(name) => Err(Error(format!(
+        Some(name) => Err(format!(
             "{} is an unexpected file: the chain belongs into certfile, after your \
              certificate",
             shown(name)
-        ))),
+        )),
         None => Ok(found.map(Option::unwrap_or_default)),
     }
 }
@@ -135,20 +109,20 @@ struct Part<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(body: &'a [u8], boundary: &str) -> Result<Parts<'a>, Error> {
+    fn of(body: &'a [u8], boundary: &str) -> Result<Parts<'a>, String> {
         let delimiter = format!("\r\n--{boundary}").into_bytes();
         // The line break before the first one may be missing, and a preamble may precede it.
         let start = match body.strip_prefix(&delimiter[2..]) {
             Some(rest) => Some(rest),
             None => split_at(body, &delimiter).map(|(_, rest)| rest),
         };
-        let rest = start.ok_or(Error::from("the body ends before its last boundary"))?;
+        let rest = start.ok_or("the body ends before its last boundary".to_owned())?;
         Ok(Parts { rest, delimiter })
     }
 
     /// `None` after the last delimiter.
-    fn next_part(&mut self) -> Result<Option<Part<'a>>, Error> {
-        let cut_short = || Error::from("the body ends before its last boundary");
+    fn next_part(&mut self) -> Result<Option<Part<'a>>, String> {
+        let cut_short = || "the body ends before its last boundary".to_owned();
         if self.rest.starts_with(b"--") {
             return Ok(None);
         }
