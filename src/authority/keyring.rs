@@ -305,10 +305,9 @@ impl Keyring {
             }
         }
         let name = |fields: &Fields<'_>| fields.parsed("kid", "the name of a key", KeyId::parse);
-        let root = fields.object("root")?;
         let mut keys = Keyring {
             customer: fields.count("customer")?,
-            root: (name(&root)?, root.public_key("pub")?),
+            root: fields.object("root", |root| Ok((name(root)?, root.public_key("pub")?)))?,
             issuers: Vec::new(),
             request_keys: Vec::new(),
             validity: Vec::new(),

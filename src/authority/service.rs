@@ -303,7 +303,7 @@ pub(crate) fn inspect(text: &str, trust: Option<&trust::Trust>, now: i64) -> Res
             let damaged = || Error("the token in it is damaged".to_owned());
             let token = token::Unverified::parse(text).ok_or_else(damaged)?;
             let payload = token.unverified_payload().ok_or_else(damaged)?;
-            let kind = token::Type::ALL.into_iter().find(|kind| {
+            let kind = token::Type::ALL.iter().copied().find(|kind| {
                 let keys = trust.map(|trust| trust.verify(*kind, text, trust::Dates::At(now)));
                 keys.is_some_and(|verified| verified.is_ok())
             });

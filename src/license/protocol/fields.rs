@@ -114,8 +114,19 @@ impl<'v> Fields<'v> {
         self.read(name, "an array", Value::as_array)
     }
 
-    pub(crate) fn object(&self, name: &str) -> Result<Fields<'v>, Error> {
-        self.read(name, "an object", Value::as_object).map(Fields)
+    /// An array of texts.
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, Error> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        self.read(name, "an array of texts", |value| value.as_array()?.iter().map(text).collect())
+    }
+
+    /// An object whose members `read` reads.
+    pub(crate) fn object<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Fields<'v>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        read(&self.read(name, "an object", Value::as_object).map(Fields)?)
     }
 
     pub(crate) fn digest(&self, name: &str) -> Result<Digest, Error> {
@@ -129,6 +140,12 @@ impl<'v> Fields<'v> {
     pub(crate) fn public_key(&self, name: &str) -> Result<PublicKey, Error> {
         self.parsed(name, "a public key", PublicKey::parse)
     }
+}
+
+/// Accepts any text.
+#[allow(clippy::unnecessary_wraps)] // one of the readers of a text
+pub(crate) fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
 }
 
 /// Accepts a UUID in lower case.

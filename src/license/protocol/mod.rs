@@ -369,6 +369,7 @@ pub mod fields;
 pub mod hex;
 pub mod key;
 pub mod message;
+pub(crate) mod object;
 pub mod random;
 pub mod token;
 pub mod trust;

@@ -5,41 +5,26 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::LONGEST_TEXT;
-use crate::license::protocol::fields::{Error, Fields};
+use crate::license::protocol::fields::{Error, Fields, text};
 use crate::license::protocol::hex::RequestId;
+use crate::license::protocol::object::words;
 
-/// The outcome of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `token` is a lease. After [`Op::Activate`](super::Op::Activate) it starts an epoch with nothing consumed.
-    Lease,
-    /// The accounts did not match; `token` is a lease that starts a new epoch with nothing consumed, and
-    /// the outstanding seconds of the old one are charged.
-    Reset,
-    /// `returned` seconds were returned; `token` is a return receipt.
-    Returned,
-    /// Refused for `reason`; nothing changed.
-    Denied,
-    /// This request was answered long ago, and later ones after it; nothing changed. Send a new one instead.
-    Stale,
-    /// The answer to a probe.
-    Probe,
-}
-
-impl Kind {
-    pub(crate) const ALL: [Kind; 6] =
-        [Kind::Lease, Kind::Reset, Kind::Returned, Kind::Denied, Kind::Stale, Kind::Probe];
-
-    /// The word in the JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Lease => "lease",
-            Kind::Reset => "reset",
-            Kind::Returned => "returned",
-            Kind::Denied => "denied",
-            Kind::Stale => "stale",
-            Kind::Probe => "probe",
-        }
+words! {
+    /// The outcome of a request.
+    pub enum Kind {
+        /// `token` is a lease. After [`Op::Activate`](super::Op::Activate) it starts an epoch with nothing consumed.
+        Lease = "lease",
+        /// The accounts did not match; `token` is a lease that starts a new epoch with nothing consumed, and
+        /// the outstanding seconds of the old one are charged.
+        Reset = "reset",
+        /// `returned` seconds were returned; `token` is a return receipt.
+        Returned = "returned",
+        /// Refused for `reason`; nothing changed.
+        Denied = "denied",
+        /// This request was answered long ago, and later ones after it; nothing changed. Send a new one instead.
+        Stale = "stale",
+        /// The answer to a probe.
+        Probe = "probe",
     }
 }
 
@@ -218,15 +203,14 @@ impl Answer {
 
     pub(crate) fn from_json(value: &Value) -> Result<Answer, Error> {
         let fields = Fields::of(value)?;
-        let kind = |name: &str| Kind::ALL.into_iter().find(|kind| kind.name() == name);
         let reason = fields.text("reason", LONGEST_TEXT)?;
         Ok(Answer {
             req_id: fields.request_id("req_id")?,
             server_time: fields.number("server_time")?,
-            kind: fields.parsed("kind", "a known kind of answer", kind)?,
-            token: fields.optional("token", "a text", |text| Some(text.to_owned()))?,
+            kind: fields.parsed("kind", "a known kind of answer", Kind::parse)?,
+            token: fields.optional("token", "a text", text)?,
             returned: fields.count("returned")?,
-            bundle: fields.optional("bundle", "a text", |text| Some(text.to_owned()))?,
+            bundle: fields.optional("bundle", "a text", text)?,
             denial: Denial::ALL.into_iter().find(|denial| denial.reason() == reason),
             code: fields.number("code")?,
             message: fields.text("message", 4 * LONGEST_TEXT)?,
