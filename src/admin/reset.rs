@@ -1,20 +1,19 @@
 //! Resets security, whether or not the daemon runs.
 
-use super::Error;
 use crate::config::{Api, Config};
 use crate::log::Log;
 use crate::management::client;
 use crate::security::{Actor, SecuritySettings};
 
 /// Resets security; returns what was done. Without a daemon `log` gets the record.
-pub(crate) fn reset(config: &Config, log: Log) -> Result<String, Error> {
+pub(crate) fn reset(config: &Config, log: Log) -> Result<String, String> {
     match online(config) {
         Err(client::Error::NotRunning) => offline(config, log),
         Err(client::Error::Failed(error)) => Err(error),
         Ok(certificate) => Ok(certificate),
     }
     .map(|certificate| summary(config.api, &certificate))
-    .map_err(|error| Error(format!("security was not reset: {error}")))
+    .map_err(|error| format!("security was not reset: {error}"))
 }
 
 /// Asks the daemon to reset; returns the certificate in use.

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::{Error, report};
+use super::report;
 use crate::config::Config;
 use crate::license;
 use crate::management::client;
@@ -21,11 +21,11 @@ pub(crate) fn text(status: &Value) -> String {
 }
 
 /// The status as one JSON object.
-pub(crate) fn read(config: &Config) -> Result<Value, Error> {
+pub(crate) fn read(config: &Config) -> Result<Value, String> {
     let now = SystemTime::now();
     let state = match online(config) {
         Err(client::Error::NotRunning) => offline(config, now),
-        Err(client::Error::Failed(error)) => return Err(Error(error)),
+        Err(client::Error::Failed(error)) => return Err(error),
         Ok(state) => state,
     };
     Ok(to_json(config, state, utc::unix_seconds(now)))

@@ -16,7 +16,7 @@ mod security;
 
 use serde_json::Value;
 
-use crate::admin::{self, reset, status};
+use crate::admin::{reset, status};
 use crate::config::Config;
 use crate::util::utc;
 
@@ -87,7 +87,7 @@ fn top(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
 }
 
 /// The status as the state files show it. The listeners would not fit on the screen, and say nothing of the state.
-fn state_files(config: &Config) -> Result<String, admin::Error> {
+fn state_files(config: &Config) -> Result<String, String> {
     let mut status = status::read(config)?;
     status["listeners"] = Value::Null;
     Ok(status::text(&status))

@@ -69,5 +69,6 @@ pub fn state(data: &[u8]) {
     let Ok(value) = serde_json::from_slice::<Value>(data) else { return };
     let _ = State::from_json(&value, 1, None).map(|_| ());
     let _ = Proxy::from_body(value.clone(), None).map(|_| ());
-    let _ = (Clock::from_json(&value["clock"]), Head::from_json(&value["log"]));
+    let Ok(fields) = Fields::of(&value) else { return };
+    let _ = (fields.object("clock", Clock::read), fields.object("log", Head::read));
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::hex::{Digest, RequestId};
 use super::key::PublicKey;
+use super::random::CryptoError;
 use crate::util::json;
 
 /// Invisible characters in pasted text: the byte order mark that Windows puts before a text, and the
@@ -48,9 +49,23 @@ impl From<json::Error> for Error {
     }
 }
 
+impl From<CryptoError> for Error {
+    fn from(error: CryptoError) -> Error {
+        Error(error.to_string())
+    }
+}
+
 impl<'v> Fields<'v> {
     pub(crate) fn of(value: &'v Value) -> Result<Fields<'v>, Error> {
         value.as_object().map(Fields).ok_or_else(|| "not a JSON object".into())
+    }
+
+    /// Checks the version of a format.
+    pub(crate) fn version(&self, supported: i64) -> Result<(), Error> {
+        match self.count("v")? {
+            found if found == supported => Ok(()),
+            other => Err(format!("version {other} is not supported, only {supported}").into()),
+        }
     }
 
     fn read<T>(
@@ -99,6 +114,11 @@ impl<'v> Fields<'v> {
         })
     }
 
+    /// The same, as a number without a sign.
+    pub(crate) fn unsigned(&self, name: &str) -> Result<u64, Error> {
+        self.count(name).map(i64::unsigned_abs)
+    }
+
     /// Seconds since 1970, or another whole number of either sign.
     pub(crate) fn number(&self, name: &str) -> Result<i64, Error> {
         self.read(name, "a whole number", |value| {
@@ -127,6 +147,18 @@ impl<'v> Fields<'v> {
         read: impl FnOnce(&Fields<'v>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         read(&self.read(name, "an object", Value::as_object).map(Fields)?)
+    }
+
+    /// The same; `None` if it is null or absent.
+    pub(crate) fn present<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Fields<'v>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.object(name, read).map(Some),
+        }
     }
 
     pub(crate) fn digest(&self, name: &str) -> Result<Digest, Error> {

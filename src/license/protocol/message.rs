@@ -97,7 +97,8 @@ object! {
         pub epoch: i64 = count,
         /// `seq` of the last lease; 0 if there is none.
         pub seq: i64 = count,
-        /// SHA-256 of the text of the last lease or license certificate token; [`Digest::NONE`] if there is none.
+        /// SHA-256 of the text of the last lease or license certificate token; [`Digest::NONE`] if there is
+        /// none.
         pub prev: Digest = digest,
         /// Seconds used in this epoch.
         pub consumed: i64 = count,

@@ -1,7 +1,6 @@
 //! Signed statements: `kid "." base64url(payload) "." base64url(signature)`.
-//!
-//! The signature covers protocol, type and key name besides the payload, and the verifier says which
-//! type it wants: nothing in a token chooses how it is checked. [`super::trust`] decides which keys count.
+//! What the signature covers is in [the specification](super#tokens). [`super::trust`] decides which keys
+//! count.
 
 use serde_json::Value;
 

@@ -81,15 +81,12 @@ pub(crate) enum Action {
 impl Action {
     /// Whether it may send a request to the authority.
     pub(crate) fn may_ask(&self) -> bool {
-        match self {
-            Action::Activate { .. }
-            | Action::Remove
-            | Action::EnterOfflineMode
-            | Action::LeaveOfflineMode => true,
+        !matches!(
+            self,
             Action::RequestCertificate { .. }
-            | Action::ApplyCertificate { .. }
-            | Action::ReturnCertificate => false,
-        }
+                | Action::ApplyCertificate { .. }
+                | Action::ReturnCertificate
+        )
     }
 }
 

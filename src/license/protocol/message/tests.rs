@@ -65,7 +65,7 @@ fn an_answer_is_read_as_it_was_written() {
         let plain = Answer::plain(id, 1_700_000_000, kind);
         assert_eq!(Answer::from_json(&plain.to_json()), Ok(plain));
     }
-    for denial in Denial::ALL {
+    for denial in Denial::ALL.iter().copied() {
         let denied = Answer::denied(id, 1_700_000_000, denial);
         assert!(!denied.message.is_empty());
         assert_eq!(Answer::from_json(&denied.to_json()), Ok(denied));

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod examples;
+
 use hpke::aead::AesGcm256;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;

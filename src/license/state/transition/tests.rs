@@ -273,7 +273,7 @@ fn each_refusal_leads_where_the_table_says() {
         assert_eq!(after.phase, phase, "{op:?} {denial:?}");
         assert!(after.pending.is_none());
         let Outcome::Denied { reason, code, .. } = outcome else { panic!("{outcome:?}") };
-        assert_eq!((reason, code), (denial.reason(), denial.code()));
+        assert_eq!((reason, code), (denial.name(), denial.code()));
     }
     let busy = Answer::denied(RequestId([1; 16]), NOW, Denial::Unavailable);
     assert!(fixture.hear(&online, Op::Sync, &busy).is_err(), "asked again later, and nothing lost");
