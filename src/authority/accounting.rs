@@ -9,7 +9,7 @@
 //! appliance is a copy or was restored: what it held is charged, and a new epoch begins. That takes the
 //! device's key, so an attacker on the network can't cause it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::license::protocol::claims::Receipt;
 use crate::license::protocol::hex::Digest;
@@ -358,7 +358,7 @@ fn return_seconds(
         returned,
         iat: context.now,
     };
-    let token = Some(sign(Type::ReturnReceipt, &receipt.to_json()));
+    let token = Some(sign(Type::ReturnReceipt, &json!(receipt)));
     let plain = Answer::plain(context.request.req_id, context.now, Kind::Returned);
     remember_answer(license, at, context, Answer { token, returned, ..plain }, "returned")
 }
@@ -381,7 +381,7 @@ fn remember_answer(
     activation.last_contact = context.now;
     activation.version.clone_from(&request.version);
     activation.log_head = request.log_head;
-    activation.regressions = request.regressions;
+    activation.regressions = request.clock.regressions;
     if request.op == Op::Activate {
         activation.user = request.user.clone();
     }

@@ -1,17 +1,20 @@
 //! The seconds of one license: bought, still available, and charged for good.
 
 use crate::license::protocol::claims::UNLIMITED;
+use crate::license::protocol::object::object;
 
-/// `left`, `charged` and the seconds granted to open activations always add up to `allocated`. An unlimited
-/// license never runs out, and its `charged` only counts what was used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Balance {
-    /// Seconds bought; [`UNLIMITED`] for no limit.
-    pub(crate) allocated: i64,
-    /// Seconds that no appliance has been granted.
-    pub(crate) left: i64,
-    /// Seconds of closed epochs that did not come back.
-    pub(crate) charged: i64,
+object! {
+    /// `left`, `charged` and the seconds granted to open activations always add up to `allocated`. An
+    /// unlimited license never runs out, and its `charged` only counts what was used.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(crate) struct Balance {
+        /// Seconds bought; [`UNLIMITED`] for no limit.
+        pub(crate) allocated: i64 = count,
+        /// Seconds that no appliance has been granted.
+        pub(crate) left: i64 = count,
+        /// Seconds of closed epochs that did not come back.
+        pub(crate) charged: i64 = count,
+    }
 }
 
 impl Balance {

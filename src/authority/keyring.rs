@@ -80,14 +80,12 @@ pub(crate) fn init(dir: &Path, customer: i64, now: i64) -> Result<bool, Error> {
         _ => store::sync_folder_of(dir)?,
     }
     let Some(mut audit_log) = AuditLog::create(&state(dir), &log(dir))? else { return Ok(false) };
-    let (Some(kid), Ok(root)) = (KeyId::parse(ROOT), SigningKey::generate()) else {
-        return Err(key_error());
-    };
+    let root = SigningKey::generate()?;
     let secret = Zeroizing::new(format!("{}\n", hex::encode(&root.seed()[..])));
     store::replace(&root_key(dir), secret.as_bytes())?;
     let mut keys = Keyring {
         customer,
-        root: (kid, root.public()),
+        root: (named(KeyId::parse(ROOT))?, root.public()),
         issuers: Vec::new(),
         request_keys: Vec::new(),
         validity: Vec::new(),
@@ -135,8 +133,8 @@ fn event(word: &str) -> Map<String, Value> {
     Map::from_iter([("event".to_owned(), word.into())])
 }
 
-fn key_error() -> Error {
-    Error::Failed(crate::license::protocol::random::CryptoError.to_string())
+fn named(kid: Option<KeyId>) -> Result<KeyId, Error> {
+    kid.ok_or_else(|| Error::Failed("no key name is left for another key".into()))
 }
 
 fn absent(dir: &Path) -> Error {
@@ -224,14 +222,14 @@ impl Keyring {
             KeyKind::Issuer => name('i', self.issuers.len()),
             KeyKind::Request => name('k', self.request_keys.len()),
         };
-        let kid = kid.ok_or_else(|| Error::Failed("no key name is left for another key".into()))?;
+        let kid = named(kid)?;
         match which {
             KeyKind::Issuer => {
-                let key = SigningKey::generate().map_err(|_| key_error())?;
+                let key = SigningKey::generate()?;
                 self.issuers.push((kid.clone(), Dated { key, nbf, exp }));
             }
             KeyKind::Request => {
-                self.request_keys.push(RequestKey::generate(kid.clone()).map_err(|_| key_error())?);
+                self.request_keys.push(RequestKey::generate(kid.clone())?);
                 self.validity.push((nbf, exp));
             }
         }
@@ -268,7 +266,7 @@ impl Keyring {
         let seed = std::str::from_utf8(&text).ok().and_then(|text| hex::decode(text.trim()));
         let seed = seed.map(Zeroizing::new).and_then(|seed| <[u8; 32]>::try_from(&seed[..]).ok());
         let seed = seed.ok_or_else(|| audit_log::damaged(&path, &"not 64 hex digits"))?;
-        let key = SigningKey::from_seed(&seed).map_err(|_| key_error())?;
+        let key = SigningKey::from_seed(&seed)?;
         if key.public() == self.root.1 {
             Ok(key)
         } else {
@@ -296,19 +294,11 @@ impl Keyring {
 
     fn from_json(value: &Value) -> Result<Keyring, fields::Error> {
         let fields = Fields::of(value)?;
-        match fields.count("v")? {
-            VERSION => {}
-            other => {
-                return Err(
-                    format!("version {other}, and this program knows version {VERSION}").into()
-                );
-            }
-        }
+        fields.version(VERSION)?;
         let name = |fields: &Fields<'_>| fields.parsed("kid", "the name of a key", KeyId::parse);
-        let root = fields.object("root")?;
         let mut keys = Keyring {
             customer: fields.count("customer")?,
-            root: (name(&root)?, root.public_key("pub")?),
+            root: fields.object("root", |root| Ok((name(root)?, root.public_key("pub")?)))?,
             issuers: Vec::new(),
             request_keys: Vec::new(),
             validity: Vec::new(),

@@ -1,8 +1,10 @@
 //! One license as the authority knows it: its terms, its seconds, and who holds them.
 
 use crate::license::protocol::claims::Lease;
+use crate::license::protocol::fields::license_code;
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::message::{Answer, Denial, Request, User};
+use crate::license::protocol::object::{object, words};
 
 use super::balance::Balance;
 use super::replay_ids::ReplayIds;
@@ -24,30 +26,32 @@ pub(crate) const MONTH: i64 = 30 * DAY;
 /// Takeovers of one computer's seat, and moves of one device, that are free within [`MONTH`].
 pub(crate) const FREE_MOVES: usize = 3;
 
-/// What was sold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Terms {
-    /// The 18 digits.
-    pub(crate) code: String,
-    pub(crate) product: String,
-    /// 2 trial, 6 concurrent subscription.
-    pub(crate) kind: i64,
-    /// How many appliances may be active at a time.
-    pub(crate) seats: i64,
-    /// Most seconds that an appliance holds while it is online.
-    pub(crate) cache: i64,
-    /// End of the subscription, in seconds since 1970.
-    pub(crate) exp: i64,
-    /// Seconds after `exp` in which speech still works, with a warning.
-    pub(crate) grace: i64,
-    /// How long a lease lasts without contact, in seconds.
-    pub(crate) lease: i64,
-    /// Whether appliances may go offline or be activated without a network.
-    pub(crate) offline: bool,
-    /// Most seconds that an appliance holds while it is offline.
-    pub(crate) offline_secs: i64,
-    /// When it was made, in seconds since 1970.
-    pub(crate) created: i64,
+object! {
+    /// What was sold.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(crate) struct Terms {
+        /// The 18 digits.
+        pub(crate) code: String = parsed("18 digits", license_code),
+        pub(crate) product: String = text(16),
+        /// 2 trial, 6 concurrent subscription.
+        pub(crate) kind: i64 = count,
+        /// How many appliances may be active at a time.
+        pub(crate) seats: i64 = count,
+        /// Most seconds that an appliance holds while it is online.
+        pub(crate) cache: i64 = count,
+        /// End of the subscription, in seconds since 1970.
+        pub(crate) exp: i64 = number,
+        /// Seconds after `exp` in which speech still works, with a warning.
+        pub(crate) grace: i64 = count,
+        /// How long a lease lasts without contact, in seconds.
+        pub(crate) lease: i64 = count,
+        /// Whether appliances may go offline or be activated without a network.
+        pub(crate) offline: bool = flag,
+        /// Most seconds that an appliance holds while it is offline.
+        pub(crate) offline_secs: i64 = count,
+        /// When it was made, in seconds since 1970.
+        pub(crate) created: i64 = number,
+    }
 }
 
 impl Terms {
@@ -69,23 +73,12 @@ impl Terms {
     }
 }
 
-/// Whether the license may be used at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
-    Active,
-    Suspended,
-    Revoked,
-}
-
-impl Status {
-    pub(crate) const ALL: [Status; 3] = [Status::Active, Status::Suspended, Status::Revoked];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Status::Active => "active",
-            Status::Suspended => "suspended",
-            Status::Revoked => "revoked",
-        }
+words! {
+    /// Whether the license may be used at all.
+    pub(crate) enum Status {
+        Active = "active",
+        Suspended = "suspended",
+        Revoked = "revoked",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::license::protocol::fields::{Error, Fields, computer_id, license_code};
+use crate::license::protocol::fields::{Error, Fields, computer_id};
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::message::{Answer, Denial, User};
 
@@ -14,32 +14,23 @@ const VERSION: i64 = 1;
 
 impl License {
     pub(crate) fn to_json(&self) -> Value {
-        let License { terms, balance, .. } = self;
         let refused =
-            self.refused.iter().map(|(id, denial)| json!([id.to_string(), denial.reason()]));
+            self.refused.iter().map(|(id, denial)| json!([id.to_string(), denial.name()]));
         let takeovers = self.takeovers.iter().map(|(time, computer)| json!([time, computer]));
-        json!({
-            "v": VERSION,
-            "code": terms.code,
-            "product": terms.product,
-            "kind": terms.kind,
-            "seats": terms.seats,
-            "cache": terms.cache,
-            "exp": terms.exp,
-            "grace": terms.grace,
-            "lease": terms.lease,
-            "offline": terms.offline,
-            "offline_secs": terms.offline_secs,
-            "created": terms.created,
-            "status": self.status.name(),
-            "allocated": balance.allocated,
-            "left": balance.left,
-            "charged": balance.charged,
-            "activations": self.activations.iter().map(Activation::to_json).collect::<Vec<_>>(),
-            "activated": self.activated.to_text(),
-            "refused": refused.collect::<Vec<_>>(),
-            "takeovers": takeovers.collect::<Vec<_>>(),
-        })
+        let mut value = json!({"v": VERSION});
+        merge(&mut value, json!(self.terms));
+        merge(&mut value, json!(self.balance));
+        merge(
+            &mut value,
+            json!({
+                "status": self.status,
+                "activations": self.activations.iter().map(Activation::to_json).collect::<Vec<_>>(),
+                "activated": self.activated.to_text(),
+                "refused": refused.collect::<Vec<_>>(),
+                "takeovers": takeovers.collect::<Vec<_>>(),
+            }),
+        );
+        value
     }
 
     /// Reads the file's content; its seconds must add up.
@@ -48,47 +39,29 @@ impl License {
     /// What is wrong with it.
     pub(crate) fn from_json(value: &Value) -> Result<License, Error> {
         let fields = Fields::of(value)?;
-        match fields.count("v")? {
-            VERSION => {}
-            other => {
-                return Err(
-                    format!("version {other}, and this program knows version {VERSION}").into()
-                );
-            }
-        }
-        let status = |name: &str| Status::ALL.into_iter().find(|status| status.name() == name);
+        fields.version(VERSION)?;
         let activations = fields.array("activations")?.iter().map(Activation::from_json);
         let license = License {
-            terms: Terms {
-                code: fields.parsed("code", "18 digits", license_code)?,
-                product: fields.text("product", 16)?,
-                kind: fields.count("kind")?,
-                seats: fields.count("seats")?,
-                cache: fields.count("cache")?,
-                exp: fields.number("exp")?,
-                grace: fields.count("grace")?,
-                lease: fields.count("lease")?,
-                offline: fields.flag("offline")?,
-                offline_secs: fields.count("offline_secs")?,
-                created: fields.number("created")?,
-            },
-            status: fields.parsed("status", "active, suspended or revoked", status)?,
-            balance: Balance {
-                allocated: fields.count("allocated")?,
-                left: fields.count("left")?,
-                charged: fields.count("charged")?,
-            },
+            terms: Terms::read(&fields)?,
+            status: fields.parsed("status", "active, suspended or revoked", Status::parse)?,
+            balance: Balance::read(&fields)?,
             activations: activations.collect::<Result<_, _>>()?,
             activated: fields.parsed("activated", "a list of ids", ReplayIds::parse)?,
             refused: pairs(&fields, "refused", |id, reason| {
-                let denial = Denial::ALL.into_iter().find(|denial| reason == denial.reason());
-                Some((RequestId::parse(id.as_str()?)?, denial?))
+                Some((RequestId::parse(id.as_str()?)?, Denial::parse(reason.as_str()?)?))
             })?,
             takeovers: pairs(&fields, "takeovers", |time, computer| {
                 Some((time.as_i64()?, computer.as_str()?.to_owned()))
             })?,
         };
         if license.is_consistent() { Ok(license) } else { Err("its seconds do not add up".into()) }
+    }
+}
+
+/// Adds the members of `other`.
+fn merge(value: &mut Value, other: Value) {
+    if let (Value::Object(value), Value::Object(other)) = (value, other) {
+        value.extend(other);
     }
 }
 
@@ -107,14 +80,14 @@ fn pairs<T>(
 
 impl Activation {
     fn to_json(&self) -> Value {
-        json!({
-            "device": self.device.to_string(),
+        let mut value = json!({
+            "device": self.device,
             "computer_id": self.computer_id,
             "open": self.open,
             "epoch": self.epoch,
             "seq": self.seq,
-            "last": self.last.to_string(),
-            "also": self.reissued.iter().map(Digest::to_string).collect::<Vec<_>>(),
+            "last": self.last,
+            "also": self.reissued,
             "granted": self.granted,
             "consumed": self.consumed,
             "ids": self.ids.to_text(),
@@ -123,17 +96,15 @@ impl Activation {
             "offline": self.offline,
             "heard": self.last_contact,
             "version": self.version,
-            "log_head": self.log_head.to_string(),
+            "log_head": self.log_head,
             "regressions": self.regressions,
-            "username": self.user.username,
-            "email_address": self.user.email_address,
-            "company_name": self.user.company_name,
-        })
+        });
+        merge(&mut value, json!(self.user));
+        value
     }
 
     fn from_json(value: &Value) -> Result<Activation, Error> {
         let fields = Fields::of(value)?;
-        let text = |name| fields.text(name, 256);
         let moves = fields.array("moves")?.iter().map(Value::as_i64).collect::<Option<_>>();
         let digest = |value: &Value| value.as_str().and_then(Digest::parse);
         let also = fields.array("also")?.iter().map(digest).collect::<Option<_>>();
@@ -156,14 +127,10 @@ impl Activation {
             moves: moves.ok_or("`moves` holds something that is no time")?,
             offline: fields.flag("offline")?,
             last_contact: fields.number("heard")?,
-            version: text("version")?,
+            version: fields.text("version", 256)?,
             log_head: fields.digest("log_head")?,
             regressions: fields.count("regressions")?,
-            user: User {
-                username: text("username")?,
-                email_address: text("email_address")?,
-                company_name: text("company_name")?,
-            },
+            user: User::read(&fields)?,
         })
     }
 }

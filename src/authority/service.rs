@@ -1,7 +1,6 @@
 //! One request from its seal to its sealed answer: opens it, looks the license up, hands it to the
 //! accounting, and answers only when the license is on disk.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +16,7 @@ use crate::license::protocol::wire;
 use crate::license::protocol::wire::{OpenedRequest, Sealed};
 use crate::license::protocol::{claims, token, trust};
 use crate::log::Log;
-use crate::store;
+use crate::store::Error;
 
 use super::accounting::{Context, process};
 use super::keyring::{self, Keyring};
@@ -42,18 +41,6 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
 }
 
-/// Why a certificate is refused, in a sentence.
-#[derive(Debug)]
-pub(crate) struct Error(String);
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Error {}
-
 /// How a request arrived.
 #[derive(Clone, Copy)]
 enum Channel {
@@ -68,7 +55,7 @@ enum Channel {
 impl Service {
     /// # Errors
     /// When there are no usable keys.
-    pub(crate) fn open(dir: &Path, log: Log) -> Result<Service, store::Error> {
+    pub(crate) fn open(dir: &Path, log: Log) -> Result<Service, Error> {
         let stamp = stamp(dir);
         let keys = Mutex::new((stamp, Arc::new(Keyring::load(dir)?)));
         let (dir, licenses) = (dir.to_owned(), LicenseStore::new(dir));
@@ -121,13 +108,14 @@ impl Service {
     pub(crate) fn sign(&self, text: &str, now: i64) -> Result<String, Error> {
         let sealed = match Certificate::read(text) {
             Ok(Certificate::Activation(sealed)) => sealed,
-            Ok(other) => return Err(Error(format!("this is {}", other.kind()))),
-            Err(error) => return Err(Error(error.to_string())),
+            Ok(other) => return Err(Error::Failed(format!("this is {}", other.kind()))),
+            Err(error) => return Err(Error::Failed(error.to_string())),
         };
         let (answer, _) = self.by_certificate(&sealed, &[Op::Activate, Op::Sync], now)?;
-        let token = answer.token.ok_or_else(|| Error("the answer holds no token".to_owned()))?;
+        let token =
+            answer.token.ok_or_else(|| Error::Failed("the answer holds no token".to_owned()))?;
         Certificate::License(token).write().ok_or_else(|| {
-            Error("the license certificate would be longer than 65535 bytes".to_owned())
+            Error::Failed("the license certificate would be longer than 65535 bytes".to_owned())
         })
     }
 
@@ -139,13 +127,13 @@ impl Service {
     pub(crate) fn redeem(&self, text: &str, now: i64) -> Result<(i64, bool), Error> {
         let sealed = match Certificate::read(text) {
             Ok(Certificate::Return(sealed)) => sealed,
-            Ok(other) => return Err(Error(format!("this is {}", other.kind()))),
-            Err(error) => return Err(Error(error.to_string())),
+            Ok(other) => return Err(Error::Failed(format!("this is {}", other.kind()))),
+            Err(error) => return Err(Error::Failed(error.to_string())),
         };
         let (answer, moved) = self.by_certificate(&sealed, &[Op::Return], now)?;
         match answer.kind {
             Kind::Returned => Ok((answer.returned, moved)),
-            _ => Err(Error("its totals differ from the license's records, so all seconds it held were charged; correct that with \
+            _ => Err(Error::Failed("its totals differ from the license's records, so all seconds it held were charged; correct that with \
                 `license-authority credit`, and free its seat with `license-authority release`".to_owned())),
         }
     }
@@ -159,27 +147,27 @@ impl Service {
     ) -> Result<(Answer, bool), Error> {
         let keys = self.keys();
         let opened = wire::open_certificate(sealed, keys.request_keys())
-            .map_err(|error| Error(format!("the certificate is not genuine: {error}")))?;
+            .map_err(|error| Error::Failed(format!("the certificate is not genuine: {error}")))?;
         if !ops.contains(&opened.request.op) {
-            return Err(Error(format!(
+            return Err(Error::Failed(format!(
                 "the certificate holds a `{}` request, which this command does not take",
                 opened.request.op.name()
             )));
         }
         let answer =
             self.account(&keys, &opened.request, &opened.device, Channel::Certificate, now);
-        let (answer, moved) = answer.map_err(|error| Error(error.to_string()))?;
+        let (answer, moved) = answer?;
         match answer.kind {
             Kind::Denied
                 if opened.request.op == Op::Return && answer.denial == Some(Denial::Duplicate) =>
             {
-                Err(Error("this activation holds no seconds: it was returned or released before, or a later \
+                Err(Error::Failed("this activation holds no seconds: it was returned or released before, or a later \
                     activation took its seat"
                     .to_owned()))
             }
-            Kind::Denied => Err(Error(answer.message)),
+            Kind::Denied => Err(Error::Failed(answer.message)),
             Kind::Stale => {
-                Err(Error("this request was answered before, and the appliance has sent a newer one since"
+                Err(Error::Failed("this request was answered before, and the appliance has sent a newer one since"
                     .to_owned()))
             }
             _ => Ok((answer, moved)),
@@ -209,7 +197,7 @@ impl Service {
         if answer.denial == Some(Denial::UnknownLicense) {
             self.wrong_codes.record(source, code, now);
         }
-        let what = answer.denial.map_or(answer.kind.name(), Denial::reason);
+        let what = answer.denial.map_or(answer.kind.name(), Denial::name);
         let (op, code) = (request.op.name(), redacted(code));
         self.log.info(format_args!("{op} {code} from {source}: {what}"));
         answer
@@ -222,11 +210,11 @@ impl Service {
         device: &PublicKey,
         channel: Channel,
         now: i64,
-    ) -> Result<(Answer, bool), store::Error> {
+    ) -> Result<(Answer, bool), Error> {
         let rate_limited = matches!(channel, Channel::Network { rate_limited: true, .. });
         let Some((kid, issuer)) = keys.issuer(now) else {
             let next = "every issuer key has expired; make a new one with `license-authority rotate issuer`";
-            return Err(store::Error::Failed(next.to_owned()));
+            return Err(Error::Failed(next.to_owned()));
         };
         let sign = |kind: token::Type, payload: &Value| token::sign(kind, kid, payload, issuer);
         let context = Context {
@@ -261,7 +249,7 @@ fn event(
         Channel::Network { source, .. } => source.to_string(),
         Channel::Certificate => "certificate".to_owned(),
     };
-    let reason = answer.denial.map_or("", Denial::reason);
+    let reason = answer.denial.map_or("", Denial::name);
     let members: [(&str, Value); 8] = [
         ("event", word.into()),
         ("op", request.op.name().into()),
@@ -289,7 +277,7 @@ pub(crate) fn inspect(text: &str, trust: Option<&trust::Trust>, now: i64) -> Res
     let as_token = text.trim();
     let certificate = match token::Unverified::parse(as_token) {
         Some(_) => Certificate::License(as_token.to_owned()),
-        None => Certificate::read(text).map_err(|error| Error(error.to_string()))?,
+        None => Certificate::read(text).map_err(|error| Error::Failed(error.to_string()))?,
     };
     let mut shown = Map::new();
     let mut put = |name: &str, value: Value| shown.insert(name.to_owned(), value);
@@ -300,10 +288,10 @@ pub(crate) fn inspect(text: &str, trust: Option<&trust::Trust>, now: i64) -> Res
             put("sealed_bytes", sealed.ct.len().into());
         }
         Certificate::License(text) => {
-            let damaged = || Error("the token in it is damaged".to_owned());
+            let damaged = || Error::Failed("the token in it is damaged".to_owned());
             let token = token::Unverified::parse(text).ok_or_else(damaged)?;
             let payload = token.unverified_payload().ok_or_else(damaged)?;
-            let kind = token::Type::ALL.into_iter().find(|kind| {
+            let kind = token::Type::ALL.iter().copied().find(|kind| {
                 let keys = trust.map(|trust| trust.verify(*kind, text, trust::Dates::At(now)));
                 keys.is_some_and(|verified| verified.is_ok())
             });

@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::client::proxy;
 use super::client::proxy::Proxy;
 use super::command::{Command, Event, Job, Reply, Reserved};
 use super::error::ApiError;
-use crate::license::protocol::message::User;
+use super::protocol::fields;
 use crate::license::state::clock::ClockReading;
 use crate::license::state::entitlement::Entitlement;
 use crate::license::state::plan::Action;
@@ -34,7 +33,7 @@ pub(crate) struct Handle {
     pub(crate) events: Sender<Event>,
     pub(crate) snapshot: Arc<Published<Snapshot>>,
     pub(crate) entitlement: Arc<Published<Entitlement>>,
-    pub(crate) proxy: Arc<Published<Result<Option<Proxy>, proxy::Error>>>,
+    pub(crate) proxy: Arc<Published<Result<Option<Proxy>, fields::Error>>>,
 }
 
 impl Handle {
@@ -71,9 +70,9 @@ impl Handle {
 
     fn probe_if_stale(&self) {
         let seen = self.snapshot.snapshot();
-        let fresh = seen.last_attempt.is_some_and(|tried| tried.elapsed() < FRESH);
+        let fresh = seen.contact.last_attempt.is_some_and(|tried| tried.elapsed() < FRESH);
         // A request that has been running for that long will not end within the wait.
-        let hopeless = seen.in_progress_since.is_some_and(|since| since.elapsed() > PROBE);
+        let hopeless = seen.contact.in_progress_since.is_some_and(|since| since.elapsed() > PROBE);
         if fresh || hopeless || seen.is_silent {
             return;
         }
@@ -84,55 +83,12 @@ impl Handle {
         }
     }
 
-    /// Applies a license code online.
+    /// Performs an action of the administrator `by`.
     ///
     /// # Errors
     /// With a text of ML-34 to ML-39, or one in their manner.
-    pub(crate) fn activate(&self, code: String, user: User, by: Actor) -> Result<Value, ApiError> {
-        self.perform(Action::Activate { code, user }, by)
-    }
-
-    /// Returns the license, and answers the seconds that were returned.
-    ///
-    /// # Errors
-    /// With a text of ML-34 to ML-39, or one in their manner.
-    pub(crate) fn remove(&self, by: Actor) -> Result<Value, ApiError> {
-        self.perform(Action::Remove, by)
-    }
-
-    /// The activation certificate for a code; it stays the same until it is answered or abandoned.
-    ///
-    /// # Errors
-    /// With a text of ML-34 to ML-39, or one in their manner.
-    pub(crate) fn activation_certificate(
-        &self,
-        code: String,
-        user: User,
-        by: Actor,
-    ) -> Result<Value, ApiError> {
-        self.perform(Action::RequestCertificate { code, user }, by)
-    }
-
-    /// Returns a license that was activated with a certificate: the return certificate and the returned
-    /// seconds, which stay the same until the next activation.
-    ///
-    /// # Errors
-    /// When there is no such license, or its renewal is pending.
-    pub(crate) fn return_certificate(&self, by: Actor) -> Result<Value, ApiError> {
-        self.perform(Action::ReturnCertificate, by)
-    }
-
-    /// Applies a license certificate.
-    ///
-    /// # Errors
-    /// A text of ML-34 to ML-39, or one in their style, with a hint for each reason.
-    pub(crate) fn apply_certificate(
-        &self,
-        code: String,
-        certificate: String,
-        by: Actor,
-    ) -> Result<Value, ApiError> {
-        self.perform(Action::ApplyCertificate { code, certificate }, by)
+    pub(crate) fn perform(&self, action: Action, by: Actor) -> Result<Value, ApiError> {
+        self.ask(|reply| Command::Perform(Job { action, by, reply }))
     }
 
     /// Enters or leaves offline mode.
@@ -190,10 +146,6 @@ impl Handle {
     /// When the disk fails.
     pub(crate) fn settle(&self, session: String, used: u64) -> Result<u64, ApiError> {
         self.ask(|reply| Command::Settle { session, used, reply })
-    }
-
-    fn perform(&self, action: Action, by: Actor) -> Result<Value, ApiError> {
-        self.ask(|reply| Command::Perform(Job { action, by, reply }))
     }
 
     fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, ApiError> {

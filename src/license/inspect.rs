@@ -28,13 +28,7 @@ pub(crate) fn inspect(config: &Config) -> Inspection {
     let mut faults = Vec::new();
     let found = view.and_then(|view| look(&view, config, &mut faults));
     let (state, computer_id) = found.unwrap_or_default();
-    let contact = Contact {
-        last_answer: None,
-        last_attempt: None,
-        in_progress_since: None,
-        error: String::new(),
-        trust_error: Some(String::new()),
-    };
+    let contact = Contact { trust_error: Some(String::new()), ..Contact::default() };
     let awaits_certificate = state.pending_activation.is_some();
     let snapshot =
         Snapshot::new(&config.license, &computer_id, &state, awaits_certificate, contact);

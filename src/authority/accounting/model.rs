@@ -11,7 +11,7 @@ use super::{Context, Outcome, process};
 use crate::authority::license::{DAY, License, Terms};
 use crate::license::protocol::claims::{Lease, Receipt};
 use crate::license::protocol::hex::{Digest, RequestId};
-use crate::license::protocol::message::{Answer, Kind, Mode, Op, Request, User};
+use crate::license::protocol::message::{Answer, Kind, Mode, Op, ReportedClock, Request, User};
 use crate::license::protocol::token::Type;
 
 /// Seconds of the license under test, and those of a cached lease.
@@ -128,8 +128,7 @@ impl Client {
             want: i64::from(i32::MAX),
             mode: Mode::Online,
             log_head: Digest::NONE,
-            wall: 0,
-            regressions: 0,
+            clock: ReportedClock { wall: 0, regressions: 0 },
             bundle_seq: 1,
             instead_of: None,
             user: User::default(),

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use super::transport::{Route, TOTAL, TransportError};
 use crate::license::device::Device;
+use crate::license::protocol::fields;
 use crate::license::protocol::message::{Answer, Request};
 use crate::license::protocol::trust::Trust;
 use crate::license::protocol::wire;
-use crate::license::protocol::wire::{AnswerError, SealError, SealedRequest};
+use crate::license::protocol::wire::{AnswerError, SealedRequest};
 use crate::license::state::clock;
 
 /// An answer that took more seconds is refused: its time would be wrong, and it may have been held back on
@@ -53,7 +54,7 @@ impl Call {
 
     fn attempt(
         &self,
-        sealed: Result<SealedRequest, SealError>,
+        sealed: Result<SealedRequest, fields::Error>,
         end: Instant,
         clock: &impl Fn() -> u64,
     ) -> Result<Answer, AttemptError> {

@@ -8,25 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
+use crate::license::protocol::fields::Error;
 use crate::store;
 use crate::store::{Folder, View};
 use crate::util::json;
-
-/// What is wrong with a body or a file; repeats no value of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Error(String);
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<&str> for Error {
-    fn from(what: &str) -> Error {
-        Error(what.to_owned())
-    }
-}
 
 /// An HTTP proxy.
 #[derive(Clone, PartialEq, Eq)]
@@ -125,9 +110,9 @@ impl Proxy {
         match view.read(FILE, LARGEST_FILE) {
             Ok(None) => Ok(None),
             Ok(Some(contents)) => Proxy::from_file(&contents).map_err(|error| {
-                Error(format!("{} is damaged: {error}", view.path(FILE).display()))
+                format!("{} is damaged: {error}", view.path(FILE).display()).into()
             }),
-            Err(error) => Err(Error(error.to_string())),
+            Err(error) => Err(error.to_string().into()),
         }
     }
 
@@ -159,7 +144,7 @@ impl Proxy {
         };
         match members.remove("version").as_ref().and_then(Value::as_u64) {
             Some(VERSION) => Proxy::from_body(Value::Object(members), None),
-            _ => Err(Error(format!("its version is not {VERSION}"))),
+            _ => Err(format!("its version is not {VERSION}").into()),
         }
     }
 }
@@ -263,7 +248,7 @@ fn text(value: Option<Value>, name: &str) -> Result<Option<String>, Error> {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Error(format!("{name} is not a string"))),
+        Some(_) => Err(format!("{name} is not a string").into()),
     }
 }
 
@@ -271,9 +256,8 @@ fn credential(value: Option<Value>, name: &str) -> Result<Option<String>, Error>
     let found = text(value, name)?;
     let bad = |text: &String| text.len() > LONGEST_CREDENTIAL || text.chars().any(char::is_control);
     if found.as_ref().is_some_and(bad) {
-        return Err(Error(format!(
-            "{name} is longer than {LONGEST_CREDENTIAL} bytes or contains a control character"
-        )));
+        let what = "bytes or contains a control character";
+        return Err(format!("{name} is longer than {LONGEST_CREDENTIAL} {what}").into());
     }
     Ok(found)
 }
@@ -296,7 +280,7 @@ fn relay(value: Option<Value>) -> Result<(), Error> {
 fn nothing_else(members: &Map<String, Value>, known: &[&str]) -> Result<(), Error> {
     match members.keys().next() {
         None => Ok(()),
-        Some(name) => Err(Error(json::unknown_key(name, known))),
+        Some(name) => Err(json::unknown_key(name, known).into()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Builds requests from the state: each reports the appliance's accounts as they are on disk.
 
 use crate::license::protocol::hex::{Digest, RequestId};
-use crate::license::protocol::message::{Mode, Op, Request, User};
+use crate::license::protocol::message::{Mode, Op, ReportedClock, Request, User};
 use crate::license::state::record::State;
 
 /// The value of `want` for as many seconds as allowed; the authority has its own limit.
@@ -52,8 +52,7 @@ impl RequestContext<'_> {
             want: WANT_MAXIMUM,
             mode,
             log_head: state.log.hash,
-            wall: self.wall,
-            regressions: signed(state.clock.regressions),
+            clock: ReportedClock { wall: self.wall, regressions: signed(state.clock.regressions) },
             bundle_seq: self.bundle_seq,
             instead_of: unanswered.filter(|_| op == Op::Activate),
             user: User::default(),

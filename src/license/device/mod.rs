@@ -7,7 +7,6 @@ pub(crate) mod computer_id;
 pub(crate) mod trust_file;
 
 use std::fmt;
-use std::io;
 use std::time::SystemTime;
 
 use aws_lc_rs::{hkdf, hmac};
@@ -19,8 +18,7 @@ use crate::license::device::computer_id::{Machine, uuid_from};
 use crate::license::protocol::key::SigningKey;
 use crate::license::protocol::random::{CryptoError, random};
 use crate::log::Log;
-use crate::store;
-use crate::store::{Folder, View};
+use crate::store::{Error, Folder, View};
 
 pub(crate) const KEY: &str = "device.key";
 const IDENTITY: &str = "identity.json";
@@ -29,31 +27,9 @@ const VERSION: u64 = 1;
 /// Largest file in bytes; both have less than a hundred.
 const LARGEST: u64 = 4_096;
 
-/// Why the device key or the trust file cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Error(String);
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Error {
-    pub(crate) fn thread(error: &io::Error) -> Error {
-        Error(format!("cannot start the license thread: {error}"))
-    }
-}
-
-impl From<store::Error> for Error {
-    fn from(error: store::Error) -> Error {
-        Error(error.to_string())
-    }
-}
-
 impl From<CryptoError> for Error {
     fn from(error: CryptoError) -> Error {
-        Error(error.to_string())
+        Error::Failed(error.to_string())
     }
 }
 
@@ -111,7 +87,7 @@ impl Device {
             None => return Ok(None),
             Some(Ok(key)) => key,
             Some(Err(Damaged)) => {
-                return Err(Error(format!(
+                return Err(Error::Failed(format!(
                     "{} is damaged: the next start sets it aside and generates a new key, for which the \
                      present license is not valid; restore the file, or post the license code again \
                      after that start",
@@ -145,7 +121,7 @@ impl Device {
         if present.is_ok_and(|present| present.is_some_and(|p| *p == *contents.as_bytes())) {
             return Ok(());
         }
-        Ok(folder.replace(IDENTITY, contents.as_bytes())?)
+        folder.replace(IDENTITY, contents.as_bytes())
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use super::Error;
 use crate::license::protocol::trust::Trust;
 use crate::log::Log;
-use crate::store;
+use crate::store::{self, Error};
 
 /// Largest in bytes; real ones have a few thousand.
 const LARGEST: u64 = 256 << 10;
@@ -18,13 +17,17 @@ pub(crate) fn load(path: &Path) -> Result<Option<Trust>, Error> {
     let Some(contents) = store::read(path, LARGEST)? else {
         return Ok(None);
     };
-    Trust::parse(&contents).map(Some).map_err(|error| Error(format!("{}: {error}", path.display())))
+    Trust::parse(&contents)
+        .map(Some)
+        .map_err(|error| Error::Failed(format!("{}: {error}", path.display())))
 }
 
 /// Reads the trust file for the daemon, and logs why no license can be verified without it.
 pub(crate) fn open(path: &Path, log: &Log) -> Result<Trust, Error> {
     let loaded = load(path).and_then(|found| {
-        found.ok_or_else(|| Error(format!("the trust file {} does not exist", path.display())))
+        found.ok_or_else(|| {
+            Error::Failed(format!("the trust file {} does not exist", path.display()))
+        })
     });
     loaded.inspect_err(|error| log.warn(format_args!("no license can be verified: {error}")))
 }

@@ -1,14 +1,5 @@
 //! Certificates: requests and grants written as hexadecimal text, to be carried by hand or mail.
-//!
-//! | begins with | is | body |
-//! | --- | --- | --- |
-//! | `LAC1` | activation certificate, to the authority | sealed request |
-//! | `LCC1` | license certificate, to the appliance | `license-cert` token |
-//! | `LRC1` | return certificate, to the authority | sealed request |
-//!
-//! Layout: mark, length of the body (16 bits, big-endian), body, first four bytes of SHA-256 of all that.
-//! The checksum is no protection: it tells a text that was damaged by mail from one that is not genuine.
-//! A sealed request is `kid` in four bytes (filled with zeros), `enc` in 32, and the ciphertext.
+//! Their form is in [the specification](super#certificates).
 
 use std::fmt;
 

@@ -2,91 +2,72 @@
 
 use serde_json::{Value, json};
 
-use super::fields::{Error, Fields, computer_id, license_code};
+use super::fields::{Error, Fields, computer_id, license_code, text};
 use super::hex::{Digest, RequestId};
+use super::object::object;
 
 /// `allocated` of a license whose seconds are not counted down (the largest 32-bit number).
 pub const UNLIMITED: i64 = 2_147_483_647;
 
-/// What an appliance may use: the payload of a `lease` or `license-cert` token.
-///
-/// Seconds are running totals of one epoch; dates are seconds since 1970.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// The 18-digit code.
-    pub license: String,
-    /// The customer: the first four digits of the code.
-    pub customer_id: i64,
-    /// The product number, digits.
-    pub product: String,
-    /// The only computer it is valid for.
-    pub computer_id: String,
-    /// The only device key it is valid for: its [fingerprint](super::key::PublicKey::fingerprint).
-    pub device: Digest,
-    /// The request that it answers.
-    pub req_id: RequestId,
-    /// How often this appliance's accounting was restarted.
-    pub epoch: i64,
-    /// Number of the answer within its epoch, from 1.
-    pub seq: i64,
-    /// Seconds granted in this epoch, used ones included.
-    pub granted: i64,
-    /// Seconds of the whole license; [`UNLIMITED`] for no limit.
-    pub allocated: i64,
-    /// Seconds not granted to any appliance yet; [`UNLIMITED`] for no limit.
-    pub pool_left: i64,
-    /// Most seconds that an online appliance holds.
-    pub cache: i64,
-    /// License type (MA-21): 2 trial, 6 concurrent subscription.
-    pub kind: i64,
-    /// Names of other licensed features.
-    pub features: Vec<String>,
-    /// End of the subscription.
-    pub exp: i64,
-    /// Seconds after `exp` in which work goes on with a warning.
-    pub grace: i64,
-    /// When the lease ends unless renewed; never after `exp + grace`.
-    pub lease_exp: i64,
-    /// When the token was made, by the authority's clock.
-    pub iat: i64,
-    /// Whether the appliance may switch to offline mode.
-    pub offline_mode: bool,
-    /// Most seconds that an appliance in offline mode holds.
-    pub offline_secs: i64,
-    /// When offline mode must end; 0 where it is not allowed.
-    pub offline_until: i64,
-    /// A newer bundle, for an appliance that cannot receive it otherwise.
-    pub bundle: Option<String>,
+object! {
+    /// What an appliance may use: the payload of a `lease` or `license-cert` token.
+    ///
+    /// Seconds are running totals of one epoch; dates are seconds since 1970.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Lease {
+        /// The 18-digit code.
+        pub license: String = parsed("18 digits", license_code),
+        /// The customer: the first four digits of the code.
+        pub customer_id: i64 = count,
+        /// The product number, digits.
+        pub product: String = text(16),
+        /// The only computer it is valid for.
+        pub computer_id: String = parsed("a UUID", computer_id),
+        /// The only device key it is valid for: its [fingerprint](super::key::PublicKey::fingerprint).
+        pub device: Digest = digest,
+        /// The request that it answers.
+        pub req_id: RequestId = request_id,
+        /// How often this appliance's accounting was restarted.
+        pub epoch: i64 = count,
+        /// Number of the answer within its epoch, from 1.
+        pub seq: i64 = count,
+        /// Seconds granted in this epoch, used ones included.
+        pub granted: i64 = count,
+        /// Seconds of the whole license; [`UNLIMITED`] for no limit.
+        pub allocated: i64 = count,
+        /// Seconds not granted to any appliance yet; [`UNLIMITED`] for no limit.
+        pub pool_left: i64 = count,
+        /// Most seconds that an online appliance holds.
+        pub cache: i64 = count,
+        /// License type (MA-21): 2 trial, 6 concurrent subscription.
+        pub kind: i64 = count,
+        /// Names of other licensed features.
+        pub features: Vec<String> = texts,
+        /// End of the subscription.
+        pub exp: i64 = number,
+        /// Seconds after `exp` in which work goes on with a warning.
+        pub grace: i64 = count,
+        /// When the lease ends unless renewed; never after `exp + grace`.
+        pub lease_exp: i64 = number,
+        /// When the token was made, by the authority's clock.
+        pub iat: i64 = number,
+        /// Whether the appliance may switch to offline mode.
+        pub offline_mode: bool = flag,
+        /// Most seconds that an appliance in offline mode holds.
+        pub offline_secs: i64 = count,
+        /// When offline mode must end; 0 where it is not allowed.
+        pub offline_until: i64 = number,
+        /// A newer bundle, for an appliance that cannot receive it otherwise.
+        pub bundle: Option<String> = optional("a token", text),
+    }
 }
 
 impl Lease {
     /// The payload of the token.
     pub fn to_json(&self) -> Value {
-        let mut value = json!({
-            "license": self.license,
-            "customer_id": self.customer_id,
-            "product": self.product,
-            "computer_id": self.computer_id,
-            "device": self.device.to_string(),
-            "req_id": self.req_id.to_string(),
-            "epoch": self.epoch,
-            "seq": self.seq,
-            "granted": self.granted,
-            "allocated": self.allocated,
-            "pool_left": self.pool_left,
-            "cache": self.cache,
-            "kind": self.kind,
-            "features": self.features,
-            "exp": self.exp,
-            "grace": self.grace,
-            "lease_exp": self.lease_exp,
-            "iat": self.iat,
-            "offline_mode": self.offline_mode,
-            "offline_secs": self.offline_secs,
-            "offline_until": self.offline_until,
-        });
-        if let (Some(bundle), Some(members)) = (&self.bundle, value.as_object_mut()) {
-            members.insert("bundle".to_owned(), bundle.as_str().into());
+        let mut value = json!(self);
+        if let (None, Some(members)) = (&self.bundle, value.as_object_mut()) {
+            members.remove("bundle");
         }
         value
     }
@@ -96,94 +77,46 @@ impl Lease {
     /// # Errors
     /// Which member is missing or wrong.
     pub fn from_json(value: &Value) -> Result<Lease, Error> {
-        let fields = Fields::of(value)?;
-        Ok(Lease {
-            license: fields.parsed("license", "18 digits", license_code)?,
-            customer_id: fields.count("customer_id")?,
-            product: fields.text("product", 16)?,
-            computer_id: fields.parsed("computer_id", "a UUID", computer_id)?,
-            device: fields.digest("device")?,
-            req_id: fields.request_id("req_id")?,
-            epoch: fields.count("epoch")?,
-            seq: fields.count("seq")?,
-            granted: fields.count("granted")?,
-            allocated: fields.count("allocated")?,
-            pool_left: fields.count("pool_left")?,
-            cache: fields.count("cache")?,
-            kind: fields.count("kind")?,
-            features: features(&fields)?,
-            exp: fields.number("exp")?,
-            grace: fields.count("grace")?,
-            lease_exp: fields.number("lease_exp")?,
-            iat: fields.number("iat")?,
-            offline_mode: fields.flag("offline_mode")?,
-            offline_secs: fields.count("offline_secs")?,
-            offline_until: fields.number("offline_until")?,
-            bundle: fields.optional("bundle", "a token", |text| Some(text.to_owned()))?,
-        })
+        Lease::read(&Fields::of(value)?)
     }
 }
 
-fn features(fields: &Fields<'_>) -> Result<Vec<String>, Error> {
-    let name = |value: &Value| value.as_str().map(str::to_owned);
-    let names = fields.array("features")?.iter().map(name).collect::<Option<_>>();
-    names.ok_or_else(|| "`features` holds something that is not a text".into())
-}
-
-/// Proof that an appliance returned its seconds: the payload of a `return-receipt` token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    /// The 18-digit code.
-    pub license: String,
-    /// The computer that returned them.
-    pub computer_id: String,
-    /// The [fingerprint](super::key::PublicKey::fingerprint) of its device key.
-    pub device: Digest,
-    /// The request that it answers.
-    pub req_id: RequestId,
-    /// The epoch that the return closed; the next activation reports it to the authority.
-    pub epoch: i64,
-    /// Seconds returned to the license.
-    pub returned: i64,
-    /// When the token was made, by the authority's clock.
-    pub iat: i64,
+object! {
+    /// Proof that an appliance returned its seconds: the payload of a `return-receipt` token.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Receipt {
+        /// The 18-digit code.
+        pub license: String = parsed("18 digits", license_code),
+        /// The computer that returned them.
+        pub computer_id: String = parsed("a UUID", computer_id),
+        /// The [fingerprint](super::key::PublicKey::fingerprint) of its device key.
+        pub device: Digest = digest,
+        /// The request that it answers.
+        pub req_id: RequestId = request_id,
+        /// The epoch that the return closed; the next activation reports it to the authority.
+        pub epoch: i64 = count,
+        /// Seconds returned to the license.
+        pub returned: i64 = count,
+        /// When the token was made, by the authority's clock.
+        pub iat: i64 = number,
+    }
 }
 
 impl Receipt {
-    /// The payload of the token.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "license": self.license,
-            "computer_id": self.computer_id,
-            "device": self.device.to_string(),
-            "req_id": self.req_id.to_string(),
-            "epoch": self.epoch,
-            "returned": self.returned,
-            "iat": self.iat,
-        })
-    }
-
     /// Reads a verified payload.
     ///
     /// # Errors
     /// Which member is missing or wrong.
     pub fn from_json(value: &Value) -> Result<Receipt, Error> {
-        let fields = Fields::of(value)?;
-        Ok(Receipt {
-            license: fields.parsed("license", "18 digits", license_code)?,
-            computer_id: fields.parsed("computer_id", "a UUID", computer_id)?,
-            device: fields.digest("device")?,
-            req_id: fields.request_id("req_id")?,
-            epoch: fields.count("epoch")?,
-            returned: fields.count("returned")?,
-            iat: fields.number("iat")?,
-        })
+        Receipt::read(&Fields::of(value)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
 
     use super::{Lease, Receipt};
     use crate::license::protocol::hex::{Digest, RequestId};
@@ -230,7 +163,7 @@ mod tests {
             returned: 60_780,
             iat: 1_633_000_000,
         };
-        assert_eq!(Receipt::from_json(&receipt.to_json()), Ok(receipt));
+        assert_eq!(Receipt::from_json(&json!(receipt)), Ok(receipt));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::hex::{Digest, RequestId};
 use super::key::PublicKey;
+use super::random::CryptoError;
 
 /// Invisible characters in pasted text: the byte order mark that Windows puts before a text, and the
 /// zero-width space at which mail programs break long words.
@@ -41,9 +42,23 @@ impl From<&str> for Error {
     }
 }
 
+impl From<CryptoError> for Error {
+    fn from(error: CryptoError) -> Error {
+        Error(error.to_string())
+    }
+}
+
 impl<'v> Fields<'v> {
     pub(crate) fn of(value: &'v Value) -> Result<Fields<'v>, Error> {
         value.as_object().map(Fields).ok_or_else(|| "not a JSON object".into())
+    }
+
+    /// Checks the version of a format.
+    pub(crate) fn version(&self, supported: i64) -> Result<(), Error> {
+        match self.count("v")? {
+            found if found == supported => Ok(()),
+            other => Err(format!("version {other} is not supported, only {supported}").into()),
+        }
     }
 
     fn read<T>(
@@ -92,6 +107,11 @@ impl<'v> Fields<'v> {
         })
     }
 
+    /// The same, as a number without a sign.
+    pub(crate) fn unsigned(&self, name: &str) -> Result<u64, Error> {
+        self.count(name).map(i64::unsigned_abs)
+    }
+
     /// Seconds since 1970, or another whole number of either sign.
     pub(crate) fn number(&self, name: &str) -> Result<i64, Error> {
         self.read(name, "a whole number", |value| {
@@ -107,8 +127,31 @@ impl<'v> Fields<'v> {
         self.read(name, "an array", Value::as_array)
     }
 
-    pub(crate) fn object(&self, name: &str) -> Result<Fields<'v>, Error> {
-        self.read(name, "an object", Value::as_object).map(Fields)
+    /// An array of texts.
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, Error> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        self.read(name, "an array of texts", |value| value.as_array()?.iter().map(text).collect())
+    }
+
+    /// An object whose members `read` reads.
+    pub(crate) fn object<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Fields<'v>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        read(&self.read(name, "an object", Value::as_object).map(Fields)?)
+    }
+
+    /// The same; `None` if it is null or absent.
+    pub(crate) fn present<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Fields<'v>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.object(name, read).map(Some),
+        }
     }
 
     pub(crate) fn digest(&self, name: &str) -> Result<Digest, Error> {
@@ -122,6 +165,12 @@ impl<'v> Fields<'v> {
     pub(crate) fn public_key(&self, name: &str) -> Result<PublicKey, Error> {
         self.parsed(name, "a public key", PublicKey::parse)
     }
+}
+
+/// Accepts any text.
+#[allow(clippy::unnecessary_wraps)] // one of the readers of a text
+pub(crate) fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
 }
 
 /// Accepts a UUID in lower case.

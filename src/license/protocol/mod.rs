@@ -16,7 +16,7 @@
 //!   has no member `v`, is not from the authority and changes no state. 407 is a proxy's; 401 too, if a proxy
 //!   is configured.
 //! * The authority accepts `Content-Length` only (411 otherwise), at most 65,536 bytes (413), a head of at
-//!   most 8,192 bytes and 64 fields (431), within 10 s. `GET /` answers `license authority`.
+//!   most 8,192 bytes and 100 fields (431), within 10 s. `GET /` answers `license authority`.
 //!
 //! # Encoding
 //! JSON is RFC 8259. An object with the same member twice is refused; unknown members are ignored; a missing
@@ -333,35 +333,7 @@
 //!   `server_time + (seconds since the question) + 2`. The soft floor follows.
 //! * A certificate's `iat` never lowers the hard floor. The soft floor is then set to the hard floor.
 //! * The HTTP `Date` is never used.
-//!
-//! # Worked example
-//! A `sync`. The device key has the seed of RFC 8032 section 7.1, TEST 1; the request key `k1` is the secret
-//! `09` followed by 31 zero bytes; `rk` is 32 zero bytes; HPKE's ephemeral secret is 32 times `01`. `BODY` is
-//! one line of 687 bytes, wrapped here behind commas:
-//!
-//! ```text
-//! {"op":"sync","req_id":"07070707070707070707070707070707","ts":1763710000,"license":"494953679762904933",
-//! "product":"103","version":"5.0.0","computer_id":"bc8e7e32-7cc6-4292-83e5-555c726ae8d8",
-//! "prev_computer_id":null,"device_pub":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","epoch":1,"seq":2,
-//! "prev":"3c469e9d6c5875d37a43f353d4f88e61fcf812c66eee3457465a40b0da4153e0","consumed":30,"granted":60,
-//! "want":3600,"mode":"online","log_head":"0000000000000000000000000000000000000000000000000000000000000000",
-//! "clock":{"wall":1763710000,"regressions":0},"bundle_seq":1,"instead_of":null,
-//! "user":{"username":"","email_address":"","company_name":""},"rk":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}
-//!
-//! k1 public          422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079
-//! fingerprint        21fe31dfa154a261626bf854046fd2271b7bed4b6abe45aa58877ef47f9721b9
-//! SHA-256(BODY)      cd2b46b6188c3dbf597265b2dda3ca98b3f0e64c0bd7febd04f817829ea11576
-//! s                  6UUWkEtrvyB73NMMnsGPJmXf4e3nwWicj34C94Q4eIgsAJVBhClW2W2BxVSDkYwZrp8L_5_I1iKt6SrqobvfBw
-//! plaintext          1024 bytes: {"b":"{\"op\":\"sync\",… and spaces
-//! enc                a4e09292b651c278b9772c569f5fa9bb13d906b46ab68c9df9dc2b4409f8a209
-//! ct                 1040 bytes: fc0f84ce707005ff … 2196067fa7e356e51d040bc68a340919
-//! SHA-256(ct)        5d40887d94cfac1823e5e93c75eee91600580212d46844ea68d2fe891c572a64
-//! HTTP body          1465 bytes: {"v":1,"kid":"k1","enc":"pOCSkr…","ct":"…"}
-//! SHA-256(HTTP body) 1bbec0891e68965ecffc494ad2c13f666fd7dd36cdf08b42d1c41661600b947e
-//! ```
-//!
-//! A license certificate around the text `i1.e30.e30`: `4c434331 000a 69312e6533302e653330 440f8035` (without
-//! the spaces).
+#![doc = include_str!("examples.md")]
 
 pub mod certificate;
 pub mod claims;
@@ -369,6 +341,7 @@ pub mod fields;
 pub mod hex;
 pub mod key;
 pub mod message;
+pub(crate) mod object;
 pub mod random;
 pub mod token;
 pub mod trust;

@@ -1,40 +1,25 @@
 //! Signed statements: `kid "." base64url(payload) "." base64url(signature)`.
-//!
-//! The signature covers protocol, type and key name besides the payload, and the verifier says which
-//! type it wants: nothing in a token chooses how it is checked. [`super::trust`] decides which keys count.
+//! What the signature covers is in [the specification](super#tokens). [`super::trust`] decides which keys
+//! count.
 
 use serde_json::Value;
 
 use super::key::{KeyId, PublicKey, SigningKey, base64url, from_base64url};
+use super::object::words;
 use crate::license::protocol::PROTOCOL;
 use crate::util::json;
 
-/// The type of a token; a token of one type is never accepted as another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Type {
-    /// The authority's keys, signed by a root key.
-    Bundle,
-    /// Seconds granted to an appliance that is online.
-    Lease,
-    /// Seconds granted to an appliance that is offline.
-    LicenseCertificate,
-    /// Seconds returned by an appliance.
-    ReturnReceipt,
-}
-
-impl Type {
-    /// Every type.
-    pub const ALL: [Type; 4] =
-        [Type::Bundle, Type::Lease, Type::LicenseCertificate, Type::ReturnReceipt];
-
-    /// The word in the signed bytes.
-    pub fn name(self) -> &'static str {
-        match self {
-            Type::Bundle => "bundle",
-            Type::Lease => "lease",
-            Type::LicenseCertificate => "license-cert",
-            Type::ReturnReceipt => "return-receipt",
-        }
+words! {
+    /// The type of a token; a token of one type is never accepted as another.
+    pub enum Type {
+        /// The authority's keys, signed by a root key.
+        Bundle = "bundle",
+        /// Seconds granted to an appliance that is online.
+        Lease = "lease",
+        /// Seconds granted to an appliance that is offline.
+        LicenseCertificate = "license-cert",
+        /// Seconds returned by an appliance.
+        ReturnReceipt = "return-receipt",
     }
 }
 
@@ -101,10 +86,10 @@ mod tests {
     #[test]
     fn a_token_is_accepted_as_what_it_was_signed_as() {
         let (key, kid) = (SigningKey::generate().unwrap(), KeyId::parse("i1").unwrap());
-        for kind in Type::ALL {
+        for kind in Type::ALL.iter().copied() {
             let token = sign(kind, &kid, &json!({"seq": 1}), &key);
             let token = Unverified::parse(&token).unwrap();
-            for wanted in Type::ALL {
+            for wanted in Type::ALL.iter().copied() {
                 let accepted = token.verify(wanted, &key.public());
                 assert_eq!(accepted, (wanted == kind).then(|| json!({"seq": 1})));
             }

@@ -1,10 +1,6 @@
 //! Which signatures count: the trust file of the image, and the bundle of keys signed by its roots.
-//!
-//! The trust file names the root keys, in the order of their succession, and holds the first bundle.
-//! A bundle names the keys in use and is signed by a root. Newer bundles come inside answers and
-//! license certificates; one counts only if its root comes later in the file, or its root is the same
-//! and its `seq` is higher, so a stolen old root key cannot block the next one with a high number.
-//! The caller keeps the newest bundle on disk.
+//! Their form, and which bundle replaces which, is in [the specification](super#trust-file-and-bundle). The
+//! caller keeps the newest bundle on disk.
 
 use std::fmt;
 
@@ -136,7 +132,7 @@ impl Bundle {
 
     fn from_json(value: &Value) -> Result<Bundle, fields::Error> {
         let fields = Fields::of(value)?;
-        version(&fields)?;
+        fields.version(VERSION)?;
         let revoked = fields.array("revoked")?.iter();
         let revoked = revoked.map(|kid| kid.as_str().and_then(KeyId::parse)).collect::<Option<_>>();
         Ok(Bundle {
@@ -151,13 +147,6 @@ impl Bundle {
             })?,
             revoked: revoked.ok_or("`revoked` holds something that is not the name of a key")?,
         })
-    }
-}
-
-fn version(fields: &Fields<'_>) -> Result<(), fields::Error> {
-    match fields.count("v")? {
-        VERSION => Ok(()),
-        other => Err(format!("version {other}, but only version {VERSION} is supported").into()),
     }
 }
 
@@ -195,7 +184,7 @@ impl Trust {
     pub fn parse(file: &[u8]) -> Result<Trust, fields::Error> {
         let value = json::parse(file)?;
         let fields = Fields::of(&value)?;
-        version(&fields)?;
+        fields.version(VERSION)?;
         let root = |value: &Value| -> Result<(KeyId, PublicKey), fields::Error> {
             let fields = Fields::of(value)?;
             let kid = fields.parsed("kid", "the name of a key", KeyId::parse)?;

@@ -1,9 +1,5 @@
 //! Sealed requests and answers, which may cross any network and any proxy in plain HTTP.
-//!
-//! The request is sealed to the authority's key with HPKE base mode (RFC 9180, suite
-//! 0x0020/0x0001/0x0002) and signed by the device inside; the answer is encrypted with a new key that
-//! was inside the seal, and bound to the bytes of the request. So an answer fits one request only and
-//! cannot be replayed. Unsealed text is never trusted, only shown.
+//! Their form is in [the specification](super#request). Unsealed text is never trusted, only shown.
 
 use std::fmt;
 
@@ -59,7 +55,7 @@ impl Sealed {
     fn from_body(body: &[u8]) -> Result<Sealed, fields::Error> {
         let value = json::parse(body)?;
         let fields = Fields::of(&value)?;
-        version(&fields)?;
+        fields.version(VERSION)?;
         Ok(Sealed {
             kid: fields.parsed("kid", "the name of a key", KeyId::parse)?,
             enc: fields.parsed("enc", "32 bytes in base64url", |text| {
@@ -67,39 +63,6 @@ impl Sealed {
             })?,
             ct: fields.parsed("ct", "base64url", from_base64url)?,
         })
-    }
-}
-
-fn version(fields: &Fields<'_>) -> Result<(), fields::Error> {
-    match fields.count("v")? {
-        VERSION => Ok(()),
-        other => Err(format!("version {other} is not supported, only {VERSION}").into()),
-    }
-}
-
-/// Why a request could not be sealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SealError {
-    /// The bundle in force has no key to seal to.
-    NoKey,
-    /// The cryptographic library failed.
-    Crypto,
-}
-
-impl fmt::Display for SealError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SealError::NoKey => f.write_str("the trust file names no key to seal requests to"),
-            SealError::Crypto => CryptoError.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for SealError {}
-
-impl From<CryptoError> for SealError {
-    fn from(_: CryptoError) -> SealError {
-        SealError::Crypto
     }
 }
 
@@ -122,9 +85,9 @@ pub fn seal(
     trust: &Trust,
     now: i64,
     device: &SigningKey,
-) -> Result<SealedRequest, SealError> {
+) -> Result<SealedRequest, fields::Error> {
     let keys = trust.request_keys(now);
-    seal_to(request, keys.first().ok_or(SealError::NoKey)?, device)
+    seal_to(request, keys.first().ok_or("the trust file names no key to seal requests to")?, device)
 }
 
 /// Seals to `key`, for another attempt after [`AnswerError::UnknownKey`].
@@ -135,7 +98,7 @@ pub fn seal_to(
     request: &Request,
     key: &RequestPublicKey,
     device: &SigningKey,
-) -> Result<SealedRequest, SealError> {
+) -> Result<SealedRequest, fields::Error> {
     let answer_key = Zeroizing::new(random::<32>()?);
     let text = request.to_json(&device.public(), &base64url(&answer_key[..])).to_string();
     let signature = base64url(&device.sign(&device_bytes(&text)));
@@ -209,7 +172,7 @@ impl AnswerOpener {
         }
         let value = json::parse(body).map_err(|_| AnswerError::WrongServer)?;
         let fields = Fields::of(&value).map_err(|_| AnswerError::WrongServer)?;
-        version(&fields).map_err(|_| AnswerError::WrongServer)?;
+        fields.version(VERSION).map_err(|_| AnswerError::WrongServer)?;
         if let Ok(text) = fields.text("error", 256) {
             return Err(match text.as_str() {
                 UNKNOWN_KEY => AnswerError::UnknownKey,

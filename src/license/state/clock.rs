@@ -10,8 +10,8 @@
 use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
-use serde_json::{Value, json};
 
+use crate::license::protocol::object::object;
 use crate::util::utc;
 
 /// Most seconds by which wall clock and boot clock may differ in a step before one of them counts as set.
@@ -23,15 +23,17 @@ const REGRESSION: i64 = 86_400;
 /// Largest rounding error of a difference of times in whole seconds.
 const ROUNDING: i64 = 2;
 
-/// The machine's clocks at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ClockReading {
-    /// The wall clock, in seconds since 1970.
-    pub(crate) wall: i64,
-    /// Seconds since the machine started, sleep included.
-    pub(crate) boot: u64,
-    /// Identifies this start of the machine.
-    pub(crate) boot_id: String,
+object! {
+    /// The machine's clocks at one moment.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(crate) struct ClockReading {
+        /// The wall clock, in seconds since 1970.
+        pub(crate) wall: i64 = number,
+        /// Seconds since the machine started, sleep included.
+        pub(crate) boot: u64 = unsigned,
+        /// Identifies this start of the machine.
+        pub(crate) boot_id: String = text(64),
+    }
 }
 
 impl ClockReading {
@@ -82,16 +84,18 @@ impl std::ops::Add<Duration> for BootInstant {
     }
 }
 
-/// What is known about the time, saved with the license.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Clock {
-    /// The latest time from an answer of the authority, or a later signed date.
-    hard_floor: i64,
-    /// The latest plausible time of the machine's own clock.
-    soft_floor: i64,
-    last: Option<ClockReading>,
-    /// Number of steps back by more than a day.
-    pub(crate) regressions: u64,
+object! {
+    /// What is known about the time, saved with the license.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
+    pub(crate) struct Clock {
+        /// The latest time from an answer of the authority, or a later signed date.
+        hard_floor: i64 = number,
+        /// The latest plausible time of the machine's own clock.
+        soft_floor: i64 = number,
+        /// Number of steps back by more than a day.
+        pub(crate) regressions: u64 = unsigned,
+        last: Option<ClockReading> = present(ClockReading::read),
+    }
 }
 
 impl Clock {
@@ -148,36 +152,6 @@ impl Clock {
         clock.observe(reading);
         reading.wall.max(clock.hard_floor)
     }
-
-    /// The clock for `license.json`.
-    pub(crate) fn to_json(&self) -> Value {
-        let last = self
-            .last
-            .as_ref()
-            .map(|last| json!({"wall": last.wall, "boot": last.boot, "boot_id": last.boot_id}));
-        json!({
-            "hard_floor": self.hard_floor, "soft_floor": self.soft_floor,
-            "regressions": self.regressions, "last": last,
-        })
-    }
-
-    /// Reads what [`Clock::to_json`] writes; `None` for anything else.
-    pub(crate) fn from_json(value: &Value) -> Option<Clock> {
-        let last = match &value["last"] {
-            Value::Null => None,
-            last => Some(ClockReading {
-                wall: last["wall"].as_i64()?,
-                boot: last["boot"].as_u64()?,
-                boot_id: last["boot_id"].as_str()?.to_owned(),
-            }),
-        };
-        Some(Clock {
-            hard_floor: value["hard_floor"].as_i64()?,
-            soft_floor: value["soft_floor"].as_i64()?,
-            regressions: value["regressions"].as_u64()?,
-            last,
-        })
-    }
 }
 
 fn seconds(passed: u64) -> i64 {
@@ -194,6 +168,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::{Clock, ClockReading, ROUNDING};
+    use crate::license::protocol::fields::Fields;
     use crate::util::utc;
 
     const DAY: i64 = 86_400;
@@ -316,7 +291,7 @@ mod tests {
     fn what_is_written_reads_back() {
         let mut clock = running();
         clock.observe(&at(NOON - 3 * DAY, 1_120));
-        assert_eq!(Clock::from_json(&clock.to_json()), Some(clock));
-        assert_eq!(Clock::from_json(&serde_json::Value::Null), None);
+        let written = serde_json::json!(clock);
+        assert_eq!(Clock::read(&Fields::of(&written).unwrap()), Ok(clock));
     }
 }

@@ -28,7 +28,10 @@
 //! | | a request is pending, not this activation | refused, `online_call_pending` |
 //! | | any other | makes the activation certificate |
 //! | apply a certificate | this certificate is in force | the document; nothing is added |
-//! | | any other | verifies it; refused unless it answers the waiting request: see [`verified`] |
+//! | | it does not answer the waiting request | refused: see [`verified`] |
+//! | | online or in offline mode with another code | refused, `license_present` |
+//! | | a return, or an activation that it does not replace, is pending | refused, `online_call_pending` |
+//! | | any other | it is in force |
 //! | return by certificate | one was made | the same certificate |
 //! | | activated online | refused, `activated_online` |
 //! | | not activated with a certificate | refused, `no_license` |
@@ -78,15 +81,12 @@ pub(crate) enum Action {
 impl Action {
     /// Whether it may send a request to the authority.
     pub(crate) fn may_ask(&self) -> bool {
-        match self {
-            Action::Activate { .. }
-            | Action::Remove
-            | Action::EnterOfflineMode
-            | Action::LeaveOfflineMode => true,
+        !matches!(
+            self,
             Action::RequestCertificate { .. }
-            | Action::ApplyCertificate { .. }
-            | Action::ReturnCertificate => false,
-        }
+                | Action::ApplyCertificate { .. }
+                | Action::ReturnCertificate
+        )
     }
 }
 

@@ -15,11 +15,13 @@ use super::entitlement::Phase;
 use super::sessions::Totals;
 use super::usage_log::Head;
 use crate::license::device::Device;
+use crate::license::protocol::certificate;
 use crate::license::protocol::claims::Lease;
 use crate::license::protocol::fields;
-use crate::license::protocol::fields::Fields;
+use crate::license::protocol::fields::{Fields, text};
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::message::Request;
+use crate::license::protocol::object::object;
 use crate::license::protocol::token::Type;
 use crate::license::protocol::trust::{self, Dates, Trust};
 use crate::log::Log;
@@ -91,11 +93,13 @@ pub(crate) struct PendingActivation {
     pub(crate) certificate: String,
 }
 
-/// A return certificate and the seconds that it returns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ReturnCertificate {
-    pub(crate) certificate: String,
-    pub(crate) seconds: u64,
+object! {
+    /// A return certificate and the seconds that it returns.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(crate) struct ReturnCertificate {
+        pub(crate) certificate: String = text(certificate::LONGEST),
+        pub(crate) seconds: u64 = unsigned,
+    }
 }
 
 /// Reads the state, and accepts its keys into `trust`. A damaged file or one of another appliance is set
@@ -221,9 +225,6 @@ impl State {
         let awaited = self.pending_activation.as_ref().map(|awaited| {
             json!({"request": request(&awaited.request), "certificate": awaited.certificate})
         });
-        let returned = self.returned.as_ref().map(
-            |returned| json!({"certificate": returned.certificate, "seconds": returned.seconds}),
-        );
         json!({
             "phase": phase_name(&self.phase),
             "epoch": self.epoch,
@@ -232,14 +233,14 @@ impl State {
             "consumed": self.totals.consumed,
             "held": self.totals.held,
             "pending": self.pending.as_ref().map(request),
-            "dropped": self.abandoned_activation.map(|id| id.to_string()),
+            "dropped": self.abandoned_activation,
             "awaited": awaited,
-            "returned": returned,
-            "clock": self.clock.to_json(),
+            "returned": self.returned,
+            "clock": self.clock,
             "last_contact": self.last_contact,
             "unknown": self.is_unknown,
             "refused": self.rejected_credentials.as_ref().map(|r| json!({"seal": r.seal, "sentence": r.message})),
-            "log": self.log.to_json(),
+            "log": self.log,
             "bundle": self.bundle,
         })
     }
@@ -250,17 +251,12 @@ impl State {
         trust: Option<&mut Trust>,
     ) -> Result<State, fields::Error> {
         let fields = Fields::of(body)?;
-        let bundle = match &body["bundle"] {
-            Value::Null => None,
-            value => Some(value.as_str().ok_or("`bundle`")?.to_owned()),
-        };
+        let bundle = fields.optional("bundle", "a token", text)?;
         // A bundle that is older than that of the image, or of an unknown root, is ignored.
         let trust = trust.map(|trust| {
             let _ = bundle.as_ref().map(|bundle| trust.accept(bundle));
             &*trust
         });
-        let count = |name| fields.count(name).map(i64::unsigned_abs);
-        let request = |value: &Value| Request::from_fields(&Fields::of(value)?);
         let phase = fields.parsed("phase", "a known phase", phase_from)?;
         let (grant, withdrawn) = match &body["grant"] {
             Value::Null => (None, false),
@@ -279,44 +275,28 @@ impl State {
         {
             return Err("it contains no grant".into());
         }
-        let pending = match &body["pending"] {
-            Value::Null => None,
-            value => Some(request(value)?),
-        };
-        let pending_activation = match &body["awaited"] {
-            Value::Null => None,
-            value => Some(PendingActivation {
-                request: request(&value["request"])?,
-                certificate: value["certificate"].as_str().ok_or("`certificate`")?.to_owned(),
-            }),
-        };
-        let returned = match &body["returned"] {
-            Value::Null => None,
-            value => Some(ReturnCertificate {
-                certificate: value["certificate"].as_str().ok_or("`certificate`")?.to_owned(),
-                seconds: value["seconds"].as_u64().ok_or("`seconds`")?,
-            }),
-        };
+        let pending_activation = fields.present("awaited", |awaited| {
+            Ok(PendingActivation {
+                request: awaited.object("request", Request::from_fields)?,
+                certificate: awaited.text("certificate", certificate::LONGEST)?,
+            })
+        })?;
         Ok(State {
             phase,
             generation,
             epoch: fields.count("epoch")?,
             grant,
-            totals: Totals {
-                granted: count("granted")?,
-                consumed: count("consumed")?,
-                held: count("held")?,
-            },
-            pending,
+            totals: Totals::read(&fields)?,
+            pending: fields.present("pending", Request::from_fields)?,
             abandoned_activation: fields.optional("dropped", "32 hex digits", RequestId::parse)?,
             pending_activation,
-            returned,
-            clock: Clock::from_json(&body["clock"]).ok_or("`clock`")?,
+            returned: fields.present("returned", ReturnCertificate::read)?,
+            clock: fields.object("clock", Clock::read)?,
             last_contact: fields.number("last_contact")?,
             // Older images did not write these two.
             is_unknown: body["unknown"] == true,
             rejected_credentials: rejected_from(&body["refused"]),
-            log: Head::from_json(&body["log"]).ok_or("`log`")?,
+            log: fields.object("log", Head::read)?,
             bundle,
         })
     }

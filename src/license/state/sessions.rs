@@ -6,15 +6,19 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// Totals of one epoch, in seconds; `consumed + held` is never above `granted`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
-    /// Seconds that the authority has granted.
-    pub(crate) granted: u64,
-    /// Seconds used, as reported to the authority.
-    pub(crate) consumed: u64,
-    /// Seconds that running sessions have reserved.
-    pub(crate) held: u64,
+use crate::license::protocol::object::object;
+
+object! {
+    /// Totals of one epoch, in seconds; `consumed + held` is never above `granted`.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    pub(crate) struct Totals {
+        /// Seconds that the authority has granted.
+        pub(crate) granted: u64 = unsigned,
+        /// Seconds used, as reported to the authority.
+        pub(crate) consumed: u64 = unsigned,
+        /// Seconds that running sessions have reserved.
+        pub(crate) held: u64 = unsigned,
+    }
 }
 
 impl Totals {

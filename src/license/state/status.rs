@@ -26,26 +26,23 @@ pub(crate) struct Snapshot {
     clock: Clock,
     last_contact: i64,
     is_unknown: bool,
-    /// Why the last attempt to reach the authority failed; empty if it succeeded.
-    error: String,
-    /// When the authority last answered.
-    last_answer: Option<BootInstant>,
-    /// When the last attempt ended, successful or not.
-    pub(crate) last_attempt: Option<BootInstant>,
-    /// When the attempt in progress began.
-    pub(crate) in_progress_since: Option<BootInstant>,
-    /// Why no license can be verified, if the authority's keys are missing.
-    trust_error: Option<String>,
+    pub(crate) contact: Contact,
     /// No request can be sent: the authority's keys are missing, or the appliance is offline.
     pub(crate) is_silent: bool,
 }
 
 /// The parts of a [`Snapshot`] that are not in the state.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Contact {
+    /// When the authority last answered.
     pub(crate) last_answer: Option<BootInstant>,
+    /// When the last attempt ended, successful or not.
     pub(crate) last_attempt: Option<BootInstant>,
+    /// When the attempt in progress began.
     pub(crate) in_progress_since: Option<BootInstant>,
+    /// Why the last attempt to reach the authority failed; empty if it succeeded.
     pub(crate) error: String,
+    /// Why no license can be verified, if the authority's keys are missing.
     pub(crate) trust_error: Option<String>,
 }
 
@@ -67,12 +64,8 @@ impl Snapshot {
             clock: state.clock.clone(),
             last_contact: state.last_contact,
             is_unknown: state.is_unknown,
-            error: contact.error,
-            last_answer: contact.last_answer,
-            last_attempt: contact.last_attempt,
-            in_progress_since: contact.in_progress_since,
             is_silent: state.phase.is_offline() || contact.trust_error.is_some(),
-            trust_error: contact.trust_error,
+            contact,
         }
     }
 
@@ -81,7 +74,7 @@ impl Snapshot {
     }
 
     fn is_connected(&self) -> bool {
-        !self.is_silent && self.last_answer.is_some_and(|answered| answered.elapsed() < CONNECTED)
+        !self.is_silent && self.contact.last_answer.is_some_and(|at| at.elapsed() < CONNECTED)
     }
 
     /// What the license allows at `reading`.
@@ -107,7 +100,7 @@ impl Snapshot {
             message => message,
         };
         let refused = (!may_transcribe).then(|| format!("{why} ({status})"));
-        refused.into_iter().chain(self.trust_error.clone()).collect()
+        refused.into_iter().chain(self.contact.trust_error.clone()).collect()
     }
 
     /// The document, with the order and types of ML-9.
@@ -133,7 +126,7 @@ impl Snapshot {
                 i64::from(self.settings.customer_id), |lease| lease.customer_id),
             "license_code": lease.map_or("", |lease| lease.license.as_str()),
             "computer_id": self.computer_id,
-            "error_message": self.error,
+            "error_message": self.contact.error,
         })
     }
 }

@@ -1,39 +1,15 @@
 //! The effect of an answer of the authority on the state, as pure functions.
 
-use std::fmt;
-
 use super::clock::ClockReading;
 use super::entitlement::Phase;
 use super::record::{Grant, State};
 use super::sessions::Totals;
 use crate::license::protocol::claims::{Lease, Receipt};
-use crate::license::protocol::fields;
+use crate::license::protocol::fields::Error;
 use crate::license::protocol::hex::Digest;
 use crate::license::protocol::message::{Answer, Denial, Kind, Op, Request};
 use crate::license::protocol::token::Type;
 use crate::license::protocol::trust::{Dates, Trust};
-
-/// Why an answer is not accepted.
-#[derive(Debug)]
-pub(crate) struct Error(String);
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<&str> for Error {
-    fn from(what: &str) -> Error {
-        Error(what.to_owned())
-    }
-}
-
-impl From<fields::Error> for Error {
-    fn from(error: fields::Error) -> Error {
-        Error(error.to_string())
-    }
-}
 
 /// The computer and device that a token must be made for.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +88,7 @@ pub(crate) fn on_answer(
             if request.op == Op::Sync && answer.denial != Some(Denial::TooManyTries) {
                 next.is_unknown = is_unknown(answer);
             }
-            let reason = answer.denial.map_or("denied", Denial::reason);
+            let reason = answer.denial.map_or("denied", Denial::name);
             Outcome::Denied { reason, code: answer.code, message: answer.message.clone() }
         }
         Kind::Stale => {
@@ -197,7 +173,7 @@ fn lease(
     let token = answer.token.clone().ok_or("it contains no token")?;
     let payload = trust
         .verify(Type::Lease, &token, Dates::At(answer.server_time))
-        .map_err(|error| Error(error.to_string()))?;
+        .map_err(|error| error.to_string())?;
     let lease = Lease::from_json(&payload)?;
     ensure(lease.license == request.license, "license")?;
     ensure(lease.computer_id == who.computer_id, "computer")?;
@@ -215,7 +191,7 @@ fn receipt(
     let token = answer.token.as_deref().ok_or("it contains no token")?;
     let payload = trust
         .verify(Type::ReturnReceipt, token, Dates::At(answer.server_time))
-        .map_err(|error| Error(error.to_string()))?;
+        .map_err(|error| error.to_string())?;
     let receipt = Receipt::from_json(&payload)?;
     ensure(receipt.license == request.license, "license")?;
     ensure(receipt.computer_id == who.computer_id, "computer")?;
@@ -225,7 +201,7 @@ fn receipt(
 }
 
 fn ensure(holds: bool, what: &str) -> Result<(), Error> {
-    if holds { Ok(()) } else { Err(Error(format!("its token is for another {what}"))) }
+    if holds { Ok(()) } else { Err(format!("its token is for another {what}").into()) }
 }
 
 #[cfg(test)]

@@ -11,9 +11,10 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use rustix::fs::OFlags;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::license::protocol::hex::Digest;
+use crate::license::protocol::object::object;
 use crate::log::Log;
 use crate::store::{Error, Folder, sync_folder_of};
 
@@ -28,36 +29,22 @@ const LARGEST: u64 = 4 << 20;
 /// Longest line in bytes.
 const LONGEST: u64 = 512;
 
-/// The end of the log, as recorded in the license file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head {
-    /// Number of lines ever written.
-    pub(crate) seq: u64,
-    /// Bytes of the log that count.
-    pub(crate) bytes: u64,
-    /// Hash of the last line.
-    pub(crate) hash: Digest,
+object! {
+    /// The end of the log, as recorded in the license file.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct Head {
+        /// Number of lines ever written.
+        pub(crate) seq: u64 = unsigned,
+        /// Bytes of the log that count.
+        pub(crate) bytes: u64 = unsigned,
+        /// Hash of the last line.
+        pub(crate) hash: Digest = digest,
+    }
 }
 
 impl Default for Head {
     fn default() -> Head {
         Head { seq: 0, bytes: 0, hash: Digest::NONE }
-    }
-}
-
-impl Head {
-    /// The head for the license file.
-    pub(crate) fn to_json(self) -> Value {
-        json!({"seq": self.seq, "bytes": self.bytes, "hash": self.hash.to_string()})
-    }
-
-    /// Reads what [`Head::to_json`] writes; `None` for anything else.
-    pub(crate) fn from_json(value: &Value) -> Option<Head> {
-        Some(Head {
-            seq: value["seq"].as_u64()?,
-            bytes: value["bytes"].as_u64()?,
-            hash: Digest::parse(value["hash"].as_str()?)?,
-        })
     }
 }
 
@@ -89,7 +76,7 @@ pub(crate) fn append(folder: &Folder, head: Head, entry: Entry) -> Result<Head, 
     };
     let line = json!({
         "seq": head.seq + 1, "delta": entry.delta, "total": entry.total, "epoch": entry.epoch,
-        "boottime": entry.boot, "prev": head.hash.to_string(),
+        "boottime": entry.boot, "prev": head.hash,
     })
     .to_string();
     write(&path, start, &line).map_err(failed)?;
@@ -196,6 +183,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::{Entry, Head, LARGEST, NAME, OLDER, append, check};
+    use crate::license::protocol::fields::Fields;
     use crate::log::Log;
     use crate::store::{Folder, Scratch};
 
@@ -216,7 +204,8 @@ mod tests {
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!((lines.len(), second.bytes), (2, text.len() as u64));
         assert_eq!(lines[1]["prev"], first.hash.to_string());
-        assert_eq!(Head::from_json(&second.to_json()), Some(second));
+        let written = serde_json::json!(second);
+        assert_eq!(Head::read(&Fields::of(&written).unwrap()), Ok(second));
         assert_eq!(check(&folder, second, &Log::to(|_| {})), second);
     }
 

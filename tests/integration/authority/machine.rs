@@ -7,7 +7,7 @@ use applianced::protocol::certificate::Certificate;
 use applianced::protocol::claims::{Lease, Receipt};
 use applianced::protocol::hex::{Digest, RequestId};
 use applianced::protocol::key::SigningKey;
-use applianced::protocol::message::{Answer, Kind, Mode, Op, Request, User};
+use applianced::protocol::message::{Answer, Kind, Mode, Op, ReportedClock, Request, User};
 use applianced::protocol::token::Type;
 use applianced::protocol::trust::{Dates, Trust};
 use applianced::protocol::wire::{self, AnswerError};
@@ -63,8 +63,7 @@ impl Machine {
             want: 2_147_483_647,
             mode: Mode::Online,
             log_head: Digest::NONE,
-            wall: 0,
-            regressions: 0,
+            clock: ReportedClock { wall: 0, regressions: 0 },
             bundle_seq: self.trust.bundle().seq,
             instead_of: None,
             user: User { email_address: "somebody@example.com".to_owned(), ..User::default() },

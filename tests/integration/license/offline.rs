@@ -27,7 +27,7 @@ pub(crate) fn put(appliance: &Appliance, code: &str, certificate: &str) -> Outpu
 }
 
 #[track_caller]
-fn refused(output: &Output, number: i64, reason: &str) {
+pub(crate) fn refused(output: &Output, number: i64, reason: &str) {
     let error = format!("Input exception: Unable to import certificate: {number}");
     assert_eq!(output.status, 400, "{output:?}");
     let body = output.json();
@@ -121,6 +121,29 @@ fn every_certificate_that_does_not_fit_is_told_why_and_the_right_one_still_works
     assert_eq!(appliance.license()["licensed"], false);
     let fitting = vendor.sign(&again);
     assert_eq!(put(&appliance, &code, &fitting).ok().json()["licensed"], true);
+}
+
+#[test]
+fn a_certificate_does_not_replace_another_license_in_force_whose_seat_would_be_lost() {
+    let vendor = Vendor::new();
+    let (online, carried) = (vendor.sell(&["--offline-mode"]), vendor.sell(&["--offline-mode"]));
+    let appliance = vendor.appliance();
+    let certificate = vendor.sign(&request(&appliance, &carried));
+    appliance.apply(&online).ok();
+    refused(&put(&appliance, &carried, &certificate), -112, "license_present");
+    let offline = |on: bool| {
+        let body = json!({ "offline": on }).to_string();
+        appliance.call("POST", "/v1/management/license/offlinemode", &body).ok();
+    };
+    offline(true);
+    refused(&put(&appliance, &carried, &certificate), -112, "license_present");
+    offline(false);
+    assert_eq!(appliance.license()["license_code"], online);
+
+    appliance.remove().ok();
+    assert_eq!(vendor.show(&online)["activated"], 0);
+    let document = put(&appliance, &carried, &certificate).ok().json();
+    assert_eq!((&document["licensed"], &document["license_code"]), (&json!(true), &json!(carried)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 
 use crate::license::errors::{fails, rpc};
-use crate::license::offline::{PATH, put, request, seconds};
+use crate::license::offline::{PATH, put, refused, request, seconds};
 use crate::license::usage::Engine as _;
 use crate::support::appliance::Appliance;
 use crate::support::license::Licensed;
@@ -99,6 +99,24 @@ fn what_the_service_heard_and_could_not_answer_is_taken_over_by_the_certificate(
     appliance.restart();
     assert_eq!(appliance.license()["licensed"], true);
     assert_eq!(network.questions().len(), asked, "nothing is asked any more");
+}
+
+#[test]
+fn a_certificate_waits_for_the_activation_that_may_have_taken_its_seat() {
+    let vendor = Vendor::new();
+    let (network, code) = (vendor.network(), vendor.sell(&["--offline-mode"]));
+    let appliance = Appliance::start(&vendor.settings_over(&network));
+    let certificate = vendor.sign(&request(&appliance, &code));
+    network.set(Fault::LoseAnswers);
+    assert_eq!(appliance.apply(&code).status, 400);
+    refused(&put(&appliance, &code, &certificate), -112, "online_call_pending");
+    network.set(Fault::None);
+    until(SOON, "the activation is confirmed", || {
+        (appliance.license()["licensed"] == true).then_some(())
+    });
+    assert_eq!(vendor.show(&code)["activated"], 1);
+    appliance.remove().ok();
+    assert_eq!(vendor.show(&code)["activated"], 0, "its seat is free for another appliance");
 }
 
 #[test]

@@ -28,12 +28,12 @@ use crate::config::Config;
 use crate::license::client::worker::in_flight::InFlight;
 use crate::license::client::worker::schedule::Schedule;
 use crate::license::command::{Command, Event, Job};
-use crate::license::device;
 use crate::license::device::Device;
 use crate::license::device::computer_id::Machine;
 use crate::license::device::trust_file;
 use crate::license::error::ApiError;
 use crate::license::handle::Handle;
+use crate::license::protocol::fields;
 use crate::license::protocol::trust::Trust;
 use crate::license::state::clock::{BootInstant, ClockReading};
 use crate::license::state::entitlement::{Entitlement, Phase};
@@ -62,13 +62,13 @@ pub(crate) struct Worker {
     version: String,
     folder: Arc<Folder>,
     device: Arc<Device>,
-    trust: Result<Trust, device::Error>,
+    trust: Result<Trust, store::Error>,
     log: Log,
     /// For the threads of requests.
     events: Sender<Event>,
     snapshot: Arc<Published<Snapshot>>,
     entitlement: Arc<Published<Entitlement>>,
-    proxy: Arc<Published<Result<Option<Proxy>, super::proxy::Error>>>,
+    proxy: Arc<Published<Result<Option<Proxy>, fields::Error>>>,
 
     state: State,
     sessions: Sessions,
@@ -97,7 +97,7 @@ pub(crate) fn start(
     folder: &Arc<Folder>,
     machine: &Machine,
     log: &Log,
-) -> Result<Handle, device::Error> {
+) -> Result<Handle, store::Error> {
     let device = Device::open(folder, machine, log)?;
     let mut trust = trust_file::open(&config.license.trust_file, log);
     let mut state = record::load(folder, &device, trust.as_mut().ok(), log);
@@ -106,13 +106,8 @@ pub(crate) fn start(
     state.totals = state.totals.charge_held();
     let proxy = Proxy::read(folder.view()).inspect_err(|error| log.error(error));
     let (events, inbox) = mpsc::channel();
-    let contact = Contact {
-        last_answer: None,
-        last_attempt: None,
-        in_progress_since: None,
-        error: String::new(),
-        trust_error: trust.as_ref().err().map(ToString::to_string),
-    };
+    let trust_error = trust.as_ref().err().map(ToString::to_string);
+    let contact = Contact { trust_error, ..Contact::default() };
     let snapshot = Snapshot::new(&config.license, &device.computer_id, &state, false, contact);
     let mut worker = Worker {
         settings: config.license.clone(),
@@ -147,10 +142,9 @@ pub(crate) fn start(
     };
     worker.error = worker.proxy_rejection().unwrap_or_default().to_owned();
     worker.publish(); // before the first reader
-    thread::Builder::new()
-        .name("license".to_owned())
-        .spawn(move || worker.run(&inbox))
-        .map_err(|error| device::Error::thread(&error))?;
+    thread::Builder::new().name("license".to_owned()).spawn(move || worker.run(&inbox)).map_err(
+        |error| store::Error::Failed(format!("cannot start the license thread: {error}")),
+    )?;
     Ok(handle)
 }
 

@@ -5,104 +5,61 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::LONGEST_TEXT;
-use crate::license::protocol::fields::{Error, Fields};
+use crate::license::protocol::fields::{Error, Fields, text};
 use crate::license::protocol::hex::RequestId;
+use crate::license::protocol::object::words;
 
-/// The outcome of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `token` is a lease. After [`Op::Activate`](super::Op::Activate) it starts an epoch with nothing consumed.
-    Lease,
-    /// The accounts did not match; `token` is a lease that starts a new epoch with nothing consumed, and
-    /// the outstanding seconds of the old one are charged.
-    Reset,
-    /// `returned` seconds were returned; `token` is a return receipt.
-    Returned,
-    /// Refused for `reason`; nothing changed.
-    Denied,
-    /// This request was answered long ago, and later ones after it; nothing changed. Send a new one instead.
-    Stale,
-    /// The answer to a probe.
-    Probe,
-}
-
-impl Kind {
-    pub(crate) const ALL: [Kind; 6] =
-        [Kind::Lease, Kind::Reset, Kind::Returned, Kind::Denied, Kind::Stale, Kind::Probe];
-
-    /// The word in the JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Lease => "lease",
-            Kind::Reset => "reset",
-            Kind::Returned => "returned",
-            Kind::Denied => "denied",
-            Kind::Stale => "stale",
-            Kind::Probe => "probe",
-        }
+words! {
+    /// The outcome of a request.
+    pub enum Kind {
+        /// `token` is a lease. After [`Op::Activate`](super::Op::Activate) it starts an epoch with nothing
+        /// consumed.
+        Lease = "lease",
+        /// The accounts did not match; `token` is a lease that starts a new epoch with nothing consumed, and
+        /// the outstanding seconds of the old one are charged.
+        Reset = "reset",
+        /// `returned` seconds were returned; `token` is a return receipt.
+        Returned = "returned",
+        /// Refused for `reason`; nothing changed.
+        Denied = "denied",
+        /// This request was answered long ago, and later ones after it; nothing changed. Send a new one
+        /// instead.
+        Stale = "stale",
+        /// The answer to a probe.
+        Probe = "probe",
     }
 }
 
-/// Why the authority refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Denial {
-    /// No such license, or not for this product.
-    UnknownLicense,
-    /// Too many wrong codes from this address in the last hour.
-    TooManyTries,
-    /// The license is suspended; it may be resumed.
-    Suspended,
-    /// The license is revoked for good.
-    Revoked,
-    /// The subscription and its grace have ended; it may be extended.
-    Expired,
-    /// All seats are taken.
-    ActivationsExceeded,
-    /// Another appliance took over this one's seat, or this one is a copy.
-    Duplicate,
-    /// This computer took over its seat too often recently.
-    TooManyTakeovers,
-    /// The license does not allow offline mode.
-    OfflineNotAllowed,
-    /// The totals of an offline renewal are lower than those already known.
-    WentBack,
-    /// The authority cannot answer now. The only refusal after which the request is kept and sent again
-    /// unchanged, because it may have been carried out.
-    Unavailable,
+words! {
+    /// Why the authority refused: the stable word for programs.
+    pub enum Denial {
+        /// No such license, or not for this product.
+        UnknownLicense = "unknown_license",
+        /// Too many wrong codes from this address in the last hour.
+        TooManyTries = "too_many_tries",
+        /// The license is suspended; it may be resumed.
+        Suspended = "license_suspended",
+        /// The license is revoked for good.
+        Revoked = "license_revoked",
+        /// The subscription and its grace have ended; it may be extended.
+        Expired = "subscription_expired",
+        /// All seats are taken.
+        ActivationsExceeded = "activations_exceeded",
+        /// Another appliance took over this one's seat, or this one is a copy.
+        Duplicate = "duplicate_device",
+        /// This computer took over its seat too often recently.
+        TooManyTakeovers = "too_many_takeovers",
+        /// The license does not allow offline mode.
+        OfflineNotAllowed = "offline_not_allowed",
+        /// The totals of an offline renewal are lower than those already known.
+        WentBack = "totals_went_back",
+        /// The authority cannot answer now. The only refusal after which the request is kept and sent again
+        /// unchanged, because it may have been carried out.
+        Unavailable = "authority_unavailable",
+    }
 }
 
 impl Denial {
-    pub(crate) const ALL: [Denial; 11] = [
-        Denial::UnknownLicense,
-        Denial::TooManyTries,
-        Denial::Suspended,
-        Denial::Revoked,
-        Denial::Expired,
-        Denial::ActivationsExceeded,
-        Denial::Duplicate,
-        Denial::TooManyTakeovers,
-        Denial::OfflineNotAllowed,
-        Denial::WentBack,
-        Denial::Unavailable,
-    ];
-
-    /// The stable word for programs.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Denial::UnknownLicense => "unknown_license",
-            Denial::TooManyTries => "too_many_tries",
-            Denial::Suspended => "license_suspended",
-            Denial::Revoked => "license_revoked",
-            Denial::Expired => "subscription_expired",
-            Denial::ActivationsExceeded => "activations_exceeded",
-            Denial::Duplicate => "duplicate_device",
-            Denial::TooManyTakeovers => "too_many_takeovers",
-            Denial::OfflineNotAllowed => "offline_not_allowed",
-            Denial::WentBack => "totals_went_back",
-            Denial::Unavailable => "authority_unavailable",
-        }
-    }
-
     /// The status number that goes with it (MA-21); 0 for none.
     pub fn code(self) -> i64 {
         match self {
@@ -211,23 +168,22 @@ impl Answer {
             "returned": self.returned,
             "bundle": self.bundle,
             "code": self.code,
-            "reason": self.denial.map_or("", Denial::reason),
+            "reason": self.denial.map_or("", Denial::name),
             "message": self.message,
         })
     }
 
     pub(crate) fn from_json(value: &Value) -> Result<Answer, Error> {
         let fields = Fields::of(value)?;
-        let kind = |name: &str| Kind::ALL.into_iter().find(|kind| kind.name() == name);
         let reason = fields.text("reason", LONGEST_TEXT)?;
         Ok(Answer {
             req_id: fields.request_id("req_id")?,
             server_time: fields.number("server_time")?,
-            kind: fields.parsed("kind", "a known kind of answer", kind)?,
-            token: fields.optional("token", "a text", |text| Some(text.to_owned()))?,
+            kind: fields.parsed("kind", "a known kind of answer", Kind::parse)?,
+            token: fields.optional("token", "a text", text)?,
             returned: fields.count("returned")?,
-            bundle: fields.optional("bundle", "a text", |text| Some(text.to_owned()))?,
-            denial: Denial::ALL.into_iter().find(|denial| denial.reason() == reason),
+            bundle: fields.optional("bundle", "a text", text)?,
+            denial: Denial::parse(&reason),
             code: fields.number("code")?,
             message: fields.text("message", 4 * LONGEST_TEXT)?,
         })

@@ -15,7 +15,7 @@ fn read(value: &Value) -> Result<Request, Error> {
 #[test]
 fn a_request_is_read_as_it_was_written() {
     let device = SigningKey::generate().unwrap().public();
-    for op in Op::ALL {
+    for op in Op::ALL.iter().copied() {
         for prev_computer_id in [None, Some("00000000-0000-0000-0000-00000000000a".to_owned())] {
             let instead_of = prev_computer_id.as_ref().map(|_| RequestId([9; 16]));
             let request = Request { prev_computer_id, instead_of, ..request(op) };
@@ -61,11 +61,11 @@ fn a_member_of_the_wrong_type_or_range_is_named() {
 #[test]
 fn an_answer_is_read_as_it_was_written() {
     let id = request(Op::Sync).req_id;
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.iter().copied() {
         let plain = Answer::plain(id, 1_700_000_000, kind);
         assert_eq!(Answer::from_json(&plain.to_json()), Ok(plain));
     }
-    for denial in Denial::ALL {
+    for denial in Denial::ALL.iter().copied() {
         let denied = Answer::denied(id, 1_700_000_000, denial);
         assert!(!denied.message.is_empty());
         assert_eq!(Answer::from_json(&denied.to_json()), Ok(denied));

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod examples;
+
 use hpke::aead::AesGcm256;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
@@ -10,7 +12,7 @@ use serde_json::{Value, json};
 use super::{AnswerError, RequestError, RequestKey, Sealed, SigningKey, info, open, seal_to};
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::key::{KeyId, RequestPublicKey};
-use crate::license::protocol::message::{Answer, Kind, Mode, Op, Request, User};
+use crate::license::protocol::message::{Answer, Kind, Mode, Op, ReportedClock, Request, User};
 
 pub(crate) fn request(op: Op) -> Request {
     Request {
@@ -30,8 +32,7 @@ pub(crate) fn request(op: Op) -> Request {
         want: 3_600,
         mode: Mode::Online,
         log_head: Digest::NONE,
-        wall: 1_763_710_000,
-        regressions: 0,
+        clock: ReportedClock { wall: 1_763_710_000, regressions: 0 },
         bundle_seq: 1,
         instead_of: None,
         user: User::default(),

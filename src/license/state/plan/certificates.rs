@@ -201,7 +201,38 @@ fn check_request(
     if lease.license != code || pending.request.license != code {
         return Err(other_code());
     }
-    Ok(())
+    check_seat(state, pending)
+}
+
+/// Checks that no other request of this appliance holds a seat, or may take one later, which would be lost:
+/// only one license is kept here.
+fn check_seat(state: &State, awaited: &PendingActivation) -> Result<(), ApiError> {
+    let refused = |reason, hint: &str| {
+        Err(ApiError::input(reason, "Unable to import certificate: -112", hint))
+    };
+    let in_force = matches!(state.phase, Phase::Online | Phase::OfflineMode);
+    if in_force && code(state) != awaited.request.license {
+        return refused(
+            "license_present",
+            "another license is in force; remove it with DELETE license first, then apply this certificate \
+             again",
+        );
+    }
+    // An activation that the certificate replaces is not granted after it.
+    let open = state.pending.as_ref().filter(|pending| match pending.op {
+        Op::Activate => awaited.request.instead_of != Some(pending.req_id),
+        Op::Return => true,
+        Op::Sync | Op::Probe => false,
+    });
+    match open {
+        None => Ok(()),
+        Some(_) => refused(
+            "online_call_pending",
+            "an online call that came after the activation certificate is not confirmed yet: restore the \
+             connection to the license service, or discard both with DELETE license and make a new activation \
+             certificate",
+        ),
+    }
 }
 
 fn text(certificate: &str) -> Done {

@@ -4,7 +4,9 @@ use super::{Error, Identity, Outcome, on_answer, on_certificate};
 use crate::license::protocol::claims::{Lease, Receipt};
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::key::{KeyId, RequestKey, SigningKey};
-use crate::license::protocol::message::{Answer, Denial, Kind, Mode, Op, Request, User};
+use crate::license::protocol::message::{
+    Answer, Denial, Kind, Mode, Op, ReportedClock, Request, User,
+};
 use crate::license::protocol::token::{Type, sign};
 use crate::license::protocol::trust::{Bundle, Dated, Trust, trust_file};
 use crate::license::state::clock::ClockReading;
@@ -121,8 +123,7 @@ fn request(op: Op) -> Request {
         want: 1,
         mode: Mode::Online,
         log_head: Digest::NONE,
-        wall: NOW,
-        regressions: 0,
+        clock: ReportedClock { wall: NOW, regressions: 0 },
         bundle_seq: 1,
         instead_of: None,
         user: User::default(),
@@ -233,7 +234,7 @@ fn giving_back_ends_in_nothing_with_a_receipt_alone() {
         iat: NOW,
     };
     let token = |receipt: &Receipt| {
-        sign(Type::ReturnReceipt, &kid("i1"), &receipt.to_json(), &fixture.issuer)
+        sign(Type::ReturnReceipt, &kid("i1"), &serde_json::json!(receipt), &fixture.issuer)
     };
     let good = fixture.answer(Kind::Returned, Some(token(&receipt)));
     let (after, outcome) = fixture.hear(&state, Op::Return, &good).unwrap();
@@ -272,7 +273,7 @@ fn each_refusal_leads_where_the_table_says() {
         assert_eq!(after.phase, phase, "{op:?} {denial:?}");
         assert!(after.pending.is_none());
         let Outcome::Denied { reason, code, .. } = outcome else { panic!("{outcome:?}") };
-        assert_eq!((reason, code), (denial.reason(), denial.code()));
+        assert_eq!((reason, code), (denial.name(), denial.code()));
     }
     let busy = Answer::denied(RequestId([1; 16]), NOW, Denial::Unavailable);
     assert!(fixture.hear(&online, Op::Sync, &busy).is_err(), "asked again later, and nothing lost");

@@ -1,7 +1,7 @@
 //! `license/offlineactivation` and `license/offlinemode`: licensing without a route to the license service.
 
 use super::{answer, body};
-use crate::license::ApiError;
+use crate::license::{Action, ApiError};
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
@@ -29,7 +29,9 @@ pub(crate) fn request(context: &Context, request: &mut Request) -> Response {
             ));
         }
         let (code, applicant) = (body::code(&mut body)?, body::applicant(&mut body)?);
-        context.license.activation_certificate(code, applicant, request.actor())
+        context
+            .license
+            .perform(Action::RequestCertificate { code, user: applicant }, request.actor())
     })();
     answer(request, done)
 }
@@ -48,14 +50,14 @@ pub(crate) fn apply(context: &Context, request: &mut Request) -> Response {
         })?;
         // The applicant is not used here.
         body::applicant(&mut body)?;
-        context.license.apply_certificate(code, certificate, request.actor())
+        context.license.perform(Action::ApplyCertificate { code, certificate }, request.actor())
     })();
     answer(request, done)
 }
 
 /// Answers with the return certificate and the seconds it gives back.
 pub(crate) fn give_back(context: &Context, request: &mut Request) -> Response {
-    let done = context.license.return_certificate(request.actor());
+    let done = context.license.perform(Action::ReturnCertificate, request.actor());
     answer(request, done)
 }
 

@@ -1,6 +1,7 @@
 //! `license`: shows, applies or returns the license.
 
 use super::{answer, body};
+use crate::license::Action;
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
@@ -15,12 +16,12 @@ pub(crate) fn apply(context: &Context, request: &mut Request) -> Response {
     let done = (|| {
         let mut body = body::read(request, &body::ACTIVATION, EXAMPLE)?;
         let (code, applicant) = (body::code(&mut body)?, body::applicant(&mut body)?);
-        context.license.activate(code, applicant, request.actor())
+        context.license.perform(Action::Activate { code, user: applicant }, request.actor())
     })();
     answer(request, done)
 }
 
 pub(crate) fn remove(context: &Context, request: &mut Request) -> Response {
-    let done = context.license.remove(request.actor());
+    let done = context.license.perform(Action::Remove, request.actor());
     answer(request, done)
 }

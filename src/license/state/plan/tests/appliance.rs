@@ -48,6 +48,9 @@ pub(super) struct Appliance {
     pub(super) used: u64,
     /// A person discarded a request that may have arrived, which costs what it granted.
     pub(super) discarded: bool,
+    /// It asked for a seat by both routes at once: the later one takes the seat, and what the earlier one
+    /// granted is charged.
+    pub(super) both: bool,
     /// Number of its requests that left it.
     pub(super) seen: usize,
     /// The request of the last activation or return certificate.
@@ -68,6 +71,7 @@ impl Appliance {
             wall: NOW,
             used: 0,
             discarded: false,
+            both: false,
             seen: 0,
             certified: None,
             signed: None,
@@ -116,13 +120,14 @@ impl Appliance {
             (call.request.req_id, answer, call.before.is_some(), &call.action, call.next)
         });
         format!(
-            "{phase:?}{epoch}{grant:?}{totals:?}{:?}{waits:?}{:?}{:?}{call:?}{}{}{}{:?}{:?}",
+            "{phase:?}{epoch}{grant:?}{totals:?}{:?}{waits:?}{:?}{:?}{call:?}{}{}{}{}{:?}{:?}",
             pending.as_ref().map(|pending| pending.req_id),
             self.state.abandoned_activation,
             self.state.returned,
             self.wall,
             self.used,
             self.discarded,
+            self.both,
             self.certified.as_ref().map(|request| request.req_id),
             self.signed,
         )
@@ -214,6 +219,7 @@ impl Appliance {
         }
         self.writes += 1;
         self.discarded |= self.discards(&state);
+        self.both |= state.pending.is_some() && state.pending_activation.is_some();
         self.state = state;
         Ok(())
     }
@@ -227,11 +233,9 @@ impl Appliance {
         let waiting = self.state.pending_activation.as_ref();
         let certificate = next.pending_activation.as_ref() != waiting
             && waiting.is_some_and(|waiting| answered != Some(waiting.request.req_id));
-        // By both routes at once; the later one takes the seat.
-        let both = next.pending.is_some() && next.pending_activation.is_some();
         // The vendor may not have redeemed it.
         let returned = self.state.returned.is_some() && next.returned.is_none();
-        abandons || certificate || both || returned
+        abandons || certificate || returned
     }
 
     fn carry_out(

@@ -1,0 +1,68 @@
+//! Types that are declared together with their JSON, so that each name and form stands in one place.
+
+/// Declares an enum whose variants are words.
+macro_rules! words {
+    (
+        $(#[$meta:meta])*
+        $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        $vis enum $name { $($(#[$doc])* $variant,)+ }
+
+        impl $name {
+            /// All of them.
+            $vis const ALL: &[$name] = &[$($name::$variant),+];
+
+            /// The word in the JSON.
+            $vis fn name(self) -> &'static str {
+                match self { $($name::$variant => $word,)+ }
+            }
+
+            /// Reads what `name` writes; `None` for anything else.
+            $vis fn parse(word: &str) -> Option<$name> {
+                $name::ALL.iter().copied().find(|known| known.name() == word)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+                out.serialize_str(self.name())
+            }
+        }
+    };
+}
+
+/// Declares a struct whose fields are the members of a JSON object. After `=` stands how the member is read:
+/// a method of [`Fields`](super::fields::Fields), with its arguments after the member's name.
+macro_rules! object {
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $name:ident {
+            $($(#[$doc:meta])* $fvis:vis $field:ident: $type:ty = $form:ident $(($($arg:expr),+))?,)+
+        }
+    ) => {
+        $(#[$meta])*
+        $vis struct $name { $($(#[$doc])* $fvis $field: $type,)+ }
+
+        impl $name {
+            /// Reads the members.
+            ///
+            /// # Errors
+            /// Which member is missing or wrong.
+            pub(crate) fn read(
+                fields: &$crate::license::protocol::fields::Fields<'_>,
+            ) -> Result<$name, $crate::license::protocol::fields::Error> {
+                Ok($name { $($field: fields.$form(stringify!($field) $($(, $arg)+)?)?,)+ })
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+                out.collect_map([$((stringify!($field), serde_json::json!(self.$field)),)+])
+            }
+        }
+    };
+}
+
+pub(crate) use {object, words};
