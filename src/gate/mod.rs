@@ -91,7 +91,7 @@ use crate::config::{Config, Listen, ServiceAddress};
 use crate::gate::connection::handshake_log::HandshakeLog;
 use crate::gate::connection::stream::ClientStream;
 use crate::gate::connection::tls::TlsConfig;
-use crate::gate::limits::permits::RequestLimits;
+use crate::gate::limits::permits::{Permit, RequestLimits};
 use crate::gate::limits::token_bucket::TokenBucket;
 use crate::gate::request::basic_auth::Authenticator;
 use crate::gate::request::router::Routes;
@@ -160,7 +160,7 @@ impl Gate {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// The state of a connection that was accepted through `listen`.
+    /// The state of a connection that was accepted through `listen` with `permit`.
     ///
     /// # Errors
     /// When rustls has no memory or no random bytes.
@@ -169,6 +169,7 @@ impl Gate {
         tcp: TcpStream,
         peer: SocketAddr,
         listen: &Listen,
+        permit: Option<Permit>,
     ) -> Result<Connection, rustls::Error> {
         let now = Instant::now();
         let (stream, state, deadline) = if listen.tls {
@@ -187,6 +188,7 @@ impl Gate {
             last_progress: now,
             hung_up: false,
             is_ready: false,
+            _permit: permit,
         })
     }
 }

@@ -113,9 +113,6 @@ pub(crate) fn management_descriptor_ceiling() -> usize {
     descriptors::limit().saturating_sub(2 * waiting + 8)
 }
 
-/// Slow clients that are evicted at once when the request limit is reached.
-pub(crate) const EVICTED_PER_TURN: usize = 32;
-
 /// A client is slow if it moves fewer bytes a second on average. Apache's `mod_reqtimeout` has the same
 /// minimum for a body.
 pub(crate) const MIN_BYTES_PER_SECOND: u64 = 500;

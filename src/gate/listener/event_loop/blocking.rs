@@ -15,7 +15,8 @@ impl EventLoop {
         mut connection: Box<Connection>,
         work: Work,
     ) -> Option<Box<Connection>> {
-        let Some(permit) = self.shared.threads.take(self.gate.thread_share(&work)) else {
+        let Some(permit) = self.shared.threads.try_acquire_for(self.gate.thread_share(&work))
+        else {
             self.gate.reject_work(&mut connection, &self.listen, work);
             return Some(connection);
         };
@@ -48,7 +49,8 @@ impl EventLoop {
         self.carry_out(token, connection, action, &mut buffers);
         // This thread ends, so what it has queued is for the others, which may all wait for an event.
         if self.connections().has_queued() {
-            let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes()); // fails only when it is set already
+            // Fails only if the counter is at its maximum after 2^64 - 2 of these, because nobody reads it.
+            let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
         }
     }
 }
