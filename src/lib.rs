@@ -62,7 +62,7 @@
 //! - **local response**: a response that the gate makes itself, without a service.
 //! - **exchange**: one authorized request and its response, on the way through the proxy.
 //! - **upstream**: a service as the gate connects to it; **idle pool**: connections that wait for a request.
-//! - **permit**: what a request holds of a **semaphore** while it is in progress.
+//! - **permit**: what a request, connection or thread holds of a **semaphore** while it is there.
 //! - **eviction**: closing connections to make room; **penalty**: low priority after a refusal.
 //! - **published value**: an immutable value that writers replace and readers take a snapshot of.
 //! - **seat**: one appliance's part of a license; **takeover**: a seat that moves to another computer.

@@ -98,7 +98,7 @@ use crate::config::{Config, Listen};
 use crate::gate::connection::handshake_log::HandshakeLog;
 use crate::gate::connection::stream::ClientStream;
 use crate::gate::connection::tls::TlsConfig;
-use crate::gate::limits::permits::RequestLimits;
+use crate::gate::limits::permits::{Permit, RequestLimits};
 use crate::gate::limits::token_bucket::TokenBucket;
 use crate::gate::request::basic_auth::Authenticator;
 use crate::gate::request::router::Routes;
@@ -163,7 +163,7 @@ impl Gate {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// The state of a connection that was accepted through `listen`.
+    /// The state of a connection that was accepted through `listen` with `permit`.
     ///
     /// # Errors
     /// When rustls has no memory or no random bytes.
@@ -172,6 +172,7 @@ impl Gate {
         tcp: TcpStream,
         peer: SocketAddr,
         listen: &Listen,
+        permit: Option<Permit>,
     ) -> Result<Connection, rustls::Error> {
         let now = Instant::now();
         let (stream, state, deadline) = if listen.tls {
@@ -190,6 +191,7 @@ impl Gate {
             last_progress: now,
             hung_up: false,
             is_ready: false,
+            _permit: permit,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! A counting semaphore that never blocks an acquirer.
+//! A counting semaphore that never blocks an acquirer, and whose permits can be divided among sharers.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -8,31 +8,62 @@ pub(crate) struct Semaphore {
     count: Mutex<Count>,
     empty: Condvar,
     capacity: usize,
+    /// Permits that only one sharer can acquire, for each of them.
+    reserved: usize,
 }
 
-#[derive(Default)]
 struct Count {
-    taken: usize,
+    /// The permits that each sharer holds.
+    held: Vec<usize>,
     /// Whether a thread waits for the last permit; without one, notifying would be a needless system call.
     has_waiter: bool,
 }
 
 /// One unit of a [`Semaphore`], released when dropped.
-pub(crate) struct Permit(Arc<Semaphore>);
+pub(crate) struct Permit {
+    semaphore: Arc<Semaphore>,
+    sharer: usize,
+}
 
 impl Semaphore {
     pub(crate) fn new(capacity: usize) -> Arc<Semaphore> {
-        Arc::new(Semaphore { count: Mutex::default(), empty: Condvar::new(), capacity })
+        Semaphore::shared(capacity, 1)
+    }
+
+    /// A semaphore for sharers with numbers below `sharers`, of whom none can acquire all permits: half of them are
+    /// reserved in equal shares, the other half is free for all.
+    pub(crate) fn shared(capacity: usize, sharers: usize) -> Arc<Semaphore> {
+        let count = Mutex::new(Count { held: vec![0; sharers], has_waiter: false });
+        let reserved = capacity / 2 / sharers.max(1);
+        Arc::new(Semaphore { count, empty: Condvar::new(), capacity, reserved })
     }
 
     /// Acquires a permit, or returns `None` if all are held.
     pub(crate) fn try_acquire(self: &Arc<Semaphore>) -> Option<Permit> {
+        self.try_acquire_for(0)
+    }
+
+    /// Acquires a permit for `sharer`, or returns `None` if all that are left are reserved for the others.
+    pub(crate) fn try_acquire_for(self: &Arc<Semaphore>, sharer: usize) -> Option<Permit> {
         let mut count = self.count();
-        if count.taken >= self.capacity {
+        let committed = |(other, held): (usize, &usize)| {
+            if other == sharer { *held } else { self.reserved.max(*held) }
+        };
+        if count.held.iter().enumerate().map(committed).sum::<usize>() >= self.capacity {
             return None;
         }
-        count.taken += 1;
-        Some(Permit(Arc::clone(self)))
+        *count.held.get_mut(sharer)? += 1;
+        Some(Permit { semaphore: Arc::clone(self), sharer })
+    }
+
+    /// How many permits `sharer` holds.
+    pub(crate) fn held_by(&self, sharer: usize) -> usize {
+        self.count().held.get(sharer).copied().unwrap_or(0)
+    }
+
+    /// True if `sharer` holds more than its reserved share, so that others can acquire what it releases.
+    pub(crate) fn exceeds_reserve(&self, sharer: usize) -> bool {
+        self.held_by(sharer) > self.reserved
     }
 
     /// Waits until no permit is held or `deadline` has passed, and returns how many are still held.
@@ -42,9 +73,9 @@ impl Semaphore {
         count.has_waiter = true;
         let (count, _) = self
             .empty
-            .wait_timeout_while(count, left, |count| count.taken > 0)
+            .wait_timeout_while(count, left, |count| count.total() > 0)
             .unwrap_or_else(PoisonError::into_inner);
-        count.taken
+        count.total()
     }
 
     fn count(&self) -> MutexGuard<'_, Count> {
@@ -52,12 +83,20 @@ impl Semaphore {
     }
 }
 
+impl Count {
+    fn total(&self) -> usize {
+        self.held.iter().sum()
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut count = self.0.count();
-        count.taken -= 1;
-        if count.taken == 0 && count.has_waiter {
-            self.0.empty.notify_all();
+        let mut count = self.semaphore.count();
+        if let Some(held) = count.held.get_mut(self.sharer) {
+            *held -= 1;
+        }
+        if count.has_waiter && count.total() == 0 {
+            self.semaphore.empty.notify_all();
         }
     }
 }
@@ -66,10 +105,11 @@ impl Drop for Permit {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::sync::Arc;
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use super::Semaphore;
+    use super::{Permit, Semaphore};
 
     #[test]
     fn there_are_so_many_places_and_each_is_given_back() {
@@ -81,6 +121,31 @@ mod tests {
         assert_eq!(semaphore.wait_idle(Instant::now()), 2);
         drop(second);
         assert_eq!(semaphore.wait_idle(Instant::now()), 1);
+    }
+
+    fn all(semaphore: &Arc<Semaphore>, sharer: usize) -> Vec<Permit> {
+        std::iter::from_fn(|| semaphore.try_acquire_for(sharer)).collect()
+    }
+
+    #[test]
+    fn a_sharer_cannot_take_the_reserved_share_of_another() {
+        let semaphore = Semaphore::shared(60, 3);
+        let first = all(&semaphore, 0);
+        assert_eq!(first.len(), 40);
+        let second = all(&semaphore, 1);
+        assert_eq!(second.len(), 10);
+        assert!(semaphore.exceeds_reserve(0) && !semaphore.exceeds_reserve(1));
+        drop(first);
+        assert_eq!(all(&semaphore, 1).len(), 30);
+        assert_eq!(all(&semaphore, 2).len(), 40);
+        assert_eq!(semaphore.held_by(1), second.len());
+    }
+
+    #[test]
+    fn a_single_sharer_has_all_permits() {
+        let semaphore = Semaphore::shared(16, 1);
+        assert_eq!(all(&semaphore, 0).len(), 16);
+        assert!(semaphore.try_acquire_for(1).is_none());
     }
 
     #[test]

@@ -8,9 +8,7 @@ use std::time::Instant;
 use super::run_queue::RunQueue;
 use super::{Connection, Priority};
 use crate::gate::io::duplex::Duplex as _;
-use crate::gate::limits::client_prefix::client_prefix;
-use crate::gate::limits::eviction::{Candidate, SlowClient};
-use crate::gate::limits::permits::Class;
+use crate::gate::limits::eviction::Candidate;
 
 /// What has happened to the two sockets of a connection.
 #[derive(Debug, Clone, Copy, Default)]
@@ -157,29 +155,13 @@ impl ConnectionTable {
         self.take_where(|connection| connection.deadline <= now)
     }
 
-    /// The connections without a request in progress, as candidates for eviction.
-    pub(crate) fn idle_candidates(&self) -> impl Iterator<Item = Candidate> {
-        self.slots.iter().filter_map(|(token, slot)| match slot {
-            Slot::Idle(connection) => Some(Candidate {
-                since: connection.idle_since()?,
-                is_ready: connection.is_ready,
-                prefix: client_prefix(connection.peer.ip()),
-                token: *token,
-            }),
-            Slot::InUse(_) => None,
-        })
-    }
-
-    /// The slow clients that hold a permit of a class that `matches`.
-    pub(crate) fn slow_clients(
+    /// The connections that wait for an event and are candidates for eviction, with their tokens.
+    pub(crate) fn candidates(
         &self,
-        matches: impl Fn(Class) -> bool,
-    ) -> impl Iterator<Item = (SlowClient, u64)> {
+        candidate: impl Fn(&Connection) -> Option<Candidate>,
+    ) -> impl Iterator<Item = (u64, Candidate)> {
         self.slots.iter().filter_map(move |(token, slot)| match slot {
-            Slot::Idle(connection) => {
-                let (class, slow) = connection.slow_client()?;
-                matches(class).then_some((slow, *token))
-            }
+            Slot::Idle(connection) => Some((*token, candidate(connection)?)),
             Slot::InUse(_) => None,
         })
     }

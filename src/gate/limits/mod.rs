@@ -101,9 +101,6 @@ pub(crate) fn large_management_exchanges() -> usize {
     (memory::bytes() / 8 / (1100 << 10)).min(management_exchanges()).max(4)
 }
 
-/// Slow clients that are evicted at once when the request limit is reached.
-pub(crate) const EVICTED_PER_TURN: usize = 32;
-
 /// A client is slow if it moves fewer bytes a second on average. Apache's `mod_reqtimeout` has the same
 /// minimum for a body.
 pub(crate) const MIN_BYTES_PER_SECOND: u64 = 500;

@@ -25,6 +25,7 @@ use crate::config::Listen;
 use crate::gate::connection::table::{ConnectionTable, Event};
 use crate::gate::connection::{Action, Connection, Priority};
 use crate::gate::io::duplex::timespec;
+use crate::gate::limits::eviction::Need;
 use crate::gate::limits::permits::Class;
 use crate::gate::proxy::exchange::Buffers;
 use crate::gate::{Gate, limits};
@@ -243,7 +244,7 @@ impl EventLoop {
 
     /// Evicts slow clients for a request of `class`, or rejects it if there are none.
     fn make_room(&self, mut connection: Box<Connection>, class: Class) -> Box<Connection> {
-        if !self.shared.evict_slow(&self.gate, class) {
+        if !self.shared.evict(&self.gate, Need::Permit(class)) {
             self.gate.reject_over_limit(&mut connection, &self.listen, class);
         }
         connection
@@ -277,7 +278,7 @@ impl EventLoop {
     }
 
     fn close(&self, token: u64, connection: Box<Connection>) {
-        self.shared.close(&self.connections, token, connection);
+        self.connections.close(token, connection);
     }
 
     /// Checks deadlines; the first thread that finds a tick due does it.

@@ -50,8 +50,8 @@ impl Listeners {
             event_loop.shutdown();
         }
         // A request on a blocking thread may become an exchange, never the other way round.
-        let threads = self.shared.threads.wait_until_empty(deadline);
-        threads.max(self.gate.request_limits.wait_until_empty(deadline))
+        let threads = self.shared.threads.wait_idle(deadline);
+        threads.max(self.gate.request_limits.wait_idle(deadline))
     }
 }
 

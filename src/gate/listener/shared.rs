@@ -2,15 +2,14 @@
 
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::gate::connection::table::ConnectionTable;
 use crate::gate::connection::{Action, Connection};
-use crate::gate::limits::eviction::{Candidate, SlowClient, select_victims};
-use crate::gate::limits::permits::{Class, FairSemaphore};
+use crate::gate::limits::eviction::{Need, select_victims};
 use crate::gate::{Gate, limits};
+use crate::util::semaphore::Semaphore;
 
 /// The connections of one event loop.
 #[derive(Clone, Default)]
@@ -20,6 +19,12 @@ impl Table {
     pub(crate) fn lock(&self) -> MutexGuard<'_, ConnectionTable> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Closes a connection that was taken out of the table.
+    pub(crate) fn close(&self, token: u64, connection: Box<Connection>) {
+        self.lock().remove(token);
+        drop(connection);
+    }
 }
 
 /// The state that all event loops share.
@@ -28,9 +33,9 @@ pub(crate) struct SharedState {
     pub(crate) processors: usize,
     /// Permits for threads that block. The sharers are the services to connect to, and password hashing with the
     /// number after the last.
-    pub(crate) threads: FairSemaphore,
-    connections: AtomicUsize,
-    connection_ceiling: usize,
+    pub(crate) threads: Arc<Semaphore>,
+    /// Permits for connections.
+    pub(crate) connections: Arc<Semaphore>,
     /// See [`limits::MAX_PENDING_HANDSHAKES`].
     pub(crate) max_pending_handshakes: usize,
     tables: Vec<Table>,
@@ -39,67 +44,33 @@ pub(crate) struct SharedState {
 impl SharedState {
     /// The state for event loops with these tables, and so many services.
     pub(crate) fn new(services: usize, tables: Vec<Table>) -> SharedState {
-        let connection_ceiling = limits::connections();
+        let connections = limits::connections();
         SharedState {
             processors: thread::available_parallelism().map_or(1, NonZero::get),
-            threads: FairSemaphore::new(limits::BLOCKING_THREADS, services + 1),
-            connections: AtomicUsize::new(0),
-            connection_ceiling,
-            max_pending_handshakes: limits::MAX_PENDING_HANDSHAKES.min(connection_ceiling / 8),
+            threads: Semaphore::shared(limits::BLOCKING_THREADS, services + 1),
+            connections: Semaphore::new(connections),
+            max_pending_handshakes: limits::MAX_PENDING_HANDSHAKES.min(connections / 8),
             tables,
         }
     }
 
-    /// Counts a new connection; false if the limit is exceeded.
-    pub(crate) fn connection_opened(&self) -> bool {
-        self.connections.fetch_add(1, Ordering::SeqCst) < self.connection_ceiling
-    }
-
-    pub(crate) fn connection_closed(&self) {
-        self.connections.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// Closes a connection of `table`.
-    pub(crate) fn close(&self, table: &Table, token: u64, connection: Box<Connection>) {
-        table.lock().remove(token);
-        drop(connection);
-        self.connection_closed();
-    }
-
-    /// Closes idle connections of all listeners; see [`select_victims`].
-    pub(crate) fn evict_idle(&self) {
-        let mut all: Vec<(Candidate, &Table)> = Vec::new();
-        for table in &self.tables {
-            all.extend(table.lock().idle_candidates().map(|candidate| (candidate, table)));
-        }
-        for (Candidate { token, .. }, table) in select_victims(all) {
-            // It may have become busy in the meantime.
-            let taken = table.lock().take_if(token, |connection| connection.idle_since().is_some());
-            if let Some(connection) = taken {
-                self.close(table, token, connection);
-            }
-        }
-    }
-
-    /// Evicts the slowest clients of all listeners that hold a permit which a request of `class` can use; false if
-    /// there are none.
-    pub(crate) fn evict_slow(&self, gate: &Gate, class: Class) -> bool {
-        let makes_room = |from| gate.request_limits.makes_room(from, class);
-        let mut all: Vec<(SlowClient, u64, &Table)> = Vec::new();
+    /// Evicts connections of all listeners, which gives what is needed; false if there are none. See
+    /// [`select_victims`].
+    pub(crate) fn evict(&self, gate: &Gate, need: Need) -> bool {
+        let candidate = |connection: &Connection| connection.candidate(need, &gate.request_limits);
+        let mut all = Vec::new();
         for table in &self.tables {
             let connections = table.lock();
-            let here = connections.slow_clients(makes_room);
-            all.extend(here.map(|(slow, token)| (slow, token, table)));
+            let here = connections.candidates(candidate);
+            all.extend(here.map(|(token, candidate)| (candidate, (token, table))));
         }
-        all.sort_unstable_by_key(|(slow, _, _)| *slow);
         let mut evicted = false;
-        for (_, token, table) in all.into_iter().take(limits::EVICTED_PER_TURN) {
-            let taken = table.lock().take_if(token, |connection| {
-                connection.slow_client().is_some_and(|(from, _)| makes_room(from))
-            });
+        for (_, (token, table)) in select_victims(all) {
+            // It may have gone on in the meantime.
+            let taken = table.lock().take_if(token, |connection| candidate(connection).is_some());
             if let Some(mut connection) = taken {
                 let _ = gate.catch_panic(&mut connection, Gate::evict);
-                self.close(table, token, connection);
+                table.close(token, connection);
                 evicted = true;
             }
         }

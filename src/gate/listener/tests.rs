@@ -81,7 +81,7 @@ fn status_after(change: impl FnOnce(&Gate)) -> String {
     let (tcp, peer) = listener.accept().unwrap();
     tcp.set_nonblocking(true).unwrap();
     let (listen, mut buffers) = (&gate.config.listen[0], Buffers::default());
-    let mut connection = gate.new_connection(tcp, peer, listen).unwrap();
+    let mut connection = gate.new_connection(tcp, peer, listen, None).unwrap();
     let mut change = Some(change);
     while let Action::Block(work) = gate.advance(&mut connection, listen, &mut buffers) {
         if let Some(change) = change.take() {

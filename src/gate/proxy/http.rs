@@ -6,7 +6,7 @@
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::exchange::{Downstream, Exchange, ExchangeEnd, Progress};
 use super::request_body::RequestBody;
@@ -14,7 +14,6 @@ use super::response_body::{Received, RequestContext, ResponseBody};
 use super::websocket::Tunnel;
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::limits;
-use crate::gate::limits::eviction::SlowClient;
 use crate::gate::limits::permits::Class;
 use crate::gate::upstream::stream::UpstreamStream;
 
@@ -301,20 +300,15 @@ impl HttpProxy {
         self.exchange.class()
     }
 
-    /// See `Connection::slow_client`; `read_closed` if the client will send no more.
-    pub(crate) fn slow_client(&self, read_closed: bool) -> Option<SlowClient> {
+    /// See `Connection::slow_since`; `read_closed` if the client will send no more.
+    pub(crate) fn slow_since(&self, read_closed: bool) -> Option<Instant> {
         let since = self.exchange.request.record.since;
         let waits_for_client = self.response_body.is_waiting() || self.waits_for_client();
         let slow = self.bytes_moved() < limits::MIN_BYTES_PER_SECOND * since.elapsed().as_secs()
             || (self.reads >= limits::SLOW_READS
                 && self.bytes_moved() < limits::MIN_BYTES_PER_READ * self.reads);
-        match () {
-            () if read_closed && !self.response_body.has_begun() => {
-                Some(SlowClient::HalfClosed(since))
-            }
-            () if waits_for_client && slow => Some(SlowClient::Connected(since)),
-            () => None,
-        }
+        let may_have_gone = read_closed && !self.response_body.has_begun();
+        (may_have_gone || waits_for_client && slow).then_some(since)
     }
 
     /// How long nothing may move, depending on which side it waits for.

@@ -41,8 +41,6 @@ enum Verdict {
     /// Accept the WebSocket with these bytes, and explain in it that there is no valid license.
     DenyLicenseWebSocket(Vec<u8>),
     Forward(Route, Authorized),
-    /// Hash the password, which completes the verdict.
-    Hash(PendingLogin),
 }
 
 /// A request that may be forwarded when it has a permit.
@@ -99,11 +97,11 @@ impl Gate {
     ) -> Step {
         let rules = self.rules.snapshot();
         match self.decide(connection, listen, &request, &rules) {
-            Verdict::Hash(login) => {
+            Ok(verdict) => self.execute(connection, listen, request, verdict),
+            Err(login) => {
                 let undecided = UndecidedRequest { request, login, rules };
                 Step::Block(Work::HashPassword(Box::new(undecided)))
             }
-            verdict => self.execute(connection, listen, request, verdict),
         }
     }
 
@@ -139,7 +137,6 @@ impl Gate {
         let mut record = Record::new(connection.peer.ip(), listen.tls);
         let close = request.close || request.length != Length::Exact(0);
         let state = match verdict {
-            Verdict::Hash(_) => return Step::Close, // never: it is not complete
             Verdict::Forward(route, authorized) => {
                 let admitted = AdmittedRequest { request, route, authorized };
                 return self.forward(connection, listen, admitted);
@@ -239,17 +236,20 @@ impl Gate {
     }
 
     /// Applies the rules in order: plain HTTP, path, credentials, license.
+    ///
+    /// # Errors
+    /// When a password must be hashed, which completes the verdict.
     fn decide(
         &self,
         connection: &Connection,
         listen: &Listen,
         request: &ParsedRequest,
         rules: &Rules,
-    ) -> Verdict {
+    ) -> Result<Verdict, PendingLogin> {
         let situation = self.situation(listen, rules);
         let ParsedRequest { head, target, .. } = request;
         let peer = connection.peer.ip().to_canonical();
-        match (policy::disabled_http(&situation), &request.route) {
+        Ok(match (policy::disabled_http(&situation), &request.route) {
             (Some(HttpDisabled::Close), _) => Verdict::Drop,
             (Some(HttpDisabled::Redirect), _) => {
                 let location = self.https_location(connection, listen, target);
@@ -268,7 +268,8 @@ impl Gate {
             (None, _) => {
                 let expected = match policy::required_access(&situation, request.area()) {
                     Access::Open => {
-                        return self.decide_authorized(request, Authorized { by_password: false });
+                        let authorized = Authorized { by_password: false };
+                        return Ok(self.decide_authorized(request, authorized));
                     }
                     Access::Basic(source) => expected(source, &rules.password),
                 };
@@ -276,10 +277,10 @@ impl Gate {
                     Check::Decided(outcome) => {
                         self.decide_after_login(connection, request, outcome)
                     }
-                    Check::MustHash(login) => Verdict::Hash(login),
+                    Check::MustHash(login) => return Err(login),
                 }
             }
-        }
+        })
     }
 
     /// Applies the rules that follow the check of credentials with this outcome.

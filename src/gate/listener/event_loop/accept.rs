@@ -10,6 +10,7 @@ use rustix::net::SocketFlags;
 
 use super::{EventLoop, LISTENER};
 use crate::gate::limits;
+use crate::gate::limits::eviction::Need;
 
 impl EventLoop {
     /// Accepts new connections: a limited number at once, so that open connections have their turn, and one at a
@@ -30,7 +31,7 @@ impl EventLoop {
                 Err(Errno::AGAIN) => break,
                 // Out of descriptors or memory: close idle connections and retry in a moment.
                 Err(e @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
-                    self.shared.evict_idle();
+                    self.shared.evict(&self.gate, Need::Connection);
                     self.gate.idle_pool.close_oldest();
                     let mut tick = self.next_tick.lock().unwrap_or_else(PoisonError::into_inner);
                     if !tick.accepting_paused {
@@ -66,12 +67,12 @@ impl EventLoop {
 
     fn register(&self, tcp: TcpStream, peer: Option<SocketAddr>) {
         let Some(peer) = peer else { return };
-        if !self.shared.connection_opened() {
-            self.shared.evict_idle();
-        }
+        let permit = self.shared.connections.try_acquire().or_else(|| {
+            self.shared.evict(&self.gate, Need::Connection);
+            self.shared.connections.try_acquire()
+        });
         let _ = tcp.set_nodelay(true);
-        let Ok(connection) = self.gate.new_connection(tcp, peer, &self.listen) else {
-            self.shared.connection_closed();
+        let Ok(connection) = self.gate.new_connection(tcp, peer, &self.listen, permit) else {
             return;
         };
         let mut connection = Box::new(connection);
@@ -79,7 +80,6 @@ impl EventLoop {
         let token = connections.new_token();
         if connection.stream.register(&self.epoll, token, false).is_err() {
             connections.remove(token);
-            self.shared.connection_closed();
             return;
         }
         // An event for the new token has to wait for the lock, so none is pending.

@@ -19,7 +19,8 @@ impl EventLoop {
         mut connection: Box<Connection>,
         work: Work,
     ) -> Option<Box<Connection>> {
-        let Some(permit) = self.shared.threads.take(self.gate.thread_share(&work)) else {
+        let Some(permit) = self.shared.threads.try_acquire_for(self.gate.thread_share(&work))
+        else {
             self.gate.reject_work(&mut connection, &self.listen, work);
             return Some(connection);
         };
@@ -77,7 +78,8 @@ impl EventLoop {
     /// Wakes a thread of the loop for what this thread, which ends, has queued: they may all wait for an event.
     fn leave_queue_to_others(&self) {
         if self.connections().has_queued() {
-            let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes()); // fails only when it is set already
+            // Fails only if the counter is at its maximum after 2^64 - 2 of these, because nobody reads it.
+            let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
         }
     }
 }
