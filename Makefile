@@ -24,7 +24,7 @@ test: ## install what the tests need, run all but the slow ones, list what could
 test-slow: ## the tests that wait for the appliance's own long limits, which `make test` leaves out
 	@scripts/test slow
 
-test-real: ## run what is in tests/real, and the manual's pages against the release binary
+test-real: ## run what is in tests/real, and the rules of src/manual.md against the release binary
 	@scripts/test-real
 
 vm-test: ## boot the image, try it over the serial line and the network, cut its power ten times

@@ -92,8 +92,8 @@ impl<'a> Daemon<'a> {
     }
 }
 
-/// The message of an error answer. An error of the license has a hint, which says more than the manual's
-/// text; support needs both.
+/// The message of an error answer. An error of the license has a hint, which says more than the fixed
+/// text (ML-31 to ML-39); support needs both.
 fn refusal(reply: &Reply) -> String {
     let member = |name: &str| reply.body[name].as_str().filter(|text| !text.is_empty());
     let error = reply.error_message();

@@ -220,7 +220,7 @@ impl Appliance {
         format!("http://127.0.0.1:{}{path}", self.ports.management)
     }
 
-    /// Runs a command as the manual prints it: ports are substituted, nothing else.
+    /// Runs a command as src/manual.md prints it: ports are substituted, nothing else.
     pub(crate) fn page(&self, typed: &str) -> Output {
         self.shell(&self.ports.in_command(typed))
     }

@@ -128,7 +128,7 @@ impl Ports {
         ])
     }
 
-    /// A command of the manual with this appliance's ports in place of those of M1-3 and M2-2.
+    /// A command of src/manual.md with this appliance's ports in place of those of M1-3 and M2-2.
     pub(crate) fn in_command(&self, typed: &str) -> String {
         typed
             .replace(

@@ -181,7 +181,7 @@ class Appliance:
         return f"{scheme}://localhost:{self.port[listener]}{path}"
 
     def shell(self, command, seconds=30):
-        """A command of the manual as typed, `${APPLIANCE_HOST}` and all, with our ports in it."""
+        """A command of src/manual.md as typed, `${APPLIANCE_HOST}` and all, with our ports in it."""
         host = "${APPLIANCE_HOST}"
         typed = (
             command.replace(f"{host}:9004", f"{host}:{self.port['realtime']}")

@@ -14,7 +14,7 @@ import schemathesis
 from lib.report import expect
 from schemathesis.generation import GenerationMode
 
-# Answers of ours that are 500 by the manual say why in a stable word.
+# Answers that are 500 by rule ML-31 and following (src/manual.md) say why in a stable word.
 SAYS_WHY = b'"reason"'
 PUT_BACK = {
     "setPassword": ("DELETE", "/v1/security/adminpassword", None),

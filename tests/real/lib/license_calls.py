@@ -1,4 +1,4 @@
-"""The license calls of an administrator, as the manual of version 1 writes them."""
+"""The license calls of an administrator, as rules ML-4 to ML-30 of src/manual.md have them."""
 
 import json
 

@@ -17,7 +17,7 @@ class License(Part):
         self.proves("goes offline and comes back", self.offline_mode)
         self.proves("a proxy that is not there is named; none is used again", self.proxy)
         self.proves("removes the license", self.remove)
-        self.proves("a refused offline mode is said in the manual's words", self.no_offline_mode)
+        self.proves("a refused offline mode is said in the words of ML-37", self.no_offline_mode)
         self.proves("makes the activation certificate and downloads it", self.request)
         self.proves("a certificate that is none is refused in the appliance's words", self.nonsense)
         self.proves("a request can be dropped, and is made anew", self.drop_request)

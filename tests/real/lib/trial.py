@@ -42,7 +42,7 @@ class Trial:
         switch = ["--insecure"] if insecure else []
         batch_mode = ["--ssl-mode", "insecure"] if insecure else []
         return {
-            # As the v2 manual has it.
+            # As page M2 of src/manual.md has it.
             "speechmatics-python, transcribe": [
                 "speechmatics", "transcribe", "--lang", "en", self.audio, "--url", stream, *mode,
             ],
