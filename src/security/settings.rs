@@ -30,6 +30,7 @@ pub(crate) struct SecuritySettings {
     api: Api,
     log: Log,
     state: Mutex<State>,
+    hashing: Mutex<()>,
     rules: Arc<Published<Rules>>,
     identity: Arc<Published<Identity>>,
 }
@@ -118,7 +119,10 @@ impl SecuritySettings {
     /// # Errors
     /// [`Error::Invalid`] says which rule the password breaks.
     pub(crate) fn set_password(&self, by: &Actor, password: &str) -> Result<(), Error> {
+        // One at a time: many of these calls at once must not take the processors from everybody else.
+        let hashing = self.hashing.lock().unwrap_or_else(PoisonError::into_inner);
         let hash = PasswordHash::new(password).map_err(Error::Invalid)?;
+        drop(hashing);
         let line = hash.to_line();
         let mut state = self.lock();
         self.write(&mut state, names::PASSWORD, line.as_bytes())?;

@@ -120,7 +120,7 @@ fn status_of_call(end: impl FnOnce(&Gate, &mut Connection, Box<HandlerRun>)) -> 
     let (tcp, peer) = listener.accept().unwrap();
     tcp.set_nonblocking(true).unwrap();
     let (listen, mut buffers) = (&gate.config.listen[0], Buffers::default());
-    let mut connection = gate.new_connection(tcp, peer, listen).unwrap();
+    let mut connection = gate.new_connection(tcp, peer, listen, None).unwrap();
     let Action::Call(run) = gate.advance(&mut connection, listen, &mut buffers) else {
         panic!("no call")
     };

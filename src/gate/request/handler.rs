@@ -99,7 +99,7 @@ impl Gate {
         match self.decide(connection, listen, &request, &rules) {
             Ok(verdict) => self.execute(connection, listen, request, verdict),
             Err(login) => {
-                let undecided = UndecidedRequest { request, login, rules };
+                let undecided = UndecidedRequest { request, login: *login, rules };
                 Step::Block(Work::HashPassword(Box::new(undecided)))
             }
         }
@@ -245,7 +245,7 @@ impl Gate {
         listen: &Listen,
         request: &ParsedRequest,
         rules: &Rules,
-    ) -> Result<Verdict, PendingLogin> {
+    ) -> Result<Verdict, Box<PendingLogin>> {
         let situation = self.situation(listen, rules);
         let ParsedRequest { head, target, .. } = request;
         let peer = connection.peer.ip().to_canonical();
@@ -277,7 +277,7 @@ impl Gate {
                     Check::Decided(outcome) => {
                         self.decide_after_login(connection, request, outcome)
                     }
-                    Check::MustHash(login) => return Err(login),
+                    Check::MustHash(login) => return Err(Box::new(login)),
                 }
             }
         })

@@ -51,6 +51,7 @@ impl SecuritySettings {
             api,
             log,
             state: Mutex::new(state),
+            hashing: Mutex::new(()),
         })
     }
 }

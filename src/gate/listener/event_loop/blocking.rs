@@ -62,7 +62,7 @@ impl EventLoop {
         connection: Box<Connection>,
         run: HandlerRun,
     ) -> Option<Box<Connection>> {
-        let Some(permit) = self.shared.threads.take(self.gate.own_thread_share()) else {
+        let Some(permit) = self.shared.threads.try_acquire_for(self.gate.own_thread_share()) else {
             return Some(connection);
         };
         let event_loop = Arc::clone(self);
