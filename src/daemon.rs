@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -19,11 +19,15 @@ use crate::license;
 use crate::log::Log;
 use crate::management::{self, Context};
 use crate::sandbox;
-use crate::security::SecuritySettings;
+use crate::security::{ExpiryReminder, SecuritySettings};
 use crate::signals::{Signal, Signals};
+use crate::util::utc;
 
 /// Time that requests in progress get to finish on SIGTERM.
 const DRAIN: Duration = Duration::from_secs(9);
+
+/// How often the end of the certificate is looked at.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -70,8 +74,17 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
     announce(&listeners);
     manager.notify("READY=1");
 
-    while signals.wait().map_err(|e| format!("cannot wait for signals: {e}"))? == Signal::Reload {
-        security.reload();
+    let mut reminder = ExpiryReminder::default();
+    loop {
+        let now = utc::unix_seconds(SystemTime::now());
+        reminder.remind(&security.identity().snapshot().summary, now, log);
+        let signal =
+            signals.wait(Some(HOUR)).map_err(|e| format!("cannot wait for signals: {e}"))?;
+        match signal {
+            None => {}
+            Some(Signal::Reload) => security.reload(),
+            Some(Signal::Shutdown) => break,
+        }
     }
 
     manager.notify("STOPPING=1");

@@ -5,8 +5,9 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 
 use crate::log::Log;
@@ -61,26 +62,28 @@ impl Signals {
         }
     }
 
-    /// Waits for the next signal; several of one kind count as one.
+    /// Waits for the next signal; several of one kind count as one. `None` after `most`, if given.
     ///
     /// # Errors
     /// When poll(2) fails.
-    pub(crate) fn wait(&mut self) -> io::Result<Signal> {
+    pub(crate) fn wait(&mut self, most: Option<Duration>) -> io::Result<Option<Signal>> {
+        let most = most.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
         loop {
             let mut waited = vec![
                 PollFd::new(&self.shutdown, PollFlags::IN),
                 PollFd::new(&self.reload, PollFlags::IN),
             ];
             waited.extend(self.changes.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
-            match poll(&mut waited, None) {
+            match poll(&mut waited, most.as_ref()) {
+                Ok(0) => return Ok(None),
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(e) => return Err(e.into()),
             }
             if drain(&mut self.shutdown) {
-                return Ok(Signal::Shutdown);
+                return Ok(Some(Signal::Shutdown));
             }
             if drain(&mut self.reload) | self.changes.as_ref().is_some_and(changed) {
-                return Ok(Signal::Reload);
+                return Ok(Some(Signal::Reload));
             }
         }
     }

@@ -1,14 +1,19 @@
 //! Resets security, whether or not the daemon runs.
 
+use std::time::{Duration, SystemTime};
+
 use crate::config::{Api, Config};
 use crate::log::Log;
 use crate::management::client;
 use crate::security::{Actor, SecuritySettings};
 
-/// Resets security; returns what was done. Without a daemon `log` gets the record.
-pub(crate) fn reset(config: &Config, log: Log) -> Result<String, String> {
-    match online(config) {
-        Err(client::Error::NotRunning) => offline(config, log),
+/// Making a key takes up to some seconds, and many times that on an emulated machine.
+const NEW_CERTIFICATE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Resets security, and makes the default certificate anew if `new_certificate`; returns what was done. Without a daemon `log` gets the record.
+pub(crate) fn reset(config: &Config, new_certificate: bool, log: Log) -> Result<String, String> {
+    match online(config, new_certificate) {
+        Err(client::Error::NotRunning) => offline(config, new_certificate, log),
         Err(client::Error::Failed(error)) => Err(error),
         Ok(certificate) => Ok(certificate),
     }
@@ -17,12 +22,20 @@ pub(crate) fn reset(config: &Config, log: Log) -> Result<String, String> {
 }
 
 /// Asks the daemon to reset; returns the certificate in use.
-fn online(config: &Config) -> Result<String, client::Error> {
+fn online(config: &Config, new_certificate: bool) -> Result<String, client::Error> {
     let socket = config.control_socket();
     let security = if config.api.v1 { "/v1/security" } else { "/v2/security" };
     let reply = client::request(&socket, "DELETE", &format!("{security}/reset"))?;
     if reply.status != 200 {
         return Err(client::Error::Failed(reply.error_message()));
+    }
+    if new_certificate {
+        let target = format!("{security}/sslcertificate/default");
+        let body = (client::JSON, &b""[..]);
+        let reply = client::send(&socket, "POST", &target, body, NEW_CERTIFICATE_TIMEOUT)?;
+        if reply.status != 200 {
+            return Err(client::Error::Failed(reply.error_message()));
+        }
     }
     let now = client::request(&socket, "GET", &format!("{security}/sslcertificate"))?;
     let member = |name: &str| now.body[name].as_str().unwrap_or("unknown").to_owned();
@@ -30,10 +43,14 @@ fn online(config: &Config) -> Result<String, client::Error> {
 }
 
 /// Resets the state files; the lock on the state folder keeps a starting daemon away.
-fn offline(config: &Config, log: Log) -> Result<String, String> {
+fn offline(config: &Config, new_certificate: bool, log: Log) -> Result<String, String> {
     let settings = SecuritySettings::open(&config.state_dir, config.api, log);
     let settings = settings.map_err(|error| error.to_string())?;
     settings.reset(&Actor::Local).map_err(|error| error.to_string())?;
+    if new_certificate {
+        let made = settings.renew_default(&Actor::Local, SystemTime::now());
+        made.map_err(|error| error.to_string())?;
+    }
     let identity = settings.identity().snapshot();
     Ok(certificate(&identity.summary.subject, &identity.summary.sha256))
 }

@@ -66,7 +66,9 @@ pub(crate) fn run(
     spawned.map_err(|error| failed("start a thread", &error))?;
     announce(&format!("listening on {bound}"));
     announce("ready");
-    while signals.wait().map_err(|error| failed("wait for signals", &error))? != Signal::Shutdown {}
+    while signals.wait(None).map_err(|error| failed("wait for signals", &error))?
+        != Some(Signal::Shutdown)
+    {}
     log.info("stopping");
     // An appliance whose request is cut off here sends it again and gets the same answer.
     connections.wait_idle(Instant::now() + DRAIN_TIMEOUT);

@@ -14,7 +14,7 @@ pub(super) fn console(options: &Options) -> Exit {
 /// What the console's "Reset security" does, whether or not the daemon runs.
 pub(super) fn reset(options: &Options) -> Exit {
     let Some(config) = settings_as_user(options) else { return Exit::Settings };
-    shown(reset::reset(&config, Log::to_stderr()))
+    shown(reset::reset(&config, options.new_certificate, Log::to_stderr()))
 }
 
 /// One screen, from the running daemon where there is one, otherwise from its files.

@@ -51,7 +51,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         word: "reset",
-        flag: None,
+        flag: Some(("--new-certificate", "makes the default certificate anew too")),
         sentence: "Resets security: no password, plain HTTP on, default certificate.",
         run: local::reset,
     },
@@ -69,6 +69,7 @@ struct Options {
     config: Option<PathBuf>,
     json: bool,
     settings: bool,
+    new_certificate: bool,
 }
 
 /// How a command ended.
@@ -127,6 +128,9 @@ fn parse(args: Vec<OsString>) -> Result<Parsed, String> {
                 options.config = Some(words.value().map_err(|fault| fault.to_string())?.into());
             }
             Arg::Long("json") if takes(command, "--json") => options.json = true,
+            Arg::Long("new-certificate") if takes(command, "--new-certificate") => {
+                options.new_certificate = true;
+            }
             Arg::Long("settings") if takes(command, "--settings") => options.settings = true,
             Arg::Value(word) if command.is_none() => command = Some(find(&word)?),
             Arg::Value(word) => {
@@ -287,10 +291,13 @@ mod tests {
         for line in ["status --config /x --json", "status --json --config=/x"] {
             let Ok(Parsed::Command(command, options)) = asked(line) else { unreachable!() };
             assert_eq!(command.word, "status");
-            assert_eq!(options, Options { config: Some("/x".into()), json: true, settings: false });
+            assert_eq!(
+                options,
+                Options { config: Some("/x".into()), json: true, ..Options::default() }
+            );
         }
         let Ok(Parsed::Command(_, options)) = asked("check --settings") else { unreachable!() };
-        assert_eq!(options, Options { config: None, json: false, settings: true });
+        assert_eq!(options, Options { settings: true, ..Options::default() });
     }
 
     #[test]

@@ -62,14 +62,37 @@ impl<'a> Daemon<'a> {
         body: &Value,
         timeout: Duration,
     ) -> Result<Value, Error> {
+        let body = Zeroizing::new(if body.is_null() { String::new() } else { body.to_string() });
+        self.send(method, resource, (client::JSON, body.as_bytes()), timeout)
+    }
+
+    /// Uploads a certificate in PEM; the daemon has its key.
+    pub(super) fn upload_certificate(self, pem: &str) -> Result<Value, Error> {
+        // Longer than any line of PEM, so that it can't be in one.
+        let mark = "-".repeat(70);
+        let body = Zeroizing::new(format!(
+            "--{mark}\r\nContent-Disposition: form-data; name=\"certfile\"; filename=\"pasted\"\r\n\r\n\
+             {pem}\r\n--{mark}--\r\n"
+        ));
+        let content_type = format!("multipart/form-data; boundary={mark}");
+        let body = (content_type.as_str(), body.as_bytes());
+        self.send("POST", "security/sslcertificate", body, CHANGE_TIMEOUT)
+    }
+
+    fn send(
+        self,
+        method: &str,
+        resource: &str,
+        body: (&str, &[u8]),
+        timeout: Duration,
+    ) -> Result<Value, Error> {
         // The generation with the plain error texts, where it is mounted.
         let generation = if self.config.api.v2 { "v2" } else { "v1" };
-        let body = Zeroizing::new(if body.is_null() { String::new() } else { body.to_string() });
         let asked = client::send(
             &self.config.control_socket(),
             method,
             &format!("/{generation}/{resource}"),
-            body.as_bytes(),
+            body,
             timeout,
         );
         match asked {
@@ -126,6 +149,10 @@ pub(super) fn plain(text: &str) -> String {
         None => text.to_owned(),
     };
     [
+        ("POST sslcertificate/default", "\"Make the default certificate anew\""),
+        ("POST sslcertificate", "\"Apply a certificate\""),
+        ("DELETE certificaterequest", "\"Drop the certificate request\""),
+        ("POST certificaterequest", "\"Make a certificate request\""),
         ("POST license/offlinemode {\"offline\": false}", "\"Go online\""),
         ("POST license/offlineactivation", "\"Make an activation certificate\""),
         ("POST license/network", "\"Proxy\""),

@@ -186,6 +186,11 @@ impl Screen {
         self.print(&format!("-----END {name}-----\n"))
     }
 
+    /// Prints lines that are to be copied as they are.
+    pub(super) fn verbatim(&mut self, text: &str) -> Result<(), Closed> {
+        text.lines().try_for_each(|line| self.print(&format!("{line}\n")))
+    }
+
     /// A line without its end.
     fn line(&mut self) -> Result<Zeroizing<Vec<u8>>, Closed> {
         let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE_BYTES));

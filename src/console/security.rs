@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::daemon::{Daemon, Error, sentence};
 use super::screen::Screen;
-use super::{Closed, reset as command, show_outcome};
+use super::{Closed, certificate, reset as command, show_outcome};
 use crate::config::Config;
 use crate::log::Log;
 
@@ -43,6 +43,7 @@ enum Entry {
     Http(bool),
     Password,
     Reset,
+    Certificate,
     Back,
 }
 
@@ -62,8 +63,12 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
         } else {
             ("Enable plain HTTP", Entry::Http(true))
         };
-        let entries =
-            [http, ("Set the admin password", Entry::Password), ("Reset security", Entry::Reset)];
+        let entries = [
+            http,
+            ("Set the admin password", Entry::Password),
+            ("Reset security", Entry::Reset),
+            ("Certificate", Entry::Certificate),
+        ];
         match screen.choose(&entries, ("Back", Entry::Back))? {
             None => {}
             Some(Entry::Back) => return Ok(()),
@@ -77,11 +82,13 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
             }
             Some(Entry::Password) => set_password(config, daemon, screen)?,
             Some(Entry::Reset) => reset(config, screen)?,
+            Some(Entry::Certificate) => certificate::menu(daemon, screen)?,
         }
     }
 }
 
-fn describe(certificate: &Value) -> String {
+/// One line about a certificate.
+pub(super) fn describe(certificate: &Value) -> String {
     let member = |name: &str| certificate[name].as_str().unwrap_or("unknown");
     let source = match member("source") {
         "default" => "the appliance's own",
@@ -119,7 +126,8 @@ pub(super) fn reset(config: &Config, screen: &mut Screen) -> Result<(), Closed> 
     ])?;
     if sure {
         // Without a daemon its log lines would appear on the screen, which shows the outcome anyway.
-        let done = command::reset(config, Log::to(|_| {})).unwrap_or_else(|error| sentence(&error));
+        let done =
+            command::reset(config, false, Log::to(|_| {})).unwrap_or_else(|error| sentence(&error));
         show_outcome(screen, Ok(done))?;
     }
     Ok(())

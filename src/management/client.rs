@@ -51,15 +51,18 @@ pub(crate) enum Error {
 
 /// Sends a request without a body to the daemon that listens on `path`.
 pub(crate) fn request(path: &Path, method: &str, target: &str) -> Result<Reply, Error> {
-    send(path, method, target, b"", TIMEOUT)
+    send(path, method, target, (JSON, b""), TIMEOUT)
 }
 
-/// Sends a request with a JSON `body`; the whole exchange may take `timeout`.
+/// The content type of most bodies.
+pub(crate) const JSON: &str = "application/json";
+
+/// Sends a request with a body, after its content type; the whole exchange may take `timeout`.
 pub(crate) fn send(
     path: &Path,
     method: &str,
     target: &str,
-    body: &[u8],
+    body: (&str, &[u8]),
     timeout: Duration,
 ) -> Result<Reply, Error> {
     let result = socket::connect_within(path, timeout)
@@ -89,14 +92,15 @@ fn exchange(
     mut stream: UnixStream,
     method: &str,
     target: &str,
-    body: &[u8],
+    body: (&str, &[u8]),
     timeout: Duration,
 ) -> io::Result<Reply> {
+    let (content_type, body) = body;
     let until = Instant::now() + timeout;
     stream.set_write_timeout(Some(TIMEOUT))?;
     stream.write_all(
         format!(
-            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n",
             body.len()
         )

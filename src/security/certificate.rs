@@ -37,16 +37,91 @@ pub(super) fn from_upload(
                     certificate into certfile"
             .to_owned());
     }
-    if let Some(other) = unread_certificates(&chain) {
-        return Err(format!("part of certfile is {other}"));
-    }
-    if chain.certificates.is_empty() {
-        return Err(no_certificate(&chain));
-    }
+    check_certificates(&chain)?;
     let key = only_key(&keys, UPLOAD)?;
     let identity = check(&chain.certificates, key, Source::Uploaded, UPLOAD, Some(now))?;
     let text = pem::write(&chain.certificates, key);
     Ok((identity, text))
+}
+
+/// Checks an upload without a keyfile. The key is in `certfile` too, or it is the first of `keys` that the
+/// certificate was made for. Otherwise as [`from_upload`].
+///
+/// # Errors
+/// What is wrong and what to do; if no key fits, which key the certificate was made for.
+pub(super) fn for_own_key(
+    certfile: &[u8],
+    keys: &[OwnKey<'_>],
+    now: i64,
+) -> Result<(Identity, Zeroizing<String>), String> {
+    let blocks = Part::Chain.read(certfile)?;
+    check_certificates(&blocks)?;
+    let chain = Chain::parse(UPLOAD.chain, &blocks.certificates)?;
+    let key = if blocks.keys.is_empty() && blocks.encrypted_keys == 0 {
+        find_own_key(&chain, keys)?
+    } else {
+        only_key(&blocks, Files { key: "certfile", ..UPLOAD })?
+    };
+    let identity = check(&blocks.certificates, key, Source::Uploaded, UPLOAD, Some(now))?;
+    let text = pem::write(&blocks.certificates, key);
+    Ok((identity, text))
+}
+
+/// A private key that the appliance has.
+pub(super) struct OwnKey<'a> {
+    pub(super) key: &'a PrivateKeyDer<'static>,
+    /// As in "the key in force".
+    pub(super) name: String,
+}
+
+fn find_own_key<'a>(
+    chain: &Chain<'_>,
+    keys: &[OwnKey<'a>],
+) -> Result<&'a PrivateKeyDer<'static>, String> {
+    let public = keys.iter().map(|own| (own, public_key_of(own.key)));
+    let public: Vec<(&OwnKey<'a>, Vec<u8>)> =
+        public.filter_map(|(own, key)| Some((own, key?))).collect();
+    // Any certificate of the chain: `check` says that the appliance's own must stand first.
+    for certificate in chain.certificates() {
+        let fitting = public.iter().find(|(_, key)| certificate.public_key().raw == key.as_slice());
+        if let Some((own, _)) = fitting {
+            return Ok(own.key);
+        }
+    }
+    let sha256 = |key: &[u8]| super::summary::fingerprint(key);
+    let known = public.iter().map(|(own, key)| format!("{} ({})", own.name, sha256(key)));
+    Err(format!(
+        "there is no keyfile, and {} in certfile was made for a key that the appliance doesn't have: \
+         SHA-256 of that public key is {}, and the appliance has {}; upload the private key too, as \
+         keyfile, or request a certificate with POST certificaterequest",
+        chain.name(0),
+        chain.certificates().first().map(|own| sha256(own.public_key().raw)).unwrap_or_default(),
+        known.collect::<Vec<_>>().join(" and ")
+    ))
+}
+
+/// The public half of a key, as SubjectPublicKeyInfo in DER.
+pub(super) fn public_key_of(key: &PrivateKeyDer<'_>) -> Option<Vec<u8>> {
+    Some(any_supported_type(key).ok()?.public_key()?.as_ref().to_vec())
+}
+
+fn check_certificates(chain: &Blocks) -> Result<(), String> {
+    if let Some(other) = unread_certificates(chain) {
+        return Err(format!("part of certfile is {other}"));
+    }
+    if chain.certificates.is_empty() {
+        return Err(no_certificate(chain));
+    }
+    Ok(())
+}
+
+/// The private key in one of our own files.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn key_in_file(contents: &[u8]) -> Result<pem::Key, String> {
+    let blocks = Part::Stored.read(contents)?;
+    only_key(&blocks, STORED).map(|key| Zeroizing::new(key.clone_key()))
 }
 
 /// Reads one of our own files, chain and key in one; dates are not checked.
@@ -57,6 +132,11 @@ pub(super) fn from_file(contents: &[u8], source: Source) -> Result<Identity, Str
     }
     check(&blocks.certificates, only_key(&blocks, STORED)?, source, STORED, None)
 }
+
+/// What to do with PKCS#12.
+pub(crate) const PKCS12: &str = "of PKCS#12 (.p12, .pfx) the contents are needed as PEM: `openssl pkcs12 -in appliance.p12 -nodes -out \
+     appliance.pem` writes key and chain, with `-legacy` if the file is an old one; upload appliance.pem as \
+     certfile";
 
 /// What error messages call the files.
 #[derive(Clone, Copy)]
@@ -80,7 +160,7 @@ fn check(
     let [own, ..] = chain.certificates() else {
         return Err(format!("there is no certificate in {file}"));
     };
-    public_key::kind(own)
+    public_key::kind(own.public_key())
         .check()
         .map_err(|what| format!("{} in {file} has {what}: {SUPPORTED}", chain.name(0)))?;
     let signer = any_supported_type(key).map_err(|_| {
@@ -218,7 +298,7 @@ fn unread_certificates(blocks: &Blocks) -> Option<&'static str> {
 
 fn no_certificate(blocks: &Blocks) -> String {
     let has = |label: &str| blocks.others.contains(&label);
-    let why = if has("CERTIFICATE REQUEST") || has("NEW CERTIFICATE REQUEST") {
+    let why = if !blocks.requests.is_empty() || has("NEW CERTIFICATE REQUEST") {
         ", only a request for one: send that to your certificate authority and upload its answer"
     } else if !blocks.keys.is_empty() || blocks.encrypted_keys > 0 {
         ", only a private key: upload the certificate that belongs to it"
@@ -263,11 +343,7 @@ impl Part {
                      -print_certs -inform DER -in appliance.p7b -out appliance.crt`"
                 ),
             },
-            Error::Pkcs12 => format!(
-                "{file} is PKCS#12, and PEM is needed: take it apart with `openssl pkcs12 -in \
-                 appliance.p12 -nocerts -nodes -out appliance.key` and `openssl pkcs12 -in \
-                 appliance.p12 -nokeys -out appliance.crt`"
-            ),
+            Error::Pkcs12 => format!("{file} is PKCS#12; {PKCS12}"),
             Error::Utf16 => format!(
                 "{file} is UTF-16 text, and PEM is plain ASCII: save it again as ASCII or UTF-8"
             ),

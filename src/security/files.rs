@@ -1,4 +1,4 @@
-//! Reads the four state files: their size limits, and whether their contents are good.
+//! Reads the state files: their size limits, and whether their contents are good.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::settings::LOCKED;
 use super::settings_file::SettingsFile;
 use super::summary::Source;
-use super::{Identity, Password, PasswordHash, certificate, names};
+use super::{Identity, Password, PasswordHash, PendingRequest, certificate, names, pem};
 use crate::store::{self, View};
 
 /// An uploaded chain and key are at most 1 MiB together; stored, they are hardly larger.
@@ -115,11 +115,30 @@ pub(super) fn identity(view: &View, source: Source) -> Reading<Identity> {
     }
 }
 
+/// Reads the pending certificate request and its key.
+pub(super) fn request(view: &View) -> Reading<PendingRequest> {
+    Reading::new(view, names::REQUEST, MOST_PEM_BYTES, PendingRequest::from_file)
+}
+
+/// The private key of a certificate in service.
+///
+/// # Errors
+/// The file can't be read or holds no key.
+pub(super) fn key(view: &View, source: Source) -> Result<pem::Key, String> {
+    let name = match source {
+        Source::Default => names::DEFAULT,
+        Source::Uploaded => names::UPLOADED,
+    };
+    let contents = view.read(name, MOST_PEM_BYTES).map_err(|error| error.to_string())?;
+    certificate::key_in_file(&contents.ok_or_else(|| format!("{name} is missing"))?)
+}
+
 /// Whether the file that is now under `name` should be kept aside instead of being lost.
 pub(super) fn is_bad(view: &View, name: &str) -> bool {
     match name {
         names::SETTINGS => settings(view).parse().is_bad(),
         names::PASSWORD => password(view).parse().is_bad(),
+        names::REQUEST => request(view).parse().is_bad(),
         names::DEFAULT => identity(view, Source::Default).parse().is_bad(),
         _ => identity(view, Source::Uploaded).parse().is_bad(),
     }

@@ -13,6 +13,7 @@
 //! | --- | --- | --- |
 //! | `tls/default.pem` | the certificate made at the first start | that |
 //! | `tls/uploaded.pem` | chain and key in one, so one rename swaps both | certificate upload |
+//! | `tls/request.pem` | a key made here and the request for its certificate | certificate request |
 //! | `admin.htpasswd` | the password's bcrypt line | setting the password |
 //! | `security.json` | plain HTTP, authentication, files still to discard | everything else |
 
@@ -22,9 +23,13 @@ mod bcrypt_yielding;
 
 mod certificate;
 
+mod certificate_request;
+
 mod chain;
 
 mod default_certificate;
+
+mod expiry;
 
 mod files;
 
@@ -53,11 +58,15 @@ mod summary;
 
 mod warnings;
 
+use certificate_request::PendingRequest;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 pub(crate) use addresses::of_this_machine as addresses_of_this_machine;
+pub(crate) use certificate::PKCS12;
+pub(crate) use certificate_request::{KeyType, PublicRequest, Wanted};
+pub(crate) use expiry::{ExpiryReminder, urgent_expiry};
 pub(crate) use inspect::inspect;
 pub(crate) use password::PasswordHash;
 pub(crate) use settings::SecuritySettings;
@@ -130,6 +139,8 @@ impl fmt::Display for Actor {
 pub(crate) enum Error {
     /// The input is invalid and nothing has changed: what is wrong and what to do (400).
     Invalid(String),
+    /// The change would destroy what another one left to be finished: what to do first (409).
+    Conflict(String),
     /// The change could not be saved, and what the disk holds stays in force (500); it is logged
     /// already.
     Failed(String),
@@ -138,7 +149,9 @@ pub(crate) enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Invalid(sentence) | Error::Failed(sentence) => f.write_str(sentence),
+            Error::Invalid(sentence) | Error::Conflict(sentence) | Error::Failed(sentence) => {
+                f.write_str(sentence)
+            }
         }
     }
 }

@@ -1,12 +1,13 @@
-//! Names of the four state files, relative to the state folder.
+//! Names of the state files, relative to the state folder.
 
 pub(super) const SETTINGS: &str = "security.json";
 pub(super) const PASSWORD: &str = "admin.htpasswd";
 pub(super) const UPLOADED: &str = "tls/uploaded.pem";
+pub(super) const REQUEST: &str = "tls/request.pem";
 pub(super) const DEFAULT: &str = "tls/default.pem";
 
 /// Subfolders that are created together with the state folder.
 pub(super) const SUBFOLDERS: [&str; 1] = ["tls"];
 
 /// Files that a reset removes.
-pub(super) const DISCARDABLE: [&str; 2] = [UPLOADED, PASSWORD];
+pub(super) const DISCARDABLE: [&str; 3] = [UPLOADED, REQUEST, PASSWORD];

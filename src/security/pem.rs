@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer};
 use rustls_pemfile::Item;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -20,6 +20,7 @@ mod tests;
 pub(super) struct Blocks {
     pub(super) certificates: Vec<CertificateDer<'static>>,
     pub(super) keys: Vec<Key>,
+    pub(super) requests: Vec<CertificateSigningRequestDer<'static>>,
     /// Passphrase-protected keys, PKCS#8's or the older `Proc-Type` kind.
     pub(super) encrypted_keys: usize,
     /// The labels of all other known blocks. PKCS#7 is among them whatever its label.
@@ -89,9 +90,12 @@ impl Blocks {
             Some("CERTIFICATE" | "X509 CERTIFICATE") => {
                 self.decode("CERTIFICATE", block.content)?;
             }
-            Some(label @ ("PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY")) => {
-                self.decode(label, block.content)?;
-            }
+            Some(
+                label @ ("PRIVATE KEY"
+                | "RSA PRIVATE KEY"
+                | "EC PRIVATE KEY"
+                | "CERTIFICATE REQUEST"),
+            ) => self.decode(label, block.content)?,
             other => self.others.extend(other),
         }
         Ok(())
@@ -111,6 +115,7 @@ impl Blocks {
             Some((Item::Pkcs8Key(key), _)) => self.keys.push(Zeroizing::new(key.into())),
             Some((Item::Pkcs1Key(key), _)) => self.keys.push(Zeroizing::new(key.into())),
             Some((Item::Sec1Key(key), _)) => self.keys.push(Zeroizing::new(key.into())),
+            Some((Item::Csr(request), _)) => self.requests.push(request),
             _ => return Err(NotBase64),
         }
         Ok(())
@@ -131,6 +136,17 @@ pub(super) fn write(chain: &[CertificateDer<'_>], key: &PrivateKeyDer<'_>) -> Ze
         _ => "PRIVATE KEY",
     };
     write_block(&mut text, label, key.secret_der());
+    text
+}
+
+/// Writes a certificate request; with the key it was made for, the form of our own file.
+pub(super) fn write_request(request: &[u8], key: Option<&PrivateKeyDer<'_>>) -> Zeroizing<String> {
+    let bytes = request.len() + key.map_or(0, |key| key.secret_der().len());
+    let mut text = Zeroizing::new(String::with_capacity(2 * bytes + 256));
+    write_block(&mut text, "CERTIFICATE REQUEST", request);
+    if let Some(key) = key {
+        write_block(&mut text, "PRIVATE KEY", key.secret_der());
+    }
     text
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::asn1_rs::{Any, Oid, Tag};
 use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// NIST SP 800-57 part 1 accepts 2048 bits until 2030; browsers accept no less.
 const FEWEST_RSA_BITS: usize = 2048;
@@ -15,7 +15,7 @@ const MOST_RSA_BITS: usize = 8192;
 pub(super) const SUPPORTED: &str =
     "taken are RSA keys of 2048 to 8192 bits, ECDSA keys on P-256 and P-384, and Ed25519";
 
-/// The kind of a certificate's public key.
+/// The kind of a public key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     Rsa(usize),
@@ -56,8 +56,7 @@ impl fmt::Display for Kind {
 }
 
 /// RFC 3279 section 2.3, RFC 5480 section 2.1.1, RFC 8410 section 3.
-pub(super) fn kind(certificate: &X509Certificate<'_>) -> Kind {
-    let key = certificate.public_key();
+pub(super) fn kind(key: &SubjectPublicKeyInfo<'_>) -> Kind {
     // Explicit parameters may replace the name of a curve, so the tag is checked.
     let named = |any: &&Any<'_>| any.tag() == Tag::Oid;
     let curve =

@@ -9,16 +9,23 @@ use std::time::SystemTime;
 
 use super::files::{self, FileDigest};
 use super::settings_file::SettingsFile;
-use super::{Actor, Error, Identity, Password, PasswordHash, Rules, Summary, certificate, names};
+use super::{
+    Actor, Error, Identity, Password, PasswordHash, PendingRequest, Rules, Summary, certificate,
+    names,
+};
 use crate::config::Api;
 use crate::log::Log;
 use crate::store::{self, Folder};
 use crate::util::published::Published;
 use crate::util::utc;
 
+mod default;
+
 mod open;
 
 mod reload;
+
+mod request;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +50,7 @@ struct State {
     password: Option<Password>,
     default: Identity,
     uploaded: Option<Identity>,
+    request: Option<PendingRequest>,
     digests: FileDigests,
 }
 
@@ -53,6 +61,7 @@ struct FileDigests {
     password: FileDigest,
     default: FileDigest,
     uploaded: FileDigest,
+    request: FileDigest,
 }
 
 impl SecuritySettings {
@@ -71,20 +80,25 @@ impl SecuritySettings {
         &self.folder
     }
 
-    /// Puts an uploaded certificate and key in service. The commit point is the replacement of
-    /// `tls/uploaded.pem`. Returns the summary of the new certificate.
+    /// Puts an uploaded certificate in service. Without `keyfile` its key is that of the pending request or
+    /// the one in force. The commit point is the replacement of `tls/uploaded.pem`. Returns the summary of
+    /// the new certificate.
     ///
     /// # Errors
     /// [`Error::Invalid`] says what is wrong with the files and how to repair it.
     pub(crate) fn replace_certificate(
         &self,
         by: &Actor,
-        keyfile: &[u8],
+        keyfile: Option<&[u8]>,
         certfile: &[u8],
         now: SystemTime,
     ) -> Result<Summary, Error> {
-        let (identity, text) = certificate::from_upload(keyfile, certfile, utc::unix_seconds(now))
-            .map_err(Error::Invalid)?;
+        let seconds = utc::unix_seconds(now);
+        let checked = match keyfile {
+            Some(keyfile) => certificate::from_upload(keyfile, certfile, seconds),
+            None => self.check_for_own_key(certfile, seconds),
+        };
+        let (identity, text) = checked.map_err(Error::Invalid)?;
         let mut state = self.lock();
         self.write(&mut state, names::UPLOADED, text.as_bytes())?;
         let summary = identity.summary.clone();
@@ -98,6 +112,7 @@ impl SecuritySettings {
         state.uploaded = Some(identity);
         self.publish(&state);
         self.log.security(event);
+        self.drop_used_request(&mut state);
         Ok(summary)
     }
 
@@ -195,6 +210,10 @@ impl SecuritySettings {
         if settings.discard.contains(&names::UPLOADED) {
             state.uploaded = None;
             state.digests.uploaded = files::absent();
+        }
+        if settings.discard.contains(&names::REQUEST) {
+            state.request = None;
+            state.digests.request = files::absent();
         }
         state.settings = settings;
         if let Err(error) = self.finish_discard(state) {

@@ -69,14 +69,20 @@ impl Summary {
             not_after: certificate.validity().not_after.timestamp(),
             sha256: fingerprint(der),
             chain_length: chain.len(),
-            key_type: public_key::kind(certificate).to_string(),
+            key_type: public_key::kind(certificate.public_key()).to_string(),
             lasting: warnings::lasting(chain),
         }
     }
 
     /// Warnings for clients' sake, a sentence each, at `now` (seconds since 1970).
     pub(crate) fn warnings(&self, now: i64) -> Vec<String> {
-        self.lasting.iter().cloned().chain(warnings::soon_over(self.not_after, now)).collect()
+        let soon_over = warnings::soon_over(self.not_after, now);
+        self.lasting.iter().cloned().chain(soon_over).chain(self.outdated()).collect()
+    }
+
+    /// The warning that the machine has other names than when it made its default certificate.
+    pub(super) fn outdated(&self) -> Option<String> {
+        (self.source == Source::Default).then(|| warnings::outdated(&self.names)).flatten()
     }
 
     /// The warning that the certificate has no name for `host`, a name or an address that a client used.
@@ -108,15 +114,20 @@ impl Summary {
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
-    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
-        return Vec::new();
-    };
+    match certificate.subject_alternative_name() {
+        Ok(Some(extension)) => hosts(&extension.value.general_names),
+        _ => Vec::new(),
+    }
+}
+
+/// Those names that are host names or addresses.
+pub(super) fn hosts(names: &[GeneralName<'_>]) -> Vec<String> {
     let name = |name: &GeneralName<'_>| match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
         GeneralName::IPAddress(bytes) => address(bytes).map(|address| address.to_string()),
         _ => None,
     };
-    extension.value.general_names.iter().filter_map(name).collect()
+    names.iter().filter_map(name).collect()
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {
@@ -126,7 +137,8 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
         .ok()
 }
 
-fn fingerprint(der: &[u8]) -> String {
+/// SHA-256 as `AA:BB:…`.
+pub(super) fn fingerprint(der: &[u8]) -> String {
     let bytes = Sha256::digest(der);
     bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }

@@ -3,9 +3,12 @@
 //! In: the certificates of an accepted chain. Out: sentences for the administrator, each with the affected
 //! clients and what to do. `certificate` rejects what is invalid.
 
+use std::net::IpAddr;
+
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::asn1_rs::{Oid, oid};
 
+use super::addresses::Host;
 use super::public_key::{self, Kind};
 use crate::util::utc;
 
@@ -19,7 +22,7 @@ const SHA1: [Oid<'static>; 2] = [oid!(1.2.840.113549.1.1.5), oid!(1.2.840.10045.
 pub(super) fn lasting(chain: &[X509Certificate<'_>]) -> Vec<String> {
     let Some(own) = chain.first() else { return Vec::new() };
     let mut warnings = Vec::new();
-    if public_key::kind(own) == Kind::Ed25519 {
+    if public_key::kind(own.public_key()) == Kind::Ed25519 {
         warnings.push(
             "the key is Ed25519, which no browser supports: for the management page use a certificate \
              with an RSA or ECDSA key"
@@ -86,6 +89,22 @@ pub(super) fn soon_over(not_after: i64, now: i64) -> Option<String> {
         format!(
             "the certificate ends at {}, in less than 30 days: upload a renewed one before",
             utc::format(not_after)
+        )
+    })
+}
+
+/// The warning that the machine has names or addresses that its default certificate, for `names`, was not made
+/// for: the machine was renamed since, or got its address later than its certificate.
+pub(super) fn outdated(names: &[String]) -> Option<String> {
+    let host = Host::detect();
+    let now = host.names.into_iter().chain(host.addresses.iter().map(IpAddr::to_string));
+    let missing: Vec<String> = now.filter(|name| !names.contains(name)).collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "the default certificate was made before this machine had {}, so clients that check it refuse \
+             that; make it anew with POST sslcertificate/default, and clients that trust the old one must \
+             trust the new one",
+            missing.join(", ")
         )
     })
 }

@@ -107,12 +107,16 @@ impl Gate {
     /// Finds the handler of an admitted request, and calls it when the body is there.
     pub(crate) fn begin_call(&self, connection: &mut Connection, request: ActiveRequest) -> Step {
         let target = &request.target;
-        let content_type = request.head.fields.first("content-type");
+        let field = |name| {
+            let value = request.head.fields.first(name)?;
+            Some(String::from_utf8_lossy(value).into_owned())
+        };
         let asked = Request {
             method: Method::parse(&request.head.method),
             path: format!("{}{}", request.route.prefix, target.path),
             query: target.query.clone().unwrap_or_default(),
-            content_type: content_type.map(|value| String::from_utf8_lossy(value).into_owned()),
+            content_type: field("content-type"),
+            accept: field("accept"),
             authority: target.authority.clone(),
             peer: Some(request.peer),
             body: Ok(Zeroizing::default()), // not yet there

@@ -51,8 +51,24 @@ impl Body {
         known: &[&str],
         example: &'static str,
     ) -> Result<Body, Fault> {
+        Body::parse(&request.take_body()?, known, example)
+    }
+
+    /// As [`Body::read`]; an empty body is one without members.
+    pub(crate) fn read_optional(
+        request: &mut Request,
+        known: &[&str],
+        example: &'static str,
+    ) -> Result<Body, Fault> {
         let text = request.take_body()?;
-        let what = match json::parse(&text) {
+        if text.is_empty() {
+            return Ok(Body { members: Map::new(), length: 0, example });
+        }
+        Body::parse(&text, known, example)
+    }
+
+    fn parse(text: &[u8], known: &[&str], example: &'static str) -> Result<Body, Fault> {
+        let what = match json::parse(text) {
             Ok(Value::Object(members)) => {
                 match members.keys().find(|name| !known.contains(&name.as_str())) {
                     None => return Ok(Body { members, length: text.len(), example }),

@@ -4,6 +4,8 @@
 //! the two speech engines. Other services have their own names. A part that no listener serves is
 //! `disabled`.
 
+use std::time::SystemTime;
+
 use serde_json::{Map, Value, json};
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
@@ -13,6 +15,8 @@ use super::response::Response;
 use super::services;
 use crate::config::{Config, Serves, Service};
 use crate::management::Context;
+use crate::security::urgent_expiry;
+use crate::util::utc;
 
 /// Free bytes that the state folder needs; a change writes a few kilobytes.
 const MIN_FREE: u64 = 1 << 20;
@@ -24,6 +28,7 @@ pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
     let memory = context.monitor.stats("mem");
     parts.insert("monitoring".to_owned(), part(memory.err()));
     parts.insert("storage".to_owned(), part(storage(config)));
+    parts.insert("certificate".to_owned(), part(certificate(context)));
     parts.insert("license".to_owned(), license(context));
     let services: Vec<&Service> = config.services.iter().collect();
     let running = services::accepting(&services);
@@ -73,6 +78,12 @@ fn storage(config: &Config) -> Option<String> {
         }
         Ok(_) => None,
     }
+}
+
+/// Why clients refuse the certificate, or will within a week.
+fn certificate(context: &Context) -> Option<String> {
+    let now = utc::unix_seconds(SystemTime::now());
+    urgent_expiry(&context.security.identity().snapshot().summary, now)
 }
 
 /// `disabled` if no service that a listener serves needs a license.

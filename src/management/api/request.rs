@@ -53,6 +53,7 @@ pub(crate) struct Request {
     /// As sent, without the question mark.
     pub(crate) query: String,
     pub(crate) content_type: Option<String>,
+    pub(crate) accept: Option<String>,
     /// The client's address; `None` if it is on this machine.
     pub(crate) peer: Option<IpAddr>,
     /// The host that a client on the network has called, with the port if it named one.
@@ -92,6 +93,12 @@ impl Request {
         std::mem::replace(&mut self.body, Ok(Zeroizing::default()))
     }
 
+    /// Whether `Accept` names `kind` (RFC 9110 section 12.5.1); the wildcards don't.
+    pub(crate) fn accepts(&self, kind: &str) -> bool {
+        let named = self.accept.as_deref().unwrap_or_default().split(',');
+        named.map(|one| one.split(';').next().unwrap_or_default().trim()).any(|one| one == kind)
+    }
+
     /// The last segment of the path, decoded.
     pub(crate) fn name(&self) -> String {
         decode(self.path.rsplit('/').next().unwrap_or_default())
@@ -125,6 +132,7 @@ pub(crate) mod fake {
             path: path.to_owned(),
             query: query.to_owned(),
             content_type: None,
+            accept: None,
             peer: None,
             authority: None,
             body: Ok(Zeroizing::new(body.to_vec())),

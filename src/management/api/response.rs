@@ -132,6 +132,7 @@ impl From<security::Error> for Response {
     fn from(error: security::Error) -> Response {
         match error {
             security::Error::Invalid(message) => Response::failure(400, &message),
+            security::Error::Conflict(message) => Response::failure(409, &message),
             security::Error::Failed(message) => Response::failure(500, &message),
         }
     }

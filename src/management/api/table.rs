@@ -5,7 +5,7 @@ use crate::config::Api;
 use super::license::{network, offline, online};
 use super::request::{Method, Request};
 use super::response::{Code, Response};
-use super::security::{admin_password, certificate, insecure_ports, reset};
+use super::security::{admin_password, certificate, certificate_request, insecure_ports, reset};
 use super::{
     cpu_info, free_storage, health, host, logs, mem_info, monitoring, ping, power, resource,
     restart, services,
@@ -67,6 +67,10 @@ const TABLE: &[(In, &str, Method, Needs, Handler)] = &[
     (In::V2,   "/management/meminfo",         Method::Get,     Thread,  mem_info::show),
     (In::Both, "/security/sslcertificate",    Method::Get,     Nothing, certificate::show),
     (In::Both, "/security/sslcertificate",    Method::Post,    Tls,     certificate::replace),
+    (In::Both, "/security/sslcertificate/default", Method::Post,    Thread,  certificate::renew_default),
+    (In::Both, "/security/certificaterequest", Method::Get,     Thread,  certificate_request::show),
+    (In::Both, "/security/certificaterequest", Method::Post,    Thread,  certificate_request::make),
+    (In::Both, "/security/certificaterequest", Method::Delete,  Thread,  certificate_request::drop),
     (In::Both, "/security/insecureports",     Method::Get,     Nothing, insecure_ports::show),
     (In::Both, "/security/insecureports",     Method::Post,    Thread,  insecure_ports::set),
     (In::Both, "/security/adminpassword",     Method::Get,     Nothing, admin_password::show),

@@ -76,11 +76,13 @@ impl ServerRequest {
         let (path, query) = (path.to_owned(), query.to_owned());
         let method = Method::parse(self.0.method().as_str());
         let content_type = self.header("Content-Type").map(str::to_owned);
+        let accept = self.header("Accept").map(str::to_owned);
         let mut request = Request {
             method,
             path,
             query,
             content_type,
+            accept,
             peer: None,
             authority: None,
             body: self.read_body(),

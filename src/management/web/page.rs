@@ -96,8 +96,8 @@ mod tests {
     /// What the policy would block: handlers and styles in attributes, and anything from elsewhere.
     #[test]
     fn nothing_in_the_document_needs_a_weaker_policy() {
-        // Leaves room for the answers of the first look within 60 KB.
-        assert!(SENT.len() < 54_000, "{} bytes", SENT.len());
+        // Leaves room for the answers of the first look within 64 KB.
+        assert!(SENT.len() < 58_000, "{} bytes", SENT.len());
         for forbidden in [" style=", " onclick=", " onsubmit=", "javascript:", "src=", "innerHTML"]
         {
             assert!(!SENT.contains(forbidden), "{forbidden}");

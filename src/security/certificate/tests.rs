@@ -55,6 +55,13 @@ fn alone<K: SigningKey>(params: CertificateParams, key: K) -> Made<K> {
     Made { key, params, der }
 }
 
+impl Made {
+    /// Signed by itself with `key`.
+    pub(crate) fn of(name: &str, key: KeyPair) -> Made {
+        alone(params(name, false), key)
+    }
+}
+
 pub(crate) fn root(name: &str) -> Made {
     alone(params(name, true), KeyPair::generate().unwrap())
 }

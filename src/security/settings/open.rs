@@ -11,7 +11,9 @@ use crate::log::Log;
 use crate::security::addresses::Host;
 use crate::security::files::{self, FileDigest, Found};
 use crate::security::settings_file::SettingsFile;
-use crate::security::{Error, Identity, Source, certificate, default_certificate, names};
+use crate::security::{
+    Error, Identity, PendingRequest, Source, certificate, default_certificate, names,
+};
 use crate::store::Folder;
 use crate::util::published::Published;
 use crate::util::utc;
@@ -37,14 +39,19 @@ impl SecuritySettings {
             files::password_in_force(folder.view(), &settings, |fault| log.error(fault));
         let (default, default_digest) = default(&folder, now, &log).map_err(Error::Failed)?;
         let (uploaded, uploaded_digest) = uploaded(&folder, &settings, now, &log);
+        let (request, request_digest) = request(&folder, &settings, now, &log);
+        if let (None, Some(warning)) = (&uploaded, default.summary.outdated()) {
+            log.warn(warning);
+        }
         let digests = FileDigests {
             settings: settings_digest,
             password: password_digest,
             default: default_digest,
             uploaded: uploaded_digest,
+            request: request_digest,
         };
-        let state = State { settings, password, default, uploaded, digests };
-        Ok(SecuritySettings {
+        let state = State { settings, password, default, uploaded, request, digests };
+        let opened = SecuritySettings {
             rules: Arc::new(Published::new(state.rules(api))),
             identity: Arc::new(Published::new(state.identity().clone())),
             folder: Arc::new(folder),
@@ -52,7 +59,9 @@ impl SecuritySettings {
             log,
             state: Mutex::new(state),
             hashing: Mutex::new(()),
-        })
+        };
+        opened.drop_used_request(&mut opened.lock());
+        Ok(opened)
     }
 }
 
@@ -105,6 +114,32 @@ fn default(folder: &Folder, now: SystemTime, log: &Log) -> Result<(Identity, Fil
         ));
     }
     Ok((identity, files::digest(text.as_bytes())))
+}
+
+fn request(
+    folder: &Folder,
+    settings: &SettingsFile,
+    now: SystemTime,
+    log: &Log,
+) -> (Option<PendingRequest>, FileDigest) {
+    let reading = files::request(folder.view());
+    match reading.parse() {
+        _ if settings.discard.contains(&names::REQUEST) => {}
+        Found::Absent => {}
+        Found::Good(request) => return (Some(request), reading.digest),
+        Found::Untrusted(sentence) => {
+            log.error(format_args!("{sentence}; until then there is no pending request"));
+        }
+        Found::Damaged(reason) => {
+            let kept = match folder.set_aside(names::REQUEST, now) {
+                Ok(aside) => format!("kept as {}", aside.display()),
+                Err(error) => error.to_string(),
+            };
+            log.error(format_args!("{reason}; {kept}; there is no pending request: make another"));
+            return (None, files::absent());
+        }
+    }
+    (None, reading.digest)
 }
 
 fn uploaded(

@@ -22,6 +22,7 @@ impl SecuritySettings {
         self.reload_password(state);
         self.reload_default(state);
         self.reload_uploaded(state);
+        self.reload_request(state);
         self.publish(state);
     }
 
@@ -42,6 +43,9 @@ impl SecuritySettings {
         self.log.security(format_args!("security.json has changed: plain HTTP is {word}"));
         if settings.discard.contains(&names::UPLOADED) {
             state.uploaded = None;
+        }
+        if settings.discard.contains(&names::REQUEST) {
+            state.request = None;
         }
         if settings.discard.contains(&names::PASSWORD) {
             state.password = None;
@@ -117,6 +121,31 @@ impl SecuritySettings {
             }
             None => {}
         }
+    }
+
+    fn reload_request(&self, state: &mut State) {
+        if state.settings.discard.contains(&names::REQUEST) {
+            return;
+        }
+        let reading = files::request(self.folder.view());
+        if !changed(&mut state.digests.request, reading.digest) {
+            return;
+        }
+        state.request = match reading.parse() {
+            Found::Absent => {
+                self.log.security("tls/request.pem was removed: no certificate request is pending");
+                None
+            }
+            Found::Good(request) => {
+                let sha256 = &request.public.key_sha256;
+                self.log.security(format_args!("tls/request.pem has changed: its key is {sha256}"));
+                Some(request)
+            }
+            Found::Damaged(reason) | Found::Untrusted(reason) => {
+                self.log.error(format_args!("{reason}; no certificate request is pending"));
+                None
+            }
+        };
     }
 
     /// `None` keeps the certificate in service; `Some(None)` means an absent file.

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use rcgen::KeyPair;
+
 use super::SecuritySettings;
 use crate::config::Api;
 use crate::log::Log;
 use crate::security::certificate::tests::{Made, root};
-use crate::security::{Actor, Error, Password, Source};
+use crate::security::{Actor, Error, KeyType, Password, Source, Wanted};
 use crate::store::Scratch;
 
 mod damage;
@@ -77,7 +79,9 @@ impl Appliance {
 fn upload(security: &SecuritySettings, made: &Made) {
     let (key, chain) = (made.key_pem(), made.pem());
     let now = SystemTime::now();
-    security.replace_certificate(&Actor::Local, key.as_bytes(), chain.as_bytes(), now).unwrap();
+    security
+        .replace_certificate(&Actor::Local, Some(key.as_bytes()), chain.as_bytes(), now)
+        .unwrap();
 }
 
 fn plain_http(security: &SecuritySettings) -> bool {
@@ -155,11 +159,81 @@ fn a_refused_input_changes_nothing() {
     let appliance = Appliance::new();
     let security = appliance.start(BOTH);
     let before = sha256(&security);
-    let refused = security.replace_certificate(&Actor::Local, b"x", b"y", SystemTime::now());
+    let refused = security.replace_certificate(&Actor::Local, Some(b"x"), b"y", SystemTime::now());
     assert!(matches!(refused, Err(Error::Invalid(_))));
     assert!(matches!(security.set_password(&Actor::Local, ""), Err(Error::Invalid(_))));
     assert_eq!((password(&security), sha256(&security)), ("unset", before));
     assert!(!appliance.path("admin.htpasswd").exists());
+}
+
+#[test]
+fn a_request_waits_over_restarts_until_a_certificate_of_its_key_comes() {
+    let appliance = Appliance::new();
+    let security = appliance.start(BOTH);
+    let now = SystemTime::now();
+    let wanted = || Wanted::new(&["box.example".to_owned()], None, &[], KeyType::P256).unwrap();
+    let request = security.make_request(&Actor::Local, wanted(), now).unwrap();
+    assert_eq!(
+        (request.subject.as_str(), request.key_type.as_str()),
+        ("CN=box.example", "ECDSA-P256")
+    );
+    assert_eq!(request.names, ["box.example"]);
+    assert!(matches!(security.make_request(&Actor::Local, wanted(), now), Err(Error::Conflict(_))));
+
+    let foreign = root("Example");
+    let refused = security.replace_certificate(&Actor::Local, None, foreign.pem().as_bytes(), now);
+    let Err(Error::Invalid(sentence)) = refused else { panic!("{refused:?}") };
+    assert!(sentence.contains("the key of the pending request, made at 20"), "{sentence}");
+    assert!(sentence.contains(&request.key_sha256), "{sentence}");
+
+    drop(security);
+    let security = appliance.start(BOTH);
+    assert_eq!(security.request(), Some(request));
+    let issued = issued_for(&appliance.text("tls/request.pem"));
+    security.replace_certificate(&Actor::Local, None, issued.as_bytes(), now).unwrap();
+    assert_eq!((source(&security), security.request()), (Source::Uploaded, None));
+    assert!(!appliance.path("tls/request.pem").exists());
+
+    // A renewal with the key in force.
+    security.replace_certificate(&Actor::Local, None, issued.as_bytes(), now).unwrap();
+}
+
+#[test]
+fn a_request_is_dropped_by_hand_by_reset_and_when_its_certificate_is_there_already() {
+    let appliance = Appliance::new();
+    let mut security = appliance.start(BOTH);
+    let now = SystemTime::now();
+    let make = |security: &SecuritySettings| {
+        let wanted = Wanted::new(&["box.example".to_owned()], None, &[], KeyType::P256).unwrap();
+        security.make_request(&Actor::Local, wanted, now).unwrap();
+    };
+    make(&security);
+    assert!(security.drop_request(&Actor::Local).unwrap());
+    assert!(!security.drop_request(&Actor::Local).unwrap());
+    make(&security);
+    security.reset(&Actor::Local).unwrap();
+    assert_eq!((security.request(), appliance.path("tls/request.pem").exists()), (None, false));
+
+    // As a power cut between the two changes would leave it.
+    make(&security);
+    let file = appliance.text("tls/request.pem");
+    security.replace_certificate(&Actor::Local, None, issued_for(&file).as_bytes(), now).unwrap();
+    drop(security);
+    appliance.put("tls/request.pem", &file);
+    security = appliance.start(BOTH);
+    assert_eq!((security.request(), appliance.path("tls/request.pem").exists()), (None, false));
+
+    drop(security);
+    appliance.put("tls/request.pem", "x");
+    security = appliance.start(BOTH);
+    assert_eq!((security.request(), appliance.damaged("tls/request.pem").len()), (None, 1));
+    make(&security);
+}
+
+/// A certificate of the key in a request's file.
+fn issued_for(file: &str) -> String {
+    let key = &file[file.find("-----BEGIN PRIVATE").unwrap()..];
+    Made::of("box", KeyPair::from_pem(key).unwrap()).pem()
 }
 
 #[test]

@@ -24,8 +24,8 @@ fn wrong_input_gets_a_sentence_and_the_menu_again() {
         console.press("\n");
         let piece = console.choose("Security");
         assert!(!piece.contains("Please type one"), "Enter alone shows the menu again: {piece}");
-        console.answer("Choose 0 to 3: ", "4");
-        console.shows("Please type one of the numbers 0 to 3, then Enter.");
+        console.answer("Choose 0 to 4: ", "5");
+        console.shows("Please type one of the numbers 0 to 4, then Enter.");
         console.choose("Back");
         console.leave();
     }

@@ -2,8 +2,9 @@
 
 use crate::console::session::Console;
 use crate::support::appliance::Appliance;
-use crate::support::certificates::{Authority, Key, text};
+use crate::support::certificates::{Authority, Key, fingerprint, text};
 use crate::support::settings::Settings;
+use crate::support::tls::handshake;
 
 const PING: &str = "/v1/management/ping";
 
@@ -113,4 +114,39 @@ fn a_damaged_password_file_is_told_and_the_reset_mends_it() {
     console.choose("OK");
     console.go_on();
     assert_eq!(appliance.read_as("admin", &appliance.https("/v2/management/health")).status, 200);
+}
+
+#[test]
+fn a_certificate_is_requested_and_applied_over_a_serial_line() {
+    let appliance = Appliance::start(&Settings::both());
+    let authority = Authority::new(appliance.folder());
+    let mut console = Console::terminal(&appliance);
+    console.choose("Security");
+    console.choose("Certificate");
+    let piece = console.choose("Make a certificate request");
+    assert!(piece.contains("Request      none"), "{piece}");
+    console.answer("those of this appliance):", "box.example, 192.0.2.7");
+    console.answer("leaves it out):", "Example Ltd");
+    let shown = console.go_on();
+    let (from, until) = (shown.find("-----BEGIN").unwrap(), shown.find("-----END").unwrap());
+    let request = format!("{}-----END CERTIFICATE REQUEST-----\n", &shown[from..until]);
+    let cert = authority.sign("signed", &request);
+    let piece = console.choose("Show the certificate request");
+    assert!(piece.contains("for box.example, 192.0.2.7"), "{piece}");
+    assert!(console.go_on().contains(request.trim()));
+
+    console.choose("Apply a certificate");
+    console.press(&format!("{}\n\n", std::fs::read_to_string(&cert).unwrap()));
+    let told = console.go_on();
+    assert!(told.contains("Certificate and private_key applied successfully."), "{told}");
+    let piece = console.choose("Make a certificate request");
+    assert!(piece.contains("uploaded, O=Example Ltd, CN=box.example"), "{piece}");
+    assert_eq!(handshake(appliance.ports.https).unwrap().fingerprint, fingerprint(&cert));
+    console.answer("those of this appliance):", "");
+    console.answer("leaves it out):", "");
+    console.go_on();
+    console.choose("Drop the certificate request");
+    console.choose("OK");
+    assert!(console.go_on().contains("dropped"));
+    assert!(!console.all().contains("PRIVATE KEY"));
 }

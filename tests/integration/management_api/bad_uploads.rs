@@ -92,7 +92,7 @@ fn incomplete(authority: &Authority) -> Vec<Bad> {
             &["chain belongs into certfile"],
             "a file for the chain",
         ),
-        raw("other part names", &["-F", "a=b"], &["keyfile"], "no keyfile part"),
+        raw("other part names", &["-F", "a=b"], &["certfile"], "no certfile part"),
         raw(
             "no multipart",
             &["-H", "Content-Type: application/json", "-d", "{}"],

@@ -2,8 +2,10 @@
 
 mod access_rules;
 mod bad_uploads;
+mod certificate_request;
 mod control_socket;
 mod cross_origin;
+mod default_certificate;
 mod failed_handshakes;
 mod good_uploads;
 mod hot_swap;

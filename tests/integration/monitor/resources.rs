@@ -70,7 +70,9 @@ fn health_names_what_is_ill_and_answers_200_all_the_same() {
     for way in ALL {
         let told = ask(&appliance, way, &[], "/v2/management/health").ok().json();
         assert_eq!(told["status"], "unhealthy", "{told}");
-        for part in ["monitoring", "storage", "batch_inference", "realtime_inference"] {
+        for part in
+            ["monitoring", "storage", "certificate", "batch_inference", "realtime_inference"]
+        {
             assert_eq!(told[part], json!({"status": "healthy"}), "{part}: {told}");
         }
         assert_eq!(told["own"]["status"], "unhealthy", "{told}");

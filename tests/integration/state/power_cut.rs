@@ -14,7 +14,7 @@ use std::process::Command;
 
 use crate::state::security_settings::{PASSWORDS, Standing, observe};
 use crate::support::appliance::{Appliance, program};
-use crate::support::certificates::{Authority, Key, form};
+use crate::support::certificates::{Authority, Key, form, text};
 use crate::support::command::Output;
 use crate::support::folder::copy;
 use crate::support::prerequisites::{can_trace, traceable};
@@ -28,6 +28,28 @@ const MOST_CALLS: usize = 200;
 #[test]
 fn a_power_cut_during_an_upload_leaves_the_old_certificate_or_the_new_one() {
     survives("upload", REPLACING, |a| upload(a, "old").ok(), |a| upload(a, "new"));
+}
+
+#[test]
+fn a_power_cut_while_a_certificate_is_requested_leaves_a_request_or_none() {
+    survives("request", REPLACING, |a| read_ping(a).ok(), request);
+}
+
+#[test]
+fn a_power_cut_while_a_requested_certificate_is_applied_leaves_the_request_or_the_certificate() {
+    survives(
+        "requested certificate",
+        REPLACING,
+        |a| {
+            let pending = request(a).ok().json();
+            Authority::new(a.folder()).sign("requested", pending["request"].as_str().unwrap());
+            read_ping(a).ok()
+        },
+        |a| {
+            let cert = format!("certfile=@{}", text(&a.folder().join("requested.crt")));
+            a.curl(&["-F", &cert, &a.https("/v1/security/sslcertificate")])
+        },
+    );
 }
 
 #[test]
@@ -255,6 +277,11 @@ impl Scene {
         command.arg(program()).arg("serve").arg("--config").arg(self.appliance.config());
         command
     }
+}
+
+fn request(appliance: &Appliance) -> Output {
+    let url = appliance.https("/v1/security/certificaterequest");
+    appliance.post(&url, r#"{"names": ["localhost"], "key_type": "ecdsa-p256"}"#)
 }
 
 fn read_ping(appliance: &Appliance) -> Output {

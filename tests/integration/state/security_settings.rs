@@ -1,6 +1,7 @@
 //! The three security settings as a stranger and the administrator find them from outside.
 
 use crate::support::appliance::Appliance;
+use crate::support::certificates::text;
 use crate::support::tls::handshake;
 
 /// Passwords the tests set; [`Standing::password`] is found by trying them.
@@ -14,6 +15,8 @@ pub(crate) struct Standing {
     pub(crate) plain_http: bool,
     /// None if nobody is asked; otherwise the passwords that let the administrator in, which must be one.
     pub(crate) password: Option<Vec<&'static str>>,
+    /// Whether a certificate request is pending.
+    pub(crate) requested: bool,
 }
 
 pub(crate) fn observe(appliance: &Appliance) -> Standing {
@@ -33,5 +36,9 @@ pub(crate) fn observe(appliance: &Appliance) -> Standing {
         ),
         _ => panic!("neither let in nor asked for a password: {stranger:?}"),
     };
-    Standing { fingerprint, plain_http, password }
+    let socket = appliance.control_socket();
+    let pending = "http://localhost/v1/security/certificaterequest";
+    let pending = appliance.curl(&["--unix-socket", text(&socket), pending]).ok().json();
+    let requested = pending["pending"].as_bool().unwrap();
+    Standing { fingerprint, plain_http, password, requested }
 }

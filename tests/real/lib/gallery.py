@@ -24,7 +24,7 @@ class Gallery:
         self.authority, self.browser, self.folder = authority, browser, folder
 
     def prove(self):
-        for state in (self.fresh, self.secured, self.ending, self.offline, self.gone):
+        for state in (self.fresh, self.secured, self.ending, self.offline, self.requested, self.gone):
             with Appliance(self.binary, license=self.service.settings()) as appliance:
                 self.desk = Desk(self.browser, appliance, [("admin", "admin")])
                 self.page = self.desk.page
@@ -106,6 +106,16 @@ class Gallery:
         self.page.shows("#request-result", "Made")
         self.page.click("#request-copy")
         self.take("offline")
+
+    def requested(self):
+        """a certificate request, and where its certificate goes"""
+        self.desk.open()
+        self.desk.unfold("csr")
+        self.take("request-form")
+        self.page.type("#csr-form [name=names]", "speech.example.com")
+        self.page.click("#csr-form button")
+        self.page.shows("#csr-words", "speech.example.com")
+        self.take("requested")
 
     def gone(self):
         """the appliance does not answer"""

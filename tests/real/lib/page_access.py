@@ -10,6 +10,19 @@ from lib.report import expect
 
 PASSWORD = "correct horse"
 
+# Keeps what the page sends and is answered.
+LISTENING = """
+window.traffic = [];
+const asked = window.fetch;
+window.fetch = async (path, options) => {
+  const sent = new Response(options.body);
+  window.traffic.push([options.method, path, sent.headers.get('Content-Type'), await sent.text()]);
+  const answer = await asked(path, options);
+  window.traffic.push([await answer.clone().text()]);
+  return answer;
+};
+"""
+
 
 class Part:
     """A group of sentences about one page; `proves` puts the generation before each."""
@@ -31,12 +44,13 @@ class Part:
 class Access(Part):
     def prove(self):
         self.proves("the browser asks for the password where the API does", self.log_in)
-        self.proves("weighs less than 60 KB, with the answers it shows", self.weight)
+        self.proves("weighs less than 64 KB, with the answers it shows", self.weight)
         self.proves("its policy allows nothing inline but what it names", self.policy)
         self.proves("says at the top what is not secure", self.dangers)
         self.proves("a key that does not fit is refused in the appliance's words", self.wrong_key)
         self.proves("uploads a certificate that was chosen", self.upload, "chosen", self.choose)
         self.proves("uploads a certificate that was dropped", self.upload, "dropped", self.drop)
+        self.proves("a key made here is certified by openssl ca, and crosses no wire", self.request)
         self.proves("two passwords that differ change nothing", self.differing)
         self.proves("sets the password and goes on without asking", self.set_password)
         self.proves("switches plain HTTP off by keyboard, and Escape changes nothing", self.http_off)
@@ -65,7 +79,7 @@ class Access(Part):
         expect(self.page.prompts == int(asked), f"{self.page.prompts} prompts")
 
     def weight(self):
-        expect(15_000 < self.page.received < 60_000, f"{self.page.received} bytes")
+        expect(15_000 < self.page.received < 64_000, f"{self.page.received} bytes")
         return f"{self.page.received} bytes in {len(self.page.requests)} requests"
 
     def policy(self):
@@ -111,6 +125,29 @@ class Access(Part):
         expect((told["source"], told["subject"]) == ("uploaded", f"CN={name}"), f"{told}")
         left = self.page.run("[...document.querySelectorAll('input[type=file]')].some(i => i.files.length)")
         expect(not left, "the key is still held by the page")
+
+    def request(self):
+        self.page.run(LISTENING)
+        self.desk.unfold("csr")
+        self.page.type("#csr-form [name=names]", "localhost, 127.0.0.1")
+        self.page.type("#csr-form [name=O]", "Example Ltd")
+        self.page.click("#csr-form button")
+        self.page.shows("#csr-words", "for localhost, 127.0.0.1; RSA-2048")
+        request = self.page.run("document.getElementById('csr-text').value")
+        expect(self.desk.truth("security/certificaterequest")["request"] == request, request)
+        cert = self.authority.sign("signed" + "-".join(self.api), request)
+        self.page.type("#signed-form [name=certfile]", cert.read_text())
+        self.page.click("#signed-form button")
+        self.page.shows("#signed-result", "certificate and private_key applied successfully")
+        self.page.shows("#certificate-subject", "O=Example Ltd, CN=localhost")
+        expect(self.desk.truth("security/certificaterequest") == {"pending": False}, "it is still pending")
+        key = (self.desk.appliance.folder / "state/tls/uploaded.pem").read_text().split("PRIVATE KEY-----")[1]
+        pieces = [line[at : at + 16] for line in key.splitlines()[3:] for at in (0, 16, 32) if len(line) == 64]
+        traffic = self.page.run("JSON.stringify(window.traffic)")
+        expect(request.splitlines()[1] in traffic and "multipart" in traffic, traffic)
+        expect(not [piece for piece in pieces if piece in traffic], "the private key was sent")
+        expect("PRIVATE KEY" not in traffic, traffic)
+        return f"{len(pieces)} pieces of the key, {len(traffic)} bytes of traffic"
 
     # --- password ------------------------------------------------------------------------------------
 

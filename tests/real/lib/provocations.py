@@ -56,6 +56,8 @@ UNLICENSED = [
     (400, "POST", SECURITY + "/sslcertificate", Parts(keyfile="", certfile="")),
     (400, "POST", SECURITY + "/sslcertificate", Parts(keyfile="x", certfile="y")),
     (413, "POST", SECURITY + "/sslcertificate", MANY),
+    (400, "POST", SECURITY + "/certificaterequest", {"names": "appliance"}),
+    (413, "POST", SECURITY + "/certificaterequest", MANY),
     (400, "POST", SECURITY + "/insecureports", "{"),
     (400, "POST", SECURITY + "/insecureports", {"enable_insecure_ports": "true"}),
     (200, "POST", SECURITY + "/insecureports", {"enable_insecure_ports": True}),
@@ -117,8 +119,8 @@ DISK = "needs a disk that takes nothing"
 DEFECT = "a defect; none is known"
 NOT_FROM_OUTSIDE = {
     **{(f"{name}{v}", 500): DISK for v in ("V1", "V2") for name in (
-        "replaceCertificate", "setPlainHttp", "setPassword", "unsetPassword", "resetSecurity", "applyCertificate",
-        "setProxy", "showProxy")},
+        "replaceCertificate", "renewDefaultCertificate", "makeCertificateRequest", "dropCertificateRequest", "setPlainHttp",
+        "setPassword", "unsetPassword", "resetSecurity", "applyCertificate", "setProxy", "showProxy")},
     ("reserveSeconds", 500): DISK,
     ("settleSession", 500): DISK,
     ("5XX", 500): DEFECT,

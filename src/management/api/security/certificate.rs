@@ -45,6 +45,23 @@ pub(crate) fn sent_in_clear() -> Response {
     )
 }
 
+/// Makes the default certificate anew.
+pub(crate) fn renew_default(context: &Context, request: &mut Request) -> Response {
+    match context.security.renew_default(&request.actor(), SystemTime::now()) {
+        Ok(made) if context.security.identity().snapshot().summary == made => {
+            Response::success(&format!(
+                "a new default certificate is in use: clients that trusted the old one must trust this one, \
+                 SHA-256 {}",
+                made.sha256
+            ))
+        }
+        Ok(_) => Response::success(
+            "a new default certificate was made; the uploaded one stays in use until it is removed",
+        ),
+        Err(error) => error.into(),
+    }
+}
+
 pub(crate) fn replace(context: &Context, request: &mut Request) -> Response {
     let boundary = match multipart::boundary(request.content_type.as_deref()) {
         Ok(boundary) => boundary,
@@ -54,12 +71,17 @@ pub(crate) fn replace(context: &Context, request: &mut Request) -> Response {
         Ok(body) => body,
         Err(error) => return error.into(),
     };
-    let [keyfile, certfile] = match multipart::parts(&body, &boundary, ["keyfile", "certfile"]) {
-        Ok(parts) => parts,
+    let upload = match multipart::upload(&body, &boundary) {
+        Ok(upload) => upload,
         Err(error) => return refused(context, &error),
     };
     let now = SystemTime::now();
-    match context.security.replace_certificate(&request.actor(), keyfile, certfile, now) {
+    match context.security.replace_certificate(
+        &request.actor(),
+        upload.keyfile,
+        upload.certfile,
+        now,
+    ) {
         Ok(summary) => {
             let mut warnings = summary.warnings(utc::unix_seconds(now));
             warnings.extend(request.host().and_then(|host| summary.elsewhere(host)));

@@ -11,5 +11,5 @@ pub fn upload(data: &[u8]) {
     let Ok(line) = std::str::from_utf8(line) else { return };
     let _ = query::values(line, "count");
     let Ok(boundary) = multipart::boundary(Some(line)) else { return };
-    let _ = multipart::parts(body, &boundary, ["keyfile", "certfile"]);
+    let _ = multipart::upload(body, &boundary);
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod admin_password;
 pub(crate) mod certificate;
+pub(crate) mod certificate_request;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub(crate) mod insecure_ports;

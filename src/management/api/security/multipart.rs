@@ -4,6 +4,8 @@
 //! Of a part's head only the name is used, and whether it is a file; file names come in whatever encoding
 //! the client's system has.
 
+use crate::security;
+
 /// Longest boundary (RFC 2046, 5.1.1).
 const LONGEST_BOUNDARY: usize = 70;
 
@@ -41,17 +43,22 @@ pub(crate) fn boundary(content_type: Option<&str>) -> Result<String, String> {
 /// Longest name of an unknown part that is quoted, in bytes; real ones are words.
 const LONGEST_NAME: usize = 30;
 
-/// The contents of the parts with these `names`. Other parts are ignored unless they are files.
-pub(crate) fn parts<'a, const N: usize>(
-    body: &'a [u8],
-    boundary: &str,
-    names: [&str; N],
-) -> Result<[&'a [u8]; N], String> {
+/// An upload of a certificate.
+pub(crate) struct Upload<'a> {
+    pub(crate) certfile: &'a [u8],
+    /// Absent if the appliance has the key.
+    pub(crate) keyfile: Option<&'a [u8]>,
+}
+
+/// The files of an upload. Other parts are ignored unless they are files.
+///
+/// # Errors
+/// What is wrong with the body.
+pub(crate) fn upload<'a>(body: &'a [u8], boundary: &str) -> Result<Upload<'a>, String> {
     if body.is_empty() {
         return Err("the request has no body".into());
     }
-    let mut found: [Option<&[u8]>; N] = [None; N];
-    let mut stray = None;
+    let (mut certfile, mut keyfile, mut stray) = (None, None, None);
     let mut parts = Parts::of(body, boundary)?;
     while let Some(Part { head, content }) = parts.next_part()? {
         let Some(Named { name, is_file }) = Named::read(head) else {
@@ -61,27 +68,28 @@ pub(crate) fn parts<'a, const N: usize>(
                     .into(),
             );
         };
-        match names.iter().position(|wanted| wanted.as_bytes() == name) {
-            Some(index) => {
-                let earlier = found[index].replace(content);
-                if earlier.is_some() {
-                    return Err(format!("the part {:?} stands twice in the body", names[index]));
-                }
+        let earlier = match name {
+            b"certfile" => certfile.replace(content),
+            b"keyfile" => keyfile.replace(content),
+            _ if is_file => {
+                stray = stray.or(Some(name));
+                None
             }
-            None if is_file => stray = stray.or(Some(name)),
-            None => {}
+            _ => None,
+        };
+        if earlier.is_some() {
+            return Err(format!("{} stands twice in the body", shown(name)));
         }
     }
-    if let Some(missing) = names.iter().zip(&found).find(|(_, part)| part.is_none()) {
-        return Err(format!("the part {:?} is missing", missing.0));
-    }
-    match stray {
-        Some(name) => Err(format!(
+    match (certfile, stray) {
+        (None, Some(b"p12file")) => Err(security::PKCS12.to_owned()),
+        (None, _) => Err("the part \"certfile\" is missing".into()),
+        (Some(_), Some(name)) => Err(format!(
             "{} is an unexpected file: the chain belongs into certfile, after your \
              certificate",
             shown(name)
         )),
-        None => Ok(found.map(Option::unwrap_or_default)),
+        (Some(certfile), None) => Ok(Upload { certfile, keyfile }),
     }
 }
 
@@ -213,13 +221,13 @@ fn split_at<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
-    use super::{boundary, parts};
+    use super::{boundary, upload};
 
     fn read(body: impl AsRef<[u8]>) -> Result<[String; 2], String> {
         let lines: Vec<&[u8]> = body.as_ref().split(|byte| *byte == b'\n').collect();
-        parts(&lines.join(&b"\r\n"[..]), "b", ["keyfile", "certfile"])
-            .map(|both| both.map(|part| String::from_utf8(part.to_vec()).unwrap()))
-            .map_err(|error| error.to_string())
+        let text = |part: &[u8]| String::from_utf8(part.to_vec()).unwrap();
+        upload(&lines.join(&b"\r\n"[..]), "b")
+            .map(|files| [files.keyfile.map_or("none".to_owned(), text), text(files.certfile)])
     }
 
     fn part(name: &str, content: &str) -> String {
@@ -256,7 +264,18 @@ mod tests {
         let error = read(format!("{both}{}--b--", part("MIIE a/b", "x"))).unwrap_err();
         assert!(!error.contains("MIIE") && error.contains("belongs into certfile"), "{error}");
         let error = read(format!("{}{}--b--", part("key", "k"), part("cert", "c"))).unwrap_err();
-        assert!(error.contains("\"keyfile\" is missing"), "{error}");
+        assert!(error.contains("\"certfile\" is missing"), "{error}");
+    }
+
+    #[test]
+    fn a_certificate_may_come_without_a_key() {
+        assert_eq!(read(format!("{}--b--", part("certfile", "c"))).unwrap(), ["none", "c"]);
+    }
+
+    #[test]
+    fn pkcs12_is_refused_with_the_command_that_converts_it() {
+        let error = read(format!("{}--b--", part("p12file", "c"))).unwrap_err();
+        assert!(error.contains("openssl pkcs12 -in"), "{error}");
     }
 
     #[test]
@@ -283,8 +302,8 @@ mod tests {
         let (key, certificate) = (part("keyfile", "k"), part("certfile", "c"));
         for (body, wanted) in [
             (format!("{key}--b--"), "\"certfile\" is missing"),
-            (format!("{certificate}--b--"), "\"keyfile\" is missing"),
-            ("--b--".to_owned(), "\"keyfile\" is missing"),
+            (format!("{key}--b--"), "\"certfile\" is missing"),
+            ("--b--".to_owned(), "\"certfile\" is missing"),
             (format!("{key}{key}{certificate}--b--"), "\"keyfile\" stands twice"),
             (format!("{key}{certificate}"), "ends before its last boundary"),
             (format!("{key}{certificate}--b"), "ends before its last boundary"),
@@ -318,8 +337,7 @@ mod tests {
         for body in [format!("preamble\n{both}--b--\nmore"), format!("\n{padded}--b--")] {
             assert_eq!(read(&body).unwrap(), ["k", "c"], "{body:?}");
         }
-        let lines =
-            parts(format!("{both}--b--").as_bytes(), "b", ["keyfile"]).unwrap_err().to_string();
+        let lines = upload(format!("{both}--b--").as_bytes(), "b").err().unwrap().to_string();
         assert!(lines.contains("LF"), "{lines}");
     }
 

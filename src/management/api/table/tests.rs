@@ -290,7 +290,7 @@ fn a_certificate_upload_that_is_no_upload_is_told_how() {
         (None, "", "no Content-Type"),
         (Some("application/json"), "{}", "not \\\"multipart/form-data\\\""),
         (Some("multipart/form-data"), "--b--", "names no boundary"),
-        (Some(form), "--b--", "\\\"keyfile\\\" is missing"),
+        (Some(form), "--b--", "\\\"certfile\\\" is missing"),
         (Some(form), "--b\r\n", "ends before its last boundary"),
         (Some(form), "", "no body"),
     ] {

@@ -149,7 +149,7 @@ onSubmit('request-form', 'request-result', 'Making it…', async form => {
 function certificateButtons(name, file) {
   at(`${name}-save`).addEventListener('click', () => {
     const link = element('a');
-    link.href = URL.createObjectURL(new Blob([at(`${name}-text`).value + '\n'], {type: 'text/plain'}));
+    link.href = URL.createObjectURL(new Blob([at(`${name}-text`).value.trim() + '\n'], {type: 'text/plain'}));
     link.download = file;
     link.click();
     URL.revokeObjectURL(link.href);
@@ -167,6 +167,7 @@ function certificateButtons(name, file) {
     }
   });
 }
+certificateButtons('csr', 'appliance.csr');
 certificateButtons('request', 'activation-certificate.txt');
 certificateButtons('return', 'return-certificate.txt');
 

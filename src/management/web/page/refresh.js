@@ -7,6 +7,7 @@ const RESOURCES = {
   certificate: [`${best}/security/sslcertificate`, showCertificate],
   http: [`${best}/security/insecureports`, showHttp],
   password: [`${best}/security/adminpassword`, showPassword],
+  request: [`${best}/security/certificaterequest`, showRequest],
   license: [`${LICENSE}/offlinemode`, showLicense],
   proxy: [`${LICENSE}/network`, showProxy],
   services: hasV1 ? ['/v1/management/services', showServices] : ['/v2/management/health', showHealth],
@@ -18,7 +19,7 @@ const RESOURCES = {
 };
 const ALL = Object.keys(RESOURCES);
 // One round; what changes by itself is in it twice.
-const ROUND = ['license', 'cpu', 'services', 'http', 'mem', 'password', 'license', 'cpu', 'services', 'certificate', 'mem', 'proxy'];
+const ROUND = ['license', 'cpu', 'services', 'http', 'mem', 'password', 'license', 'cpu', 'services', 'certificate', 'mem', 'proxy', 'request'];
 
 let queue = [...ALL], turn = 0, timer = 0, reading = false, stopped = false, failures = 0, seen = 0;
 

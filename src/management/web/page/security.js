@@ -35,6 +35,9 @@ function dangers() {
   }
   if (certificate && Date.parse(certificate.not_after) < now()) {
     warn('The certificate has expired: clients refuse it.', 'Upload a certificate', () => unfold('upload'));
+  } else if (certificate && Date.parse(certificate.not_after) < now() + 30 * DAY) {
+    warn(`The certificate ends soon. ${ending(new Date(certificate.not_after)).words}`,
+      'Upload a certificate', () => unfold('upload'));
   }
   return found;
 }
@@ -87,19 +90,39 @@ function showCertificate(certificate) {
   const warnings = certificate.warnings ?? [];
   say('certificate-warnings', warnings.map(text => `Warning: ${text}.`).join('\n'));
   show('certificate-warnings', warnings.length > 0);
+  show('default-renew', !own);
   showDangers();
 }
 
-show('upload-form', !overClear);
-show('upload-clear', overClear);
-if (secureUrl) at('upload-https').href = secureUrl;
-else at('upload-https').hidden = true;
+onClick('default-renew', 'default-result', 'Making it…', () => ({
+  title: 'Make a new default certificate?',
+  points: [
+    'It gets a new key, and the names and addresses that this appliance has now.',
+    'Clients that trust the old one must trust the new one; this browser will warn again.',
+  ],
+  yes: 'Make a new one',
+}), async () => {
+  const answer = await call('POST', `${best}/security/sslcertificate/default`);
+  return `${answer.message}.`;
+});
 
-onSubmit('upload-form', 'upload-result', 'Uploading…', async form => {
-  const answer = await call('POST', `${best}/security/sslcertificate`, new FormData(form));
-  form.reset();
+for (const name of ['upload', 'signed']) {
+  show(`${name}-form`, !overClear);
+  show(`${name}-clear`, overClear);
+  if (secureUrl) at(`${name}-https`).href = secureUrl;
+  else at(`${name}-https`).hidden = true;
+}
+
+async function uploaded(body) {
+  const answer = await call('POST', `${best}/security/sslcertificate`, body);
   const warnings = (answer.warnings ?? []).map(text => `Warning: ${text}.\n`).join('');
   return `${answer.message}.\n${warnings}New connections use it at once; open connections keep the old one, so this browser may show the old one until they end.`;
+}
+
+onSubmit('upload-form', 'upload-result', 'Uploading…', async form => {
+  const words = await uploaded(new FormData(form));
+  form.reset();
+  return words;
 });
 
 // The content of a file decides which field it fills, not its name.
@@ -120,6 +143,59 @@ onDrop('upload-form', async files => {
   else result('upload-result', '', '');
   form.querySelector('button.main').focus();
 });
+
+// --- certificate request ---------------------------------------------------------------------------
+
+function showRequest(answer) {
+  show('csr-form', !answer.pending);
+  show('csr-pending', answer.pending);
+  if (!answer.pending) return;
+  const made = answer.created ? `Made on ${day(new Date(answer.created))}` : 'Made by hand';
+  say('csr-words', `${made} for ${answer.names.join(', ') || answer.subject}; ${answer.key_type}.`);
+  if (at('csr-text').value !== answer.request) at('csr-text').value = answer.request;
+}
+
+onSubmit('csr-form', 'csr-result', 'Making the key…', async form => {
+  const {names, O, C, key_type: key} = form.elements;
+  const given = [['O', O], ['C', C]].filter(([, field]) => field.value.trim());
+  const body = {
+    names: names.value.split(/[\s,]+/).filter(Boolean),
+    subject: Object.fromEntries(given.map(([name, field]) => [name, field.value])),
+    key_type: key.value,
+  };
+  showRequest(await call('POST', `${best}/security/certificaterequest`, body));
+  form.reset();
+  return 'Made. Send it to your certificate authority.';
+});
+
+onClick('csr-drop', 'csr-result', 'Dropping…', () => ({
+  title: 'Drop the certificate request?',
+  points: [
+    'Its private key is destroyed.',
+    'A certificate that your authority issues for it can’t be used any more.',
+  ],
+  yes: 'Drop',
+}), async () => {
+  const answer = await call('DELETE', `${best}/security/certificaterequest`);
+  return `${answer.message}.`;
+});
+
+onSubmit('signed-form', 'signed-result', 'Applying…', async form => {
+  const body = new FormData();
+  body.append('certfile', new Blob([form.elements.certfile.value]), 'appliance.crt');
+  const words = await uploaded(body);
+  form.reset();
+  at('signed-file').value = '';
+  return words;
+});
+
+async function takeSigned(files) {
+  const texts = await Promise.all(files.map(file => file.size > 1 << 20 ? '' : file.text()));
+  at('signed-form').elements.certfile.value = texts.join('\n');
+  at('signed-form').querySelector('button.main').focus();
+}
+onDrop('signed-form', takeSigned);
+at('signed-file').addEventListener('change', event => takeSigned([...event.target.files]));
 
 // --- plain HTTP ------------------------------------------------------------------------------------
 

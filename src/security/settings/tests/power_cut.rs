@@ -86,7 +86,7 @@ fn a_change_that_cannot_be_saved_fails_and_what_the_disk_holds_stays_in_force() 
     let now = SystemTime::now();
     failed(
         security
-            .replace_certificate(&Actor::Local, key.as_bytes(), chain.as_bytes(), now)
+            .replace_certificate(&Actor::Local, Some(key.as_bytes()), chain.as_bytes(), now)
             .map(drop),
     );
     assert_eq!((plain_http(&security), password(&security)), (false, "unset"));

@@ -1,0 +1,156 @@
+//! Certificate: a request made here, and the certificate that comes back, over a serial line.
+
+use serde_json::{Value, json};
+
+use super::daemon::{Daemon, sentence};
+use super::screen::Screen;
+use super::security::describe;
+use super::{Closed, show_outcome};
+
+const REQUEST: &str = "security/certificaterequest";
+
+#[derive(Clone, Copy)]
+enum Entry {
+    Make,
+    Show,
+    Apply,
+    Drop,
+    Renew,
+    Back,
+}
+
+pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+    loop {
+        let state = daemon
+            .read("security/sslcertificate")
+            .and_then(|certificate| Ok((certificate, daemon.read(REQUEST)?)));
+        let (certificate, request) = match state {
+            Ok(state) => state,
+            Err(error) => return show_outcome(screen, Err(error)),
+        };
+        screen.title("Certificate")?;
+        screen.row("In use", &describe(&certificate))?;
+        screen.row("Request", &pending(&request))?;
+        let apply = ("Apply a certificate", Entry::Apply);
+        let renew = ("Make the default certificate anew", Entry::Renew);
+        let choice = if request["pending"] == true {
+            let entries = [
+                ("Show the certificate request", Entry::Show),
+                apply,
+                ("Drop the certificate request", Entry::Drop),
+                renew,
+            ];
+            screen.choose(&entries, ("Back", Entry::Back))?
+        } else {
+            let entries = [("Make a certificate request", Entry::Make), apply, renew];
+            screen.choose(&entries, ("Back", Entry::Back))?
+        };
+        match choice {
+            None => {}
+            Some(Entry::Back) => return Ok(()),
+            Some(Entry::Make) => make(daemon, screen)?,
+            Some(Entry::Show) => show(screen, &request)?,
+            Some(Entry::Apply) => apply_pasted(daemon, screen)?,
+            Some(Entry::Renew) => renew_default(daemon, screen)?,
+            Some(Entry::Drop) => drop_pending(daemon, screen)?,
+        }
+    }
+}
+
+fn pending(request: &Value) -> String {
+    let names = request["names"].as_array().into_iter().flatten();
+    let names: Vec<&str> = names.filter_map(Value::as_str).collect();
+    match (request["pending"] == true, request["created"].as_str()) {
+        (false, _) => "none".to_owned(),
+        (true, Some(created)) => format!("made at {created} for {}", names.join(", ")),
+        (true, None) => format!("for {}", names.join(", ")),
+    }
+}
+
+fn make(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+    screen.blank()?;
+    screen.say("The private key is made here and never leaves the appliance.")?;
+    let names = screen.ask("Host names and addresses (Enter: those of this appliance):")?;
+    let organization = screen.ask("Organization (Enter leaves it out):")?;
+    let split = |c: char| c == ',' || c.is_whitespace();
+    let names: Vec<&str> = names.split(split).filter(|name| !name.is_empty()).collect();
+    let mut body = json!({"names": names});
+    if !organization.is_empty() {
+        body["subject"] = json!({"O": organization});
+    }
+    screen.say("Making the key; this may take some seconds...")?;
+    match daemon.post(REQUEST, &body) {
+        Ok(request) => show(screen, &request),
+        Err(error) => show_outcome(screen, Err(error)),
+    }
+}
+
+fn show(screen: &mut Screen, request: &Value) -> Result<(), Closed> {
+    screen.blank()?;
+    screen.say(
+        "Send what stands between the marks, marks included, to your certificate authority.",
+    )?;
+    screen.blank()?;
+    screen.verbatim(request["request"].as_str().unwrap_or_default())?;
+    screen.blank()?;
+    screen.pause()
+}
+
+fn apply_pasted(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+    screen.blank()?;
+    screen.say("Paste the certificate in PEM, then its chain, and end with an empty line.")?;
+    let done = match screen.paste()? {
+        None => {
+            return show_outcome(screen, Ok("That was too long. Nothing was changed.".to_owned()));
+        }
+        Some(pem) if pem.is_empty() => {
+            return show_outcome(
+                screen,
+                Ok("Nothing was pasted, so nothing was changed.".to_owned()),
+            );
+        }
+        Some(pem) => daemon.upload_certificate(&pem),
+    };
+    show_outcome(screen, done.map(|answer| told(&answer)))
+}
+
+/// The message of an upload, and its warnings.
+fn told(answer: &Value) -> String {
+    let warnings = answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let message = answer["message"].as_str().unwrap_or("done");
+    let warnings = warnings.map(|text| format!("\nWarning: {}", sentence(text)));
+    format!("{}{}", sentence(message), warnings.collect::<String>())
+}
+
+fn drop_pending(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+    let sure = screen.confirm(&[
+        "Choose OK to drop the certificate request.",
+        "* Its private key is destroyed.",
+        "* A certificate that was issued for it can't be used any more.",
+    ])?;
+    if sure {
+        let done = daemon.delete(REQUEST);
+        show_outcome(
+            screen,
+            done.map(|answer| sentence(answer["message"].as_str().unwrap_or("done"))),
+        )?;
+    }
+    Ok(())
+}
+
+fn renew_default(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+    let sure = screen.confirm(&[
+        "Choose OK to make the default certificate anew.",
+        "* It gets a new key, and the names and addresses that this machine has now.",
+        "* Clients that trust the old one must trust the new one.",
+        "* An uploaded certificate stays in use.",
+    ])?;
+    if sure {
+        let done = daemon.post("security/sslcertificate/default", &Value::Null);
+        show_outcome(
+            screen,
+            done.map(|answer| sentence(answer["message"].as_str().unwrap_or("done"))),
+        )?;
+    }
+    Ok(())
+}
