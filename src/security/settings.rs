@@ -37,7 +37,7 @@ pub(crate) struct SecuritySettings {
     api: Api,
     log: Log,
     state: Mutex<State>,
-    hashing: Mutex<()>,
+    costly: Mutex<()>,
     rules: Arc<Published<Rules>>,
     identity: Arc<Published<Identity>>,
 }
@@ -134,10 +134,7 @@ impl SecuritySettings {
     /// # Errors
     /// [`Error::Invalid`] says which rule the password breaks.
     pub(crate) fn set_password(&self, by: &Actor, password: &str) -> Result<(), Error> {
-        // One at a time: many of these calls at once must not take the processors from everybody else.
-        let hashing = self.hashing.lock().unwrap_or_else(PoisonError::into_inner);
-        let hash = PasswordHash::new(password).map_err(Error::Invalid)?;
-        drop(hashing);
+        let hash = self.one_at_a_time(|| PasswordHash::new(password)).map_err(Error::Invalid)?;
         let line = hash.to_line();
         let mut state = self.lock();
         self.write(&mut state, names::PASSWORD, line.as_bytes())?;
@@ -176,6 +173,13 @@ impl SecuritySettings {
             "security reset by {by}: default certificate, no password, plain HTTP enabled"
         ));
         Ok(())
+    }
+
+    /// Makes a hash or a key, while others wait: many of these calls at once must not take the processors from
+    /// everybody else.
+    fn one_at_a_time<T>(&self, make: impl FnOnce() -> T) -> T {
+        let _turn = self.costly.lock().unwrap_or_else(PoisonError::into_inner);
+        make()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -16,7 +16,8 @@ impl SecuritySettings {
     /// # Errors
     /// [`Error::Failed`] only.
     pub(crate) fn renew_default(&self, by: &Actor, now: SystemTime) -> Result<Summary, Error> {
-        let made = default_certificate::make(now, &Host::detect()).and_then(|text| {
+        let text = self.one_at_a_time(|| default_certificate::make(now, &Host::detect()));
+        let made = text.and_then(|text| {
             let identity = certificate::from_file(text.as_bytes(), Source::Default)?;
             Ok((text, identity))
         });

@@ -58,7 +58,7 @@ impl SecuritySettings {
             api,
             log,
             state: Mutex::new(state),
-            hashing: Mutex::new(()),
+            costly: Mutex::new(()),
         };
         opened.drop_used_request(&mut opened.lock());
         Ok(opened)

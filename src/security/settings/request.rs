@@ -30,10 +30,11 @@ impl SecuritySettings {
         now: SystemTime,
     ) -> Result<PublicRequest, Error> {
         none_pending(&self.lock())?;
-        let (pending, text) = PendingRequest::make(wanted, now).map_err(|error| {
-            self.log.error(&error);
-            Error::Failed(error)
-        })?;
+        let (pending, text) =
+            self.one_at_a_time(|| PendingRequest::make(wanted, now)).map_err(|error| {
+                self.log.error(&error);
+                Error::Failed(error)
+            })?;
         let mut state = self.lock();
         none_pending(&state)?;
         self.write(&mut state, names::REQUEST, text.as_bytes())?;
