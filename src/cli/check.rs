@@ -26,6 +26,10 @@ pub(super) fn run(options: &Options) -> Exit {
     for warning in seen.summary.iter().flat_map(|s| s.warnings(utc::unix_seconds(now))) {
         complain(format_args!("warning: {warning}"));
     }
+    let own_certificate = matches!(&seen.summary, Some(s) if s.source != security::Source::Default);
+    if config.hsts_max_age > 0 && !own_certificate {
+        complain("note: hsts_max_age has no effect while the default certificate is in use");
+    }
     let trust_file = &config.license.trust_file;
     faults.extend(license::inspect(&config).faults);
     match license::load_trust(trust_file) {

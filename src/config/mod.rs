@@ -52,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) listen: Vec<Listen>,
     /// Port that redirects point to.
     pub(crate) https_port: u16,
+    /// Seconds of `Strict-Transport-Security`; 0 if it is not sent.
+    pub(crate) hsts_max_age: u32,
     /// Sorted by name; always holds `speech` and `realtime`.
     pub(crate) services: Vec<Service>,
     /// The authority and what is shown while unlicensed.
@@ -130,6 +132,7 @@ impl Default for Config {
                 Listen::tls(on(9004), Serves::Realtime),
             ],
             https_port: 443,
+            hsts_max_age: 0,
             services: vec![Service::realtime(), Service::speech()],
             license: License {
                 authority_url: "http://licensing.example.com/".to_owned(),

@@ -7,6 +7,9 @@ use crate::util::json;
 /// Longest socket name in `run_dir`, with its slash.
 const LONGEST_SOCKET_NAME: usize = "/control.sock".len();
 
+/// Two years, more than browsers remember it and what lists of preloaded hosts recommend.
+const LONGEST_HSTS_MAX_AGE: u32 = 2 * 365 * 86_400;
+
 impl Config {
     /// Parses a settings file; the error has one sentence per mistake.
     pub(crate) fn parse(text: &[u8]) -> Result<Config, Vec<String>> {
@@ -32,6 +35,9 @@ fn whole(root: Field<'_>) -> Option<Config> {
     set(&mut config.api, section.take("api"), api);
     set(&mut config.listen, section.take("listen"), listen::parse);
     set(&mut config.https_port, section.take("https_port"), port);
+    set(&mut config.hsts_max_age, section.take("hsts_max_age"), |field| {
+        field.number("seconds", 0..=LONGEST_HSTS_MAX_AGE)
+    });
     set(&mut config.services, section.take("services"), services::parse);
     let defaults = config.license.clone();
     set(&mut config.license, section.take("license"), |field| license(field, defaults));

@@ -21,6 +21,7 @@ impl Config {
             "api": api,
             "listen": self.listen.iter().map(listener).collect::<Vec<_>>(),
             "https_port": self.https_port,
+            "hsts_max_age": self.hsts_max_age,
             "services": services,
             "license": {
                 "authority_url": self.license.authority_url,

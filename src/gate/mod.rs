@@ -101,6 +101,7 @@ use crate::gate::connection::tls::TlsConfig;
 use crate::gate::limits::permits::{Permit, RequestLimits};
 use crate::gate::limits::token_bucket::TokenBucket;
 use crate::gate::request::basic_auth::Authenticator;
+use crate::gate::request::hsts::Hsts;
 use crate::gate::request::router::Routes;
 use crate::gate::upstream::pool::IdlePool;
 use crate::http::date::now;
@@ -118,6 +119,7 @@ pub(crate) struct Gate {
     license: Arc<Published<Entitlement>>,
     management: NetworkApi,
     tls: TlsConfig,
+    hsts: Hsts,
     routes: Routes,
     idle_pool: Arc<IdlePool>,
     authenticator: Authenticator,
@@ -143,6 +145,7 @@ impl Gate {
         let services = config.services.len();
         let idle_pool = IdlePool::new(services);
         Ok(Gate {
+            hsts: Hsts::new(config.hsts_max_age, Arc::clone(&identity)),
             tls: TlsConfig::new(config.api, identity)
                 .map_err(|e| Error(format!("cannot set up TLS: {e}")))?,
             routes: Routes::new(&config, &idle_pool),

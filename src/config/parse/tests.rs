@@ -29,6 +29,7 @@ const EVERYTHING: &str = r#"{
     {"address": "127.0.0.1:0", "serves": "management", "tls": false, "http_disabled": "close"}
   ],
   "https_port": 8443,
+  "hsts_max_age": 63072000,
   "services": {
     "x": {"address": "unix:/run/x.sock", "paths": ["/x/"], "auth": "none", "licensed": ["POST"], "websocket": true, "timeout": 5},
     "deeper": {"address": "[::1]:9", "paths": ["/x/deeper/", "/y/"]},
@@ -59,6 +60,7 @@ fn everything_given_is_understood() {
     assert_eq!(config.services[3].auth, Auth::None);
     assert!(config.services[3].websocket && config.services[3].timeout == 5);
     assert_eq!(config.services[2].timeout, 300);
+    assert_eq!(config.hsts_max_age, 63_072_000);
     assert!(!config.access_log);
     assert_eq!(config.user.as_deref(), Some("1000:1000"));
     assert_eq!(config.commands.reboot, ["/sbin/reboot", "-f"]);
@@ -123,6 +125,12 @@ fn a_wrong_kind_says_what_was_found() {
         r#"{"https_port": 443.5}"#,
         "https_port: expected a port, a number from 1 to 65535; found 443.5",
     );
+    for wrong in ["-1", "1.5", "63072001"] {
+        one_error(
+            &format!(r#"{{"hsts_max_age": {wrong}}}"#),
+            &format!("hsts_max_age: expected seconds, a number from 0 to 63072000; found {wrong}"),
+        );
+    }
     error_contains(
         r#"{"about": {"languages": ["en", 1]}}"#,
         "about.languages[1]: expected a string; found 1",

@@ -130,7 +130,7 @@ impl Gate {
             return self.finish_request(connection, proxy.into_exchange().request, end);
         }
         let before = proxy.bytes_moved();
-        let next = match proxy.advance(&mut connection.downstream(buffers)) {
+        let next = match proxy.advance(&mut connection.downstream(buffers, &self.hsts)) {
             Progress::Done(end) if proxy.may_retry(&end) => {
                 let mut exchange = proxy.into_exchange();
                 exchange.is_retry = true;
@@ -169,7 +169,7 @@ impl Gate {
             return self.finish_request(connection, tunnel.into_exchange().request, end);
         }
         let before = tunnel.bytes_moved();
-        let next = match tunnel.advance(&mut connection.downstream(buffers)) {
+        let next = match tunnel.advance(&mut connection.downstream(buffers, &self.hsts)) {
             Progress::Done(end) => {
                 return self.finish_request(connection, tunnel.into_exchange().request, end);
             }

@@ -30,6 +30,7 @@ use crate::gate::proxy::http::HttpProxy;
 use crate::gate::proxy::websocket::Tunnel;
 use crate::gate::request::call::{LocalCall, RunningCall};
 use crate::gate::request::handler::AdmittedRequest;
+use crate::gate::request::hsts::Hsts;
 use crate::gate::request::response::LocalResponse;
 use crate::http::head::HeadBuffer;
 
@@ -190,8 +191,12 @@ impl Connection {
     }
 
     /// What an exchange needs of this connection.
-    pub(crate) fn downstream<'a>(&'a mut self, buffers: &'a mut Buffers) -> Downstream<'a> {
-        Downstream { client: &mut self.stream, read_ahead: &mut self.head, buffers }
+    pub(crate) fn downstream<'a>(
+        &'a mut self,
+        buffers: &'a mut Buffers,
+        hsts: &'a Hsts,
+    ) -> Downstream<'a> {
+        Downstream { client: &mut self.stream, read_ahead: &mut self.head, buffers, hsts }
     }
 
     /// True while a request is in progress.

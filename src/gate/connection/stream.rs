@@ -49,6 +49,10 @@ impl ClientStream {
         &self.tcp
     }
 
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// True if the client has closed its side of the TCP connection.
     pub(crate) fn is_read_closed(&self) -> bool {
         self.readiness.is_read_closed()

@@ -10,6 +10,7 @@ use crate::gate::io::write_buffer;
 use crate::gate::limits;
 use crate::gate::limits::permits::{Class, Permit};
 use crate::gate::request::access_log::Record;
+use crate::gate::request::hsts::Hsts;
 use crate::gate::request::router::Route;
 use crate::gate::upstream::connect::Upstream;
 use crate::http::body::Length;
@@ -53,6 +54,7 @@ pub(crate) struct Downstream<'a> {
     /// Bytes that arrived after the head: the beginning of the body, or the next request.
     pub(crate) read_ahead: &'a mut HeadBuffer,
     pub(crate) buffers: &'a mut Buffers,
+    pub(crate) hsts: &'a Hsts,
 }
 
 /// Buffers that a thread uses for one exchange after the other.

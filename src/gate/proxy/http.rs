@@ -235,6 +235,8 @@ impl HttpProxy {
             head: &self.exchange.request.head,
             websocket: self.exchange.request.route.websocket,
             complete: self.request_body.is_complete(),
+            tls: self.exchange.request.tls,
+            hsts: downstream.hsts,
         };
         self.has_responded = true;
         match self.response_body.take(arrived, request, &mut downstream.buffers.content) {

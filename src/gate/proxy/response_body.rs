@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write as _};
 use crate::gate::connection::stream::ClientStream;
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::io::write_buffer::WriteBuffer;
+use crate::gate::request::hsts::Hsts;
 use crate::gate::request::response::persistence;
 use crate::http::Error;
 use crate::http::body;
@@ -54,6 +55,8 @@ pub(crate) struct RequestContext<'a> {
     pub(crate) websocket: bool,
     /// The client has sent the whole request.
     pub(crate) complete: bool,
+    pub(crate) tls: bool,
+    pub(crate) hsts: &'a Hsts,
 }
 
 impl ResponseBody {
@@ -194,7 +197,7 @@ impl ResponseBody {
             if head.status == 100 {
                 head.fields = Fields::default(); // 100 has no content of its own (RFC 9110 section 15.2.1)
             }
-            self.write_head(head);
+            self.write_head(head, "");
         }
     }
 
@@ -202,7 +205,7 @@ impl ResponseBody {
         head.fields.remove_hop_by_hop();
         head.fields.push("Connection", "Upgrade");
         head.fields.push("Upgrade", "websocket");
-        self.write_head(head);
+        self.write_head(head, "");
     }
 
     fn begin(&mut self, mut head: ResponseHead, request: RequestContext<'_>) -> Result<(), Error> {
@@ -232,8 +235,11 @@ impl ResponseBody {
         if let Some(word) = persistence(self.close, request.head.minor) {
             head.fields.push("Connection", word);
         }
+        if let Some(name) = request.hsts.replaces() {
+            head.fields.remove(name);
+        }
         self.status = head.status;
-        self.write_head(head);
+        self.write_head(head, request.hsts.line(request.tls));
         let body = Decoder::new(Sender::Server, length);
         let has_no_body = body.is_complete();
         self.body = Some(body);
@@ -264,7 +270,8 @@ impl ResponseBody {
         self.is_complete = true;
     }
 
-    fn write_head(&mut self, mut head: ResponseHead) {
+    /// Writes a head; `line` is one more field with its line end, or nothing.
+    fn write_head(&mut self, mut head: ResponseHead, line: &str) {
         if matches!(head.status, 100..=199 | 204) {
             head.fields.remove("content-length"); // RFC 9110 section 8.6
         }
@@ -275,6 +282,7 @@ impl ResponseBody {
         if head.status >= 200 && head.fields.first("date").is_none() {
             let _ = date::with_now(|now| write!(out, "Date: {now}\r\n")); // RFC 9110 section 6.6.1
         }
+        out.extend_from_slice(line.as_bytes());
         head.fields.write_to(out);
     }
 }

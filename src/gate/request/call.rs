@@ -194,10 +194,11 @@ impl Gate {
         &self,
         connection: &mut Connection,
         request: ActiveRequest,
-        response: NetworkResponse,
+        mut response: NetworkResponse,
     ) -> Step {
         let class = request.class();
-        let ActiveRequest { head, target, route, close, mut record, permit, .. } = request;
+        let ActiveRequest { head, target, route, close, tls, mut record, permit, .. } = request;
+        self.hsts.add_to(&mut response.bytes, tls);
         (record.status, record.sent) = (response.status, response.length);
         self.log_access(&record, &head.method, &target.path, route.service());
         let then = if close { Then::Close } else { Then::NextRequest };

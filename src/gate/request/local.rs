@@ -21,7 +21,8 @@ impl Gate {
             return connection.linger();
         }
         let head_only = connection.head.is_head_request();
-        let bytes = LocalResponse::malformed(error).to_bytes(head_only, Some("close"), &now());
+        let mut bytes = LocalResponse::malformed(error).to_bytes(head_only, Some("close"), &now());
+        self.hsts.add_to(&mut bytes, connection.stream.is_tls());
         connection.respond(bytes, Then::Close, None)
     }
 
@@ -41,7 +42,8 @@ impl Gate {
         close: bool,
     ) -> State {
         let word = persistence(close, head.minor);
-        let bytes = response.to_bytes(head.method == "HEAD", word, &now());
+        let mut bytes = response.to_bytes(head.method == "HEAD", word, &now());
+        self.hsts.add_to(&mut bytes, connection.stream.is_tls());
         connection.respond(bytes, if close { Then::Close } else { Then::NextRequest }, None)
     }
 

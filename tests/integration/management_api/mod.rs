@@ -9,6 +9,7 @@ mod default_certificate;
 mod failed_handshakes;
 mod good_uploads;
 mod hot_swap;
+mod hsts;
 mod inline_answers;
 mod manual_v1;
 mod manual_v2;
