@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::config::Config;
+use crate::config::{Config, Serves};
 use crate::gate::{Bound, Gate, Listeners};
 use crate::helper;
 use crate::helper::CommandHelper;
@@ -19,7 +19,7 @@ use crate::license;
 use crate::log::Log;
 use crate::management::{self, Context};
 use crate::sandbox;
-use crate::security::{ExpiryReminder, SecuritySettings};
+use crate::security::{AcmeProxy, AcmeWorker, ExpiryReminder, SecuritySettings};
 use crate::signals::{Signal, Signals};
 use crate::util::utc;
 
@@ -46,13 +46,18 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
     let helper = helper::start(&config.commands)?;
     sandbox::confine(&config, log)?;
 
-    let security = Arc::new(SecuritySettings::open(&config.state_dir, config.api, log.clone())?);
+    let mut security = SecuritySettings::open(&config.state_dir, config.api, log.clone())?;
+    // A failure is logged, and an appliance without its own certificate still serves.
+    let _ = security.set_acme_default(config.acme.clone());
+    let security = Arc::new(security);
     let license = license::start(&config, security.folder(), &machine, log)
         .map_err(|e| format!("license: {e}"))?;
     signals.watch(&[&config.state_dir, &config.state_dir.join("tls")], log);
+    let acme = acme_worker(&config, &security, &license, log);
     let context = Context {
         config: Arc::clone(&config),
         security: Arc::clone(&security),
+        acme: Arc::clone(&acme),
         license: license.clone(),
         log: log.clone(),
         monitor: Arc::default(),
@@ -66,6 +71,7 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
         management::NetworkApi::new(context),
         Arc::clone(security.rules()),
         Arc::clone(security.identity()),
+        Arc::clone(security.challenges()),
         Arc::clone(license.entitlement()),
         log.clone(),
     )?;
@@ -73,16 +79,23 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
     let open = Listeners::start(Arc::new(gate), bound).map_err(|e| format!("cannot serve: {e}"))?;
     announce(&listeners);
     manager.notify("READY=1");
+    acme.wake();
 
     let mut reminder = ExpiryReminder::default();
     loop {
         let now = utc::unix_seconds(SystemTime::now());
-        reminder.remind(&security.identity().snapshot().summary, now, log);
+        let summary = &security.identity().snapshot().summary;
+        if !security.acme().is_some_and(|acme| acme.renews(summary)) {
+            reminder.remind(summary, now, log);
+        }
         let signal =
             signals.wait(Some(HOUR)).map_err(|e| format!("cannot wait for signals: {e}"))?;
         match signal {
             None => {}
-            Some(Signal::Reload) => security.reload(),
+            Some(Signal::Reload) => {
+                security.reload();
+                acme.wake();
+            }
             Some(Signal::Shutdown) => break,
         }
     }
@@ -98,6 +111,26 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
     usage.stop(deadline);
     log.info("stopped");
     Ok(())
+}
+
+/// The worker that fetches certificates, which knows the proxy of the license service and whether a listener can
+/// answer http-01.
+fn acme_worker(
+    config: &Config,
+    security: &Arc<SecuritySettings>,
+    license: &license::Handle,
+    log: &Log,
+) -> Arc<AcmeWorker> {
+    let serves_http = config.listen.iter().any(|one| !one.tls && one.serves == Serves::All);
+    let license = license.clone();
+    let proxy = move || match license.proxy() {
+        Ok(proxy) => Ok(proxy.map(|proxy| AcmeProxy {
+            address: proxy.address(),
+            credentials: proxy.user.map(|user| (user, proxy.password.unwrap_or_default())),
+        })),
+        Err(error) => Err(error.to_string()),
+    };
+    AcmeWorker::new(Arc::clone(security), proxy, serves_http, log.clone())
 }
 
 /// Prints one line per listener, then `ready`, for scripts that wait for it.

@@ -15,8 +15,9 @@
 //! ```
 //!
 //! The flows meet in `util::published`: `security` and `license` publish immutable values, and the gate takes
-//! a snapshot for each request. The gate calls the management API directly (`management::network`); its sockets are
-//! for programs on this machine.
+//! a snapshot for each request. While a certificate authority validates the appliance's names (ACME, RFC 8555),
+//! `security` publishes the challenges, and the gate answers them from memory. The gate calls the management API
+//! directly (`management::network`); its sockets are for programs on this machine.
 //!
 //! # Rooms
 //!
@@ -26,7 +27,7 @@
 //! | `config` | the settings file |
 //! | `gate` | everything that the network reaches: TLS, policy, proxying, limits |
 //! | `http` | HTTP/1.1 without I/O, for `gate` and `authority` |
-//! | `security` | certificate, admin password, plain HTTP, reset |
+//! | `security` | certificate, also by ACME (`acme`), admin password, plain HTTP, reset |
 //! | `license` | `protocol` without I/O, `state`, `device`, `client` |
 //! | `management` | the management API (`api`), its sockets (`server`), the page and OpenAPI (`web`) |
 //! | `monitor` | `/proc` and `/sys` in the shape of the Glances API |
@@ -44,14 +45,15 @@
 //! One event loop for each listener, with helpers when there are more processors and much to do. What must wait
 //! (hashing a password, a slow connect, a change) runs on a thread of its own, at most
 //! `gate::limits::BLOCKING_THREADS`. Each socket of the management API has one thread that receives requests, and
-//! one for each request. One worker owns the license. One thread waits for signals and file changes. What is off
-//! has no thread.
+//! one for each request. One worker owns the license. While ACME is on, one fetches certificates. One thread waits for
+//! signals and file changes. What is off has no thread.
 //!
 //! # Files of state
 //!
 //! In `state_dir`, mode 0700, each replaced as a whole by a rename, checked for owner and mode before it is
-//! trusted, and set aside with a message when damaged: `tls/default.pem`, `tls/uploaded.pem`, `admin.htpasswd`,
-//! `security.json`, `license.json`, `license-usage.log`, `license-network.json`, `device.key`, `identity.json`.
+//! trusted, and set aside with a message when damaged: `tls/default.pem`, `tls/uploaded.pem`, `tls/request.pem`,
+//! `acme.json`, `admin.htpasswd`, `security.json`, `license.json`, `license-usage.log`, `license-network.json`,
+//! `device.key`, `identity.json`.
 //! `applianced(8)` tells what each holds and what happens without it.
 //!
 //! # Words
@@ -65,6 +67,7 @@
 //! - **permit**: what a request, connection or thread holds of a **semaphore** while it is there.
 //! - **eviction**: closing connections to make room; **penalty**: low priority after a refusal.
 //! - **published value**: an immutable value that writers replace and readers take a snapshot of.
+//! - **certificate authority**: who issues certificates; **order**, **challenge**, **account**: those of ACME (RFC 8555).
 //! - **seat**: one appliance's part of a license; **takeover**: a seat that moves to another computer.
 //! - **lease**: a signed grant of seconds until a date; **session**: a run of the engine that reserves seconds.
 //! - **epoch**: a lineage of requests; a copy or a restored appliance begins a new one.

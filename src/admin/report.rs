@@ -7,6 +7,7 @@ pub(super) fn text(status: &Value) -> String {
     let rows = [
         ("Daemon", vec![word(&status["daemon"]).to_owned()]),
         ("Certificate", certificate(status)),
+        ("ACME", acme(&status["acme"])),
         ("Plain HTTP", vec![plain_http(&status["plain_http"]).to_owned()]),
         ("Password", vec![password(word(&status["admin_password"]))]),
         ("License", license(&status["license"])),
@@ -54,6 +55,26 @@ fn certificate(status: &Value) -> Vec<String> {
         format!("SHA-256 {}", word(&value["sha256"])),
     ];
     lines.extend(each(&value["warnings"], |line| format!("warning: {}", word(line))));
+    lines
+}
+
+/// Nothing while it is off.
+fn acme(value: &Value) -> Vec<String> {
+    if value["enabled"] != true {
+        return Vec::new();
+    }
+    let mut lines = vec![format!("{}: {}", word(&value["status"]), word(&value["directory"]))];
+    lines.extend(value["renewal"].as_str().map(|time| format!("renewal at {time}")));
+    let error = &value["error"];
+    if !error.is_null() {
+        lines.push(format!(
+            "failing since {}, {} attempts; the next is at {}",
+            word(&error["since"]),
+            error["attempts"],
+            word(&error["retry"])
+        ));
+        lines.push(format!("error: {}", word(&error["message"])));
+    }
     lines
 }
 

@@ -68,6 +68,6 @@ fn summary(api: Api, certificate: &str) -> String {
     };
     format!(
         "Security was reset.\n{password}\nPlain HTTP is on.\n\
-         Uploaded certificates are removed; the default certificate is in use: {certificate}."
+         Uploaded certificates are removed, and so is ACME; the default certificate is in use: {certificate}."
     )
 }

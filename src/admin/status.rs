@@ -8,7 +8,7 @@ use super::report;
 use crate::config::Config;
 use crate::license;
 use crate::management::client;
-use crate::management::{describe_certificate, service_states};
+use crate::management::{describe_acme, describe_certificate, service_states};
 use crate::security::inspect;
 use crate::util::utc;
 
@@ -37,6 +37,8 @@ struct State {
     running: bool,
     /// The answer to `GET sslcertificate`, or null.
     certificate: Value,
+    /// The answer to `GET acme`.
+    acme: Value,
     /// A boolean, or null where it can't be read.
     plain_http: Value,
     password: String,
@@ -59,6 +61,7 @@ fn online(config: &Config) -> Result<State, client::Error> {
     Ok(State {
         running: true,
         certificate: member("security/sslcertificate")?,
+        acme: member("security/acme")?,
         plain_http: member("security/insecureports")?["enable_insecure_ports"].clone(),
         password: member("security/adminpassword")?["admin_password"]
             .as_str()
@@ -72,12 +75,13 @@ fn online(config: &Config) -> Result<State, client::Error> {
 fn offline(config: &Config, now: SystemTime) -> State {
     let security = inspect(&config.state_dir, config.api, now);
     let license = license::inspect(config);
+    let acme = security.acme.as_deref();
     State {
         running: false,
-        certificate: security
-            .summary
-            .as_ref()
-            .map_or(Value::Null, |summary| describe_certificate(summary, utc::unix_seconds(now))),
+        certificate: security.summary.as_ref().map_or(Value::Null, |summary| {
+            describe_certificate(summary, acme, utc::unix_seconds(now))
+        }),
+        acme: describe_acme(acme),
         plain_http: security.plain_http.map_or(Value::Null, Value::Bool),
         password: security.password.to_owned(),
         license: license.document,
@@ -97,6 +101,7 @@ fn to_json(config: &Config, mut state: State, now: i64) -> Value {
         "daemon": if state.running { "running" } else { "not running" },
         "insecure": insecure(config, &state, days_left, starts.is_some_and(|start| now < start)),
         "certificate": state.certificate,
+        "acme": state.acme,
         "plain_http": state.plain_http,
         "admin_password": state.password,
         "license": state.license,
@@ -163,6 +168,7 @@ mod tests {
         let state = State {
             running: true,
             certificate: certificate(),
+            acme: json!({"enabled": false}),
             plain_http: true.into(),
             password: "unset".to_owned(),
             license: json!({

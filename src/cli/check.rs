@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use super::{Exit, Options, complain, print, settings_as_user};
 use crate::license;
 use crate::security;
+use crate::security::AcmeRecord;
 use crate::util::utc;
 
 pub(super) fn run(options: &Options) -> Exit {
@@ -23,8 +24,12 @@ pub(super) fn run(options: &Options) -> Exit {
     let now = SystemTime::now();
     let seen = security::inspect(&config.state_dir, config.api, now);
     let mut faults = seen.faults;
-    for warning in seen.summary.iter().flat_map(|s| s.warnings(utc::unix_seconds(now))) {
+    let (acme, seconds) = (seen.acme.as_deref(), utc::unix_seconds(now));
+    for warning in seen.summary.iter().flat_map(|s| s.warnings_in_force(acme, seconds)) {
         complain(format_args!("warning: {warning}"));
+    }
+    if let Some(trouble) = acme.and_then(AcmeRecord::trouble) {
+        complain(format_args!("warning: {trouble}"));
     }
     let own_certificate = matches!(&seen.summary, Some(s) if s.source != security::Source::Default);
     if config.hsts_max_age > 0 && !own_certificate {

@@ -9,6 +9,7 @@
 #[cfg(fuzzing)]
 pub mod fuzz;
 
+mod acme;
 mod listen;
 mod loops;
 mod parse;
@@ -21,6 +22,7 @@ use std::io::{ErrorKind, Read as _};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+pub(crate) use acme::{Acme, ChallengeType, KeyType};
 pub(crate) use listen::{HttpDisabled, Listen, Serves};
 pub(crate) use services::OWN_PARTS;
 pub(crate) use services::{Auth, Service, ServiceAddress};
@@ -66,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) access_log: bool,
     /// Name or `uid:gid` to switch to after binding.
     pub(crate) user: Option<String>,
+    /// Who issues the certificate of an appliance that has none of its own.
+    pub(crate) acme: Option<Acme>,
 }
 
 /// API generations that are mounted; at least one.
@@ -149,6 +153,7 @@ impl Default for Config {
             commands: Commands::default(),
             access_log: true,
             user: None,
+            acme: None,
         }
     }
 }

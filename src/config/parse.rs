@@ -1,7 +1,9 @@
 //! Parses the settings file into a [`Config`], or reports every mistake in it.
 
 use super::section::{Diagnostics, Field, Section};
-use super::{About, Api, Commands, Config, LONGEST_SOCKET_PATH, License, listen, loops, services};
+use super::{
+    About, Acme, Api, Commands, Config, LONGEST_SOCKET_PATH, License, listen, loops, services,
+};
 use crate::util::json;
 
 /// Longest socket name in `run_dir`, with its slash.
@@ -46,6 +48,7 @@ fn whole(root: Field<'_>) -> Option<Config> {
     set(&mut config.commands, section.take("commands"), commands);
     set(&mut config.access_log, section.take("access_log"), Field::flag);
     config.user = section.take("user").and_then(user);
+    config.acme = section.take("acme").and_then(|field| field.read(Acme::from_json));
     section.end();
     Some(config)
 }

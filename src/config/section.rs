@@ -196,6 +196,11 @@ impl<'a> Field<'a> {
         None
     }
 
+    /// A value that `read` takes; its error is a sentence without the value.
+    pub(super) fn read<T>(self, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
+        read(self.value.clone()).map_err(|error| self.note(error)).ok()
+    }
+
     fn wrong<T>(&self, wanted: impl std::fmt::Display) -> Option<T> {
         self.note(format_args!("expected {wanted}; found {}", shown(&self.value)));
         None

@@ -45,6 +45,9 @@ impl Config {
         if let Some(user) = &self.user {
             settings["user"] = json!(user);
         }
+        if let Some(acme) = &self.acme {
+            settings["acme"] = acme.to_public_json();
+        }
         settings
     }
 }

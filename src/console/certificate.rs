@@ -1,11 +1,12 @@
-//! Certificate: a request made here, and the certificate that comes back, over a serial line.
+//! Certificate: a request made here, and the certificate that comes back, over a serial line; an authority that
+//! issues it.
 
 use serde_json::{Value, json};
 
-use super::daemon::{Daemon, sentence};
+use super::daemon::{Daemon, plain, sentence};
 use super::screen::Screen;
 use super::security::describe;
-use super::{Closed, show_outcome};
+use super::{Closed, acme, show_outcome};
 
 const REQUEST: &str = "security/certificaterequest";
 
@@ -16,42 +17,46 @@ enum Entry {
     Apply,
     Drop,
     Renew,
+    Acme,
+    EndAcme,
     Back,
 }
 
 pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     loop {
-        let state = daemon
-            .read("security/sslcertificate")
-            .and_then(|certificate| Ok((certificate, daemon.read(REQUEST)?)));
-        let (certificate, request) = match state {
+        let state = daemon.read("security/sslcertificate").and_then(|certificate| {
+            Ok((certificate, daemon.read(REQUEST)?, daemon.read(acme::ACME)?))
+        });
+        let (certificate, request, by_acme) = match state {
             Ok(state) => state,
             Err(error) => return show_outcome(screen, Err(error)),
         };
         screen.title("Certificate")?;
         screen.row("In use", &describe(&certificate))?;
         screen.row("Request", &pending(&request))?;
-        let apply = ("Apply a certificate", Entry::Apply);
-        let renew = ("Make the default certificate anew", Entry::Renew);
-        let choice = if request["pending"] == true {
-            let entries = [
-                ("Show the certificate request", Entry::Show),
-                apply,
-                ("Drop the certificate request", Entry::Drop),
-                renew,
-            ];
-            screen.choose(&entries, ("Back", Entry::Back))?
-        } else {
-            let entries = [("Make a certificate request", Entry::Make), apply, renew];
-            screen.choose(&entries, ("Back", Entry::Back))?
+        screen.row("ACME", &acme::describe(&by_acme))?;
+        let mut entries = match request["pending"] == true {
+            true => vec![("Show the certificate request", Entry::Show)],
+            false => vec![("Make a certificate request", Entry::Make)],
         };
-        match choice {
+        entries.push(("Apply a certificate", Entry::Apply));
+        if request["pending"] == true {
+            entries.push(("Drop the certificate request", Entry::Drop));
+        }
+        entries.push(("Make the default certificate anew", Entry::Renew));
+        entries.push(("Have it issued and renewed (ACME)", Entry::Acme));
+        if by_acme["enabled"] == true {
+            entries.push(("End ACME", Entry::EndAcme));
+        }
+        match screen.choose(&entries, ("Back", Entry::Back))? {
             None => {}
             Some(Entry::Back) => return Ok(()),
             Some(Entry::Make) => make(daemon, screen)?,
             Some(Entry::Show) => show(screen, &request)?,
             Some(Entry::Apply) => apply_pasted(daemon, screen)?,
             Some(Entry::Renew) => renew_default(daemon, screen)?,
+            Some(Entry::Acme) => acme::set(daemon, screen)?,
+            Some(Entry::EndAcme) => acme::end(daemon, screen)?,
             Some(Entry::Drop) => drop_pending(daemon, screen)?,
         }
     }
@@ -116,9 +121,10 @@ fn apply_pasted(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
 
 /// The message of an upload, and its warnings.
 fn told(answer: &Value) -> String {
-    let warnings = answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let warnings =
+        answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).map(plain);
     let message = answer["message"].as_str().unwrap_or("done");
-    let warnings = warnings.map(|text| format!("\nWarning: {}", sentence(text)));
+    let warnings = warnings.map(|text| format!("\nWarning: {}", sentence(&text)));
     format!("{}{}", sentence(message), warnings.collect::<String>())
 }
 

@@ -153,6 +153,8 @@ pub(super) fn plain(text: &str) -> String {
         ("POST sslcertificate", "\"Apply a certificate\""),
         ("DELETE certificaterequest", "\"Drop the certificate request\""),
         ("POST certificaterequest", "\"Make a certificate request\""),
+        ("GET acme", "\"Certificate\""),
+        ("POST acme", "\"Have it issued and renewed (ACME)\""),
         ("POST license/offlinemode {\"offline\": false}", "\"Go online\""),
         ("POST license/offlineactivation", "\"Make an activation certificate\""),
         ("POST license/network", "\"Proxy\""),

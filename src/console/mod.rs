@@ -7,6 +7,7 @@
 //! In: screens and the questions of their entries. Out: what a change does (the daemon), and what works
 //! without the daemon ([`crate::admin`]).
 
+mod acme;
 mod certificate;
 mod daemon;
 mod keyboard;

@@ -92,6 +92,7 @@ pub(super) fn describe(certificate: &Value) -> String {
     let member = |name: &str| certificate[name].as_str().unwrap_or("unknown");
     let source = match member("source") {
         "default" => "the appliance's own",
+        "acme" => "issued by ACME",
         other => other,
     };
     format!("{source}, {}, valid until {}", member("subject"), member("not_after"))
@@ -123,6 +124,7 @@ pub(super) fn reset(config: &Config, screen: &mut Screen) -> Result<(), Closed> 
         "* The admin password will be unset.",
         "* Plain HTTP will be re-enabled.",
         "* Uploaded certificates will be removed.",
+        "* ACME will be ended.",
     ])?;
     if sure {
         // Without a daemon its log lines would appear on the screen, which shows the outcome anyway.

@@ -50,7 +50,8 @@
 //!     Responding ------+----+---------------->+
 //! ```
 //!
-//! - `Handshake`: `Head` when TLS is established; `Responding` with 400 to a client that speaks plain HTTP.
+//! - `Handshake`: `Head` when TLS is established; `Responding` with 400 to a client that speaks plain HTTP;
+//!   `LingeringClose` when an ACME challenge was answered (`acme-tls/1`).
 //! - `Head`: when the head is complete, the request is judged: `Connecting` if it is authorized, licensed and has a
 //!   permit, or `Collecting` if it is for the management API, which this process answers; `Responding` otherwise.
 //! - `Collecting`: when the body is there, at once if there is none, its handler is called: `Responding` with its
@@ -109,13 +110,14 @@ use crate::http::head::HeadBuffer;
 use crate::license::Entitlement;
 use crate::log::Log;
 use crate::management::NetworkApi;
-use crate::security::{Identity, Rules};
+use crate::security::{Challenges, Identity, Rules};
 use crate::util::published::Published;
 
 /// What all listeners share.
 pub(crate) struct Gate {
     config: Arc<Config>,
     rules: Arc<Published<Rules>>,
+    challenges: Arc<Published<Challenges>>,
     license: Arc<Published<Entitlement>>,
     management: NetworkApi,
     tls: TlsConfig,
@@ -139,6 +141,7 @@ impl Gate {
         management: NetworkApi,
         rules: Arc<Published<Rules>>,
         identity: Arc<Published<Identity>>,
+        challenges: Arc<Published<Challenges>>,
         license: Arc<Published<Entitlement>>,
         log: Log,
     ) -> Result<Gate, Error> {
@@ -146,7 +149,7 @@ impl Gate {
         let idle_pool = IdlePool::new(services);
         Ok(Gate {
             hsts: Hsts::new(config.hsts_max_age, Arc::clone(&identity)),
-            tls: TlsConfig::new(config.api, identity)
+            tls: TlsConfig::new(config.api, identity, Arc::clone(&challenges))
                 .map_err(|e| Error(format!("cannot set up TLS: {e}")))?,
             routes: Routes::new(&config, &idle_pool),
             request_limits: RequestLimits::new(services),
@@ -156,6 +159,7 @@ impl Gate {
             draining: AtomicBool::new(false),
             config,
             rules,
+            challenges,
             license,
             management,
             log,

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::helper::CommandHelper;
 use crate::log::Log;
 use crate::monitor::Monitor;
-use crate::security::SecuritySettings;
+use crate::security::{AcmeWorker, SecuritySettings};
 
 pub(crate) mod client;
 
@@ -23,6 +23,7 @@ mod server;
 mod web;
 pub(crate) use crate::management::api::commands::RunningCommands;
 pub(crate) use crate::management::api::request::{Method, Request};
+pub(crate) use crate::management::api::security::acme::describe as describe_acme;
 pub(crate) use crate::management::api::security::certificate::describe as describe_certificate;
 #[cfg(fuzzing)]
 pub use crate::management::api::security::fuzz;
@@ -52,6 +53,8 @@ pub(crate) struct Context {
     pub(crate) config: Arc<Config>,
     /// Certificate, password and plain HTTP.
     pub(crate) security: Arc<SecuritySettings>,
+    /// Fetches the certificate, while ACME is on.
+    pub(crate) acme: Arc<AcmeWorker>,
     /// The worker that owns the license.
     pub(crate) license: crate::license::Handle,
     /// The log.

@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 use super::api;
 use super::api::request::{BodyError, Method, Request};
 use super::api::response::Response;
-use super::api::security::certificate;
 use super::api::table::{self, Endpoint, Needs};
 use super::{Context, LARGEST_BODY};
 
@@ -51,12 +50,11 @@ impl NetworkApi {
 
     /// Finds the handler of a request, which came over TLS or in clear.
     pub(crate) fn find(&self, request: Request, tls: bool) -> Call {
-        let endpoint = match table::find(self.0.config.api, request.method, &request.path) {
-            Ok(endpoint) if endpoint.needs == Needs::Tls && !tls => {
-                Err(certificate::sent_in_clear())
-            }
-            found => found,
-        };
+        let found = table::find(self.0.config.api, request.method, &request.path);
+        let endpoint = found.and_then(|endpoint| match endpoint.needs {
+            Needs::Tls(instead) if !tls => Err(Response::failure(403, instead)),
+            _ => Ok(endpoint),
+        });
         Call { request, endpoint }
     }
 

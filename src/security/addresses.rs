@@ -3,15 +3,14 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
+use crate::util::host_name::{LONGEST_LABEL, LONGEST_NAME};
+
 /// A machine with more has many bridges, and its certificate would no longer fit a packet.
 const MOST_ADDRESSES: usize = 32;
 /// Used if the host name can't be in a certificate.
 const FALLBACK: &str = "appliance";
-/// RFC 1035 section 2.3.4.
-const LONGEST_LABEL: usize = 63;
 /// RFC 5280 appendix A, `ub-common-name`.
 pub(super) const LONGEST_COMMON_NAME: usize = 64;
-const LONGEST_NAME: usize = 253;
 
 /// The permanent addresses of the interfaces that are up, first those used for outgoing connections;
 /// without loopback.
@@ -104,17 +103,6 @@ fn host_name(nodename: &str) -> Option<String> {
         nodename.split('.').map(clean).filter(|label| !label.is_empty()).collect();
     let name = labels.join(".");
     (!name.is_empty() && name.len() <= LONGEST_NAME && name != "localhost").then_some(name)
-}
-
-/// Whether `text` is a host name in lower case: letters, digits and hyphens (RFC 1123 section 2.1).
-pub(super) fn is_host_name(text: &str) -> bool {
-    let label = |label: &str| {
-        (1..=LONGEST_LABEL).contains(&label.len())
-            && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    text.len() <= LONGEST_NAME && text.split('.').all(label)
 }
 
 /// `/proc/net/fib_trie` names an address (`|-- 192.0.2.1`) and then its kind (`/32 host LOCAL`).

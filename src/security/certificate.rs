@@ -67,6 +67,29 @@ pub(super) fn for_own_key(
     Ok((identity, text))
 }
 
+/// Checks a chain that an authority has issued for `own`; otherwise as [`from_upload`].
+pub(super) fn for_issued(
+    chain: &[u8],
+    own: &PrivateKeyDer<'static>,
+    now: i64,
+) -> Result<(Identity, Zeroizing<String>), String> {
+    let blocks = Part::Issued.read(chain)?;
+    let Some(leaf) = blocks.certificates.first() else {
+        return Err("it holds no certificate in PEM".to_owned());
+    };
+    let parsed = Chain::parse(ISSUED.chain, std::slice::from_ref(leaf))?;
+    let made_for = parsed.certificates().first().map(|leaf| leaf.public_key().raw);
+    if made_for != public_key_of(own).as_deref() {
+        return Err(
+            "it was made for another key than that of the request: ask whoever runs the authority"
+                .to_owned(),
+        );
+    }
+    let identity = check(&blocks.certificates, own, Source::Uploaded, ISSUED, Some(now))?;
+    let text = pem::write(&blocks.certificates, own);
+    Ok((identity, text))
+}
+
 /// A private key that the appliance has.
 pub(super) struct OwnKey<'a> {
     pub(super) key: &'a PrivateKeyDer<'static>,
@@ -146,6 +169,7 @@ struct Files {
 }
 
 const UPLOAD: Files = Files { key: "keyfile", chain: "certfile" };
+const ISSUED: Files = Files { key: "the request", chain: "the chain" };
 const STORED: Files = Files { key: "the file", chain: "the file" };
 
 fn check(
@@ -314,6 +338,7 @@ enum Part {
     Key,
     Chain,
     Stored,
+    Issued,
 }
 
 impl Part {
@@ -328,6 +353,7 @@ impl Part {
                 ("certfile", "openssl x509 -inform DER -in appliance.crt -out plain.crt")
             }
             Part::Stored => ("the file", "openssl"),
+            Part::Issued => ("the chain", "openssl"),
         };
         match broken {
             Error::Empty => format!("{file} is empty"),

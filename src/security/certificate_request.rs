@@ -16,39 +16,21 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::summary::{fingerprint, hosts};
 use super::{certificate, pem, public_key};
+pub(crate) use crate::config::KeyType;
 use crate::util::utc;
 
 mod wanted;
 
 pub(crate) use wanted::Wanted;
 
-/// The kinds of key that are made here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyType {
-    Rsa2048,
-    Rsa3072,
-    P256,
-    P384,
-}
-
-impl KeyType {
-    /// Their names in the API.
-    pub(crate) const NAMES: [(&'static str, KeyType); 4] = [
-        ("rsa-2048", KeyType::Rsa2048),
-        ("rsa-3072", KeyType::Rsa3072),
-        ("ecdsa-p256", KeyType::P256),
-        ("ecdsa-p384", KeyType::P384),
-    ];
-
-    fn generate(self) -> Result<KeyPair, rcgen::Error> {
-        let rsa = |size| KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size);
-        let ecdsa = |algorithm: &'static SignatureAlgorithm| KeyPair::generate_for(algorithm);
-        match self {
-            KeyType::Rsa2048 => rsa(RsaKeySize::_2048),
-            KeyType::Rsa3072 => rsa(RsaKeySize::_3072),
-            KeyType::P256 => ecdsa(&rcgen::PKCS_ECDSA_P256_SHA256),
-            KeyType::P384 => ecdsa(&rcgen::PKCS_ECDSA_P384_SHA384),
-        }
+fn generate(key_type: KeyType) -> Result<KeyPair, rcgen::Error> {
+    let rsa = |size| KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size);
+    let ecdsa = |algorithm: &'static SignatureAlgorithm| KeyPair::generate_for(algorithm);
+    match key_type {
+        KeyType::Rsa2048 => rsa(RsaKeySize::_2048),
+        KeyType::Rsa3072 => rsa(RsaKeySize::_3072),
+        KeyType::P256 => ecdsa(&rcgen::PKCS_ECDSA_P256_SHA256),
+        KeyType::P384 => ecdsa(&rcgen::PKCS_ECDSA_P384_SHA384),
     }
 }
 
@@ -56,6 +38,8 @@ impl KeyType {
 #[derive(Debug)]
 pub(super) struct PendingRequest {
     pub(super) key: Arc<pem::Key>,
+    /// The request in DER.
+    pub(super) request: Vec<u8>,
     /// What may be told about it.
     pub(super) public: PublicRequest,
 }
@@ -91,7 +75,7 @@ impl PendingRequest {
     ) -> Result<(PendingRequest, Zeroizing<String>), String> {
         let failed =
             |error: rcgen::Error| format!("the certificate request could not be made: {error}");
-        let mut pair = wanted.key_type.generate().map_err(failed)?;
+        let mut pair = generate(wanted.key_type).map_err(failed)?;
         let mut params = CertificateParams::default();
         params.distinguished_name = wanted.subject;
         params.subject_alt_names = wanted.names;
@@ -140,7 +124,8 @@ impl PendingRequest {
             key_type: public_key::kind(&info.subject_pki).to_string(),
             key_sha256: fingerprint(info.subject_pki.raw),
         };
-        Ok(PendingRequest { key: Arc::new(Zeroizing::new(key.clone_key())), public })
+        let key = Arc::new(Zeroizing::new(key.clone_key()));
+        Ok(PendingRequest { key, request: request.to_vec(), public })
     }
 
     /// As in "made at 2027-01-31T12:00:00Z".

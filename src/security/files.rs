@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::acme::AcmeFile;
 use super::settings::LOCKED;
 use super::settings_file::SettingsFile;
 use super::summary::Source;
@@ -120,6 +121,11 @@ pub(super) fn request(view: &View) -> Reading<PendingRequest> {
     Reading::new(view, names::REQUEST, MOST_PEM_BYTES, PendingRequest::from_file)
 }
 
+/// Reads who issues the certificate.
+pub(super) fn acme(view: &View) -> Reading<AcmeFile> {
+    Reading::new(view, names::ACME, MOST_PEM_BYTES, AcmeFile::from_file)
+}
+
 /// The private key of a certificate in service.
 ///
 /// # Errors
@@ -138,6 +144,7 @@ pub(super) fn is_bad(view: &View, name: &str) -> bool {
     match name {
         names::SETTINGS => settings(view).parse().is_bad(),
         names::PASSWORD => password(view).parse().is_bad(),
+        names::ACME => acme(view).parse().is_bad(),
         names::REQUEST => request(view).parse().is_bad(),
         names::DEFAULT => identity(view, Source::Default).parse().is_bad(),
         _ => identity(view, Source::Uploaded).parse().is_bad(),

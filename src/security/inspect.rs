@@ -1,8 +1,10 @@
 //! Reads the state folder without changing it, for `check` and `status`.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::acme::{AcmeFile, AcmeRecord};
 use super::files::{self, Found};
 use super::settings::without_password;
 use super::settings_file::SettingsFile;
@@ -22,6 +24,8 @@ pub(crate) struct Inspection {
     pub(crate) plain_http: Option<bool>,
     /// `set`, `unset`, `off` or `locked`.
     pub(crate) password: &'static str,
+    /// Who issues the certificate; `None` if nobody does.
+    pub(crate) acme: Option<Arc<AcmeRecord>>,
 }
 
 /// Reads the files as a start would, changes nothing and needs no lock. An absent folder is not a problem,
@@ -33,11 +37,17 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
             let settings = SettingsFile::DEFAULT;
             let password = without_password(&settings, api).state();
             let plain_http = Some(settings.plain_http);
-            return Inspection { faults: Vec::new(), summary: None, plain_http, password };
+            return Inspection {
+                faults: Vec::new(),
+                summary: None,
+                plain_http,
+                password,
+                acme: None,
+            };
         }
         Err(error) => {
             let (faults, password) = (vec![error.to_string()], Password::Locked.state());
-            return Inspection { faults, summary: None, plain_http: None, password };
+            return Inspection { faults, summary: None, plain_http: None, password, acme: None };
         }
     };
     let mut faults = Vec::new();
@@ -51,6 +61,15 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
     };
     let (password, _) = files::password_in_force(&view, &settings, |fault| faults.push(fault));
     let password = password.unwrap_or_else(|| without_password(&settings, api));
+    let acme = match files::acme(&view).parse() {
+        _ if settings.discard.contains(&names::ACME) => None,
+        Found::Good(AcmeFile::On(record)) => Some(record),
+        Found::Good(AcmeFile::Off) | Found::Absent => None,
+        Found::Damaged(reason) | Found::Untrusted(reason) => {
+            faults.push(format!("{reason}; until then no certificate is fetched"));
+            None
+        }
+    };
     let mut summary = |source, discarded| match files::identity(&view, source).parse() {
         _ if discarded => None,
         Found::Absent => None,
@@ -73,6 +92,7 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
         summary,
         plain_http: Some(settings.plain_http),
         password: password.state(),
+        acme,
     }
 }
 

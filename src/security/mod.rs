@@ -1,6 +1,6 @@
 //! What the administrator may change: the certificate, the password, plain HTTP; and their reset.
 //!
-//! In: the values the gate reads for every request ([`Rules`], [`Identity`]), and [`SecuritySettings`],
+//! In: the values the gate reads for every request ([`Rules`], [`Identity`], [`Challenges`]), and [`SecuritySettings`],
 //! which alone changes them: written to disk first, published second, answered third.
 //! Out: which client may ask (the gate's policy), the form of the answer (management), how files are
 //! replaced ([`crate::store`]).
@@ -14,8 +14,11 @@
 //! | `tls/default.pem` | the certificate made at the first start | that |
 //! | `tls/uploaded.pem` | chain and key in one, so one rename swaps both | certificate upload |
 //! | `tls/request.pem` | a key made here and the request for its certificate | certificate request |
+//! | `acme.json` | the authority that issues the certificate, the account there, the order | ACME |
 //! | `admin.htpasswd` | the password's bcrypt line | setting the password |
 //! | `security.json` | plain HTTP, authentication, files still to discard | everything else |
+
+mod acme;
 
 mod addresses;
 
@@ -63,13 +66,16 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub(crate) use acme::{AcmeProxy, AcmeRecord, AcmeWorker, Challenges, is_urgent};
+#[cfg(test)]
+pub(crate) use acme::{AlpnChallenge, HttpChallenge};
 pub(crate) use addresses::of_this_machine as addresses_of_this_machine;
 pub(crate) use certificate::PKCS12;
 pub(crate) use certificate_request::{KeyType, PublicRequest, Wanted};
 pub(crate) use expiry::{ExpiryReminder, urgent_expiry};
 pub(crate) use inspect::inspect;
 pub(crate) use password::PasswordHash;
-pub(crate) use settings::SecuritySettings;
+pub(crate) use settings::{Applied, SecuritySettings};
 pub(crate) use spelling::spelling;
 pub(crate) use summary::{Source, Summary};
 
@@ -123,12 +129,15 @@ pub(crate) enum Actor {
     Local,
     /// A client that the gate authorized.
     Remote(IpAddr),
+    /// The daemon itself, with a certificate of an ACME authority.
+    Acme,
 }
 
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Actor::Local => f.write_str("the local administrator"),
+            Actor::Acme => f.write_str("ACME"),
             Actor::Remote(address) => write!(f, "a client at {}", address.to_canonical()),
         }
     }

@@ -7,17 +7,20 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use super::acme::AcmeFile;
 use super::files::{self, FileDigest};
 use super::settings_file::SettingsFile;
 use super::{
-    Actor, Error, Identity, Password, PasswordHash, PendingRequest, Rules, Summary, certificate,
-    names,
+    Actor, Challenges, Error, Identity, Password, PasswordHash, PendingRequest, Rules, Summary,
+    certificate, names,
 };
-use crate::config::Api;
+use crate::config::{Acme, Api};
 use crate::log::Log;
 use crate::store::{self, Folder};
 use crate::util::published::Published;
 use crate::util::utc;
+
+mod acme;
 
 mod default;
 
@@ -38,8 +41,19 @@ pub(crate) struct SecuritySettings {
     log: Log,
     state: Mutex<State>,
     costly: Mutex<()>,
+    /// What the settings ask for.
+    acme_default: Option<Acme>,
     rules: Arc<Published<Rules>>,
     identity: Arc<Published<Identity>>,
+    challenges: Arc<Published<Challenges>>,
+}
+
+/// A certificate that was put in service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Applied {
+    pub(crate) summary: Summary,
+    /// Whether that ended ACME.
+    pub(crate) ended_acme: bool,
 }
 
 /// The contents of the files, as far as they can be trusted.
@@ -51,6 +65,7 @@ struct State {
     default: Identity,
     uploaded: Option<Identity>,
     request: Option<PendingRequest>,
+    acme: Option<AcmeFile>,
     digests: FileDigests,
 }
 
@@ -62,6 +77,7 @@ struct FileDigests {
     default: FileDigest,
     uploaded: FileDigest,
     request: FileDigest,
+    acme: FileDigest,
 }
 
 impl SecuritySettings {
@@ -75,14 +91,19 @@ impl SecuritySettings {
         &self.identity
     }
 
+    /// The ACME challenges that the gate answers.
+    pub(crate) fn challenges(&self) -> &Arc<Published<Challenges>> {
+        &self.challenges
+    }
+
     /// The locked state folder, for the other rooms that keep files in it.
     pub(crate) fn folder(&self) -> &Arc<Folder> {
         &self.folder
     }
 
     /// Puts an uploaded certificate in service. Without `keyfile` its key is that of the pending request or
-    /// the one in force. The commit point is the replacement of `tls/uploaded.pem`. Returns the summary of
-    /// the new certificate.
+    /// the one in force. It ends ACME, which would replace it again. The commit point is the replacement of
+    /// `tls/uploaded.pem`.
     ///
     /// # Errors
     /// [`Error::Invalid`] says what is wrong with the files and how to repair it.
@@ -92,7 +113,7 @@ impl SecuritySettings {
         keyfile: Option<&[u8]>,
         certfile: &[u8],
         now: SystemTime,
-    ) -> Result<Summary, Error> {
+    ) -> Result<Applied, Error> {
         let seconds = utc::unix_seconds(now);
         let checked = match keyfile {
             Some(keyfile) => certificate::from_upload(keyfile, certfile, seconds),
@@ -100,7 +121,23 @@ impl SecuritySettings {
         };
         let (identity, text) = checked.map_err(Error::Invalid)?;
         let mut state = self.lock();
-        self.write(&mut state, names::UPLOADED, text.as_bytes())?;
+        // First, because after a power cut between the two it would replace the new certificate.
+        let ended_acme = self.remove_acme(&mut state)?;
+        if ended_acme {
+            self.log.security(format_args!("ACME ended by {by}, by an upload of a certificate"));
+        }
+        let summary = self.put_in_service(&mut state, identity, &text, by)?;
+        Ok(Applied { summary, ended_acme })
+    }
+
+    fn put_in_service(
+        &self,
+        state: &mut State,
+        identity: Identity,
+        text: &str,
+        by: &Actor,
+    ) -> Result<Summary, Error> {
+        self.write(state, names::UPLOADED, text.as_bytes())?;
         let summary = identity.summary.clone();
         let event = format!(
             "certificate replaced by {by}: {}, sha256 {}, valid until {}",
@@ -110,9 +147,9 @@ impl SecuritySettings {
         );
         state.digests.uploaded = files::digest(text.as_bytes());
         state.uploaded = Some(identity);
-        self.publish(&state);
+        self.publish(state);
         self.log.security(event);
-        self.drop_used_request(&mut state);
+        self.drop_used_request(state);
         Ok(summary)
     }
 
@@ -165,19 +202,21 @@ impl SecuritySettings {
     /// the replacement of `security.json`, which names the files that count as removed from then on.
     pub(crate) fn reset(&self, by: &Actor) -> Result<(), Error> {
         let mut state = self.lock();
+        let had_acme = matches!(state.acme, Some(AcmeFile::On(_)));
         let settings =
             SettingsFile { discard: names::DISCARDABLE.to_vec(), ..SettingsFile::DEFAULT };
         self.commit(&mut state, settings)?;
         self.publish(&state);
+        let acme = if had_acme { ", ACME ended" } else { "" };
         self.log.security(format_args!(
-            "security reset by {by}: default certificate, no password, plain HTTP enabled"
+            "security reset by {by}: default certificate, no password, plain HTTP enabled{acme}"
         ));
-        Ok(())
+        self.follow_settings(&mut state)
     }
 
     /// Makes a hash or a key, while others wait: many of these calls at once must not take the processors from
     /// everybody else.
-    fn one_at_a_time<T>(&self, make: impl FnOnce() -> T) -> T {
+    pub(in crate::security) fn one_at_a_time<T>(&self, make: impl FnOnce() -> T) -> T {
         let _turn = self.costly.lock().unwrap_or_else(PoisonError::into_inner);
         make()
     }
@@ -218,6 +257,10 @@ impl SecuritySettings {
         if settings.discard.contains(&names::REQUEST) {
             state.request = None;
             state.digests.request = files::absent();
+        }
+        if settings.discard.contains(&names::ACME) {
+            state.acme = None;
+            state.digests.acme = files::absent();
         }
         state.settings = settings;
         if let Err(error) = self.finish_discard(state) {

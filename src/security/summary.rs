@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-use super::{public_key, warnings};
+use super::{AcmeRecord, public_key, warnings};
 use crate::util::utc;
 
 /// The origin of the certificate in use.
@@ -78,6 +78,15 @@ impl Summary {
     pub(crate) fn warnings(&self, now: i64) -> Vec<String> {
         let soon_over = warnings::soon_over(self.not_after, now);
         self.lasting.iter().cloned().chain(soon_over).chain(self.outdated()).collect()
+    }
+
+    /// As [`Summary::warnings`], for the certificate in force: while `acme` renews it, nobody has to know its end.
+    pub(crate) fn warnings_in_force(&self, acme: Option<&AcmeRecord>, now: i64) -> Vec<String> {
+        if acme.is_some_and(|acme| acme.renews(self)) {
+            self.lasting.clone()
+        } else {
+            self.warnings(now)
+        }
     }
 
     /// The warning that the machine has other names than when it made its default certificate.

@@ -1,6 +1,7 @@
 //! Small tools that several rooms need.
 
 pub(crate) mod descriptors;
+pub(crate) mod host_name;
 pub(crate) mod json;
 pub(crate) mod nearest;
 pub(crate) mod published;

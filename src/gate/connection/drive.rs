@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::config::Listen;
 use crate::gate::Gate;
+use crate::gate::connection::tls::ACME_TLS;
 use crate::gate::connection::work::Work;
 use crate::gate::connection::{Action, Connection, State, Step, handshake_log};
 use crate::gate::limits::token_bucket::TokenBucket;
@@ -64,6 +65,10 @@ impl Gate {
 
     fn handshake(&self, connection: &mut Connection, listen: &Listen) -> Step {
         match connection.stream.try_handshake() {
+            // The handshake was the answer to a challenge, and nothing may follow it (RFC 8737 section 4).
+            Ok(()) if connection.stream.protocol() == Some(ACME_TLS) => {
+                Step::Next(connection.linger())
+            }
             Ok(()) => Step::Next(connection.expect_request()),
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
                 connection.last_progress = Instant::now();

@@ -99,6 +99,10 @@ fn of_tls(error: &Error) -> String {
             "the client offers no supported key exchange"
         }
         Error::NoApplicationProtocol => "the client offers (by ALPN) neither http/1.1 nor http/1.0",
+        // The certificate resolver of `tls` finds one for all other clients.
+        Error::General(why) if why == "no server certificate chain resolved" => {
+            "the client asks (by ALPN) to validate an ACME challenge, and none is published for its SNI"
+        }
         Error::AlertReceived(Alert::UnknownCA) => {
             "the client does not trust the certificate: it doesn't know who signed it (unknown CA)"
         }

@@ -83,6 +83,11 @@ impl ClientStream {
         self.tls.as_ref().is_some_and(|tls| tls.begun)
     }
 
+    /// The protocol that the handshake has negotiated by ALPN.
+    pub(crate) fn protocol(&self) -> Option<&[u8]> {
+        self.tls.as_ref()?.connection.alpn_protocol()
+    }
+
     /// Continues the handshake; `WouldBlock` when it is the client's turn.
     ///
     /// # Errors

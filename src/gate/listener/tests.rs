@@ -1,4 +1,5 @@
-//! A provoked panic: the access log panics at one path. Rules that change while a password is hashed.
+//! A provoked panic: the access log panics at one path. Rules that change while a password is hashed. ACME
+//! challenges, in `challenges`.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -19,8 +20,10 @@ use crate::gate::{Bound, Gate};
 use crate::license;
 use crate::log::Log;
 use crate::management::{Context, NetworkApi};
-use crate::security::{Password, PasswordHash, Rules, SecuritySettings};
+use crate::security::{AcmeWorker, Password, PasswordHash, Rules, SecuritySettings};
 use crate::store::Scratch;
+
+mod challenges;
 
 /// A gate on a free port, whose access log panics at `/boom`.
 fn start(scratch: &Scratch) -> (SocketAddr, Arc<Mutex<String>>, Listeners) {
@@ -40,8 +43,11 @@ fn start(scratch: &Scratch) -> (SocketAddr, Arc<Mutex<String>>, Listeners) {
 
 /// A gate with one listener of plain HTTP.
 fn gate(scratch: &Scratch, log: Log) -> Gate {
-    let listen = r#"{"listen": [{"address": "127.0.0.1:0", "serves": "all"}]}"#;
-    let config = Arc::new(Config::parse(listen.as_bytes()).unwrap());
+    gate_of(r#"{"listen": [{"address": "127.0.0.1:0", "serves": "all"}]}"#, scratch, log)
+}
+
+fn gate_of(settings: &str, scratch: &Scratch, log: Log) -> Gate {
+    let config = Arc::new(Config::parse(settings.as_bytes()).unwrap());
     let silent = Log::to(|_| {});
     let security = Arc::new(
         SecuritySettings::open(&scratch.0.join("state"), config.api, silent.clone()).unwrap(),
@@ -50,6 +56,7 @@ fn gate(scratch: &Scratch, log: Log) -> Gate {
     let license = license::start(&config, security.folder(), &machine, &silent).unwrap();
     let management = NetworkApi::new(Context {
         config: Arc::clone(&config),
+        acme: AcmeWorker::new(Arc::clone(&security), || Ok(None), true, silent.clone()),
         security: Arc::clone(&security),
         license: license.clone(),
         log: silent,
@@ -58,8 +65,9 @@ fn gate(scratch: &Scratch, log: Log) -> Gate {
         running: Arc::default(),
     });
     let (rules, identity) = (Arc::clone(security.rules()), Arc::clone(security.identity()));
+    let challenges = Arc::clone(security.challenges());
     let entitlement = Arc::clone(license.entitlement());
-    Gate::new(config, management, rules, identity, entitlement, log).unwrap()
+    Gate::new(config, management, rules, identity, challenges, entitlement, log).unwrap()
 }
 
 fn rules(password: &str, plain_http: bool) -> Rules {

@@ -235,7 +235,7 @@ impl Gate {
         }
     }
 
-    /// Applies the rules in order: plain HTTP, path, credentials, license.
+    /// Applies the rules in order: ACME challenge, plain HTTP, path, credentials, license.
     ///
     /// # Errors
     /// When a password must be hashed, which completes the verdict.
@@ -248,6 +248,9 @@ impl Gate {
     ) -> Result<Verdict, Box<PendingLogin>> {
         let situation = self.situation(listen, rules);
         let ParsedRequest { head, target, .. } = request;
+        if let Some(response) = self.key_authorization(listen, head) {
+            return Ok(Verdict::Respond(response));
+        }
         let peer = connection.peer.ip().to_canonical();
         Ok(match (policy::disabled_http(&situation), &request.route) {
             (Some(HttpDisabled::Close), _) => Verdict::Drop,

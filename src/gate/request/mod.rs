@@ -1,6 +1,7 @@
 //! Decides one request: its route, its authorization, its license, and the local responses of the gate.
 
 pub(crate) mod access_log;
+pub(crate) mod acme;
 pub(crate) mod basic_auth;
 pub(crate) mod call;
 pub(crate) mod failed_logins;

@@ -43,6 +43,12 @@ impl LocalResponse {
         LocalResponse::error(None, 503, reason).with("Retry-After", "1")
     }
 
+    /// The answer to an http-01 challenge (RFC 8555 section 8.3).
+    pub(crate) fn key_authorization(text: &str) -> LocalResponse {
+        let (content_type, body) = ("application/octet-stream", text.to_owned());
+        LocalResponse { status: 200, content_type, body, fields: Vec::new() }
+    }
+
     /// A response with this JSON.
     pub(crate) fn json(status: u16, body: String) -> LocalResponse {
         LocalResponse { status, content_type: "application/json", body, fields: Vec::new() }

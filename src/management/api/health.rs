@@ -15,7 +15,7 @@ use super::response::Response;
 use super::services;
 use crate::config::{Config, Serves, Service};
 use crate::management::Context;
-use crate::security::urgent_expiry;
+use crate::security::{is_urgent, urgent_expiry};
 use crate::util::utc;
 
 /// Free bytes that the state folder needs; a change writes a few kilobytes.
@@ -28,7 +28,7 @@ pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
     let memory = context.monitor.stats("mem");
     parts.insert("monitoring".to_owned(), part(memory.err()));
     parts.insert("storage".to_owned(), part(storage(config)));
-    parts.insert("certificate".to_owned(), part(certificate(context)));
+    parts.insert("certificate".to_owned(), certificate(context));
     parts.insert("license".to_owned(), license(context));
     let services: Vec<&Service> = config.services.iter().collect();
     let running = services::accepting(&services);
@@ -80,10 +80,28 @@ fn storage(config: &Config) -> Option<String> {
     }
 }
 
-/// Why clients refuse the certificate, or will within a week.
-fn certificate(context: &Context) -> Option<String> {
+/// Ill if clients refuse the certificate, or will within a week; one that an authority renews may be younger than
+/// that, and is ill if its renewal fails and little time is left. Any other failure of that is a warning.
+fn certificate(context: &Context) -> Value {
     let now = utc::unix_seconds(SystemTime::now());
-    urgent_expiry(&context.security.identity().snapshot().summary, now)
+    let summary = &context.security.identity().snapshot().summary;
+    let Some(acme) = context.security.acme() else {
+        return part(urgent_expiry(summary, now));
+    };
+    let trouble = acme.trouble();
+    let error = if !acme.has_issued(summary) {
+        urgent_expiry(summary, now)
+    } else if is_urgent(&acme, summary, now) {
+        trouble.clone()
+    } else {
+        summary.date_error(now).map(|error| format!("the certificate {error}"))
+    };
+    let healthy = error.is_none();
+    let mut part = part(error);
+    if let (true, Some(trouble)) = (healthy, trouble) {
+        part["warnings"] = json!([trouble]);
+    }
+    part
 }
 
 /// `disabled` if no service that a listener serves needs a license.

@@ -5,7 +5,9 @@ use crate::config::Api;
 use super::license::{network, offline, online};
 use super::request::{Method, Request};
 use super::response::{Code, Response};
-use super::security::{admin_password, certificate, certificate_request, insecure_ports, reset};
+use super::security::{
+    acme, admin_password, certificate, certificate_request, insecure_ports, reset,
+};
 use super::{
     cpu_info, free_storage, health, host, logs, mem_info, monitoring, ping, power, resource,
     restart, services,
@@ -22,8 +24,9 @@ pub(crate) enum Needs {
     Nothing,
     /// A thread that may block: it may wait for a disk, a lock that is held meanwhile, or another machine.
     Thread,
-    /// As `Thread`, and TLS if the request is from the network: its body holds a private key.
-    Tls,
+    /// As `Thread`, and TLS if the request is from the network: its body holds a secret. What is told to who sends
+    /// it in clear.
+    Tls(&'static str),
 }
 
 use Needs::{Nothing, Thread, Tls};
@@ -65,12 +68,15 @@ const TABLE: &[(In, &str, Method, Needs, Handler)] = &[
     (In::V2,   "/management/health",          Method::Get,     Thread,  health::show),
     (In::V2,   "/management/cpuinfo",         Method::Get,     Thread,  cpu_info::show),
     (In::V2,   "/management/meminfo",         Method::Get,     Thread,  mem_info::show),
-    (In::Both, "/security/sslcertificate",    Method::Get,     Nothing, certificate::show),
-    (In::Both, "/security/sslcertificate",    Method::Post,    Tls,     certificate::replace),
+    (In::Both, "/security/sslcertificate",    Method::Get,     Thread,  certificate::show),
+    (In::Both, "/security/sslcertificate",    Method::Post,    Tls(certificate::IN_CLEAR), certificate::replace),
     (In::Both, "/security/sslcertificate/default", Method::Post,    Thread,  certificate::renew_default),
     (In::Both, "/security/certificaterequest", Method::Get,     Thread,  certificate_request::show),
     (In::Both, "/security/certificaterequest", Method::Post,    Thread,  certificate_request::make),
     (In::Both, "/security/certificaterequest", Method::Delete,  Thread,  certificate_request::drop),
+    (In::Both, "/security/acme",              Method::Get,     Thread,  acme::show),
+    (In::Both, "/security/acme",              Method::Post,    Tls(acme::IN_CLEAR), acme::set),
+    (In::Both, "/security/acme",              Method::Delete,  Thread,  acme::end),
     (In::Both, "/security/insecureports",     Method::Get,     Nothing, insecure_ports::show),
     (In::Both, "/security/insecureports",     Method::Post,    Thread,  insecure_ports::set),
     (In::Both, "/security/adminpassword",     Method::Get,     Nothing, admin_password::show),

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use rcgen::{DistinguishedName, DnType, DnValue, SanType};
 
 use super::KeyType;
-use crate::security::addresses::{Host, LONGEST_COMMON_NAME, is_host_name};
+use crate::security::addresses::{Host, LONGEST_COMMON_NAME};
+use crate::util::host_name::is_host_name;
 
 /// Public authorities take no more names.
 const MOST_NAMES: usize = 100;

@@ -8,11 +8,12 @@ use std::time::SystemTime;
 use super::{FileDigests, SecuritySettings, State, finish_discard};
 use crate::config::Api;
 use crate::log::Log;
+use crate::security::acme::AcmeFile;
 use crate::security::addresses::Host;
 use crate::security::files::{self, FileDigest, Found};
 use crate::security::settings_file::SettingsFile;
 use crate::security::{
-    Error, Identity, PendingRequest, Source, certificate, default_certificate, names,
+    Challenges, Error, Identity, PendingRequest, Source, certificate, default_certificate, names,
 };
 use crate::store::Folder;
 use crate::util::published::Published;
@@ -40,6 +41,7 @@ impl SecuritySettings {
         let (default, default_digest) = default(&folder, now, &log).map_err(Error::Failed)?;
         let (uploaded, uploaded_digest) = uploaded(&folder, &settings, now, &log);
         let (request, request_digest) = request(&folder, &settings, now, &log);
+        let (acme, acme_digest) = acme(&folder, &settings, now, &log);
         if let (None, Some(warning)) = (&uploaded, default.summary.outdated()) {
             log.warn(warning);
         }
@@ -49,16 +51,19 @@ impl SecuritySettings {
             default: default_digest,
             uploaded: uploaded_digest,
             request: request_digest,
+            acme: acme_digest,
         };
-        let state = State { settings, password, default, uploaded, request, digests };
+        let state = State { settings, password, default, uploaded, request, acme, digests };
         let opened = SecuritySettings {
             rules: Arc::new(Published::new(state.rules(api))),
             identity: Arc::new(Published::new(state.identity().clone())),
+            challenges: Arc::new(Published::new(Challenges::default())),
             folder: Arc::new(folder),
             api,
             log,
             state: Mutex::new(state),
             costly: Mutex::new(()),
+            acme_default: None,
         };
         opened.drop_used_request(&mut opened.lock());
         Ok(opened)
@@ -136,6 +141,32 @@ fn request(
                 Err(error) => error.to_string(),
             };
             log.error(format_args!("{reason}; {kept}; there is no pending request: make another"));
+            return (None, files::absent());
+        }
+    }
+    (None, reading.digest)
+}
+
+fn acme(
+    folder: &Folder,
+    settings: &SettingsFile,
+    now: SystemTime,
+    log: &Log,
+) -> (Option<AcmeFile>, FileDigest) {
+    let reading = files::acme(folder.view());
+    match reading.parse() {
+        _ if settings.discard.contains(&names::ACME) => {}
+        Found::Absent => {}
+        Found::Good(acme) => return (Some(acme), reading.digest),
+        Found::Untrusted(sentence) => {
+            log.error(format_args!("{sentence}; until then no certificate is fetched"));
+        }
+        Found::Damaged(reason) => {
+            let kept = match folder.set_aside(names::ACME, now) {
+                Ok(aside) => format!("kept as {}", aside.display()),
+                Err(error) => error.to_string(),
+            };
+            log.error(format_args!("{reason}; {kept}; no certificate is fetched: set ACME again"));
             return (None, files::absent());
         }
     }

@@ -23,6 +23,7 @@ impl SecuritySettings {
         self.reload_default(state);
         self.reload_uploaded(state);
         self.reload_request(state);
+        self.reload_acme(state);
         self.publish(state);
     }
 
@@ -46,6 +47,9 @@ impl SecuritySettings {
         }
         if settings.discard.contains(&names::REQUEST) {
             state.request = None;
+        }
+        if settings.discard.contains(&names::ACME) {
+            state.acme = None;
         }
         if settings.discard.contains(&names::PASSWORD) {
             state.password = None;
@@ -143,6 +147,30 @@ impl SecuritySettings {
             }
             Found::Damaged(reason) | Found::Untrusted(reason) => {
                 self.log.error(format_args!("{reason}; no certificate request is pending"));
+                None
+            }
+        };
+    }
+
+    fn reload_acme(&self, state: &mut State) {
+        if state.settings.discard.contains(&names::ACME) {
+            return;
+        }
+        let reading = files::acme(self.folder.view());
+        if !changed(&mut state.digests.acme, reading.digest) {
+            return;
+        }
+        state.acme = match reading.parse() {
+            Found::Absent => {
+                self.log.security("acme.json was removed: no certificate is fetched");
+                None
+            }
+            Found::Good(acme) => {
+                self.log.security("acme.json has changed");
+                Some(acme)
+            }
+            Found::Damaged(reason) | Found::Untrusted(reason) => {
+                self.log.error(format_args!("{reason}; no certificate is fetched"));
                 None
             }
         };

@@ -54,6 +54,9 @@ fn body_that_changes(path: &str, method: &str) -> &'static str {
         ("/management/license/network", "POST") => {
             r#"{"http_configuration": {"ip": "192.0.2.66", "port": "3128"}}"#
         }
+        ("/security/acme", "POST") => {
+            r#"{"directory": "https://127.0.0.1:1/", "names": ["owned.example"]}"#
+        }
         ("/management/license/offlinemode", "POST") => r#"{"offline": true}"#,
         (_, "POST" | "PUT") => r#"{"license": "494953679762904933", "certificate": "00"}"#,
         _ => "",
@@ -63,7 +66,8 @@ fn body_that_changes(path: &str, method: &str) -> &'static str {
 /// What whoever is let in may be told; the part behind the gate has tests of its own.
 fn answers(path: &str, method: &str) -> &'static [u16] {
     match (path, method) {
-        ("/security/sslcertificate", "POST") => &[400, 403], // 403: the key came in clear
+        // 403: a secret came in clear.
+        ("/security/sslcertificate" | "/security/acme", "POST") => &[400, 403],
         // Makes an RSA key each time: for strangers alone.
         ("/security/sslcertificate/default", "POST") => &[],
         (_, "POST" | "PUT") => &[400],

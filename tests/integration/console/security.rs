@@ -45,7 +45,7 @@ fn whoever_is_locked_out_gets_in_again_by_the_menu() {
     );
     let asked = console.choose("Cancel");
     let words = "Choose OK to reset security settings.\n* The admin password will be unset.\n\
-                 * Plain HTTP will be re-enabled.\n* Uploaded certificates will be removed.\n";
+                 * Plain HTTP will be re-enabled.\n* Uploaded certificates will be removed.\n* ACME will be ended.\n";
     assert!(asked.contains(words), "{asked}");
     assert_eq!(appliance.read(&appliance.https(PING)).status, 401, "nothing was changed");
 
@@ -136,6 +136,7 @@ fn a_certificate_is_requested_and_applied_over_a_serial_line() {
     assert!(console.go_on().contains(request.trim()));
 
     console.choose("Apply a certificate");
+    console.shows("with an empty line.");
     console.press(&format!("{}\n\n", std::fs::read_to_string(&cert).unwrap()));
     let told = console.go_on();
     assert!(told.contains("Certificate and private_key applied successfully."), "{told}");
@@ -149,4 +150,37 @@ fn a_certificate_is_requested_and_applied_over_a_serial_line() {
     console.choose("OK");
     assert!(console.go_on().contains("dropped"));
     assert!(!console.all().contains("PRIVATE KEY"));
+}
+
+#[test]
+fn an_authority_is_set_shown_and_ended() {
+    const SECRET: &str = "aHVzaC1odXNoLTQ3MTE";
+    let appliance = Appliance::start(&Settings::both());
+    let mut console = Console::terminal(&appliance);
+    console.choose("Security");
+    console.choose("Certificate");
+    let piece = console.choose("Have it issued and renewed (ACME)");
+    assert!(piece.contains("ACME         off"), "{piece}");
+    console.answer("(Enter changes nothing):", "https://127.0.0.1:1/directory");
+    console.answer("the name of this appliance):", "box.example, 192.0.2.7");
+    console.answer("leaves it out):", "admin@example.com");
+    console.answer("(Enter: none):", "kid-7");
+    console.answer("(not shown): ", SECRET);
+    console.answer("The same again: ", SECRET);
+    console.shows("an empty line alone.");
+    console.press("\n");
+    assert!(console.go_on().contains("ACME is on"));
+    let acme = appliance.read(&appliance.https("/v1/security/acme")).ok().json();
+    assert_eq!(acme["names"], serde_json::json!(["box.example", "192.0.2.7"]), "{acme}");
+    assert_eq!(acme["external_account"]["kid"], "kid-7", "{acme}");
+    assert!(!console.all().contains(SECRET));
+    let piece = console.choose("End ACME");
+    assert!(piece.contains("https://127.0.0.1:1/directory"), "{piece}");
+    console.choose("OK");
+    assert!(console.go_on().contains("ACME has ended"));
+    let acme = appliance.read(&appliance.https("/v1/security/acme")).ok().json();
+    assert_eq!(acme, serde_json::json!({"enabled": false}));
+    console.choose("Have it issued and renewed (ACME)");
+    console.answer("(Enter changes nothing):", "");
+    assert!(console.go_on().contains("Nothing was changed."));
 }

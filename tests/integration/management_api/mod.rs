@@ -1,6 +1,7 @@
 //! The appliance as its users meet it: over the network, through the control socket, with signals.
 
 mod access_rules;
+mod acme;
 mod bad_uploads;
 mod certificate_request;
 mod control_socket;

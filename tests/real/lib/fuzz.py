@@ -17,6 +17,7 @@ from schemathesis.generation import GenerationMode
 # Answers that are 500 by rule ML-31 and following (src/manual.md) say why in a stable word.
 SAYS_WHY = b'"reason"'
 PUT_BACK = {
+    "setAcme": ("DELETE", "/v1/security/acme", None),
     "setPassword": ("DELETE", "/v1/security/adminpassword", None),
     "setPlainHttp": ("POST", "/v1/security/insecureports", '{"enable_insecure_ports": true}'),
     "setProxy": ("POST", "/v1/management/license/network", "{}"),

@@ -44,13 +44,14 @@ class Part:
 class Access(Part):
     def prove(self):
         self.proves("the browser asks for the password where the API does", self.log_in)
-        self.proves("weighs less than 64 KB, with the answers it shows", self.weight)
+        self.proves("weighs less than 72 KB, with the answers it shows", self.weight)
         self.proves("its policy allows nothing inline but what it names", self.policy)
         self.proves("says at the top what is not secure", self.dangers)
         self.proves("a key that does not fit is refused in the appliance's words", self.wrong_key)
         self.proves("uploads a certificate that was chosen", self.upload, "chosen", self.choose)
         self.proves("uploads a certificate that was dropped", self.upload, "dropped", self.drop)
         self.proves("a key made here is certified by openssl ca, and crosses no wire", self.request)
+        self.proves("sets an authority, tells in its box and at the top why no certificate comes, and ends it", self.acme)
         self.proves("two passwords that differ change nothing", self.differing)
         self.proves("sets the password and goes on without asking", self.set_password)
         self.proves("switches plain HTTP off by keyboard, and Escape changes nothing", self.http_off)
@@ -79,7 +80,7 @@ class Access(Part):
         expect(self.page.prompts == int(asked), f"{self.page.prompts} prompts")
 
     def weight(self):
-        expect(15_000 < self.page.received < 64_000, f"{self.page.received} bytes")
+        expect(15_000 < self.page.received < 72_000, f"{self.page.received} bytes")
         return f"{self.page.received} bytes in {len(self.page.requests)} requests"
 
     def policy(self):
@@ -148,6 +149,25 @@ class Access(Part):
         expect(not [piece for piece in pieces if piece in traffic], "the private key was sent")
         expect("PRIVATE KEY" not in traffic, traffic)
         return f"{len(pieces)} pieces of the key, {len(traffic)} bytes of traffic"
+
+    def acme(self):
+        self.desk.unfold("acme")
+        self.page.type("#acme-form [name=directory]", "https://127.0.0.1:1/directory")
+        self.page.type("#acme-form [name=names]", "localhost")
+        self.page.type("#acme-form [name=kid]", "kid-7")
+        self.page.type("#acme-form [name=hmac]", "c2VjcmV0")
+        self.page.click("#acme-form button.main")
+        self.page.shows("#acme-result", "ACME is on")
+        self.page.shows("#acme-words", "No certificate comes from https://127.0.0.1:1/directory")
+        self.page.shows("#todo", "No certificate comes")
+        told = self.desk.truth("security/acme")
+        expect((told["names"], told["external_account"]["kid"]) == (["localhost"], "kid-7"), f"{told}")
+        left = self.page.run("document.querySelector('#acme-form [name=hmac]').value")
+        expect(not left, "the key is still held by the page")
+        self.page.click("#acme-end")
+        self.desk.agree("End ACME?")
+        self.page.shows("#acme-result", "ACME has ended")
+        expect(self.desk.truth("security/acme") == {"enabled": False}, "it is still on")
 
     # --- password ------------------------------------------------------------------------------------
 

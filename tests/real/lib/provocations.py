@@ -58,6 +58,12 @@ UNLICENSED = [
     (413, "POST", SECURITY + "/sslcertificate", MANY),
     (400, "POST", SECURITY + "/certificaterequest", {"names": "appliance"}),
     (413, "POST", SECURITY + "/certificaterequest", MANY),
+    (200, "GET", SECURITY + "/acme", None),
+    (200, "POST", SECURITY + "/acme", {"directory": "https://127.0.0.1:1/", "external_account": {"kid": "a", "hmac_key": "YQ"}}),
+    (200, "GET", SECURITY + "/acme", None),
+    (200, "DELETE", SECURITY + "/acme", None),
+    (400, "POST", SECURITY + "/acme", {"directory": "http://127.0.0.1:1/"}),
+    (413, "POST", SECURITY + "/acme", MANY),
     (400, "POST", SECURITY + "/insecureports", "{"),
     (400, "POST", SECURITY + "/insecureports", {"enable_insecure_ports": "true"}),
     (200, "POST", SECURITY + "/insecureports", {"enable_insecure_ports": True}),
@@ -120,7 +126,7 @@ DEFECT = "a defect; none is known"
 NOT_FROM_OUTSIDE = {
     **{(f"{name}{v}", 500): DISK for v in ("V1", "V2") for name in (
         "replaceCertificate", "renewDefaultCertificate", "makeCertificateRequest", "dropCertificateRequest", "setPlainHttp",
-        "setPassword", "unsetPassword", "resetSecurity", "applyCertificate", "setProxy", "showProxy")},
+        "setAcme", "endAcme", "setPassword", "unsetPassword", "resetSecurity", "applyCertificate", "setProxy", "showProxy")},
     ("reserveSeconds", 500): DISK,
     ("settleSession", 500): DISK,
     ("5XX", 500): DEFECT,

@@ -8,18 +8,24 @@ use super::multipart;
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
-use crate::security::Summary;
+use crate::security::{AcmeRecord, Applied, Summary};
 use crate::util::utc;
 
 pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
     let now = utc::unix_seconds(SystemTime::now());
-    Response::json(&describe(&context.security.identity().snapshot().summary, now))
+    let acme = context.security.acme();
+    let identity = context.security.identity().snapshot();
+    Response::json(&describe(&identity.summary, acme.as_deref(), now))
 }
 
 /// The members of `GET sslcertificate` at `now` (seconds since 1970), in their order; with `warnings` if any.
-pub(crate) fn describe(summary: &Summary, now: i64) -> Value {
+pub(crate) fn describe(summary: &Summary, acme: Option<&AcmeRecord>, now: i64) -> Value {
+    let source = match acme {
+        Some(acme) if acme.has_issued(summary) => "acme".to_owned(),
+        _ => summary.source.to_string(),
+    };
     let mut members = json!({
-        "source": summary.source.to_string(),
+        "source": source,
         "subject": summary.subject,
         "issuer": summary.issuer,
         "names": summary.names,
@@ -29,7 +35,7 @@ pub(crate) fn describe(summary: &Summary, now: i64) -> Value {
         "chain_length": summary.chain_length,
         "key_type": summary.key_type,
     });
-    let warnings = summary.warnings(now);
+    let warnings = summary.warnings_in_force(acme, now);
     if !warnings.is_empty() {
         members["warnings"] = json!(warnings);
     }
@@ -37,13 +43,8 @@ pub(crate) fn describe(summary: &Summary, now: i64) -> Value {
 }
 
 /// The response instead of [`replace`] to an upload over plain HTTP.
-pub(crate) fn sent_in_clear() -> Response {
-    Response::failure(
-        403,
-        "the private key has just crossed the network in clear: treat it as leaked, make a new \
-         key and upload that one over HTTPS; nothing was changed",
-    )
-}
+pub(crate) const IN_CLEAR: &str = "the private key has just crossed the network in clear: treat it as leaked, make a new \
+     key and upload that one over HTTPS; nothing was changed";
 
 /// Makes the default certificate anew.
 pub(crate) fn renew_default(context: &Context, request: &mut Request) -> Response {
@@ -82,9 +83,17 @@ pub(crate) fn replace(context: &Context, request: &mut Request) -> Response {
         upload.certfile,
         now,
     ) {
-        Ok(summary) => {
+        Ok(Applied { summary, ended_acme }) => {
+            context.acme.wake();
             let mut warnings = summary.warnings(utc::unix_seconds(now));
             warnings.extend(request.host().and_then(|host| summary.elsewhere(host)));
+            if ended_acme {
+                warnings.push(
+                    "ACME has ended: it would replace the certificate that you have uploaded; to have it back, \
+                     set it again with POST acme"
+                        .to_owned(),
+                );
+            }
             Response::success_with_warnings(
                 "certificate and private_key applied successfully",
                 &warnings,

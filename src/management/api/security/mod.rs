@@ -3,6 +3,7 @@
 //! In: what is taken from requests, and answers. Out: the rules for keys and passwords, and making a change
 //! durable; [`SecuritySettings`](crate::security::SecuritySettings) does both.
 
+pub(crate) mod acme;
 pub(crate) mod admin_password;
 pub(crate) mod certificate;
 pub(crate) mod certificate_request;

@@ -1,13 +1,23 @@
-//! `reset`: restores the default certificate, removes the password, turns plain HTTP on.
+//! `reset`: restores the default certificate, removes the password, turns plain HTTP on, ends ACME.
 
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
 
+/// The word of M1-30: there is no nginx here, but scripts compare it.
+const DONE: &str = "nginx_restart";
+
 pub(crate) fn all(context: &Context, request: &mut Request) -> Response {
-    match context.security.reset(&request.actor()) {
-        // The word of M1-30: there is no nginx here, but scripts compare it.
-        Ok(()) => Response::success("nginx_restart"),
+    let had_acme = context.security.acme().is_some();
+    let done = context.security.reset(&request.actor());
+    context.acme.wake();
+    match done {
+        Ok(()) if had_acme && context.security.acme().is_none() => {
+            let warning =
+                "ACME has ended: no certificate is fetched until it is set again".to_owned();
+            Response::success_with_warnings(DONE, &[warning])
+        }
+        Ok(()) => Response::success(DONE),
         Err(error) => error.into(),
     }
 }

@@ -13,7 +13,7 @@ use crate::log::Log;
 use crate::management::Context;
 use crate::management::api::request::{Method, fake};
 use crate::management::api::response::Response;
-use crate::security::SecuritySettings;
+use crate::security::{AcmeWorker, SecuritySettings};
 
 /// An API with a state folder of its own.
 struct World {
@@ -37,6 +37,7 @@ impl World {
             folder,
             context: Context {
                 config,
+                acme: AcmeWorker::new(Arc::clone(&security), || Ok(None), false, log.clone()),
                 security,
                 license,
                 log,

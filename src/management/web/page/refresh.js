@@ -8,6 +8,7 @@ const RESOURCES = {
   http: [`${best}/security/insecureports`, showHttp],
   password: [`${best}/security/adminpassword`, showPassword],
   request: [`${best}/security/certificaterequest`, showRequest],
+  acme: [`${best}/security/acme`, showAcme],
   license: [`${LICENSE}/offlinemode`, showLicense],
   proxy: [`${LICENSE}/network`, showProxy],
   services: hasV1 ? ['/v1/management/services', showServices] : ['/v2/management/health', showHealth],
@@ -19,7 +20,7 @@ const RESOURCES = {
 };
 const ALL = Object.keys(RESOURCES);
 // One round; what changes by itself is in it twice.
-const ROUND = ['license', 'cpu', 'services', 'http', 'mem', 'password', 'license', 'cpu', 'services', 'certificate', 'mem', 'proxy', 'request'];
+const ROUND = ['license', 'cpu', 'services', 'http', 'mem', 'password', 'license', 'cpu', 'services', 'certificate', 'mem', 'proxy', 'request', 'acme'];
 
 let queue = [...ALL], turn = 0, timer = 0, reading = false, stopped = false, failures = 0, seen = 0;
 

@@ -7,7 +7,7 @@ const state = {};
 
 function dangers() {
   const found = [];
-  const {certificate, http, password} = state;
+  const {certificate, http, password, acme} = state;
   const warn = (words, label, act) => found.push({words, label, act});
   if (overClear) {
     warn('This page came over plain HTTP: others on the network can read and change what you do here.',
@@ -33,9 +33,12 @@ function dangers() {
     warn('The certificate is the self-signed default: browsers warn, and clients can’t tell this appliance from an impostor.',
       'Upload a certificate', () => unfold('upload'));
   }
+  if (acme?.error) {
+    warn(`No certificate comes from ${acme.directory}: ${acme.error.message}.`, 'Show', () => unfold('acme'));
+  }
   if (certificate && Date.parse(certificate.not_after) < now()) {
     warn('The certificate has expired: clients refuse it.', 'Upload a certificate', () => unfold('upload'));
-  } else if (certificate && Date.parse(certificate.not_after) < now() + 30 * DAY) {
+  } else if (certificate && !renewed() && Date.parse(certificate.not_after) < now() + 30 * DAY) {
     warn(`The certificate ends soon. ${ending(new Date(certificate.not_after)).words}`,
       'Upload a certificate', () => unfold('upload'));
   }
@@ -69,18 +72,21 @@ function showDangers() {
   }));
 }
 
+// Whether the certificate is renewed by ACME: its end is then no danger.
+const renewed = () => state.certificate?.source === 'acme' && !state.acme?.error;
+
 // --- certificate -----------------------------------------------------------------------------------
 
 function showCertificate(certificate) {
   state.certificate = certificate;
-  const own = certificate.source === 'uploaded';
+  const own = certificate.source !== 'default';
   const starts = new Date(certificate.not_before), ends = new Date(certificate.not_after);
   const {mood, words} = starts > now()
     ? {mood: 'bad', words: `Not valid before ${day(starts)}, says this appliance’s clock.`} : ending(ends);
-  mark('certificate-words', mood, 'lead');
+  mark('certificate-words', mood === 'warn' && renewed() ? 'good' : mood, 'lead');
   say('certificate-words', words);
   pill('certificate-pill', own ? 'good' : 'warn', own ? 'Yours' : 'Default');
-  say('certificate-source', own ? 'uploaded' : 'made by this appliance, self-signed');
+  say('certificate-source', {uploaded: 'uploaded', acme: 'issued and renewed by ACME'}[certificate.source] ?? 'made by this appliance, self-signed');
   say('certificate-subject', certificate.subject);
   say('certificate-names', certificate.names.join(', '));
   say('certificate-issuer', certificate.issuer === certificate.subject ? 'itself' : certificate.issuer);
@@ -106,7 +112,7 @@ onClick('default-renew', 'default-result', 'Making it…', () => ({
   return `${answer.message}.`;
 });
 
-for (const name of ['upload', 'signed']) {
+for (const name of ['upload', 'signed', 'acme']) {
   show(`${name}-form`, !overClear);
   show(`${name}-clear`, overClear);
   if (secureUrl) at(`${name}-https`).href = secureUrl;
@@ -297,6 +303,7 @@ onClick('reset', 'reset-result', 'Resetting…', () => ({
     hasV2 ? 'The admin password will be unset: it is admin:admin again.' : 'The admin password will be unset.',
     'Plain HTTP will be re-enabled.',
     'Uploaded certificates will be removed, with their keys; the default one comes back.',
+    'ACME ends: no certificate is fetched until it is set again.',
   ],
   yes: 'Reset security',
 }), async () => {

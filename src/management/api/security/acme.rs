@@ -1,0 +1,91 @@
+//! `acme`: the authority that issues the certificate, and how far that is.
+
+use serde_json::{Value, json};
+
+use super::refused;
+use crate::config::Acme;
+use crate::management::Context;
+use crate::management::api::body::{Body, Fault};
+use crate::management::api::request::Request;
+use crate::management::api::response::Response;
+use crate::security::AcmeRecord;
+use crate::util::utc;
+
+const EXAMPLE: &str =
+    r#"{"directory": "https://ca.example.com/acme/directory", "names": ["appliance.example.com"]}"#;
+
+/// The response instead of [`set`] to a request over plain HTTP.
+pub(crate) const IN_CLEAR: &str = "ACME is set over HTTPS only, because the body may hold the key of your account: if it \
+     did, others on the network can have read it, so have the authority replace it; nothing was changed";
+
+pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
+    Response::json(&describe(context.security.acme().as_deref()))
+}
+
+pub(crate) fn set(context: &Context, request: &mut Request) -> Response {
+    let config = match wanted(request) {
+        Ok(config) => config,
+        Err(fault) => return refused(fault),
+    };
+    match context.security.set_acme(&request.actor(), config) {
+        Ok(()) => {
+            context.acme.wake();
+            Response::success(
+                "ACME is on; the certificate in use stays until another is there: GET acme shows how far that is",
+            )
+        }
+        Err(error) => error.into(),
+    }
+}
+
+pub(crate) fn end(context: &Context, request: &mut Request) -> Response {
+    let ended = context.security.end_acme(&request.actor());
+    context.acme.wake();
+    match ended {
+        Ok(true) => Response::success(
+            "ACME has ended: the certificate in use stays, and is not renewed any more",
+        ),
+        Ok(false) => Response::success("ACME was not on"),
+        Err(error) => error.into(),
+    }
+}
+
+fn wanted(request: &mut Request) -> Result<Acme, Fault> {
+    let body = Body::read(request, &Acme::MEMBERS, EXAMPLE)?;
+    Acme::from_json(body.into_value()).map_err(|what| Fault::Invalid {
+        what: what
+            .strip_prefix("it ")
+            .map_or_else(|| what.clone(), |rest| format!("the body {rest}")),
+        example: EXAMPLE,
+    })
+}
+
+/// The members of `GET acme`, in their order, without a secret; `None` is off.
+pub(crate) fn describe(record: Option<&AcmeRecord>) -> Value {
+    let Some(record) = record else {
+        return json!({"enabled": false});
+    };
+    let status = match (&record.failure, record.renewal) {
+        (Some(_), _) => "failing",
+        (None, None) => "ordering",
+        (None, Some(_)) => "valid",
+    };
+    let mut members = json!({"enabled": true, "status": status});
+    if let Some(renewal) = record.renewal {
+        members["renewal"] = json!(utc::format(renewal));
+    }
+    if let Some(failure) = &record.failure {
+        members["error"] = json!({
+            "since": utc::format(failure.since),
+            "attempts": failure.attempts,
+            "message": failure.message,
+            "retry": utc::format(failure.retry),
+        });
+    }
+    if let (Some(members), Value::Object(config)) =
+        (members.as_object_mut(), record.config.to_public_json())
+    {
+        members.extend(config);
+    }
+    members
+}

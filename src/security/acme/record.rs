@@ -1,0 +1,282 @@
+//! `acme.json`: who issues the certificate, our account there, and how far the order is.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use crate::config::Acme;
+use crate::security::{Source, Summary};
+use crate::util::{json, utc};
+
+/// Incremented when the meaning of the file changes; any other number is rejected.
+const VERSION: u64 = 1;
+
+/// The contents of `acme.json`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::security) enum AcmeFile {
+    /// Somebody ended what the settings ask for.
+    Off,
+    On(Arc<AcmeRecord>),
+}
+
+/// What is known of an authority that issues the certificate.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct AcmeRecord {
+    pub(crate) config: Acme,
+    /// Whether the settings ask for it, and not somebody through the API.
+    pub(in crate::security) from_settings: bool,
+    /// The key of our account, PKCS#8 in PEM. It is on the disk before the authority hears of it, so that no
+    /// second account is made after a power cut.
+    pub(in crate::security) account_key: Zeroizing<String>,
+    /// The URL of our account.
+    pub(in crate::security) account: Option<String>,
+    pub(in crate::security) order: Option<Order>,
+    /// When the certificate that came last will be renewed, in seconds since 1970; `None` before the first.
+    pub(crate) renewal: Option<i64>,
+    /// Why the last attempt failed; `None` after one that succeeded.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// An order that has not ended. Its certificate's key is on the disk before the authority sees the order.
+#[derive(Clone, PartialEq, Eq)]
+pub(in crate::security) struct Order {
+    /// Key and request, as `tls/request.pem` has them.
+    pub(in crate::security) request: Zeroizing<String>,
+    /// `None` before the authority has answered.
+    pub(in crate::security) url: Option<String>,
+}
+
+/// Attempts that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The first of them, in seconds since 1970.
+    pub(crate) since: i64,
+    /// How many.
+    pub(crate) attempts: u32,
+    /// What went wrong in the last, and what to do.
+    pub(crate) message: String,
+    /// When the next attempt is made, in seconds since 1970.
+    pub(crate) retry: i64,
+}
+
+impl std::fmt::Debug for AcmeRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AcmeRecord({:?}, {:?})", self.config, self.failure)
+    }
+}
+
+impl AcmeRecord {
+    /// A record of which the authority has not heard yet.
+    pub(in crate::security) fn new(config: Acme, account_key: Zeroizing<String>) -> AcmeRecord {
+        AcmeRecord {
+            config,
+            from_settings: false,
+            account_key,
+            account: None,
+            order: None,
+            renewal: None,
+            failure: None,
+        }
+    }
+
+    /// Whether the certificate in force, of which `summary` tells, came from the authority.
+    pub(crate) fn has_issued(&self, summary: &Summary) -> bool {
+        self.renewal.is_some() && summary.source == Source::Uploaded
+    }
+
+    /// Whether the certificate in force came from the authority, and nothing is known that hinders its renewal.
+    pub(crate) fn renews(&self, summary: &Summary) -> bool {
+        self.has_issued(summary) && self.failure.is_none()
+    }
+
+    /// Why the last attempt failed, and when the next is made, as a sentence.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let failure = self.failure.as_ref()?;
+        Some(format!(
+            "no certificate from {} (attempt {}): {}; the next attempt is at {}",
+            self.config.directory,
+            failure.attempts,
+            failure.message,
+            utc::format(failure.retry)
+        ))
+    }
+
+    /// When the authority is asked next, in seconds since 1970.
+    pub(in crate::security) fn due(&self) -> i64 {
+        match &self.failure {
+            Some(failure) => failure.retry,
+            None => self.renewal.unwrap_or(i64::MIN),
+        }
+    }
+}
+
+impl AcmeFile {
+    /// # Errors
+    /// What is wrong with the file.
+    pub(in crate::security) fn from_file(contents: &[u8]) -> Result<AcmeFile, String> {
+        let Ok(Value::Object(mut members)) = json::parse(contents) else {
+            return Err("it is not a JSON object".to_owned());
+        };
+        if members.remove("version").as_ref().and_then(Value::as_u64) != Some(VERSION) {
+            return Err(format!("its version is not {VERSION}"));
+        }
+        if members.remove("off") == Some(Value::Bool(true)) {
+            return Ok(AcmeFile::Off);
+        }
+        let record = AcmeRecord {
+            config: members
+                .remove("config")
+                .ok_or_else(|| "it has no config".to_owned())
+                .and_then(|config| Acme::from_json(config).map_err(|e| format!("config: {e}")))?,
+            from_settings: members.remove("from_settings") == Some(Value::Bool(true)),
+            account_key: text(&mut members, "account_key")?.ok_or("it has no account_key")?.into(),
+            account: text(&mut members, "account")?,
+            order: members.remove("order").map(order).transpose()?,
+            renewal: time(&mut members, "renewal")?,
+            failure: members.remove("failure").map(failure).transpose()?,
+        };
+        match members.keys().next() {
+            None => Ok(AcmeFile::On(Arc::new(record))),
+            Some(_) => Err("it has an unknown key".to_owned()),
+        }
+    }
+
+    pub(in crate::security) fn to_file(&self) -> Zeroizing<Vec<u8>> {
+        let members = match self {
+            AcmeFile::Off => json!({"version": VERSION, "off": true}),
+            AcmeFile::On(record) => to_json(record),
+        };
+        Zeroizing::new(format!("{members:#}\n").into_bytes())
+    }
+}
+
+fn to_json(record: &AcmeRecord) -> Value {
+    let mut members = json!({
+        "version": VERSION,
+        "config": record.config.to_json(),
+        "account_key": record.account_key.as_str(),
+    });
+    if record.from_settings {
+        members["from_settings"] = json!(true);
+    }
+    if let Some(account) = &record.account {
+        members["account"] = json!(account);
+    }
+    if let Some(order) = &record.order {
+        members["order"] = json!({"request": order.request.as_str()});
+        if let Some(url) = &order.url {
+            members["order"]["url"] = json!(url);
+        }
+    }
+    if let Some(renewal) = record.renewal {
+        members["renewal"] = json!(utc::format(renewal));
+    }
+    if let Some(failure) = &record.failure {
+        members["failure"] = json!({
+            "since": utc::format(failure.since),
+            "attempts": failure.attempts,
+            "message": failure.message,
+            "retry": utc::format(failure.retry),
+        });
+    }
+    members
+}
+
+fn order(value: Value) -> Result<Order, String> {
+    let mut members = object(value, "order")?;
+    let request = text(&mut members, "request")?.ok_or("order has no request")?;
+    Ok(Order { request: request.into(), url: text(&mut members, "url")? })
+}
+
+fn failure(value: Value) -> Result<Failure, String> {
+    let mut members = object(value, "failure")?;
+    let attempts = members.remove("attempts").as_ref().and_then(Value::as_u64);
+    Ok(Failure {
+        since: time(&mut members, "since")?.ok_or("failure has no since")?,
+        attempts: attempts.and_then(|n| u32::try_from(n).ok()).ok_or("failure has no attempts")?,
+        message: text(&mut members, "message")?.ok_or("failure has no message")?,
+        retry: time(&mut members, "retry")?.ok_or("failure has no retry")?,
+    })
+}
+
+fn object(value: Value, name: &str) -> Result<Map<String, Value>, String> {
+    match value {
+        Value::Object(members) => Ok(members),
+        _ => Err(format!("{name} is not an object")),
+    }
+}
+
+fn text(members: &mut Map<String, Value>, name: &str) -> Result<Option<String>, String> {
+    match members.remove(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("{name} is not a string")),
+    }
+}
+
+fn time(members: &mut Map<String, Value>, name: &str) -> Result<Option<i64>, String> {
+    let Some(text) = text(members, name)? else {
+        return Ok(None);
+    };
+    utc::parse(&text).map(Some).ok_or_else(|| format!("{name} is not a time"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::{AcmeFile, AcmeRecord, Failure, Order};
+    use crate::config::Acme;
+
+    fn record() -> AcmeRecord {
+        let config = json!({"directory": "https://ca.example/", "names": ["box.example"]});
+        AcmeRecord::new(Acme::from_json(config).unwrap(), "s3cret key".to_owned().into())
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let whole = AcmeRecord {
+            from_settings: true,
+            account: Some("https://ca.example/account/1".to_owned()),
+            order: Some(Order {
+                request: "s3cret request".to_owned().into(),
+                url: Some("https://ca.example/order/1".to_owned()),
+            }),
+            renewal: Some(1_800_000_000),
+            failure: Some(Failure {
+                since: 1_800_000_000,
+                attempts: 3,
+                message: "why".to_owned(),
+                retry: 1_800_000_060,
+            }),
+            ..record()
+        };
+        for file in [AcmeFile::Off, AcmeFile::On(record().into()), AcmeFile::On(Arc::new(whole))] {
+            assert_eq!(AcmeFile::from_file(&file.to_file()).unwrap(), file);
+            assert!(!format!("{file:?}").contains("s3cret"), "{file:?}");
+        }
+    }
+
+    #[test]
+    fn anything_not_understood_is_damage() {
+        let good = String::from_utf8(AcmeFile::On(record().into()).to_file().to_vec()).unwrap();
+        for (file, what) in [
+            (String::new(), "not a JSON object"),
+            ("{}".to_owned(), "version is not 1"),
+            (r#"{"version": 1}"#.to_owned(), "no config"),
+            (good.replace("https:", "http:"), "config: "),
+            (good.replace("account_key", "key"), "no account_key"),
+            (good.replace("\"version\"", "\"x\": 1, \"version\""), "unknown key"),
+            (good.replace("\"version\"", "\"order\": {}, \"version\""), "order has no request"),
+            (good.replace("\"version\"", "\"renewal\": \"x\", \"version\""), "not a time"),
+        ] {
+            let error = AcmeFile::from_file(file.as_bytes()).unwrap_err();
+            assert!(error.contains(what), "{file}: {error}");
+        }
+    }
+}
