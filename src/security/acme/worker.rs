@@ -166,7 +166,9 @@ impl AcmeWorker {
         }
         // A failure to save is logged already; without it, the next attempt would follow at once.
         if self.security.save_acme(record, after).is_err() {
-            self.sleep(LONGEST_SLEEP, self.lock().wakes);
+            // Read first: the lock would be held to the end of the statement, and sleeping takes it.
+            let wakes = self.lock().wakes;
+            self.sleep(LONGEST_SLEEP, wakes);
         }
     }
 
