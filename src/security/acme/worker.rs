@@ -225,3 +225,48 @@ impl AcmeWorker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::AcmeWorker;
+    use crate::config::{Acme, Api};
+    use crate::log::Log;
+    use crate::security::{Actor, SecuritySettings};
+    use crate::store::Scratch;
+
+    #[test]
+    fn a_full_disk_holds_up_the_next_attempt_and_nobody_who_wakes_the_worker() {
+        let scratch = Scratch::new();
+        let (lines, logged) = mpsc::channel();
+        let log = Log::to(move |line| drop(lines.send(line.to_owned())));
+        let folder = scratch.0.join("state");
+        let api = Api { v1: true, v2: true };
+        let security = Arc::new(SecuritySettings::open(&folder, api, log.clone()).unwrap());
+        let config = Acme::from_json(json!({"directory": "https://127.0.0.1:1/"})).unwrap();
+        security.set_acme(&Actor::Local, config).unwrap();
+        // A folder in place of the temporary makes every write fail, also for root.
+        fs::create_dir(folder.join(".acme.json.tmp")).unwrap();
+        let worker = AcmeWorker::new(security, || Ok(None), true, log);
+        worker.wake();
+        while !logged.recv().unwrap().contains("could not be changed") {}
+        let (woken, done) = mpsc::channel();
+        thread::spawn(move || {
+            // One of them comes while the thread sleeps.
+            for _ in 0..20 {
+                worker.wake();
+                thread::yield_now();
+            }
+            woken.send(()).unwrap();
+        });
+        done.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+}
