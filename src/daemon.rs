@@ -4,12 +4,8 @@
 
 use std::error::Error;
 use std::io::{self, Write as _};
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{Config, Serves};
 use crate::gate::{Bound, Gate, Listeners};
@@ -21,7 +17,8 @@ use crate::management::{self, Context};
 use crate::sandbox;
 use crate::security::{AcmeProxy, AcmeWorker, ExpiryReminder, SecuritySettings};
 use crate::signals::{Signal, Signals};
-use crate::util::utc;
+use crate::util::service_manager::ServiceManager;
+use crate::util::{descriptors, utc};
 
 /// Time that requests in progress get to finish on SIGTERM.
 const DRAIN: Duration = Duration::from_secs(9);
@@ -37,7 +34,7 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
     // First of all, because a start may take as long as making the key of a first certificate: a signal
     // that comes meanwhile is handled once the daemon is ready.
     let mut signals = Signals::listen().map_err(|e| format!("cannot catch signals: {e}"))?;
-    raise_descriptor_limit();
+    descriptors::raise_limit();
     let config = Arc::new(config);
 
     let bound = Bound::all(&config.listen, log)?;
@@ -140,35 +137,4 @@ fn announce(listeners: &[String]) {
     // Standard output may be closed.
     let _ = io::stdout().lock().write_all(lines.as_bytes());
     let _ = io::stdout().lock().flush();
-}
-
-/// The service manager, told through `NOTIFY_SOCKET` if it asks for that; see `sd_notify(3)`.
-struct ServiceManager(Option<UnixDatagram>);
-
-impl ServiceManager {
-    /// Connects before the sandbox, in which abstract sockets can't be reached.
-    fn connect() -> ServiceManager {
-        let connect_to = |name: &str| {
-            let address = match name.strip_prefix('@') {
-                Some(abstract_name) => SocketAddr::from_abstract_name(abstract_name)?,
-                None => SocketAddr::from_pathname(name)?,
-            };
-            let socket = UnixDatagram::unbound()?;
-            socket.connect_addr(&address).map(|()| socket)
-        };
-        let name = std::env::var("NOTIFY_SOCKET").ok();
-        ServiceManager(name.and_then(|name| io::Result::ok(connect_to(&name))))
-    }
-
-    fn notify(&self, state: &str) {
-        if let Some(socket) = &self.0 {
-            let _ = socket.send(state.as_bytes());
-        }
-    }
-}
-
-/// Raises the soft limit of descriptors, which is 1,024 for programs that use select(2).
-fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }

@@ -1,7 +1,7 @@
 //! The one function that moves seconds: it applies an appliance's request to the accounts of a license.
 //!
-//! It does no I/O: the caller has opened the request, checked the device's signature, holds the license's
-//! lock, and writes the license to disk before the answer leaves.
+//! It does no I/O: the caller has opened the request, checked the device's signature, loaded the
+//! [accounts](super::accounts), and makes their change durable before the answer leaves.
 //!
 //! A repeated request changes nothing. An answered request is recognized by its id, one of an older epoch
 //! by its epoch. The ids of denied requests and of activations are kept for good, because nothing else in
@@ -17,14 +17,17 @@ use crate::license::protocol::key::KeyId;
 use crate::license::protocol::message::{Answer, Denial, Kind, Mode, Op, Request};
 use crate::license::protocol::token::{Type, Unverified};
 
-use super::license::{Activation, FREE_MOVES, License, MONTH, Status};
-use super::replay_ids::ReplayIds;
+use super::accounts::Accounts;
+use super::idle_seats::{IdleSeats, Room, make_room};
+use super::license::{License, Status};
+use super::replay_ids::{ReplayIds, ShortId};
+use super::seat::{FREE_MOVES, MONTH, Seat};
 
 /// Activations of one license, ever. Each is entered by a person.
-const MAX_ACTIVATIONS: usize = 100_000;
+const MAX_ACTIVATIONS: i64 = 100_000;
 
-/// Denied requests of one license that are remembered.
-const MAX_REFUSALS: usize = 1_000;
+/// Activations of one device, ever.
+const MAX_ACTIVATIONS_OF_DEVICE: usize = 2_000;
 
 /// A question with what the service knows about it.
 pub(crate) struct Context<'a> {
@@ -41,6 +44,8 @@ pub(crate) struct Context<'a> {
     pub(crate) bundle: Option<&'a str>,
     /// Keys whose signatures appliances no longer accept.
     pub(crate) revoked: &'a [KeyId],
+    /// Seats that may be freed for an activation.
+    pub(crate) idle: IdleSeats<'a>,
 }
 
 /// The answer to a request, and what changed.
@@ -50,60 +55,64 @@ pub(crate) struct Outcome {
     pub(crate) event: Option<&'static str>,
     /// Whether the request came before, so that it moved no seconds now.
     pub(crate) repeated: bool,
+    /// Whether another appliance lost its seat for this one.
+    pub(crate) room: Room,
 }
 
 /// Signs a payload as a token of that type.
 pub(crate) type Sign<'a> = &'a dyn Fn(Type, &Value) -> String;
 
 /// Answers a request, and moves seconds accordingly.
-pub(crate) fn process(license: &mut License, context: &Context<'_>, sign: Sign<'_>) -> Outcome {
-    if let Some(answer) = answered_before(license, context) {
-        let renewed = sign_again(license, context, sign, &answer);
+pub(crate) fn process(accounts: &mut Accounts, context: &Context<'_>, sign: Sign<'_>) -> Outcome {
+    if let Some(answer) = answered_before(accounts, context) {
+        let renewed = sign_again(accounts, context, sign, &answer);
         let event = renewed.is_some().then_some("signed again");
         let answer = renewed.unwrap_or(answer);
         let answer = Answer { server_time: context.now, ..answer };
-        return Outcome { answer, event, repeated: true };
+        return Outcome { answer, event, repeated: true, room: Room::None };
     }
     let outcome = match context.request.op {
-        _ if context.rate_limited && !license.has_held(&context.device) => {
-            let remember = context.request.op == Op::Activate;
-            Err(Denied { denial: Denial::TooManyTries, remember })
+        _ if context.rate_limited && !accounts.seats.contains_key(&context.device) => {
+            // Not remembered: what is written only for a code that exists would tell a guesser by the time.
+            Err(Denied { denial: Denial::TooManyTries, remember: false })
         }
-        Op::Activate => activate(license, context, sign),
-        Op::Sync | Op::Return => sync_or_return(license, context, sign),
+        Op::Activate => activate(accounts, context, sign),
+        Op::Sync | Op::Return => sync_or_return(accounts, context, sign),
         Op::Probe => {
             let answer = Answer::plain(context.request.req_id, context.now, Kind::Probe);
-            return Outcome { answer, event: None, repeated: false };
+            return Outcome { answer, event: None, repeated: false, room: Room::None };
         }
     };
     outcome.unwrap_or_else(|Denied { denial, remember }| {
-        let event = remember.then(|| remember_denial(license, context, denial));
-        let answer = license.denied(context.request, context.now, denial);
-        Outcome { answer, event, repeated: false }
+        if remember {
+            accounts.remember_refused(&context.device, context.request, denial);
+        }
+        let answer = accounts.denied(context.request, context.now, denial);
+        let event = remember.then_some("refused");
+        Outcome { answer, event, repeated: false, room: Room::None }
     })
 }
 
 /// The answer to a request that came before.
-fn answered_before(license: &License, context: &Context<'_>) -> Option<Answer> {
-    let id = context.request.req_id;
-    let known = license.activations.iter().find(|activation| activation.device == context.device);
-    let last = known.and_then(|activation| activation.last_answer.as_ref());
+fn answered_before(accounts: &Accounts, context: &Context<'_>) -> Option<Answer> {
+    let (device, request) = (&context.device, context.request);
+    let id = request.req_id;
+    let last = accounts.seats.get(device).and_then(|seat| seat.last_answer.as_ref());
     if let Some(answer) = last.filter(|answer| answer.req_id == id) {
         return Some(answer.clone());
     }
-    if let Some((_, denial)) = license.refused.iter().find(|(refused, _)| *refused == id) {
-        return Some(license.denied(context.request, context.now, *denial));
+    if let Some(denial) = accounts.denial_of(device, id) {
+        return Some(accounts.denied(request, context.now, denial));
     }
-    let answered = known.is_some_and(|activation| activation.ids.contains(id));
-    let activated = context.request.op == Op::Activate && license.activated.contains(id);
-    (answered || activated).then(|| Answer::plain(id, context.now, Kind::Stale))
+    let stale = || Answer::plain(id, context.now, Kind::Stale);
+    accounts.has_answered(device, request).then(stale)
 }
 
 /// Signs a repeated answer again, if the key of its old signature was revoked since.
 ///
 /// An attacker may have replayed the request, so the appliance may continue from either signature.
 fn sign_again(
-    license: &mut License,
+    accounts: &mut Accounts,
     context: &Context<'_>,
     sign: Sign<'_>,
     answer: &Answer,
@@ -122,13 +131,13 @@ fn sign_again(
         payload["bundle"] = bundle.into();
     }
     let token = sign(kind, &payload);
-    let activation = license.activations.iter_mut().find(|a| a.device == context.device)?;
+    let seat = accounts.seats.get_mut(&context.device)?;
     if kind != Type::ReturnReceipt {
-        activation.reissued.push(activation.last);
-        activation.last = Digest::of(token.as_bytes());
+        seat.reissued.push(seat.last);
+        seat.last = Digest::of(token.as_bytes());
     }
     let answer = Answer { token: Some(token), ..answer.clone() };
-    activation.last_answer = Some(answer.clone());
+    seat.last_answer = Some(answer.clone());
     Some(answer)
 }
 
@@ -140,13 +149,6 @@ struct Denied {
 
 /// A denial that need not be remembered, because the accounts lead to it again.
 const DUPLICATE: Denied = Denied { denial: Denial::Duplicate, remember: false };
-
-fn remember_denial(license: &mut License, context: &Context<'_>, denial: Denial) -> &'static str {
-    license.refused.push((context.request.req_id, denial));
-    let beyond = license.refused.len().saturating_sub(MAX_REFUSALS);
-    license.refused.drain(..beyond);
-    "refused"
-}
 
 /// Checks that the license may grant seconds now.
 fn check_grantable(license: &License, context: &Context<'_>) -> Result<(), Denied> {
@@ -164,116 +166,111 @@ fn check_grantable(license: &License, context: &Context<'_>) -> Result<(), Denie
 
 /// Takes a free seat, or the one that this computer or this device holds already.
 fn activate(
-    license: &mut License,
+    accounts: &mut Accounts,
     context: &Context<'_>,
     sign: Sign<'_>,
 ) -> Result<Outcome, Denied> {
-    let request = context.request;
+    let (request, device) = (context.request, &context.device);
     let refused = |denial| Err(Denied { denial, remember: true });
-    if request.product != license.terms.product {
+    if request.product != accounts.license.terms.product {
         return Err(Denied { denial: Denial::UnknownLicense, remember: false });
     }
-    check_grantable(license, context)?;
-    if license.activated.len() >= MAX_ACTIVATIONS {
+    check_grantable(&accounts.license, context)?;
+    let activated = accounts.seats.get(device).map_or(0, |seat| seat.activated.len());
+    if accounts.license.sums.activations >= MAX_ACTIVATIONS
+        || activated >= MAX_ACTIVATIONS_OF_DEVICE
+    {
         return refused(Denial::ActivationsExceeded);
     }
-    let own = |activation: &Activation| {
-        activation.open
-            && (activation.device == context.device
-                || activation.computer_id == request.computer_id)
-    };
-    let held: Vec<usize> =
-        (0..license.activations.len()).filter(|at| own(&license.activations[*at])).collect();
-    let mut event = "activated";
-    match held[..] {
-        [] if license.open_activations().count()
-            >= usize::try_from(license.terms.seats).unwrap_or(0) =>
-        {
-            return refused(Denial::ActivationsExceeded);
+    let own = accounts.open_seat(device).map(|seat| seat.device);
+    let of_computer = accounts.holder(&request.computer_id).filter(|holder| holder != device);
+    let (mut event, mut room) = ("activated", Room::None);
+    match (own, of_computer) {
+        (None, None) if accounts.license.sums.open >= accounts.license.terms.seats => {
+            room = make_room(accounts, context.idle);
+            let denial = Denial::ActivationsExceeded;
+            match room {
+                Room::Freed(_) => {}
+                Room::None => return refused(denial),
+                Room::Unknown => {
+                    let answer = accounts.denied(request, context.now, denial);
+                    return Ok(Outcome { answer, event: None, repeated: false, room });
+                }
+            }
         }
-        [] => {}
+        (None, None) => {}
         // The accounts continue from the last answer, so nothing is charged.
-        [at] if continues(&license.activations[at], context) => {
-            license.activations[at].consumed = request.consumed;
-            let unused = license.activations[at].outstanding();
-            license.close(at, unused);
+        (Some(_), None) if continues(accounts, context) => {
+            accounts.settle(device, request.consumed, 0);
+            let unused = accounts.seats.get(device).map_or(0, Seat::outstanding);
+            accounts.close(device, unused);
         }
         _ => {
-            license.takeovers.retain(|(time, _)| context.now.saturating_sub(*time) < MONTH);
-            if license.next_takeover(&request.computer_id, context.now).is_some() {
+            let computer = accounts.computers.entry(request.computer_id.clone()).or_default();
+            if computer.next_takeover(context.now).is_some() {
                 return refused(Denial::TooManyTakeovers);
             }
-            license.takeovers.push((context.now, request.computer_id.clone()));
-            held.into_iter().for_each(|at| license.close(at, 0));
+            computer.take_over(context.now);
+            accounts.license.sums.takeovers += 1;
+            own.iter().chain(&of_computer).for_each(|device| accounts.close(device, 0));
             event = "taken over";
         }
     }
-    license.activated.insert(request.req_id, MAX_ACTIVATIONS);
-    // The replaced request, if it arrived late or were replayed, would take the seat again.
-    if let Some(other) = request.instead_of.filter(|id| !license.activated.contains(*id)) {
-        license.activated.insert(other, MAX_ACTIVATIONS);
-    }
-    let at = open_epoch(license, context);
-    Ok(lease(license, at, context, Kind::Lease, sign, event))
+    accounts.license.sums.activations += 1;
+    open_epoch(accounts, context);
+    Ok(Outcome { room, ..lease(accounts, context, Kind::Lease, sign, event) })
 }
 
-fn continues(activation: &Activation, context: &Context<'_>) -> bool {
-    activation.device == context.device
-        && activation.computer_id == context.request.computer_id
-        && activation.continues_with(context.request)
+fn continues(accounts: &Accounts, context: &Context<'_>) -> bool {
+    accounts.seats.get(&context.device).is_some_and(|seat| {
+        seat.computer_id == context.request.computer_id && seat.continues_with(context.request)
+    })
 }
 
 /// Grants more seconds, or takes all of them back.
 fn sync_or_return(
-    license: &mut License,
+    accounts: &mut Accounts,
     context: &Context<'_>,
     sign: Sign<'_>,
 ) -> Result<Outcome, Denied> {
-    let request = context.request;
-    let known = license.activations.iter().position(|a| a.device == context.device && a.open);
-    let at = known.filter(|at| license.activations[*at].epoch == request.epoch).ok_or(DUPLICATE)?;
-    let activation = &license.activations[at];
-    // Its id may have been forgotten, so it can't be told from a replayed request.
-    let remembered = i64::try_from(license.terms.max_ids()).unwrap_or(i64::MAX);
-    if request.seq + remembered <= activation.seq {
-        return Err(DUPLICATE);
-    }
-    let moved = activation.computer_id != request.computer_id;
-    if moved && !may_move(license, at, context) {
+    let (request, device) = (context.request, &context.device);
+    let seat = accounts.open_seat(device).filter(|seat| seat.epoch == request.epoch);
+    let seat = seat.ok_or(DUPLICATE)?;
+    let moved = seat.computer_id != request.computer_id;
+    if moved && !may_move(accounts, seat, context) {
         return Err(DUPLICATE);
     }
     if request.op == Op::Sync {
-        check_grantable(license, context)?;
-        if context.by_certificate && request.consumed < license.activations[at].consumed {
+        check_grantable(&accounts.license, context)?;
+        if context.by_certificate && request.consumed < seat.consumed {
             return Err(Denied { denial: Denial::WentBack, remember: true });
         }
     }
+    let continues = seat.continues_with(request);
     if moved {
-        let activation = &mut license.activations[at];
-        activation.computer_id.clone_from(&request.computer_id);
-        activation.moves.push(context.now);
+        accounts.move_to(device, &request.computer_id, context.now);
     }
-    if !license.activations[at].continues_with(request) {
-        license.close(at, 0);
-        let at = open_epoch(license, context);
-        return Ok(lease(license, at, context, Kind::Reset, sign, "reset"));
+    if !continues {
+        accounts.close(device, 0);
+        open_epoch(accounts, context);
+        return Ok(lease(accounts, context, Kind::Reset, sign, "reset"));
     }
-    license.activations[at].consumed = request.consumed;
+    accounts.settle(device, request.consumed, 0);
     if request.op == Op::Return {
-        return Ok(return_seconds(license, at, context, sign));
+        return Ok(return_seconds(accounts, context, sign));
     }
-    let missing = target(license, request) - license.activations[at].outstanding();
-    license.activations[at].granted += license.balance.take(missing);
-    Ok(lease(license, at, context, Kind::Lease, sign, if moved { "moved" } else { "synced" }))
+    let held = accounts.seats.get(device).map_or(0, Seat::outstanding);
+    let missing = target(&accounts.license, request) - held;
+    accounts.settle(device, request.consumed, missing);
+    Ok(lease(accounts, context, Kind::Lease, sign, if moved { "moved" } else { "synced" }))
 }
 
 /// Whether a device key may appear in another computer: a machine may be moved `FREE_MOVES` times a month.
-fn may_move(license: &License, at: usize, context: &Context<'_>) -> bool {
-    let (activation, request) = (&license.activations[at], context.request);
-    let recent = activation.moves.iter().filter(|time| context.now.saturating_sub(**time) < MONTH);
-    request.prev_computer_id.as_ref() == Some(&activation.computer_id)
+fn may_move(accounts: &Accounts, seat: &Seat, context: &Context<'_>) -> bool {
+    let recent = seat.moves.iter().filter(|time| context.now.saturating_sub(**time) < MONTH);
+    context.request.prev_computer_id.as_ref() == Some(&seat.computer_id)
         && recent.count() < FREE_MOVES
-        && !license.open_activations().any(|other| other.computer_id == request.computer_id)
+        && accounts.holder(&context.request.computer_id).is_none()
 }
 
 /// The seconds that this appliance should hold after the answer, if as many are left.
@@ -285,14 +282,20 @@ fn target(license: &License, request: &Request) -> i64 {
     }
 }
 
-/// Opens an epoch for the device in place of its last one, with new seconds; returns its index.
-fn open_epoch(license: &mut License, context: &Context<'_>) -> usize {
-    let request = context.request;
-    let granted = license.balance.take(target(license, request));
-    let known = license.activations.iter().position(|a| a.device == context.device);
-    let last = known.map(|at| &license.activations[at]);
-    let fresh = Activation {
-        device: context.device,
+/// Opens an epoch for the device in place of its last one, with new seconds.
+fn open_epoch(accounts: &mut Accounts, context: &Context<'_>) {
+    let (request, device) = (context.request, context.device);
+    let granted = accounts.license.balance.take(target(&accounts.license, request));
+    let last = accounts.seats.remove(&device);
+    let last = last.as_ref();
+    let mut activated = last.map_or_else(ReplayIds::default, |last| last.activated.clone());
+    if request.op == Op::Activate {
+        activated.push(request.req_id);
+        // The replaced request, if it arrived late or were replayed, would take the seat again.
+        request.instead_of.into_iter().for_each(|id| activated.push(id));
+    }
+    accounts.open(Seat {
+        device,
         computer_id: request.computer_id.clone(),
         open: true,
         epoch: last.map_or(0, |last| last.epoch) + 1,
@@ -301,91 +304,93 @@ fn open_epoch(license: &mut License, context: &Context<'_>) -> usize {
         reissued: Vec::new(),
         granted,
         consumed: 0,
-        ids: ReplayIds::default(),
+        opened_by: Some(ShortId::of(request.req_id)),
+        answered: ReplayIds::default(),
+        activated,
+        refused: last.map_or_else(Vec::new, |last| last.refused.clone()),
         last_answer: None,
-        moves: last.map_or(Vec::new(), |last| last.moves.clone()),
+        moves: last.map_or_else(Vec::new, |last| last.moves.clone()),
         offline: false,
         last_contact: context.now,
         version: String::new(),
         log_head: Digest::NONE,
         regressions: 0,
         user: last.map_or_else(Default::default, |last| last.user.clone()),
-    };
-    let at = known.unwrap_or(license.activations.len());
-    match license.activations.get_mut(at) {
-        Some(activation) => *activation = fresh,
-        None => license.activations.push(fresh),
-    }
-    at
+    });
 }
 
+/// Grants the lease that matches the accounts of the device's seat.
 fn lease(
-    license: &mut License,
-    at: usize,
+    accounts: &mut Accounts,
     context: &Context<'_>,
     kind: Kind,
     sign: Sign<'_>,
     event: &'static str,
 ) -> Outcome {
-    let activation = &mut license.activations[at];
-    activation.seq += 1;
-    activation.offline = context.request.mode == Mode::Offline;
-    let mut lease = license.lease(&license.activations[at], context.request.req_id, context.now);
+    let plain = Answer::plain(context.request.req_id, context.now, kind);
+    let Some(seat) = accounts.seats.get_mut(&context.device) else {
+        return Outcome { answer: plain, event: None, repeated: false, room: Room::None };
+    };
+    seat.seq += 1;
+    seat.offline = context.by_certificate || context.request.mode == Mode::Offline;
+    if !seat.offline {
+        let end = accounts.license.lease_end_of(context.now);
+        accounts.license.first_end = accounts.license.first_end.min(end);
+    }
+    let mut lease = accounts.license.lease(seat, context.request.req_id, context.now);
     lease.bundle = context.bundle.filter(|_| context.by_certificate).map(str::to_owned);
     let wanted = if context.by_certificate { Type::LicenseCertificate } else { Type::Lease };
     let token = sign(wanted, &lease.to_json());
-    license.activations[at].last = Digest::of(token.as_bytes());
-    license.activations[at].reissued.clear();
-    let plain = Answer::plain(context.request.req_id, context.now, kind);
-    remember_answer(license, at, context, Answer { token: Some(token), ..plain }, event)
+    seat.last = Digest::of(token.as_bytes());
+    seat.reissued.clear();
+    remember_answer(accounts, context, Answer { token: Some(token), ..plain }, event)
 }
 
-fn return_seconds(
-    license: &mut License,
-    at: usize,
-    context: &Context<'_>,
-    sign: Sign<'_>,
-) -> Outcome {
-    let returned = license.activations[at].outstanding();
-    license.close(at, returned);
-    let activation = &license.activations[at];
+fn return_seconds(accounts: &mut Accounts, context: &Context<'_>, sign: Sign<'_>) -> Outcome {
+    let device = context.device;
+    let seat = accounts.seats.get(&device);
+    let (returned, epoch) = seat.map_or((0, 0), |seat| (seat.outstanding(), seat.epoch));
+    accounts.close(&device, returned);
     let receipt = Receipt {
-        license: license.terms.code.clone(),
-        computer_id: activation.computer_id.clone(),
-        device: activation.device,
+        license: accounts.license.terms.code.clone(),
+        computer_id: context.request.computer_id.clone(),
+        device,
         req_id: context.request.req_id,
-        epoch: activation.epoch,
+        epoch,
         returned,
         iat: context.now,
     };
     let token = Some(sign(Type::ReturnReceipt, &json!(receipt)));
     let plain = Answer::plain(context.request.req_id, context.now, Kind::Returned);
-    remember_answer(license, at, context, Answer { token, returned, ..plain }, "returned")
+    remember_answer(accounts, context, Answer { token, returned, ..plain }, "returned")
 }
 
 /// Remembers an answer for a retry of its request.
 fn remember_answer(
-    license: &mut License,
-    at: usize,
+    accounts: &mut Accounts,
     context: &Context<'_>,
     answer: Answer,
     event: &'static str,
 ) -> Outcome {
-    let (activation, request) = (&mut license.activations[at], context.request);
-    if activation.open {
-        activation.ids.insert(request.req_id, license.terms.max_ids());
-    } else {
-        activation.ids = ReplayIds::default(); // a closed epoch accepts no request
+    let request = context.request;
+    accounts.license.last_contact = context.now;
+    if let Some(seat) = accounts.seats.get_mut(&context.device) {
+        let full = seat.open.then(|| seat.remember_answered(request.req_id)).flatten();
+        if !seat.open {
+            // A closed epoch accepts no request.
+            (seat.opened_by, seat.answered) = (None, ReplayIds::default());
+        }
+        seat.last_answer = Some(answer.clone());
+        seat.last_contact = context.now;
+        seat.version.clone_from(&request.version);
+        seat.log_head = request.log_head;
+        seat.regressions = request.clock.regressions;
+        if request.op == Op::Activate {
+            seat.user = request.user.clone();
+        }
+        accounts.answered.extend(full);
     }
-    activation.last_answer = Some(answer.clone());
-    activation.last_contact = context.now;
-    activation.version.clone_from(&request.version);
-    activation.log_head = request.log_head;
-    activation.regressions = request.clock.regressions;
-    if request.op == Op::Activate {
-        activation.user = request.user.clone();
-    }
-    Outcome { answer, event: Some(event), repeated: false }
+    Outcome { answer, event: Some(event), repeated: false, room: Room::None }
 }
 
 #[cfg(test)]

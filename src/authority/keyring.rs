@@ -1,26 +1,28 @@
 //! The authority's keys: made by `init`, renewed by `rotate`, named by the bundle.
 //!
-//! One file holds them all, so that one rename changes them all. The root key, which signs only the
-//! bundle, has its own file and may be stored elsewhere between rotations.
+//! One record holds them all, so that they change together. The root key, which signs only the bundle, has a
+//! file of its own and may be stored elsewhere between rotations.
 
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::license::protocol::fields::{self, Fields};
+use crate::license::protocol::fields;
 use crate::license::protocol::hex;
 use crate::license::protocol::key::{KeyId, PublicKey, RequestKey, SigningKey};
 use crate::license::protocol::trust::{Bundle, Dated, Trust, trust_file};
 use crate::store::{self, Error};
 
-use super::audit_log::{self, AuditLog};
+use super::audit::{self, AuditHead};
+use super::database::{Database, KEYS, Key, Kind, Scope, Transaction};
 use super::license::DAY;
+use super::records;
 
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// How long a key is valid, in seconds. Rotate well before: appliances learn of the next key only when
 /// they are online or get a license certificate.
@@ -53,15 +55,7 @@ pub(crate) struct Keyring {
     revoked: Vec<KeyId>,
     seq: i64,
     bundle: String,
-}
-
-/// The path of the key file.
-pub(crate) fn state(dir: &Path) -> PathBuf {
-    dir.join("keys.json")
-}
-
-fn log(dir: &Path) -> PathBuf {
-    dir.join("audit.log")
+    audit: AuditHead,
 }
 
 fn root_key(dir: &Path) -> PathBuf {
@@ -72,17 +66,19 @@ fn root_key(dir: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When the system refuses.
-pub(crate) fn init(dir: &Path, customer: i64, now: i64) -> Result<bool, Error> {
+pub(crate) fn init(
+    database: &dyn Database,
+    dir: &Path,
+    customer: i64,
+    now: i64,
+) -> Result<bool, Error> {
     match DirBuilder::new().mode(0o700).create(dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             return Err(Error::system("make the folder", dir, &error));
         }
         _ => store::sync_folder_of(dir)?,
     }
-    let Some(mut audit_log) = AuditLog::create(&state(dir), &log(dir))? else { return Ok(false) };
     let root = SigningKey::generate()?;
-    let secret = Zeroizing::new(format!("{}\n", hex::encode(&root.seed()[..])));
-    store::replace(&root_key(dir), secret.as_bytes())?;
     let mut keys = Keyring {
         customer,
         root: (named(KeyId::parse(ROOT))?, root.public()),
@@ -92,41 +88,73 @@ pub(crate) fn init(dir: &Path, customer: i64, now: i64) -> Result<bool, Error> {
         revoked: Vec::new(),
         seq: 0,
         bundle: String::new(),
+        audit: AuditHead::none(),
     };
     keys.add(KeyKind::Issuer, now)?;
     keys.add(KeyKind::Request, now)?;
     keys.sign_bundle(&root, now);
-    audit_log.commit(&keys.to_json(), event("initialised"), now)?;
-    keys.write_trust(dir).map(|()| true)
+    let secret = Zeroizing::new(format!("{}\n", hex::encode(&root.seed()[..])));
+    let (mut made, audit) = (false, keys.audit);
+    database.transact(KEYS, &mut |step| {
+        made = step.read(&Key::keys())?.is_none();
+        if made {
+            store::replace(&root_key(dir), secret.as_bytes())?;
+            keys.audit = audit;
+            keys.save(step, event("initialised"), now);
+        }
+        Ok(())
+    })?;
+    if made {
+        keys.write_trust(dir)?;
+    }
+    Ok(made)
 }
 
 /// Adds a key that is used from now on, and with `revoke` revokes the older ones; returns its name.
 ///
 /// # Errors
 /// When the root key is missing, or the system refuses.
-pub(crate) fn rotate(dir: &Path, which: KeyKind, revoke: bool, now: i64) -> Result<KeyId, Error> {
-    let Some((mut audit_log, value)) = AuditLog::open(&state(dir), &log(dir))? else {
-        return Err(absent(dir));
-    };
-    let mut keys =
-        Keyring::from_json(&value).map_err(|what| audit_log::damaged(&state(dir), &what))?;
-    let root = keys.read_root(dir)?;
-    if revoke {
-        let older: Vec<KeyId> = match which {
-            KeyKind::Issuer => keys.issuers.iter().map(|(kid, _)| kid.clone()).collect(),
-            KeyKind::Request => keys.request_keys.iter().map(|key| key.kid.clone()).collect(),
-        };
-        keys.revoked.extend(older);
-        keys.revoked.sort_unstable();
-        keys.revoked.dedup();
-    }
-    let kid = keys.add(which, now)?;
-    keys.sign_bundle(&root, now);
-    let mut event = event("rotated");
-    event.insert("key".to_owned(), kid.as_str().into());
-    event.insert("revoked".to_owned(), revoke.into());
-    audit_log.commit(&keys.to_json(), event, now)?;
+pub(crate) fn rotate(
+    database: &dyn Database,
+    dir: &Path,
+    which: KeyKind,
+    revoke: bool,
+    now: i64,
+) -> Result<KeyId, Error> {
+    let mut rotated = None;
+    database.transact(KEYS, &mut |step| {
+        let mut keys = Keyring::read(step)?.ok_or_else(|| absent(dir))?;
+        let root = keys.read_root(dir)?;
+        if revoke {
+            let older: Vec<KeyId> = match which {
+                KeyKind::Issuer => keys.issuers.iter().map(|(kid, _)| kid.clone()).collect(),
+                KeyKind::Request => keys.request_keys.iter().map(|key| key.kid.clone()).collect(),
+            };
+            keys.revoked.extend(older);
+            keys.revoked.sort_unstable();
+            keys.revoked.dedup();
+        }
+        let kid = keys.add(which, now)?;
+        keys.sign_bundle(&root, now);
+        let mut event = event("rotated");
+        event.insert("key".to_owned(), kid.as_str().into());
+        event.insert("revoked".to_owned(), revoke.into());
+        keys.save(step, event, now);
+        rotated = Some((keys, kid));
+        Ok(())
+    })?;
+    let (keys, kid) = rotated.ok_or_else(|| absent(dir))?;
     keys.write_trust(dir).map(|()| kid)
+}
+
+/// How many entries the audit log of the keys has.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn verify(database: &dyn Database, dir: &Path) -> Result<u64, Error> {
+    let keys = Keyring::load(database, dir)?;
+    audit::verify(database, Scope::All { kind: Kind::KeyAudit, after: None }, &keys.audit)
+        .map_err(|what| Error::Failed(format!("audit log of the keys: {what}")))
 }
 
 fn event(word: &str) -> Map<String, Value> {
@@ -138,6 +166,12 @@ fn named(kid: Option<KeyId>) -> Result<KeyId, Error> {
 }
 
 fn absent(dir: &Path) -> Error {
+    if dir.join("keys.json").exists() {
+        return Error::Failed(format!(
+            "{0} is of an earlier release: bring it over with `license-authority upgrade --dir {0}`",
+            dir.display()
+        ));
+    }
     Error::Failed(format!(
         "{} holds no license authority; make one with `license-authority init --dir {0} --customer 4949`, or name another folder with --dir",
         dir.display()
@@ -145,13 +179,35 @@ fn absent(dir: &Path) -> Error {
 }
 
 impl Keyring {
-    /// Reads the keys.
+    /// Reads the keys; `dir` is named if there are none.
     ///
     /// # Errors
     /// When there are none, or they can't be read.
-    pub(crate) fn load(dir: &Path) -> Result<Keyring, Error> {
-        let value = audit_log::read(&state(dir))?.ok_or_else(|| absent(dir))?;
-        Keyring::from_json(&value).map_err(|what| audit_log::damaged(&state(dir), &what))
+    pub(crate) fn load(database: &dyn Database, dir: &Path) -> Result<Keyring, Error> {
+        let mut found = None;
+        database.transact(KEYS, &mut |step| {
+            found = Keyring::read(step)?;
+            Ok(())
+        })?;
+        found.ok_or_else(|| absent(dir))
+    }
+
+    /// The same from the text of their record.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub(crate) fn parse(text: &str) -> Result<Keyring, Error> {
+        records::parse_record(&Key::keys(), text, Keyring::from_json)
+    }
+
+    fn read(step: &mut dyn Transaction) -> Result<Option<Keyring>, Error> {
+        step.read(&Key::keys())?.map(|text| Keyring::parse(&text)).transpose()
+    }
+
+    fn save(&mut self, step: &mut dyn Transaction, event: Map<String, Value>, now: i64) {
+        let line = self.audit.next_line(event, now);
+        step.write(Key::key_audit(self.audit.lines), Some(line));
+        records::put(step, Key::keys(), &self.to_json());
     }
 
     /// The key that signs now: the newest valid one; `None` when all have expired.
@@ -265,7 +321,11 @@ impl Keyring {
         })?;
         let seed = std::str::from_utf8(&text).ok().and_then(|text| hex::decode(text.trim()));
         let seed = seed.map(Zeroizing::new).and_then(|seed| <[u8; 32]>::try_from(&seed[..]).ok());
-        let seed = seed.ok_or_else(|| audit_log::damaged(&path, &"not 64 hex digits"))?;
+        let damaged = || {
+            let what = "is damaged: not 64 hex digits; restore it from a backup";
+            Error::Failed(format!("{} {what}", path.display()))
+        };
+        let seed = seed.ok_or_else(damaged)?;
         let key = SigningKey::from_seed(&seed)?;
         if key.public() == self.root.1 {
             Ok(key)
@@ -273,68 +333,9 @@ impl Keyring {
             Err(Error::Failed(format!("{} is the root key of another authority", path.display())))
         }
     }
-
-    fn to_json(&self) -> Value {
-        let entry = |kid: &KeyId, secret: &[u8; 32], nbf: i64, exp: i64| json!({"kid": kid.as_str(), "secret": hex::encode(secret), "nbf": nbf, "exp": exp});
-        let issuers = self.issuers.iter().map(|(kid, i)| entry(kid, i.key.seed(), i.nbf, i.exp));
-        let request_keys = self.request_keys.iter().zip(&self.validity);
-        let request_keys =
-            request_keys.map(|(key, (nbf, exp))| entry(&key.kid, key.secret(), *nbf, *exp));
-        json!({
-            "v": VERSION,
-            "customer": self.customer,
-            "root": {"kid": self.root.0.as_str(), "pub": self.root.1.to_string()},
-            "seq": self.seq,
-            "issuers": issuers.collect::<Vec<_>>(),
-            "request_keys": request_keys.collect::<Vec<_>>(),
-            "revoked": self.revoked.iter().map(KeyId::as_str).collect::<Vec<_>>(),
-            "bundle": self.bundle,
-        })
-    }
-
-    fn from_json(value: &Value) -> Result<Keyring, fields::Error> {
-        let fields = Fields::of(value)?;
-        fields.version(VERSION)?;
-        let name = |fields: &Fields<'_>| fields.parsed("kid", "the name of a key", KeyId::parse);
-        let mut keys = Keyring {
-            customer: fields.count("customer")?,
-            root: fields.object("root", |root| Ok((name(root)?, root.public_key("pub")?)))?,
-            issuers: Vec::new(),
-            request_keys: Vec::new(),
-            validity: Vec::new(),
-            revoked: Vec::new(),
-            seq: fields.count("seq")?,
-            bundle: fields.text("bundle", crate::license::protocol::token::LONGEST)?,
-        };
-        for entry in fields.array("issuers")? {
-            let (kid, secret, nbf, exp) = secret(entry)?;
-            let key = SigningKey::from_seed(&secret).map_err(|broken| broken.to_string())?;
-            keys.issuers.push((kid, Dated { key, nbf, exp }));
-        }
-        for entry in fields.array("request_keys")? {
-            let (kid, secret, nbf, exp) = secret(entry)?;
-            keys.request_keys.push(RequestKey::from_secret(kid, &secret));
-            keys.validity.push((nbf, exp));
-        }
-        for kid in fields.array("revoked")? {
-            let kid = kid.as_str().and_then(KeyId::parse);
-            keys.revoked.push(kid.ok_or("`revoked` holds something that is no name of a key")?);
-        }
-        keys.trust()?;
-        Ok(keys)
-    }
 }
 
-type Secret = (KeyId, Zeroizing<[u8; 32]>, i64, i64);
-
-fn secret(value: &Value) -> Result<Secret, fields::Error> {
-    let fields = Fields::of(value)?;
-    let secret = fields.parsed("secret", "64 hex digits", |text| {
-        Zeroizing::new(hex::decode(text)?).as_slice().try_into().ok().map(Zeroizing::new)
-    })?;
-    let kid = fields.parsed("kid", "the name of a key", KeyId::parse)?;
-    Ok((kid, secret, fields.number("nbf")?, fields.number("exp")?))
-}
+mod record;
 
 #[cfg(test)]
 mod tests;

@@ -1,30 +1,19 @@
-//! One license as the authority knows it: its terms, its seconds, and who holds them.
+//! One license as the authority knows it: its terms, and the totals of all its seats.
 
 use crate::license::protocol::claims::Lease;
 use crate::license::protocol::fields::license_code;
-use crate::license::protocol::hex::{Digest, RequestId};
-use crate::license::protocol::message::{Answer, Denial, Request, User};
+use crate::license::protocol::hex::RequestId;
 use crate::license::protocol::object::{object, words};
 
+use super::audit::AuditHead;
 use super::balance::Balance;
-use super::replay_ids::ReplayIds;
-use crate::util::utc;
-
-/// Most ids of one epoch that are remembered, and fewest for a license with many seats.
-const MAX_IDS: usize = 10_000;
-const MIN_IDS: usize = 1_000;
-
-/// Ids that all epochs of a license remember together, unless that leaves each fewer than [`MIN_IDS`].
-const MAX_IDS_PER_LICENSE: usize = 10_000_000;
+use super::seat::Seat;
 
 /// Seconds of a day.
 pub(crate) const DAY: i64 = 86_400;
 
-/// Seconds.
-pub(crate) const MONTH: i64 = 30 * DAY;
-
-/// Takeovers of one computer's seat, and moves of one device, that are free within [`MONTH`].
-pub(crate) const FREE_MOVES: usize = 3;
+/// Bytes of a text about a license.
+pub(crate) const MAX_WORDS: usize = 1_000;
 
 object! {
     /// What was sold.
@@ -60,13 +49,6 @@ impl Terms {
         self.code.get(..4).and_then(|digits| digits.parse().ok()).unwrap_or(0)
     }
 
-    /// How many ids of an epoch are remembered. The number is constant, because a license keeps its number of
-    /// seats; so a request is too old before its id is forgotten.
-    pub(crate) fn max_ids(&self) -> usize {
-        let seats = usize::try_from(self.seats).unwrap_or(1).max(1);
-        (MAX_IDS_PER_LICENSE / seats).clamp(MIN_IDS, MAX_IDS)
-    }
-
     /// When the grace period ends, in seconds since 1970.
     pub(crate) fn end(&self) -> i64 {
         self.exp.saturating_add(self.grace)
@@ -82,171 +64,107 @@ words! {
     }
 }
 
-/// The accounts of one device key; kept after it is closed, so that a replayed request is recognized.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Activation {
-    pub(crate) device: Digest,
-    pub(crate) computer_id: String,
-    pub(crate) open: bool,
-    pub(crate) epoch: i64,
-    /// Answers given in this epoch.
-    pub(crate) seq: i64,
-    /// SHA-256 of the last lease's text.
-    pub(crate) last: Digest,
-    /// SHA-256 of the last lease under keys that were revoked since; the appliance may have any of these.
-    pub(crate) reissued: Vec<Digest>,
-    /// Seconds granted in this epoch.
-    pub(crate) granted: i64,
-    /// Seconds used in this epoch, as the appliance reported.
-    pub(crate) consumed: i64,
-    /// Requests of this epoch that were answered.
-    pub(crate) ids: ReplayIds,
-    /// The newest answer, for a retry of its request.
-    pub(crate) last_answer: Option<Answer>,
-    /// When the computer changed under the same key, in seconds since 1970.
-    pub(crate) moves: Vec<i64>,
-    /// Whether the appliance said it would stay offline.
-    pub(crate) offline: bool,
-    /// When its last request came, in seconds since 1970.
-    pub(crate) last_contact: i64,
-    pub(crate) version: String,
-    /// Head of the appliance's own usage log.
-    pub(crate) log_head: Digest,
-    /// How often its clock was set back.
-    pub(crate) regressions: i64,
-    pub(crate) user: User,
-}
-
-impl Activation {
-    /// Seconds that the appliance holds and may still use.
-    pub(crate) fn outstanding(&self) -> i64 {
-        self.granted - self.consumed
-    }
-
-    /// Whether the request follows the last answer of this epoch, with possible totals.
-    pub(crate) fn continues_with(&self, request: &Request) -> bool {
-        self.epoch == request.epoch
-            && self.seq == request.seq
-            && (self.last == request.prev || self.reissued.contains(&request.prev))
-            && (self.consumed..=self.granted).contains(&request.consumed)
+object! {
+    /// Who bought it: for the vendor's own searches, never sent to an appliance.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
+    pub(crate) struct Buyer {
+        pub(crate) customer_name: String = text(MAX_WORDS),
+        pub(crate) order: String = text(MAX_WORDS),
+        pub(crate) note: String = text(MAX_WORDS),
     }
 }
 
-/// A license and its accounts.
+object! {
+    /// Sums over all seats of a license, so that neither a request nor a listing has to read them.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct Sums {
+        /// Seats that are taken.
+        pub(crate) open: i64 = count,
+        /// Seconds granted in the epochs of the seats that are taken.
+        pub(crate) granted: i64 = count,
+        /// Seconds used in these epochs.
+        pub(crate) consumed: i64 = count,
+        /// Activations ever.
+        pub(crate) activations: i64 = count,
+        /// Seats that were taken over ever.
+        pub(crate) takeovers: i64 = count,
+    }
+}
+
+/// A license: what was sold, and what became of it. Its seats are records of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct License {
     pub(crate) terms: Terms,
+    pub(crate) buyer: Buyer,
     pub(crate) status: Status,
     pub(crate) balance: Balance,
-    pub(crate) activations: Vec<Activation>,
-    /// Every activation request ever: a replayed one must never take a seat.
-    pub(crate) activated: ReplayIds,
-    /// Requests that were denied: they must not succeed when they are replayed later.
-    pub(crate) refused: Vec<(RequestId, Denial)>,
-    /// When a seat was taken over, in seconds since 1970, and by which computer.
-    pub(crate) takeovers: Vec<(i64, String)>,
+    pub(crate) sums: Sums,
+    /// When an appliance was last answered, in seconds since 1970; 0 for never.
+    pub(crate) last_contact: i64,
+    /// When it last changed, in seconds since 1970: the time of its newest audit line.
+    pub(crate) changed: i64,
+    /// No lease of an appliance that is online ends before, in seconds since 1970; 0 where that is not known.
+    pub(crate) first_end: i64,
+    pub(crate) audit: AuditHead,
 }
 
 impl License {
-    /// Whether this device has ever held a seat; one that has not may be guessing codes.
-    pub(super) fn has_held(&self, device: &Digest) -> bool {
-        self.activations.iter().any(|activation| activation.device == *device)
-    }
-
     pub(crate) fn new(terms: Terms, seconds: i64) -> License {
         License {
             terms,
+            buyer: Buyer::default(),
             status: Status::Active,
             balance: Balance::new(seconds),
-            activations: Vec::new(),
-            activated: ReplayIds::default(),
-            refused: Vec::new(),
-            takeovers: Vec::new(),
+            sums: Sums { open: 0, granted: 0, consumed: 0, activations: 0, takeovers: 0 },
+            last_contact: 0,
+            changed: 0,
+            first_end: 0,
+            audit: AuditHead::none(),
         }
-    }
-
-    /// Activations that hold a seat.
-    pub(crate) fn open_activations(&self) -> impl Iterator<Item = &Activation> {
-        self.activations.iter().filter(|activation| activation.open)
     }
 
     /// Seconds that appliances hold and may still use.
     pub(crate) fn outstanding(&self) -> i64 {
-        self.open_activations().map(Activation::outstanding).sum()
+        self.sums.granted - self.sums.consumed
     }
 
     /// Seconds that were used, or lost with an epoch.
     pub(crate) fn used(&self) -> i64 {
-        self.balance.charged
-            + self.open_activations().map(|activation| activation.consumed).sum::<i64>()
+        self.balance.charged + self.sums.consumed
     }
 
-    /// Whether the seconds add up; false means that the file was damaged or edited.
+    /// Whether the seconds add up; false means that the record was damaged or edited.
     #[must_use]
     pub(crate) fn is_consistent(&self) -> bool {
-        let possible =
-            |a: &Activation| (0..=a.granted).contains(&a.consumed) && a.seq >= 0 && a.epoch > 0;
-        let one_each = self.open_activations().all(|a| {
-            self.open_activations()
-                .filter(|b| b.computer_id == a.computer_id || b.device == a.device)
-                .count()
-                == 1
-        });
-        one_each
-            && self.activations.iter().all(possible)
-            && self
-                .balance
-                .is_consistent(self.open_activations().map(|activation| activation.granted).sum())
+        self.outstanding() >= 0
+            && (self.sums.open > 0 || self.sums.granted == 0)
+            && self.balance.is_consistent(self.sums.granted)
     }
 
-    /// When `computer` may next take a seat over, in seconds since 1970; `None` if it may now.
-    pub(crate) fn next_takeover(&self, computer: &str, now: i64) -> Option<i64> {
-        let recent = |time: &i64| now.saturating_sub(*time) < MONTH;
-        let mine = self.takeovers.iter().filter(|(_, by)| by == computer).map(|(time, _)| *time);
-        let mut times: Vec<i64> = mine.filter(recent).collect();
-        times.sort_unstable();
-        // Once this takeover is a month old, fewer than `FREE_MOVES` are recent.
-        times.len().checked_sub(FREE_MOVES).and_then(|at| times.get(at)).map(|time| time + MONTH)
+    /// When a lease that is granted at `now` to an appliance that is online ends, in seconds since 1970.
+    pub(crate) fn lease_end_of(&self, now: i64) -> i64 {
+        now.saturating_add(self.terms.lease).min(self.terms.end())
     }
 
-    /// The answer to a denied request; a denied takeover names the date from which it is possible.
-    pub(crate) fn denied(&self, request: &Request, now: i64, denial: Denial) -> Answer {
-        let answer = Answer::denied(request.req_id, now, denial);
-        match self.next_takeover(&request.computer_id, now) {
-            Some(again) if denial == Denial::TooManyTakeovers => Answer {
-                message: format!(
-                    "the seat of this computer was taken over {FREE_MOVES} times within 30 days: it is free \
-                     again on {}, or ask your vendor to release it",
-                    utc::format(again)
-                ),
-                ..answer
-            },
-            _ => answer,
-        }
+    /// When the lease of a seat ends by these terms; `None` for one that is closed or offline.
+    pub(crate) fn lease_end(&self, seat: &Seat) -> Option<i64> {
+        (seat.open && !seat.offline).then(|| self.lease_end_of(seat.last_contact))
     }
 
-    /// Closes the activation at `at`; `unused` of its seconds come back, the rest is charged.
-    pub(crate) fn close(&mut self, at: usize, unused: i64) {
-        let Some(activation) = self.activations.get_mut(at) else { return };
-        activation.open = false;
-        self.balance.settle(activation.granted, unused);
-    }
-
-    /// The lease that matches the accounts of `activation`.
-    pub(crate) fn lease(&self, activation: &Activation, req_id: RequestId, now: i64) -> Lease {
+    /// The lease that matches the accounts of `seat`.
+    pub(crate) fn lease(&self, seat: &Seat, req_id: RequestId, now: i64) -> Lease {
         let terms = &self.terms;
         let end = terms.end();
-        let contact = now.saturating_add(terms.lease).min(end);
         Lease {
             license: terms.code.clone(),
             customer_id: terms.customer(),
             product: terms.product.clone(),
-            computer_id: activation.computer_id.clone(),
-            device: activation.device,
+            computer_id: seat.computer_id.clone(),
+            device: seat.device,
             req_id,
-            epoch: activation.epoch,
-            seq: activation.seq,
-            granted: activation.granted,
+            epoch: seat.epoch,
+            seq: seat.seq,
+            granted: seat.granted,
             allocated: self.balance.allocated,
             pool_left: self.balance.left,
             cache: terms.cache,
@@ -254,7 +172,7 @@ impl License {
             features: Vec::new(),
             exp: terms.exp,
             grace: terms.grace,
-            lease_exp: if activation.offline { end } else { contact },
+            lease_exp: if seat.offline { end } else { self.lease_end_of(now) },
             iat: now,
             offline_mode: terms.offline,
             offline_secs: if terms.offline { terms.offline_secs } else { 0 },

@@ -224,11 +224,11 @@ fn run(vendor: &mut Vendor, seed: u64, copies: bool) -> (Vec<Machine>, usize) {
             92..97 if !captured.is_empty() => {
                 let (device, old) =
                     &captured[usize::try_from(chance.below(captured.len() as u64)).unwrap()];
-                let before = (vendor.license.used(), vendor.license.balance.left);
+                let before = (vendor.accounts.license.used(), vendor.accounts.license.balance.left);
                 vendor.answer(*device, old);
                 assert_eq!(
                     before,
-                    (vendor.license.used(), vendor.license.balance.left),
+                    (vendor.accounts.license.used(), vendor.accounts.license.balance.left),
                     "a replay moved seconds"
                 );
             }
@@ -281,10 +281,14 @@ fn whatever_the_network_and_the_power_do_the_accounts_are_exact() {
         let late = machines.iter().map(|machine| machine.state.clock.at(&reading()) - NOW);
         assert!(late.max().unwrap() <= 2, "seed {seed}");
         let charged: u64 = machines.iter().map(|machine| machine.charged).sum();
-        assert_eq!(vendor.license.open_activations().count(), 0, "seed {seed}");
-        assert_eq!(vendor.license.used(), i64::try_from(charged).unwrap(), "seed {seed}");
-        assert_eq!(vendor.license.balance.left, ALLOCATED - vendor.license.used(), "seed {seed}");
-        assert!(vendor.license.takeovers.is_empty(), "seed {seed}: taken for a copy");
+        assert_eq!(vendor.accounts.open_seats().count(), 0, "seed {seed}");
+        assert_eq!(vendor.accounts.license.used(), i64::try_from(charged).unwrap(), "seed {seed}");
+        assert_eq!(
+            vendor.accounts.license.balance.left,
+            ALLOCATED - vendor.accounts.license.used(),
+            "seed {seed}"
+        );
+        assert!(vendor.accounts.license.sums.takeovers == 0, "seed {seed}: taken for a copy");
     }
 }
 

@@ -1,92 +1,268 @@
-//! How many unknown license codes a client address may try.
+//! How many license codes that don't exist a client address may try, and what happens beyond that.
 //!
-//! A code has 14 random digits; the limit makes guessing from one address hopeless. It counts per address
-//! and customer, so that guesses can't lock out the appliances of another customer.
+//! A code has 14 random digits. Who guesses them wants a code that nobody has activated yet; who has one
+//! already must never be kept out by the guesses of a stranger. So there are three stages, and a code that
+//! exists is not a guess in any of them:
+//!
+//! 1. **Free**: ten wrong codes an hour from one address, which covers people who mistype. A wrong one is
+//!    told as such.
+//! 2. **Metered**: beyond them, a code that exists is answered as ever, and a wrong one with
+//!    `too_many_tries`. It takes a token from the bucket of its address (60, one more every ten seconds) and
+//!    one from the bucket that all such addresses share (600, one more a second).
+//! 3. **Unread**: when one of the two is empty, the questions of devices that never held a seat of the
+//!    license are answered with `too_many_tries`, whatever their code. Devices that held one are answered as
+//!    ever.
+//!
+//! # Arithmetic
+//!
+//! There are 10^14 codes. Of 1,000,000 licenses a guess meets one with a probability of 10^-8, so a hit takes
+//! 10^8 guesses on average. Without a limit, an authority that answers 1,000 questions a second would be
+//! asked for them in 28 hours. With it:
+//!
+//! | who guesses | wrong codes a second | a hit among 1,000,000 licenses | among 10,000 |
+//! | --- | --- | --- | --- |
+//! | one address | 10 an hour + 0.1 | 31 years | 3,100 years |
+//! | any number of addresses beyond their ten an hour | 1 | 3.2 years | 320 years |
+//! | 10,000 addresses within their ten an hour | 28 | 41 days | 11 years |
+//!
+//! The last row is what no limit by address prevents; `license_authority_wrong_codes_total` shows it at once.
+//! A code that was met is of use only if its license has a free seat, and its owner's `show` tells who took
+//! it.
+//!
+//! Stage 3 for one address takes more than 70 wrong codes and then six a minute without a pause from that
+//! very address, and for others nothing changes: the bucket that all share empties only when more than ten
+//! addresses do that at once, and then for addresses beyond their ten alone. Behind a reverse proxy that
+//! `--trusted-proxy` does not name, all clients are one address, which is why the log says so.
+//!
+//! An address is an IPv4 address or an IPv6 /48, the most that one site is given (RFC 6177): a /64 each would
+//! give a site 65,536 times ten.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
-/// Wrong codes per hour, from one address, for one customer.
-const MAX_WRONG_CODES: usize = 10;
+/// Wrong codes in [`WINDOW`] from one address that are told as such.
+const FREE: u32 = 10;
 
-/// Seconds.
-const HOUR: i64 = 3_600;
+/// Seconds for which an address is remembered after its first wrong code.
+const WINDOW: i64 = 3_600;
 
-/// Addresses that are remembered. Beyond that all are forgotten at once, which bounds the memory.
+/// The bucket of one address: its tokens, and the seconds in which it regains one.
+const OF_ONE: (i64, i64) = (60, 10);
+
+/// The bucket that all addresses share.
+const OF_ALL: (i64, i64) = (600, 1);
+
+/// Addresses that are remembered, which bounds the memory. Beyond that newcomers share one place.
 const MAX_CLIENTS: usize = 50_000;
 
+/// How a question from an address is to be treated; the stages of the module's page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Free,
+    Metered,
+    Unread,
+}
+
 /// Wrong codes of the last hour, in memory only.
-#[derive(Default)]
-pub(crate) struct RateLimit(Mutex<HashMap<(IpAddr, String), Vec<i64>>>);
+pub(crate) struct RateLimit(Mutex<Records>);
+
+struct Records {
+    clients: HashMap<IpAddr, Client>,
+    all: Bucket,
+}
+
+struct Client {
+    /// Of the first wrong code, in seconds since 1970.
+    since: i64,
+    wrong: u32,
+    bucket: Bucket,
+}
+
+/// Tokens that come back with time.
+struct Bucket {
+    most: i64,
+    /// Seconds in which one token comes back.
+    pace: i64,
+    left: i64,
+    /// When `left` was right, in seconds since 1970.
+    at: i64,
+}
+
+impl Bucket {
+    fn new((most, pace): (i64, i64), now: i64) -> Bucket {
+        Bucket { most, pace, left: most, at: now }
+    }
+
+    fn refill(&mut self, now: i64) {
+        if now < self.at {
+            self.at = now; // the clock was set back
+        }
+        let regained = (now - self.at) / self.pace;
+        self.left = self.left.saturating_add(regained).min(self.most);
+        self.at += regained * self.pace;
+    }
+}
+
+impl Default for RateLimit {
+    fn default() -> RateLimit {
+        let all = Bucket::new(OF_ALL, 0);
+        RateLimit(Mutex::new(Records { clients: HashMap::new(), all }))
+    }
+}
 
 impl RateLimit {
-    /// Whether `source` has used up its tries for the customer of `code`.
-    pub(crate) fn is_exceeded(&self, source: IpAddr, code: &str, now: i64) -> bool {
-        let clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        clients
-            .get(&client(source, code))
-            .is_some_and(|times| recent(times, now) >= MAX_WRONG_CODES)
+    /// How a question from `source` is to be treated; `now` in seconds since 1970.
+    pub(crate) fn stage(&self, source: IpAddr, now: i64) -> Stage {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Records { clients, all } = &mut *records;
+        let Some(client) = clients.get_mut(&client_of(source)) else { return Stage::Free };
+        client.refresh(now);
+        all.refill(now);
+        match client.wrong {
+            ..FREE => Stage::Free,
+            _ if client.bucket.left > 0 && all.left > 0 => Stage::Metered,
+            _ => Stage::Unread,
+        }
     }
 
-    /// Counts a wrong code.
-    pub(crate) fn record(&self, source: IpAddr, code: &str, now: i64) {
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if clients.len() >= MAX_CLIENTS {
-            clients.retain(|_, times| recent(times, now) > 0);
+    /// Counts a code that no license has, asked from `source` and treated by `stage`. True for the first one
+    /// beyond the ten, so that the log can tell once.
+    pub(crate) fn record(&self, source: IpAddr, stage: Stage, now: i64) -> bool {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Records { clients, all } = &mut *records;
+        let mut key = client_of(source);
+        if clients.len() >= MAX_CLIENTS && !clients.contains_key(&key) {
+            clients.retain(|_, client| !client.is_over(now));
             if clients.len() >= MAX_CLIENTS {
-                clients.clear();
+                key = Ipv6Addr::UNSPECIFIED.into();
             }
         }
-        let times = clients.entry(client(source, code)).or_default();
-        times.retain(|time| now - time < HOUR);
-        times.push(now);
+        let fresh = || Client { since: now, wrong: 0, bucket: Bucket::new(OF_ONE, now) };
+        let client = clients.entry(key).or_insert_with(fresh);
+        client.refresh(now);
+        client.wrong = client.wrong.saturating_add(1);
+        if stage == Stage::Metered {
+            client.bucket.left -= 1;
+            all.left -= 1;
+        }
+        client.wrong == FREE + 1
     }
 }
 
-fn recent(times: &[i64], now: i64) -> usize {
-    times.iter().filter(|time| now - **time < HOUR).count()
+impl Client {
+    fn refresh(&mut self, now: i64) {
+        if !(0..WINDOW).contains(&(now - self.since)) {
+            (self.since, self.wrong) = (now, 0);
+        }
+        self.bucket.refill(now);
+    }
+
+    /// True if forgetting it changes nothing.
+    fn is_over(&mut self, now: i64) -> bool {
+        self.bucket.refill(now);
+        now - self.since >= WINDOW && self.bucket.left == self.bucket.most
+    }
 }
 
-/// The key of a client. An IPv6 /64 counts as one address, because one subscriber line has a /64.
-fn client(source: IpAddr, code: &str) -> (IpAddr, String) {
-    let source = match source.to_canonical() {
-        IpAddr::V6(address) => {
-            let bits = address.to_bits() >> 64 << 64;
-            IpAddr::V6(bits.into())
-        }
-        v4 => v4,
-    };
-    (source, code.get(..4).unwrap_or_default().to_owned())
+/// The address by which guesses are counted.
+fn client_of(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 80 << 80)),
+        v4 @ IpAddr::V4(_) => v4,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{HOUR, MAX_WRONG_CODES, RateLimit};
+    use std::net::IpAddr;
 
-    #[test]
-    fn ten_wrong_codes_an_hour_from_one_place_for_one_customer() {
-        let limit = RateLimit::default();
-        let (here, there) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        for second in 0..10 {
-            assert!(!limit.is_exceeded(here, "4949", second));
-            limit.record(here, "494900000000000000", second);
+    use super::{FREE, OF_ALL, OF_ONE, RateLimit, Stage, WINDOW};
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    /// Tries so many wrong codes in one second; the stage after them.
+    fn guess(limit: &RateLimit, source: IpAddr, count: i64, now: i64) -> Stage {
+        for _ in 0..count {
+            let stage = limit.stage(source, now);
+            if stage != Stage::Unread {
+                limit.record(source, stage, now);
+            }
         }
-        assert_eq!(MAX_WRONG_CODES, 10);
-        assert!(limit.is_exceeded(here, "4949", 9));
-        assert!(!limit.is_exceeded(there, "4949", 9) && !limit.is_exceeded(here, "4948", 9));
-        assert!(!limit.is_exceeded(here, "4949", HOUR), "the first one is an hour ago");
+        limit.stage(source, now)
     }
 
     #[test]
-    fn neighbours_in_one_ipv6_network_are_one_place() {
+    fn ten_an_hour_are_free_then_sixty_are_metered_and_then_none_is_read() {
         let limit = RateLimit::default();
-        for last in 0..10 {
-            limit.record(format!("2001:db8::{last}").parse().unwrap(), "4949", 0);
+        let (here, there) = (ip("192.0.2.1"), ip("192.0.2.2"));
+        assert_eq!(guess(&limit, here, 9, 0), Stage::Free);
+        assert_eq!(guess(&limit, here, 1, 0), Stage::Metered);
+        assert_eq!(guess(&limit, here, OF_ONE.0 - 1, 0), Stage::Metered);
+        assert_eq!(guess(&limit, here, 1, 0), Stage::Unread);
+        assert_eq!(limit.stage(there, 0), Stage::Free, "others don't notice");
+        assert_eq!(limit.stage(here, OF_ONE.1 - 1), Stage::Unread);
+        assert_eq!(limit.stage(here, OF_ONE.1), Stage::Metered, "a token is back");
+        assert_eq!(guess(&limit, here, 1, OF_ONE.1), Stage::Unread);
+        assert_eq!(limit.stage(here, WINDOW), Stage::Free, "the first one is an hour ago");
+    }
+
+    #[test]
+    fn who_guesses_all_day_gets_no_more_than_the_pace_of_a_bucket() {
+        let limit = RateLimit::default();
+        let here = ip("192.0.2.1");
+        let mut read = 0;
+        for now in 0..24 * WINDOW {
+            for _ in 0..2 {
+                let stage = limit.stage(here, now);
+                if stage != Stage::Unread {
+                    limit.record(here, stage, now);
+                    read += 1;
+                }
+            }
         }
-        assert!(limit.is_exceeded("2001:db8::ffff".parse().unwrap(), "4949", 0));
-        assert!(!limit.is_exceeded("2001:db8:0:1::1".parse().unwrap(), "4949", 0));
+        let paced = 24 * (WINDOW / OF_ONE.1 + i64::from(FREE)) + OF_ONE.0;
+        assert!((paced - 100..=paced).contains(&read), "{read} of {paced}");
+    }
+
+    #[test]
+    fn all_addresses_together_have_one_wrong_code_a_second_beyond_their_ten() {
+        let limit = RateLimit::default();
+        let crowd: Vec<IpAddr> = (1..=20).map(|last| ip(&format!("192.0.2.{last}"))).collect();
+        let mut metered = 0;
+        for source in &crowd {
+            guess(&limit, *source, i64::from(FREE), 0);
+            while limit.stage(*source, 0) == Stage::Metered {
+                limit.record(*source, Stage::Metered, 0);
+                metered += 1;
+            }
+        }
+        assert_eq!(metered, OF_ALL.0);
+        assert_eq!(limit.stage(crowd[19], 0), Stage::Unread);
+        assert_eq!(limit.stage(crowd[19], 1), Stage::Metered);
+        assert_eq!(limit.stage(ip("198.51.100.1"), 0), Stage::Free, "a newcomer is none of them");
+    }
+
+    #[test]
+    fn one_site_of_ipv6_is_one_address() {
+        let limit = RateLimit::default();
+        for network in 0..10 {
+            let source = ip(&format!("2001:db8:0:{network}::1"));
+            limit.record(source, limit.stage(source, 0), 0);
+        }
+        assert_eq!(limit.stage(ip("2001:db8::ffff"), 0), Stage::Metered);
+        assert_eq!(limit.stage(ip("2001:db8:1::1"), 0), Stage::Free);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_locks_nobody_out() {
+        let limit = RateLimit::default();
+        let here = ip("192.0.2.1");
+        guess(&limit, here, 100, 1_000_000);
+        assert_eq!(limit.stage(here, 0), Stage::Free);
     }
 }

@@ -1,39 +1,66 @@
 //! One request from its seal to its sealed answer: opens it, looks the license up, hands it to the
-//! accounting, and answers only when the license is on disk.
+//! accounting, and answers only when the change is durable.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-
-use std::os::unix::fs::MetadataExt;
+use std::time::Instant;
 
 use serde_json::{Map, Value};
 
-use crate::license::protocol::certificate::Certificate;
 use crate::license::protocol::key::PublicKey;
 use crate::license::protocol::message::{Answer, Denial, Kind, Op, Request};
+use crate::license::protocol::token;
 use crate::license::protocol::wire;
-use crate::license::protocol::wire::{OpenedRequest, Sealed};
-use crate::license::protocol::{claims, token, trust};
+use crate::license::protocol::wire::OpenedRequest;
 use crate::log::Log;
 use crate::store::Error;
+use crate::util::utc;
 
-use super::accounting::{Context, process};
-use super::keyring::{self, Keyring};
-use super::license_store::{LicenseStore, Update, redacted};
-use super::rate_limit::RateLimit;
+use super::accounting::{Context, Outcome, Sign, process};
+use super::accounts::Accounts;
+use super::clock::Clock;
+use super::database::{Database, KEYS, Key, Transaction, redacted};
+use super::idle_seats::{IdleSeats, Room, Survey};
+use super::keyring::Keyring;
+use super::license::DAY;
+use super::licenses::{Licenses, Update};
+use super::metrics::Metrics;
+use super::rate_limit::{RateLimit, Stage};
+
+const NO_ISSUER: &str =
+    "every issuer key has expired; make a new one with `license-authority rotate issuer`";
+
+/// How often the seats of a license are read for one activation, if they change meanwhile.
+const MAX_SURVEYS: usize = 5;
+
+mod certificates;
 
 /// Answers requests, from any number of threads at once.
 pub(crate) struct Service {
-    dir: PathBuf,
-    licenses: LicenseStore,
-    keys: Mutex<(Stamp, Arc<Keyring>)>,
+    licenses: Licenses,
+    keys: Mutex<Keys>,
     wrong_codes: RateLimit,
+    policy: Policy,
+    metrics: Arc<Metrics>,
+    /// Of `serve`; commands believe the clock.
+    clock: Option<Clock>,
     log: Log,
 }
 
-/// Inode, size and modification time of the key file; a new version differs in one of them.
-type Stamp = (u64, u64, i64, i64);
+/// What the vendor has decided for all licenses.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Policy {
+    /// Days after the end of a lease from which another appliance may have the seat; never without.
+    pub(crate) free_seats_after: Option<i64>,
+}
+
+/// The keys, and the text of the record that they were read from.
+struct Keys {
+    text: String,
+    read_at: Instant,
+    keyring: Arc<Keyring>,
+}
 
 /// The HTTP response.
 pub(crate) struct Response {
@@ -44,37 +71,107 @@ pub(crate) struct Response {
 /// How a request arrived.
 #[derive(Clone, Copy)]
 enum Channel {
-    Network {
-        source: IpAddr,
-        /// Whether too many wrong codes came from that address.
-        rate_limited: bool,
-    },
+    Network { source: IpAddr, stage: Stage },
     Certificate,
 }
 
 impl Service {
     /// # Errors
     /// When there are no usable keys.
-    pub(crate) fn open(dir: &Path, log: Log) -> Result<Service, Error> {
-        let stamp = stamp(dir);
-        let keys = Mutex::new((stamp, Arc::new(Keyring::load(dir)?)));
-        let (dir, licenses) = (dir.to_owned(), LicenseStore::new(dir));
-        Ok(Service { dir, licenses, keys, wrong_codes: RateLimit::default(), log })
+    pub(crate) fn open(
+        database: Arc<dyn Database>,
+        dir: &Path,
+        log: Log,
+    ) -> Result<Service, Error> {
+        let licenses = Licenses::new(database);
+        let keyring = Arc::new(Keyring::load(licenses.database(), dir)?);
+        // Not the text of these keys, so that the first request reads them.
+        let keys = Mutex::new(Keys { text: String::new(), read_at: Instant::now(), keyring });
+        let (wrong_codes, policy) = (RateLimit::default(), Policy::default());
+        let metrics = Arc::default();
+        Ok(Service { licenses, keys, wrong_codes, policy, metrics, clock: None, log })
+    }
+
+    /// The same with another policy than the default.
+    pub(crate) fn with(self, policy: Policy) -> Service {
+        Service { policy, ..self }
+    }
+
+    /// Answers no request from the network while `clock` is not to be believed.
+    pub(crate) fn with_clock(self, clock: Clock) -> Service {
+        Service { clock: Some(clock), ..self }
+    }
+
+    /// Why the clock is not to be believed.
+    fn clock_fault(&self, now: i64) -> Option<String> {
+        self.clock.as_ref().and_then(|clock| clock.check(now).err())
+    }
+
+    /// Writes the time down, which is to be done every minute.
+    pub(crate) fn note_time(&self, now: i64) {
+        if let Some(Err(error)) = self.clock.as_ref().map(|clock| clock.note(now)) {
+            self.log.error(error);
+        }
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Steps of the store that had to run again, because what they had read was changed meanwhile.
+    pub(crate) fn conflicts(&self) -> u64 {
+        self.licenses.database().conflicts()
+    }
+
+    /// When the newest issuer key ends, in seconds since 1970.
+    pub(crate) fn issuer_end(&self) -> i64 {
+        self.keys().issuer_end()
+    }
+
+    /// What keeps it from answering: a sentence for everybody, and its cause for the log.
+    pub(crate) fn faults(&self, now: i64) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = self.read_keys(&mut keys) {
+            faults.push(("the keys cannot be read", error.to_string()));
+        }
+        drop(keys);
+        if self.keys().issuer(now).is_none() {
+            faults.push(("no issuer key is valid", NO_ISSUER.to_owned()));
+        }
+        if let Err(error) = self.licenses.database().check() {
+            faults.push(("the store cannot be written", error.to_string()));
+        }
+        faults.extend(self.clock_fault(now).map(|cause| ("the clock is not believed", cause)));
+        faults
     }
 
     /// The current keys; `rotate` may have changed them since the last request.
     fn keys(&self) -> Arc<Keyring> {
         let mut held = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = stamp(&self.dir);
-        if held.0 != stamp {
-            match Keyring::load(&self.dir) {
-                Ok(keys) => *held = (stamp, Arc::new(keys)),
-                Err(error) => self.log.error(format_args!(
-                    "cannot load the new keys, so the old ones stay in use: {error}"
-                )),
-            }
+        let fresh = held.read_at.elapsed() < self.licenses.database().freshness();
+        if (held.text.is_empty() || !fresh)
+            && let Err(error) = self.read_keys(&mut held)
+        {
+            self.log.error(format_args!(
+                "cannot load the new keys, so the old ones stay in use: {error}"
+            ));
         }
-        Arc::clone(&held.1)
+        Arc::clone(&held.keyring)
+    }
+
+    fn read_keys(&self, held: &mut Keys) -> Result<(), Error> {
+        let mut text = String::new();
+        self.licenses.database().transact(KEYS, &mut |step| {
+            text = step.read(&Key::keys())?.unwrap_or_default();
+            Ok(())
+        })?;
+        if text != held.text {
+            held.keyring = Arc::new(Keyring::parse(&text)?);
+            held.text = text;
+        }
+        held.read_at = Instant::now();
+        Ok(())
     }
 
     /// Answers the body of a `POST`; `now` in seconds since 1970.
@@ -84,6 +181,7 @@ impl Service {
             Ok(opened) => opened,
             Err(unopened) => {
                 self.log.warn(format_args!("refused a request from {source}: {unopened}"));
+                self.metrics.question("unopened", "refused");
                 return Response { status: 422, body: unopened.to_body() };
             }
         };
@@ -101,79 +199,6 @@ impl Service {
         }
     }
 
-    /// Answers an activation certificate with a license certificate; the same one gives the same answer.
-    ///
-    /// # Errors
-    /// Why it is refused.
-    pub(crate) fn sign(&self, text: &str, now: i64) -> Result<String, Error> {
-        let sealed = match Certificate::read(text) {
-            Ok(Certificate::Activation(sealed)) => sealed,
-            Ok(other) => return Err(Error::Failed(format!("this is {}", other.kind()))),
-            Err(error) => return Err(Error::Failed(error.to_string())),
-        };
-        let (answer, _) = self.by_certificate(&sealed, &[Op::Activate, Op::Sync], now)?;
-        let token =
-            answer.token.ok_or_else(|| Error::Failed("the answer holds no token".to_owned()))?;
-        Certificate::License(token).write().ok_or_else(|| {
-            Error::Failed("the license certificate would be longer than 65535 bytes".to_owned())
-        })
-    }
-
-    /// Credits the seconds of a return certificate, once. Returns their number, and whether they were
-    /// credited now.
-    ///
-    /// # Errors
-    /// Why it is refused.
-    pub(crate) fn redeem(&self, text: &str, now: i64) -> Result<(i64, bool), Error> {
-        let sealed = match Certificate::read(text) {
-            Ok(Certificate::Return(sealed)) => sealed,
-            Ok(other) => return Err(Error::Failed(format!("this is {}", other.kind()))),
-            Err(error) => return Err(Error::Failed(error.to_string())),
-        };
-        let (answer, moved) = self.by_certificate(&sealed, &[Op::Return], now)?;
-        match answer.kind {
-            Kind::Returned => Ok((answer.returned, moved)),
-            _ => Err(Error::Failed("its totals differ from the license's records, so all seconds it held were charged; correct that with \
-                `license-authority credit`, and free its seat with `license-authority release`".to_owned())),
-        }
-    }
-
-    /// The answer, and whether it moved seconds now.
-    fn by_certificate(
-        &self,
-        sealed: &Sealed,
-        ops: &[Op],
-        now: i64,
-    ) -> Result<(Answer, bool), Error> {
-        let keys = self.keys();
-        let opened = wire::open_certificate(sealed, keys.request_keys())
-            .map_err(|error| Error::Failed(format!("the certificate is not genuine: {error}")))?;
-        if !ops.contains(&opened.request.op) {
-            return Err(Error::Failed(format!(
-                "the certificate holds a `{}` request, which this command does not take",
-                opened.request.op.name()
-            )));
-        }
-        let answer =
-            self.account(&keys, &opened.request, &opened.device, Channel::Certificate, now);
-        let (answer, moved) = answer?;
-        match answer.kind {
-            Kind::Denied
-                if opened.request.op == Op::Return && answer.denial == Some(Denial::Duplicate) =>
-            {
-                Err(Error::Failed("this activation holds no seconds: it was returned or released before, or a later \
-                    activation took its seat"
-                    .to_owned()))
-            }
-            Kind::Denied => Err(Error::Failed(answer.message)),
-            Kind::Stale => {
-                Err(Error::Failed("this request was answered before, and the appliance has sent a newer one since"
-                    .to_owned()))
-            }
-            _ => Ok((answer, moved)),
-        }
-    }
-
     /// The answer to a request from the network; internal errors go to the log, not to the client.
     fn process(
         &self,
@@ -183,26 +208,41 @@ impl Service {
         source: IpAddr,
         now: i64,
     ) -> Answer {
+        if self.clock_fault(now).is_some() {
+            self.metrics.question(request.op.name(), Denial::Unavailable.name());
+            return Answer::denied(request.req_id, now, Denial::Unavailable);
+        }
         if request.op == Op::Probe {
+            self.metrics.question(Op::Probe.name(), Kind::Probe.name());
             return Answer::plain(request.req_id, now, Kind::Probe);
         }
-        let code = request.license.as_str();
-        let rate_limited = self.wrong_codes.is_exceeded(source, code, now);
-        let channel = Channel::Network { source, rate_limited };
-        let moved = self.account(keys, request, device, channel, now);
-        let answer = moved.map(|(answer, _)| answer).unwrap_or_else(|error| {
-            self.log.error(error);
-            Answer::denied(request.req_id, now, Denial::Unavailable)
-        });
-        if answer.denial == Some(Denial::UnknownLicense) {
-            self.wrong_codes.record(source, code, now);
+        let stage = self.wrong_codes.stage(source, now);
+        let moved = self.account(keys, request, device, Channel::Network { source, stage }, now);
+        let (answer, unknown) = match moved {
+            Ok(Some((answer, _))) => (answer, false),
+            Ok(None) => (unknown_license(request, stage, now), true),
+            Err(error) => {
+                self.log.error(error);
+                (Answer::denied(request.req_id, now, Denial::Unavailable), false)
+            }
+        };
+        if unknown && stage != Stage::Unread {
+            self.metrics.wrong_codes.increment();
+            if self.wrong_codes.record(source, stage, now) {
+                self.log.warn(format_args!(
+                    "10 wrong codes within an hour from {source}: more of them get too_many_tries; \
+                     if that is a reverse proxy, name it with --trusted-proxy"
+                ));
+            }
         }
         let what = answer.denial.map_or(answer.kind.name(), Denial::name);
-        let (op, code) = (request.op.name(), redacted(code));
+        self.metrics.question(request.op.name(), what);
+        let (op, code) = (request.op.name(), redacted(&request.license));
         self.log.info(format_args!("{op} {code} from {source}: {what}"));
         answer
     }
 
+    /// The answer, and whether it moved seconds now; `None` if no license has the code.
     fn account(
         &self,
         keys: &Keyring,
@@ -210,31 +250,89 @@ impl Service {
         device: &PublicKey,
         channel: Channel,
         now: i64,
-    ) -> Result<(Answer, bool), Error> {
-        let rate_limited = matches!(channel, Channel::Network { rate_limited: true, .. });
+    ) -> Result<Option<(Answer, bool)>, Error> {
+        let unread = matches!(channel, Channel::Network { stage: Stage::Unread, .. });
         let Some((kid, issuer)) = keys.issuer(now) else {
-            let next = "every issuer key has expired; make a new one with `license-authority rotate issuer`";
-            return Err(Error::Failed(next.to_owned()));
+            return Err(Error::Failed(NO_ISSUER.to_owned()));
         };
         let sign = |kind: token::Type, payload: &Value| token::sign(kind, kid, payload, issuer);
-        let context = Context {
-            request,
-            device: device.fingerprint(),
-            by_certificate: matches!(channel, Channel::Certificate),
-            rate_limited,
-            now,
-            bundle: (request.bundle_seq < keys.seq()).then(|| keys.bundle()),
-            revoked: keys.revoked(),
-        };
-        let answered = self.licenses.update(&request.license, now, |license| {
-            let outcome = process(license, &context, &sign);
-            let moved = !outcome.repeated && outcome.event.is_some();
-            let event = outcome.event.map(|word| event(word, &context, &outcome.answer, channel));
-            Update { result: (outcome.answer, moved), event }
-        })?;
-        let unknown = if rate_limited { Denial::TooManyTries } else { Denial::UnknownLicense };
-        Ok(answered.unwrap_or_else(|| (Answer::denied(request.req_id, now, unknown), false)))
+        let after =
+            self.policy.free_seats_after.filter(|_| matches!(channel, Channel::Network { .. }));
+        let ended_before = after.map(|days| now.saturating_sub(days.saturating_mul(DAY)));
+        let mut survey = None;
+        for _ in 0..MAX_SURVEYS {
+            let context = Context {
+                request,
+                device: device.fingerprint(),
+                by_certificate: matches!(channel, Channel::Certificate),
+                rate_limited: unread,
+                now,
+                bundle: (request.bundle_seq < keys.seq()).then(|| keys.bundle()),
+                revoked: keys.revoked(),
+                idle: IdleSeats { ended_before, survey: survey.as_ref() },
+            };
+            self.metrics.store.steps.increment();
+            let Some(outcome) = self.move_seconds(&context, channel, &sign)? else {
+                return Ok(None);
+            };
+            match (outcome.room, ended_before) {
+                (Room::Unknown, Some(ended_before)) => {
+                    let license = self.licenses.read(&request.license)?;
+                    let look = |license| Survey::of(&self.licenses, &license, ended_before, now);
+                    survey = license.map(look).transpose()?;
+                    continue;
+                }
+                (Room::Freed(freed), _) => self.log.info(format_args!(
+                    "freed a seat of {}: computer {}, silent since {}, was charged {} seconds",
+                    redacted(&request.license),
+                    freed.computer_id,
+                    utc::format(freed.last_contact),
+                    freed.charged
+                )),
+                _ => {}
+            }
+            return Ok(Some((outcome.answer, !outcome.repeated && outcome.event.is_some())));
+        }
+        Err(Error::Busy(format!(
+            "the seats of the license {} changed too fast to find a free one",
+            redacted(&request.license)
+        )))
     }
+
+    /// Applies a request in one step; `None` when there is no such license.
+    fn move_seconds(
+        &self,
+        context: &Context<'_>,
+        channel: Channel,
+        sign: Sign<'_>,
+    ) -> Result<Option<Outcome>, Error> {
+        let load = |step: &mut dyn Transaction| {
+            let mut loaded = Accounts::load(step, &context.device, context.request)?;
+            let idle = context.idle.survey.and_then(|survey| survey.idle);
+            if let (Some(accounts), Some(idle)) = (&mut loaded, idle) {
+                accounts.load_device(step, &idle)?;
+            }
+            Ok(loaded)
+        };
+        self.licenses.update(&context.request.license, context.now, &load, |accounts| {
+            let outcome = process(accounts, context, sign);
+            let mut events = Vec::new();
+            if let Room::Freed(freed) = &outcome.room {
+                events.push(freed.event());
+            }
+            events.extend(outcome.event.map(|word| event(word, context, &outcome.answer, channel)));
+            Update { result: outcome, events }
+        })
+    }
+}
+
+/// The answer to a code that no license has.
+fn unknown_license(request: &Request, stage: Stage, now: i64) -> Answer {
+    let denial = match stage {
+        Stage::Free => Denial::UnknownLicense,
+        Stage::Metered | Stage::Unread => Denial::TooManyTries,
+    };
+    Answer::denied(request.req_id, now, denial)
 }
 
 /// The entry of a license's audit log about a change; it never names a person.
@@ -261,63 +359,4 @@ fn event(
         ("source", source.into()),
     ];
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn stamp(dir: &Path) -> Stamp {
-    let found = std::fs::metadata(keyring::state(dir));
-    found.map_or((0, 0, 0, 0), |m| (m.ino(), m.size(), m.mtime(), m.mtime_nsec()))
-}
-
-/// Describes the content of a certificate or token. Checks the signature if `trust` is given, and nothing
-/// else.
-///
-/// # Errors
-/// When the text is neither.
-pub(crate) fn inspect(text: &str, trust: Option<&trust::Trust>, now: i64) -> Result<Value, Error> {
-    let as_token = text.trim();
-    let certificate = match token::Unverified::parse(as_token) {
-        Some(_) => Certificate::License(as_token.to_owned()),
-        None => Certificate::read(text).map_err(|error| Error::Failed(error.to_string()))?,
-    };
-    let mut shown = Map::new();
-    let mut put = |name: &str, value: Value| shown.insert(name.to_owned(), value);
-    match &certificate {
-        Certificate::Activation(sealed) | Certificate::Return(sealed) => {
-            put("is", certificate.kind().to_string().into());
-            put("sealed_to", sealed.kid.as_str().into());
-            put("sealed_bytes", sealed.ct.len().into());
-        }
-        Certificate::License(text) => {
-            let damaged = || Error::Failed("the token in it is damaged".to_owned());
-            let token = token::Unverified::parse(text).ok_or_else(damaged)?;
-            let payload = token.unverified_payload().ok_or_else(damaged)?;
-            let kind = token::Type::ALL.iter().copied().find(|kind| {
-                let keys = trust.map(|trust| trust.verify(*kind, text, trust::Dates::At(now)));
-                keys.is_some_and(|verified| verified.is_ok())
-            });
-            put(
-                "is",
-                if as_token == text {
-                    "a token".into()
-                } else {
-                    certificate.kind().to_string().into()
-                },
-            );
-            put("signed_with", token.kid.as_str().into());
-            put(
-                "genuine",
-                match (trust, kind) {
-                    (None, _) => "not checked: --dir holds no keys".into(),
-                    (Some(_), Some(kind)) => format!("yes, as a {}", kind.name()).into(),
-                    (Some(_), None) => "no: no key that is valid now made this signature".into(),
-                },
-            );
-            if let Ok(lease) = claims::Lease::from_json(&payload) {
-                put("seconds", (lease.granted).into());
-                put("subscription_expiry", crate::util::utc::format(lease.exp).into());
-            }
-            put("says", payload);
-        }
-    }
-    Ok(Value::Object(shown))
 }

@@ -5,6 +5,7 @@
 pub(crate) fn phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        204 => "No Content",
         301 => "Moved Permanently",
         308 => "Permanent Redirect",
         400 => "Bad Request",

@@ -25,16 +25,19 @@ const SOCKETS: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadDir | MakeSock
 /// The Landlock version that everything here needs; an older kernel enforces what it knows.
 const WANTED: ABI = ABI::V6;
 
-/// Confines the calling thread.
+/// What may be done with which file or folder.
+pub(crate) type Rules = Vec<(PathBuf, BitFlags<AccessFs>)>;
+
+/// Confines the calling thread to `rules`.
 ///
 /// # Errors
 /// What the kernel lacks and what follows from that: a warning, because the daemon works without.
-pub(crate) fn confine(config: &Config) -> Result<(), String> {
+pub(crate) fn confine(rules: Rules) -> Result<(), String> {
     let user = rustix::process::geteuid();
     let without = |reason: &str| {
         format!("no Landlock ({reason}): the daemon can open every file that user {user} can")
     };
-    let status = restrict(config).map_err(|error| without(&error.to_string()))?;
+    let status = restrict(rules).map_err(|error| without(&error.to_string()))?;
     match (status.ruleset, status.landlock) {
         (RulesetStatus::FullyEnforced, _) => Ok(()),
         (RulesetStatus::NotEnforced, LandlockStatus::NotEnabled) => {
@@ -71,7 +74,7 @@ fn lacking(abi: ABI) -> String {
     )
 }
 
-fn restrict(config: &Config) -> Result<landlock::RestrictionStatus, RulesetError> {
+fn restrict(wanted: Rules) -> Result<landlock::RestrictionStatus, RulesetError> {
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(WANTED))?
         // Every port is bound by now. Connecting is not restricted, because the proxy may have any port.
@@ -79,7 +82,7 @@ fn restrict(config: &Config) -> Result<landlock::RestrictionStatus, RulesetError
         .scope(Scope::AbstractUnixSocket)?
         .scope(Scope::Signal)?
         .create()?;
-    for (path, access) in wanted(config) {
+    for (path, access) in wanted {
         // An absent path needs no rule.
         if let Ok(place) = PathFd::new(&path) {
             rules = rules.add_rule(PathBeneath::new(place, access))?;
@@ -88,14 +91,32 @@ fn restrict(config: &Config) -> Result<landlock::RestrictionStatus, RulesetError
     rules.restrict_self()
 }
 
-fn wanted(config: &Config) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
-    let mut wanted = vec![
+/// Of the appliance's daemon.
+pub(crate) fn of_appliance(config: &Config) -> Rules {
+    let mut rules = vec![
         (config.state_dir.clone(), KEEP),
         (config.run_dir.clone(), SOCKETS),
         (config.license.trust_file.clone(), AccessFs::ReadFile.into()),
         // Monitoring.
         ("/proc".into(), READ),
         ("/sys".into(), READ),
+    ];
+    rules.extend(of_everybody());
+    rules
+}
+
+/// Of the license authority's server.
+pub(crate) fn of_authority(folder: &Path, sockets: &[&Path]) -> Rules {
+    let mut rules = vec![(folder.to_owned(), KEEP)];
+    // To remove its sockets in the end.
+    let folders = sockets.iter().filter_map(|socket| socket.parent());
+    rules.extend(folders.map(|folder| (folder.to_owned(), SOCKETS)));
+    rules.extend(of_everybody());
+    rules
+}
+
+fn of_everybody() -> Rules {
+    let mut rules = vec![
         ("/etc/os-release".into(), AccessFs::ReadFile.into()),
         // Random numbers, on kernels whose getrandom(2) is not enough for aws-lc.
         ("/dev/urandom".into(), AccessFs::ReadFile.into()),
@@ -104,11 +125,10 @@ fn wanted(config: &Config) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
         ("/etc".into(), AccessFs::ReadFile.into()),
     ];
     for name in ["/etc/hosts", "/etc/resolv.conf"] {
-        wanted.extend(
-            target_folder(Path::new(name)).map(|folder| (folder, AccessFs::ReadFile.into())),
-        );
+        let folder = target_folder(Path::new(name));
+        rules.extend(folder.map(|folder| (folder, AccessFs::ReadFile.into())));
     }
-    wanted
+    rules
 }
 
 /// The folder of a link's target; if the target does not exist yet, as that of a network manager that

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::process::{Pid, chroot, getppid, pidfd_open, test_kill_process};
 
-use super::confine;
+use super::{confine, confine_authority};
 use crate::config::Config;
 use crate::log::Log;
 use crate::sandbox::tests::not_tried::not_tried;
@@ -25,15 +25,20 @@ mod not_tried;
 
 const FOLDER: &str = "APPLIANCED_CONFINED_IN";
 
-/// The output of the confined process: a line for each thing it tried.
+/// The output of the confined daemon: a line for each thing it tried.
 fn confined(name: &str) -> String {
+    run(name, "sandbox::tests::inside")
+}
+
+/// The output of a confined process, which runs one of the tests below.
+fn run(name: &str, inside: &str) -> String {
     let folder = std::env::temp_dir().join(format!("applianced-{name}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir(&folder).unwrap();
     fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
     fs::write(folder.join("outside"), "").unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--nocapture", "--test-threads=1", "sandbox::tests::inside"])
+        .args(["--exact", "--nocapture", "--test-threads=1", inside])
         .env(FOLDER, &folder)
         .output()
         .unwrap();
@@ -104,6 +109,58 @@ fn a_confined_thread_runs_no_program_and_makes_no_call_it_has_no_use_for() {
         let line = said.lines().find(|line| line.starts_with(word)).unwrap_or_default();
         assert!(line.contains("code: 38") || line.contains("Unsupported"), "{word}: {said}");
     }
+}
+
+#[test]
+fn the_authority_reaches_its_folder_and_its_sockets_and_nothing_else() {
+    let said = run("authority", "sandbox::tests::inside_the_authority");
+    all_end(&said, &["keep", "journal", "socket", "names", "connect", "thread"], &[": done"]);
+    if said.contains("Landlock") {
+        not_tried(&format!("this kernel can't: {said}"));
+        return;
+    }
+    let denied = ["PermissionDenied", "Os { code: 13"];
+    let forbidden =
+        ["read outside", "write outside", "make outside", "list outside", "bind a port", "proc"];
+    for word in forbidden {
+        let line = said.lines().find(|line| line.starts_with(word)).unwrap_or_default();
+        assert!(denied.iter().any(|denied| line.contains(denied)), "{word}: {said}");
+    }
+}
+
+/// Runs only when started by the test above.
+#[test]
+fn inside_the_authority() {
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+    println!();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (state, run) = (folder.join("state"), folder.join("run"));
+    fs::create_dir(&state).unwrap();
+    fs::create_dir(&run).unwrap();
+    let socket = run.join("http.sock");
+    let bound = UnixListener::bind(&socket).unwrap();
+    let user = rustix::process::geteuid().is_root().then_some("65534:65534");
+    if user.is_some() {
+        // As a service manager does that makes a folder for the sockets.
+        std::os::unix::fs::chown(&run, Some(65_534), Some(65_534)).unwrap();
+    }
+    let warnings = Arc::new(Mutex::new(String::new()));
+    let kept = Arc::clone(&warnings);
+    let log = Log::to(move |line| kept.lock().unwrap().push_str(line));
+    confine_authority(&state, &[&socket], user, &log).unwrap();
+    println!("{}", warnings.lock().unwrap());
+    let file = state.join("file");
+    let write = || fs::write(state.join(".new"), "x");
+    report("keep", write().and_then(|()| fs::rename(state.join(".new"), &file)));
+    let journal = File::options().append(true).open(&file);
+    report("journal", journal.and_then(|file| file.set_len(0).and_then(|()| file.sync_data())));
+    drop(bound);
+    report("socket", fs::remove_file(&socket));
+    report("names", "localhost:80".to_socket_addrs());
+    report("connect", TcpStream::connect(listener.local_addr().unwrap()));
+    report("thread", std::thread::Builder::new().spawn(|| {}));
+    report("proc", fs::read("/proc/self/mounts"));
+    forbidden(&folder);
 }
 
 fn report<T, E: Debug>(what: &str, tried: Result<T, E>) {

@@ -1,11 +1,13 @@
 //! Switches to the service user.
 
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Gid, Uid, chownat};
+use rustix::fs::{AtFlags, CWD, Dir, Gid, Mode, OFlags, Uid, chownat, fchown, openat};
+use rustix::io::Errno;
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 /// A user to switch to.
@@ -45,23 +47,23 @@ impl User {
         Ok(User { uid, gid, groups: groups_in(&group, text)? })
     }
 
-    /// Gives up every other identity for good. Before that, creates missing `folders` with their mode, and
-    /// gives all of them with their contents to the user.
+    /// Gives up every other identity for good. Before that, creates missing folders of `own` with their mode, and
+    /// gives all of them with their contents to the user, and what else is there in place of a folder.
     ///
     /// # Errors
     /// The process must not go on.
-    pub(crate) fn become_for_good(self, folders: &[(&Path, u32)]) -> Result<(), String> {
+    pub(crate) fn become_for_good(self, own: &[(&Path, u32)]) -> Result<(), String> {
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         if rustix::process::geteuid() == uid {
             return Ok(());
         }
-        for (folder, mode) in folders {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(*mode)
-                .create(folder)
-                .and_then(|()| hand_over(folder, uid, gid))
-                .map_err(|e| format!("cannot give {} to user {uid}: {e}", folder.display()))?;
+        for (path, mode) in own {
+            let made = match fs::symlink_metadata(path) {
+                Ok(_) => Ok(()),
+                Err(_) => DirBuilder::new().recursive(true).mode(*mode).create(path),
+            };
+            made.and_then(|()| hand_over(path, uid, gid))
+                .map_err(|e| format!("cannot give {} to user {uid}: {e}", path.display()))?;
         }
         // Replaces root's groups in any case.
         let groups: Vec<Gid> = self.groups.into_iter().map(Gid::from_raw).collect();
@@ -72,18 +74,33 @@ impl User {
     }
 }
 
-/// Changes the owner two levels deep, which is all a state folder has; links are not followed.
-fn hand_over(folder: &Path, uid: Uid, gid: Gid) -> io::Result<()> {
-    let own = |path: &Path| chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
-    own(folder)?;
-    for entry in std::fs::read_dir(folder)? {
+/// Changes the owner of a file, or of a folder and all that is in it. Below `path` no link is followed, not even one
+/// that the user puts in place of a folder meanwhile: each folder is opened by its name in the one above.
+fn hand_over(path: &Path, uid: Uid, gid: Gid) -> io::Result<()> {
+    if !fs::metadata(path)?.is_dir() {
+        return Ok(chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?);
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = openat(CWD, path, flags, Mode::empty())?;
+    hand_over_folder(&folder, uid, gid)
+}
+
+fn hand_over_folder(folder: &OwnedFd, uid: Uid, gid: Gid) -> io::Result<()> {
+    fchown(folder, Some(uid), Some(gid))?;
+    for entry in Dir::read_from(folder)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            for inner in std::fs::read_dir(entry.path())? {
-                own(&inner?.path())?;
-            }
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
         }
-        own(&entry.path())?;
+        chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(folder, name, flags, Mode::empty()) {
+            Ok(inner) => hand_over_folder(&inner, uid, gid)?,
+            // Anything but a folder.
+            Err(Errno::NOTDIR | Errno::LOOP) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(())
 }

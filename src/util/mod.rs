@@ -1,5 +1,6 @@
 //! Small tools that several rooms need.
 
+pub(crate) mod client_prefix;
 pub(crate) mod descriptors;
 pub(crate) mod host_name;
 pub(crate) mod json;
@@ -7,5 +8,7 @@ pub(crate) mod nearest;
 pub(crate) mod published;
 pub(crate) mod resolve;
 pub(crate) mod semaphore;
+pub(crate) mod service_manager;
 pub(crate) mod unix_connect;
+pub(crate) mod unix_listen;
 pub(crate) mod utc;

@@ -7,12 +7,19 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 
-use super::{Context, Outcome, process};
+use super::{Context, Outcome};
+use crate::authority::accounts::Accounts;
+use crate::authority::idle_seats::IdleSeats;
 use crate::authority::license::{DAY, License, Terms};
 use crate::license::protocol::claims::{Lease, Receipt};
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::message::{Answer, Kind, Mode, Op, ReportedClock, Request, User};
 use crate::license::protocol::token::Type;
+
+mod books;
+
+use books::Books;
+pub(in crate::authority) use books::{store_traces, traces_in};
 
 /// Seconds of the license under test, and those of a cached lease.
 const ALLOCATED: i64 = 1_000;
@@ -201,7 +208,7 @@ impl Client {
 
 /// The license and everything that was sent to it.
 struct World {
-    license: License,
+    books: Books,
     now: i64,
     forks: usize,
     captured: Vec<(Digest, Request)>,
@@ -217,24 +224,25 @@ impl World {
             now: self.now,
             bundle: None,
             revoked: &[],
+            idle: IdleSeats::default(),
         };
-        let outcome = process(&mut self.license, &context, &sign);
+        let outcome = self.books.ask(&context);
         self.forks += usize::from(matches!(outcome.event, Some("reset" | "taken over")));
-        assert!(self.license.is_consistent(), "{:?}", self.license.balance);
         outcome
     }
 
     /// Replays a captured request.
     fn replay(&mut self, chance: &mut Chance) {
         let (device, request) = self.captured[chance.below(self.captured.len())].clone();
-        let before = (chance.below(32) == 0).then(|| self.license.clone());
+        let before = (chance.below(32) == 0).then(|| self.books.all());
         assert_eq!(self.put(device, &request).event, None, "{request:?}");
-        assert!(before.is_none_or(|before| before == self.license), "{request:?}");
+        assert!(before.is_none_or(|before| before == self.books.all()), "{request:?}");
     }
 }
 
 struct End {
-    world: World,
+    accounts: Accounts,
+    forks: usize,
     used: i64,
     clones: i64,
 }
@@ -244,10 +252,9 @@ fn steps(seed: u64) -> usize {
     if seed.is_multiple_of(10) { 400 } else { 40 }
 }
 
-fn trace(seed: u64, evil: bool) -> End {
+fn trace(seed: u64, evil: bool, books: Books) -> End {
     let mut chance = Chance::new(seed);
-    let license = License::new(terms(), ALLOCATED);
-    let mut world = World { license, now: DAY, forks: 0, captured: Vec::new() };
+    let mut world = World { books, now: DAY, forks: 0, captured: Vec::new() };
     let mut clients: Vec<Client> = (1..=3).map(Client::new).collect();
     let mut snapshots: Vec<Client> = Vec::new();
     for _ in 0..steps(seed) {
@@ -279,12 +286,26 @@ fn trace(seed: u64, evil: bool) -> End {
         }
     }
     let used = clients.iter().map(|client| client.used).sum();
-    End { world, used, clones: i64::try_from(clients.len()).unwrap() - 3 }
+    End {
+        accounts: world.books.all(),
+        forks: world.forks,
+        used,
+        clones: i64::try_from(clients.len()).unwrap() - 3,
+    }
+}
+
+/// The license of a trace before it begins.
+fn license() -> License {
+    License::new(terms(), ALLOCATED)
+}
+
+fn values() -> Books {
+    Books::Values(Box::new(Accounts::new(license())))
 }
 
 /// A license with a past: epochs, refusals, takeovers.
-pub(in crate::authority) fn busy_license(seed: u64) -> License {
-    trace(seed, true).world.license
+pub(in crate::authority) fn busy_accounts(seed: u64) -> Accounts {
+    trace(seed, true, values()).accounts
 }
 
 /// One request on a network that loses requests, doubles them, and loses answers.
@@ -312,7 +333,7 @@ fn traces(count: u64, evil: bool, check: impl Fn(u64, &End) + Sync) {
             let check = &check;
             scope.spawn(move || {
                 (0..count).filter(|seed| seed % 2 == half).for_each(|seed| {
-                    check(seed, &trace(seed, evil));
+                    check(seed, &trace(seed, evil, values()));
                 });
             });
         }
@@ -322,20 +343,24 @@ fn traces(count: u64, evil: bool, check: impl Fn(u64, &End) + Sync) {
 #[test]
 fn whatever_the_network_does_every_second_is_accounted_for() {
     traces(10_000, false, |seed, end| {
-        let license = &end.world.license;
-        assert_eq!(license.balance.left, ALLOCATED - end.used, "seed {seed}");
-        assert_eq!((end.world.forks, license.open_activations().count()), (0, 0), "seed {seed}");
+        assert_settled(seed, end);
     });
+}
+
+fn assert_settled(seed: u64, end: &End) {
+    let license = &end.accounts.license;
+    assert_eq!(license.balance.left, ALLOCATED - end.used, "seed {seed}");
+    assert_eq!((end.forks, end.accounts.open_seats().count()), (0, 0), "seed {seed}");
 }
 
 #[test]
 fn clones_and_snapshots_gain_at_most_one_lease_each() {
     let total = Mutex::new((0, 0));
     traces(4_000, true, |seed, end| {
-        let unaccounted = end.used - end.world.license.used();
+        let unaccounted = end.used - end.accounts.license.used();
         assert!(unaccounted <= CACHE * end.clones, "seed {seed}: {unaccounted} of {}", end.used);
         let mut total = total.lock().unwrap();
-        *total = (total.0 + end.clones, total.1 + end.world.forks);
+        *total = (total.0 + end.clones, total.1 + end.forks);
     });
     let (clones, forks) = *total.lock().unwrap();
     assert!(clones > 4_000 && forks > 2_000, "{clones} clones, {forks} forks: nothing was tried");

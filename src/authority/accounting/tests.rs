@@ -2,21 +2,29 @@
 
 use super::model::{Chance, Client, sign, terms};
 use super::{Context, FREE_MOVES, MONTH, Outcome, process};
+use crate::authority::accounts::Accounts;
+use crate::authority::idle_seats::{Ends, IdleSeats, Room};
 use crate::authority::license::{DAY, License, Status, Terms};
+use crate::authority::seat::PAGE;
 use crate::license::protocol::claims::UNLIMITED;
 use crate::license::protocol::message::{Denial, Kind, Mode, Op, Request};
 use crate::util::utc;
 
 struct World {
-    license: License,
+    accounts: Accounts,
     now: i64,
     chance: Chance,
+    /// Days after which the seat of a silent appliance may be freed.
+    free_after: Option<i64>,
+    /// How often all seats were read for that.
+    surveys: usize,
 }
 
 impl World {
     fn new(seats: i64, seconds: i64) -> World {
         let license = License::new(Terms { seats, ..terms() }, seconds);
-        World { license, now: DAY, chance: Chance::new(1) }
+        let accounts = Accounts::new(license);
+        World { accounts, now: DAY, chance: Chance::new(1), free_after: None, surveys: 0 }
     }
 
     fn put(&mut self, client: &Client, request: &Request) -> Outcome {
@@ -24,19 +32,30 @@ impl World {
     }
 
     fn put_by(&mut self, client: &Client, request: &Request, by_certificate: bool) -> Outcome {
-        let device = client.device;
-        let context = Context {
-            request,
-            device,
-            by_certificate,
-            rate_limited: false,
-            now: self.now,
-            bundle: None,
-            revoked: &[],
-        };
-        let outcome = process(&mut self.license, &context, &sign);
-        assert!(self.license.is_consistent());
-        outcome
+        let ended_before = self.free_after.map(|days| self.now - days * DAY);
+        let mut survey = None;
+        loop {
+            let context = Context {
+                request,
+                device: client.device,
+                by_certificate,
+                rate_limited: false,
+                now: self.now,
+                bundle: None,
+                revoked: &[],
+                idle: IdleSeats { ended_before, survey: survey.as_ref() },
+            };
+            let outcome = process(&mut self.accounts, &context, &sign);
+            assert!(self.accounts.is_whole());
+            if outcome.room != Room::Unknown {
+                return outcome;
+            }
+            assert!(outcome.event.is_none() && survey.is_none());
+            let mut ends = Ends::default();
+            self.accounts.seats.values().for_each(|seat| ends.see(&self.accounts.license, seat));
+            survey = Some(ends.survey(&self.accounts.license, ended_before.unwrap(), self.now));
+            self.surveys += 1;
+        }
     }
 
     fn request(&mut self, client: &Client, op: Op) -> Request {
@@ -63,7 +82,7 @@ fn what_is_returned_is_there_for_the_next_one() {
     let mut world = World::new(1, 70);
     let (mut first, mut second) = (Client::new(1), Client::new(2));
     world.ask(&mut first, Op::Activate);
-    assert_eq!((first.granted, world.license.balance.left), (60, 10));
+    assert_eq!((first.granted, world.accounts.license.balance.left), (60, 10));
     let full = world.request(&second, Op::Activate);
     assert_eq!(world.denied(&second, &full), Denial::ActivationsExceeded);
     first.consumed = 20;
@@ -71,7 +90,7 @@ fn what_is_returned_is_there_for_the_next_one() {
     assert_eq!(world.put(&first, &request).answer.returned, 40);
     assert_eq!(world.put(&first, &request).answer.returned, 40, "asked again");
     assert_eq!(world.ask(&mut second, Op::Activate), Kind::Lease);
-    assert_eq!((second.granted, world.license.balance.left), (50, 0));
+    assert_eq!((second.granted, world.accounts.license.balance.left), (50, 0));
 }
 
 #[test]
@@ -81,17 +100,17 @@ fn a_denied_request_stays_denied_when_it_is_replayed() {
     world.ask(&mut first, Op::Activate);
     let full = world.request(&second, Op::Activate);
     assert_eq!(world.denied(&second, &full), Denial::ActivationsExceeded);
-    world.license.status = Status::Suspended;
+    world.accounts.license.status = Status::Suspended;
     let suspended = world.request(&first, Op::Sync);
     assert_eq!(world.denied(&first, &suspended), Denial::Suspended);
-    world.license.status = Status::Active;
-    let before = world.license.clone();
+    world.accounts.license.status = Status::Active;
+    let before = world.accounts.clone();
     assert_eq!(world.denied(&first, &suspended), Denial::Suspended);
-    assert_eq!(world.license, before);
+    assert_eq!(world.accounts, before);
     assert_eq!(world.ask(&mut first, Op::Sync), Kind::Lease);
     world.ask(&mut first, Op::Return);
     assert_eq!(world.denied(&second, &full), Denial::ActivationsExceeded);
-    assert_eq!(world.license.open_activations().count(), 0);
+    assert_eq!(world.accounts.open_seats().count(), 0);
 }
 
 #[test]
@@ -104,14 +123,14 @@ fn a_suspended_revoked_or_expired_license_grants_nothing_and_takes_back() {
         let mut world = World::new(2, 1_000);
         let mut client = Client::new(1);
         world.ask(&mut client, Op::Activate);
-        world.license.status = status;
+        world.accounts.license.status = status;
         world.now += days * DAY;
         for op in [Op::Sync, Op::Activate] {
             let request = world.request(&client, op);
             assert_eq!(world.denied(&client, &request), denial);
         }
         assert_eq!(world.ask(&mut client, Op::Return), Kind::Returned);
-        assert_eq!(world.license.balance.left, 1_000);
+        assert_eq!(world.accounts.license.balance.left, 1_000);
     }
 }
 
@@ -134,7 +153,7 @@ fn totals_that_cannot_be_close_the_epoch_and_are_charged() {
         client.consumed = consumed + 5 * i64::from(consumed > 60);
         assert_eq!(world.ask(&mut client, Op::Sync), Kind::Reset);
         assert_eq!((client.epoch, client.granted, client.consumed), (2, 60, 0));
-        assert_eq!(world.license.balance.charged, 65, "the whole of the first epoch");
+        assert_eq!(world.accounts.license.balance.charged, 65, "the whole of the first epoch");
     }
 }
 
@@ -147,7 +166,7 @@ fn a_restored_snapshot_costs_one_lease_and_goes_on_by_itself() {
     client.consumed = 30;
     world.ask(&mut client, Op::Sync);
     assert_eq!(world.ask(&mut snapshot, Op::Sync), Kind::Reset);
-    assert_eq!(world.license.balance.charged, 90);
+    assert_eq!(world.accounts.license.balance.charged, 90);
     let request = world.request(&client, Op::Sync);
     assert_eq!(world.denied(&client, &request), Denial::Duplicate, "the other copy is out");
     assert_eq!(world.ask(&mut snapshot, Op::Sync), Kind::Lease);
@@ -166,7 +185,7 @@ fn a_seat_can_be_taken_over_three_times_a_month() {
     for number in 0..FREE_MOVES {
         world.now += 1;
         assert_eq!(world.ask(&mut reinstalled(number), Op::Activate), Kind::Lease);
-        assert_eq!(world.license.open_activations().count(), 1);
+        assert_eq!(world.accounts.open_seats().count(), 1);
     }
     let fourth = reinstalled(FREE_MOVES);
     let request = world.request(&fourth, Op::Activate);
@@ -189,7 +208,7 @@ fn activating_again_with_nothing_lost_costs_nothing() {
         client.consumed = 7;
         assert_eq!(world.ask(&mut client, Op::Activate), Kind::Lease);
     }
-    assert_eq!(world.license.balance.charged, 70);
+    assert_eq!(world.accounts.license.balance.charged, 70);
 }
 
 #[test]
@@ -214,7 +233,7 @@ fn a_moved_machine_keeps_its_seat_and_the_copy_left_behind_does_not() {
         assert_eq!(move_to(&mut moved, &mut world, number), Kind::Lease);
     }
     assert_eq!(move_to(&mut moved, &mut world, 10), Kind::Denied, "the fourth in a month");
-    assert_eq!(world.license.balance.charged, 0);
+    assert_eq!(world.accounts.license.balance.charged, 0);
 }
 
 #[test]
@@ -230,7 +249,7 @@ fn offline_grants_what_the_license_says_and_only_where_it_allows_it() {
     assert_eq!((again.answer.token, again.event), (Some(token), None));
 
     let mut other = World::new(1, 1_000);
-    other.license.terms.offline = false;
+    other.accounts.license.terms.offline = false;
     assert_eq!(other.denied(&client, &request), Denial::OfflineNotAllowed);
 }
 
@@ -245,13 +264,13 @@ fn an_offline_renewal_with_a_lower_total_is_refused_and_nothing_is_charged() {
     let request = world.request(&client, Op::Sync);
     let answer = world.put_by(&client, &request, true).answer;
     assert_eq!(answer.denial, Some(Denial::WentBack));
-    assert_eq!(world.license.balance.charged, 0);
+    assert_eq!(world.accounts.license.balance.charged, 0);
 }
 
 #[test]
 fn an_unlimited_license_counts_beyond_2_to_the_31_seconds() {
     let mut world = World::new(1, UNLIMITED);
-    world.license.terms.cache = UNLIMITED;
+    world.accounts.license.terms.cache = UNLIMITED;
     let mut client = Client::new(1);
     world.ask(&mut client, Op::Activate);
     for _ in 0..5 {
@@ -259,29 +278,34 @@ fn an_unlimited_license_counts_beyond_2_to_the_31_seconds() {
         assert_eq!(world.ask(&mut client, Op::Sync), Kind::Lease);
     }
     assert_eq!(client.granted, 6 * UNLIMITED);
-    assert_eq!((world.license.balance.left, world.license.used()), (UNLIMITED, 5 * UNLIMITED));
+    assert_eq!(
+        (world.accounts.license.balance.left, world.accounts.license.used()),
+        (UNLIMITED, 5 * UNLIMITED)
+    );
     world.ask(&mut client, Op::Return);
-    assert_eq!(world.license.used(), 5 * UNLIMITED);
+    assert_eq!(world.accounts.license.used(), 5 * UNLIMITED);
 }
 
 #[test]
-fn a_request_too_old_to_be_remembered_is_denied_instead_of_forking() {
-    // Fewer are remembered of each of many seats.
-    for (seats, most) in [(1, 10_000), (5_000, 2_000), (1_000_000, 1_000)] {
-        let mut world = World::new(seats, 1_000);
-        let mut client = Client::new(1);
-        world.ask(&mut client, Op::Activate);
-        let old = world.request(&client, Op::Sync);
-        let answer = world.put(&client, &old).answer;
+fn an_answered_request_is_known_however_old_it_is() {
+    let mut world = World::new(1, 1_000);
+    let mut client = Client::new(1);
+    world.ask(&mut client, Op::Activate);
+    let mut captured = Vec::new();
+    for _ in 0..3 * PAGE {
+        let request = world.request(&client, Op::Sync);
+        let answer = world.put(&client, &request).answer;
         client.take_in(Op::Sync, &answer);
-        for _ in 0..most {
-            world.ask(&mut client, Op::Sync);
-        }
-        let before = world.license.clone();
-        assert_eq!(before.activations[0].ids.len(), most);
-        assert_eq!(world.denied(&client, &old), Denial::Duplicate);
-        assert_eq!(world.license, before);
+        captured.push(request);
     }
+    let newest = captured.pop().unwrap();
+    assert_eq!(world.put(&client, &newest).answer.kind, Kind::Lease);
+    let before = world.accounts.clone();
+    assert_eq!((before.answered.len(), before.seats[&client.device].answered.len()), (3, 1));
+    for request in &captured {
+        assert_eq!(world.put(&client, request).answer.kind, Kind::Stale, "{}", request.seq);
+    }
+    assert_eq!(world.accounts, before);
 }
 
 #[test]
@@ -297,12 +321,14 @@ fn an_activation_that_another_one_stands_in_for_takes_nothing_however_late_it_co
         by_certificate.instead_of = Some(swallowed.req_id);
         let answer = world.put_by(&client, &by_certificate, true).answer;
         client.take_in(Op::Activate, &answer);
-        assert_eq!(world.license.open_activations().count(), 1);
-        assert_eq!(world.license.balance.charged, if heard_first { 60 } else { 0 });
-        let before = world.license.clone();
+        assert_eq!(world.accounts.open_seats().count(), 1);
+        assert_eq!(world.accounts.license.balance.charged, if heard_first { 60 } else { 0 });
+        let before = world.accounts.clone();
         assert_eq!(world.put(&client, &swallowed).answer.kind, Kind::Stale);
-        assert_eq!(world.license, before);
+        assert_eq!(world.accounts, before);
         client.consumed = 7;
         assert_eq!(world.ask(&mut client, Op::Sync), Kind::Lease, "the accounts go on");
     }
 }
+
+mod idle_seats;

@@ -3,12 +3,16 @@
 use std::fs::File;
 use std::io::{self, Read};
 
+use serde_json::{Map, Value};
+
 use super::options::{Options, now};
 use super::{Error, failed, listings};
 use crate::authority::keyring::Keyring;
-use crate::authority::service::{self, Service};
-use crate::license::protocol::certificate::LONGEST;
+use crate::authority::service::Service;
+use crate::license::protocol::certificate::{Certificate, LONGEST};
+use crate::license::protocol::{claims, token, trust};
 use crate::log::Log;
+use crate::util::utc;
 
 /// The text of FILE, or of standard input for `-`.
 fn text(options: &Options) -> Result<String, Error> {
@@ -30,7 +34,7 @@ fn text(options: &Options) -> Result<String, Error> {
 
 /// A service that logs nothing, because the command prints the outcome.
 fn service(options: &Options) -> Result<Service, Error> {
-    Ok(Service::open(&options.dir, Log::to(|_| {}))?)
+    Ok(Service::open(options.database()?, &options.dir, Log::to(|_| {}))?)
 }
 
 pub(super) fn sign(options: &Options) -> Result<String, Error> {
@@ -49,7 +53,62 @@ pub(super) fn redeem(options: &Options) -> Result<String, Error> {
 }
 
 pub(super) fn inspect(options: &Options) -> Result<String, Error> {
-    let trust = Keyring::load(&options.dir).ok().and_then(|keys| keys.trust().ok());
-    let shown = service::inspect(&text(options)?, trust.as_ref(), now())?;
+    let trust =
+        Keyring::load(&*options.database()?, &options.dir).ok().and_then(|keys| keys.trust().ok());
+    let shown = described(&text(options)?, trust.as_ref(), now())?;
     Ok(if options.json() { shown.to_string() } else { listings::text(&shown) })
+}
+
+/// Describes the content of a certificate or token. Checks the signature if `trust` is given, and nothing
+/// else.
+///
+/// # Errors
+/// When the text is neither.
+fn described(text: &str, trust: Option<&trust::Trust>, now: i64) -> Result<Value, Error> {
+    let as_token = text.trim();
+    let certificate = match token::Unverified::parse(as_token) {
+        Some(_) => Certificate::License(as_token.to_owned()),
+        None => Certificate::read(text).map_err(|error| Error::Failed(error.to_string()))?,
+    };
+    let mut shown = Map::new();
+    let mut put = |name: &str, value: Value| shown.insert(name.to_owned(), value);
+    match &certificate {
+        Certificate::Activation(sealed) | Certificate::Return(sealed) => {
+            put("is", certificate.kind().to_string().into());
+            put("sealed_to", sealed.kid.as_str().into());
+            put("sealed_bytes", sealed.ct.len().into());
+        }
+        Certificate::License(text) => {
+            let damaged = || Error::Failed("the token in it is damaged".to_owned());
+            let token = token::Unverified::parse(text).ok_or_else(damaged)?;
+            let payload = token.unverified_payload().ok_or_else(damaged)?;
+            let kind = token::Type::ALL.iter().copied().find(|kind| {
+                let keys = trust.map(|trust| trust.verify(*kind, text, trust::Dates::At(now)));
+                keys.is_some_and(|verified| verified.is_ok())
+            });
+            put(
+                "is",
+                if as_token == text {
+                    "a token".into()
+                } else {
+                    certificate.kind().to_string().into()
+                },
+            );
+            put("signed_with", token.kid.as_str().into());
+            put(
+                "genuine",
+                match (trust, kind) {
+                    (None, _) => "not checked: --dir holds no keys".into(),
+                    (Some(_), Some(kind)) => format!("yes, as a {}", kind.name()).into(),
+                    (Some(_), None) => "no: no key that is valid now made this signature".into(),
+                },
+            );
+            if let Ok(lease) = claims::Lease::from_json(&payload) {
+                put("seconds", (lease.granted).into());
+                put("subscription_expiry", utc::format(lease.exp).into());
+            }
+            put("says", payload);
+        }
+    }
+    Ok(Value::Object(shown))
 }

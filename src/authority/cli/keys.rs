@@ -5,7 +5,8 @@ use std::io::Write as _;
 use super::options::{Options, now, required};
 use super::{Error, failed};
 use crate::authority::keyring::{self, KeyKind};
-use crate::authority::server;
+use crate::authority::server::{self, Listen, Proxies, Settings};
+use crate::authority::service::Policy;
 use crate::log::Log;
 
 pub(super) fn init(options: &Options) -> Result<String, Error> {
@@ -13,7 +14,7 @@ pub(super) fn init(options: &Options) -> Result<String, Error> {
     let number = customer.parse().ok().filter(|_| customer.len() == 4);
     let number = number.ok_or_else(|| Error::Usage("--customer takes four digits".to_owned()))?;
     let dir = options.dir.display();
-    if !keyring::init(&options.dir, number, now())? {
+    if !keyring::init(&*options.database()?, &options.dir, number, now())? {
         return failed(format!("{dir} holds a license authority already; nothing was changed"));
     }
     Ok(format!(
@@ -28,16 +29,39 @@ pub(super) fn rotate(options: &Options) -> Result<String, Error> {
         "request-key" => KeyKind::Request,
         _ => return Err(Error::Usage("rotate takes issuer or request-key".to_owned())),
     };
-    let kid = keyring::rotate(&options.dir, which, options.given("revoke"), now())?;
+    let kid = keyring::rotate(
+        &*options.database()?,
+        &options.dir,
+        which,
+        options.given("revoke"),
+        now(),
+    )?;
     Ok(format!("{kid} is in use; put the new {}/trust.json into new images", options.dir.display()))
 }
 
 pub(super) fn serve(options: &Options) -> Result<String, Error> {
-    let address = required("listen", options.address()?)?;
+    let usage = |flag: &str, fault: String| Error::Usage(format!("--{flag} {fault}"));
+    let listen = options.all("listen").iter().map(|text| {
+        let read = Listen::parse(text);
+        let wanted = "an address as in 127.0.0.1:8100, [::1]:8100 or unix:/run/authority.sock";
+        read.ok_or_else(|| usage("listen", format!("{text:?} is not {wanted}")))
+    });
+    let settings = Settings {
+        listen: listen.collect::<Result<_, _>>()?,
+        proxies: Proxies::parse(options.all("trusted-proxy"))
+            .map_err(|fault| usage("trusted-proxy", fault))?,
+        user: options.text("user"),
+        clock_is_right: options.given("clock-is-right"),
+        policy: Policy { free_seats_after: options.days_or_never("free-seats-after", 30)? },
+    };
+    if settings.listen.is_empty() && std::env::var_os("LISTEN_FDS").is_none() {
+        required("listen", None::<()>)?;
+    }
     let announce = |line: &str| {
         let mut out = std::io::stdout().lock();
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     };
-    server::run(&options.dir, address, &Log::to_stderr(), announce)?;
+    let (database, log) = (options.database()?, Log::to_stderr());
+    server::run(&database, &options.dir, settings, &log, announce)?;
     Ok(String::new())
 }

@@ -1,31 +1,88 @@
-//! `list`, `show` and `report`.
+//! `list`, `show`, `report` and `verify`: they print as they read, so that a million licenses need no
+//! more memory than one.
+
+use std::io::{self, BufWriter, Stdout, Write};
+use std::ops::ControlFlow;
 
 use serde_json::{Value, json};
 
-use super::Error;
-use super::failed;
 use super::options::{Options, now};
-use crate::authority::keyring::Keyring;
-use crate::authority::license::{Activation, DAY, License, Status};
-use crate::authority::license_store::{LicenseStore, redacted};
+use super::{Error, complain, failed};
+use crate::authority::database::redacted;
+use crate::authority::keyring::{self, Keyring};
+use crate::authority::license::{DAY, License, Status};
+use crate::authority::seat::Seat;
 use crate::util::utc;
 
-/// All licenses that can be read, and the errors of the others.
-fn licenses(options: &Options) -> Result<(Vec<License>, Vec<String>), Error> {
-    Keyring::load(&options.dir)?;
-    let store = LicenseStore::new(&options.dir);
-    let (mut licenses, mut faults) = (Vec::new(), Vec::new());
-    for code in store.codes()? {
-        match store.read(&code) {
-            Ok(license) => licenses.extend(license),
-            Err(error) => faults.push(error.to_string()),
-        }
-    }
-    Ok((licenses, faults))
+/// Prints licenses one by one, and complains of those that can't be read.
+pub(super) struct Printer {
+    out: BufWriter<Stdout>,
+    printed: u64,
+    faults: u64,
 }
 
-fn finish(text: String, faults: Vec<String>) -> Result<String, Error> {
-    if faults.is_empty() { Ok(text) } else { Err(Error::Partial(text, faults)) }
+impl Printer {
+    pub(super) fn new() -> Printer {
+        Printer { out: BufWriter::new(io::stdout()), printed: 0, faults: 0 }
+    }
+
+    /// Prints what `each` makes of every license that `wanted` chooses.
+    pub(super) fn print(
+        &mut self,
+        options: &Options,
+        wanted: impl Fn(&License) -> bool,
+        mut each: impl FnMut(&License, u64) -> Result<String, Error>,
+    ) -> Result<(), Error> {
+        let mut stopped = Ok(());
+        options.licenses()?.each(&mut |license| {
+            let written = match license {
+                Err(error) => {
+                    self.faults += 1;
+                    complain(error);
+                    return ControlFlow::Continue(());
+                }
+                Ok(license) if !wanted(&license) => return ControlFlow::Continue(()),
+                Ok(license) => each(&license, self.printed),
+            };
+            self.printed += 1;
+            match written.and_then(|text| Ok(self.out.write_all(text.as_bytes())?)) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    stopped = Err(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        stopped
+    }
+
+    pub(super) fn text(&mut self, text: &str) -> Result<(), Error> {
+        Ok(self.out.write_all(text.as_bytes())?)
+    }
+
+    pub(super) fn finish(mut self) -> Result<String, Error> {
+        self.out.flush()?;
+        match self.faults {
+            0 => Ok(String::new()),
+            faults => failed(format!("{faults} licenses can't be read and are left out")),
+        }
+    }
+}
+
+/// Which licenses `list` shows.
+fn filter(options: &Options, now: i64) -> Result<impl Fn(&License) -> bool, Error> {
+    let text = options.words("search")?.map(|text| text.to_lowercase());
+    let wanted = options.state()?;
+    let (ends, seen) = (options.date("ends-before")?, options.date("seen-before")?);
+    Ok(move |license: &License| {
+        let buyer = &license.buyer;
+        let about = [&license.terms.code, &buyer.customer_name, &buyer.order, &buyer.note];
+        let found = |text: &String| about.iter().any(|about| about.to_lowercase().contains(text));
+        text.as_ref().is_none_or(found)
+            && wanted.is_none_or(|wanted| state(license, now) == wanted)
+            && ends.is_none_or(|date| license.terms.exp < date)
+            && seen.is_none_or(|date| license.last_contact < date)
+    })
 }
 
 /// The state of a license in one word or two.
@@ -45,7 +102,7 @@ fn figures(license: &License, now: i64) -> Value {
         "product": license.terms.product,
         "expires": utc::format(license.terms.exp),
         "activations": license.terms.seats,
-        "activated": license.open_activations().count(),
+        "activated": license.sums.open,
         "secs_allocated": license.balance.allocated,
         "secs_left": license.balance.left,
         "secs_held": license.outstanding(),
@@ -54,14 +111,50 @@ fn figures(license: &License, now: i64) -> Value {
 }
 
 pub(super) fn list(options: &Options) -> Result<String, Error> {
-    let ((licenses, faults), now) = (licenses(options)?, now());
+    Keyring::load(&*options.database()?, &options.dir)?;
+    let now = now();
+    let (wanted, mut out) = (filter(options, now)?, Printer::new());
     if options.json() {
-        let all: Vec<Value> = licenses.iter().map(|license| figures(license, now)).collect();
-        return finish(Value::Array(all).to_string(), faults);
+        out.text("[")?;
+        out.print(options, wanted, |license, before| {
+            let comma = if before > 0 { "," } else { "" };
+            Ok(format!("{comma}{}", listed(options, license, now)?))
+        })?;
+        out.text("]\n")?;
+    } else {
+        out.text(&table_head())?;
+        out.print(options, wanted, |license, _| Ok(row(license, now)))?;
     }
-    let mut text = table_head();
-    licenses.iter().for_each(|license| text.push_str(&row(license, now)));
-    finish(text, faults)
+    out.finish()
+}
+
+/// The members of a license in `list --json`.
+fn listed(options: &Options, license: &License, now: i64) -> Result<Value, Error> {
+    let mut shown = figures(license, now);
+    let mut appliances = Vec::new();
+    if license.sums.open > 0 {
+        options.licenses()?.each_seat(&license.terms.code, &mut |seat| {
+            if seat.open {
+                appliances.push(json!({
+                    "computer_id": seat.computer_id,
+                    "version": seat.version,
+                    "last_heard": utc::format(seat.last_contact),
+                }));
+            }
+        })?;
+    }
+    let heard = Some(license.last_contact).filter(|time| *time > 0).map(utc::format);
+    for (name, value) in [
+        ("created", utc::format(license.terms.created).into()),
+        ("last_heard", heard.into()),
+        ("customer_name", license.buyer.customer_name.as_str().into()),
+        ("order", license.buyer.order.as_str().into()),
+        ("note", license.buyer.note.as_str().into()),
+        ("appliances", appliances.into()),
+    ] {
+        shown[name] = value;
+    }
+    Ok(shown)
 }
 
 fn table_head() -> String {
@@ -72,7 +165,7 @@ fn table_head() -> String {
 }
 
 fn row(license: &License, now: i64) -> String {
-    let seats = format!("{}/{}", license.open_activations().count(), license.terms.seats);
+    let seats = format!("{}/{}", license.sums.open, license.terms.seats);
     let seconds = |seconds: i64| match license.balance.unlimited() {
         true => "unlimited".to_owned(),
         false => seconds.to_string(),
@@ -91,21 +184,22 @@ fn row(license: &License, now: i64) -> String {
 
 pub(super) fn show(options: &Options) -> Result<String, Error> {
     let code = options.code()?;
-    let store = LicenseStore::new(&options.dir);
-    let Some(license) = store.read(&code)? else {
-        return failed(format!(
-            "there is no license {} in {}",
-            redacted(&code),
-            options.dir.display()
-        ));
+    let licenses = options.licenses()?;
+    let Some(license) = licenses.read(&code)? else {
+        return failed(format!("there is no license {} in {}", redacted(&code), options.place()));
     };
     let terms = &license.terms;
-    let audit = match store.audit(&code) {
+    let audit = match licenses.audit(&license) {
         Ok(entries) => format!("{entries} entries, intact"),
         Err(fault) => format!("DAMAGED: {fault}"),
     };
+    let mut seats: Vec<Value> = Vec::new();
+    licenses.each_seat(&code, &mut |open| {
+        if open.open {
+            seats.push(seat(&open));
+        }
+    })?;
     let mut shown = figures(&license, now());
-    let seats: Vec<Value> = license.open_activations().map(seat).collect();
     for (name, value) in [
         ("trial", Value::from(terms.kind == 2)),
         ("cache", terms.cache.into()),
@@ -115,7 +209,10 @@ pub(super) fn show(options: &Options) -> Result<String, Error> {
         ("offline_secs", terms.offline_secs.into()),
         ("created", utc::format(terms.created).into()),
         ("secs_charged", license.balance.charged.into()),
-        ("takeovers", license.takeovers.len().into()),
+        ("takeovers", license.sums.takeovers.into()),
+        ("customer_name", license.buyer.customer_name.as_str().into()),
+        ("order", license.buyer.order.as_str().into()),
+        ("note", license.buyer.note.as_str().into()),
         ("audit", audit.into()),
         ("appliances", seats.into()),
     ] {
@@ -124,23 +221,23 @@ pub(super) fn show(options: &Options) -> Result<String, Error> {
     Ok(if options.json() { shown.to_string() } else { text(&shown) })
 }
 
-fn seat(activation: &Activation) -> Value {
+fn seat(seat: &Seat) -> Value {
     json!({
-        "computer_id": activation.computer_id,
-        "device": activation.device.to_string(),
-        "offline": activation.offline,
-        "last_heard": utc::format(activation.last_contact),
-        "version": activation.version,
-        "epoch": activation.epoch,
-        "answers": activation.seq,
-        "secs_granted": activation.granted,
-        "secs_consumed": activation.consumed,
-        "secs_held": activation.outstanding(),
-        "clock_regressions": activation.regressions,
-        "usage_log_head": activation.log_head.to_string(),
-        "username": activation.user.username,
-        "email_address": activation.user.email_address,
-        "company_name": activation.user.company_name,
+        "computer_id": seat.computer_id,
+        "device": seat.device.to_string(),
+        "offline": seat.offline,
+        "last_heard": utc::format(seat.last_contact),
+        "version": seat.version,
+        "epoch": seat.epoch,
+        "answers": seat.seq,
+        "secs_granted": seat.granted,
+        "secs_consumed": seat.consumed,
+        "secs_held": seat.outstanding(),
+        "clock_regressions": seat.regressions,
+        "usage_log_head": seat.log_head.to_string(),
+        "username": seat.user.username,
+        "email_address": seat.user.email_address,
+        "company_name": seat.user.company_name,
     })
 }
 
@@ -163,29 +260,39 @@ pub(super) fn text(value: &Value) -> String {
 }
 
 pub(super) fn report(options: &Options) -> Result<String, Error> {
-    let ((licenses, faults), now) = (licenses(options)?, now());
-    let limited = || licenses.iter().filter(|license| !license.balance.unlimited());
-    let issuer_days = (Keyring::load(&options.dir)?.issuer_end() - now).div_euclid(DAY);
-    let total = json!({
-        "licenses": licenses.len(),
-        "activated": licenses.iter().map(|license| license.open_activations().count()).sum::<usize>(),
-        "unlimited": licenses.len() - limited().count(),
-        "secs_allocated": limited().map(|license| license.balance.allocated).sum::<i64>(),
-        "secs_left": limited().map(|license| license.balance.left).sum::<i64>(),
-        "secs_held": licenses.iter().map(License::outstanding).sum::<i64>(),
-        "secs_used": licenses.iter().map(License::used).sum::<i64>(),
-        "issuer_days_left": issuer_days,
-    });
-    if options.json() {
-        let each: Vec<Value> = licenses.iter().map(|license| figures(license, now)).collect();
-        return finish(json!({"licenses": each, "total": total}).to_string(), faults);
+    let issuer_days =
+        (Keyring::load(&*options.database()?, &options.dir)?.issuer_end() - now()).div_euclid(DAY);
+    let mut total = json!(options.licenses()?.totals()?);
+    if let Some(members) = total.as_object_mut() {
+        members.remove("changes");
+        members.insert("issuer_days_left".to_owned(), issuer_days.into());
     }
-    let mut report = table_head();
-    licenses.iter().for_each(|license| report.push_str(&row(license, now)));
-    report.push('\n');
-    report.push_str(&text(&total));
+    if options.json() {
+        return Ok(json!({"total": total}).to_string());
+    }
+    let mut report = text(&total);
     if issuer_days < 180 {
         report.push_str("\nThe issuer key expires soon: run `license-authority rotate issuer`.\n");
     }
-    finish(report, faults)
+    Ok(report)
+}
+
+pub(super) fn verify(options: &Options) -> Result<String, Error> {
+    let lines = keyring::verify(&*options.database()?, &options.dir)?;
+    let mut faults = 0;
+    let verified =
+        options.licenses()?.verify_all(&mut super::copies::progress(), &mut |fault| {
+            faults += 1;
+            complain(fault);
+        })?;
+    let whole = format!(
+        "{} licenses with {} entries and {lines} of the keys",
+        verified.licenses, verified.entries
+    );
+    match faults {
+        0 => Ok(format!("{whole}: all are whole")),
+        _ => failed(format!(
+            "{whole} are whole, but for what is named above: restore that from a backup"
+        )),
+    }
 }

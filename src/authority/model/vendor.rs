@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use super::{ALLOCATED, CACHE, CODE, NOW, SEATS};
 use crate::authority::accounting::{Context, process};
+use crate::authority::accounts::Accounts;
+use crate::authority::idle_seats::IdleSeats;
 use crate::authority::license::{License, Terms};
 use crate::license::protocol::hex::Digest;
 use crate::license::protocol::key::{KeyId, RequestKey, SigningKey};
@@ -19,7 +21,7 @@ pub(crate) struct Vendor {
     /// The newer one first.
     requests: Vec<RequestKey>,
     pub(crate) trust: Trust,
-    pub(crate) license: License,
+    pub(crate) accounts: Accounts,
     /// The time of its clock.
     pub(crate) now: i64,
 }
@@ -41,12 +43,11 @@ impl Vendor {
         };
         let file = trust_file(&[(kid("r1"), root.public())], &bundle.sign(&kid("r1"), &root));
         let trust = Trust::parse(file.as_bytes()).unwrap();
-        let license = License::new(terms(), ALLOCATED);
-        Vendor { issuer, requests, trust, license, now: NOW }
+        Vendor { issuer, requests, trust, accounts: accounts(), now: NOW }
     }
 
     pub(crate) fn reset(&mut self) {
-        self.license = License::new(terms(), ALLOCATED);
+        self.accounts = accounts();
         self.now = NOW;
     }
 
@@ -71,9 +72,10 @@ impl Vendor {
             now: self.now,
             bundle: None,
             revoked: &[],
+            idle: IdleSeats::default(),
         };
-        let answer = process(&mut self.license, &context, &sign).answer;
-        assert!(self.license.is_consistent(), "the accounts don't add up");
+        let answer = process(&mut self.accounts, &context, &sign).answer;
+        assert!(self.accounts.is_whole(), "the accounts don't add up");
         answer
     }
 }
@@ -85,6 +87,10 @@ impl Vendor {
         let answer = self.answer(opened.device.fingerprint(), &opened.request);
         opened.reply.seal(&answer).unwrap()
     }
+}
+
+fn accounts() -> Accounts {
+    Accounts::new(License::new(terms(), ALLOCATED))
 }
 
 fn terms() -> Terms {

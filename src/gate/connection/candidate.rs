@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use super::{Connection, State};
 use crate::gate::limits;
-use crate::gate::limits::client_prefix::client_prefix;
 use crate::gate::limits::eviction::{Candidate, Need};
 use crate::gate::limits::permits::{Class, RequestLimits};
+use crate::util::client_prefix::client_prefix;
 
 impl Connection {
     /// The connection as a candidate for eviction, if that gives what is needed.

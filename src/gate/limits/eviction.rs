@@ -21,7 +21,7 @@ pub(crate) struct Candidate {
     /// The client sends no more: it may have disconnected, or still read (RFC 9112 section 9.6 has half-closed
     /// connections).
     pub(crate) is_half_closed: bool,
-    /// See [`client_prefix`](super::client_prefix::client_prefix).
+    /// See [`client_prefix`](crate::util::client_prefix::client_prefix).
     pub(crate) prefix: IpAddr,
     /// The connection waits for its turn and not for its client.
     pub(crate) is_ready: bool,

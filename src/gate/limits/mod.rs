@@ -1,6 +1,5 @@
 //! Every deadline and every ceiling of the gate, with its reason.
 
-pub(crate) mod client_prefix;
 pub(crate) mod eviction;
 pub(crate) mod memory;
 pub(crate) mod permits;

@@ -1,12 +1,10 @@
 //! Sockets that the service manager has bound: `LISTEN_FDS` and `LISTEN_PID`, sd_listen_fds(3).
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-
-use listenfd::ListenFd;
 
 use crate::gate::Error;
 use crate::gate::limits::BACKLOG;
+use crate::util::service_manager::passed_sockets;
 
 /// The passed sockets that no listener of the settings has taken yet.
 pub(crate) struct PassedSockets(Vec<(SocketAddr, TcpListener)>);
@@ -18,26 +16,14 @@ impl PassedSockets {
     /// # Errors
     /// One line about a descriptor that is not a TCP socket.
     pub(crate) fn take() -> Result<PassedSockets, Error> {
-        // Without `LISTEN_PID` they may be inherited by mistake; listenfd would accept them.
-        let ours =
-            std::env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string());
-        if !ours {
-            return Ok(PassedSockets(Vec::new()));
-        }
-        let mut passed = ListenFd::from_env();
-        let mut sockets = Vec::with_capacity(passed.len());
-        for index in 0..passed.len() {
-            let name = format!("socket {} of {} from LISTEN_FDS", index + 1, passed.len());
-            let unusable = |error: io::Error| {
-                Error(format!("{name} cannot be used: {error}; pass listening TCP sockets only"))
-            };
-            let Some(socket) = passed.take_tcp_listener(index).map_err(unusable)? else { continue };
-            socket.set_nonblocking(true).map_err(unusable)?;
+        let taken = passed_sockets("pass listening TCP sockets only", |passed, index| {
+            let Some(socket) = passed.take_tcp_listener(index)? else { return Ok(None) };
+            socket.set_nonblocking(true)?;
             // It may only be bound; for a listening socket, this sets the backlog.
-            rustix::net::listen(&socket, BACKLOG).map_err(|error| unusable(error.into()))?;
-            sockets.push((socket.local_addr().map_err(unusable)?, socket));
-        }
-        Ok(PassedSockets(sockets))
+            rustix::net::listen(&socket, BACKLOG)?;
+            Ok(Some((socket.local_addr()?, socket)))
+        });
+        taken.map(PassedSockets).map_err(Error)
     }
 
     /// Takes the socket for the address `wanted`, and its own address, if it was passed.

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 use super::failed_logins::FailedLogins;
 use super::hash_queue::HashQueue;
 use crate::gate::Error;
-use crate::gate::limits::client_prefix::client_prefix;
 use crate::security::{PasswordHash, spelling};
+use crate::util::client_prefix::client_prefix;
 
 /// The only user name (M1-23, M2-16).
 const USER: &[u8] = b"admin";

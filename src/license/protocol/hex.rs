@@ -49,7 +49,7 @@ impl fmt::Display for RequestId {
 }
 
 /// A SHA-256 digest, written as 64 hex digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {

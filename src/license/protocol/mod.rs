@@ -177,7 +177,7 @@
 //! | reason | code | meaning | remembered |
 //! | --- | --- | --- | --- |
 //! | `unknown_license` | -50 | no such license, or not for this product | no |
-//! | `too_many_tries` | -50 | 10 unknown codes within an hour from that place for that customer | `activate` |
+//! | `too_many_tries` | -50 | an unknown code after 10 others within an hour from that place, or step 4 below | `activate` |
 //! | `license_suspended` | -114 | may be resumed | yes |
 //! | `license_revoked` | -114 | for good | yes |
 //! | `subscription_expired` | -116 | past `exp + grace` | yes |
@@ -262,7 +262,7 @@
 //!    signed anew if its issuer was revoked since; then both digests count as `last`).
 //! 2. If `req_id` is a remembered denial (of the last 1,000): that denial.
 //! 3. If `req_id` was answered in this epoch, or is that of an `activate` ever seen: `stale`.
-//! 4. If there were too many wrong codes from there, and this device never held a seat: `too_many_tries`.
+//! 4. If wrong codes come from there without a pause, and this device never held a seat: `too_many_tries`.
 //! 5. `activate`: product, status, `exp + grace`, `mode`, and at most 100,000 activations ever. Open
 //!    activations of this device or this computer are "own". None: a free seat, or `activations_exceeded`.
 //!    Exactly one that fits, same device and computer: it is closed with its outstanding seconds coming back.

@@ -1,27 +1,21 @@
 //! The Unix socket of a server: private from the start, and only where no other server listens.
 
 use std::fs;
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, Mode};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::fs::Mode;
 
 use crate::management::Error;
-use crate::util::unix_connect;
+pub(crate) use crate::util::unix_listen::{OWNER, OWNER_AND_GROUP, is_listening};
+use crate::util::{unix_connect, unix_listen};
 
 /// Connections that the kernel may queue. Each needs two descriptors once it is accepted, and tiny_http stops
 /// accepting if it gets none.
 const BACKLOG: i32 = 16;
-
-/// For root and the daemon's user.
-pub(crate) const OWNER: Mode = Mode::RUSR.union(Mode::WUSR);
-
-/// For root, the daemon's user and its group.
-pub(crate) const OWNER_AND_GROUP: Mode = OWNER.union(Mode::RGRP).union(Mode::WGRP);
 
 /// Listens at `path` with `mode`, creating its folder with mode 0755 if missing.
 ///
@@ -33,52 +27,10 @@ pub(crate) fn listen(path: &Path, mode: Mode) -> Result<UnixListener, Error> {
         .mode(0o755)
         .create(folder)
         .map_err(|error| Error(format!("can't make the folder {}: {error}", folder.display())))?;
-    clear(path)?;
-    bind(path, mode).map_err(|error| Error(format!("can't listen on {}: {error}", path.display())))
+    unix_listen::listen(path, mode, BACKLOG).map_err(Error)
 }
 
-fn clear(path: &Path) -> Result<(), Error> {
-    let shown = path.display();
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Error(format!("{shown}: {error}"))),
-        Ok(found) if !found.file_type().is_socket() => {
-            return Err(Error(format!(
-                "{shown} exists and is not a socket; remove it or choose another run_dir"
-            )));
-        }
-        Ok(_) => {}
-    }
-    match is_listening(path) {
-        Ok(false) => match fs::remove_file(path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(Error(format!("can't remove the stale socket {shown}: {error}")))
-            }
-            _ => Ok(()),
-        },
-        Ok(true) => Err(Error(format!("another daemon already answers on {shown}; stop it first"))),
-        Err(error) => Err(Error(format!("{shown}: {error}"))),
-    }
-}
-
-/// Linux gives the new file the socket's own mode less the umask (`unix_bind`). Setting that mode first
-/// leaves no moment in which others may connect, and does not change the umask of the process.
-fn bind(path: &Path, mode: Mode) -> io::Result<UnixListener> {
-    let socket = rustix::net::socket_with(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
-    rustix::fs::fchmod(&socket, mode)?;
-    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
-    // Restores what the umask removed, before the socket listens.
-    rustix::fs::chmodat(CWD, path, mode, AtFlags::empty())?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    Ok(UnixListener::from(socket))
-}
-
-/// Connects without blocking: [`ErrorKind::WouldBlock`] if the listener's queue is full.
+/// Connects without blocking: [`io::ErrorKind::WouldBlock`] if the listener's queue is full.
 pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
     connect_within(path, Duration::ZERO)
 }
@@ -88,18 +40,6 @@ pub(crate) fn connect_within(path: &Path, timeout: Duration) -> io::Result<UnixS
     let stream = unix_connect::connect(path, timeout)?;
     stream.set_nonblocking(false)?;
     Ok(stream)
-}
-
-/// Whether a server listens at `path`, busy or not.
-pub(crate) fn is_listening(path: &Path) -> io::Result<bool> {
-    match connect(path) {
-        Ok(_) => Ok(true),
-        Err(error) => match error.kind() {
-            ErrorKind::WouldBlock => Ok(true),
-            ErrorKind::ConnectionRefused | ErrorKind::NotFound => Ok(false),
-            _ => Err(error),
-        },
-    }
 }
 
 #[cfg(test)]

@@ -21,8 +21,9 @@ fn a_license_is_made_listed_shown_and_reported() {
     assert_ne!(code, other);
 
     let listed: Value = serde_json::from_str(&vendor.ok(&["list", "--json"])).unwrap();
-    let codes: Vec<&str> =
+    let mut codes: Vec<&str> =
         listed.as_array().unwrap().iter().map(|l| l["license"].as_str().unwrap()).collect();
+    codes.sort_unstable();
     let mut wanted = vec![code.as_str(), other.as_str()];
     wanted.sort_unstable();
     assert_eq!(codes, wanted);
@@ -60,7 +61,9 @@ fn many_licenses_are_made_at_once_one_code_a_line() {
     assert_eq!(codes.len(), 3);
     let listed: Value = serde_json::from_str(&vendor.ok(&["list", "--json"])).unwrap();
     let listed = listed.as_array().unwrap();
-    assert_eq!(listed.iter().map(|l| l["license"].as_str().unwrap()).collect::<Vec<_>>(), codes);
+    let mut found: Vec<&str> = listed.iter().map(|l| l["license"].as_str().unwrap()).collect();
+    found.sort_unstable();
+    assert_eq!(found, codes);
     assert!(listed.iter().all(|license| license["activations"] == 2), "{listed:?}");
 
     let one: Value = serde_json::from_str(&sell(&vendor, &["--json"])).unwrap();
@@ -116,6 +119,24 @@ fn a_wrong_use_is_told_apart_from_a_failure_and_changes_nothing() {
         (vec!["credit", &code, "--secs", "1"], 1, "only 0 seconds were charged"),
         (vec!["release", &code], 1, "no appliance holds such a seat"),
         (vec!["extend", &code], 2, "--expires, --secs"),
+        (vec!["extend", &code, "--expires", "2001-01-01T00:00:00Z"], 2, "add --yes"),
+        (vec!["extend", &code, "--offline-mode", "maybe"], 2, "yes or no"),
+        (vec!["list", "--state", "odd"], 2, "--state"),
+        (
+            vec![
+                "create",
+                "--secs",
+                "1",
+                "--cache",
+                "1",
+                "--expires",
+                "2099-01-01T00:00:00Z",
+                "--code",
+                &code,
+            ],
+            1,
+            "already",
+        ),
         (vec!["rotate", "everything"], 2, "issuer or request-key"),
         (vec!["shwo", &code], 2, "did you mean \"show\""),
         (vec!["init", "--customer", "4949"], 1, "holds a license authority already"),
@@ -139,14 +160,13 @@ fn an_edited_license_is_refused_and_an_edited_log_is_found_out() {
     let vendor = Vendor::init();
     let code = sell(&vendor, &[]);
     vendor.ok(&["extend", &code, "--secs", "1"]);
-    let path =
-        |suffix: &str| vendor.dir().join(format!("licenses/{}/{code}.{suffix}", &code[15..]));
-    let log = std::fs::read_to_string(path("log")).unwrap();
-    std::fs::write(path("log"), log.replace("\"secs\":1000", "\"secs\":9000")).unwrap();
+    let path = |name: &str| vendor.dir().join(format!("records/{}/{code}/{name}", &code[15..]));
+    let log = std::fs::read_to_string(path("audit.log")).unwrap();
+    std::fs::write(path("audit.log"), log.replace("\"secs\":1000", "\"secs\":9000")).unwrap();
     assert!(vendor.show(&code)["audit"].as_str().unwrap().starts_with("DAMAGED"));
 
-    let state = std::fs::read_to_string(path("json")).unwrap();
-    std::fs::write(path("json"), state.replace("\"left\":1001", "\"left\":9001")).unwrap();
+    let state = std::fs::read_to_string(path("license.json")).unwrap();
+    std::fs::write(path("license.json"), state.replace("\"left\":1001", "\"left\":9001")).unwrap();
     let output = vendor.run(&["suspend", &code]);
     assert!(output.code == 1 && output.err.contains("do not add up"), "{output:?}");
     assert!(!output.err.contains(&code), "{output:?}");
@@ -168,9 +188,11 @@ fn only_the_trust_file_is_for_everybody_to_read() {
     assert_eq!((mode(""), mode("trust.json")), (0o700, 0o644));
     vendor.ok(&["rotate", "issuer"]);
     assert_eq!(mode("trust.json"), 0o644);
-    let folder = format!("licenses/{}", &code[15..]);
-    let (state, log) = (format!("{folder}/{code}.json"), format!("{folder}/{code}.log"));
-    for secret in ["keys.json", "root.key", "audit.log", "serve.lock", &state, &log] {
+    let folder = format!("records/{}/{code}", &code[15..]);
+    let (state, log) = (format!("{folder}/license.json"), format!("{folder}/audit.log"));
+    for secret in
+        ["records/keys/keys.json", "records/keys/audit.log", "root.key", "serve.lock", &state, &log]
+    {
         assert_eq!(mode(secret), 0o600, "{secret}");
     }
 }

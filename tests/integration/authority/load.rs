@@ -3,21 +3,18 @@
 //!
 //! Small by itself; `tests/real/authority-load` asks for more through the environment.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::process::Command;
-use std::sync::RwLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use applianced::protocol::hex::RequestId;
-use applianced::protocol::message::{Answer, Kind, Op};
+use applianced::protocol::message::{Denial, Kind, Mode, Op, Request};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::authority::field::{Account, Appliance, Field, accounts, call};
 use crate::authority::machine::Machine;
-use crate::support::prerequisites::can_trace_open;
+use crate::support::prerequisites::{can_trace, traceable};
 use crate::support::vendor::{Vendor, program};
 use crate::support::wait::{SOON, until};
 
@@ -35,6 +32,12 @@ const ALLOCATED: i64 = 10_000_000;
 
 /// System calls by which two answers may differ: memory is asked for now and then.
 const SLACK: usize = 5;
+
+/// The same for answers at different sizes of one license, whose texts differ by digits.
+const SEATS_SLACK: usize = 40;
+
+/// Bytes by which what two answers write may differ: numbers have more digits, and more refusals are remembered.
+const SLACK_BYTES: usize = 2_000;
 
 fn setting(name: &str, default: usize) -> usize {
     match std::env::var(name) {
@@ -54,14 +57,9 @@ fn nothing_is_lost_when_it_is_killed_under_load() {
     let mut shares: Vec<Vec<Appliance>> = (0..CALLERS).map(|_| Vec::new()).collect();
     for number in 0..appliances {
         let machine = Machine::new(&codes[number / 2], vendor.trust());
-        shares[number % CALLERS].push(Appliance { machine, used: 0, answers: 0 });
+        shares[number % CALLERS].push(Appliance::new(machine));
     }
-    let field = Field {
-        address: RwLock::new(vendor.serve()),
-        over: AtomicBool::new(false),
-        answers: AtomicUsize::new(0),
-        retries: AtomicUsize::new(0),
-    };
+    let field = Field::new(vendor.serve(), SOON * 3);
     let appliances: Vec<Appliance> = std::thread::scope(|scope| {
         let callers: Vec<_> = shares
             .into_iter()
@@ -95,7 +93,7 @@ fn nothing_is_lost_when_it_is_killed_under_load() {
 
 #[test]
 fn an_activation_costs_the_same_however_many_licenses_there_are() {
-    if !can_trace_open() {
+    if !can_trace() {
         return;
     }
     let (few, many) = (10, setting("LICENSES", 100).max(11));
@@ -109,6 +107,79 @@ fn an_activation_costs_the_same_however_many_licenses_there_are() {
     let shown = format!("{among_few} calls among {few} licenses, {among_many} among {many}");
     let _ = writeln!(std::io::stderr(), "an activation takes {shown}");
     assert!(among_few > 10 && among_few.abs_diff(among_many) <= SLACK, "{shown}");
+}
+
+#[test]
+fn a_question_costs_the_same_however_many_seats_its_license_has() {
+    if !can_trace() {
+        return;
+    }
+    let most = setting("SEATS", 1_000);
+    let mut vendor = Vendor::init();
+    let code = sell(&vendor, setting("LICENSES", 100)).remove(0);
+    let mut machines: Vec<Machine> = Vec::new();
+    let mut first: Option<[Cost; 3]> = None;
+    for seats in [1, 100, 1_000, 10_000].into_iter().filter(|seats| *seats <= most) {
+        vendor.ok(&["extend", &code, "--activations", &seats.to_string()]);
+        let address = vendor.serve();
+        while machines.len() + 1 < seats {
+            machines.push(Machine::new(&code, vendor.trust()));
+            let answer = machines.last_mut().unwrap().ask(address, Op::Activate);
+            assert_eq!(answer.kind, Kind::Lease, "seat {}", machines.len());
+        }
+        let refused = Machine::new(&code, vendor.trust());
+        let offline = Request { mode: Mode::Offline, ..refused.request(Op::Activate) };
+        let answer = refused.send(address, &offline).unwrap();
+        assert_eq!(
+            answer.denial,
+            Some(Denial::OfflineNotAllowed),
+            "it makes the record of refusals"
+        );
+        vendor.stop();
+        machines.push(Machine::new(&code, vendor.trust()));
+        let costs = traced(&mut vendor, |address| {
+            let last = machines.last_mut().unwrap();
+            assert_eq!(last.ask(address, Op::Activate).kind, Kind::Lease);
+            last.consumed += 1;
+            assert_eq!(last.ask(address, Op::Sync).kind, Kind::Lease);
+            // The first refusal looks for a seat that could be freed, and finds out when there can be one.
+            for _ in 0..2 {
+                let answer = Machine::new(&code, last.trust.clone()).ask(address, Op::Activate);
+                assert_eq!(answer.denial, Some(Denial::ActivationsExceeded));
+            }
+        });
+        let [activation, sync, _, refusal]: [Cost; 4] = costs.try_into().unwrap();
+        let milliseconds = milliseconds(&mut vendor, machines.last_mut().unwrap());
+        let _ = writeln!(
+            std::io::stderr(),
+            "{seats} seats: activation {activation:?}, sync {sync:?} in {milliseconds:.2} ms, \
+             refusal {refusal:?}"
+        );
+        let costs = [activation, sync, refusal];
+        for (cost, of_one) in costs.iter().zip(first.iter().flatten()) {
+            let fits = cost.calls.abs_diff(of_one.calls) <= SEATS_SLACK
+                && cost.written.abs_diff(of_one.written) <= SLACK_BYTES;
+            assert!(fits, "{seats} seats: {costs:?}; 1 seat: {first:?}");
+        }
+        first.get_or_insert(costs);
+    }
+    let shown = vendor.ok(&["verify"]);
+    assert!(shown.contains("all are whole"), "{shown}");
+}
+
+/// The median of syncs in a row.
+fn milliseconds(vendor: &mut Vendor, machine: &mut Machine) -> f64 {
+    let address = vendor.serve();
+    let mut times: Vec<Duration> = (0..21)
+        .map(|_| {
+            let begin = Instant::now();
+            machine.ask(address, Op::Sync);
+            begin.elapsed()
+        })
+        .collect();
+    vendor.stop();
+    times.sort_unstable();
+    times[10].as_secs_f64() * 1e3
 }
 
 /// So many licenses; their codes.
@@ -129,130 +200,57 @@ fn report(vendor: &Vendor) -> Value {
 fn activation(vendor: &mut Vendor) -> usize {
     let code = sell(vendor, 1).remove(0);
     let mut machine = Machine::new(&code, vendor.trust());
+    traced(vendor, |address| {
+        machine.ask(address, Op::Activate);
+    })[0]
+        .calls
+}
+
+/// What one answer took.
+#[derive(Debug)]
+struct Cost {
+    /// System calls of its thread.
+    calls: usize,
+    /// Bytes that it wrote, without the answer.
+    written: usize,
+}
+
+/// Serves under `strace`; what each answer to the questions of `ask` took, in their order.
+fn traced(vendor: &mut Vendor, ask: impl FnOnce(SocketAddr)) -> Vec<Cost> {
     let trace = vendor.scratch("cost.strace");
-    let mut command = Command::new("strace");
+    let mut command = traceable("strace");
     command.args(["-D", "-f", "-qq", "-o"]).arg(&trace).arg(program());
     command.args(["serve", "--listen", "127.0.0.1:0", "--dir"]).arg(vendor.dir());
-    let address = vendor.serve_as(command).unwrap_or_else(|status| panic!("serve: {status}"));
-    machine.ask(address, Op::Activate);
+    ask(vendor.serve_as(command).unwrap_or_else(|status| panic!("serve: {status}")));
     vendor.stop();
-    // Each question has a thread of its own. One that is interrupted in a call has a second line for it.
     let text = std::fs::read_to_string(&trace).unwrap();
-    let answer = text.lines().find(|line| line.contains("\"HTTP/1.1 200"));
-    let answer = answer.unwrap_or_else(|| panic!("no answer in the trace:\n{text}"));
+    let answers = text.lines().enumerate().filter(|(_, line)| line.contains("\"HTTP/1.1 200"));
+    let costs = answers.map(|(end, line)| cost(text.lines().take(end), line)).collect();
+    std::fs::remove_file(&trace).unwrap();
+    costs
+}
+
+/// Each question has a thread of its own. A call that another one interrupts has a second line, with its result.
+fn cost<'a>(before: impl Iterator<Item = &'a str>, answer: &str) -> Cost {
     let thread = answer.split_whitespace().next();
-    let its_own = |line: &&str| line.split_whitespace().next() == thread;
-    let calls = text.lines().filter(its_own).filter(|line| !line.contains(" resumed>"));
-    calls.take_while(|line| *line != answer).count()
-}
-
-/// What all appliances share.
-struct Field {
-    /// Where the authority is now.
-    address: RwLock<SocketAddr>,
-    over: AtomicBool,
-    answers: AtomicUsize,
-    retries: AtomicUsize,
-}
-
-impl Field {
-    fn answered(&self) -> usize {
-        self.answers.load(Ordering::Relaxed)
-    }
-}
-
-/// An appliance and its own account of what it used.
-struct Appliance {
-    machine: Machine,
-    /// Seconds used in activations that were given back.
-    used: i64,
-    answers: usize,
-}
-
-impl Appliance {
-    /// Asks the same question until it is answered, as an appliance does.
-    fn ask(&mut self, op: Op, field: &Field) {
-        let request = self.machine.request(op);
-        let mut first = true;
-        let answer: Answer = until(SOON * 3, "the question is answered", || {
-            let address = *field.address.read().unwrap();
-            let answer = self.machine.send(address, &request).ok();
-            if !std::mem::replace(&mut first, false) {
-                field.retries.fetch_add(1, Ordering::Relaxed);
-            }
-            answer
-        });
-        let expected = if op == Op::Return { Kind::Returned } else { Kind::Lease };
-        assert_eq!((answer.kind, answer.denial), (expected, None), "{op:?}");
-        if op == Op::Return {
-            assert_eq!(answer.returned, self.machine.granted - self.machine.consumed);
-            self.used += self.machine.consumed;
+    let mut cost = Cost { calls: 0, written: 0 };
+    for line in before.filter(|line| line.split_whitespace().next() == thread) {
+        let resumed = line.contains(" resumed>");
+        cost.calls += usize::from(!resumed);
+        if line.contains("write") {
+            let result = line.rsplit_once(" = ").and_then(|(_, result)| result.parse().ok());
+            cost.written += result.unwrap_or(0);
         }
-        self.machine.take_in(op, &answer);
-        self.answers += 1;
-        field.answers.fetch_add(1, Ordering::Relaxed);
     }
-}
-
-/// Lets the appliances of one share ask at random, each first for its license, until it is over.
-fn call(mut share: Vec<Appliance>, field: &Field) -> Vec<Appliance> {
-    let mut dice = Dice::new();
-    while !share.is_empty() && !field.over.load(Ordering::Relaxed) {
-        let chosen = dice.below(share.len() as u64);
-        let appliance = &mut share[usize::try_from(chosen).unwrap()];
-        let machine = &mut appliance.machine;
-        let op = if machine.granted == 0 {
-            Op::Activate
-        } else {
-            let unused = u64::try_from(machine.granted - machine.consumed).unwrap();
-            machine.consumed += i64::try_from(dice.below(unused + 1)).unwrap();
-            if dice.below(10) == 0 { Op::Return } else { Op::Sync }
-        };
-        appliance.ask(op, field);
-    }
-    share
-}
-
-/// Xorshift: the order of questions needs no better chance.
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Dice {
-        let id = RequestId::random().unwrap().to_string();
-        Dice(u64::from_str_radix(&id[..16], 16).unwrap() | 1)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
+    cost
 }
 
 /// The authority's books against what the appliances know, license by license.
 fn balance(vendor: &Vendor, codes: &[String], appliances: &[Appliance]) {
-    #[derive(Default)]
-    struct Account {
-        held: i64,
-        used: i64,
-        open: usize,
-        answers: usize,
-    }
-    let mut accounts: BTreeMap<&str, Account> = BTreeMap::new();
-    for Appliance { machine, used, answers } in appliances {
-        let account = accounts.entry(&machine.code).or_default();
-        account.held += machine.granted - machine.consumed;
-        account.used += used;
-        account.open += usize::from(machine.granted > 0);
-        account.answers += answers;
-    }
-    // What an appliance used since its last answer the authority has not heard of: there is none here.
-    for Appliance { machine, .. } in appliances {
-        accounts.get_mut(machine.code.as_str()).unwrap().used += machine.consumed;
-    }
+    let accounts = accounts(appliances);
     let report = report(vendor);
-    let rows = report["licenses"].as_array().unwrap();
+    let listed: Value = serde_json::from_str(&vendor.ok(&["list", "--json"])).unwrap();
+    let rows = listed.as_array().unwrap();
     assert_eq!(rows.len(), codes.len(), "every license is still there");
     let nobody = Account::default();
     for row in rows {
@@ -273,6 +271,7 @@ fn balance(vendor: &Vendor, codes: &[String], appliances: &[Appliance]) {
     }
     assert_eq!(total["secs_left"], json!(all - held - used));
     assert!(used > 0 && held > 0, "nothing was moved: {total}");
+    assert!(vendor.ok(&["verify"]).contains("all are whole"));
     // One line for the sale and one for every answer: none is missing and none was made twice.
     for (code, account) in accounts {
         let wanted = format!("{} entries, intact", 1 + account.answers);

@@ -1,5 +1,6 @@
 //! Appliances ask the running authority.
 
+use std::net::SocketAddr;
 use std::sync::Barrier;
 
 use applianced::protocol::hex::Digest;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use crate::authority::fixture::{sell, serving};
 use crate::authority::machine::{Machine, NOW, is, post};
 use crate::support::vendor::Vendor;
+use crate::support::wait::{SOON, until};
 
 fn figures(vendor: &Vendor, code: &str) -> [i64; 3] {
     let shown = vendor.show(code);
@@ -118,27 +120,44 @@ fn a_question_that_cannot_be_opened_is_answered_in_clear_and_nothing_happens() {
     assert_eq!((status, sealed.opener.open(&body)), (422, Err(AnswerError::UnknownKey)));
 }
 
+/// Tries so many codes that no license has; what the last one was told.
+fn guess(guesser: &mut Machine, address: SocketAddr, first: usize, count: usize) -> Option<Denial> {
+    let right = std::mem::take(&mut guesser.code);
+    let mut told = None;
+    for number in first..first + count {
+        guesser.code = format!("4949{number:014}");
+        let op = if number % 2 == 0 { Op::Activate } else { Op::Sync };
+        told = guesser.ask(address, op).denial;
+    }
+    guesser.code = right;
+    told
+}
+
 #[test]
-fn after_ten_wrong_codes_a_place_is_refused_and_its_own_appliances_are_not() {
+fn wrong_codes_keep_neither_a_good_code_nor_a_known_appliance_out() {
     let (vendor, code, mut machine) = serving(&["--activations", "5"]);
     let address = vendor.address();
     machine.ask(address, Op::Activate);
-    let mut guesser = Machine::new("", vendor.trust());
-    for guess in 0..10 {
-        guesser.code = format!("4949{guess:014}");
-        let op = if guess % 2 == 0 { Op::Activate } else { Op::Sync };
-        assert_eq!(guesser.ask(address, op).denial, Some(Denial::UnknownLicense));
-    }
-    guesser.code = "494900000000000011".to_owned();
-    assert_eq!(guesser.ask(address, Op::Activate).denial, Some(Denial::TooManyTries));
-    guesser.code = code;
-    for op in [Op::Activate, Op::Sync] {
-        assert_eq!(
-            guesser.ask(address, op).denial,
-            Some(Denial::TooManyTries),
-            "even the right one"
-        );
-    }
+    let mut guesser = Machine::new(&code, vendor.trust());
+    assert_eq!(guess(&mut guesser, address, 0, 10), Some(Denial::UnknownLicense));
+    assert_eq!(guess(&mut guesser, address, 10, 1), Some(Denial::TooManyTries));
+    vendor.logged("10 wrong codes within an hour from 127.0.0.1");
+    assert_eq!(guesser.ask(address, Op::Activate).kind, Kind::Lease, "the right one is no guess");
+    assert_eq!(machine.ask(address, Op::Sync).kind, Kind::Lease);
+}
+
+#[test]
+fn who_goes_on_guessing_is_not_read_anymore_and_known_appliances_are() {
+    let (vendor, code, mut machine) = serving(&["--activations", "5"]);
+    let address = vendor.address();
+    machine.ask(address, Op::Activate);
+    let mut guesser = Machine::new(&code, vendor.trust());
+    let told = until(SOON * 3, "guesses are not read", || {
+        guess(&mut guesser, address, 0, 80);
+        let told = guesser.ask(address, Op::Sync).denial;
+        told.filter(|denial| *denial == Denial::TooManyTries)
+    });
+    assert_eq!(told, Denial::TooManyTries, "not even what is wrong with its own question");
     assert_eq!(machine.ask(address, Op::Sync).kind, Kind::Lease);
 }
 
@@ -168,7 +187,7 @@ fn appliances_that_race_for_the_last_seconds_never_get_more_than_there_are() {
 fn a_question_that_could_not_be_written_down_is_asked_again_and_answered_once() {
     let (vendor, code, machine) = serving(&[]);
     let address = vendor.address();
-    let path = vendor.dir().join(format!("licenses/{}/{code}.json", &code[15..]));
+    let path = vendor.dir().join(format!("records/{}/{code}/license.json", &code[15..]));
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, "{").unwrap();
     let request = machine.request(Op::Activate);
@@ -191,7 +210,7 @@ fn neither_codes_nor_persons_reach_the_log() {
     assert!(!log.contains(&code) && !log.contains("example.com"), "{log}");
     let shown: Value = vendor.show(&code);
     assert_eq!(shown["appliances"][0]["email_address"], "somebody@example.com", "for support");
-    let audit = vendor.dir().join(format!("licenses/{}/{code}.log", &code[15..]));
+    let audit = vendor.dir().join(format!("records/{}/{code}/audit.log", &code[15..]));
     let audit = std::fs::read_to_string(audit).unwrap();
     assert!(!audit.contains(&code) && !audit.contains("example.com"), "{audit}");
 }

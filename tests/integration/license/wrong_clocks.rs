@@ -30,7 +30,7 @@ fn is_licensed(appliance: &Appliance) -> Option<()> {
 
 #[test]
 fn an_authority_whose_clock_was_wrong_for_one_answer_takes_no_license_away() {
-    let vendor = Vendor::with_clock();
+    let mut vendor = Vendor::with_clock();
     let code = vendor.sell(&[]);
     let mut appliance = vendor.appliance();
     appliance.apply(&code).ok();
@@ -49,7 +49,7 @@ fn an_authority_whose_clock_was_wrong_for_one_answer_takes_no_license_away() {
 
 #[test]
 fn a_sign_of_life_with_a_wrong_time_does_no_harm_to_a_license_that_comes_later() {
-    let vendor = Vendor::with_clock();
+    let mut vendor = Vendor::with_clock();
     let code = vendor.sell(&[]);
     let appliance = vendor.appliance();
     vendor.ahead(200);
@@ -60,7 +60,7 @@ fn a_sign_of_life_with_a_wrong_time_does_no_harm_to_a_license_that_comes_later()
 
 #[test]
 fn a_subscription_that_ended_by_the_vendors_wrong_clock_goes_on_by_itself() {
-    let vendor = Vendor::with_clock();
+    let mut vendor = Vendor::with_clock();
     let end = in_seconds(100 * DAY.cast_unsigned());
     let code = vendor.sell(&["--expires", &end]);
     let appliance = vendor.appliance();
@@ -80,7 +80,7 @@ fn a_machine_that_slept_for_longer_than_its_lease_has_its_license_back_when_some
     if !can_trace() {
         return;
     }
-    let vendor = Vendor::with_clock();
+    let mut vendor = Vendor::with_clock();
     let (code, clock) = (vendor.sell(&[]), Clock::right());
     let appliance = licensed_by(&clock, &vendor, &code);
     vendor.ahead(31);
@@ -95,7 +95,7 @@ fn a_machine_that_stood_still_while_time_went_on_is_renewed_too() {
     if !can_trace() {
         return;
     }
-    let vendor = Vendor::with_clock();
+    let mut vendor = Vendor::with_clock();
     let (code, clock) = (vendor.sell(&[]), Clock::right());
     let appliance = licensed_by(&clock, &vendor, &code);
     vendor.ahead(31);
@@ -118,7 +118,7 @@ fn a_lease_that_ended_while_the_service_was_away_is_renewed_when_it_is_back() {
     let message = appliance.license()["message"].clone();
     let promise = "it is renewed when the license service is reached";
     assert!(message.as_str().unwrap().ends_with(promise), "{message}");
-    vendor.serve();
+    vendor.serve_with(&["--clock-is-right"]);
     // The speech engine is refused, and nobody else asks.
     until(3 * SOON, "the engine may work again", || {
         (appliance.reserve("a", 10, 1).status == 200).then_some(())

@@ -76,13 +76,6 @@ pub(crate) fn can_trace() -> bool {
     traces(traceable("strace"))
 }
 
-/// Whether a program whose memory is not closed can be traced here; else the test is told as not tried.
-#[track_caller]
-pub(crate) fn can_trace_open() -> bool {
-    traces(Command::new("strace"))
-}
-
-#[track_caller]
 fn traces(mut strace: Command) -> bool {
     let tried = run(strace.args(["-qq", "-o", "/dev/null", "true"]));
     if tried.code != 0 {

@@ -68,9 +68,18 @@ impl Vendor {
         vendor
     }
 
-    /// Sets the clock of its server so many days ahead.
-    pub(crate) fn ahead(&self, days: i64) {
-        self.clock.as_ref().unwrap().set(days * DAY, 0);
+    /// Sets the clock of its server so many days ahead, and says that this is right.
+    pub(crate) fn ahead(&mut self, days: i64) {
+        self.set_clock(days * DAY);
+        if self.server.is_some() {
+            self.stop();
+            self.serve_with(&["--clock-is-right"]);
+        }
+    }
+
+    /// Sets the clock of its server so many seconds ahead.
+    pub(crate) fn set_clock(&self, seconds: i64) {
+        self.clock.as_ref().unwrap().set(seconds, 0);
     }
 
     /// Everything it keeps.
@@ -153,8 +162,13 @@ impl Vendor {
 
     /// Starts `serve` on its port.
     pub(crate) fn serve(&mut self) -> SocketAddr {
+        self.serve_with(&[])
+    }
+
+    /// Starts `serve` on its port with more flags.
+    pub(crate) fn serve_with(&mut self, flags: &[&str]) -> SocketAddr {
         let address = format!("127.0.0.1:{}", self.port);
-        let mut command = self.command(&["serve", "--listen", &address]);
+        let mut command = self.command(&[&["serve", "--listen", &address], flags].concat());
         if let Some(clock) = &self.clock {
             command = clock.of(&command);
         }
@@ -162,9 +176,18 @@ impl Vendor {
     }
 
     /// Runs a command line that ends in `serve`; the status if it ends before it is ready.
-    pub(crate) fn serve_as(&mut self, mut command: Command) -> Result<SocketAddr, ExitStatus> {
+    pub(crate) fn serve_as(&mut self, command: Command) -> Result<SocketAddr, ExitStatus> {
+        self.serve_given(command, Stdio::null())
+    }
+
+    /// The same with something as standard input.
+    pub(crate) fn serve_given(
+        &mut self,
+        mut command: Command,
+        input: impl Into<Stdio>,
+    ) -> Result<SocketAddr, ExitStatus> {
         assert!(self.server.is_none(), "it serves already");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let said = collect(child.stdout.take().unwrap());
         let logged = collect(child.stderr.take().unwrap());
@@ -179,8 +202,8 @@ impl Vendor {
             return Err(status);
         }
         let said = said.lock().unwrap().clone();
-        let address = said.lines().find_map(|line| line.strip_prefix("listening on "));
-        let address = address.unwrap().parse().unwrap();
+        let mut addresses = said.lines().filter_map(|line| line.strip_prefix("listening on "));
+        let address = addresses.find_map(|address| address.parse().ok()).unwrap();
         self.server = Some(Server { child, address, logged });
         Ok(address)
     }
@@ -195,6 +218,11 @@ impl Vendor {
 
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.server.as_ref().unwrap().child)
+    }
+
+    /// What `serve` has written to its log.
+    pub(crate) fn log(&self) -> String {
+        self.server.as_ref().unwrap().logged.lock().unwrap().clone()
     }
 
     /// Waits until `serve` has written `text` to its log; all that is in it.

@@ -24,17 +24,17 @@ class Authority:
             "-addext", "keyUsage=critical,keyCertSign,cRLSign",
         )  # fmt: skip
 
-    def certify(self, name, days=30):
+    def certify(self, name, days=30, usages="serverAuth", subject="CN"):
         """A key and a certificate for this machine, called `name`."""
         pair = Pair(self.folder / f"{name}.key", self.folder / f"{name}.crt")
         request, extensions = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
         extensions.write_text(
-            "basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\n"
+            f"basicConstraints=critical,CA:FALSE\nextendedKeyUsage={usages}\n"
             "authorityKeyIdentifier=keyid\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n"
         )
         self._openssl(
             "req", "-newkey", "rsa:2048", "-nodes", "-keyout", pair.key, "-out", request,
-            "-subj", f"/CN={name}",
+            "-subj", f"/{subject}={name}",
         )  # fmt: skip
         self._openssl(
             "x509", "-req", "-in", request, "-CA", self.root, "-CAkey", self.root_key,

@@ -10,7 +10,9 @@ from lib.proxies import SECONDS, listens, until
 class LicenseService:
     """`with LicenseService(binary) as service: …`; `binary` is the appliance's, the authority beside it."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, *flags):
+        """`flags` of `serve` in addition."""
+        self.flags = flags
         self.program = os.path.join(os.path.dirname(os.path.abspath(binary)), "license-authority")
         self.port = free_port()
 
@@ -20,7 +22,8 @@ class LicenseService:
         self.say("init", "--customer", "4949")
         with open(self.folder / "log", "wb") as log:
             self.process = subprocess.Popen(
-                [self.program, "serve", "--dir", self.folder / "books", "--listen", f"127.0.0.1:{self.port}"],
+                [self.program, "serve", "--dir", self.folder / "books", "--listen", f"127.0.0.1:{self.port}",
+                 *(flag.replace("FOLDER", str(self.folder)) for flag in self.flags)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         try:

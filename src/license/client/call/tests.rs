@@ -77,7 +77,7 @@ impl Fixture {
     /// Seats taken and seconds handed out.
     fn sold(&self) -> (usize, i64) {
         let vendor = self.vendor.lock().unwrap();
-        (vendor.license.open_activations().count(), vendor.license.outstanding())
+        (vendor.accounts.open_seats().count(), vendor.accounts.license.outstanding())
     }
 }
 

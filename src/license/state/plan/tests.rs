@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Action;
+use crate::authority::accounts::Accounts;
 use crate::authority::license::{License, Terms};
 use crate::authority::model::{CODE, NOW, Vendor};
 use crate::license::protocol::certificate::Certificate;
@@ -47,7 +48,7 @@ enum Step {
 
 #[derive(Clone)]
 struct World {
-    license: License,
+    accounts: Accounts,
     appliances: [Appliance; 2],
     /// Requests that left an appliance, by their appliance, and whether in a certificate.
     sent: Vec<(usize, Request, bool)>,
@@ -61,10 +62,10 @@ impl World {
             cache: 2,
             offline_secs: 3,
             lease: 300 * DAY,
-            ..vendor.license.terms.clone()
+            ..vendor.accounts.license.terms.clone()
         };
         World {
-            license: License::new(terms, SECONDS),
+            accounts: Accounts::new(License::new(terms, SECONDS)),
             appliances: [Appliance::new(1), Appliance::new(2)],
             sent: Vec::new(),
             trace: Vec::new(),
@@ -76,7 +77,7 @@ impl World {
         let appliances = self.appliances.each_ref().map(Appliance::key);
         let mut sent: Vec<_> = self.sent.iter().map(|(_, request, _)| request.req_id.0).collect();
         sent.sort_unstable();
-        (format!("{:?}", self.license), appliances, sent).hash(&mut hasher);
+        (format!("{:?}", self.accounts), appliances, sent).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -88,10 +89,10 @@ impl World {
         request: &Request,
         certificate: bool,
     ) -> Answer {
-        vendor.license = self.license.clone();
+        vendor.accounts = self.accounts.clone();
         let device = self.appliances[at].device;
         let heard = vendor.answer_by(device, request, certificate);
-        self.license = vendor.license.clone();
+        self.accounts = vendor.accounts.clone();
         heard
     }
 
@@ -187,13 +188,13 @@ impl World {
     /// What always holds.
     fn check(&self) {
         let trace = &self.trace;
-        assert!(self.license.is_consistent(), "the accounts don't add up: {trace:?}");
-        assert!(self.license.open_activations().count() <= 1, "one seat was sold: {trace:?}");
+        assert!(self.accounts.is_whole(), "the accounts don't add up: {trace:?}");
+        assert!(self.accounts.open_seats().count() <= 1, "one seat was sold: {trace:?}");
         let used: u64 = self.appliances.iter().map(|appliance| appliance.used).sum();
         assert!(used <= SECONDS.unsigned_abs(), "more was used than bought: {trace:?}");
         for appliance in self.appliances.iter().filter(|appliance| appliance.in_force()) {
             let state = &appliance.state;
-            let mut seats = self.license.open_activations();
+            let mut seats = self.accounts.open_seats();
             let seat = seats.find(|seat| seat.device == appliance.device);
             let seat = seat.unwrap_or_else(|| panic!("in force without a seat: {trace:?}"));
             if seat.epoch != state.epoch {
@@ -226,17 +227,17 @@ impl World {
             assert!(home, "not returned: {:?}", self.trace);
         }
         let used: u64 = self.appliances.iter().map(|appliance| appliance.used).sum();
-        let (used, charged) = (i64::try_from(used).unwrap(), self.license.used());
+        let (used, charged) = (i64::try_from(used).unwrap(), self.accounts.license.used());
         assert!(used <= charged, "{used} used, {charged} charged: {:?}", self.trace);
         if self.appliances.iter().any(|appliance| appliance.discarded) {
             return;
         }
-        assert_eq!(self.license.open_activations().count(), 0, "a seat is lost: {:?}", self.trace);
+        assert_eq!(self.accounts.open_seats().count(), 0, "a seat is lost: {:?}", self.trace);
         if self.appliances.iter().any(|appliance| appliance.both) {
             return;
         }
         assert_eq!(used, charged, "used and charged: {:?}", self.trace);
-        assert!(self.license.takeovers.is_empty(), "taken for a copy: {:?}", self.trace);
+        assert!(self.accounts.license.sums.takeovers == 0, "taken for a copy: {:?}", self.trace);
     }
 
     /// The next steps of [`World::settle`].

@@ -1,0 +1,72 @@
+//! The audit log: a line for everything that happened. Each line holds the SHA-256 of the line before, and the
+//! record that it is about holds that of the newest, so a missing or changed line is noticed.
+
+use std::ops::ControlFlow;
+
+use serde_json::{Map, Value};
+
+use crate::license::protocol::hex::Digest;
+use crate::license::protocol::object::object;
+use crate::store::Error;
+use crate::util::{json, utc};
+
+use super::database::{Database, Scope};
+
+object! {
+    /// The end of an audit log.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct AuditHead {
+        /// Number of lines.
+        pub(crate) lines: u64 = unsigned,
+        /// SHA-256 of the newest line; that of nothing before the first.
+        pub(crate) hash: Digest = digest,
+    }
+}
+
+impl AuditHead {
+    /// The end of a log without lines.
+    pub(crate) fn none() -> AuditHead {
+        AuditHead { lines: 0, hash: Digest::of(b"") }
+    }
+
+    /// The line that tells of `event`, which is the newest from then on.
+    pub(crate) fn next_line(&mut self, event: Map<String, Value>, now: i64) -> String {
+        let mut line = Map::new();
+        line.insert("time".to_owned(), utc::format(now).into());
+        line.extend(event);
+        line.insert("prev".to_owned(), self.hash.to_string().into());
+        let line = Value::Object(line).to_string();
+        *self = AuditHead { lines: self.lines + 1, hash: Digest::of(line.as_bytes()) };
+        line
+    }
+}
+
+/// The number of lines of the log in `scope`, if none was removed or changed up to `head`.
+///
+/// # Errors
+/// Which line does not follow from the one before.
+pub(crate) fn verify(
+    database: &dyn Database,
+    scope: Scope<'_>,
+    head: &AuditHead,
+) -> Result<u64, Error> {
+    let mut end = AuditHead::none();
+    database.scan(scope, &mut |_, text| {
+        let prev = json::parse(text.as_bytes()).map(|line| line["prev"].clone());
+        let number = end.lines + 1;
+        if prev != Ok(end.hash.to_string().into()) {
+            return Err(Error::Failed(format!(
+                "line {number} does not follow from the one before"
+            )));
+        }
+        end = AuditHead { lines: number, hash: Digest::of(text.as_bytes()) };
+        // Lines may have been written since `head` was read.
+        let last = number >= head.lines;
+        Ok(if last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    if end == *head {
+        return Ok(end.lines);
+    }
+    let what = "lines should be there, and the last that fits is line";
+    Err(Error::Failed(format!("{} {what} {}", head.lines, end.lines)))
+}

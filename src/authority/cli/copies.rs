@@ -1,0 +1,79 @@
+//! `backup`, `restore`, `copy` and `upgrade`: everything moves from one place to another.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::options::{Options, now, required};
+use super::{Error, failed};
+use crate::authority::copy::{Copied, check_target};
+use crate::authority::database::Database;
+use crate::authority::keyring::Keyring;
+use crate::authority::licenses::Licenses;
+use crate::authority::{backup as file, copy as records, server, upgrade as old};
+
+/// Tells on a terminal how far a long command is.
+pub(super) fn progress() -> impl FnMut(u64) {
+    let terminal = io::stderr().is_terminal();
+    move |count| {
+        if terminal && count.is_multiple_of(1_000) {
+            let _ = write!(io::stderr(), "\r{count} licenses\r");
+        }
+    }
+}
+
+pub(super) fn backup(options: &Options) -> Result<String, Error> {
+    let licenses = options.licenses()?;
+    Keyring::load(licenses.database(), &options.dir)?;
+    let path = Path::new(options.argument());
+    let copied = file::backup(&licenses, path, now(), &mut progress())?;
+    Ok(format!(
+        "{} licenses and the keys are in {}: keep it as safe as the keys; the root key is not in it",
+        copied.licenses,
+        path.display()
+    ))
+}
+
+pub(super) fn restore(options: &Options) -> Result<String, Error> {
+    let mut licenses = options.licenses()?;
+    if Keyring::load(licenses.database(), &options.dir).is_ok() {
+        return failed(format!("{} holds a license authority already", options.place()));
+    }
+    options.make_dir()?;
+    let copied = file::restore(Path::new(options.argument()), &mut licenses, &mut progress())?;
+    Keyring::load(licenses.database(), &options.dir)?.write_trust(&options.dir)?;
+    licenses.verify(&mut |_| {})?;
+    Ok(said(&copied, "restored"))
+}
+
+pub(super) fn copy(options: &Options) -> Result<String, Error> {
+    let from = Licenses::new(place(options, "from")?);
+    let mut to = Licenses::new(place(options, "to")?);
+    check_target(from.database(), to.database())?;
+    let copied = records::copy(&from, &mut to, &mut progress())?;
+    to.verify(&mut |_| {})?;
+    Ok(said(&copied, "copied"))
+}
+
+pub(super) fn upgrade(options: &Options) -> Result<String, Error> {
+    let _lock = server::lock_folder(&options.dir)?;
+    let mut licenses = options.licenses()?;
+    let copied = old::upgrade(&options.dir, &mut licenses, &mut progress())?;
+    licenses.verify(&mut |_| {})?;
+    Ok(said(&copied, "brought over"))
+}
+
+/// The place that a flag names.
+fn place(options: &Options, flag: &'static str) -> Result<Arc<dyn Database>, Error> {
+    let place = required(flag, options.words(flag)?)?;
+    options.database_at(flag, &place)
+}
+
+fn said(copied: &Copied, what: &str) -> String {
+    let Copied { licenses, unchanged } = copied;
+    let rest = match unchanged {
+        0 => String::new(),
+        unchanged => format!(", {unchanged} were there already"),
+    };
+    format!("{licenses} licenses were {what}{rest}; everything there is whole")
+}

@@ -1,0 +1,295 @@
+//! Brings a folder of release 0.1 over: there, a license with all its seats was one file, rewritten whole.
+//!
+//! | old file | becomes |
+//! | --- | --- |
+//! | `licenses/NNN/CODE.json` | `records/NNN/CODE/license.json`, and one record a seat and a computer |
+//! | `licenses/NNN/CODE.log` | `records/NNN/CODE/audit.log`, unchanged |
+//! | `keys.json`, `audit.log` | `records/keys/keys.json`, `records/keys/audit.log` |
+//!
+//! The keys come last, and only then the old files get the ending `.old`. Until then the old release works with
+//! the folder, and an upgrade that was interrupted is repeated.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::license::protocol::fields::{self, Fields, license_code};
+use crate::license::protocol::hex::{Digest, RequestId};
+use crate::license::protocol::message::Denial;
+use crate::store::{self, Error};
+use crate::util::json;
+
+use super::audit::AuditHead;
+use super::balance::Balance;
+use super::copy::{Batch, Copied, Target};
+use super::database::{Key, Kind, Scope, Transaction};
+use super::license::{Buyer, License, Status, Sums, Terms};
+use super::licenses::Licenses;
+use super::records;
+use super::replay_ids::ReplayIds;
+use super::seat::{Computer, PAGE, Page, Seat};
+
+/// Largest file of release 0.1, in bytes.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Ids of activations and of denied requests that each seat takes over; release 0.1 kept them for all together.
+const MAX_ACTIVATED: usize = 900;
+const MAX_REFUSED: usize = 100;
+
+/// Brings everything over. `progress` gets the number of licenses so far.
+///
+/// # Errors
+/// When there is nothing to bring over, when a file is damaged or of an unknown version, or when the system refuses.
+pub(crate) fn upgrade(
+    dir: &Path,
+    to: &mut Licenses,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Copied, Error> {
+    let path = dir.join("keys.json");
+    let Some(keys) = document(&path)? else {
+        let what = "holds nothing of an earlier release";
+        return Err(Error::Failed(format!("{} {what}", dir.display())));
+    };
+    if keys["v"] != 1 {
+        return Err(damaged(&path, &format_args!("version {} is not known", keys["v"])));
+    }
+    let mut copied = Copied::default();
+    let old = dir.join("licenses");
+    for shard in names(&old)? {
+        for name in names(&old.join(&shard))? {
+            let Some(code) = name.strip_suffix(".json").and_then(license_code) else { continue };
+            match bring_over(&old.join(&shard), &code, to)? {
+                true => copied.licenses += 1,
+                false => copied.unchanged += 1,
+            }
+            progress(copied.licenses + copied.unchanged);
+        }
+    }
+    bring_keys_over(dir, keys, to)?;
+    for name in ["keys.json", "audit.log", "licenses"] {
+        let from = dir.join(name);
+        let moved = fs::rename(&from, dir.join(format!("{name}.old")));
+        match moved {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::system("rename", &from, &error));
+            }
+            _ => store::sync_folder_of(&from)?,
+        }
+    }
+    Ok(copied)
+}
+
+fn bring_keys_over(dir: &Path, mut keys: Value, to: &mut Licenses) -> Result<(), Error> {
+    let (lines, head) = audit_log(&dir.join("audit.log"), &keys)?;
+    let scope = Scope::All { kind: Kind::KeyAudit, after: None };
+    put_lines(to, scope, lines, Key::key_audit)?;
+    if let Some(members) = keys.as_object_mut() {
+        members.insert("v".to_owned(), 2.into());
+        members.insert("audit".to_owned(), json!(head));
+    }
+    to.put(vec![(Key::keys(), keys.to_string())])
+}
+
+/// Brings one license over; false if that was done.
+fn bring_over(shard: &Path, code: &str, to: &mut Licenses) -> Result<bool, Error> {
+    if to.license(code)?.is_some() {
+        return Ok(false);
+    }
+    let path = shard.join(format!("{code}.json"));
+    let value = document(&path)?.unwrap_or_default();
+    let (lines, head) = audit_log(&shard.join(format!("{code}.log")), &value)?;
+    let Old { license, seats, computers, refused, pages } =
+        read(&value, head).map_err(|what| damaged(&path, &what))?;
+    let mut written = Written::default();
+    seats.iter().for_each(|seat| records::put_seat(&mut written, code, seat));
+    computers
+        .iter()
+        .for_each(|(id, computer)| records::put_computer(&mut written, code, id, computer));
+    pages.iter().for_each(|(page, ids)| records::put_answered(&mut written, code, page, ids));
+    records::put_refused(&mut written, code, &refused);
+    put_all(to, written.0)?;
+    put_lines(to, Scope::License { kind: Kind::Audit, code }, lines, |number| {
+        Key::audit(code, number)
+    })?;
+    to.complete(&license)?;
+    Ok(true)
+}
+
+/// Takes records that are not in a store yet.
+#[derive(Default)]
+struct Written(BTreeMap<Key, String>);
+
+impl Transaction for Written {
+    fn read(&mut self, _key: &Key) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
+    fn write(&mut self, key: Key, text: Option<String>) {
+        self.0.extend(text.map(|text| (key, text)));
+    }
+}
+
+/// Writes the lines that are not there yet.
+fn put_lines(
+    to: &mut Licenses,
+    scope: Scope<'_>,
+    lines: Vec<String>,
+    key: impl Fn(u64) -> Key,
+) -> Result<(), Error> {
+    let there = to.lines(scope)?;
+    let numbered = (1..).zip(lines).filter(|(number, _)| *number > there);
+    put_all(to, numbered.map(|(number, line)| (key(number), line)))
+}
+
+fn put_all(
+    to: &mut Licenses,
+    records: impl IntoIterator<Item = (Key, String)>,
+) -> Result<(), Error> {
+    let mut batch = Batch::default();
+    for (key, text) in records {
+        batch.push(key, text, to)?;
+    }
+    batch.flush(to)
+}
+
+/// A license of release 0.1 in today's parts.
+struct Old {
+    license: License,
+    seats: Vec<Seat>,
+    computers: BTreeMap<String, Computer>,
+    refused: Vec<(RequestId, Denial)>,
+    pages: Vec<(Page, ReplayIds)>,
+}
+
+fn read(value: &Value, audit: AuditHead) -> Result<Old, fields::Error> {
+    let fields = Fields::of(value)?;
+    fields.version(1)?;
+    let activated = fields.parsed("activated", "a list of ids", ReplayIds::parse)?;
+    let refused = records::refused_from(&fields)?;
+    let mut computers: BTreeMap<String, Computer> = BTreeMap::new();
+    for pair in fields.array("takeovers")? {
+        let (Some(time), Some(computer)) = (pair[0].as_i64(), pair[1].as_str()) else {
+            return Err("`takeovers` holds something else".into());
+        };
+        computers.entry(computer.to_owned()).or_default().takeovers.push(time);
+    }
+    let (mut seats, mut pages) = (Vec::new(), Vec::new());
+    for activation in fields.array("activations")? {
+        let (seat, full) = read_seat(activation, &activated, &refused)?;
+        pages.extend(full);
+        if seat.open {
+            computers.entry(seat.computer_id.clone()).or_default().holder = Some(seat.device);
+        }
+        seats.push(seat);
+    }
+    let open = || seats.iter().filter(|seat| seat.open);
+    let license = License {
+        terms: Terms::read(&fields)?,
+        buyer: Buyer::default(),
+        status: fields.parsed("status", "active, suspended or revoked", Status::parse)?,
+        balance: Balance::read(&fields)?,
+        sums: Sums {
+            open: i64::try_from(open().count()).unwrap_or(i64::MAX),
+            granted: open().map(|seat| seat.granted).sum(),
+            consumed: open().map(|seat| seat.consumed).sum(),
+            activations: i64::try_from(activated.len()).unwrap_or(i64::MAX),
+            takeovers: i64::try_from(fields.array("takeovers")?.len()).unwrap_or(i64::MAX),
+        },
+        last_contact: seats.iter().map(|seat| seat.last_contact).max().unwrap_or(0),
+        changed: 0,
+        first_end: 0,
+        audit,
+    };
+    if !license.is_consistent() {
+        return Err("its seconds do not add up".into());
+    }
+    Ok(Old { license, seats, computers, refused, pages })
+}
+
+/// Reads the accounts of a device, with the ids that all devices of its license had together.
+fn read_seat(
+    value: &Value,
+    activated: &ReplayIds,
+    refused: &[(RequestId, Denial)],
+) -> Result<(Seat, Vec<(Page, ReplayIds)>), fields::Error> {
+    let fields = Fields::of(value)?;
+    let ids = fields.parsed("ids", "a list of ids", ReplayIds::parse)?;
+    let refused = &refused[refused.len().saturating_sub(MAX_REFUSED)..];
+    let mut new = value.clone();
+    let Some(members) = new.as_object_mut() else { return Err("not a JSON object".into()) };
+    for (name, value) in [
+        ("opened_by", ReplayIds::of(ids.get(0)).to_text().into()),
+        ("answered", "".into()),
+        ("activated", activated.newest(MAX_ACTIVATED).to_text().into()),
+        ("refused", records::refused_to(refused).into()),
+    ] {
+        members.insert(name.to_owned(), value);
+    }
+    let mut seat = records::seat_from(&new)?;
+    // The ids that were forgotten have a place too, for an id is found by its place.
+    let forgotten = usize::try_from(seat.seq).unwrap_or(0).saturating_sub(ids.len());
+    let mut pages = Vec::new();
+    let (device, epoch) = (seat.device, seat.epoch);
+    let all = ReplayIds::forgotten(if ids.len() == 0 { 0 } else { forgotten }).with(&ids);
+    for (number, page) in all.pages(PAGE).enumerate() {
+        match page.len() == PAGE {
+            true => pages.push((Page { device, epoch, number }, page)),
+            false => seat.answered = page,
+        }
+    }
+    Ok((seat, pages))
+}
+
+/// The lines of an audit log with the newest one, which the state holds as well, and its end.
+fn audit_log(path: &Path, state: &Value) -> Result<(Vec<String>, AuditHead), Error> {
+    let text = fs::read_to_string(path).map_err(|error| Error::system("read", path, &error))?;
+    let newest = state["audit"].as_str().unwrap_or_default();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    if lines.last().is_none_or(|last| last != newest) {
+        // A power cut took the line, or a part of it.
+        if lines
+            .last()
+            .is_some_and(|last| !text.ends_with('\n') && newest.starts_with(last.as_str()))
+        {
+            lines.pop();
+        }
+        lines.push(newest.to_owned());
+    }
+    let mut head = AuditHead::none();
+    for line in &lines {
+        let number = head.lines + 1;
+        let prev = json::parse(line.as_bytes()).map(|line| line["prev"].clone());
+        if prev != Ok(head.hash.to_string().into()) {
+            let what = format!("line {number} does not follow from the one before");
+            return Err(damaged(path, &what));
+        }
+        head = AuditHead { lines: number, hash: Digest::of(line.as_bytes()) };
+    }
+    Ok((lines, head))
+}
+
+fn document(path: &Path) -> Result<Option<Value>, Error> {
+    let Some(bytes) = store::read(path, MAX_BYTES)? else { return Ok(None) };
+    json::parse(&bytes).map(Some).map_err(|what| damaged(path, &what))
+}
+
+fn damaged(path: &Path, what: &dyn std::fmt::Display) -> Error {
+    Error::Failed(format!("{} is damaged: {what}; restore it from a backup", path.display()))
+}
+
+fn names(folder: &PathBuf) -> Result<Vec<String>, Error> {
+    let failed = |error: io::Error| Error::system("list", folder, &error);
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(failed)?.file_name().into_string().ok());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
