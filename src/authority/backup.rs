@@ -43,10 +43,14 @@ pub(crate) fn backup(
         return Err(Error::Failed(format!("{} exists: name another file", path.display())));
     }
     let mut writer = Writer::new(path)?;
-    writer.line(&json!({"license-authority-backup": VERSION, "made": utc::format(now)}))?;
-    let copied = copy(from, &mut writer, progress)?;
-    writer.finish(path)?;
-    Ok(copied)
+    let temporary = writer.temporary.clone();
+    let head = json!({"license-authority-backup": VERSION, "made": utc::format(now)});
+    let written = writer.line(&head).and_then(|()| copy(from, &mut writer, progress));
+    let finished = written.and_then(|copied| writer.finish(path).map(|()| copied));
+    if finished.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    finished
 }
 
 struct Writer {
@@ -63,8 +67,9 @@ impl Writer {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".tmp");
         let temporary = PathBuf::from(temporary);
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary);
+        // Never a file that is there: another user may have made it, to read the keys.
+        let _ = std::fs::remove_file(&temporary);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
         let file = file.map_err(|error| Error::system("make", &temporary, &error))?;
         let out = BufWriter::new(file);
         Ok(Writer { temporary, out, hash: Sha256::new(), records: 0, audit: (None, 0) })

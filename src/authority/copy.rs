@@ -146,7 +146,11 @@ fn copy_keys(from: &dyn Database, to: &mut dyn Target) -> Result<(), Error> {
     to.put(vec![(Key::keys(), keys)])
 }
 
-fn keys(database: &dyn Database) -> Result<Option<String>, Error> {
+/// The text of an authority's keys; `None` where there is no authority.
+///
+/// # Errors
+/// When the store can't be read.
+pub(crate) fn keys(database: &dyn Database) -> Result<Option<String>, Error> {
     let mut found = None;
     database.transact(KEYS, &mut |step| {
         found = step.read(&Key::keys())?;
@@ -165,8 +169,14 @@ fn parse_keys<T>(
 /// Copies one license, again while it changes; false if the target has it as it is.
 fn copy_license(from: &Licenses, to: &mut dyn Target, mut license: License) -> Result<bool, Error> {
     let code = license.terms.code.clone();
-    if to.license(&code)?.as_ref() == Some(&license) {
-        return Ok(false);
+    match to.license(&code)? {
+        Some(known) if known == license => return Ok(false),
+        // Seconds that the target granted since would be granted again.
+        Some(known) if known.audit.lines >= license.audit.lines => {
+            let what = "is newer in the target than in the source: nothing of it was copied";
+            return Err(Error::Failed(format!("the license {} {what}", redacted(&code))));
+        }
+        _ => {}
     }
     for _ in 0..MAX_TRIES {
         for kind in [Kind::Seat, Kind::Computer, Kind::Answered, Kind::Refused] {

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Map, Value};
@@ -20,7 +20,8 @@ use crate::util::utc;
 use super::accounting::{Context, Outcome, Sign, process};
 use super::accounts::Accounts;
 use super::clock::Clock;
-use super::database::{Database, KEYS, Key, Transaction, redacted};
+use super::copy;
+use super::database::{Database, Transaction, redacted};
 use super::idle_seats::{IdleSeats, Room, Survey};
 use super::keyring::Keyring;
 use super::license::DAY;
@@ -131,11 +132,9 @@ impl Service {
     /// What keeps it from answering: a sentence for everybody, and its cause for the log.
     pub(crate) fn faults(&self, now: i64) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = self.read_keys(&mut keys) {
+        if let Err(error) = self.read_keys() {
             faults.push(("the keys cannot be read", error.to_string()));
         }
-        drop(keys);
         if self.keys().issuer(now).is_none() {
             faults.push(("no issuer key is valid", NO_ISSUER.to_owned()));
         }
@@ -148,29 +147,37 @@ impl Service {
 
     /// The current keys; `rotate` may have changed them since the last request.
     fn keys(&self) -> Arc<Keyring> {
-        let mut held = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = held.read_at.elapsed() < self.licenses.database().freshness();
-        if (held.text.is_empty() || !fresh)
-            && let Err(error) = self.read_keys(&mut held)
-        {
-            self.log.error(format_args!(
-                "cannot load the new keys, so the old ones stay in use: {error}"
-            ));
+        let freshness = self.licenses.database().freshness();
+        let mut held = self.held_keys();
+        let due = held.text.is_empty() || held.read_at.elapsed() >= freshness;
+        if due {
+            // One request asks; while the store does not answer, the others use the keys that are known.
+            held.read_at = Instant::now();
+            drop(held);
+            if let Err(error) = self.read_keys() {
+                self.log.error(format_args!(
+                    "cannot load the new keys, so the old ones stay in use: {error}"
+                ));
+            }
+            held = self.held_keys();
         }
         Arc::clone(&held.keyring)
     }
 
-    fn read_keys(&self, held: &mut Keys) -> Result<(), Error> {
-        let mut text = String::new();
-        self.licenses.database().transact(KEYS, &mut |step| {
-            text = step.read(&Key::keys())?.unwrap_or_default();
-            Ok(())
-        })?;
+    fn held_keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_keys(&self) -> Result<(), Error> {
+        let text = copy::keys(self.licenses.database())?.unwrap_or_default();
+        let mut held = self.held_keys();
         if text != held.text {
-            held.keyring = Arc::new(Keyring::parse(&text)?);
-            held.text = text;
+            let keyring = Keyring::parse(&text)?;
+            // Another request may have read newer ones meanwhile.
+            if keyring.seq() >= held.keyring.seq() {
+                (held.keyring, held.text) = (Arc::new(keyring), text);
+            }
         }
-        held.read_at = Instant::now();
         Ok(())
     }
 

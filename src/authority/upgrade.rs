@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -25,6 +25,7 @@ use crate::util::json;
 use super::audit::AuditHead;
 use super::balance::Balance;
 use super::copy::{Batch, Copied, Target};
+use super::database::files::list;
 use super::database::{Key, Kind, Scope, Transaction};
 use super::license::{Buyer, License, Status, Sums, Terms};
 use super::licenses::Licenses;
@@ -58,8 +59,8 @@ pub(crate) fn upgrade(
     }
     let mut copied = Copied::default();
     let old = dir.join("licenses");
-    for shard in names(&old)? {
-        for name in names(&old.join(&shard))? {
+    for shard in list(&old)? {
+        for name in list(&old.join(&shard))? {
             let Some(code) = name.strip_suffix(".json").and_then(license_code) else { continue };
             match bring_over(&old.join(&shard), &code, to)? {
                 true => copied.licenses += 1,
@@ -278,18 +279,4 @@ fn document(path: &Path) -> Result<Option<Value>, Error> {
 
 fn damaged(path: &Path, what: &dyn std::fmt::Display) -> Error {
     Error::Failed(format!("{} is damaged: {what}; restore it from a backup", path.display()))
-}
-
-fn names(folder: &PathBuf) -> Result<Vec<String>, Error> {
-    let failed = |error: io::Error| Error::system("list", folder, &error);
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(failed)?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.extend(entry.map_err(failed)?.file_name().into_string().ok());
-    }
-    names.sort_unstable();
-    Ok(names)
 }

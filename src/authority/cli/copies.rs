@@ -36,7 +36,8 @@ pub(super) fn backup(options: &Options) -> Result<String, Error> {
 
 pub(super) fn restore(options: &Options) -> Result<String, Error> {
     let mut licenses = options.licenses()?;
-    if Keyring::load(licenses.database(), &options.dir).is_ok() {
+    // Damaged keys are keys too: what is there is not to be mixed with a backup.
+    if records::keys(licenses.database())?.is_some() {
         return failed(format!("{} holds a license authority already", options.place()));
     }
     options.make_dir()?;

@@ -304,7 +304,10 @@ fn scan_audit(
 }
 
 /// The names in a folder, in order; none when it is absent.
-fn list(folder: &Path) -> Result<Vec<String>, Error> {
+///
+/// # Errors
+/// When it can't be listed.
+pub(in crate::authority) fn list(folder: &Path) -> Result<Vec<String>, Error> {
     let failed = |error: io::Error| Error::system("list", folder, &error);
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

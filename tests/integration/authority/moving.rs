@@ -41,6 +41,14 @@ fn a_backup_made_while_it_serves_is_restored_on_another_machine() {
     assert!(said.contains("1 licenses and the keys") && said.contains("root key"), "{said}");
     let again = vendor.run(&["backup", file]);
     assert!(again.code == 1 && again.err.contains("exists"), "{again:?}");
+    // Another user's file in the way is not written to.
+    let other = vendor.scratch("other.backup");
+    let planted = vendor.scratch("other.backup.tmp");
+    std::fs::write(&planted, "planted").unwrap();
+    let kept = std::fs::File::open(&planted).unwrap();
+    vendor.ok(&["backup", other.to_str().unwrap()]);
+    assert_eq!(std::io::read_to_string(kept).unwrap(), "planted");
+    assert!(!planted.exists());
 
     let mut restored = Vendor::init();
     std::fs::remove_dir_all(restored.dir()).unwrap();
@@ -101,6 +109,13 @@ fn a_copy_goes_on_where_it_was_and_passes_over_what_is_there() {
     let new = new.to_str().unwrap();
     assert_eq!(figures(new), figures(vendor.dir().to_str().unwrap()));
     assert!(run(&["show", &other, "--dir", new]).1.contains("1 entries, intact"));
+
+    let (exit, said) = run(&["copy", "--from", &to, "--to", &from]);
+    assert!(exit == 0 && said.contains("0 licenses were copied, 2 were there"), "{said}");
+    machine.consumed = 6;
+    machine.ask(vendor.address(), Op::Sync);
+    let (exit, said) = run(&["copy", "--from", &to, "--to", &from]);
+    assert!(exit == 1 && said.contains("newer in the target"), "{said}");
 
     let stranger = Vendor::init();
     let strange = format!("dir:{}", stranger.dir().display());
