@@ -23,11 +23,11 @@ const CALLERS: usize = 16;
 /// An appliance asks for one answer so long at most.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"))
 }
 
-fn number(name: &str) -> usize {
+pub(crate) fn number(name: &str) -> usize {
     variable(name).parse().unwrap()
 }
 

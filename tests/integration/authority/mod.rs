@@ -18,5 +18,6 @@ mod offline;
 mod online;
 mod power_cut;
 mod proxied;
+mod speed;
 mod vendor;
 mod wrong_clock;

@@ -56,8 +56,11 @@ impl Books {
 }
 
 /// Runs traces against a store that `open` makes empty, half of them with clones and snapshots.
-pub(in crate::authority) fn traces_in(count: u64, mut open: impl FnMut() -> Arc<dyn Database>) {
-    for seed in 0..count {
+pub(in crate::authority) fn traces_in(
+    seeds: impl Iterator<Item = u64>,
+    mut open: impl FnMut() -> Arc<dyn Database>,
+) {
+    for seed in seeds {
         let licenses = Licenses::new(open());
         assert!(licenses.create(&license(), 0, &Map::new()).unwrap());
         let evil = seed % 2 == 1;
@@ -86,7 +89,7 @@ pub(in crate::authority) fn store_traces() -> u64 {
 fn the_files_tell_the_same_story_as_the_values() {
     let scratch = Scratch::new();
     let mut number = 0;
-    traces_in(store_traces(), || {
+    traces_in(0..store_traces(), || {
         number += 1;
         let folder = scratch.0.join(number.to_string());
         std::fs::create_dir(&folder).unwrap();

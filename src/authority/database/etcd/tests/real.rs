@@ -62,7 +62,14 @@ fn no_update_of_several_processes_is_lost() {
 #[ignore = "needs etcd: tests/real/etcd"]
 fn accounts_tell_the_same_story_as_values() {
     let traces = store_traces();
-    traces_in(traces, || Arc::new(cluster(&fresh())));
+    // Each waits for etcd most of the time.
+    const THREADS: usize = 8;
+    thread::scope(|scope| {
+        for first in 0..THREADS as u64 {
+            let seeds = (first..traces).step_by(THREADS);
+            scope.spawn(move || traces_in(seeds, || Arc::new(cluster(&fresh()))));
+        }
+    });
     println!("figures: {traces} traces");
 }
 
