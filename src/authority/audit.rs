@@ -36,32 +36,47 @@ impl AuditHead {
         line.extend(event);
         line.insert("prev".to_owned(), self.hash.to_string().into());
         let line = Value::Object(line).to_string();
-        *self = AuditHead { lines: self.lines + 1, hash: Digest::of(line.as_bytes()) };
+        *self = self.with(&line);
         line
+    }
+
+    /// The end of the log with one line more.
+    ///
+    /// # Errors
+    /// When the line does not follow from the one before.
+    pub(crate) fn followed_by(&self, line: &str) -> Result<AuditHead, Error> {
+        let prev = json::parse(line.as_bytes()).map(|line| line["prev"].clone());
+        if prev == Ok(self.hash.to_string().into()) {
+            return Ok(self.with(line));
+        }
+        let number = self.lines + 1;
+        Err(Error::Failed(format!("line {number} does not follow from the one before")))
+    }
+
+    fn with(&self, line: &str) -> AuditHead {
+        AuditHead { lines: self.lines + 1, hash: Digest::of(line.as_bytes()) }
     }
 }
 
-/// The number of lines of the log in `scope`, if none was removed or changed up to `head`.
+/// The number of the newest line of the log in `scope`, if none was removed or changed from `start`, after which
+/// the log begins, up to `head`.
 ///
 /// # Errors
 /// Which line does not follow from the one before.
 pub(crate) fn verify(
     database: &dyn Database,
     scope: Scope<'_>,
+    start: &AuditHead,
     head: &AuditHead,
 ) -> Result<u64, Error> {
-    let mut end = AuditHead::none();
+    let mut end = *start;
+    if start.lines >= head.lines {
+        return Ok(head.lines);
+    }
     database.scan(scope, &mut |_, text| {
-        let prev = json::parse(text.as_bytes()).map(|line| line["prev"].clone());
-        let number = end.lines + 1;
-        if prev != Ok(end.hash.to_string().into()) {
-            return Err(Error::Failed(format!(
-                "line {number} does not follow from the one before"
-            )));
-        }
-        end = AuditHead { lines: number, hash: Digest::of(text.as_bytes()) };
+        end = end.followed_by(&text)?;
         // Lines may have been written since `head` was read.
-        let last = number >= head.lines;
+        let last = end.lines >= head.lines;
         Ok(if last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
     if end == *head {

@@ -1,33 +1,23 @@
-//! A backup in one file: lines of JSON, written while `serve` goes on, each license as it was at one moment.
-//!
-//! | line | holds |
-//! | --- | --- |
-//! | first | `{"license-authority-backup":1,"made":TIME}` |
-//! | others | `[KEY,TEXT]`, one record; a license's own record follows its others |
-//! | last | `{"records":N,"sha256":"…"}` of all lines before |
+//! A backup in one file, written while `serve` goes on, each license as it was at one moment; its own record
+//! follows its others.
 //!
 //! It holds the keys, so only its owner may read it. The root key is not in it.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
-
-use crate::license::protocol::hex;
-use crate::store::{self, Error};
-use crate::util::{json, utc};
+use crate::store::Error;
 
 use super::copy::{Batch, Copied, Target, copy};
-use super::database::{Key, Kind, Scope};
+use super::database::{Key, Kind, Scope, Transaction};
 use super::license::License;
 use super::licenses::Licenses;
+use super::record_file::{self, Writer, check, each_record};
 use super::records;
 
-const VERSION: i64 = 1;
+/// The file of a backup.
+const BACKUP: record_file::Kind =
+    record_file::Kind { member: "license-authority-backup", name: "backup" };
 
 /// Writes a backup of everything to `path`, durable when this returns; an interrupted one leaves no file.
 ///
@@ -39,66 +29,24 @@ pub(crate) fn backup(
     now: i64,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Copied, Error> {
-    if path.exists() {
-        return Err(Error::Failed(format!("{} exists: name another file", path.display())));
-    }
-    let mut writer = Writer::new(path)?;
-    let temporary = writer.temporary.clone();
-    let head = json!({"license-authority-backup": VERSION, "made": utc::format(now)});
-    let written = writer.line(&head).and_then(|()| copy(from, &mut writer, progress));
-    let finished = written.and_then(|copied| writer.finish(path).map(|()| copied));
-    if finished.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    finished
+    let mut backup = Backup { file: Writer::new(path, BACKUP, now)?, audit: (None, 0) };
+    let copied = copy(from, &mut backup, progress)?;
+    backup.file.finish()?;
+    Ok(copied)
 }
 
-struct Writer {
-    temporary: PathBuf,
-    out: BufWriter<File>,
-    hash: Sha256,
-    records: u64,
-    /// Lines of the audit log that is being written.
+struct Backup {
+    file: Writer,
+    /// The newest line of the audit log that is being written.
     audit: (Option<String>, u64),
 }
 
-impl Writer {
-    fn new(path: &Path) -> Result<Writer, Error> {
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(".tmp");
-        let temporary = PathBuf::from(temporary);
-        // Never a file that is there: another user may have made it, to read the keys.
-        let _ = std::fs::remove_file(&temporary);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
-        let file = file.map_err(|error| Error::system("make", &temporary, &error))?;
-        let out = BufWriter::new(file);
-        Ok(Writer { temporary, out, hash: Sha256::new(), records: 0, audit: (None, 0) })
-    }
-
-    fn line(&mut self, value: &Value) -> Result<(), Error> {
-        let line = format!("{value}\n");
-        self.hash.update(line.as_bytes());
-        let written = self.out.write_all(line.as_bytes());
-        written.map_err(|error| Error::system("write", &self.temporary, &error))
-    }
-
-    fn finish(mut self, path: &Path) -> Result<(), Error> {
-        let hash = hex::encode(&self.hash.clone().finalize());
-        let records = self.records;
-        self.line(&json!({"records": records, "sha256": hash}))?;
-        let synced = self.out.flush().and_then(|()| self.out.get_ref().sync_all());
-        let moved = synced.and_then(|()| std::fs::rename(&self.temporary, path));
-        moved.map_err(|error| Error::system("write", path, &error))?;
-        store::sync_folder_of(path)
-    }
-}
-
-impl Target for Writer {
+impl Target for Backup {
     fn license(&self, _code: &str) -> Result<Option<License>, Error> {
         Ok(None)
     }
 
-    fn lines(&self, scope: Scope<'_>) -> Result<u64, Error> {
+    fn last_line(&self, scope: Scope<'_>) -> Result<u64, Error> {
         let code = match scope {
             Scope::License { code, .. } | Scope::Lines { code, .. } => Some(code),
             Scope::All { .. } => None,
@@ -108,14 +56,10 @@ impl Target for Writer {
 
     fn put(&mut self, records: Vec<(Key, String)>) -> Result<(), Error> {
         for (key, text) in records {
-            if matches!(key.kind(), Some(Kind::Audit | Kind::KeyAudit)) {
-                let code = key.code().map(str::to_owned);
-                let (before, lines) = &mut self.audit;
-                *lines = if *before == code { *lines + 1 } else { 1 };
-                *before = code;
+            if let Some(line) = key.line() {
+                self.audit = (key.code().map(str::to_owned), line);
             }
-            self.records += 1;
-            self.line(&json!([key.as_str(), text]))?;
+            self.file.put(&key, &text)?;
         }
         Ok(())
     }
@@ -130,7 +74,7 @@ impl Target for Writer {
 /// Takes what is written.
 struct Collected<'a>(&'a mut Vec<(Key, String)>);
 
-impl super::database::Transaction for Collected<'_> {
+impl Transaction for Collected<'_> {
     fn read(&mut self, _key: &Key) -> Result<Option<String>, Error> {
         Ok(None)
     }
@@ -149,96 +93,35 @@ pub(crate) fn restore(
     to: &mut Licenses,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Copied, Error> {
-    check(path)?;
+    check(path, BACKUP).map_err(|error| Error::Failed(format!("{error}: nothing was restored")))?;
     let mut copied = Copied::default();
     let mut known: HashMap<String, u64> = HashMap::new();
     let mut batch = Batch::default();
     each_record(path, &mut |key, text| {
-        match key.kind() {
-            Some(Kind::License) => {
-                batch.flush(to)?;
-                let license = records::parse_record(&key, &text, records::license_from)?;
-                known.clear();
-                match to.license(&license.terms.code)?.as_ref() == Some(&license) {
-                    true => copied.unchanged += 1,
-                    false => {
-                        to.complete(&license)?;
-                        copied.licenses += 1;
-                    }
-                }
-                progress(copied.licenses + copied.unchanged);
-            }
-            Some(Kind::Audit | Kind::KeyAudit) => {
-                let scope = match key.code() {
-                    Some(code) => Scope::License { kind: Kind::Audit, code },
-                    None => Scope::All { kind: Kind::KeyAudit, after: None },
-                };
-                let log = key.code().unwrap_or_default().to_owned();
-                let there = match known.get(&log) {
-                    Some(there) => *there,
-                    None => *known.entry(log).or_insert(to.lines(scope)?),
-                };
-                let number = key.name().and_then(|name| name.parse::<u64>().ok()).unwrap_or(0);
-                if number > there {
-                    batch.push(key, text, to)?;
-                }
-            }
-            _ => batch.push(key, text, to)?,
+        if let Some(line) = key.line() {
+            let log = key.code().unwrap_or_default().to_owned();
+            let there = match known.get(&log) {
+                Some(there) => *there,
+                None => *known.entry(log).or_insert(to.last_line(key.log())?),
+            };
+            return if line > there { batch.push(key, text, to) } else { Ok(()) };
         }
+        if key.kind() != Some(Kind::License) {
+            return batch.push(key, text, to);
+        }
+        batch.flush(to)?;
+        let license = records::parse_record(&key, &text, records::license_from)?;
+        known.clear();
+        match to.license(&license.terms.code)?.as_ref() == Some(&license) {
+            true => copied.unchanged += 1,
+            false => {
+                to.complete(&license)?;
+                copied.licenses += 1;
+            }
+        }
+        progress(copied.licenses + copied.unchanged);
         Ok(())
     })?;
     batch.flush(to)?;
     Ok(copied)
-}
-
-/// Checks that a file is a whole backup.
-fn check(path: &Path) -> Result<(), Error> {
-    let damaged =
-        |what: &str| Error::Failed(format!("{} {what}: nothing was restored", path.display()));
-    let (mut hash, mut before, mut lines) = (Sha256::new(), Vec::new(), 0u64);
-    let mut file = open(path)?;
-    loop {
-        let mut line = Vec::new();
-        let read = file.read_until(b'\n', &mut line);
-        if read.map_err(|error| Error::system("read", path, &error))? == 0 {
-            break;
-        }
-        if lines == 1 {
-            let version = json::parse(&before)
-                .ok()
-                .and_then(|head| head["license-authority-backup"].as_i64());
-            match version {
-                Some(VERSION) => {}
-                Some(_) => return Err(damaged("is the backup of a newer release")),
-                None => return Err(damaged("is not a backup of a license authority")),
-            }
-        }
-        hash.update(&before);
-        before = line;
-        lines += 1;
-    }
-    let last = json::parse(&before).unwrap_or_default();
-    let fits = last["sha256"] == hex::encode(&hash.finalize()).as_str()
-        && last["records"].as_u64() == lines.checked_sub(2);
-    if fits { Ok(()) } else { Err(damaged("is not a whole backup: it was cut off or changed")) }
-}
-
-fn each_record(
-    path: &Path,
-    each: &mut dyn FnMut(Key, String) -> Result<(), Error>,
-) -> Result<(), Error> {
-    for line in open(path)?.split(b'\n') {
-        let line = line.map_err(|error| Error::system("read", path, &error))?;
-        let Ok(Value::Array(pair)) = json::parse(&line) else { continue };
-        let [Value::String(key), Value::String(text)] = &pair[..] else { continue };
-        let unknown =
-            || Error::Failed(format!("{} holds a record of a newer release", path.display()));
-        each(Key::parse(key).ok_or_else(unknown)?, text.clone())?;
-    }
-    Ok(())
-}
-
-fn open(path: &Path) -> Result<BufReader<File>, Error> {
-    let opened: io::Result<File> = File::open(path);
-    opened.map(BufReader::new).map_err(|error| Error::system("open", path, &error))
 }

@@ -26,11 +26,11 @@ pub(crate) trait Target {
     /// When the target can't be read.
     fn license(&self, code: &str) -> Result<Option<License>, Error>;
 
-    /// How many lines of an audit log the target has.
+    /// The number of the newest line of an audit log that the target has; 0 when it has none.
     ///
     /// # Errors
     /// When the target can't be read.
-    fn lines(&self, scope: Scope<'_>) -> Result<u64, Error>;
+    fn last_line(&self, scope: Scope<'_>) -> Result<u64, Error>;
 
     /// Writes records of one shard, at most [`MAX_RECORDS`].
     ///
@@ -207,11 +207,20 @@ fn copy_lines(
     scope: Scope<'_>,
     head: &AuditHead,
 ) -> Result<(), Error> {
-    let (there, mut number) = (to.lines(scope)?, 0);
+    let there = to.last_line(scope)?;
+    let mut before = there;
     let mut batch = Batch::default();
     from.scan(scope, &mut |key, text| {
-        number += 1;
+        let number = key.line().unwrap_or(0);
         if number > there && number <= head.lines {
+            if before > 0 && number != before + 1 {
+                return Err(Error::Failed(format!(
+                    "the audit log {} has line {before} in the target, and the source begins with {number}, \
+                     because older ones were archived: copy to an empty place",
+                    key.redacted()
+                )));
+            }
+            before = number;
             batch.push(key, text, to)?;
         }
         Ok(if number >= head.lines { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -224,13 +233,13 @@ impl Target for Licenses {
         self.read(code)
     }
 
-    fn lines(&self, scope: Scope<'_>) -> Result<u64, Error> {
-        let mut lines = 0;
-        self.database().scan(scope, &mut |_, _| {
-            lines += 1;
+    fn last_line(&self, scope: Scope<'_>) -> Result<u64, Error> {
+        let mut last = 0;
+        self.database().scan(scope, &mut |key, _| {
+            last = key.line().unwrap_or(0);
             Ok(ControlFlow::Continue(()))
         })?;
-        Ok(lines)
+        Ok(last)
     }
 
     fn put(&mut self, records: Vec<(Key, String)>) -> Result<(), Error> {

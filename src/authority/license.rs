@@ -106,6 +106,8 @@ pub(crate) struct License {
     /// No lease of an appliance that is online ends before, in seconds since 1970; 0 where that is not known.
     pub(crate) first_end: i64,
     pub(crate) audit: AuditHead,
+    /// The newest line of the audit log that was archived.
+    pub(crate) archived: AuditHead,
 }
 
 impl License {
@@ -120,6 +122,7 @@ impl License {
             changed: 0,
             first_end: 0,
             audit: AuditHead::none(),
+            archived: AuditHead::none(),
         }
     }
 

@@ -176,13 +176,14 @@ impl Licenses {
         Ok(changes)
     }
 
-    /// How many entries the audit log of a license has.
+    /// How many entries the audit log of a license has, with those that were archived.
     ///
     /// # Errors
     /// What is wrong with it.
     pub(crate) fn audit(&self, license: &License) -> Result<u64, Error> {
         let code = &license.terms.code;
-        audit::verify(&*self.database, Scope::License { kind: Kind::Audit, code }, &license.audit)
+        let scope = Scope::Lines { code, after: license.archived.lines };
+        audit::verify(&*self.database, scope, &license.archived, &license.audit)
     }
 
     fn step(

@@ -42,7 +42,11 @@ mod keyring;
 
 mod audit;
 
+mod archive;
+
 mod backup;
+
+mod record_file;
 
 mod copy;
 

@@ -34,12 +34,20 @@
 //! addresses do that at once, and then for addresses beyond their ten alone. Behind a reverse proxy that
 //! `--trusted-proxy` does not name, all clients are one address, which is why the log says so.
 //!
+//! Where machines share a store, each wrong code is counted there too, and whoever counts one learns what the others
+//! have counted for that address: 64 addresses at most in each of 1,000 records, and the bucket of all in one of its
+//! own. So a stranger who goes from machine to machine has one guess more on each than on one machine alone.
+//!
 //! An address is an IPv4 address or an IPv6 /48, the most that one site is given (RFC 6177): a /64 each would
 //! give a site 65,536 times ten.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::store::Error;
+
+use super::database::Database;
 
 /// Wrong codes in [`WINDOW`] from one address that are told as such.
 const FREE: u32 = 10;
@@ -55,6 +63,8 @@ const OF_ALL: (i64, i64) = (600, 1);
 
 /// Addresses that are remembered, which bounds the memory. Beyond that newcomers share one place.
 const MAX_CLIENTS: usize = 50_000;
+
+mod shared;
 
 /// How a question from an address is to be treated; the stages of the module's page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +82,7 @@ struct Records {
     all: Bucket,
 }
 
+#[derive(Clone)]
 struct Client {
     /// Of the first wrong code, in seconds since 1970.
     since: i64,
@@ -80,6 +91,7 @@ struct Client {
 }
 
 /// Tokens that come back with time.
+#[derive(Clone)]
 struct Bucket {
     most: i64,
     /// Seconds in which one token comes back.
@@ -114,7 +126,7 @@ impl Default for RateLimit {
 impl RateLimit {
     /// How a question from `source` is to be treated; `now` in seconds since 1970.
     pub(crate) fn stage(&self, source: IpAddr, now: i64) -> Stage {
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut records = self.records();
         let Records { clients, all } = &mut *records;
         let Some(client) = clients.get_mut(&client_of(source)) else { return Stage::Free };
         client.refresh(now);
@@ -128,29 +140,78 @@ impl RateLimit {
 
     /// Counts a code that no license has, asked from `source` and treated by `stage`. True for the first one
     /// beyond the ten, so that the log can tell once.
-    pub(crate) fn record(&self, source: IpAddr, stage: Stage, now: i64) -> bool {
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Records { clients, all } = &mut *records;
-        let mut key = client_of(source);
-        if clients.len() >= MAX_CLIENTS && !clients.contains_key(&key) {
-            clients.retain(|_, client| !client.is_over(now));
-            if clients.len() >= MAX_CLIENTS {
-                key = Ipv6Addr::UNSPECIFIED.into();
-            }
+    ///
+    /// # Errors
+    /// When `database` is shared and can't be changed: then it is counted here alone.
+    pub(crate) fn record(
+        &self,
+        source: IpAddr,
+        stage: Stage,
+        now: i64,
+        database: &dyn Database,
+    ) -> Result<bool, Error> {
+        let source = client_of(source);
+        let counted = self.records().count(source, stage, now);
+        if !database.is_shared() {
+            return Ok(counted == FREE + 1);
         }
-        let fresh = || Client { since: now, wrong: 0, bucket: Bucket::new(OF_ONE, now) };
-        let client = clients.entry(key).or_insert_with(fresh);
-        client.refresh(now);
-        client.wrong = client.wrong.saturating_add(1);
-        if stage == Stage::Metered {
-            client.bucket.left -= 1;
-            all.left -= 1;
+        let client = shared::count(database, source, stage, now)?;
+        let all = match stage {
+            Stage::Metered => Some(shared::count_all(database, now)?),
+            _ => None,
+        };
+        let mut records = self.records();
+        let counted = client.wrong;
+        if let Some(known) = records.clients.get_mut(&source) {
+            *known = client;
         }
-        client.wrong == FREE + 1
+        records.all = all.unwrap_or(records.all.clone());
+        Ok(counted == FREE + 1)
+    }
+
+    fn records(&self) -> MutexGuard<'_, Records> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Records {
+    /// Counts a wrong code; how many those of its address are.
+    fn count(&mut self, source: IpAddr, stage: Stage, now: i64) -> u32 {
+        if stage == Stage::Metered {
+            self.all.left -= 1;
+        }
+        let client = place(&mut self.clients, MAX_CLIENTS, source, now);
+        client.count(stage, now);
+        client.wrong
+    }
+}
+
+/// The place of an address among at most `most`, or that which all share for whom there is none.
+fn place(
+    clients: &mut HashMap<IpAddr, Client>,
+    most: usize,
+    mut source: IpAddr,
+    now: i64,
+) -> &mut Client {
+    if clients.len() >= most && !clients.contains_key(&source) {
+        clients.retain(|_, client| !client.is_over(now));
+        if clients.len() >= most {
+            source = Ipv6Addr::UNSPECIFIED.into();
+        }
+    }
+    let fresh = || Client { since: now, wrong: 0, bucket: Bucket::new(OF_ONE, now) };
+    clients.entry(source).or_insert_with(fresh)
+}
+
 impl Client {
+    fn count(&mut self, stage: Stage, now: i64) {
+        self.refresh(now);
+        self.wrong = self.wrong.saturating_add(1);
+        if stage == Stage::Metered {
+            self.bucket.left -= 1;
+        }
+    }
+
     fn refresh(&mut self, now: i64) {
         if !(0..WINDOW).contains(&(now - self.since)) {
             (self.since, self.wrong) = (now, 0);
@@ -174,95 +235,4 @@ fn client_of(source: IpAddr) -> IpAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use std::net::IpAddr;
-
-    use super::{FREE, OF_ALL, OF_ONE, RateLimit, Stage, WINDOW};
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    /// Tries so many wrong codes in one second; the stage after them.
-    fn guess(limit: &RateLimit, source: IpAddr, count: i64, now: i64) -> Stage {
-        for _ in 0..count {
-            let stage = limit.stage(source, now);
-            if stage != Stage::Unread {
-                limit.record(source, stage, now);
-            }
-        }
-        limit.stage(source, now)
-    }
-
-    #[test]
-    fn ten_an_hour_are_free_then_sixty_are_metered_and_then_none_is_read() {
-        let limit = RateLimit::default();
-        let (here, there) = (ip("192.0.2.1"), ip("192.0.2.2"));
-        assert_eq!(guess(&limit, here, 9, 0), Stage::Free);
-        assert_eq!(guess(&limit, here, 1, 0), Stage::Metered);
-        assert_eq!(guess(&limit, here, OF_ONE.0 - 1, 0), Stage::Metered);
-        assert_eq!(guess(&limit, here, 1, 0), Stage::Unread);
-        assert_eq!(limit.stage(there, 0), Stage::Free, "others don't notice");
-        assert_eq!(limit.stage(here, OF_ONE.1 - 1), Stage::Unread);
-        assert_eq!(limit.stage(here, OF_ONE.1), Stage::Metered, "a token is back");
-        assert_eq!(guess(&limit, here, 1, OF_ONE.1), Stage::Unread);
-        assert_eq!(limit.stage(here, WINDOW), Stage::Free, "the first one is an hour ago");
-    }
-
-    #[test]
-    fn who_guesses_all_day_gets_no_more_than_the_pace_of_a_bucket() {
-        let limit = RateLimit::default();
-        let here = ip("192.0.2.1");
-        let mut read = 0;
-        for now in 0..24 * WINDOW {
-            for _ in 0..2 {
-                let stage = limit.stage(here, now);
-                if stage != Stage::Unread {
-                    limit.record(here, stage, now);
-                    read += 1;
-                }
-            }
-        }
-        let paced = 24 * (WINDOW / OF_ONE.1 + i64::from(FREE)) + OF_ONE.0;
-        assert!((paced - 100..=paced).contains(&read), "{read} of {paced}");
-    }
-
-    #[test]
-    fn all_addresses_together_have_one_wrong_code_a_second_beyond_their_ten() {
-        let limit = RateLimit::default();
-        let crowd: Vec<IpAddr> = (1..=20).map(|last| ip(&format!("192.0.2.{last}"))).collect();
-        let mut metered = 0;
-        for source in &crowd {
-            guess(&limit, *source, i64::from(FREE), 0);
-            while limit.stage(*source, 0) == Stage::Metered {
-                limit.record(*source, Stage::Metered, 0);
-                metered += 1;
-            }
-        }
-        assert_eq!(metered, OF_ALL.0);
-        assert_eq!(limit.stage(crowd[19], 0), Stage::Unread);
-        assert_eq!(limit.stage(crowd[19], 1), Stage::Metered);
-        assert_eq!(limit.stage(ip("198.51.100.1"), 0), Stage::Free, "a newcomer is none of them");
-    }
-
-    #[test]
-    fn one_site_of_ipv6_is_one_address() {
-        let limit = RateLimit::default();
-        for network in 0..10 {
-            let source = ip(&format!("2001:db8:0:{network}::1"));
-            limit.record(source, limit.stage(source, 0), 0);
-        }
-        assert_eq!(limit.stage(ip("2001:db8::ffff"), 0), Stage::Metered);
-        assert_eq!(limit.stage(ip("2001:db8:1::1"), 0), Stage::Free);
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_locks_nobody_out() {
-        let limit = RateLimit::default();
-        let here = ip("192.0.2.1");
-        guess(&limit, here, 100, 1_000_000);
-        assert_eq!(limit.stage(here, 0), Stage::Free);
-    }
-}
+mod tests;

@@ -152,12 +152,21 @@ pub(crate) fn license_from(value: &Value) -> Result<License, fields::Error> {
         changed: fields.number("changed")?,
         first_end: fields.number("first_end")?,
         audit: fields.object("audit", AuditHead::read)?,
+        archived: match value["archived"].is_null() {
+            true => AuditHead::none(),
+            false => fields.object("archived", AuditHead::read)?,
+        },
     };
     if license.is_consistent() { Ok(license) } else { Err("its seconds do not add up".into()) }
 }
 
 fn license_to(license: &License) -> Value {
+    let archived = match license.archived.lines {
+        0 => json!({}),
+        _ => json!({"archived": license.archived}),
+    };
     merged([
+        archived,
         json!({"v": VERSION}),
         json!(license.terms),
         json!(license.buyer),

@@ -235,7 +235,11 @@ impl Service {
         };
         if unknown && stage != Stage::Unread {
             self.metrics.wrong_codes.increment();
-            if self.wrong_codes.record(source, stage, now) {
+            let counted = self.wrong_codes.record(source, stage, now, self.licenses.database());
+            if counted.unwrap_or_else(|error| {
+                self.log.error(error);
+                false
+            }) {
                 self.log.warn(format_args!(
                     "10 wrong codes within an hour from {source}: more of them get too_many_tries; \
                      if that is a reverse proxy, name it with --trusted-proxy"

@@ -140,7 +140,7 @@ fn put_lines(
     lines: Vec<String>,
     key: impl Fn(u64) -> Key,
 ) -> Result<(), Error> {
-    let there = to.lines(scope)?;
+    let there = to.last_line(scope)?;
     let numbered = (1..).zip(lines).filter(|(number, _)| *number > there);
     put_all(to, numbered.map(|(number, line)| (key(number), line)))
 }
@@ -203,6 +203,7 @@ fn read(value: &Value, audit: AuditHead) -> Result<Old, fields::Error> {
         changed: 0,
         first_end: 0,
         audit,
+        archived: AuditHead::none(),
     };
     if !license.is_consistent() {
         return Err("its seconds do not add up".into());

@@ -1,4 +1,4 @@
-//! `backup`, `restore`, `copy` and `upgrade`: everything moves from one place to another.
+//! `backup`, `restore`, `copy`, `upgrade` and `archive`: what moves from one place to another.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::options::{Options, now, required};
 use super::{Error, failed};
+use crate::authority::archive as old_lines;
 use crate::authority::copy::{Copied, check_target};
 use crate::authority::database::Database;
 use crate::authority::keyring::Keyring;
@@ -62,6 +63,22 @@ pub(super) fn upgrade(options: &Options) -> Result<String, Error> {
     let copied = old::upgrade(&options.dir, &mut licenses, &mut progress())?;
     licenses.verify(&mut |_| {})?;
     Ok(said(&copied, "brought over"))
+}
+
+pub(super) fn archive(options: &Options) -> Result<String, Error> {
+    let before = required("before", options.date("before")?)?;
+    let licenses = options.licenses()?;
+    let path = Path::new(options.argument());
+    let archived = old_lines::archive(&licenses, path, before, now(), &mut progress())?;
+    Ok(match archived.lines {
+        0 => "no audit log has lines of before: no file was made".to_owned(),
+        lines => format!(
+            "{lines} lines of {} audit logs are in {} and no longer in {}: keep the file, it is part of the proof",
+            archived.licenses,
+            path.display(),
+            options.place()
+        ),
+    })
 }
 
 /// The place that a flag names.

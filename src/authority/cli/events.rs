@@ -96,8 +96,8 @@ impl Stream {
         let scope = Scope::Lines { code, after: number };
         let mut out = io::stdout().lock();
         let mut gone = ControlFlow::Continue(());
-        self.licenses.database().scan(scope, &mut |_, line| {
-            number += 1;
+        self.licenses.database().scan(scope, &mut |key, line| {
+            number = key.line().unwrap_or(number);
             let Ok(Value::Object(line)) = json::parse(line.as_bytes()) else {
                 return Ok(ControlFlow::Continue(()));
             };

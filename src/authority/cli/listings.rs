@@ -3,11 +3,13 @@
 
 use std::io::{self, BufWriter, Stdout, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::options::{Options, now};
 use super::{Error, complain, failed};
+use crate::authority::archive;
 use crate::authority::database::redacted;
 use crate::authority::keyring::{self, Keyring};
 use crate::authority::license::{DAY, License, Status};
@@ -190,7 +192,10 @@ pub(super) fn show(options: &Options) -> Result<String, Error> {
     };
     let terms = &license.terms;
     let audit = match licenses.audit(&license) {
-        Ok(entries) => format!("{entries} entries, intact"),
+        Ok(entries) => match license.archived.lines {
+            0 => format!("{entries} entries, intact"),
+            archived => format!("{entries} entries, {archived} of them archived, intact"),
+        },
         Err(fault) => format!("DAMAGED: {fault}"),
     };
     let mut seats: Vec<Value> = Vec::new();
@@ -289,8 +294,20 @@ pub(super) fn verify(options: &Options) -> Result<String, Error> {
         "{} licenses with {} entries and {lines} of the keys",
         verified.licenses, verified.entries
     );
+    let archived = match options.text("archive") {
+        Some(file) => {
+            let found = archive::verify(&options.licenses()?, Path::new(&file))?;
+            format!(
+                "; {} lines of {} audit logs in {file}, which go on in {}",
+                found.lines,
+                found.licenses,
+                options.place()
+            )
+        }
+        None => String::new(),
+    };
     match faults {
-        0 => Ok(format!("{whole}: all are whole")),
+        0 => Ok(format!("{whole}{archived}: all are whole")),
         _ => failed(format!(
             "{whole} are whole, but for what is named above: restore that from a backup"
         )),

@@ -102,7 +102,9 @@ const COMMANDS: &[Command] = &[
         sentence: "Copies everything but the root key to another place; what is there already is passed over." },
     Command { word: "upgrade", argument: None, flags: &[], run: copies::upgrade,
         sentence: "Brings the folder of an earlier release over." },
-    Command { word: "verify", argument: None, flags: &[], run: listings::verify,
+    Command { word: "archive", argument: Some("FILE"), flags: &["before"], run: copies::archive,
+        sentence: "Moves old lines of the audit logs out of etcd into a file." },
+    Command { word: "verify", argument: None, flags: &["archive"], run: listings::verify,
         sentence: "Checks all audit logs and all sums; what is not whole is named." },
 ];
 

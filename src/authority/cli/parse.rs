@@ -60,6 +60,8 @@ const FLAGS: &[Flag] = &[
     Flag { name: "csv", value: None, sentence: "comma-separated values with a header line (RFC 4180)" },
     Flag { name: "after", value: Some("DATE"), sentence: "only what happened from then on; with --follow the default is now" },
     Flag { name: "follow", value: None, sentence: "goes on with what happens, within a second or two" },
+    Flag { name: "before", value: Some("DATE"), sentence: "only what happened before" },
+    Flag { name: "archive", value: Some("FILE"), sentence: "checks this archive too, and that the audit logs go on where it ends" },
     Flag { name: "from", value: Some("PLACE"), sentence: "where to read, as in dir:/var/lib/license-authority" },
     Flag { name: "to", value: Some("PLACE"), sentence: "where to write, likewise" },
     Flag { name: "json", value: None, sentence: "JSON instead of text" },

@@ -6,7 +6,7 @@
 //! | `records/NNN/totals.json` | the sums of the shard |
 //! | `records/keys/keys.json`, `audit.log` | the keys, and what was done to them |
 //! | `records/NNN/CODE/license.json` | terms, totals and the head of the audit log of a license |
-//! | `records/NNN/CODE/audit.log` | its audit log, one line a record |
+//! | `records/NNN/CODE/audit.log` | its audit log, one line a record; `{"archived":N}` before line N + 1, if it is the first |
 //! | `records/NNN/CODE/seat-DEVICE.json` and so on | its other records, by kind and name |
 //!
 //! A step is durable when its line in the journal is: one write and one sync. Its records are written to their
@@ -30,6 +30,9 @@ use journal::{Change, Journal};
 
 /// The folder of all records.
 const FOLDER: &str = "records";
+
+/// What the first line of an audit log begins with whose older lines were archived before it was copied here.
+const ARCHIVED: &str = "{\"archived\":";
 
 /// Records in the files of one folder.
 pub(crate) struct Files {
@@ -247,12 +250,21 @@ fn changes(root: &Path, written: BTreeMap<Key, Option<String>>) -> Result<Vec<Ch
         let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
         changes.push(match (is_line(&key), text) {
             (true, Some(line)) => {
-                let line = format!("{line}\n");
                 let at = ends.get(&path).copied().map_or_else(|| length(&path), Ok)?;
+                let before = key.line().unwrap_or(1).saturating_sub(1);
+                let first = match (at, before) {
+                    (0, 1..) => format!("{ARCHIVED}{before}}}\n"),
+                    _ => String::new(),
+                };
+                let line = format!("{first}{line}\n");
                 ends.insert(path, at + line.len() as u64);
                 Change { name, at: Some(at), text: Some(line) }
             }
-            (_, text) => Change { name, at: None, text },
+            (true, None) => {
+                let what = "lines of audit logs are not removed from a folder";
+                return Err(Error::Failed(what.to_owned()));
+            }
+            (false, text) => Change { name, at: None, text },
         });
     }
     Ok(changes)
@@ -295,8 +307,16 @@ fn scan_audit(
         }
         other => other.map_err(failed)?,
     };
-    for (number, line) in (1..).zip(BufReader::new(file).lines()) {
-        if visit(key(number), line.map_err(failed)?)?.is_break() {
+    let mut number = 0;
+    for line in BufReader::new(file).lines() {
+        let line = line.map_err(failed)?;
+        let archived = line.strip_prefix(ARCHIVED).filter(|_| number == 0);
+        if let Some(lines) = archived.and_then(|text| text.strip_suffix('}')?.parse::<u64>().ok()) {
+            number = lines;
+            continue;
+        }
+        number += 1;
+        if visit(key(number), line)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }

@@ -51,10 +51,14 @@ impl Transaction for Step<'_> {
 impl Step<'_> {
     fn check_audit(&self, key: &Key, is_there: bool) {
         let exists = |key: &Key| self.records.contains_key(key) || self.written.contains_key(key);
-        assert!(is_there && !exists(key), "{key:?} is changed or removed");
-        let number: u64 = key.name().unwrap().parse().unwrap();
-        let before = Key::audit(key.code().unwrap(), number.saturating_sub(1));
-        assert!(number == 1 || exists(&before), "{key:?} follows no line");
+        let before = Key::audit(key.code().unwrap(), key.line().unwrap() - 1);
+        if !is_there {
+            let gone = !self.records.contains_key(&before) || self.written.contains_key(&before);
+            assert!(gone, "{key:?} is removed, and the line before is not");
+            return;
+        }
+        assert!(!exists(key), "{key:?} is changed");
+        assert!(key.line() == Some(1) || exists(&before), "{key:?} follows no line");
     }
 }
 
@@ -95,6 +99,10 @@ impl Database for Memory {
             }
         }
         Ok(())
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     fn check(&self) -> Result<(), Error> {

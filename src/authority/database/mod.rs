@@ -59,11 +59,14 @@ pub(crate) enum Kind {
     Keys,
     /// `keyaudit/keys/audit/NUMBER`: one line of their audit log, ten digits from 0000000001.
     KeyAudit,
+    /// `guesses/NNN`: wrong codes of some addresses, and `guesses/keys`: of all. Only in a store that is shared,
+    /// and never copied.
+    Guesses,
 }
 
 impl Kind {
     /// All of them.
-    pub(crate) const ALL: [Kind; 9] = [
+    pub(crate) const ALL: [Kind; 10] = [
         Kind::License,
         Kind::Seat,
         Kind::Computer,
@@ -73,6 +76,7 @@ impl Kind {
         Kind::Totals,
         Kind::Keys,
         Kind::KeyAudit,
+        Kind::Guesses,
     ];
 
     /// The first word of the keys.
@@ -87,6 +91,7 @@ impl Kind {
             Kind::Totals => "totals",
             Kind::Keys => "keys",
             Kind::KeyAudit => "keyaudit",
+            Kind::Guesses => "guesses",
         }
     }
 }
@@ -134,6 +139,11 @@ impl Key {
         Key(format!("{}/{shard:03}", Kind::Totals.name()))
     }
 
+    /// Wrong codes of the addresses of a slot (three digits), or of all for [`KEYS`].
+    pub(crate) fn guesses(slot: &str) -> Key {
+        Key(format!("{}/{slot}", Kind::Guesses.name()))
+    }
+
     /// Reads what [`Key::as_str`] gives; `None` for any other text.
     pub(crate) fn parse(text: &str) -> Option<Key> {
         let key = Key(text.to_owned());
@@ -143,14 +153,15 @@ impl Key {
         let fits = match (kind, key.code(), key.name()) {
             (Kind::Keys, None, None) => shard == KEYS,
             (Kind::KeyAudit, None, Some(name)) => {
-                shard == KEYS && name.len() == 10 && name.parse::<u64>().is_ok()
+                shard == KEYS && name.len() == 10 && key.line().is_some()
             }
-            (Kind::Totals, None, None) => {
+            (Kind::Guesses, None, None) if shard == KEYS => true,
+            (Kind::Totals | Kind::Guesses, None, None) => {
                 shard.len() == 3 && shard.parse().is_ok_and(|n: u16| n < SHARDS)
             }
             (Kind::License | Kind::Refused, Some(code), None) => shard_of(code) == shard,
             (Kind::Audit, Some(code), Some(name)) => {
-                shard_of(code) == shard && name.len() == 10 && name.parse::<u64>().is_ok()
+                shard_of(code) == shard && name.len() == 10 && key.line().is_some()
             }
             (Kind::Seat | Kind::Computer | Kind::Answered, Some(code), Some(name)) => {
                 shard_of(code) == shard && !name.is_empty() && name.chars().all(plain)
@@ -188,6 +199,22 @@ impl Key {
         self.0.split('/').nth(2).filter(|code| license_code(code).is_some())
     }
 
+    /// Its number, if it is a line of an audit log.
+    pub(crate) fn line(&self) -> Option<u64> {
+        match self.kind() {
+            Some(Kind::Audit | Kind::KeyAudit) => self.name()?.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The audit log of its license, or that of the keys.
+    pub(crate) fn log(&self) -> Scope<'_> {
+        match self.code() {
+            Some(code) => Scope::License { kind: Kind::Audit, code },
+            None => Scope::All { kind: Kind::KeyAudit, after: None },
+        }
+    }
+
     /// What tells it from the other records of that kind of its license.
     pub(crate) fn name(&self) -> Option<&str> {
         self.0.split('/').nth(3)
@@ -222,7 +249,8 @@ pub(crate) trait Transaction {
 
     /// Writes a record, or removes it for `None`, if the step succeeds.
     ///
-    /// A line of an audit log is never changed or removed, and follows the line before it.
+    /// A line of an audit log is never changed, and follows the line before it. Only the first one may be removed,
+    /// and only where [`Database::is_shared`] is true.
     fn write(&mut self, key: Key, text: Option<String>);
 }
 
@@ -263,6 +291,11 @@ pub(crate) trait Database: Send + Sync {
     /// How long the keys may be used without reading them again.
     fn freshness(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// Whether machines share it. Then it holds what they count together, and its space is dear.
+    fn is_shared(&self) -> bool {
+        false
     }
 
     /// Steps of this process that had to run again, because what they had read was changed meanwhile.

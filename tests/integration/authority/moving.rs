@@ -80,7 +80,7 @@ fn what_is_not_a_whole_backup_is_refused_and_restores_nothing() {
         (&whole[..whole.len() / 2], "cut off or changed"),
         (changed.as_str(), "cut off or changed"),
         ("", "not a whole backup"),
-        ("hello\nyou\n", "is not a backup of a license authority"),
+        ("hello\nyou\n", "is no backup of a license authority"),
     ] {
         std::fs::write(&path, text).unwrap();
         let (exit, out) = run(&["restore", file, "--dir", dir.to_str().unwrap()]);

@@ -193,6 +193,10 @@ impl Database for Etcd {
         self.conflicts.load(Ordering::Relaxed)
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn freshness(&self) -> Duration {
         FRESHNESS
     }

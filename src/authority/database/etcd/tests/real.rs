@@ -15,6 +15,7 @@ use crate::authority::accounting::model::{store_traces, traces_in};
 use crate::authority::database::etcd::client::Effect;
 use crate::authority::database::etcd::{TXN, wire};
 use crate::authority::database::{Scope, contract, shard_of};
+use crate::authority::rate_limit::{RateLimit, Stage};
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -71,6 +72,22 @@ fn accounts_tell_the_same_story_as_values() {
         }
     });
     println!("figures: {traces} traces");
+}
+
+#[test]
+#[ignore = "needs etcd: tests/real/etcd"]
+fn wrong_codes_are_counted_together() {
+    let prefix = fresh();
+    let machines = [(); 2].map(|()| (RateLimit::default(), cluster(&prefix)));
+    let source = std::net::Ipv4Addr::LOCALHOST.into();
+    for number in 0..11 {
+        let (limit, store) = &machines[number % 2];
+        let told = limit.record(source, limit.stage(source, 0), 0, store).unwrap();
+        assert_eq!(told, number == 10);
+    }
+    for (limit, _) in &machines {
+        assert_eq!(limit.stage(source, 0), Stage::Metered, "each knows of all");
+    }
 }
 
 /// A change that comes between two reads of a step is not seen by the second one, and is not overwritten.
