@@ -5,6 +5,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -89,6 +90,52 @@ fn nothing_is_lost_when_it_is_killed_under_load() {
     );
     assert!(field.retries.load(Ordering::Relaxed) > 0, "no kill met a question");
     balance(&vendor, &codes, &appliances);
+}
+
+#[test]
+fn a_backup_taken_under_load_restores_to_accounts_that_balance() {
+    let mut vendor = Vendor::init();
+    let codes = sell(&vendor, setting("LICENSES", 50));
+    let mut shares: Vec<Vec<Appliance>> = (0..CALLERS).map(|_| Vec::new()).collect();
+    for (number, code) in codes.iter().cycle().take(2 * codes.len()).enumerate() {
+        shares[number % CALLERS].push(Appliance::new(Machine::new(code, vendor.trust())));
+    }
+    let field = Field::new(vendor.serve(), SOON * 3);
+    let backups: Vec<_> =
+        (0..3).map(|number| vendor.scratch(&format!("{number}.backup"))).collect();
+    std::thread::scope(|scope| {
+        for share in shares {
+            let field = &field;
+            scope.spawn(move || call(share, field));
+        }
+        for backup in &backups {
+            let before = field.answered();
+            vendor.ok(&["backup", backup.to_str().unwrap()]);
+            until(SOON * 3, "appliances are answered meanwhile", || {
+                (field.answered() >= before + BETWEEN_KILLS).then_some(())
+            });
+        }
+        field.over.store(true, Ordering::Relaxed);
+    });
+    let mut moved = Vec::new();
+    for backup in &backups {
+        let dir = backup.with_extension("restored");
+        let run = |words: &[&str]| {
+            let output = Command::new(program()).args(words).arg("--dir").arg(&dir).output();
+            let output = output.unwrap();
+            assert!(output.status.success(), "{words:?}: {output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        run(&["restore", backup.to_str().unwrap()]);
+        assert!(run(&["verify"]).contains("all are whole"));
+        let report: Value = serde_json::from_str(&run(&["report", "--json"])).unwrap();
+        let [allocated, left, held, used] = ["allocated", "left", "held", "used"]
+            .map(|name| report["total"][format!("secs_{name}")].as_i64().unwrap());
+        assert_eq!(allocated, ALLOCATED * i64::try_from(codes.len()).unwrap());
+        assert_eq!(allocated, left + held + used);
+        moved.push(held + used);
+    }
+    assert!(moved[0] > 0 && moved[2] > 0, "nothing was moved: {moved:?}");
 }
 
 #[test]
