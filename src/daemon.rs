@@ -14,6 +14,7 @@ use crate::helper::CommandHelper;
 use crate::license;
 use crate::log::Log;
 use crate::management::{self, Context};
+use crate::network::NetworkSettings;
 use crate::sandbox;
 use crate::security::{AcmeProxy, AcmeWorker, ExpiryReminder, SecuritySettings};
 use crate::signals::{Signal, Signals};
@@ -51,6 +52,8 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
         .map_err(|e| format!("license: {e}"))?;
     signals.watch(&[&config.state_dir, &config.state_dir.join("tls")], log);
     let acme = acme_worker(&config, &security, &license, log);
+    let helper = Arc::new(CommandHelper::new(helper, log)?);
+    let network = network_settings(&config, &security, &helper, log)?;
     let context = Context {
         config: Arc::clone(&config),
         security: Arc::clone(&security),
@@ -58,7 +61,8 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
         license: license.clone(),
         log: log.clone(),
         monitor: Arc::default(),
-        helper: Arc::new(CommandHelper::new(helper, log)?),
+        helper,
+        network,
         running: Arc::default(),
     };
     let management = management::start(&config.run_dir, context.clone())?;
@@ -108,6 +112,21 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
     usage.stop(deadline);
     log.info("stopped");
     Ok(())
+}
+
+/// The network's settings, if the image has a command for them.
+fn network_settings(
+    config: &Config,
+    security: &SecuritySettings,
+    helper: &Arc<CommandHelper>,
+    log: &Log,
+) -> Result<Option<Arc<NetworkSettings>>, String> {
+    if config.commands.network.is_empty() {
+        return Ok(None);
+    }
+    let folder = Arc::clone(security.folder());
+    let opened = NetworkSettings::open(folder, Arc::clone(helper), log.clone());
+    opened.map(Some).map_err(|error| format!("network: {error}"))
 }
 
 /// The worker that fetches certificates, which knows the proxy of the license service and whether a listener can

@@ -30,6 +30,7 @@
 //! | `security` | certificate, also by ACME (`acme`), admin password, plain HTTP, reset |
 //! | `license` | `protocol` without I/O, `state`, `device`, `client` |
 //! | `management` | the management API (`api`), its sockets (`server`), the page and OpenAPI (`web`) |
+//! | `network` | the network of the machine, tried before it is kept, by the image's command |
 //! | `monitor` | `/proc` and `/sys` in the shape of the Glances API |
 //! | `store` | files that survive a power cut, and trust in them |
 //! | `sandbox`, `helper` | what the daemon gives up after binding; the process that runs commands with those rights |
@@ -45,14 +46,15 @@
 //! One event loop for each listener, with helpers when there are more processors and much to do. What must wait
 //! (hashing a password, a slow connect, a change) runs on a thread of its own, at most
 //! `gate::limits::BLOCKING_THREADS`. Each socket of the management API has one thread that receives requests, and
-//! one for each request. One worker owns the license. While ACME is on, one fetches certificates. One thread waits for
+//! one for each request. One worker owns the license. While ACME is on, one fetches certificates;
+//! while a change of the network is on trial, one waits for its end. One thread waits for
 //! signals and file changes. What is off has no thread.
 //!
 //! # Files of state
 //!
 //! In `state_dir`, mode 0700, each replaced as a whole by a rename, checked for owner and mode before it is
 //! trusted, and set aside with a message when damaged: `tls/default.pem`, `tls/uploaded.pem`, `tls/request.pem`,
-//! `acme.json`, `admin.htpasswd`, `security.json`, `license.json`, `license-usage.log`, `license-network.json`,
+//! `acme.json`, `admin.htpasswd`, `security.json`, `network.json`, `license.json`, `license-usage.log`, `license-network.json`,
 //! `device.key`, `identity.json`.
 //! `applianced(8)` tells what each holds and what happens without it.
 //!
@@ -89,6 +91,7 @@ pub(crate) mod license;
 pub(crate) mod log;
 pub(crate) mod management;
 pub(crate) mod monitor;
+pub(crate) mod network;
 pub(crate) mod sandbox;
 pub(crate) mod security;
 pub(crate) mod signals;

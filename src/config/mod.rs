@@ -116,6 +116,10 @@ pub(crate) struct Commands {
     pub(crate) shutdown: Vec<String>,
     /// `DELETE services`.
     pub(crate) restart_services: Vec<String>,
+    /// `POST setdhcp`, `POST setipaddress`; gets a document on its standard input.
+    pub(crate) network: Vec<String>,
+    /// `POST time`; gets a document on its standard input.
+    pub(crate) clock: Vec<String>,
 }
 
 impl Default for Config {

@@ -137,6 +137,8 @@ fn commands(field: Field<'_>) -> Option<Commands> {
     command(&mut commands.reboot, &mut section, "reboot");
     command(&mut commands.shutdown, &mut section, "shutdown");
     command(&mut commands.restart_services, &mut section, "restart_services");
+    command(&mut commands.network, &mut section, "network");
+    command(&mut commands.clock, &mut section, "clock");
     section.end();
     Some(commands)
 }

@@ -39,6 +39,8 @@ impl Config {
                 "reboot": self.commands.reboot,
                 "shutdown": self.commands.shutdown,
                 "restart_services": self.commands.restart_services,
+                "network": self.commands.network,
+                "clock": self.commands.clock,
             },
             "access_log": self.access_log,
         });

@@ -15,6 +15,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a change; a password hash takes a quarter of a second, and many times that on an emulated machine.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(40);
 
+/// For a change of the network: the daemon waits for three runs of the image's command, 30 s each.
+const NETWORK_TIMEOUT: Duration = Duration::from_secs(95);
+
 /// For a call that waits for the license service; the daemon itself gives up after 75 s.
 const LICENSE_TIMEOUT: Duration = Duration::from_secs(80);
 
@@ -43,6 +46,11 @@ impl<'a> Daemon<'a> {
 
     pub(super) fn post(self, resource: &str, body: &Value) -> Result<Value, Error> {
         self.call("POST", resource, body, CHANGE_TIMEOUT)
+    }
+
+    /// A change of the network, which waits for the image's command.
+    pub(super) fn change_network(self, resource: &str, body: &Value) -> Result<Value, Error> {
+        self.call("POST", resource, body, NETWORK_TIMEOUT)
     }
 
     /// A call that may wait for the license service.
@@ -142,6 +150,8 @@ fn details(error: &str) -> &str {
 
 /// Replaces the API calls that the daemon names by entries of the menu, and drops error numbers.
 pub(super) fn plain(text: &str) -> String {
+    // What to send is of no use to who types answers.
+    let text = text.split_once("; send {").map_or(text, |(what, _)| what);
     let text = match text.split_once(" (os error ") {
         Some((before, rest)) => {
             format!("{before}{}", rest.split_once(')').map_or("", |(_, after)| after))
@@ -208,6 +218,8 @@ mod tests {
         });
         let wanted = "Port is not a number from 1 to 65535.";
         assert_eq!(refusal(&Reply { status: 400, body }), wanted);
+        let body = json!({"error": "the address is missing; send {\"address\": …}", "code": 3});
+        assert_eq!(refusal(&Reply { status: 400, body }), "The address is missing.");
         let body = json!({"success": false, "message": "the password is empty"});
         assert_eq!(refusal(&Reply { status: 400, body }), "The password is empty.");
         let body = json!({"error": "x", "reason": "connect", "hint": "it can't be reached: refused (os error 111)"});

@@ -20,9 +20,9 @@ pub(super) fn main_urls(config: &Config, plain_http: bool) -> Vec<String> {
     all.take(MAX_ADDRESSES).map(|listen| url(listen, &addresses)).collect()
 }
 
-pub(super) fn networking(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
+/// The machine's addresses, and what is served there.
+pub(super) fn addresses(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
     let addresses = addresses_of_this_machine();
-    screen.title("Networking")?;
     for (index, address) in addresses.iter().take(MAX_ADDRESSES).enumerate() {
         screen.row(if index == 0 { "Addresses" } else { "" }, &address.to_string())?;
     }
@@ -49,8 +49,7 @@ pub(super) fn networking(config: &Config, screen: &mut Screen) -> Result<(), Clo
         };
         screen.say(&format!("  {:<31} {what}{off}", url(listen, &addresses)))?;
     }
-    screen.blank()?;
-    screen.pause()
+    screen.blank()
 }
 
 fn url(listen: &Listen, addresses: &[IpAddr]) -> String {

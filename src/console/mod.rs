@@ -9,10 +9,12 @@
 
 mod acme;
 mod certificate;
+mod clock;
 mod daemon;
 mod keyboard;
 mod license;
 mod machine;
+mod network;
 mod screen;
 mod security;
 
@@ -42,6 +44,7 @@ enum Entry {
     Networking,
     Security,
     Services,
+    Clock,
     Reboot,
     Shutdown,
     Files,
@@ -71,9 +74,10 @@ fn top(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
             None | Some(Entry::Again) => {}
             Some(Entry::Leave) => return Ok(()),
             Some(Entry::License) => license::menu(daemon, screen)?,
-            Some(Entry::Networking) => machine::networking(config, screen)?,
+            Some(Entry::Networking) => network::menu(config, daemon, screen)?,
             Some(Entry::Security) => security::menu(config, daemon, screen)?,
             Some(Entry::Services) => machine::services(config, daemon, screen)?,
+            Some(Entry::Clock) => clock::menu(config, daemon, screen)?,
             Some(Entry::Reboot) => machine::reboot(daemon, screen)?,
             Some(Entry::Shutdown) => machine::shutdown(daemon, screen)?,
             Some(Entry::Reset) => security::reset(config, screen)?,
@@ -100,6 +104,7 @@ fn running(screen: &mut Screen) -> Result<Option<Entry>, Closed> {
         ("Networking", Entry::Networking),
         ("Security", Entry::Security),
         ("Services", Entry::Services),
+        ("Clock", Entry::Clock),
         ("Reboot", Entry::Reboot),
         ("Shutdown", Entry::Shutdown),
     ];

@@ -1,21 +1,23 @@
 //! A small process that runs the configured commands with the rights the daemon was started with.
 //!
 //! The daemon gives those rights up, and its seccomp filter has no `execve`. So it starts the helper first
-//! and sends it the commands once; later it can only name the one to run. They exchange lines of JSON over
-//! the helper's standard input and output. The helper has no other open file and ends with the daemon.
+//! and sends it the commands once; later it can only name the one to run, and send a document for the standard
+//! input of that command. They exchange lines over the helper's standard input and output. The helper has no other open file and ends with the daemon.
 //! In: both sides. Out: which client may run which command (`management`).
 
+mod document;
 mod process;
 mod run;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub(crate) use crate::helper::process::serve;
 pub(crate) use crate::helper::process::{WORD, start};
@@ -32,11 +34,21 @@ pub(crate) enum CommandKind {
     Reboot,
     Shutdown,
     RestartServices,
+    Network,
+    Clock,
 }
 
 impl CommandKind {
-    const ALL: [CommandKind; 3] =
-        [CommandKind::Reboot, CommandKind::Shutdown, CommandKind::RestartServices];
+    /// How many kinds there are.
+    pub(crate) const COUNT: usize = 5;
+
+    const ALL: [CommandKind; CommandKind::COUNT] = [
+        CommandKind::Reboot,
+        CommandKind::Shutdown,
+        CommandKind::RestartServices,
+        CommandKind::Network,
+        CommandKind::Clock,
+    ];
 
     /// The command's name in the settings.
     pub(crate) fn name(self) -> &'static str {
@@ -44,6 +56,8 @@ impl CommandKind {
             CommandKind::Reboot => "reboot",
             CommandKind::Shutdown => "shutdown",
             CommandKind::RestartServices => "restart_services",
+            CommandKind::Network => "network",
+            CommandKind::Clock => "clock",
         }
     }
 
@@ -57,6 +71,8 @@ impl CommandKind {
             CommandKind::Reboot => &commands.reboot,
             CommandKind::Shutdown => &commands.shutdown,
             CommandKind::RestartServices => &commands.restart_services,
+            CommandKind::Network => &commands.network,
+            CommandKind::Clock => &commands.clock,
         }
     }
 }
@@ -112,15 +128,39 @@ impl CommandHelper {
     /// Runs a command and waits for its end; its output goes to the log meanwhile. A command must not be run
     /// twice at the same time.
     pub(crate) fn run(&self, kind: CommandKind) -> Result<(), String> {
-        self.request(kind)?.recv().unwrap_or_else(|_| Err(HELPER_EXITED.into()))
+        self.request(kind, None)?.recv().unwrap_or_else(|_| Err(HELPER_EXITED.into()))
     }
 
-    fn request(&self, kind: CommandKind) -> Result<Receiver<End>, String> {
+    /// As [`CommandHelper::run`], with a document on the command's standard input; waits at most `limit`. A
+    /// command that takes longer goes on.
+    pub(crate) fn run_with(
+        &self,
+        kind: CommandKind,
+        document: &Map<String, Value>,
+        limit: Duration,
+    ) -> Result<(), String> {
+        match self.request(kind, Some(document))?.recv_timeout(limit) {
+            Ok(end) => end,
+            Err(RecvTimeoutError::Disconnected) => Err(HELPER_EXITED.into()),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(format!("it has not ended within {} s", limit.as_secs()))
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        kind: CommandKind,
+        document: Option<&Map<String, Value>>,
+    ) -> Result<Receiver<End>, String> {
         let Some(requests) = &self.requests else { return Err(NOT_CONFIGURED.into()) };
         let (sender, receiver) = channel();
         self.completions.lock().insert(kind, sender);
         let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = format!("{}\n", kind.name());
+        let line = match document {
+            None => format!("{}\n", kind.name()),
+            Some(document) => format!("{} {}\n", kind.name(), json!(document)),
+        };
         let sent = requests.write_all(line.as_bytes()).and_then(|()| requests.flush());
         sent.map(|()| receiver).map_err(|_| HELPER_EXITED.into())
     }

@@ -8,7 +8,7 @@ use std::thread;
 
 use serde_json::json;
 
-use super::{CommandKind, HelperMessage, HelperProcess, STACK, run};
+use super::{CommandKind, HelperMessage, HelperProcess, STACK, document, run};
 use crate::config::Commands;
 
 /// The subcommand.
@@ -76,8 +76,11 @@ pub(crate) fn serve_streams(
     };
     let messages = Arc::new(Mutex::new(messages));
     let mut running = Vec::new();
-    for kind in requests.filter_map(|word| CommandKind::from_name(&word)) {
+    for line in requests {
+        let (word, document) = line.split_once(' ').unwrap_or((&line, ""));
+        let Some(kind) = CommandKind::from_name(word) else { continue };
         let (words, messages) = (words(kind), Arc::clone(&messages));
+        let document = document::lines(document);
         let send = move |message: &HelperMessage| {
             if let Ok(mut messages) = messages.lock() {
                 // The daemon may have exited.
@@ -90,8 +93,8 @@ pub(crate) fn serve_streams(
         let started = thread::Builder::new().name(kind.name().to_owned()).stack_size(STACK).spawn(
             move || {
                 let send_output = send.clone();
-                let end =
-                    run::execute(&words, move |line| send_output(&HelperMessage::Output(line)));
+                let log_line = move |line| send_output(&HelperMessage::Output(line));
+                let end = document.and_then(|document| run::execute(&words, &document, log_line));
                 send(&HelperMessage::Exited(end));
             },
         );

@@ -97,7 +97,7 @@ fn a_helper_that_has_ended_is_told_and_not_waited_for() {
     let (requests, to_requests) = std::io::pipe().unwrap();
     let (messages, to_messages) = std::io::pipe().unwrap();
     let helper = CommandHelper::over(to_requests, messages, &Log::to(|_| {}), || {}).unwrap();
-    let waiting = helper.request(CommandKind::Reboot).unwrap();
+    let waiting = helper.request(CommandKind::Reboot, None).unwrap();
     drop((requests, to_messages));
     assert!(waiting.recv().is_err());
     assert!(
@@ -125,4 +125,26 @@ fn what_a_command_says_stays_one_message() {
         HelperMessage::read(line.trim_end()),
         Some((CommandKind::Shutdown, HelperMessage::Output(said))) if said == text
     ));
+}
+
+#[test]
+fn a_command_gets_its_document_on_its_standard_input() {
+    let (_, world) = World::run(&["/bin/cat"]);
+    let document = serde_json::json!({"action": "try", "nameservers": ["192.0.2.1"]});
+    let document = document.as_object().unwrap();
+    let limit = Duration::from_secs(60);
+    assert_eq!(world.helper.run_with(CommandKind::Reboot, document, limit), Ok(()));
+    world.says("info reboot:   \"nameservers\": [\"192.0.2.1\"]\n");
+    let hostile = serde_json::json!({"action": "$(reboot)"});
+    let refused = world.helper.run_with(CommandKind::Reboot, hostile.as_object().unwrap(), limit);
+    assert!(refused.unwrap_err().contains("holds what no setting does"));
+    world.says("reboot: }");
+}
+
+#[test]
+fn a_command_that_does_not_end_is_not_waited_for() {
+    let world = World::new(&["/bin/sleep", "60"]);
+    let document = serde_json::Map::new();
+    let ran = world.helper.run_with(CommandKind::Reboot, &document, Duration::from_millis(50));
+    assert!(ran.unwrap_err().contains("has not ended"));
 }

@@ -16,6 +16,7 @@ use crate::license::state::plan::Action;
 use crate::license::state::status::Snapshot;
 use crate::security::Actor;
 use crate::util::published::Published;
+use crate::util::utc;
 
 /// Longest wait of a call for the worker: two requests to the authority and a margin.
 const WAIT: Duration = Duration::from_secs(75);
@@ -47,6 +48,14 @@ impl Handle {
     pub(crate) fn status(&self) -> Value {
         self.probe_if_stale();
         self.snapshot.snapshot().document(&ClockReading::now())
+    }
+
+    /// When the license has to be renewed, in seconds since 1970; `None` without a license. Does not probe the
+    /// authority.
+    pub(crate) fn lease_end(&self) -> Option<i64> {
+        let document = self.snapshot.snapshot().document(&ClockReading::now());
+        let end = document["subscription_expiry"].as_str().and_then(utc::parse);
+        end.filter(|end| *end > 0)
     }
 
     /// What prevents transcription, as messages; empty if nothing does. Does not probe the authority.

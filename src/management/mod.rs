@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::helper::CommandHelper;
 use crate::log::Log;
 use crate::monitor::Monitor;
+use crate::network::NetworkSettings;
 use crate::security::{AcmeWorker, SecuritySettings};
 
 pub(crate) mod client;
@@ -63,6 +64,8 @@ pub(crate) struct Context {
     pub(crate) monitor: Arc<Monitor>,
     /// Runs the configured commands.
     pub(crate) helper: Arc<CommandHelper>,
+    /// The network of the machine, if there is a command for it.
+    pub(crate) network: Option<Arc<NetworkSettings>>,
     /// The commands that are running or scheduled.
     pub(crate) running: Arc<RunningCommands>,
 }

@@ -62,6 +62,7 @@ fn gate_of(settings: &str, scratch: &Scratch, log: Log) -> Gate {
         log: silent,
         monitor: Arc::default(),
         helper: Arc::default(),
+        network: None,
         running: Arc::default(),
     });
     let (rules, identity) = (Arc::clone(security.rules()), Arc::clone(security.identity()));

@@ -111,14 +111,21 @@ impl Gate {
             let value = request.head.fields.first(name)?;
             Some(String::from_utf8_lossy(value).into_owned())
         };
+        let method = Method::parse(&request.head.method);
+        // Costs a system call, and only changes are asked for it.
+        let local = (method == Method::Post)
+            .then(|| connection.stream.tcp().local_addr().ok())
+            .flatten()
+            .map(|address| address.ip().to_canonical());
         let asked = Request {
-            method: Method::parse(&request.head.method),
+            method,
             path: format!("{}{}", request.route.prefix, target.path),
             query: target.query.clone().unwrap_or_default(),
             content_type: field("content-type"),
             accept: field("accept"),
             authority: target.authority.clone(),
             peer: Some(request.peer),
+            local,
             body: Ok(Zeroizing::default()), // not yet there
         };
         let call = self.management.find(asked, request.tls);

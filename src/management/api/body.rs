@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::request::{BodyError, Request};
-use super::response::Response;
+use super::response::{Code, Response};
 use crate::util::json;
 
 /// What is wrong with a body.
@@ -32,6 +32,24 @@ impl Fault {
             Fault::Unread(error) => error.into(),
             Fault::Invalid { what, example } => refused(&format!("{what}; send {example}")),
         }
+    }
+
+    /// The answer in the shape of errors below `management`.
+    pub(crate) fn management_answer(self) -> Response {
+        let status = match &self {
+            Fault::Unread(BodyError::TooLarge) => 413,
+            Fault::Unread(BodyError::CutOff) | Fault::Invalid { .. } => 400,
+        };
+        let text = match self {
+            Fault::Unread(BodyError::TooLarge) => {
+                "the request body is larger than 1 MiB, the most this takes".to_owned()
+            }
+            Fault::Unread(BodyError::CutOff) => {
+                "the request body ended early; nothing was changed, send it again".to_owned()
+            }
+            Fault::Invalid { what, example } => format!("{what}; send {example}"),
+        };
+        Response { status, ..Response::error(Code::InvalidArgument, &text) }
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod cpu_info;
 pub(crate) mod free_storage;
 pub(crate) mod health;
 pub(crate) mod host;
+pub(crate) mod host_network;
 pub(crate) mod license;
 pub(crate) mod logs;
 pub(crate) mod mem_info;
@@ -22,6 +23,7 @@ pub(crate) mod restart;
 pub(crate) mod security;
 pub(crate) mod services;
 pub(crate) mod table;
+pub(crate) mod time;
 pub(crate) mod usage;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -33,10 +33,7 @@ fn run_later(
 ) -> Response {
     let name = kind.name();
     if kind.argv(&context.config.commands).is_empty() {
-        let text = format!(
-            "this appliance has no command for that; its settings have no \"commands.{name}\""
-        );
-        return Response::error(Code::Unimplemented, &text);
+        return not_configured(kind);
     }
     let Some(permit) = context.running.try_start(kind) else {
         return confirmed(&format!("a {name} is under way already"));
@@ -50,6 +47,15 @@ fn run_later(
         Ok(_) => confirmed(confirmation),
         Err(error) => Response::error(Code::Internal, &error),
     }
+}
+
+/// 501: the image has no command for it.
+pub(crate) fn not_configured(kind: CommandKind) -> Response {
+    let text = format!(
+        "this appliance has no command for that; its settings have no \"commands.{}\"",
+        kind.name()
+    );
+    Response::error(Code::Unimplemented, &text)
 }
 
 fn confirmed(confirmation: &str) -> Response {

@@ -56,6 +56,8 @@ pub(crate) struct Request {
     pub(crate) accept: Option<String>,
     /// The client's address; `None` if it is on this machine.
     pub(crate) peer: Option<IpAddr>,
+    /// The address of this machine to which a client on the network has sent the change, if it is one.
+    pub(crate) local: Option<IpAddr>,
     /// The host that a client on the network has called, with the port if it named one.
     pub(crate) authority: Option<String>,
     /// The whole body, in memory that is wiped when it is dropped.
@@ -134,6 +136,7 @@ pub(crate) mod fake {
             content_type: None,
             accept: None,
             peer: None,
+            local: None,
             authority: None,
             body: Ok(Zeroizing::new(body.to_vec())),
         }

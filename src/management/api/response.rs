@@ -29,6 +29,7 @@ pub(crate) struct Response {
 pub(crate) enum Code {
     InvalidArgument = 3,
     NotFound = 5,
+    Aborted = 10,
     Unimplemented = 12,
     Internal = 13,
 }
@@ -38,6 +39,7 @@ impl Code {
         match self {
             Code::InvalidArgument => 400,
             Code::NotFound => 404,
+            Code::Aborted => 409,
             Code::Unimplemented => 501,
             Code::Internal => 500,
         }

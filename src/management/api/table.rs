@@ -9,8 +9,8 @@ use super::security::{
     acme, admin_password, certificate, certificate_request, insecure_ports, reset,
 };
 use super::{
-    cpu_info, free_storage, health, host, logs, mem_info, monitoring, ping, power, resource,
-    restart, services,
+    cpu_info, free_storage, health, host, host_network, logs, mem_info, monitoring, ping, power,
+    resource, restart, services, time,
 };
 use crate::management::Context;
 use crate::management::web::{docs, page};
@@ -46,6 +46,13 @@ enum In {
 const TABLE: &[(In, &str, Method, Needs, Handler)] = &[
     (In::V1,   "/management/host/about",      Method::Get,     Nothing, host::about_v1),
     (In::V2,   "/management/host/about",      Method::Get,     Nothing, host::about_v2),
+    (In::Both, "/management/host/setdhcp",    Method::Get,     Thread,  host_network::show),
+    (In::Both, "/management/host/setdhcp",    Method::Post,    Thread,  host_network::set_dhcp),
+    (In::Both, "/management/host/setipaddress", Method::Get,     Thread,  host_network::show),
+    (In::Both, "/management/host/setipaddress", Method::Post,    Thread,  host_network::set_address),
+    (In::Both, "/management/host/confirmnetwork", Method::Post,    Thread,  host_network::confirm),
+    (In::Both, "/management/host/time",       Method::Get,     Thread,  time::show),
+    (In::Both, "/management/host/time",       Method::Post,    Thread,  time::set),
     (In::V1,   "/management/ping",            Method::Get,     Nothing, ping::management),
     (In::V1,   "/management/license/ping",    Method::Get,     Nothing, ping::license),
     (In::Both, "/management/license",         Method::Get,     Thread,  online::show),

@@ -84,6 +84,7 @@ impl ServerRequest {
             content_type,
             accept,
             peer: None,
+            local: None,
             authority: None,
             body: self.read_body(),
         };

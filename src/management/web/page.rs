@@ -13,12 +13,13 @@ use crate::management::api::request::Request;
 use crate::management::api::response::Response;
 
 /// Everything behind the root element's opening tag. The scripts share one scope.
-const REST: &str = concat!(
+const PIECES: [&str; 18] = [
     include_str!("page/head.html"),
     "<style>",
     include_str!("page/page.css"),
     "</style>\n",
     include_str!("page/page.html"),
+    NETWORK[0],
     include_str!("page/license.html"),
     include_str!("page/machine.html"),
     "<script>",
@@ -29,16 +30,26 @@ const REST: &str = concat!(
     include_str!("page/license.js"),
     include_str!("page/machine.js"),
     include_str!("page/refresh.js"),
+    NETWORK[1],
     "</script>\n",
-);
+];
+
+/// Left out where the image has no command for network or clock.
+const NETWORK: [&str; 2] = [include_str!("page/network.html"), include_str!("page/network.js")];
 
 /// The document as sent: without indentation and comment lines.
-static SENT: LazyLock<String> = LazyLock::new(|| {
-    let lines = REST.lines().map(str::trim_start);
+static SENT: LazyLock<String> = LazyLock::new(|| sent(|piece| !NETWORK.contains(piece)));
+
+/// With all pieces.
+static SENT_WITH_NETWORK: LazyLock<String> = LazyLock::new(|| sent(|_| true));
+
+fn sent(belongs: impl Fn(&&str) -> bool) -> String {
+    let lines = PIECES.iter().filter(|piece| belongs(piece)).flat_map(|piece| piece.lines());
+    let lines = lines.map(str::trim_start);
     let kept: Vec<&str> =
         lines.filter(|line| !line.is_empty() && !line.starts_with("//")).collect();
     kept.join("\n")
-});
+}
 
 pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
     html::page(document(&context.config))
@@ -55,11 +66,17 @@ fn document(config: &Config) -> String {
         (!commands.reboot.is_empty(), "reboot"),
         (!commands.shutdown.is_empty(), "shutdown"),
         (!commands.restart_services.is_empty(), "restart"),
+        (!commands.network.is_empty(), "network"),
+        (!commands.clock.is_empty(), "clock"),
     ]);
+    let rest = match commands.network.is_empty() && commands.clock.is_empty() {
+        true => &SENT,
+        false => &SENT_WITH_NETWORK,
+    };
     format!(
         "<!doctype html>\n<html lang=\"en\" data-api=\"{api}\" data-https=\"{}\" data-can=\"{can}\">\n{}\n",
         https_port(config).map(|port| port.to_string()).unwrap_or_default(),
-        *SENT
+        **rest
     )
 }
 
@@ -74,7 +91,7 @@ fn https_port(config: &Config) -> Option<u16> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{SENT, document};
+    use super::{SENT, SENT_WITH_NETWORK, document};
     use crate::config::Config;
 
     fn root(settings: &str) -> String {
@@ -94,6 +111,16 @@ mod tests {
         );
     }
 
+    #[test]
+    fn an_image_without_commands_for_network_and_clock_has_nothing_of_them_in_the_page() {
+        let text = |settings: &str| document(&Config::parse(settings.as_bytes()).unwrap());
+        assert!(!text("{}").contains("clock-form"));
+        for command in ["network", "clock"] {
+            let settings = format!(r#"{{"commands": {{"{command}": ["/bin/true"]}}}}"#);
+            assert!(text(&settings).contains("clock-form"), "{command}");
+        }
+    }
+
     /// What the policy would block: handlers and styles in attributes, and anything from elsewhere.
     #[test]
     fn nothing_in_the_document_needs_a_weaker_policy() {
@@ -101,9 +128,9 @@ mod tests {
         assert!(SENT.len() < 66_000, "{} bytes", SENT.len());
         for forbidden in [" style=", " onclick=", " onsubmit=", "javascript:", "src=", "innerHTML"]
         {
-            assert!(!SENT.contains(forbidden), "{forbidden}");
+            assert!(!SENT_WITH_NETWORK.contains(forbidden), "{forbidden}");
         }
-        let elsewhere = SENT.replace("http://www.w3.org/2000/svg", "");
+        let elsewhere = SENT_WITH_NETWORK.replace("http://www.w3.org/2000/svg", "");
         assert!(!elsewhere.contains("http://"));
     }
 }

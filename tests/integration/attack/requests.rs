@@ -57,6 +57,11 @@ fn body_that_changes(path: &str, method: &str) -> &'static str {
         ("/security/acme", "POST") => {
             r#"{"directory": "https://127.0.0.1:1/", "names": ["owned.example"]}"#
         }
+        ("/management/host/setipaddress", "POST") => {
+            r#"{"address": "192.0.2.66", "netmask": "255.255.255.0", "gateway": "192.0.2.1"}"#
+        }
+        ("/management/host/setdhcp" | "/management/host/confirmnetwork", "POST") => "{}",
+        ("/management/host/time", "POST") => r#"{"time": "2027-01-31T12:00:00Z"}"#,
         ("/management/license/offlinemode", "POST") => r#"{"offline": true}"#,
         (_, "POST" | "PUT") => r#"{"license": "494953679762904933", "certificate": "00"}"#,
         _ => "",
@@ -70,6 +75,9 @@ fn answers(path: &str, method: &str) -> &'static [u16] {
         ("/security/sslcertificate" | "/security/acme", "POST") => &[400, 403],
         // Makes an RSA key each time: for strangers alone.
         ("/security/sslcertificate/default", "POST") => &[],
+        // Without commands.network and commands.clock.
+        (path, "POST") if path.starts_with("/management/host/") => &[501],
+        (path, "GET") if path.starts_with("/management/host/set") => &[501],
         (_, "POST" | "PUT") => &[400],
         (_, "DELETE") if path.ends_with("/license") => &[400, 500],
         // Would give the license back, which the jobs of the next cases need: for strangers alone.

@@ -3,6 +3,7 @@
 mod input;
 mod license;
 mod machine;
+mod network;
 mod security;
 mod session;
 mod terminal;

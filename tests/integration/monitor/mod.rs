@@ -3,5 +3,6 @@
 mod glances_view;
 mod listeners;
 mod logs;
+mod network;
 mod power;
 mod resources;

@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import queue
+import socket
 import subprocess
 import threading
 import time
@@ -21,12 +22,25 @@ from websockets.sync.client import connect
 from lib.appliance import temporary_folder
 from lib.proxies import SECONDS, until
 
+
+
+def own_address():
+    """An address of this machine that is not loopback, or nothing; no packet is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        address = probe.getsockname()[0]
+    return None if address.startswith("127.") else address
+
+
 SWITCHES = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-proxy-server",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
     "--disable-dev-shm-usage", "--ignore-certificate-errors", "--remote-debugging-port=0",
-    # Nothing outside loopback, whatever the browser itself would like to ask.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+    # Nothing outside this machine, whatever the browser itself would like to ask.
+    f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1, EXCLUDE {own_address() or 'localhost'}",
 ]  # fmt: skip
 
 # Where to click on an element, if it can be; whether it was hit is in `struck` then.

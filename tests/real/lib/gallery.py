@@ -24,8 +24,11 @@ class Gallery:
         self.authority, self.browser, self.folder = authority, browser, folder
 
     def prove(self):
-        for state in (self.fresh, self.secured, self.ending, self.offline, self.requested, self.gone):
-            with Appliance(self.binary, license=self.service.settings()) as appliance:
+        for state in (self.fresh, self.secured, self.ending, self.offline, self.requested, self.network, self.gone):
+            appliance = Appliance(self.binary, license=self.service.settings())
+            if state == self.network:
+                appliance.settings["commands"] = {name: ["/bin/true"] for name in ("network", "clock")}
+            with appliance:
                 self.desk = Desk(self.browser, appliance, [("admin", "admin")])
                 self.page = self.desk.page
                 self.report.proves(f"pictures: {state.__doc__}", state)
@@ -116,6 +119,29 @@ class Gallery:
         self.page.click("#csr-form button")
         self.page.shows("#csr-words", "speech.example.com")
         self.take("requested")
+
+    def network(self):
+        """the network and the clock: what is in force, the forms, the questions, a change on trial"""
+        self.desk.open()
+        self.page.shows("#network-method", "image")
+        self.desk.unfold("network-change")
+        self.desk.unfold("clock-change")
+        self.page.run("document.querySelector('#network-form [name=method]').value = 'static'")
+        self.page.run("document.querySelector('#network-form [name=method]').dispatchEvent(new Event('change'))")
+        for name, text in (("address", "192.0.2.7"), ("netmask", "255.255.255.0"), ("gateway", "192.0.2.1"), ("hostname", "speech")):
+            self.page.type(f"#network-form [name={name}]", text)
+        self.take("network-forms")
+        self.page.press("Enter")
+        self.page.shows("#ask-title", "Change the network?")
+        self.take("network-question")
+        self.page.run("window.setTimeout = (real => (work, pause) => real(pause === 4000 ? () => {} : work, pause))(setTimeout)")
+        self.page.click("#ask-yes")
+        self.page.shows("#network-trial", "are undone in")
+        self.take("network-trial")
+        self.page.run("document.querySelector('#clock-form [name=time]').value = '2098-01-31T12:00:00'")
+        self.page.click("#clock-form button")
+        self.page.shows("#ask-title", "Set the clock")
+        self.take("clock-question")
 
     def gone(self):
         """the appliance does not answer"""

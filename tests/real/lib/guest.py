@@ -57,9 +57,10 @@ class Guest:
         self.port = {name: free_port() for name in PORTS}
         self.process = None
 
-    def boot(self, *flags):
-        """Switches it on, with these flags of QEMU's beside the usual ones, and waits for the first menu."""
-        network = ",".join(
+    def boot(self, *flags, network=None):
+        """Switches it on, with these flags of QEMU's beside the usual ones, and waits for the first menu. `network`
+        is another than QEMU's own, as scripts/vm/machine takes it."""
+        network = network or ",".join(
             ["restrict=on"] + [f"hostfwd=tcp:127.0.0.1:{self.port[name]}-:{PORTS[name]}" for name in PORTS]
         )
         self.switched_on = time.monotonic()

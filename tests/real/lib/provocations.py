@@ -6,6 +6,7 @@
 MANY = "x" * ((1 << 20) + 1)
 LICENSE = "/{v}/management/license"
 SECURITY = "/{v}/security"
+HOST = "/{v}/management/host"
 RESERVE = {"session": "s", "seconds": 30}
 
 
@@ -25,6 +26,18 @@ UNLICENSED = [
     (200, "DELETE", "/v1/management/services", None),
     (200, "DELETE", "/{v}/management/reboot", None),
     (200, "DELETE", "/{v}/management/shutdown", None),
+    (200, "GET", HOST + "/time?set=2098-01-31T12:00:00Z", None),
+    (400, "GET", HOST + "/time?set=now", None),
+    (200, "POST", HOST + "/time", {"time": "2027-01-31T12:00:00Z"}),
+    (400, "POST", HOST + "/time", {"time": "now"}),
+    (413, "POST", HOST + "/time", MANY),
+    (400, "POST", HOST + "/setdhcp", {"dhcp": True}),
+    (413, "POST", HOST + "/setdhcp", MANY),
+    (400, "POST", HOST + "/setipaddress", {"address": "192.0.2.7", "netmask": "24", "gateway": "192.0.3.1"}),
+    (413, "POST", HOST + "/setipaddress", MANY),
+    (400, "POST", HOST + "/confirmnetwork", "[]"),
+    (409, "POST", HOST + "/confirmnetwork", {}),
+    (413, "POST", HOST + "/confirmnetwork", MANY),
     (400, "POST", LICENSE, None),
     (400, "POST", LICENSE, "[]"),
     (400, "POST", LICENSE, {"license": 1}),
@@ -127,6 +140,7 @@ NOT_FROM_OUTSIDE = {
     **{(f"{name}{v}", 500): DISK for v in ("V1", "V2") for name in (
         "replaceCertificate", "renewDefaultCertificate", "makeCertificateRequest", "dropCertificateRequest", "setPlainHttp",
         "setAcme", "endAcme", "setPassword", "unsetPassword", "resetSecurity", "applyCertificate", "setProxy", "showProxy")},
+    **{(f"setTime{v}", 409): "needs two requests at one moment" for v in ("V1", "V2")},
     ("reserveSeconds", 500): DISK,
     ("settleSession", 500): DISK,
     ("5XX", 500): DEFECT,

@@ -43,6 +43,7 @@ impl World {
                 log,
                 monitor: Arc::default(),
                 helper: Arc::default(),
+                network: None,
                 running: Arc::default(),
             },
         }

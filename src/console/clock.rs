@@ -1,0 +1,78 @@
+//! The clock: what another time would mean is told before it is set.
+
+use serde_json::{Value, json};
+
+use super::daemon::{Daemon, sentence};
+use super::screen::Screen;
+use super::{Closed, show_outcome};
+use crate::config::Config;
+
+pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+    let now = match daemon.read("management/host/time") {
+        Ok(answer) => answer,
+        Err(error) => return show_outcome(screen, Err(error)),
+    };
+    let now = now["time"].as_str().unwrap_or("unknown").to_owned();
+    screen.title("Clock")?;
+    screen.row("Time (UTC)", &now)?;
+    if config.commands.clock.is_empty() {
+        screen.blank()?;
+        screen.say(
+            "It can't be set here: this appliance has no command for that; its settings have no \
+             \"commands.clock\".",
+        )?;
+        return screen.pause();
+    }
+    match screen.choose(&[("Set the clock", true)], ("Back", false))? {
+        Some(true) => set(daemon, screen),
+        None | Some(false) => Ok(()),
+    }
+}
+
+fn set(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+    screen.blank()?;
+    let typed = screen.ask("Time in UTC, like 2027-01-31T12:00:00Z:")?;
+    if typed.is_empty() {
+        screen.say("Nothing was typed, so nothing was changed.")?;
+        return screen.pause();
+    }
+    let wanted = spelled(&typed);
+    let query: String =
+        wanted.chars().filter(|c| c.is_ascii_alphanumeric() || "-:".contains(*c)).collect();
+    let meant = match daemon.read(&format!("management/host/time?set={query}")) {
+        Ok(answer) => answer,
+        Err(error) => return show_outcome(screen, Err(error)),
+    };
+    let mut question = vec![format!("Choose OK to set the clock to {wanted}.")];
+    let sentences =
+        meant["consequences"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    question.extend(sentences.map(|sentence| format!("* {sentence}")));
+    let question: Vec<&str> = question.iter().map(String::as_str).collect();
+    if !screen.confirm(&question)? {
+        return Ok(());
+    }
+    let done = daemon.post("management/host/time", &json!({"time": wanted}));
+    show_outcome(
+        screen,
+        done.map(|answer| sentence(answer["confirmation"].as_str().unwrap_or("done"))),
+    )
+}
+
+/// A time as the API wants it: people leave out the T, the seconds and the Z.
+fn spelled(typed: &str) -> String {
+    let typed = typed.trim_end_matches(['Z', 'z']).trim_end().replacen(' ', "T", 1);
+    let seconds = if typed.matches(':').count() == 1 { ":00" } else { "" };
+    format!("{typed}{seconds}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spelled;
+
+    #[test]
+    fn a_time_may_be_typed_as_people_write_it() {
+        for typed in ["2027-01-31 12:00", "2027-01-31T12:00:00Z", "2027-01-31 12:00:00 z"] {
+            assert_eq!(spelled(typed), "2027-01-31T12:00:00Z", "{typed}");
+        }
+    }
+}

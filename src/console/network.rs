@@ -1,0 +1,180 @@
+//! Networking: the addresses, and changing them on the spot. Who sits here has not lost the way to the appliance,
+//! so a change is kept at once.
+
+use serde_json::{Value, json};
+
+use super::daemon::{Daemon, Error, sentence};
+use super::screen::Screen;
+use super::{Closed, machine, show_outcome};
+use crate::config::Config;
+
+#[derive(Clone, Copy)]
+enum Entry {
+    Dhcp,
+    Static,
+    HostName,
+    Addresses,
+    Keep,
+    Back,
+}
+
+pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+    if config.commands.network.is_empty() {
+        screen.title("Networking")?;
+        machine::addresses(config, screen)?;
+        screen.say(
+            "They can't be changed here: this appliance has no command for that; its settings have no \
+             \"commands.network\".",
+        )?;
+        screen.blank()?;
+        return screen.pause();
+    }
+    loop {
+        let network = match daemon.read("management/host/setipaddress") {
+            Ok(network) => network,
+            Err(error) => return show_outcome(screen, Err(error)),
+        };
+        screen.title("Networking")?;
+        show(&network, screen)?;
+        let mut entries = vec![
+            ("Use DHCP", Entry::Dhcp),
+            ("Set a static address", Entry::Static),
+            ("Set the host name", Entry::HostName),
+            ("Show all addresses and ports", Entry::Addresses),
+        ];
+        if network["trial"]["in_use"] == true {
+            entries.push(("Keep the new settings", Entry::Keep));
+        }
+        match screen.choose(&entries, ("Back", Entry::Back))? {
+            None => {}
+            Some(Entry::Back) => return Ok(()),
+            Some(Entry::Dhcp) => use_dhcp(daemon, screen)?,
+            Some(Entry::Static) => set_address(daemon, screen, &network)?,
+            Some(Entry::HostName) => set_host_name(daemon, screen, &network)?,
+            Some(Entry::Addresses) => {
+                screen.title("Addresses and ports")?;
+                machine::addresses(config, screen)?;
+                screen.pause()?;
+            }
+            Some(Entry::Keep) => {
+                let done = daemon.change_network("management/host/confirmnetwork", &json!({}));
+                tell(screen, done)?;
+            }
+        }
+    }
+}
+
+fn show(network: &Value, screen: &mut Screen) -> Result<(), Closed> {
+    let member = |name: &str| network[name].as_str().unwrap_or_default();
+    screen.row("Settings", method(network))?;
+    screen.row("Address", or_none(member("address")))?;
+    if !member("address").is_empty() {
+        screen.row("Netmask", member("netmask"))?;
+    }
+    screen.row("Gateway", or_none(member("gateway")))?;
+    screen.row("Name servers", or_none(&nameservers(network)))?;
+    screen.row("Host name", member("hostname"))?;
+    let trial = &network["trial"];
+    if trial["in_use"] == true {
+        let left = trial["seconds_left"].as_u64().unwrap_or_default();
+        let told = format!("on trial; they are undone in {left} s unless they are confirmed");
+        screen.row("New settings", &told)?;
+    } else if !trial.is_null() {
+        screen.row("New settings", "are being made")?;
+    }
+    if !member("error").is_empty() {
+        screen.row("Last change", &format!("is not in use: {}", member("error")))?;
+    }
+    Ok(())
+}
+
+fn method(network: &Value) -> &'static str {
+    match network["method"].as_str() {
+        Some("dhcp") => "DHCP",
+        Some("static") => "a static address",
+        _ => "those of the image",
+    }
+}
+
+fn nameservers(network: &Value) -> String {
+    let servers = network["nameservers"].as_array().into_iter().flatten();
+    servers.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn or_none(text: &str) -> &str {
+    if text.is_empty() { "none" } else { text }
+}
+
+fn use_dhcp(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+    let sure = screen.confirm(&[
+        "Choose OK to enable DHCP networking.",
+        "* The address may change, and connections to the old one end.",
+    ])?;
+    if sure {
+        screen.say("One moment…")?;
+        tell(screen, daemon.change_network("management/host/setdhcp", &json!({})))?;
+    }
+    Ok(())
+}
+
+fn set_address(daemon: Daemon<'_>, screen: &mut Screen, network: &Value) -> Result<(), Closed> {
+    screen.blank()?;
+    let address = screen.ask("IPv4 address, like 192.0.2.7:")?;
+    if address.is_empty() {
+        screen.say("Nothing was typed, so nothing was changed.")?;
+        return screen.pause();
+    }
+    let (address, mask) = match address.split_once('/') {
+        Some((address, prefix)) => (address.to_owned(), prefix.to_owned()),
+        None => (address, screen.ask("Netmask or prefix length, like 255.255.255.0 or 24:")?),
+    };
+    let gateway = screen.ask("Gateway (Enter: none):")?;
+    let servers = screen.ask("Name servers, with blanks between them (Enter: none):")?;
+    let servers: Vec<&str> = servers.split([' ', ',']).filter(|text| !text.is_empty()).collect();
+    let body = json!({
+        "address": address, "netmask": mask, "gateway": gateway, "nameservers": servers,
+    });
+    apply(daemon, screen, &body, network)
+}
+
+/// Asks once more: an address in use on another machine is told by nobody here.
+fn apply(
+    daemon: Daemon<'_>,
+    screen: &mut Screen,
+    body: &Value,
+    network: &Value,
+) -> Result<(), Closed> {
+    let before = network["address"].as_str().filter(|address| !address.is_empty());
+    let ends = format!("* Connections to {} end.", before.unwrap_or("the old address"));
+    let new = format!("Choose OK to use {}.", body["address"].as_str().unwrap_or_default());
+    if screen.confirm(&[&new, &ends])? {
+        screen.say("One moment…")?;
+        tell(screen, daemon.change_network("management/host/setipaddress", body))?;
+    }
+    Ok(())
+}
+
+/// The host name alone: the rest stays as it is.
+fn set_host_name(daemon: Daemon<'_>, screen: &mut Screen, network: &Value) -> Result<(), Closed> {
+    screen.blank()?;
+    let name = screen.ask("Host name:")?;
+    if name.is_empty() {
+        screen.say("Nothing was typed, so nothing was changed.")?;
+        return screen.pause();
+    }
+    if network["method"] == "static" {
+        let mut body = json!({"hostname": name});
+        for member in ["address", "netmask", "gateway", "nameservers"] {
+            body[member] = network[member].clone();
+        }
+        return tell(screen, daemon.change_network("management/host/setipaddress", &body));
+    }
+    tell(screen, daemon.change_network("management/host/setdhcp", &json!({"hostname": name})))
+}
+
+fn tell(screen: &mut Screen, done: Result<Value, Error>) -> Result<(), Closed> {
+    show_outcome(
+        screen,
+        done.map(|answer| sentence(answer["confirmation"].as_str().unwrap_or("done"))),
+    )
+}
