@@ -66,6 +66,7 @@
 //! - **local response**: a response that the gate makes itself, without a service.
 //! - **exchange**: one authorized request and its response, on the way through the proxy.
 //! - **upstream**: a service as the gate connects to it; **idle pool**: connections that wait for a request.
+//! - **trusted proxy**: a load balancer that is believed when it names the client for which it asks.
 //! - **permit**: what a request, connection or thread holds of a **semaphore** while it is there.
 //! - **eviction**: closing connections to make room; **penalty**: low priority after a refusal.
 //! - **published value**: an immutable value that writers replace and readers take a snapshot of.

@@ -125,5 +125,10 @@ fn listener(value: &Value) -> String {
         (_, "redirect") => "plain; redirects while plain HTTP is off",
         _ => "plain; closed while plain HTTP is off",
     };
-    format!("{} {}, {kind}", word(&value["address"]), word(&value["serves"]))
+    let allowed = value["allow"].as_array().map(|networks| {
+        let networks: Vec<&str> = networks.iter().map(word).collect();
+        format!("; for {} alone", networks.join(", "))
+    });
+    let allowed = allowed.unwrap_or_default();
+    format!("{} {}, {kind}{allowed}", word(&value["address"]), word(&value["serves"]))
 }

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
+use super::networks::networks;
 use super::section::Field;
+use crate::util::networks::Networks;
 
 /// A listener of the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,13 @@ pub(crate) struct Listen {
     pub(crate) tls: bool,
     /// Not used on a TLS listener, where it is [`HttpDisabled::Close`].
     pub(crate) http_disabled: HttpDisabled,
+    /// Who may come; everybody if it is empty.
+    pub(crate) allow: Networks,
+    /// Reverse proxies whose word about their clients is taken.
+    pub(crate) trusted_proxies: Networks,
+    /// Connections begin with a PROXY protocol header, and come from `trusted_proxies` alone, which is not
+    /// empty then.
+    pub(crate) proxy_protocol: bool,
 }
 
 /// What is reachable on a listener.
@@ -62,11 +71,19 @@ impl Listen {
         serves: Serves,
         http_disabled: HttpDisabled,
     ) -> Listen {
-        Listen { address, serves, tls: false, http_disabled }
+        Listen {
+            address,
+            serves,
+            tls: false,
+            http_disabled,
+            allow: Networks::default(),
+            trusted_proxies: Networks::default(),
+            proxy_protocol: false,
+        }
     }
 
     pub(super) fn tls(address: SocketAddr, serves: Serves) -> Listen {
-        Listen { address, serves, tls: true, http_disabled: HttpDisabled::Close }
+        Listen { tls: true, ..Listen::plain(address, serves, HttpDisabled::Close) }
     }
 }
 
@@ -95,6 +112,16 @@ fn listener(item: Field<'_>, taken: &mut HashSet<SocketAddr>) -> Option<Listen> 
         }
         field.choice(HTTP_DISABLED)
     });
+    let allow = section.take("allow").and_then(networks).unwrap_or_default();
+    let trusted_proxies = section.take("trusted_proxies").map(networks);
+    let proxy_protocol = section.take("proxy_protocol").is_some_and(|field| {
+        if trusted_proxies.is_none() && field.is_true() {
+            field.note(
+                "needs \"trusted_proxies\": without them, whoever comes could claim any address",
+            );
+        }
+        field.flag() == Some(true)
+    });
     if let Some(address) = address
         && address.port() != 0
         && !taken.insert(address)
@@ -107,5 +134,8 @@ fn listener(item: Field<'_>, taken: &mut HashSet<SocketAddr>) -> Option<Listen> 
         serves: serves?,
         tls,
         http_disabled: http_disabled.flatten().unwrap_or(HttpDisabled::Close),
+        allow,
+        trusted_proxies: trusted_proxies.flatten().unwrap_or_default(),
+        proxy_protocol,
     })
 }

@@ -12,6 +12,7 @@ pub mod fuzz;
 mod acme;
 mod listen;
 mod loops;
+mod networks;
 mod parse;
 mod section;
 mod services;
@@ -26,6 +27,8 @@ pub(crate) use acme::{Acme, ChallengeType, KeyType};
 pub(crate) use listen::{HttpDisabled, Listen, Serves};
 pub(crate) use services::OWN_PARTS;
 pub(crate) use services::{Auth, Service, ServiceAddress};
+
+use crate::util::networks::Networks;
 
 /// Read when no `--config` is given and the file exists.
 pub(crate) const DEFAULT_FILE: &str = "/etc/applianced/config.json";
@@ -52,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) api: Api,
     /// At least one; no address twice.
     pub(crate) listen: Vec<Listen>,
+    /// Who reaches what is of the management kind; everybody if it is empty.
+    pub(crate) management_from: Networks,
     /// Port that redirects point to.
     pub(crate) https_port: u16,
     /// Seconds of `Strict-Transport-Security`; 0 if it is not sent.
@@ -139,6 +144,7 @@ impl Default for Config {
                 Listen::plain(on(9001), Serves::Monitoring, HttpDisabled::Redirect),
                 Listen::tls(on(9004), Serves::Realtime),
             ],
+            management_from: Networks::default(),
             https_port: 443,
             hsts_max_age: 0,
             services: vec![Service::realtime(), Service::speech()],

@@ -2,7 +2,8 @@
 
 use super::section::{Diagnostics, Field, Section};
 use super::{
-    About, Acme, Api, Commands, Config, LONGEST_SOCKET_PATH, License, listen, loops, services,
+    About, Acme, Api, Commands, Config, LONGEST_SOCKET_PATH, License, listen, loops, networks,
+    services,
 };
 use crate::util::json;
 
@@ -36,6 +37,7 @@ fn whole(root: Field<'_>) -> Option<Config> {
     set(&mut config.run_dir, section.take("run_dir"), run_dir);
     set(&mut config.api, section.take("api"), api);
     set(&mut config.listen, section.take("listen"), listen::parse);
+    set(&mut config.management_from, section.take("management_from"), networks::networks);
     set(&mut config.https_port, section.take("https_port"), port);
     set(&mut config.hsts_max_age, section.take("hsts_max_age"), |field| {
         field.number("seconds", 0..=LONGEST_HSTS_MAX_AGE)

@@ -160,6 +160,11 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// True for the JSON value `true` alone.
+    pub(super) fn is_true(&self) -> bool {
+        self.value == Value::Bool(true)
+    }
+
     pub(super) fn number(self, wanted: &str, range: RangeInclusive<u32>) -> Option<u32> {
         let number = self.value.as_u64().and_then(|number| u32::try_from(number).ok());
         match number.filter(|number| range.contains(number)) {

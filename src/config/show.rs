@@ -6,6 +6,7 @@ use super::listen::{HTTP_DISABLED, SERVES};
 use super::section::word;
 use super::services::AUTH;
 use super::{Config, Listen, Service};
+use crate::util::networks::Networks;
 
 impl Config {
     /// Every setting with its value, defaults included.
@@ -44,6 +45,7 @@ impl Config {
             },
             "access_log": self.access_log,
         });
+        set_networks(&mut settings, "management_from", &self.management_from);
         if let Some(user) = &self.user {
             settings["user"] = json!(user);
         }
@@ -59,7 +61,19 @@ fn listener(listen: &Listen) -> Value {
     if !listen.tls {
         value["http_disabled"] = json!(word(HTTP_DISABLED, &listen.http_disabled));
     }
+    set_networks(&mut value, "allow", &listen.allow);
+    set_networks(&mut value, "trusted_proxies", &listen.trusted_proxies);
+    if listen.proxy_protocol {
+        value["proxy_protocol"] = json!(true);
+    }
     value
+}
+
+/// Adds the list, unless it is not set.
+fn set_networks(object: &mut Value, key: &str, networks: &Networks) {
+    if !networks.is_empty() {
+        object[key] = networks.iter().map(ToString::to_string).collect();
+    }
 }
 
 fn service(service: &Service) -> Value {

@@ -8,6 +8,7 @@
 //! without the daemon ([`crate::admin`]).
 
 mod acme;
+mod addresses;
 mod certificate;
 mod clock;
 mod daemon;

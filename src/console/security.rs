@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::daemon::{Daemon, Error, sentence};
 use super::screen::Screen;
-use super::{Closed, certificate, reset as command, show_outcome};
+use super::{Closed, addresses, certificate, reset as command, show_outcome};
 use crate::config::Config;
 use crate::log::Log;
 
@@ -44,6 +44,7 @@ enum Entry {
     Password,
     Reset,
     Certificate,
+    Addresses,
     Back,
 }
 
@@ -63,12 +64,15 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
         } else {
             ("Enable plain HTTP", Entry::Http(true))
         };
-        let entries = [
+        let mut entries = vec![
             http,
             ("Set the admin password", Entry::Password),
             ("Reset security", Entry::Reset),
             ("Certificate", Entry::Certificate),
         ];
+        if addresses::are_restricted(config) {
+            entries.push(("Addresses that may come", Entry::Addresses));
+        }
         match screen.choose(&entries, ("Back", Entry::Back))? {
             None => {}
             Some(Entry::Back) => return Ok(()),
@@ -82,6 +86,7 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
             }
             Some(Entry::Password) => set_password(config, daemon, screen)?,
             Some(Entry::Reset) => reset(config, screen)?,
+            Some(Entry::Addresses) => addresses::show(config, screen)?,
             Some(Entry::Certificate) => certificate::menu(daemon, screen)?,
         }
     }

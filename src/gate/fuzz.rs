@@ -7,9 +7,11 @@ use std::time::Instant;
 
 use base64::Engine as _;
 
+use crate::gate::connection::proxy_protocol::{self, LONGEST, Source};
 use crate::gate::request::basic_auth::{Authenticator, Check, Expected, Outcome};
 use crate::http::body;
 use crate::http::body::{Decoder, Encoder, Length, Sender};
+use crate::http::forwarded::{self, Client, Identity};
 use crate::http::head::{HeadBuffer, RequestHead};
 use crate::http::target::Target;
 
@@ -92,6 +94,58 @@ pub fn credentials(data: &[u8]) {
     let scheme = data.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic "));
     let wanted = scheme && pair == b"admin:admin";
     assert_eq!(accepted, wanted);
+}
+
+/// PROXY protocol headers: the result does not depend on how the bytes arrive, and an address is read as it was
+/// written.
+pub fn proxy_header(data: &[u8]) {
+    let whole = proxy_protocol::parse(data);
+    let mut decided = false;
+    for end in 0..data.len().min(LONGEST + 1) {
+        let result = proxy_protocol::parse(data.get(..end).unwrap_or_default());
+        assert!(!decided || result == whole, "{end} bytes: {result:?}, then {whole:?}");
+        decided |= result != Ok(None);
+    }
+    let Ok(Some((source, length))) = whole else {
+        assert!(whole.is_err() || data.len() < LONGEST, "waits for more");
+        return;
+    };
+    assert!(length <= LONGEST && length <= data.len());
+    if let Source::Client(address) = source {
+        let family = if address.is_ipv4() { "TCP4" } else { "TCP6" };
+        let (ip, port) = (address.ip(), address.port());
+        let line = format!("PROXY {family} {ip} {ip} {port} 0\r\n");
+        assert_eq!(proxy_protocol::parse(line.as_bytes()), Ok(Some((source, line.len()))));
+    }
+}
+
+/// `X-Forwarded-For` and `Forwarded`: whatever a client has written, it is not taken for another one once a
+/// proxy has added the client's address.
+pub fn forwarded(data: &[u8]) {
+    let proxy = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let added = Ipv4Addr::new(192, 0, 2, 7);
+    for (name, own) in
+        [("X-Forwarded-For", format!(", {added}")), ("Forwarded", format!(", for={added}"))]
+    {
+        let mut buffer = HeadBuffer::default();
+        for part in
+            [b"GET / HTTP/1.1\r\n", name.as_bytes(), b": ", data, own.as_bytes(), b"\r\n\r\n"]
+        {
+            buffer.extend(part);
+        }
+        let Ok(Some(head)) = buffer.request() else { continue };
+        let other = if name == "Forwarded" { "x-forwarded-for" } else { "forwarded" };
+        // A line end in the data may have begun other fields.
+        if head.fields.all(name).count() != 1 || head.fields.first(other).is_some() {
+            continue;
+        }
+        if !head.fields.first(name).is_some_and(|value| value.ends_with(own.as_bytes())) {
+            continue;
+        }
+        let client = forwarded::client(proxy, &head.fields, |address| address == proxy);
+        let hidden = Client { address: proxy, identity: Identity::Hidden };
+        assert!(client == Client::known(added.into()) || client == hidden, "{client:?}");
+    }
 }
 
 /// Asserts that `next` parses the same from the whole data, byte by byte and in pieces of seven.

@@ -21,8 +21,10 @@
 //! request on the connection:
 //!
 //! ```text
-//!   accept (TLS)    accept (plain)
-//!        |               |
+//!   accept (TLS)    accept (plain)     accept (PROXY protocol)
+//!        |               |                    |
+//!        |               |                    v
+//!        +<--------------+<------------- ProxyHeader
 //!        v               v
 //!    Handshake -------> Head <----------------+
 //!        |               |                    |
@@ -50,6 +52,7 @@
 //!     Responding ------+----+---------------->+
 //! ```
 //!
+//! - `ProxyHeader`: `Handshake` or `Head` when the header is complete and its source may come.
 //! - `Handshake`: `Head` when TLS is established; `Responding` with 400 to a client that speaks plain HTTP;
 //!   `LingeringClose` when an ACME challenge was answered (`acme-tls/1`).
 //! - `Head`: when the head is complete, the request is judged: `Connecting` if it is authorized, licensed and has a
@@ -73,6 +76,7 @@
 //! are evicted; then it takes its permit, or gets 503. Where plain HTTP is disabled without a response, `Head` leads to
 //! `LingeringClose`. A deadline, an eviction or a disconnected client closes a connection in any state.
 
+mod admission;
 mod connection;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -80,6 +84,7 @@ mod io;
 mod limits;
 mod listener;
 mod proxy;
+mod refusals;
 mod request;
 mod upstream;
 
@@ -101,11 +106,13 @@ use crate::gate::connection::stream::ClientStream;
 use crate::gate::connection::tls::TlsConfig;
 use crate::gate::limits::permits::{Permit, RequestLimits};
 use crate::gate::limits::token_bucket::TokenBucket;
+use crate::gate::refusals::Refusals;
 use crate::gate::request::basic_auth::Authenticator;
 use crate::gate::request::hsts::Hsts;
 use crate::gate::request::router::Routes;
 use crate::gate::upstream::pool::IdlePool;
 use crate::http::date::now;
+use crate::http::forwarded::Client;
 use crate::http::head::HeadBuffer;
 use crate::license::Entitlement;
 use crate::log::Log;
@@ -126,6 +133,7 @@ pub(crate) struct Gate {
     idle_pool: Arc<IdlePool>,
     authenticator: Authenticator,
     handshake_log: HandshakeLog,
+    refusals: Refusals,
     log: Log,
     /// Permits of requests in progress.
     request_limits: RequestLimits,
@@ -156,6 +164,7 @@ impl Gate {
             idle_pool,
             authenticator: Authenticator::new()?,
             handshake_log: HandshakeLog::new(log.clone()),
+            refusals: Refusals::new(log.clone()),
             draining: AtomicBool::new(false),
             config,
             rules,
@@ -182,7 +191,10 @@ impl Gate {
         permit: Option<Permit>,
     ) -> Result<Connection, rustls::Error> {
         let now = Instant::now();
-        let (stream, state, deadline) = if listen.tls {
+        let (stream, state, deadline) = if listen.proxy_protocol {
+            let state = State::ProxyHeader(Vec::new());
+            (ClientStream::plain(tcp), state, now + limits::PROXY_HEADER)
+        } else if listen.tls {
             let tls = ServerConnection::new(self.tls.current()?)?;
             (ClientStream::tls(tcp, tls), State::Handshake, now + limits::HANDSHAKE)
         } else {
@@ -191,6 +203,8 @@ impl Gate {
         Ok(Connection {
             stream,
             peer,
+            is_proxy: listen.trusted_proxies.contains(peer.ip()),
+            client: Client::known(peer.ip()),
             state,
             head: HeadBuffer::default(),
             deadline,

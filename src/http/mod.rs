@@ -7,6 +7,7 @@ pub(crate) mod authority;
 pub(crate) mod body;
 pub(crate) mod date;
 pub(crate) mod fields;
+pub(crate) mod forwarded;
 pub(crate) mod head;
 pub(crate) mod lenient;
 pub(crate) mod limits;

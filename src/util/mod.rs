@@ -5,6 +5,7 @@ pub(crate) mod descriptors;
 pub(crate) mod host_name;
 pub(crate) mod json;
 pub(crate) mod nearest;
+pub(crate) mod networks;
 pub(crate) mod published;
 pub(crate) mod resolve;
 pub(crate) mod semaphore;

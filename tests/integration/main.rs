@@ -7,6 +7,7 @@ mod support;
 
 mod attack;
 mod authority;
+mod clients;
 mod console;
 mod license;
 mod management_api;

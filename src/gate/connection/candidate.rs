@@ -20,7 +20,7 @@ impl Connection {
         };
         Some(Candidate {
             is_half_closed: self.stream.is_read_closed(),
-            prefix: client_prefix(self.peer.ip()),
+            prefix: client_prefix(self.client.address),
             is_ready: self.is_ready,
             since,
         })
@@ -30,6 +30,7 @@ impl Connection {
     fn idle_since(&self) -> Option<Instant> {
         let timeout = match &self.state {
             _ if self.has_request() => return None,
+            State::ProxyHeader(_) => limits::PROXY_HEADER,
             State::Handshake => limits::HANDSHAKE,
             State::Head if self.head.is_empty() => limits::IDLE,
             State::Head => limits::HEAD,

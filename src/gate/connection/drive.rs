@@ -31,6 +31,7 @@ impl Gate {
             }
             let step = match std::mem::take(&mut connection.state) {
                 State::Taken => Step::Close, // never: another thread has the connection
+                State::ProxyHeader(arrived) => self.read_proxy_header(connection, listen, arrived),
                 State::Handshake => self.handshake(connection, listen),
                 State::Head => self.read_request(connection, listen, buffers),
                 State::Unblocked(result) => self.on_unblocked(connection, listen, result),

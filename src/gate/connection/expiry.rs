@@ -41,6 +41,10 @@ impl Gate {
                 let end = ExchangeEnd::Abort("timed out: the WebSocket was idle".to_owned());
                 self.finish_request(connection, tunnel.into_exchange().request, end)
             }
+            State::ProxyHeader(_) => {
+                self.refuse_proxy_header(connection, listen, "it took longer than 10 s");
+                Step::Close
+            }
             state => {
                 if matches!(state, State::Handshake) {
                     self.log_failed_handshake(

@@ -4,6 +4,8 @@ mod candidate;
 pub(crate) mod drive;
 pub(crate) mod expiry;
 pub(crate) mod handshake_log;
+pub(crate) mod proxy_header;
+pub(crate) mod proxy_protocol;
 pub(crate) mod run_queue;
 pub(crate) mod stream;
 pub(crate) mod table;
@@ -32,12 +34,18 @@ use crate::gate::request::call::{LocalCall, RunningCall};
 use crate::gate::request::handler::AdmittedRequest;
 use crate::gate::request::hsts::Hsts;
 use crate::gate::request::response::LocalResponse;
+use crate::http::forwarded::Client;
 use crate::http::head::HeadBuffer;
 
 /// One client connection. While it waits, it has no thread, and no buffer unless a part of a head has arrived.
 pub(crate) struct Connection {
     pub(crate) stream: ClientStream,
+    /// The other end, or the source that its PROXY protocol header names.
     pub(crate) peer: SocketAddr,
+    /// `peer` is a trusted proxy, which names the client of each request.
+    pub(crate) is_proxy: bool,
+    /// Who has sent the current or last request.
+    pub(crate) client: Client,
     pub(crate) state: State,
     pub(crate) head: HeadBuffer,
     pub(crate) deadline: Instant,
@@ -58,6 +66,8 @@ pub(crate) enum State {
     /// A thread is handling the state, or does the work that the connection waits for.
     #[default]
     Taken,
+    /// Waits for the rest of a PROXY protocol header, of which these bytes have arrived.
+    ProxyHeader(Vec<u8>),
     Handshake,
     /// Waits for a request, or for the rest of its head.
     Head,

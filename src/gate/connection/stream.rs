@@ -41,8 +41,14 @@ impl ClientStream {
     }
 
     pub(crate) fn tls(tcp: TcpStream, connection: ServerConnection) -> ClientStream {
-        let tls = Tls { connection, ciphertext: Vec::new(), taken: 0, begun: false };
-        ClientStream { tcp, readiness: Readiness::new(), tls: Some(Box::new(tls)) }
+        let mut stream = ClientStream::plain(tcp);
+        stream.begin_tls(connection, Vec::new());
+        stream
+    }
+
+    /// Adds TLS, which begins with `ciphertext`.
+    pub(crate) fn begin_tls(&mut self, connection: ServerConnection, ciphertext: Vec<u8>) {
+        self.tls = Some(Box::new(Tls { connection, ciphertext, taken: 0, begun: false }));
     }
 
     pub(crate) fn tcp(&self) -> &TcpStream {

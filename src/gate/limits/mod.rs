@@ -12,6 +12,10 @@ use crate::util::descriptors;
 /// From accept to a finished TLS handshake. Three round trips over a poor satellite link fit in.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// From accept to the end of a PROXY protocol header. A proxy sends it at once; its specification asks for three
+/// seconds at least, so that a lost packet can be sent again.
+pub(crate) const PROXY_HEADER: Duration = Duration::from_secs(10);
+
 /// From the first byte of a request head to its last; a person typing into `openssl s_client` manages.
 pub(crate) const HEAD: Duration = Duration::from_secs(20);
 

@@ -293,6 +293,7 @@ impl EventLoop {
         drop(tick);
         self.gate.idle_pool.expire_idle(now);
         self.gate.handshake_log.report_suppressed();
+        self.gate.refusals.report_suppressed();
         let expired = self.connections().take_expired(now);
         for (token, mut connection) in expired {
             let action = self.gate.catch_panic(&mut connection, |gate, connection| {

@@ -3,7 +3,6 @@
 //! A request is judged once, with the rules of that moment. If its password must be hashed, the verdict waits for the
 //! outcome, and is completed with it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,7 +26,6 @@ use crate::gate::{Gate, now};
 use crate::http::body::Length;
 use crate::http::head::RequestHead;
 use crate::http::method;
-use crate::http::target::Target;
 use crate::security::{Password, Rules};
 
 /// The verdict on a request.
@@ -66,6 +64,7 @@ impl Gate {
         listen: &Listen,
         head: RequestHead,
     ) -> Step {
+        self.identify(connection, listen, &head);
         match validate(&head) {
             Ok((target, length)) => {
                 let request = self.parse(listen, head, target, length);
@@ -73,7 +72,7 @@ impl Gate {
             }
             Err(_) if self.drops_silently(listen) => {
                 self.log_access(
-                    &Record::new(connection.peer.ip(), listen.tls),
+                    &Record::new(connection.client.address, listen.tls),
                     &head.method,
                     "",
                     "",
@@ -81,7 +80,7 @@ impl Gate {
                 Step::Next(connection.linger())
             }
             Err(error) => {
-                let mut record = Record::new(connection.peer.ip(), listen.tls);
+                let mut record = Record::new(connection.client.address, listen.tls);
                 record.status = error.status;
                 self.log_access(&record, &head.method, "", "");
                 Step::Next(self.respond(connection, &head, &LocalResponse::malformed(error), true))
@@ -134,7 +133,7 @@ impl Gate {
         request: ParsedRequest,
         verdict: Verdict,
     ) -> Step {
-        let mut record = Record::new(connection.peer.ip(), listen.tls);
+        let mut record = Record::new(connection.client.address, listen.tls);
         let close = request.close || request.length != Length::Exact(0);
         let state = match verdict {
             Verdict::Forward(route, authorized) => {
@@ -181,10 +180,10 @@ impl Gate {
             target: request.target,
             route,
             length: request.length,
-            peer: connection.peer.ip().to_canonical(),
+            peer: connection.client.address,
             tls: listen.tls,
             close: request.close,
-            record: Record::new(connection.peer.ip(), listen.tls),
+            record: Record::new(connection.client.address, listen.tls),
             permit,
         };
         let Some(upstream) = upstream else { return self.begin_call(connection, request) };
@@ -235,7 +234,7 @@ impl Gate {
         }
     }
 
-    /// Applies the rules in order: ACME challenge, plain HTTP, path, credentials, license.
+    /// Applies the rules in order: address, ACME challenge, plain HTTP, path, credentials, license.
     ///
     /// # Errors
     /// When a password must be hashed, which completes the verdict.
@@ -248,15 +247,25 @@ impl Gate {
     ) -> Result<Verdict, Box<PendingLogin>> {
         let situation = self.situation(listen, rules);
         let ParsedRequest { head, target, .. } = request;
+        let disabled_http = policy::disabled_http(&situation);
+        if !self.may_ask(connection, listen) {
+            return Ok(match disabled_http {
+                Some(HttpDisabled::Close) => Verdict::Drop,
+                _ => Verdict::Respond(LocalResponse::wrong_address(request.area())),
+            });
+        }
         if let Some(response) = self.key_authorization(listen, head) {
             return Ok(Verdict::Respond(response));
         }
-        let peer = connection.peer.ip().to_canonical();
-        Ok(match (policy::disabled_http(&situation), &request.route) {
+        let peer = connection.client.address;
+        Ok(match (disabled_http, &request.route) {
             (Some(HttpDisabled::Close), _) => Verdict::Drop,
             (Some(HttpDisabled::Redirect), _) => {
                 let location = self.https_location(connection, listen, target);
                 Verdict::Respond(LocalResponse::redirect(head, &location))
+            }
+            (None, Some(route)) if !self.may_reach(connection, listen, route.area) => {
+                Verdict::Respond(LocalResponse::wrong_address(route.area))
             }
             (None, Some(route))
                 if policy::is_cross_site(head, target.authority.as_deref(), route.area) =>
@@ -293,7 +302,7 @@ impl Gate {
         request: &ParsedRequest,
         outcome: Outcome,
     ) -> Verdict {
-        let peer = connection.peer.ip().to_canonical();
+        let peer = connection.client.address;
         Verdict::Respond(match outcome {
             Outcome::Accepted { first } => {
                 if first {
@@ -366,25 +375,6 @@ impl Gate {
                 Password::Set(_) => PasswordKind::Set,
             },
         }
-    }
-
-    /// The redirect target for plain HTTP: the path over HTTPS (M2-13).
-    fn https_location(&self, connection: &Connection, listen: &Listen, target: &Target) -> String {
-        let host = target.host_name().map_or_else(
-            || match connection.stream.tcp().local_addr().map(|a| a.ip().to_canonical()) {
-                Ok(IpAddr::V6(v6)) => format!("[{v6}]"),
-                Ok(IpAddr::V4(v4)) => v4.to_string(),
-                Err(_) => "localhost".to_owned(),
-            },
-            str::to_owned,
-        );
-        let port = match self.config.https_port {
-            443 => String::new(),
-            port => format!(":{port}"),
-        };
-        let prefix =
-            if listen.serves == crate::config::Serves::Monitoring { "/monitor" } else { "" };
-        format!("https://{host}{port}{prefix}{}", target.path_and_query())
     }
 }
 

@@ -1,14 +1,17 @@
 //! Local responses, which the gate sends without a service.
 
+use std::net::IpAddr;
+
 use super::access_log::Record;
 use super::parse::ParsedRequest;
 use super::response::{LocalResponse, persistence};
-use crate::config::Listen;
+use crate::config::{Listen, Serves};
 use crate::gate::connection::{Action, Connection, PendingResponse, State, Step, Then};
 use crate::gate::limits::permits::Class;
 use crate::gate::{Gate, now};
 use crate::http::Error;
 use crate::http::head::RequestHead;
+use crate::http::target::Target;
 
 impl Gate {
     pub(crate) fn reject_malformed(
@@ -89,7 +92,7 @@ impl Gate {
     ) -> Step {
         let reason = self.busy_reason(class);
         let response = LocalResponse::busy(&reason);
-        let mut record = Record::new(connection.peer.ip(), listen.tls);
+        let mut record = Record::new(connection.client.address, listen.tls);
         (record.status, record.sent) = (response.status, response.length());
         record.remark = reason;
         self.log_access(&record, &request.head.method, &request.target.path, "");
@@ -104,5 +107,28 @@ impl Gate {
             return format!("{name} is busy with {in_flight} requests, retry later");
         }
         "server busy, retry later".to_owned()
+    }
+
+    /// The redirect target for plain HTTP: the path over HTTPS (M2-13).
+    pub(crate) fn https_location(
+        &self,
+        connection: &Connection,
+        listen: &Listen,
+        target: &Target,
+    ) -> String {
+        let host = target.host_name().map_or_else(
+            || match connection.stream.tcp().local_addr().map(|a| a.ip().to_canonical()) {
+                Ok(IpAddr::V6(v6)) => format!("[{v6}]"),
+                Ok(IpAddr::V4(v4)) => v4.to_string(),
+                Err(_) => "localhost".to_owned(),
+            },
+            str::to_owned,
+        );
+        let port = match self.config.https_port {
+            443 => String::new(),
+            port => format!(":{port}"),
+        };
+        let prefix = if listen.serves == Serves::Monitoring { "/monitor" } else { "" };
+        format!("https://{host}{port}{prefix}{}", target.path_and_query())
     }
 }

@@ -38,6 +38,12 @@ impl LocalResponse {
         LocalResponse { status, content_type: "application/json", body, fields: Vec::new() }
     }
 
+    /// The response to a client whose address keeps it out.
+    pub(crate) fn wrong_address(area: Area) -> LocalResponse {
+        let reason = "the settings of the appliance allow this from other addresses only";
+        LocalResponse::error(Some(area), 403, reason)
+    }
+
     /// A 503 with `Retry-After`.
     pub(crate) fn busy(reason: &str) -> LocalResponse {
         LocalResponse::error(None, 503, reason).with("Retry-After", "1")

@@ -24,6 +24,8 @@ pub(crate) enum Verdict {
     Ambiguous,
     /// Not a byte.
     Silence,
+    /// 403: not from this address.
+    Forbidden,
     Elsewhere {
         status: u16,
         location: String,
@@ -118,21 +120,7 @@ impl Caller {
             *self = Caller::at(self.listener);
         }
         self.guesses += u32::from(is_guess);
-        let path = path_at(self.listener, request);
-        let upgrade = if request.websocket {
-            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        } else {
-            ""
-        };
-        let length = match (body, request.method) {
-            ("", "GET" | "HEAD" | "DELETE") => String::new(),
-            _ => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
-        };
-        let text = format!(
-            "{} {path} HTTP/1.1\r\nHost: localhost\r\n{upgrade}{}{length}\r\n{body}",
-            request.method, credentials.lines
-        );
+        let text = text(self.listener, request, body, &credentials.lines);
         let client = self.client.take();
         let mut client = client.unwrap_or_else(|| {
             let tls = self.listener.kind == Kind::Tls;
@@ -160,12 +148,35 @@ impl Caller {
     }
 }
 
-fn fits(answer: &Answer, method: &str, wanted: &Verdict) -> bool {
+/// A request as it is sent, with these lines in its head.
+pub(crate) fn text(listener: Listener, request: &Request, body: &str, lines: &str) -> String {
+    let path = path_at(listener, request);
+    let upgrade = if request.websocket {
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    } else {
+        ""
+    };
+    let length = match (body, request.method) {
+        ("", "GET" | "HEAD" | "DELETE") => String::new(),
+        _ => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
+    };
+    format!(
+        "{} {path} HTTP/1.1\r\nHost: localhost\r\n{upgrade}{lines}{length}\r\n{body}",
+        request.method
+    )
+}
+
+pub(crate) fn fits(answer: &Answer, method: &str, wanted: &Verdict) -> bool {
     match wanted {
         Verdict::Open(statuses) => statuses.contains(&answer.status),
         Verdict::Nowhere => answer.status == 404,
         Verdict::Ambiguous => answer.status == 400,
         Verdict::Silence => false,
+        Verdict::Forbidden => {
+            let words = "allow this from other addresses only";
+            answer.status == 403 && (method == "HEAD" || answer.text().contains(words))
+        }
         Verdict::Elsewhere { status, location } => {
             answer.status == *status && answer.field("location") == Some(location)
         }

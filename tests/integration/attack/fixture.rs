@@ -59,6 +59,18 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn start(api: Api) -> Fixture {
+        let listeners = listeners();
+        let settings = listeners.iter().map(Listener::setting).collect();
+        Fixture::start_with(api, listeners, settings, &[])
+    }
+
+    /// With `listen` as the setting for these listeners, and more settings.
+    pub(crate) fn start_with(
+        api: Api,
+        listeners: Vec<Listener>,
+        listen: Value,
+        more: &[(&str, Value)],
+    ) -> Fixture {
         let services = Stub::start(|visit| {
             while let Some((head, _)) = visit.request() {
                 if head.to_ascii_lowercase().contains("\r\nupgrade: websocket") {
@@ -68,7 +80,6 @@ impl Fixture {
                 visit.say(ok("served").as_bytes());
             }
         });
-        let listeners = listeners();
         let own = |path: &str, auth: &str| json!({"address": services.address.to_string(), "paths": [path], "auth": auth});
         let settings = match api {
             Api::V1 => Settings::v1(),
@@ -80,9 +91,11 @@ impl Fixture {
             .realtime(services.address)
             .service("house", own("/admin-only/", "admin"))
             .service("guest", own("/free/", "none"))
-            .with("listen", listeners.iter().map(Listener::setting).collect())
+            .with("listen", listen)
             .with("access_log", json!(false))
             .with("https_port", json!(HTTPS_PORT));
+        let settings =
+            more.iter().fold(settings, |settings, (key, value)| settings.with(key, value.clone()));
         Fixture { api, listeners, services, appliance: Appliance::start(&settings) }
     }
 
@@ -182,7 +195,7 @@ fn listeners() -> Vec<Listener> {
 }
 
 impl Listener {
-    fn setting(&self) -> Value {
+    pub(crate) fn setting(&self) -> Value {
         let serves = format!("{:?}", self.serves).to_lowercase();
         let address = format!("127.0.0.1:{}", self.port);
         match self.kind {

@@ -1,5 +1,6 @@
 //! What an attacker on the network may try.
 
+mod addresses;
 mod cases;
 mod connection_limit;
 mod credentials;
@@ -8,3 +9,4 @@ mod known_failures;
 mod requests;
 mod rules;
 mod unauthorized;
+mod ways;

@@ -5,6 +5,6 @@ mod license;
 mod machine;
 mod network;
 mod security;
-mod session;
+pub(crate) mod session;
 mod terminal;
 mod without_daemon;

@@ -90,6 +90,22 @@ impl Client {
         }
     }
 
+    /// Connects from another address of this machine and sends `preface` before TLS or anything else.
+    pub(crate) fn try_at_from(
+        source: Ipv4Addr,
+        listener: Listener,
+        preface: &[u8],
+    ) -> io::Result<Client> {
+        let mut tcp = connect_from(source, listener.port)?;
+        tcp.write_all(preface)?;
+        if !listener.tls {
+            return Ok(Client::new(Stream::Plain(tcp)));
+        }
+        tcp.set_read_timeout(Some(PATIENCE))?;
+        let (_, tls) = connect_over(tcp).map_err(io::Error::other)?;
+        Ok(Client::new(Stream::Tls(Box::new(tls))))
+    }
+
     fn new(stream: Stream) -> Client {
         let client = Client { stream, pending: Vec::new() };
         client.tcp().set_nodelay(true).unwrap();

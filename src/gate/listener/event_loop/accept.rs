@@ -66,7 +66,9 @@ impl EventLoop {
     }
 
     fn register(&self, tcp: TcpStream, peer: Option<SocketAddr>) {
-        let Some(peer) = peer else { return };
+        let Some(peer) = peer.filter(|peer| self.gate.admits(peer.ip(), &self.listen)) else {
+            return;
+        };
         let permit = self.shared.connections.try_acquire().or_else(|| {
             self.shared.evict(&self.gate, Need::Connection);
             self.shared.connections.try_acquire()
