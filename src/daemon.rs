@@ -14,6 +14,7 @@ use crate::helper::CommandHelper;
 use crate::license;
 use crate::log::Log;
 use crate::management::{self, Context};
+use crate::metrics::Metrics;
 use crate::network::NetworkSettings;
 use crate::sandbox;
 use crate::security::{AcmeProxy, AcmeWorker, ExpiryReminder, SecuritySettings};
@@ -61,6 +62,8 @@ pub(crate) fn run(config: Config, log: &Log) -> Result<(), Box<dyn Error>> {
         license: license.clone(),
         log: log.clone(),
         monitor: Arc::default(),
+        metrics: Arc::new(Metrics::new(config.services.iter().map(|one| one.name.as_str()))),
+        readiness: Arc::default(),
         helper,
         network,
         running: Arc::default(),

@@ -30,6 +30,7 @@
 //! | `security` | certificate, also by ACME (`acme`), admin password, plain HTTP, reset |
 //! | `license` | `protocol` without I/O, `state`, `device`, `client` |
 //! | `management` | the management API (`api`), its sockets (`server`), the page and OpenAPI (`web`) |
+//! | `metrics` | what the gate counts, for `/metrics` |
 //! | `network` | the network of the machine, tried before it is kept, by the image's command |
 //! | `monitor` | `/proc` and `/sys` in the shape of the Glances API |
 //! | `store` | files that survive a power cut, and trust in them |
@@ -91,6 +92,7 @@ pub(crate) mod http;
 pub(crate) mod license;
 pub(crate) mod log;
 pub(crate) mod management;
+pub(crate) mod metrics;
 pub(crate) mod monitor;
 pub(crate) mod network;
 pub(crate) mod sandbox;

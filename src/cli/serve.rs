@@ -4,12 +4,16 @@ use std::any::Any;
 use std::panic::{self, Location};
 
 use super::{Exit, Options, complain, settings};
+use crate::config::LogFormat;
 use crate::daemon;
 use crate::log::Log;
 
 pub(super) fn run(options: &Options) -> Exit {
     let Some(config) = settings(options) else { return Exit::Settings };
-    let log = Log::to_stderr();
+    let log = match config.log_format {
+        LogFormat::Text => Log::to_stderr(),
+        LogFormat::Json => Log::to_stderr_as_json(),
+    };
     // As a log line, which never blocks; the default message waits for a reader of standard error.
     let told = log.clone();
     panic::set_hook(Box::new(move |panic| {

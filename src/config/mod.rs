@@ -71,11 +71,24 @@ pub(crate) struct Config {
     pub(crate) commands: Commands,
     /// Whether each request is logged.
     pub(crate) access_log: bool,
+    /// The format of the log.
+    pub(crate) log_format: LogFormat,
     /// Name or `uid:gid` to switch to after binding.
     pub(crate) user: Option<String>,
     /// Who issues the certificate of an appliance that has none of its own.
     pub(crate) acme: Option<Acme>,
 }
+
+/// The format of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// A time, a level and a text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+const LOG_FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 /// API generations that are mounted; at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +175,7 @@ impl Default for Config {
             },
             commands: Commands::default(),
             access_log: true,
+            log_format: LogFormat::Text,
             user: None,
             acme: None,
         }

@@ -2,8 +2,8 @@
 
 use super::section::{Diagnostics, Field, Section};
 use super::{
-    About, Acme, Api, Commands, Config, LONGEST_SOCKET_PATH, License, listen, loops, networks,
-    services,
+    About, Acme, Api, Commands, Config, LOG_FORMATS, LONGEST_SOCKET_PATH, License, listen, loops,
+    networks, services,
 };
 use crate::util::json;
 
@@ -49,6 +49,7 @@ fn whole(root: Field<'_>) -> Option<Config> {
     set(&mut config.about, section.take("about"), |field| about(field, defaults));
     set(&mut config.commands, section.take("commands"), commands);
     set(&mut config.access_log, section.take("access_log"), Field::flag);
+    set(&mut config.log_format, section.take("log_format"), |field| field.choice(LOG_FORMATS));
     config.user = section.take("user").and_then(user);
     config.acme = section.take("acme").and_then(|field| field.read(Acme::from_json));
     section.end();

@@ -56,6 +56,7 @@ const OURS: &[&str] = &[
     "/v1/security/",
     "/v2/security/",
     "/docs/",
+    "/healthz/",
     "/monitor/",
     "/v1.0/user/",
     "/v1/user/",

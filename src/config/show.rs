@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::listen::{HTTP_DISABLED, SERVES};
 use super::section::word;
 use super::services::AUTH;
-use super::{Config, Listen, Service};
+use super::{Config, LOG_FORMATS, Listen, Service};
 use crate::util::networks::Networks;
 
 impl Config {
@@ -44,6 +44,7 @@ impl Config {
                 "clock": self.commands.clock,
             },
             "access_log": self.access_log,
+            "log_format": word(LOG_FORMATS, &self.log_format),
         });
         set_networks(&mut settings, "management_from", &self.management_from);
         if let Some(user) = &self.user {

@@ -77,6 +77,11 @@ fn is_for_administrators(area: Area) -> bool {
         | Area::Page
         | Area::Monitoring
         | Area::CustomAdmin => true,
-        Area::SpeechV1 | Area::Jobs | Area::Realtime | Area::CustomOpen | Area::Unknown => false,
+        Area::SpeechV1
+        | Area::Jobs
+        | Area::Realtime
+        | Area::CustomOpen
+        | Area::Health
+        | Area::Unknown => false,
     }
 }

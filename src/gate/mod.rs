@@ -13,7 +13,7 @@
 //! 6. `limits` bound: permits for requests, eviction, token buckets, and every deadline.
 //! 7. `io` is bytes: readiness of sockets, streams and write buffers.
 //!
-//! When the exchange has ended, `request` writes the access log, and the connection waits for the next head.
+//! When the exchange has ended, `request` counts it and writes the access log, and the connection waits for the next head.
 //!
 //! # The life of a connection
 //!
@@ -117,6 +117,7 @@ use crate::http::head::HeadBuffer;
 use crate::license::Entitlement;
 use crate::log::Log;
 use crate::management::NetworkApi;
+use crate::metrics::Metrics;
 use crate::security::{Challenges, Identity, Rules};
 use crate::util::published::Published;
 
@@ -134,6 +135,7 @@ pub(crate) struct Gate {
     authenticator: Authenticator,
     handshake_log: HandshakeLog,
     refusals: Refusals,
+    metrics: Arc<Metrics>,
     log: Log,
     /// Permits of requests in progress.
     request_limits: RequestLimits,
@@ -165,6 +167,7 @@ impl Gate {
             authenticator: Authenticator::new()?,
             handshake_log: HandshakeLog::new(log.clone()),
             refusals: Refusals::new(log.clone()),
+            metrics: Arc::clone(management.metrics()),
             draining: AtomicBool::new(false),
             config,
             rules,
@@ -213,6 +216,7 @@ impl Gate {
             hung_up: false,
             is_ready: false,
             _permit: permit,
+            _open: self.metrics.open(),
         })
     }
 }

@@ -56,7 +56,10 @@ impl Refusals {
         }
         recent.logged.push(key);
         let address = address.to_canonical();
-        self.log.security(format_args!("{address}: refused on port {port}: {reason}"));
+        self.log.security_by(
+            Some(address),
+            format_args!("{address}: refused on port {port}: {reason}"),
+        );
     }
 
     /// Logs how many lines were suppressed, once a minute is over. To be called regularly.

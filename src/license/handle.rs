@@ -13,7 +13,7 @@ use super::protocol::fields;
 use crate::license::state::clock::ClockReading;
 use crate::license::state::entitlement::Entitlement;
 use crate::license::state::plan::Action;
-use crate::license::state::status::Snapshot;
+use crate::license::state::status::{Snapshot, Standing};
 use crate::security::Actor;
 use crate::util::published::Published;
 use crate::util::utc;
@@ -61,6 +61,11 @@ impl Handle {
     /// What prevents transcription, as messages; empty if nothing does. Does not probe the authority.
     pub(crate) fn errors(&self) -> Vec<String> {
         self.snapshot.snapshot().errors(&ClockReading::now())
+    }
+
+    /// The license in numbers. Does not probe the authority.
+    pub(crate) fn standing(&self) -> Standing {
+        self.snapshot.snapshot().standing(&ClockReading::now())
     }
 
     /// `{"offline": …}` and the status document.

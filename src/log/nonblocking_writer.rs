@@ -9,6 +9,8 @@ use std::os::fd::AsFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::json::Object;
+use super::record::{Event, Record as _};
 use crate::util::utc;
 
 /// Bytes that a writable pipe takes without blocking: `PIPE_BUF`, pipe(7).
@@ -28,11 +30,13 @@ pub(super) struct NonblockingWriter<W> {
     /// Whether the last wait was in vain; then no line waits again before there is room.
     full: bool,
     lost: u64,
+    /// Lines are JSON.
+    is_json: bool,
 }
 
 impl<W: Write + AsFd> NonblockingWriter<W> {
-    pub(super) fn new(out: W) -> NonblockingWriter<W> {
-        NonblockingWriter { out, full: false, lost: 0 }
+    pub(super) fn new(out: W, is_json: bool) -> NonblockingWriter<W> {
+        NonblockingWriter { out, full: false, lost: 0, is_json }
     }
 
     /// Writes `line`, after a line about lost ones if there are any; or loses it.
@@ -41,10 +45,24 @@ impl<W: Write + AsFd> NonblockingWriter<W> {
         let written = !self.full
             && match self.lost {
                 0 => self.out.write_all(line.as_bytes()),
-                lost => self.out.write_all((lost_lines(lost, now) + line).as_bytes()),
+                lost => self.out.write_all((self.lost_lines(lost, now) + line).as_bytes()),
             }
             .is_ok();
         self.lost = if written { 0 } else { self.lost.saturating_add(1) };
+    }
+
+    /// The line about `lost` lines.
+    fn lost_lines(&self, lost: u64, now: i64) -> String {
+        let time = utc::format(now);
+        let (lines, were) = if lost == 1 { ("line", "was") } else { ("lines", "were") };
+        let text =
+            format!("{lost} {lines} before this one {were} lost: standard error took no more");
+        if self.is_json {
+            let mut object = Object::new(&time, "warning");
+            Event::of(text).write_fields(&mut object);
+            return object.finish();
+        }
+        format!("{time} warning {text}\n")
     }
 
     fn is_writable(&self) -> bool {
@@ -59,14 +77,6 @@ impl<W: Write + AsFd> NonblockingWriter<W> {
     }
 }
 
-fn lost_lines(lost: u64, now: i64) -> String {
-    let time = utc::format(now);
-    let (lines, were) = if lost == 1 { ("line", "was") } else { ("lines", "were") };
-    format!(
-        "{time} warning {lost} {lines} before this one {were} lost: standard error took no more\n"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -79,7 +89,7 @@ mod tests {
     #[test]
     fn a_full_pipe_costs_lines_and_one_short_wait() {
         let (mut reader, writer) = std::io::pipe().unwrap();
-        let mut log = NonblockingWriter::new(writer);
+        let mut log = NonblockingWriter::new(writer, false);
         let line = "x".repeat(2_000) + "\n";
         let start = Instant::now();
         for _ in 0..1_000 {
@@ -107,17 +117,30 @@ mod tests {
     #[test]
     fn a_pipe_that_nobody_will_read_again_loses_lines_and_does_not_wait() {
         let (reader, writer) = std::io::pipe().unwrap();
-        let mut log = NonblockingWriter::new(writer);
+        let mut log = NonblockingWriter::new(writer, false);
         drop(reader);
         (0..3).for_each(|_| log.write("x\n", 0));
         assert_eq!((log.lost, log.full), (3, false));
     }
 
     #[test]
+    fn lost_lines_are_told_as_json_where_the_log_is() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let mut log = NonblockingWriter::new(writer, true);
+        log.lost = 1;
+        log.write("{}\n", 0);
+        drop(log);
+        let mut read = String::new();
+        reader.read_to_string(&mut read).unwrap();
+        let told = r#"{"time":"1970-01-01T00:00:00Z","level":"warning","message":"1 line before this one was lost: standard error took no more"}"#;
+        assert_eq!(read, format!("{told}\n{{}}\n"));
+    }
+
+    #[test]
     fn a_file_takes_every_line() {
         let scratch = crate::store::Scratch::new();
         let path = scratch.0.join("log");
-        let mut log = NonblockingWriter::new(std::fs::File::create(&path).unwrap());
+        let mut log = NonblockingWriter::new(std::fs::File::create(&path).unwrap(), false);
         (0..10_000).for_each(|_| log.write("x\n", 0));
         assert_eq!(std::fs::read_to_string(path).unwrap(), "x\n".repeat(10_000));
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::helper::CommandHelper;
 use crate::log::Log;
+use crate::metrics::Metrics;
 use crate::monitor::Monitor;
 use crate::network::NetworkSettings;
 use crate::security::{AcmeWorker, SecuritySettings};
@@ -23,6 +24,7 @@ mod network;
 mod server;
 mod web;
 pub(crate) use crate::management::api::commands::RunningCommands;
+use crate::management::api::readiness::Readiness;
 pub(crate) use crate::management::api::request::{Method, Request};
 pub(crate) use crate::management::api::security::acme::describe as describe_acme;
 pub(crate) use crate::management::api::security::certificate::describe as describe_certificate;
@@ -62,6 +64,10 @@ pub(crate) struct Context {
     pub(crate) log: Log,
     /// Readings of the machine's state.
     pub(crate) monitor: Arc<Monitor>,
+    /// What the gate has counted.
+    pub(crate) metrics: Arc<Metrics>,
+    /// What was found lately about the services.
+    pub(crate) readiness: Arc<Readiness>,
     /// Runs the configured commands.
     pub(crate) helper: Arc<CommandHelper>,
     /// The network of the machine, if there is a command for it.

@@ -3,13 +3,17 @@
 //! It uses the same table as `control.sock`. The gate has authorized a request before it comes here, and reads its
 //! body.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use super::api;
+use super::api::healthz;
 use super::api::request::{BodyError, Method, Request};
 use super::api::response::Response;
 use super::api::table::{self, Endpoint, Needs};
 use super::{Context, LARGEST_BODY};
+use crate::metrics::Metrics;
 
 /// The management API for the gate.
 pub(crate) struct NetworkApi(Context);
@@ -48,11 +52,24 @@ impl NetworkApi {
         NetworkApi(context)
     }
 
+    /// What the gate counts, for `/metrics`.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    /// From now on `/healthz` tells load balancers that the appliance stops.
+    pub(crate) fn drain(&self) {
+        self.0.readiness.drain();
+    }
+
     /// Finds the handler of a request, which came over TLS or in clear.
     pub(crate) fn find(&self, request: Request, tls: bool) -> Call {
         let found = table::find(self.0.config.api, request.method, &request.path);
         let endpoint = found.and_then(|endpoint| match endpoint.needs {
             Needs::Tls(instead) if !tls => Err(Response::failure(403, instead)),
+            Needs::Look if self.0.readiness.is_fresh() => {
+                Ok(Endpoint { needs: Needs::Nothing, handler: healthz::recent })
+            }
             _ => Ok(endpoint),
         });
         Call { request, endpoint }

@@ -133,6 +133,16 @@ pub(crate) enum Actor {
     Acme,
 }
 
+impl Actor {
+    /// Its address, if it is on the network.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self {
+            Actor::Remote(address) => Some(*address),
+            Actor::Local | Actor::Acme => None,
+        }
+    }
+}
+
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

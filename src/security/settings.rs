@@ -124,7 +124,10 @@ impl SecuritySettings {
         // First, because after a power cut between the two it would replace the new certificate.
         let ended_acme = self.remove_acme(&mut state)?;
         if ended_acme {
-            self.log.security(format_args!("ACME ended by {by}, by an upload of a certificate"));
+            self.log.security_by(
+                by.address(),
+                format_args!("ACME ended by {by}, by an upload of a certificate"),
+            );
         }
         let summary = self.put_in_service(&mut state, identity, &text, by)?;
         Ok(Applied { summary, ended_acme })
@@ -148,7 +151,7 @@ impl SecuritySettings {
         state.digests.uploaded = files::digest(text.as_bytes());
         state.uploaded = Some(identity);
         self.publish(state);
-        self.log.security(event);
+        self.log.security_by(by.address(), event);
         self.drop_used_request(state);
         Ok(summary)
     }
@@ -161,7 +164,7 @@ impl SecuritySettings {
         self.commit(&mut state, settings)?;
         self.publish(&state);
         let word = if enabled { "enabled" } else { "disabled" };
-        self.log.security(format_args!("plain HTTP {word} by {by}"));
+        self.log.security_by(by.address(), format_args!("plain HTTP {word} by {by}"));
         Ok(())
     }
 
@@ -178,7 +181,7 @@ impl SecuritySettings {
         state.digests.password = files::digest(line.as_bytes());
         state.password = Some(Password::Set(hash));
         self.publish(&state);
-        self.log.security(format_args!("admin password set by {by}"));
+        self.log.security_by(by.address(), format_args!("admin password set by {by}"));
         Ok(())
     }
 
@@ -194,7 +197,7 @@ impl SecuritySettings {
         self.commit(&mut state, settings)?;
         self.publish(&state);
         let word = if self.api.v1 { "unset" } else { "unset and authentication turned off" };
-        self.log.security(format_args!("admin password {word} by {by}"));
+        self.log.security_by(by.address(), format_args!("admin password {word} by {by}"));
         Ok(())
     }
 
@@ -208,9 +211,12 @@ impl SecuritySettings {
         self.commit(&mut state, settings)?;
         self.publish(&state);
         let acme = if had_acme { ", ACME ended" } else { "" };
-        self.log.security(format_args!(
-            "security reset by {by}: default certificate, no password, plain HTTP enabled{acme}"
-        ));
+        self.log.security_by(
+            by.address(),
+            format_args!(
+                "security reset by {by}: default certificate, no password, plain HTTP enabled{acme}"
+            ),
+        );
         self.follow_settings(&mut state)
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod host_name;
 pub(crate) mod json;
 pub(crate) mod nearest;
 pub(crate) mod networks;
+pub(crate) mod openmetrics;
 pub(crate) mod published;
 pub(crate) mod resolve;
 pub(crate) mod semaphore;

@@ -15,6 +15,7 @@ use super::{exposition, now};
 use crate::authority::service::Service;
 use crate::http::status::phrase;
 use crate::license::protocol::wire;
+use crate::util::openmetrics::Format;
 
 /// Time for a whole request to arrive, and again for the answer to leave.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -149,7 +150,7 @@ fn page(page: Page, shared: &Shared) -> Answer {
             }
         }
         Page::Metrics => Answer {
-            content_type: exposition::CONTENT_TYPE,
+            content_type: Format::OpenMetrics.content_type(),
             ..Answer::text(200, exposition::write(shared, now()))
         },
     }

@@ -10,10 +10,11 @@ use crate::gate::connection::work::Work;
 use crate::gate::connection::{Action, Connection, State, Step, handshake_log};
 use crate::gate::limits::token_bucket::TokenBucket;
 use crate::gate::limits::{self, token_bucket};
-use crate::gate::proxy::exchange::{Buffers, ExchangeEnd, Progress};
+use crate::gate::proxy::exchange::{Buffers, Downstream, ExchangeEnd, Progress};
 use crate::gate::proxy::http::HttpProxy;
 use crate::gate::proxy::start::Start;
 use crate::gate::proxy::websocket::Tunnel;
+use crate::metrics::HandshakeFailure;
 
 impl Gate {
     /// Drives a connection from state to state: a handshake, then requests and their responses. Never blocks; returns
@@ -62,6 +63,17 @@ impl Gate {
         }
     }
 
+    /// What an exchange needs of its client's connection.
+    fn downstream<'a>(
+        &'a self,
+        connection: &'a mut Connection,
+        buffers: &'a mut Buffers,
+    ) -> Downstream<'a> {
+        let (hsts, metrics) = (&self.hsts, &self.metrics);
+        let (client, read_ahead) = (&mut connection.stream, &mut connection.head);
+        Downstream { client, read_ahead, buffers, hsts, metrics }
+    }
+
     // Each of these handles one state and returns what follows.
 
     fn handshake(&self, connection: &mut Connection, listen: &Listen) -> Step {
@@ -70,17 +82,22 @@ impl Gate {
             Ok(()) if connection.stream.protocol() == Some(ACME_TLS) => {
                 Step::Next(connection.linger())
             }
-            Ok(()) => Step::Next(connection.expect_request()),
+            Ok(()) => {
+                self.metrics.handshake(connection.stream.is_tls13());
+                Step::Next(connection.expect_request())
+            }
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
                 connection.last_progress = Instant::now();
                 Step::Pause(State::Handshake, Action::Wait)
             }
             Err(e) if e.kind() == ErrorKind::Unsupported => {
-                self.log_failed_handshake(connection, listen, "the client speaks plain HTTP");
+                let why = "the client speaks plain HTTP";
+                self.on_failed_handshake(connection, listen, HandshakeFailure::PlainHttp, why);
                 Step::Next(self.respond_plain_http(connection, listen))
             }
             Err(e) => {
-                self.log_failed_handshake(connection, listen, &handshake_log::reason(&e));
+                let (failure, why) = (handshake_log::failure(&e), handshake_log::reason(&e));
+                self.on_failed_handshake(connection, listen, failure, &why);
                 Step::Close
             }
         }
@@ -136,7 +153,7 @@ impl Gate {
             return self.finish_request(connection, proxy.into_exchange().request, end);
         }
         let before = proxy.bytes_moved();
-        let next = match proxy.advance(&mut connection.downstream(buffers, &self.hsts)) {
+        let next = match proxy.advance(&mut self.downstream(connection, buffers)) {
             Progress::Done(end) if proxy.may_retry(&end) => {
                 let mut exchange = proxy.into_exchange();
                 exchange.is_retry = true;
@@ -175,7 +192,7 @@ impl Gate {
             return self.finish_request(connection, tunnel.into_exchange().request, end);
         }
         let before = tunnel.bytes_moved();
-        let next = match tunnel.advance(&mut connection.downstream(buffers, &self.hsts)) {
+        let next = match tunnel.advance(&mut self.downstream(connection, buffers)) {
             Progress::Done(end) => {
                 return self.finish_request(connection, tunnel.into_exchange().request, end);
             }

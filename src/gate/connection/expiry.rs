@@ -2,8 +2,9 @@
 
 use super::{Action, Connection, State, Step};
 use crate::config::Listen;
-use crate::gate::Gate;
 use crate::gate::proxy::exchange::{Buffers, ExchangeEnd};
+use crate::gate::{Gate, limits};
+use crate::metrics::{Area, HandshakeFailure};
 
 impl Gate {
     /// Handles a passed deadline.
@@ -47,13 +48,11 @@ impl Gate {
             }
             state => {
                 if matches!(state, State::Handshake) {
-                    self.log_failed_handshake(
-                        connection,
-                        listen,
-                        "the handshake took longer than 10 s",
-                    );
+                    let why = "the handshake took longer than 10 s";
+                    self.on_failed_handshake(connection, listen, HandshakeFailure::Timeout, why);
                 }
                 if !self.drops_silently(listen) {
+                    self.count_late_head(connection, &state);
                     connection.on_idle_timeout(&state);
                 }
                 Step::Close
@@ -62,6 +61,13 @@ impl Gate {
         match connection.apply(step) {
             Some(action) => action,
             None => self.advance(connection, listen, buffers),
+        }
+    }
+
+    /// Counts a request whose head took too long.
+    fn count_late_head(&self, connection: &Connection, state: &State) {
+        if matches!(state, State::Head) && !connection.head.is_empty() {
+            self.metrics.request(Area::Unknown, 408, limits::HEAD, (0, 0));
         }
     }
 

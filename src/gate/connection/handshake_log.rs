@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use super::Connection;
 use crate::config::Listen;
 use crate::gate::Gate;
 use crate::log::Log;
+use crate::metrics::HandshakeFailure;
 
 /// Lines in one [`SECOND`], so that a flood of failures does not fill the disk.
 const LINES: u64 = 5;
@@ -39,8 +40,8 @@ impl HandshakeLog {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.failures += 1;
         if recent.failures <= LINES {
-            let peer: IpAddr = peer.ip().to_canonical();
-            self.log.connection(format_args!("{peer}: TLS handshake failed on port {port}: {why}"));
+            let text = format_args!("TLS handshake failed on port {port}: {why}");
+            self.log.connection_from(peer.ip(), text);
         }
     }
 
@@ -53,7 +54,7 @@ impl HandshakeLog {
         let suppressed = recent.failures.saturating_sub(LINES);
         *recent = Recent { since: Instant::now(), failures: 0 };
         if suppressed > 0 {
-            self.log.connection(format_args!(
+            self.log.connections(format_args!(
                 "{suppressed} more TLS handshakes failed in the same second and are not logged"
             ));
         }
@@ -61,15 +62,35 @@ impl HandshakeLog {
 }
 
 impl Gate {
-    /// Logs a failed handshake, unless the client has sent nothing at all, as a health check does.
-    pub(crate) fn log_failed_handshake(&self, connection: &Connection, listen: &Listen, why: &str) {
+    /// Counts and logs a failed handshake, unless the client has sent nothing at all, as a health check does.
+    pub(crate) fn on_failed_handshake(
+        &self,
+        connection: &Connection,
+        listen: &Listen,
+        failure: HandshakeFailure,
+        why: &str,
+    ) {
         if connection.stream.has_received() {
+            self.metrics.failed_handshake(failure);
             self.handshake_log.record(connection.peer, listen.address.port(), why);
         }
     }
 }
 
-/// Why a handshake failed with `error`.
+/// The kind of `error`, with which a handshake failed.
+pub(crate) fn failure(error: &io::Error) -> HandshakeFailure {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        None => HandshakeFailure::Disconnected,
+        Some(Error::AlertReceived(_)) => HandshakeFailure::Alert,
+        // The second is that of an ACME challenge that nobody has published.
+        Some(Error::PeerIncompatible(_) | Error::General(_) | Error::NoApplicationProtocol) => {
+            HandshakeFailure::Incompatible
+        }
+        Some(_) => HandshakeFailure::Malformed,
+    }
+}
+
+/// Why a handshake failed with `error`, for a person.
 pub(crate) fn reason(error: &io::Error) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(error) => of_tls(error),

@@ -27,15 +27,15 @@ use crate::gate::io::duplex::Duplex as _;
 use crate::gate::io::write_buffer::WriteBuffer;
 use crate::gate::limits::permits::{Class, Permit};
 use crate::gate::limits::token_bucket::TokenBucket;
-use crate::gate::proxy::exchange::{Buffers, Downstream, Exchange};
+use crate::gate::proxy::exchange::{Buffers, Exchange};
 use crate::gate::proxy::http::HttpProxy;
 use crate::gate::proxy::websocket::Tunnel;
 use crate::gate::request::call::{LocalCall, RunningCall};
 use crate::gate::request::handler::AdmittedRequest;
-use crate::gate::request::hsts::Hsts;
 use crate::gate::request::response::LocalResponse;
 use crate::http::forwarded::Client;
 use crate::http::head::HeadBuffer;
+use crate::metrics::OpenConnection;
 
 /// One client connection. While it waits, it has no thread, and no buffer unless a part of a head has arrived.
 pub(crate) struct Connection {
@@ -59,6 +59,8 @@ pub(crate) struct Connection {
     pub(crate) is_ready: bool,
     /// Released when the connection has closed; `None` if it came beyond the limit and no other could be evicted.
     pub(crate) _permit: Option<Permit>,
+    /// Counts the connection as open.
+    pub(crate) _open: OpenConnection,
 }
 
 #[derive(Default)]
@@ -198,15 +200,6 @@ impl Connection {
         self.deadline = Instant::now() + limits::LINGERING_TIMEOUT;
         let _ = self.head.take_rest();
         State::LingeringClose(Instant::now() + limits::LINGERING_TIME)
-    }
-
-    /// What an exchange needs of this connection.
-    pub(crate) fn downstream<'a>(
-        &'a mut self,
-        buffers: &'a mut Buffers,
-        hsts: &'a Hsts,
-    ) -> Downstream<'a> {
-        Downstream { client: &mut self.stream, read_ahead: &mut self.head, buffers, hsts }
     }
 
     /// True while a request is in progress.

@@ -13,6 +13,7 @@ use crate::gate::io::duplex::Duplex as _;
 use crate::gate::limits;
 use crate::gate::refusals::Reason;
 use crate::http::forwarded::{Client, Identity};
+use crate::metrics::Refusal;
 
 impl Gate {
     /// Reads a header, of which the bytes in `arrived` are there already.
@@ -54,6 +55,7 @@ impl Gate {
         listen: &Listen,
         why: &'static str,
     ) {
+        self.metrics.refused(Refusal::ProxyHeader);
         self.refusals.record(connection.peer.ip(), listen.address.port(), Reason::Header(why));
     }
 
@@ -78,6 +80,7 @@ impl Gate {
             Source::Proxy => Client { address: proxy, identity: Identity::Proxy },
         };
         if !connection.is_proxy && !self.is_allowed(&connection.client, listen) {
+            self.metrics.refused(Refusal::Address);
             return Step::Close;
         }
         if !listen.tls {

@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustls::ServerConnection;
+use rustls::{ProtocolVersion, ServerConnection};
 
 use crate::gate::io::duplex::Duplex;
 use crate::gate::io::readiness::{Readiness, retry};
@@ -87,6 +87,12 @@ impl ClientStream {
     /// True if the client of a TLS connection has sent anything.
     pub(crate) fn has_received(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.begun)
+    }
+
+    /// True if the handshake has negotiated TLS 1.3.
+    pub(crate) fn is_tls13(&self) -> bool {
+        let version = self.tls.as_ref().and_then(|tls| tls.connection.protocol_version());
+        version == Some(ProtocolVersion::TLSv1_3)
     }
 
     /// The protocol that the handshake has negotiated by ALPN.

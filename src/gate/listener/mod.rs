@@ -46,6 +46,7 @@ impl Listeners {
     /// many requests are left.
     pub(crate) fn drain(self, deadline: Instant) -> usize {
         self.gate.draining.store(true, Ordering::Relaxed);
+        self.gate.management.drain();
         for event_loop in &self.event_loops {
             event_loop.shutdown();
         }

@@ -71,6 +71,7 @@ impl SharedState {
             if let Some(mut connection) = taken {
                 let _ = gate.catch_panic(&mut connection, Gate::evict);
                 table.close(token, connection);
+                gate.metrics.evicted();
                 evicted = true;
             }
         }

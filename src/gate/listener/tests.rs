@@ -61,6 +61,8 @@ fn gate_of(settings: &str, scratch: &Scratch, log: Log) -> Gate {
         license: license.clone(),
         log: silent,
         monitor: Arc::default(),
+        metrics: Arc::default(),
+        readiness: Arc::default(),
         helper: Arc::default(),
         network: None,
         running: Arc::default(),

@@ -17,6 +17,7 @@ use crate::http::body::Length;
 use crate::http::fields;
 use crate::http::head::{HeadBuffer, RequestHead};
 use crate::http::target::Target;
+use crate::metrics::Metrics;
 
 /// Proof that the policy has authorized a request; nothing is forwarded without it.
 #[derive(Debug)]
@@ -55,6 +56,7 @@ pub(crate) struct Downstream<'a> {
     pub(crate) read_ahead: &'a mut HeadBuffer,
     pub(crate) buffers: &'a mut Buffers,
     pub(crate) hsts: &'a Hsts,
+    pub(crate) metrics: &'a Metrics,
 }
 
 /// Buffers that a thread uses for one exchange after the other.

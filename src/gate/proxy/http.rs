@@ -238,7 +238,11 @@ impl HttpProxy {
             tls: self.exchange.request.tls,
             hsts: downstream.hsts,
         };
-        self.has_responded = true;
+        if !self.has_responded {
+            self.has_responded = true;
+            let waited = self.exchange.request.record.since.elapsed();
+            downstream.metrics.first_byte(self.exchange.upstream.number, waited);
+        }
         match self.response_body.take(arrived, request, &mut downstream.buffers.content) {
             Ok(Received::Interim) => Ok(true),
             Ok(Received::Response(status)) => {

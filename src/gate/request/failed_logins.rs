@@ -10,7 +10,23 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::gate::limits;
+use super::basic_auth::Outcome;
+use super::parse::ParsedRequest;
+use crate::gate::{Gate, limits};
+use crate::metrics::LoginFailure;
+
+impl Gate {
+    /// Counts the credentials of a request, if they did not let it in.
+    pub(crate) fn count_failed_login(&self, request: &ParsedRequest, outcome: Outcome) {
+        let failure = match outcome {
+            Outcome::Rejected if request.login().is_some() => LoginFailure::WrongPassword,
+            Outcome::RateLimited(_) => LoginFailure::RateLimited,
+            Outcome::Busy => LoginFailure::Busy,
+            Outcome::Accepted { .. } | Outcome::Rejected => return,
+        };
+        self.metrics.failed_login(failure);
+    }
+}
 
 /// Wrong passwords by client prefix.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_linger;
 
-use super::access_log::{Line, Record};
+use super::access_log::Record;
 use super::basic_auth::{Check, Expected, Outcome, PendingLogin};
 use super::license_denied;
 use super::parse::{ParsedRequest, validate};
@@ -71,13 +71,9 @@ impl Gate {
                 self.judge_parsed(connection, listen, request)
             }
             Err(_) if self.drops_silently(listen) => {
-                self.log_access(
-                    &Record::new(connection.client.address, listen.tls),
-                    &head.method,
-                    "",
-                    "",
-                );
-                Step::Next(connection.linger())
+                let record = Record::new(connection.client.address, listen.tls);
+                self.log_access(&record, &head.method, "", "");
+                Step::Next(self.refuse(connection))
             }
             Err(error) => {
                 let mut record = Record::new(connection.client.address, listen.tls);
@@ -134,13 +130,14 @@ impl Gate {
         verdict: Verdict,
     ) -> Step {
         let mut record = Record::new(connection.client.address, listen.tls);
+        record.area = request.area().into();
         let close = request.close || request.length != Length::Exact(0);
         let state = match verdict {
             Verdict::Forward(route, authorized) => {
                 let admitted = AdmittedRequest { request, route, authorized };
                 return self.forward(connection, listen, admitted);
             }
-            Verdict::Drop => connection.linger(),
+            Verdict::Drop => self.refuse(connection),
             Verdict::Respond(response) => {
                 (record.status, record.sent) = (response.status, response.length());
                 connection.penalize();
@@ -175,6 +172,8 @@ impl Gate {
         };
         let AdmittedRequest { request, route, authorized } = admitted;
         let upstream = route.upstream.clone();
+        let mut record = Record::new(connection.client.address, listen.tls);
+        record.area = route.area.into();
         let request = ActiveRequest {
             head: request.head,
             target: request.target,
@@ -183,7 +182,7 @@ impl Gate {
             peer: connection.client.address,
             tls: listen.tls,
             close: request.close,
-            record: Record::new(connection.client.address, listen.tls),
+            record,
             permit,
         };
         let Some(upstream) = upstream else { return self.begin_call(connection, request) };
@@ -227,13 +226,6 @@ impl Gate {
         step
     }
 
-    /// Writes the access log line of one request.
-    pub(crate) fn log_access(&self, record: &Record, method: &str, path: &str, service: &str) {
-        if self.config.access_log {
-            self.log.access(&Line { record, method, path, service });
-        }
-    }
-
     /// Applies the rules in order: address, ACME challenge, plain HTTP, path, credentials, license.
     ///
     /// # Errors
@@ -270,7 +262,7 @@ impl Gate {
             (None, Some(route))
                 if policy::is_cross_site(head, target.authority.as_deref(), route.area) =>
             {
-                self.log.security(format_args!("{peer}: cross-site request refused"));
+                self.log.security_from(peer, "cross-site request refused");
                 let reason = "another site asked the browser for this change";
                 Verdict::Respond(LocalResponse::error(None, 403, reason))
             }
@@ -303,16 +295,17 @@ impl Gate {
         outcome: Outcome,
     ) -> Verdict {
         let peer = connection.client.address;
+        self.count_failed_login(request, outcome);
         Verdict::Respond(match outcome {
             Outcome::Accepted { first } => {
                 if first {
-                    self.log.security(format_args!("{peer}: admin authenticated"));
+                    self.log.security_from(peer, "admin authenticated");
                 }
                 return self.decide_authorized(request, Authorized { by_password: true });
             }
             Outcome::Rejected => {
                 if request.login().is_some() {
-                    self.log.security(format_args!("{peer}: authentication failed"));
+                    self.log.security_from(peer, "authentication failed");
                 }
                 LocalResponse::challenge(request.area(), self.config.api)
             }

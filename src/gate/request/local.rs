@@ -1,6 +1,7 @@
 //! Local responses, which the gate sends without a service.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::access_log::Record;
 use super::parse::ParsedRequest;
@@ -12,6 +13,7 @@ use crate::gate::{Gate, now};
 use crate::http::Error;
 use crate::http::head::RequestHead;
 use crate::http::target::Target;
+use crate::metrics::{Area, Refusal};
 
 impl Gate {
     pub(crate) fn reject_malformed(
@@ -21,12 +23,19 @@ impl Gate {
         error: Error,
     ) -> State {
         if self.drops_silently(listen) {
-            return connection.linger();
+            return self.refuse(connection);
         }
+        self.metrics.request(Area::Unknown, error.status, Duration::ZERO, (0, 0));
         let head_only = connection.head.is_head_request();
         let mut bytes = LocalResponse::malformed(error).to_bytes(head_only, Some("close"), &now());
         self.hsts.add_to(&mut bytes, connection.stream.is_tls());
         connection.respond(bytes, Then::Close, None)
+    }
+
+    /// Closes a connection without a response, because plain HTTP is disabled.
+    pub(crate) fn refuse(&self, connection: &mut Connection) -> State {
+        self.metrics.refused(Refusal::HttpDisabled);
+        connection.linger()
     }
 
     /// Responds to a client that uses `http://` on an HTTPS port.
@@ -94,6 +103,7 @@ impl Gate {
         let response = LocalResponse::busy(&reason);
         let mut record = Record::new(connection.client.address, listen.tls);
         (record.status, record.sent) = (response.status, response.length());
+        record.area = request.area().into();
         record.remark = reason;
         self.log_access(&record, &request.head.method, &request.target.path, "");
         Step::Next(self.respond(connection, &request.head, &response, true))

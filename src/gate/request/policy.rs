@@ -18,6 +18,8 @@ pub(crate) enum Area {
     ManagementV2,
     /// The management page and the description of the API, which belong to no API version.
     Page,
+    /// `/healthz`
+    Health,
     /// `/monitor/…`, or a monitoring listener.
     Monitoring,
     /// `/v1.0/user/…`, `/v1/user/…`
@@ -128,7 +130,7 @@ pub(crate) fn required_access(situation: &Situation, area: Area) -> Access {
     let v1_alone = situation.api.v1 && !situation.api.v2;
     let hides_paths = v1_alone || (both && situation.serves == Serves::All);
     match (area, situation.password) {
-        (Area::CustomOpen, _) | (_, PasswordKind::Off) => Access::Open,
+        (Area::CustomOpen | Area::Health, _) | (_, PasswordKind::Off) => Access::Open,
 
         // v1 alone: authentication is enforced over HTTPS only, and there for everything (M1-24, M1-25). A
         // damaged password file closes management on plain HTTP too, because a password may have been set.
@@ -179,9 +181,12 @@ pub(crate) fn needs_license(
         Area::SpeechV1 | Area::Jobs => may_mean("POST") && creates_job(&target.path),
         Area::Realtime => websocket,
         Area::CustomAdmin | Area::CustomOpen => licensed.iter().any(|known| may_mean(known)),
-        Area::ManagementV1 | Area::ManagementV2 | Area::Page | Area::Monitoring | Area::Unknown => {
-            false
-        }
+        Area::ManagementV1
+        | Area::ManagementV2
+        | Area::Page
+        | Area::Health
+        | Area::Monitoring
+        | Area::Unknown => false,
     }
 }
 

@@ -111,6 +111,8 @@ impl Routes {
     fn management(&self, path: &str) -> Option<Route> {
         let (area, mounted) = if path == "/" || below(path, "/docs") {
             (Area::Page, true)
+        } else if path == "/healthz" {
+            (Area::Health, true)
         } else if below(path, "/v1/management") || below(path, "/v1/security") {
             (Area::ManagementV1, self.api.v1)
         } else if below(path, "/v2/management") || below(path, "/v2/security") {

@@ -73,6 +73,13 @@ pub(crate) struct Terms {
     pub(crate) holds_until: i64,
 }
 
+impl Terms {
+    /// When it works no more unless it is renewed.
+    pub(crate) fn end(&self) -> i64 {
+        self.holds_until.min(self.expires.saturating_add(self.grace))
+    }
+}
+
 /// The inputs of [`evaluate`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inputs {

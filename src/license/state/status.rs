@@ -14,6 +14,23 @@ use crate::util::utc;
 /// How long after an answer the appliance counts as connected.
 const CONNECTED: Duration = Duration::from_secs(60);
 
+/// The license in numbers, for monitoring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// `licensed` of the status document (ML-9).
+    pub(crate) licensed: bool,
+    /// The number that `status` of the status document begins with.
+    pub(crate) status: i64,
+    /// The authority has answered lately.
+    pub(crate) connected: bool,
+    /// Seconds of speech that may still be reserved.
+    pub(crate) allowed: u64,
+    /// When it ends unless the authority renews it, in seconds since 1970, if there is a license.
+    pub(crate) lease_end: Option<i64>,
+    /// End of the subscription, in seconds since 1970, if there is a license.
+    pub(crate) end: Option<i64>,
+}
+
 /// What readers see: the last committed state, and the contact with the authority.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
@@ -101,6 +118,22 @@ impl Snapshot {
         };
         let refused = (!may_transcribe).then(|| format!("{why} ({status})"));
         refused.into_iter().chain(self.contact.trust_error.clone()).collect()
+    }
+
+    /// The license in numbers.
+    pub(crate) fn standing(&self, reading: &ClockReading) -> Standing {
+        let Entitlement { licensed, status, .. } = self.entitlement(reading);
+        let grant = self.grant.as_ref().filter(|_| self.phase.has_license());
+        let terms = grant.map(|grant| terms(&self.phase, grant));
+        let number = status.split(' ').next().and_then(|number| number.parse().ok());
+        Standing {
+            licensed,
+            status: number.unwrap_or_default(),
+            connected: self.is_connected(),
+            allowed: if licensed { self.allowed } else { 0 },
+            lease_end: terms.as_ref().map(Terms::end),
+            end: terms.as_ref().map(|terms| terms.expires),
+        }
     }
 
     /// The document, with the order and types of ML-9.

@@ -66,7 +66,7 @@ fn overall(parts: Map<String, Value>) -> Value {
 }
 
 /// Why the state folder can't be written, if it can't.
-fn storage(config: &Config) -> Option<String> {
+pub(super) fn storage(config: &Config) -> Option<String> {
     let shown = config.state_dir.display();
     match statvfs(&config.state_dir) {
         Err(error) => Some(format!("{shown}: {error}")),
@@ -106,11 +106,9 @@ fn certificate(context: &Context) -> Value {
 
 /// `disabled` if no service that a listener serves needs a license.
 fn license(context: &Context) -> Value {
-    let asks = |service: &&Service| {
-        matches!(service.name.as_str(), "speech" | "realtime") || !service.licensed.is_empty()
-    };
     let config = &context.config;
-    if !config.services.iter().filter(asks).any(|service| is_served(config, service)) {
+    let asks = |service: &Service| needs_license(service) && is_served(config, service);
+    if !config.services.iter().any(asks) {
         return json!({"status": "disabled"});
     }
     let errors = context.license.errors();
@@ -120,7 +118,13 @@ fn license(context: &Context) -> Value {
     }
 }
 
-fn is_served(config: &Config, service: &Service) -> bool {
+/// Whether some of its requests are refused while the license is not valid.
+pub(super) fn needs_license(service: &Service) -> bool {
+    service.is_built_in() || !service.licensed.is_empty()
+}
+
+/// Whether a listener serves it.
+pub(super) fn is_served(config: &Config, service: &Service) -> bool {
     let own_port = match service.name.as_str() {
         "speech" => Some(Serves::Speech),
         "realtime" => Some(Serves::Realtime),

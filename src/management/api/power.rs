@@ -39,10 +39,9 @@ fn run_later(
         return confirmed(&format!("a {name} is under way already"));
     };
     let seconds = delay.as_secs();
-    context.log.security(format_args!(
-        "{name} requested by {}, scheduled in {seconds} s",
-        request.actor()
-    ));
+    let by = request.actor();
+    let text = format_args!("{name} requested by {by}, scheduled in {seconds} s");
+    context.log.security_by(by.address(), text);
     match permit.start(context, delay) {
         Ok(_) => confirmed(confirmation),
         Err(error) => Response::error(Code::Internal, &error),

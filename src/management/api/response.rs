@@ -80,6 +80,16 @@ impl Response {
         answer
     }
 
+    /// A text, which caches must not store.
+    pub(crate) fn text(status: u16, content_type: &'static str, text: String) -> Response {
+        Response {
+            status,
+            content_type,
+            headers: vec![("Cache-Control", "no-store".to_owned())],
+            body: text.into_bytes(),
+        }
+    }
+
     /// `{"success": true, "message": …}`, the answer to a change under `security`.
     pub(crate) fn success(message: &str) -> Response {
         Response::json(&json!({"success": true, "message": message}))

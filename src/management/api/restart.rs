@@ -31,6 +31,8 @@ fn restart(context: &Context, request: &Request) -> Result<(), String> {
     let Some(permit) = context.running.try_start(CommandKind::RestartServices) else {
         return Ok(());
     };
-    context.log.security(format_args!("restart of the services requested by {}", request.actor()));
+    let by = request.actor();
+    let text = format_args!("restart of the services requested by {by}");
+    context.log.security_by(by.address(), text);
     permit.start(context, Duration::ZERO)?.recv_timeout(TIMEOUT).unwrap_or(Ok(()))
 }

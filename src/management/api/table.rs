@@ -9,8 +9,8 @@ use super::security::{
     acme, admin_password, certificate, certificate_request, insecure_ports, reset,
 };
 use super::{
-    cpu_info, free_storage, health, host, host_network, logs, mem_info, monitoring, ping, power,
-    resource, restart, services, time,
+    cpu_info, free_storage, health, healthz, host, host_network, logs, mem_info, metrics,
+    monitoring, ping, power, resource, restart, services, time,
 };
 use crate::management::Context;
 use crate::management::web::{docs, page};
@@ -24,12 +24,14 @@ pub(crate) enum Needs {
     Nothing,
     /// A thread that may block: it may wait for a disk, a lock that is held meanwhile, or another machine.
     Thread,
+    /// As `Nothing` if the services have been looked at lately, otherwise as `Thread`.
+    Look,
     /// As `Thread`, and TLS if the request is from the network: its body holds a secret. What is told to who sends
     /// it in clear.
     Tls(&'static str),
 }
 
-use Needs::{Nothing, Thread, Tls};
+use Needs::{Look, Nothing, Thread, Tls};
 
 /// The API generations in which a path is mounted. Rows leave out the `/v1` or `/v2`. A `*` at the end
 /// stands for any one segment, which the handler reads with [`Request::name`].
@@ -38,7 +40,7 @@ enum In {
     V1,
     V2,
     Both,
-    /// Without a generation: pages for a browser.
+    /// Without a generation: pages, and what programs of no generation read.
     Neither,
 }
 
@@ -94,6 +96,8 @@ const TABLE: &[(In, &str, Method, Needs, Handler)] = &[
     (In::Neither, "/docs",                    Method::Get,     Nothing, docs::show),
     (In::Neither, "/docs/",                   Method::Get,     Nothing, docs::show),
     (In::Neither, "/docs/openapi.json",       Method::Get,     Thread,  docs::description),
+    (In::Neither, "/healthz",                 Method::Get,     Look,    healthz::show),
+    (In::Neither, "/monitor/metrics",         Method::Get,     Thread,  metrics::show),
 ];
 
 /// What answers a request.
@@ -104,7 +108,7 @@ pub(crate) struct Endpoint {
 
 /// Finds the handler of a request, or the response if there is none.
 pub(crate) fn find(api: Api, method: Method, path: &str) -> Result<Endpoint, Response> {
-    if path.starts_with("/monitor/") {
+    if path.starts_with("/monitor/") && path != metrics::PATH {
         return Ok(Endpoint { needs: Thread, handler: monitoring::show });
     }
     let (generation, path) = mounted(api, path);

@@ -14,7 +14,7 @@ use crate::management::api::request::Request;
 use crate::management::api::response::Response;
 
 /// In reading order.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     include_str!("docs/base.json"),
     include_str!("docs/management.json"),
     include_str!("docs/security.json"),
@@ -22,6 +22,7 @@ const PARTS: [&str; 9] = [
     include_str!("docs/speech.json"),
     include_str!("docs/monitoring.json"),
     include_str!("docs/plugins.json"),
+    include_str!("docs/health.json"),
     include_str!("docs/usage.json"),
     include_str!("docs/pages.json"),
 ];
@@ -125,7 +126,9 @@ fn ports(config: &Config) -> String {
     let sentences = config.listen.iter().map(|listen| {
         let what = match listen.serves {
             Serves::All => "everything",
-            Serves::Management => "what stands under Management, Security, License and Pages",
+            Serves::Management => {
+                "what stands under Management, Security, License and Pages, and /healthz"
+            }
             Serves::Monitoring => "monitoring, without /monitor in front",
             Serves::Speech => "jobs",
             Serves::Realtime => "live transcription",

@@ -27,7 +27,10 @@ impl SecuritySettings {
         let record = self.successor(&state, config, false)?;
         let directory = record.config.directory.clone();
         self.write_acme(&mut state, AcmeFile::On(Arc::new(record)))?;
-        self.log.security(format_args!("ACME set by {by}: certificates come from {directory}"));
+        self.log.security_by(
+            by.address(),
+            format_args!("ACME set by {by}: certificates come from {directory}"),
+        );
         Ok(())
     }
 
@@ -39,7 +42,10 @@ impl SecuritySettings {
     pub(crate) fn end_acme(&self, by: &Actor) -> Result<bool, Error> {
         let ended = self.remove_acme(&mut self.lock())?;
         if ended {
-            self.log.security(format_args!("ACME ended by {by}: the certificate stays in use"));
+            self.log.security_by(
+                by.address(),
+                format_args!("ACME ended by {by}: the certificate stays in use"),
+            );
         }
         Ok(ended)
     }

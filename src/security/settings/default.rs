@@ -31,10 +31,10 @@ impl SecuritySettings {
         let summary = identity.summary.clone();
         state.default = identity;
         self.publish(&state);
-        self.log.security(format_args!(
-            "default certificate made anew by {by}: sha256 {}",
-            summary.sha256
-        ));
+        self.log.security_by(
+            by.address(),
+            format_args!("default certificate made anew by {by}: sha256 {}", summary.sha256),
+        );
         Ok(summary)
     }
 }

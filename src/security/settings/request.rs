@@ -41,10 +41,13 @@ impl SecuritySettings {
         state.digests.request = files::digest(text.as_bytes());
         let public = pending.public.clone();
         state.request = Some(pending);
-        self.log.security(format_args!(
-            "certificate requested by {by}: {} key with SHA-256 {}",
-            public.key_type, public.key_sha256
-        ));
+        self.log.security_by(
+            by.address(),
+            format_args!(
+                "certificate requested by {by}: {} key with SHA-256 {}",
+                public.key_type, public.key_sha256
+            ),
+        );
         Ok(public)
     }
 
@@ -59,7 +62,7 @@ impl SecuritySettings {
             return Ok(false);
         }
         self.remove_request(&mut state)?;
-        self.log.security(format_args!("certificate request dropped by {by}"));
+        self.log.security_by(by.address(), format_args!("certificate request dropped by {by}"));
         Ok(true)
     }
 

@@ -41,7 +41,7 @@ pub(crate) fn area_at(api: Api, listener: Listener, request: &Request) -> Option
     let served = match listener.serves {
         Serves::All => area,
         Serves::Management => {
-            area.filter(|a| matches!(a, Area::AdminV1 | Area::AdminV2 | Area::Page))
+            area.filter(|a| matches!(a, Area::AdminV1 | Area::AdminV2 | Area::Page | Area::Health))
         }
         Serves::Monitoring => Some(Area::Monitoring),
         Serves::Speech => area.filter(|a| matches!(a, Area::SpeechV1 | Area::Jobs)),

@@ -31,6 +31,8 @@ pub(crate) enum Area {
     AdminV2,
     /// `/`, `/docs…`
     Page,
+    /// `/healthz`, which never asks: load balancers have no password.
+    Health,
     Monitoring,
     SpeechV1,
     Jobs,

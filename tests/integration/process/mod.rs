@@ -6,6 +6,7 @@ mod absent_address;
 mod command_helper;
 mod early_signals;
 mod image;
+mod json_log;
 mod privileges;
 pub(crate) mod proc;
 mod socket_activation;

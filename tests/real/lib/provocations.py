@@ -93,6 +93,9 @@ UNLICENSED = [
     *[(400, "GET", f"/monitor/api/3/{path}", None) for path in (
         "nosuch", "nosuch/limits", "nosuch/x", "nosuch/x/y", "config/nosuch", "args/nosuch")],
     *[(404, "GET", f"/monitor/api/3/{path}", None) for path in ("help", "mem/views", "mem/nosuch", "mem/x/y")],
+    (405, "POST", "/monitor/metrics", None),
+    (503, "GET", "/healthz", None),
+    (405, "POST", "/healthz", None),
     (403, "POST", "/v2/jobs", "audio"),
     (403, "POST", "/v1.0/user/1/jobs", "audio"),
     (403, "POST", "/v1/user/1/jobs/", None),

@@ -11,6 +11,7 @@ use rustix::net::SocketFlags;
 use super::{EventLoop, LISTENER};
 use crate::gate::limits;
 use crate::gate::limits::eviction::Need;
+use crate::metrics::Refusal;
 
 impl EventLoop {
     /// Accepts new connections: a limited number at once, so that open connections have their turn, and one at a
@@ -66,16 +67,17 @@ impl EventLoop {
     }
 
     fn register(&self, tcp: TcpStream, peer: Option<SocketAddr>) {
-        let Some(peer) = peer.filter(|peer| self.gate.admits(peer.ip(), &self.listen)) else {
-            return;
-        };
+        let Some(peer) = peer else { return };
+        if !self.gate.admits(peer.ip(), &self.listen) {
+            return self.gate.metrics.refused(Refusal::Address);
+        }
         let permit = self.shared.connections.try_acquire().or_else(|| {
             self.shared.evict(&self.gate, Need::Connection);
             self.shared.connections.try_acquire()
         });
         let _ = tcp.set_nodelay(true);
         let Ok(connection) = self.gate.new_connection(tcp, peer, &self.listen, permit) else {
-            return;
+            return self.gate.metrics.refused(Refusal::Resources);
         };
         let mut connection = Box::new(connection);
         let mut connections = self.connections();

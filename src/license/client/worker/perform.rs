@@ -1,5 +1,7 @@
 //! Actions of an administrator: carries out their plans, and answers.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::MAX_QUEUED;
@@ -100,9 +102,10 @@ impl Worker {
     /// Logs what an administrator did and who that was, whose name goes before a semicolon if there is one.
     pub(crate) fn log_event(&self, event: &str, job: Option<&Job>) {
         if let Some(Job { by, .. }) = job.filter(|_| !event.is_empty()) {
+            let log = |event: fmt::Arguments<'_>| self.log.security_by(by.address(), event);
             match event.split_once(';') {
-                Some((what, note)) => self.log.security(format_args!("{what} {by};{note}")),
-                None => self.log.security(format_args!("{event} {by}")),
+                Some((what, note)) => log(format_args!("{what} {by};{note}")),
+                None => log(format_args!("{event} {by}")),
             }
         }
     }

@@ -24,12 +24,15 @@ impl Worker {
         })?;
         Proxy::save(proxy.as_ref(), &self.folder).map_err(|error| self.storage_error(&error))?;
         match &proxy {
-            Some(proxy) => self.log.security(format_args!(
-                "proxy for the license service set to {} by {by}",
-                proxy.address()
-            )),
+            Some(proxy) => self.log.security_by(
+                by.address(),
+                format_args!("proxy for the license service set to {} by {by}", proxy.address()),
+            ),
             None => {
-                self.log.security(format_args!("proxy for the license service cleared by {by}"));
+                self.log.security_by(
+                    by.address(),
+                    format_args!("proxy for the license service cleared by {by}"),
+                );
             }
         }
         let answer = Proxy::to_body(proxy.as_ref());

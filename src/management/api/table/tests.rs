@@ -42,6 +42,8 @@ impl World {
                 license,
                 log,
                 monitor: Arc::default(),
+                metrics: Arc::default(),
+                readiness: Arc::default(),
                 helper: Arc::default(),
                 network: None,
                 running: Arc::default(),

@@ -1,0 +1,338 @@
+//! What the appliance counts since its start, for `/metrics`.
+//!
+//! The gate counts and the management API reads, without a lock: a request adds to a handful of numbers and
+//! allocates nothing. Every label has few values, and none is an address, a path or a license.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::util::openmetrics::{Counter, Gauge, Histogram, Page};
+
+/// What a request was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Area {
+    Management,
+    Page,
+    Health,
+    Monitoring,
+    Speech,
+    Realtime,
+    Custom,
+    /// There is nothing at its path, or it is malformed.
+    #[default]
+    Unknown,
+}
+
+/// The label of each [`Area`].
+const AREAS: [&str; 8] =
+    ["management", "page", "health", "monitoring", "speech", "realtime", "custom", "unknown"];
+
+/// The label of each class of statuses; the first is that of a client that got no response.
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The status of a response after which the connection is a WebSocket.
+const SWITCHING_PROTOCOLS: u16 = 101;
+
+/// Why a connection was closed without a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Plain HTTP is disabled.
+    HttpDisabled,
+    /// There was no memory for its handshake, or no random number.
+    Resources,
+    /// Its address may not come.
+    Address,
+    /// Its PROXY protocol header is not valid.
+    ProxyHeader,
+}
+
+const REFUSALS: [&str; 4] = ["http_disabled", "resources", "address", "proxy_header"];
+
+/// Why a TLS handshake failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HandshakeFailure {
+    /// The client ended it with an alert: usually it does not trust the certificate.
+    Alert,
+    /// Client and appliance share no version, cipher suite, key exchange or protocol.
+    Incompatible,
+    /// The client closed the connection.
+    Disconnected,
+    /// The client speaks plain HTTP.
+    PlainHttp,
+    /// It took too long.
+    Timeout,
+    /// What the client sent is not TLS, or breaks its rules.
+    Malformed,
+}
+
+const HANDSHAKE_FAILURES: [&str; 6] =
+    ["alert", "incompatible", "disconnected", "plain_http", "timeout", "malformed"];
+
+/// Why credentials did not let a request in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoginFailure {
+    WrongPassword,
+    /// Its address had sent too many wrong passwords.
+    RateLimited,
+    /// Too many passwords were being hashed.
+    Busy,
+}
+
+const LOGIN_FAILURES: [&str; 3] = ["wrong_password", "rate_limited", "busy"];
+
+/// Everything that is counted.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    areas: [AreaMetrics; AREAS.len()],
+    open: Gauge,
+    accepted: Counter,
+    evicted: Counter,
+    refused: [Counter; REFUSALS.len()],
+    tls12: Counter,
+    tls13: Counter,
+    failed_handshakes: [Counter; HANDSHAKE_FAILURES.len()],
+    failed_logins: [Counter; LOGIN_FAILURES.len()],
+    services: Vec<ServiceMetrics>,
+}
+
+#[derive(Default)]
+struct AreaMetrics {
+    by_class: [Counter; CLASSES.len()],
+    durations: Histogram,
+    received: Counter,
+    sent: Counter,
+}
+
+struct ServiceMetrics {
+    name: String,
+    first_byte: Histogram,
+}
+
+/// A connection of a client, counted as open until it is dropped.
+pub(crate) struct OpenConnection(Arc<Metrics>);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.open.decrement();
+    }
+}
+
+impl Metrics {
+    /// Counters for services with these names, which are numbered in this order.
+    pub(crate) fn new<'a>(services: impl Iterator<Item = &'a str>) -> Metrics {
+        let service =
+            |name: &str| ServiceMetrics { name: name.to_owned(), first_byte: Histogram::default() };
+        Metrics { services: services.map(service).collect(), ..Metrics::default() }
+    }
+
+    /// Counts a request that has ended with `status`, 0 if the client got no response. Bytes are those of the bodies.
+    pub(crate) fn request(
+        &self,
+        area: Area,
+        status: u16,
+        duration: Duration,
+        (received, sent): (u64, u64),
+    ) {
+        let Some(metrics) = self.areas.get(area as usize) else { return };
+        increment(&metrics.by_class, usize::from(status / 100).min(CLASSES.len() - 1));
+        // How long a WebSocket was open tells nothing about how long its client had to wait.
+        if status != SWITCHING_PROTOCOLS {
+            metrics.durations.observe(duration);
+        }
+        if received > 0 {
+            metrics.received.add(received);
+        }
+        if sent > 0 {
+            metrics.sent.add(sent);
+        }
+    }
+
+    /// Records how long the service of this number took to begin its response.
+    pub(crate) fn first_byte(&self, service: usize, duration: Duration) {
+        if let Some(service) = self.services.get(service) {
+            service.first_byte.observe(duration);
+        }
+    }
+
+    /// Counts a connection that was accepted.
+    pub(crate) fn open(self: &Arc<Metrics>) -> OpenConnection {
+        self.accepted.increment();
+        self.open.increment();
+        OpenConnection(Arc::clone(self))
+    }
+
+    /// Counts a connection that was closed without a response.
+    pub(crate) fn refused(&self, why: Refusal) {
+        increment(&self.refused, why as usize);
+    }
+
+    /// Counts a connection that was closed to make room.
+    pub(crate) fn evicted(&self) {
+        self.evicted.increment();
+    }
+
+    /// Counts a complete handshake of TLS 1.3, or else 1.2.
+    pub(crate) fn handshake(&self, is_tls13: bool) {
+        if is_tls13 { &self.tls13 } else { &self.tls12 }.increment();
+    }
+
+    /// Counts a handshake that failed.
+    pub(crate) fn failed_handshake(&self, why: HandshakeFailure) {
+        increment(&self.failed_handshakes, why as usize);
+    }
+
+    /// Counts credentials that did not let a request in.
+    pub(crate) fn failed_login(&self, why: LoginFailure) {
+        increment(&self.failed_logins, why as usize);
+    }
+
+    /// Writes everything to a page.
+    pub(crate) fn write(&self, page: &mut Page) {
+        self.write_requests(page);
+        page.gauge("connections", "", "Connections of clients that are open.", self.open.get());
+        page.counter("connections_accepted", "Connections that came.", self.accepted.get());
+        let help = "Connections closed without a response.";
+        labelled(page, "connections_refused", help, "reason", &REFUSALS, &self.refused);
+        let help = "Connections closed to make room for others.";
+        page.counter("connections_evicted", help, self.evicted.get());
+        page.family("tls_handshakes", "counter", "", "Complete TLS handshakes by version.");
+        for (version, count) in [("1.2", &self.tls12), ("1.3", &self.tls13)] {
+            let labels = format!("{{version=\"{version}\"}}");
+            page.sample("tls_handshakes_total", &labels, count.get());
+        }
+        let (name, help) = ("tls_handshake_failures", "TLS handshakes that failed, by reason.");
+        labelled(page, name, help, "reason", &HANDSHAKE_FAILURES, &self.failed_handshakes);
+        let (name, help) = ("login_failures", "Credentials that let nobody in, by reason.");
+        labelled(page, name, help, "reason", &LOGIN_FAILURES, &self.failed_logins);
+        let first_bytes = self
+            .services
+            .iter()
+            .map(|service| (format!("service=\"{}\"", service.name), &service.first_byte));
+        let help = "Until a service begins its response.";
+        page.histograms("service_first_byte_seconds", help, first_bytes);
+    }
+
+    fn write_requests(&self, page: &mut Page) {
+        let areas = || AREAS.iter().zip(&self.areas);
+        page.family("requests", "counter", "", "Requests by area and class of the status.");
+        for (area, metrics) in areas() {
+            for (class, count) in CLASSES.iter().zip(&metrics.by_class) {
+                let labels = format!("{{area=\"{area}\",code=\"{class}\"}}");
+                page.sample("requests_total", &labels, count.get());
+            }
+        }
+        let durations =
+            areas().map(|(area, metrics)| (format!("area=\"{area}\""), &metrics.durations));
+        let help = "From the verdict on a request to the end of its response.";
+        page.histograms("request_duration_seconds", help, durations);
+        let help = "Bytes of request bodies.";
+        by_area(page, "received_bytes", help, areas().map(|(area, one)| (*area, &one.received)));
+        let help = "Bytes of response bodies.";
+        by_area(page, "sent_bytes", help, areas().map(|(area, one)| (*area, &one.sent)));
+    }
+}
+
+fn by_area<'a>(
+    page: &mut Page,
+    name: &str,
+    help: &str,
+    counts: impl Iterator<Item = (&'static str, &'a Counter)>,
+) {
+    page.family(name, "counter", "bytes", help);
+    for (area, count) in counts {
+        page.sample(&format!("{name}_total"), &format!("{{area=\"{area}\"}}"), count.get());
+    }
+}
+
+/// Writes counters with one label.
+fn labelled(
+    page: &mut Page,
+    name: &str,
+    help: &str,
+    label: &str,
+    words: &[&str],
+    counts: &[Counter],
+) {
+    page.family(name, "counter", "", help);
+    for (word, count) in words.iter().zip(counts) {
+        let labels = format!("{{{label}=\"{word}\"}}");
+        page.sample(&format!("{name}_total"), &labels, count.get());
+    }
+}
+
+fn increment(counters: &[Counter], index: usize) {
+    if let Some(counter) = counters.get(index) {
+        counter.increment();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{
+        AREAS, Area, HANDSHAKE_FAILURES, HandshakeFailure, LOGIN_FAILURES, LoginFailure, Metrics,
+        REFUSALS, Refusal,
+    };
+    use crate::util::openmetrics::{Format, Page};
+
+    fn page(metrics: &Metrics) -> String {
+        let mut page = Page::new("x_", Format::OpenMetrics);
+        metrics.write(&mut page);
+        page.finish()
+    }
+
+    fn has(page: &str, line: &str) -> bool {
+        page.lines().any(|found| found == line)
+    }
+
+    #[test]
+    fn every_value_has_its_own_label() {
+        assert_eq!((Area::Unknown as usize, AREAS[Area::Health as usize]), (7, "health"));
+        assert_eq!(AREAS[Area::Speech as usize], "speech");
+        assert_eq!(REFUSALS[Refusal::Resources as usize], "resources");
+        assert_eq!(REFUSALS[Refusal::ProxyHeader as usize], "proxy_header");
+        assert_eq!(HANDSHAKE_FAILURES[HandshakeFailure::PlainHttp as usize], "plain_http");
+        assert_eq!(HANDSHAKE_FAILURES[HandshakeFailure::Malformed as usize], "malformed");
+        assert_eq!(LOGIN_FAILURES[LoginFailure::Busy as usize], "busy");
+    }
+
+    #[test]
+    fn a_request_counts_once_by_area_and_class_and_a_websocket_has_no_duration() {
+        let metrics = Metrics::new(["a", "b"].into_iter());
+        let moment = Duration::from_millis(3);
+        metrics.request(Area::Speech, 201, moment, (7, 9));
+        metrics.request(Area::Realtime, 101, Duration::from_secs(3_600), (1, 1));
+        metrics.request(Area::Unknown, 0, moment, (0, 0));
+        metrics.request(Area::Custom, 999, moment, (0, 0));
+        metrics.first_byte(1, moment);
+        metrics.first_byte(2, moment); // nobody
+        let page = page(&metrics);
+        for line in [
+            "x_requests_total{area=\"speech\",code=\"2xx\"} 1",
+            "x_requests_total{area=\"speech\",code=\"4xx\"} 0",
+            "x_requests_total{area=\"realtime\",code=\"1xx\"} 1",
+            "x_requests_total{area=\"unknown\",code=\"none\"} 1",
+            "x_requests_total{area=\"custom\",code=\"5xx\"} 1",
+            "x_request_duration_seconds_count{area=\"speech\"} 1",
+            "x_request_duration_seconds_count{area=\"realtime\"} 0",
+            "x_received_bytes_total{area=\"speech\"} 7",
+            "x_sent_bytes_total{area=\"speech\"} 9",
+            "x_service_first_byte_seconds_count{service=\"a\"} 0",
+            "x_service_first_byte_seconds_count{service=\"b\"} 1",
+        ] {
+            assert!(has(&page, line), "{line} is not in\n{page}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_open_until_it_is_dropped() {
+        let metrics = Arc::new(Metrics::default());
+        let connections = [metrics.open(), metrics.open()];
+        assert!(has(&page(&metrics), "x_connections 2"));
+        drop(connections);
+        let page = page(&metrics);
+        assert!(has(&page, "x_connections 0") && has(&page, "x_connections_accepted_total 2"));
+    }
+}
