@@ -72,13 +72,15 @@ const HANDSHAKE_FAILURES: [&str; 6] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LoginFailure {
     WrongPassword,
-    /// Its address had sent too many wrong passwords.
+    /// Its address had sent too many wrong passwords or job tokens.
     RateLimited,
     /// Too many passwords were being hashed.
     Busy,
+    /// The job token is another one.
+    WrongToken,
 }
 
-const LOGIN_FAILURES: [&str; 3] = ["wrong_password", "rate_limited", "busy"];
+const LOGIN_FAILURES: [&str; 4] = ["wrong_password", "rate_limited", "busy", "wrong_token"];
 
 /// Everything that is counted.
 #[derive(Default)]
@@ -295,7 +297,7 @@ mod tests {
         assert_eq!(REFUSALS[Refusal::ProxyHeader as usize], "proxy_header");
         assert_eq!(HANDSHAKE_FAILURES[HandshakeFailure::PlainHttp as usize], "plain_http");
         assert_eq!(HANDSHAKE_FAILURES[HandshakeFailure::Malformed as usize], "malformed");
-        assert_eq!(LOGIN_FAILURES[LoginFailure::Busy as usize], "busy");
+        assert_eq!(LOGIN_FAILURES[LoginFailure::WrongToken as usize], "wrong_token");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(super) fn text(status: &Value) -> String {
         ("ACME", acme(&status["acme"])),
         ("Plain HTTP", vec![plain_http(&status["plain_http"]).to_owned()]),
         ("Password", vec![password(word(&status["admin_password"]))]),
+        ("Job token", vec![job_token(word(&status["job_token"]))]),
         ("License", license(&status["license"])),
         ("Services", each(&status["services"], service)),
         ("Listeners", each(&status["listeners"], listener)),
@@ -89,6 +90,13 @@ fn plain_http(value: &Value) -> &'static str {
 fn password(word: &str) -> String {
     match word {
         "locked" => "locked: every network login is refused until it is reset".to_owned(),
+        _ => word.to_owned(),
+    }
+}
+
+fn job_token(word: &str) -> String {
+    match word {
+        "locked" => "locked: every one is refused until it is set again or removed".to_owned(),
         _ => word.to_owned(),
     }
 }

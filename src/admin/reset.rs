@@ -67,7 +67,7 @@ fn summary(api: Api, certificate: &str) -> String {
         _ => "The admin password is unset.",
     };
     format!(
-        "Security was reset.\n{password}\nPlain HTTP is on.\n\
+        "Security was reset.\n{password}\nThe job token is removed, so speech is open.\nPlain HTTP is on.\n\
          Uploaded certificates are removed, and so is ACME; the default certificate is in use: {certificate}."
     )
 }

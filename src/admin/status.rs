@@ -42,6 +42,8 @@ struct State {
     /// A boolean, or null where it can't be read.
     plain_http: Value,
     password: String,
+    /// `set`, `unset` or `locked`.
+    job_token: String,
     /// The status document.
     license: Value,
     faults: Vec<String>,
@@ -63,13 +65,15 @@ fn online(config: &Config) -> Result<State, client::Error> {
         certificate: member("security/sslcertificate")?,
         acme: member("security/acme")?,
         plain_http: member("security/insecureports")?["enable_insecure_ports"].clone(),
-        password: member("security/adminpassword")?["admin_password"]
-            .as_str()
-            .unwrap_or("unknown")
-            .to_owned(),
+        password: word(&member("security/adminpassword")?["admin_password"]),
+        job_token: word(&member("security/jobtoken")?["job_token"]),
         license: member("management/license")?,
         faults: Vec::new(),
     })
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or("unknown").to_owned()
 }
 
 fn offline(config: &Config, now: SystemTime) -> State {
@@ -84,6 +88,7 @@ fn offline(config: &Config, now: SystemTime) -> State {
         acme: describe_acme(acme),
         plain_http: security.plain_http.map_or(Value::Null, Value::Bool),
         password: security.password.to_owned(),
+        job_token: security.job_token.to_owned(),
         license: license.document,
         faults: [security.faults, license.faults].concat(),
     }
@@ -104,6 +109,7 @@ fn to_json(config: &Config, mut state: State, now: i64) -> Value {
         "acme": state.acme,
         "plain_http": state.plain_http,
         "admin_password": state.password,
+        "job_token": state.job_token,
         "license": state.license,
         "services": service_states(config, state.running),
         "listeners": settings["listen"],
@@ -131,6 +137,9 @@ fn insecure(
         "off" => insecure.push("authentication is off: no password is required"),
         _ => {}
     }
+    if speech_is_open(config, state) {
+        insecure.push("no job token is set: speech is open to whoever reaches it");
+    }
     if days_left.is_some_and(|days| days < 0) {
         insecure.push("the certificate has expired");
     }
@@ -138,6 +147,13 @@ fn insecure(
         insecure.push("the certificate is not valid yet: run `applianced check` for the remedy");
     }
     insecure
+}
+
+/// With v1 alone the admin password protects speech too, over HTTPS.
+fn speech_is_open(config: &Config, state: &State) -> bool {
+    let by_password =
+        !config.api.v2 && state.password == "set" && state.plain_http == Value::Bool(false);
+    state.job_token == "unset" && !by_password
 }
 
 #[cfg(test)]
@@ -171,6 +187,7 @@ mod tests {
             acme: json!({"enabled": false}),
             plain_http: true.into(),
             password: "unset".to_owned(),
+            job_token: "unset".to_owned(),
             license: json!({
                 "licensed": true, "status": "3 License status concurrent license", "message": "",
                 "subscription_expiry": "2027-10-16T12:26:37Z", "connected": false,
@@ -181,7 +198,11 @@ mod tests {
         };
         let status = to_json(&config(), state, 86_400);
         assert_eq!(status["certificate"]["days_left"], 9);
-        assert_eq!(status["insecure"], json!(["plain HTTP is on", "no admin password is set"]));
+        let open = "no job token is set: speech is open to whoever reaches it";
+        assert_eq!(
+            status["insecure"],
+            json!(["plain HTTP is on", "no admin password is set", open])
+        );
         assert_eq!(
             text(&status),
             "\
@@ -191,6 +212,7 @@ Certificate  default: CN=vm
              SHA-256 AB:CD
 Plain HTTP   on
 Password     unset
+Job token    unset
 License      licensed: 3 License status concurrent license
              code 494953679762904933, 3600 of 1800000 seconds cached
              expires 2027-10-16T12:26:37Z, not connected
@@ -203,6 +225,7 @@ Listeners    [::]:80 all, plain; redirects while plain HTTP is off
              [::]:443 all, TLS
 Insecure     plain HTTP is on
              no admin password is set
+             no job token is set: speech is open to whoever reaches it
 "
         );
     }
@@ -210,7 +233,8 @@ Insecure     plain HTTP is on
     #[test]
     fn what_cannot_be_read_is_said_to_be_unknown() {
         let faults = vec!["admin.htpasswd is damaged".to_owned()];
-        let state = State { password: "locked".to_owned(), faults, ..State::default() };
+        let (password, job_token) = ("locked".to_owned(), "locked".to_owned());
+        let state = State { password, job_token, faults, ..State::default() };
         let status = to_json(&config(), state, 0);
         assert_eq!(status["insecure"], json!([]));
         let text = text(&status);
@@ -219,6 +243,7 @@ Insecure     plain HTTP is on
             "Certificate  none that can be read\n",
             "Plain HTTP   unknown\n",
             "Password     locked: every network login is refused until it is reset\n",
+            "Job token    locked: every one is refused until it is set again or removed\n",
             "Services     gate exited\n",
             "Faults       admin.htpasswd is damaged\n",
         ] {

@@ -13,6 +13,7 @@ mod acme;
 mod listen;
 mod loops;
 mod networks;
+mod own_paths;
 mod parse;
 mod section;
 mod services;
@@ -25,6 +26,8 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use acme::{Acme, ChallengeType, KeyType};
 pub(crate) use listen::{HttpDisabled, Listen, Serves};
+#[cfg(test)]
+pub(crate) use own_paths::overlap as overlapping_path;
 pub(crate) use services::OWN_PARTS;
 pub(crate) use services::{Auth, Service, ServiceAddress};
 

@@ -5,6 +5,7 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use super::LONGEST_SOCKET_PATH;
+use super::own_paths;
 use super::section::Field;
 
 /// A service behind the gate.
@@ -16,7 +17,7 @@ pub(crate) struct Service {
     pub(crate) address: ServiceAddress,
     /// Path prefixes, the longest match wins; empty for `speech` and `realtime`, whose paths are fixed.
     pub(crate) paths: Vec<String>,
-    /// Authentication; for `speech` and `realtime` the gate's own rules apply instead.
+    /// Authentication, [`Auth::Admin`] if a path is below management; for `speech` and `realtime` the gate's own rules apply instead.
     pub(crate) auth: Auth,
     /// Methods refused while the license is not valid; empty for `speech` and `realtime`, as above.
     pub(crate) licensed: Vec<String>,
@@ -48,20 +49,6 @@ pub(crate) enum Auth {
     /// The gate does not; the service may.
     None,
 }
-
-/// Paths of the appliance itself; a custom prefix may neither contain one nor lie below one.
-const OURS: &[&str] = &[
-    "/v1/management/",
-    "/v2/management/",
-    "/v1/security/",
-    "/v2/security/",
-    "/docs/",
-    "/healthz/",
-    "/monitor/",
-    "/v1.0/user/",
-    "/v1/user/",
-    "/v2/jobs",
-];
 
 /// Names of the appliance's own parts in the list of services.
 pub(crate) const OWN_PARTS: &[&str] = &["gate", "management", "monitoring"];
@@ -99,6 +86,11 @@ impl Service {
             websocket,
             timeout: TIMEOUT,
         }
+    }
+
+    /// The area of management in which one of its `paths` lies, as in `/v2/management/`.
+    pub(crate) fn management(path: &str) -> Option<&'static str> {
+        own_paths::management(path)
     }
 
     /// Whether it is `speech` or `realtime`, whose paths and rules are fixed.
@@ -158,7 +150,7 @@ fn custom(name: String, field: Field<'_>, others: &[Service]) -> Option<Service>
     let mut section = field.section()?;
     let address = section.require("address").and_then(address);
     let paths = section.require("paths").and_then(|field| paths(field, others));
-    let auth = section.take("auth").map(|field| field.choice(AUTH));
+    let auth = section.take("auth").map(|field| auth(&field, paths.as_deref().unwrap_or_default()));
     let licensed = section.take("licensed").map(|field| {
         let choices = METHODS.map(|method| (method, method));
         let methods = field.items()?.into_iter().filter_map(|item| item.choice(&choices));
@@ -176,6 +168,17 @@ fn custom(name: String, field: Field<'_>, others: &[Service]) -> Option<Service>
         websocket: websocket.flatten().unwrap_or(false),
         timeout: timeout.flatten().unwrap_or(TIMEOUT),
     })
+}
+
+/// Who manages an engine is an administrator, as for the rest of management.
+fn auth(field: &Field<'_>, paths: &[String]) -> Option<Auth> {
+    let auth = field.clone().choice(AUTH)?;
+    let management = paths.iter().find(|path| own_paths::management(path).is_some());
+    if let (Auth::None, Some(path)) = (auth, management) {
+        field.note(format_args!("{path:?} is management, so it takes \"admin\" alone"));
+        return None;
+    }
+    Some(auth)
 }
 
 fn timeout(field: Field<'_>) -> Option<u32> {
@@ -212,8 +215,7 @@ fn paths(field: Field<'_>, others: &[Service]) -> Option<Vec<String>> {
         let wanted = "a path prefix that begins and ends with \"/\", such as \"/x/\"";
         let prefix = |text: &str| is_prefix(text).then(|| text.to_owned());
         let Some(item_path) = item.clone().text_as(wanted, prefix) else { continue };
-        let ours =
-            OURS.iter().find(|ours| ours.starts_with(&item_path) || item_path.starts_with(*ours));
+        let ours = own_paths::overlap(&item_path);
         let other = others.iter().find(|other| other.paths.contains(&item_path));
         if let Some(ours) = ours {
             item.note(format_args!("{item_path:?} overlaps with the appliance's own {ours:?}"));

@@ -12,6 +12,7 @@ mod addresses;
 mod certificate;
 mod clock;
 mod daemon;
+mod job_token;
 mod keyboard;
 mod license;
 mod machine;

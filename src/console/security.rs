@@ -1,10 +1,10 @@
-//! Security: plain HTTP, the password, and the reset after a lockout.
+//! Security: plain HTTP, the password, the job token, and the reset after a lockout.
 
 use serde_json::{Value, json};
 
 use super::daemon::{Daemon, Error, sentence};
 use super::screen::Screen;
-use super::{Closed, addresses, certificate, reset as command, show_outcome};
+use super::{Closed, addresses, certificate, job_token, reset as command, show_outcome};
 use crate::config::Config;
 use crate::log::Log;
 
@@ -12,13 +12,18 @@ use crate::log::Log;
 pub(super) struct Access {
     pub(super) plain_http: bool,
     password: String,
+    job_token: String,
 }
 
 impl Access {
     pub(super) fn read(daemon: Daemon<'_>) -> Result<Access, Error> {
         let plain_http = daemon.read("security/insecureports")?["enable_insecure_ports"] == true;
-        let password = daemon.read("security/adminpassword")?["admin_password"].clone();
-        Ok(Access { plain_http, password: password.as_str().unwrap_or_default().to_owned() })
+        let word = |path: &str, member: &str| {
+            Ok(daemon.read(path)?[member].as_str().unwrap_or_default().to_owned())
+        };
+        let password = word("security/adminpassword", "admin_password")?;
+        let job_token = word("security/jobtoken", "job_token")?;
+        Ok(Access { plain_http, password, job_token })
     }
 
     pub(super) fn show(&self, config: &Config, screen: &mut Screen) -> Result<(), Closed> {
@@ -34,6 +39,14 @@ impl Access {
                 (_, true, false) => "not set: none is required",
                 (_, false, _) => "not set: admin:admin is accepted",
             },
+        )?;
+        screen.row(
+            "Job token",
+            match self.job_token.as_str() {
+                "set" => "set; jobs and realtime need it",
+                "locked" => "its file is damaged: set it again or remove it",
+                _ => "not set: speech is open to whoever reaches it",
+            },
         )
     }
 }
@@ -42,6 +55,8 @@ impl Access {
 enum Entry {
     Http(bool),
     Password,
+    Token,
+    TokenRemoval,
     Reset,
     Certificate,
     Addresses,
@@ -69,7 +84,11 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
             ("Set the admin password", Entry::Password),
             ("Reset security", Entry::Reset),
             ("Certificate", Entry::Certificate),
+            ("Set the job token", Entry::Token),
         ];
+        if access.job_token != "unset" {
+            entries.push(("Remove the job token", Entry::TokenRemoval));
+        }
         if addresses::are_restricted(config) {
             entries.push(("Addresses that may come", Entry::Addresses));
         }
@@ -85,6 +104,8 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
                 )?;
             }
             Some(Entry::Password) => set_password(config, daemon, screen)?,
+            Some(Entry::Token) => job_token::set(daemon, screen)?,
+            Some(Entry::TokenRemoval) => job_token::remove(daemon, screen)?,
             Some(Entry::Reset) => reset(config, screen)?,
             Some(Entry::Addresses) => addresses::show(config, screen)?,
             Some(Entry::Certificate) => certificate::menu(daemon, screen)?,
@@ -127,6 +148,7 @@ pub(super) fn reset(config: &Config, screen: &mut Screen) -> Result<(), Closed> 
     let sure = screen.confirm(&[
         "Choose OK to reset security settings.",
         "* The admin password will be unset.",
+        "* The job token will be removed.",
         "* Plain HTTP will be re-enabled.",
         "* Uploaded certificates will be removed.",
         "* ACME will be ended.",

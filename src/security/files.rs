@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::acme::AcmeFile;
-use super::settings::LOCKED;
+use super::job_token::{JobToken, JobTokenHash};
+use super::settings::{LOCKED, NO_TOKEN};
 use super::settings_file::SettingsFile;
 use super::summary::Source;
 use super::{Identity, Password, PasswordHash, PendingRequest, certificate, names, pem};
@@ -103,6 +104,30 @@ pub(super) fn password_in_force(
     (password, digest)
 }
 
+pub(super) fn job_token(view: &View) -> Reading<JobTokenHash> {
+    Reading::new(view, names::JOB_TOKEN, MOST_TEXT_BYTES, JobTokenHash::from_file)
+}
+
+/// The job token at a start. A damaged or untrusted file, of which `tell` gets a sentence, never counts as absent.
+pub(super) fn job_token_in_force(
+    view: &View,
+    settings: &SettingsFile,
+    tell: impl FnOnce(String),
+) -> (JobToken, FileDigest) {
+    let reading = job_token(view);
+    let digest = reading.digest;
+    let token = match reading.parse() {
+        _ if settings.discard.contains(&names::JOB_TOKEN) => JobToken::Unset,
+        Found::Absent => JobToken::Unset,
+        Found::Good(hash) => JobToken::Set(hash),
+        Found::Damaged(reason) | Found::Untrusted(reason) => {
+            tell(format!("{reason}; {NO_TOKEN}"));
+            JobToken::Locked
+        }
+    };
+    (token, digest)
+}
+
 /// Reads a certificate and its key. Dates are not checked, because an expired certificate in service is
 /// better than a surprise.
 pub(super) fn identity(view: &View, source: Source) -> Reading<Identity> {
@@ -144,6 +169,7 @@ pub(super) fn is_bad(view: &View, name: &str) -> bool {
     match name {
         names::SETTINGS => settings(view).parse().is_bad(),
         names::PASSWORD => password(view).parse().is_bad(),
+        names::JOB_TOKEN => job_token(view).parse().is_bad(),
         names::ACME => acme(view).parse().is_bad(),
         names::REQUEST => request(view).parse().is_bad(),
         names::DEFAULT => identity(view, Source::Default).parse().is_bad(),

@@ -1,6 +1,7 @@
 //! State files and uploads, for the fuzzer: each function takes any bytes and panics if an invariant is
 //! broken.
 
+use super::job_token::JobTokenHash;
 use super::settings_file::SettingsFile;
 use super::{PasswordHash, Source, certificate};
 
@@ -28,10 +29,13 @@ pub fn htpasswd(data: &[u8]) {
     }
 }
 
-/// `security.json` and `tls/*.pem`.
+/// `security.json`, `job-token.json` and `tls/*.pem`.
 pub fn state(data: &[u8]) {
     if let Ok(settings) = SettingsFile::from_file(data) {
         assert_eq!(SettingsFile::from_file(&settings.to_file()), Ok(settings));
+    }
+    if let Ok(hash) = JobTokenHash::from_file(data) {
+        assert_eq!(JobTokenHash::from_file(&hash.to_file()), Ok(hash));
     }
     let _ = certificate::from_file(data, Source::Default);
 }

@@ -8,7 +8,7 @@ use super::acme::{AcmeFile, AcmeRecord};
 use super::files::{self, Found};
 use super::settings::without_password;
 use super::settings_file::SettingsFile;
-use super::{Password, Source, Summary, names};
+use super::{JobToken, Password, Source, Summary, names};
 use crate::config::Api;
 use crate::store::View;
 use crate::util::utc;
@@ -24,6 +24,8 @@ pub(crate) struct Inspection {
     pub(crate) plain_http: Option<bool>,
     /// `set`, `unset`, `off` or `locked`.
     pub(crate) password: &'static str,
+    /// `set`, `unset` or `locked`.
+    pub(crate) job_token: &'static str,
     /// Who issues the certificate; `None` if nobody does.
     pub(crate) acme: Option<Arc<AcmeRecord>>,
 }
@@ -42,12 +44,21 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
                 summary: None,
                 plain_http,
                 password,
+                job_token: JobToken::Unset.state(),
                 acme: None,
             };
         }
         Err(error) => {
             let (faults, password) = (vec![error.to_string()], Password::Locked.state());
-            return Inspection { faults, summary: None, plain_http: None, password, acme: None };
+            let job_token = JobToken::Locked.state();
+            return Inspection {
+                faults,
+                summary: None,
+                plain_http: None,
+                password,
+                job_token,
+                acme: None,
+            };
         }
     };
     let mut faults = Vec::new();
@@ -61,6 +72,7 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
     };
     let (password, _) = files::password_in_force(&view, &settings, |fault| faults.push(fault));
     let password = password.unwrap_or_else(|| without_password(&settings, api));
+    let (job_token, _) = files::job_token_in_force(&view, &settings, |fault| faults.push(fault));
     let acme = match files::acme(&view).parse() {
         _ if settings.discard.contains(&names::ACME) => None,
         Found::Good(AcmeFile::On(record)) => Some(record),
@@ -92,6 +104,7 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
         summary,
         plain_http: Some(settings.plain_http),
         password: password.state(),
+        job_token: job_token.state(),
         acme,
     }
 }

@@ -1,4 +1,4 @@
-//! What the administrator may change: the certificate, the password, plain HTTP; and their reset.
+//! What the administrator may change: the certificate, the password, the job token, plain HTTP; and their reset.
 //!
 //! In: the values the gate reads for every request ([`Rules`], [`Identity`], [`Challenges`]), and [`SecuritySettings`],
 //! which alone changes them: written to disk first, published second, answered third.
@@ -16,6 +16,7 @@
 //! | `tls/request.pem` | a key made here and the request for its certificate | certificate request |
 //! | `acme.json` | the authority that issues the certificate, the account there, the order | ACME |
 //! | `admin.htpasswd` | the password's bcrypt line | setting the password |
+//! | `job-token.json` | the digest of the job token | setting the job token |
 //! | `security.json` | plain HTTP, authentication, files still to discard | everything else |
 
 mod acme;
@@ -40,6 +41,8 @@ mod files;
 pub mod fuzz;
 
 mod inspect;
+
+mod job_token;
 
 mod names;
 
@@ -74,6 +77,7 @@ pub(crate) use certificate::PKCS12;
 pub(crate) use certificate_request::{KeyType, PublicRequest, Wanted};
 pub(crate) use expiry::{ExpiryReminder, urgent_expiry};
 pub(crate) use inspect::inspect;
+pub(crate) use job_token::{JobToken, warning as job_token_warning};
 pub(crate) use password::PasswordHash;
 pub(crate) use settings::{Applied, SecuritySettings};
 pub(crate) use spelling::spelling;
@@ -86,6 +90,8 @@ pub(crate) struct Rules {
     pub(crate) plain_http: bool,
     /// The password that clients need.
     pub(crate) password: Password,
+    /// The token that clients of the speech API need.
+    pub(crate) job_token: JobToken,
 }
 
 /// The state of the administrator's password.

@@ -1,4 +1,4 @@
-//! Changes certificate, password and plain HTTP.
+//! Changes certificate, password, job token and plain HTTP.
 //!
 //! One mutex guards the state of the disk; slow work (hashing, checking an upload) is done before it is
 //! locked. A change is written first, published second, answered third. The gate only reads the
@@ -11,8 +11,8 @@ use super::acme::AcmeFile;
 use super::files::{self, FileDigest};
 use super::settings_file::SettingsFile;
 use super::{
-    Actor, Challenges, Error, Identity, Password, PasswordHash, PendingRequest, Rules, Summary,
-    certificate, names,
+    Actor, Challenges, Error, Identity, JobToken, Password, PasswordHash, PendingRequest, Rules,
+    Summary, certificate, names,
 };
 use crate::config::{Acme, Api};
 use crate::log::Log;
@@ -23,6 +23,8 @@ use crate::util::utc;
 mod acme;
 
 mod default;
+
+mod job_token;
 
 mod open;
 
@@ -62,6 +64,7 @@ struct State {
     settings: SettingsFile,
     /// What the password file holds; `None` if there is none.
     password: Option<Password>,
+    job_token: JobToken,
     default: Identity,
     uploaded: Option<Identity>,
     request: Option<PendingRequest>,
@@ -74,6 +77,7 @@ struct State {
 struct FileDigests {
     settings: FileDigest,
     password: FileDigest,
+    job_token: FileDigest,
     default: FileDigest,
     uploaded: FileDigest,
     request: FileDigest,
@@ -201,8 +205,8 @@ impl SecuritySettings {
         Ok(())
     }
 
-    /// Restores the default certificate, removes the password, and turns plain HTTP on. The commit point is
-    /// the replacement of `security.json`, which names the files that count as removed from then on.
+    /// Restores the default certificate, removes the password and the job token, and turns plain HTTP on. The commit
+    /// point is the replacement of `security.json`, which names the files that count as removed from then on.
     pub(crate) fn reset(&self, by: &Actor) -> Result<(), Error> {
         let mut state = self.lock();
         let had_acme = matches!(state.acme, Some(AcmeFile::On(_)));
@@ -214,7 +218,7 @@ impl SecuritySettings {
         self.log.security_by(
             by.address(),
             format_args!(
-                "security reset by {by}: default certificate, no password, plain HTTP enabled{acme}"
+                "security reset by {by}: default certificate, no password, no job token, plain HTTP enabled{acme}"
             ),
         );
         self.follow_settings(&mut state)
@@ -255,6 +259,10 @@ impl SecuritySettings {
         if settings.discard.contains(&names::PASSWORD) {
             state.password = None;
             state.digests.password = files::absent();
+        }
+        if settings.discard.contains(&names::JOB_TOKEN) {
+            state.job_token = JobToken::Unset;
+            state.digests.job_token = files::absent();
         }
         if settings.discard.contains(&names::UPLOADED) {
             state.uploaded = None;
@@ -312,6 +320,7 @@ impl State {
                 Some(password) => password.clone(),
                 None => without_password(&self.settings, api),
             },
+            job_token: self.job_token.clone(),
         }
     }
 
@@ -329,6 +338,10 @@ pub(super) fn without_password(settings: &SettingsFile, api: Api) -> Password {
 /// What follows from a damaged password file, and how to repair it.
 pub(super) const LOCKED: &str =
     "network logins are refused until the file is repaired, or security is reset on the console";
+
+/// What follows from a damaged job token file, and how to repair it.
+pub(super) const NO_TOKEN: &str =
+    "no job token is accepted until one is set with POST jobtoken, or removed with DELETE jobtoken";
 
 /// Removes the files that a committed change discarded, and then their names from the settings.
 ///

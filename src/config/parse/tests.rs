@@ -185,6 +185,35 @@ fn a_prefix_of_ours_is_not_for_others() {
 }
 
 #[test]
+fn a_service_owns_what_management_leaves_free_and_asks_for_the_password_there() {
+    for path in
+        ["/v1/management/maxworkers/", "/v2/management/host/gpu/", "/v2/management/logs/zip/"]
+    {
+        let text = |auth: &str| {
+            json!({"services": {"x": {"address": "h:1", "paths": ["/y/", path], "auth": auth}}})
+                .to_string()
+        };
+        let config = Config::parse(text("admin").as_bytes()).unwrap();
+        assert_eq!(config.services[2].paths, ["/y/", path]);
+        one_error(
+            &text("none"),
+            &format!("services.x.auth: {path:?} is management, so it takes \"admin\" alone"),
+        );
+    }
+    for path in [
+        "/v2/management/",
+        "/v2/management/host/",
+        "/v1/management/license/",
+        "/v1/management/license/more/",
+        "/v1/management/logs/zip/",
+        "/v1/management/resource/gpu/",
+    ] {
+        let text = json!({"services": {"x": {"address": "h:1", "paths": [path]}}}).to_string();
+        error_contains(&text, "overlaps with the appliance's own \"/v");
+    }
+}
+
+#[test]
 fn a_prefix_has_one_owner() {
     error_contains(
         r#"{"services": {"a": {"address": "h:1", "paths": ["/x/"]}, "b": {"address": "h:2", "paths": ["/x/"]}}}"#,

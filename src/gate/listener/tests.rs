@@ -20,7 +20,7 @@ use crate::gate::{Bound, Gate};
 use crate::license;
 use crate::log::Log;
 use crate::management::{Context, NetworkApi};
-use crate::security::{AcmeWorker, Password, PasswordHash, Rules, SecuritySettings};
+use crate::security::{AcmeWorker, JobToken, Password, PasswordHash, Rules, SecuritySettings};
 use crate::store::Scratch;
 
 mod challenges;
@@ -76,7 +76,8 @@ fn gate_of(settings: &str, scratch: &Scratch, log: Log) -> Gate {
 fn rules(password: &str, plain_http: bool) -> Rules {
     let hash = bcrypt::hash_with_result(password, 4).unwrap();
     let line = format!("admin:{}", hash.format_for_version(bcrypt::Version::TwoY));
-    Rules { plain_http, password: Password::Set(PasswordHash::from_file(line.as_bytes()).unwrap()) }
+    let password = Password::Set(PasswordHash::from_file(line.as_bytes()).unwrap());
+    Rules { plain_http, password, job_token: JobToken::Unset }
 }
 
 /// The first line of the response to a request with the password `old`, if other rules are published when its

@@ -1,5 +1,6 @@
 //! One authorized request: its state, and the head that the service gets.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -11,6 +12,7 @@ use crate::gate::limits;
 use crate::gate::limits::permits::{Class, Permit};
 use crate::gate::request::access_log::Record;
 use crate::gate::request::hsts::Hsts;
+use crate::gate::request::job_token;
 use crate::gate::request::router::Route;
 use crate::gate::upstream::connect::Upstream;
 use crate::http::body::Length;
@@ -20,10 +22,16 @@ use crate::http::target::Target;
 use crate::metrics::Metrics;
 
 /// Proof that the policy has authorized a request; nothing is forwarded without it.
-#[derive(Debug)]
-pub(crate) struct Authorized {
-    /// The appliance itself has used the `Authorization` field, so the service does not get it.
-    pub(crate) by_password: bool,
+///
+/// What the appliance itself has used for that is not for the service, which might log it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Authorized {
+    /// Nothing was required.
+    Openly,
+    /// The service does not get the `Authorization` field.
+    ByPassword,
+    /// The service gets neither the `Authorization` field nor the parameter `jwt` of the query.
+    ByJobToken,
 }
 
 /// A request in progress: authorized, and with a permit until it has ended.
@@ -120,12 +128,21 @@ impl Exchange {
             && !self.request.route.websocket
     }
 
+    /// The query for the service.
+    fn query(&self) -> Option<Cow<'_, str>> {
+        let query = self.request.target.query.as_deref()?;
+        match self.authorized {
+            Authorized::ByJobToken => job_token::without_token(query).map(Cow::Owned),
+            Authorized::Openly | Authorized::ByPassword => Some(Cow::Borrowed(query)),
+        }
+    }
+
     /// The request head for the service, built from the parsed request and never copied from the received bytes.
     pub(crate) fn request_head(&self) -> Vec<u8> {
         let mut head = write_buffer::take_spare();
         let (method, path) = (self.request.head.method.as_str(), self.request.target.path.as_str());
-        let (separator, query) =
-            self.request.target.query.as_ref().map_or(("", ""), |query| ("?", query));
+        let query = self.query();
+        let (separator, query) = query.as_deref().map_or(("", ""), |query| ("?", query));
         for part in
             [method, " ", self.request.route.prefix, path, separator, query, " HTTP/1.1\r\n"]
         {
@@ -136,7 +153,7 @@ impl Exchange {
             match () {
                 // Written below, as it was parsed.
                 () if is("content-length") => false,
-                () if is("authorization") => !self.authorized.by_password,
+                () if is("authorization") => self.authorized == Authorized::Openly,
                 // This is the first proxy, so what a client claims about its origin is dropped.
                 () => !fields::is_forwarding_claim(field),
             }

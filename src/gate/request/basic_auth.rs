@@ -65,9 +65,9 @@ pub(crate) enum Expected<'a> {
 /// Checks credentials, and remembers accepted and rejected ones.
 pub(crate) struct Authenticator {
     /// The key of the digests, so that they are useless outside this process.
-    key: [u8; 32],
+    pub(super) key: [u8; 32],
     accepted: Mutex<Option<[u8; 32]>>,
-    failed_logins: FailedLogins,
+    pub(super) failed_logins: FailedLogins,
     hash_queue: HashQueue,
 }
 

@@ -10,10 +10,10 @@ use rustix::net::sockopt::set_socket_linger;
 
 use super::access_log::Record;
 use super::basic_auth::{Check, Expected, Outcome, PendingLogin};
+use super::job_token;
 use super::license_denied;
 use super::parse::{ParsedRequest, validate};
-use super::policy;
-use super::policy::{Access, PasswordKind, PasswordSource, Situation};
+use super::policy::{self, Access, PasswordKind, PasswordSource, Situation};
 use super::response::LocalResponse;
 use super::router::Route;
 use crate::config::{HttpDisabled, Listen};
@@ -29,7 +29,7 @@ use crate::http::method;
 use crate::security::{Password, Rules};
 
 /// The verdict on a request.
-enum Verdict {
+pub(super) enum Verdict {
     /// Close without a response.
     Drop,
     /// Send a local response.
@@ -271,10 +271,10 @@ impl Gate {
             }
             (None, _) => {
                 let expected = match policy::required_access(&situation, request.area()) {
-                    Access::Open => {
-                        let authorized = Authorized { by_password: false };
-                        return Ok(self.decide_authorized(request, authorized));
+                    Access::Open if job_token::is_needed(request.area(), &rules.job_token) => {
+                        return Ok(self.decide_by_token(request, &rules.job_token, peer));
                     }
+                    Access::Open => return Ok(self.decide_authorized(request, Authorized::Openly)),
                     Access::Basic(source) => expected(source, &rules.password),
                 };
                 match self.authenticator.check(request.login(), &expected, peer, Instant::now()) {
@@ -301,7 +301,7 @@ impl Gate {
                 if first {
                     self.log.security_from(peer, "admin authenticated");
                 }
-                return self.decide_authorized(request, Authorized { by_password: true });
+                return self.decide_authorized(request, Authorized::ByPassword);
             }
             Outcome::Rejected => {
                 if request.login().is_some() {
@@ -321,7 +321,7 @@ impl Gate {
     }
 
     /// Applies the rules for a request that the policy has authorized: path, method, license.
-    fn decide_authorized(&self, request: &ParsedRequest, authorized: Authorized) -> Verdict {
+    pub(super) fn decide_authorized(&self, request: &ParsedRequest, by: Authorized) -> Verdict {
         let head = &request.head;
         match &request.route {
             None => {
@@ -331,9 +331,7 @@ impl Gate {
             Some(route) if method::is_never_forwarded(&head.method) && route.upstream.is_some() => {
                 Verdict::Respond(LocalResponse::not_forwarded(route.area))
             }
-            Some(route) if self.is_entitled(request, route) => {
-                Verdict::Forward(route.clone(), authorized)
-            }
+            Some(route) if self.is_entitled(request, route) => Verdict::Forward(route.clone(), by),
             Some(_) if request.websocket => license_denied::acceptance(head, &now())
                 .map_or(Verdict::DenyLicense, Verdict::DenyLicenseWebSocket),
             Some(_) => Verdict::DenyLicense,

@@ -8,6 +8,7 @@ pub(crate) mod failed_logins;
 pub(crate) mod handler;
 pub(crate) mod hash_queue;
 pub(crate) mod hsts;
+pub(crate) mod job_token;
 pub(crate) mod license_denied;
 pub(crate) mod local;
 pub(crate) mod parse;

@@ -12,9 +12,9 @@ use crate::http::{lenient, method};
 /// The area of a path, which decides about the rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Area {
-    /// `/v1/management/…`, `/v1/security/…`
+    /// `/v1/management/…`, of which services may own a part, and `/v1/security/…`
     ManagementV1,
-    /// `/v2/management/…`, `/v2/security/…`
+    /// `/v2/management/…`, of which services may own a part, and `/v2/security/…`
     ManagementV2,
     /// The management page and the description of the API, which belong to no API version.
     Page,
@@ -37,7 +37,7 @@ pub(crate) enum Area {
 }
 
 impl Area {
-    /// True for the areas that this process serves itself.
+    /// True for the areas that this process serves itself, or a service under its rules.
     pub(crate) fn is_local(self) -> bool {
         !matches!(
             self,
@@ -180,13 +180,10 @@ pub(crate) fn needs_license(
     match area {
         Area::SpeechV1 | Area::Jobs => may_mean("POST") && creates_job(&target.path),
         Area::Realtime => websocket,
-        Area::CustomAdmin | Area::CustomOpen => licensed.iter().any(|known| may_mean(known)),
-        Area::ManagementV1
-        | Area::ManagementV2
-        | Area::Page
-        | Area::Health
-        | Area::Monitoring
-        | Area::Unknown => false,
+        Area::ManagementV1 | Area::ManagementV2 | Area::CustomAdmin | Area::CustomOpen => {
+            licensed.iter().any(|known| may_mean(known))
+        }
+        Area::Page | Area::Health | Area::Monitoring | Area::Unknown => false,
     }
 }
 
@@ -378,9 +375,9 @@ mod tests {
             (CustomOpen, "POST", "/x/", false, true),
             (CustomAdmin, "PUT", "/x/", false, true),
             (CustomOpen, "GET", "/x/", false, false),
+            (ManagementV1, "PUT", "/v1/management/x", false, true),
             (CustomOpen, "GET", "/x/", true, false),
-            (ManagementV1, "POST", "/v1/management/license", false, false),
-            (ManagementV2, "POST", "/v2/management/license", false, false),
+            (Page, "POST", "/", false, false),
             (Monitoring, "POST", "/monitor/api/3/cpu", false, false),
             (Page, "POST", "/", false, false),
         ];

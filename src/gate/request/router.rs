@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::policy::Area;
-use crate::config::{Api, Auth, Config, Serves};
+use crate::config::{Api, Auth, Config, Serves, Service};
 use crate::gate::upstream::connect::Upstream;
 use crate::gate::upstream::pool::IdlePool;
 use crate::http::lenient;
@@ -40,13 +40,41 @@ pub(crate) struct Routes {
 }
 
 struct Custom {
-    /// Encoded as in [`Target::path`].
+    /// Encoded as in [`Target::path`]; below management without the slash at its end.
     prefix: String,
     /// The prefix as [`lenient::segments`].
     segments: Vec<String>,
     area: Area,
     websocket: bool,
     upstream: Arc<Upstream>,
+}
+
+impl Custom {
+    fn new(path: &str, service: &Service, upstream: &Arc<Upstream>) -> Custom {
+        let area = match (Service::management(path), service.auth) {
+            (Some("/v1/management/"), _) => Area::ManagementV1,
+            (Some(_), _) => Area::ManagementV2,
+            (None, Auth::Admin) => Area::CustomAdmin,
+            (None, Auth::None) => Area::CustomOpen,
+        };
+        // Calls of the management API have no slash at their end.
+        let prefix = if area.is_local() { path.trim_end_matches('/') } else { path };
+        Custom {
+            prefix: encoded(prefix).into_owned(),
+            segments: lenient::segments(path),
+            area,
+            websocket: service.websocket,
+            upstream: Arc::clone(upstream),
+        }
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        if self.area.is_local() {
+            below(path, &self.prefix)
+        } else {
+            path.starts_with(&self.prefix)
+        }
+    }
 }
 
 impl Routes {
@@ -67,16 +95,11 @@ impl Routes {
             match configured.name.as_str() {
                 "speech" => routes.speech = Some(upstream),
                 "realtime" => routes.realtime = Some(upstream),
-                _ => routes.custom.extend(configured.paths.iter().map(|path| Custom {
-                    prefix: encoded(path).into_owned(),
-                    segments: lenient::segments(path),
-                    area: match configured.auth {
-                        Auth::Admin => Area::CustomAdmin,
-                        Auth::None => Area::CustomOpen,
-                    },
-                    websocket: configured.websocket,
-                    upstream: Arc::clone(&upstream),
-                })),
+                _ => {
+                    let custom = |path: &String| Custom::new(path, configured, &upstream);
+                    let custom = configured.paths.iter().map(custom);
+                    routes.custom.extend(custom.filter(|one| is_mounted(config.api, one.area)));
+                }
             }
         }
         routes.custom.sort_by_key(|custom| std::cmp::Reverse(custom.prefix.len()));
@@ -97,10 +120,10 @@ impl Routes {
             }
             Serves::Realtime if websocket && path == "/" => self.realtime_route(),
             Serves::Realtime => self.realtime(path, websocket),
-            Serves::Management => self.management(path),
+            Serves::Management => self.management(path, websocket),
             Serves::Speech => self.speech(path),
             Serves::All => self
-                .management(path)
+                .management(path, websocket)
                 .or_else(|| self.speech(path))
                 .or_else(|| self.realtime(path, websocket))
                 .or_else(|| monitoring(path))
@@ -108,19 +131,21 @@ impl Routes {
         }
     }
 
-    fn management(&self, path: &str) -> Option<Route> {
-        let (area, mounted) = if path == "/" || below(path, "/docs") {
-            (Area::Page, true)
+    /// The appliance's own, and what services own below it: the settings let no two of them overlap.
+    fn management(&self, path: &str, websocket: bool) -> Option<Route> {
+        let area = if path == "/" || below(path, "/docs") {
+            Area::Page
         } else if path == "/healthz" {
-            (Area::Health, true)
+            Area::Health
         } else if below(path, "/v1/management") || below(path, "/v1/security") {
-            (Area::ManagementV1, self.api.v1)
+            Area::ManagementV1
         } else if below(path, "/v2/management") || below(path, "/v2/security") {
-            (Area::ManagementV2, self.api.v2)
+            Area::ManagementV2
         } else {
             return None;
         };
-        mounted.then(|| route(area, None, false))
+        let own = || Some(route(area, None, false));
+        if is_mounted(self.api, area) { self.custom(path, websocket).or_else(own) } else { None }
     }
 
     fn speech(&self, path: &str) -> Option<Route> {
@@ -146,8 +171,7 @@ impl Routes {
     }
 
     fn custom(&self, path: &str, websocket: bool) -> Option<Route> {
-        let matches = |custom: &&Custom| path.starts_with(&custom.prefix);
-        let custom = self.custom.iter().find(matches)?;
+        let custom = self.custom.iter().find(|custom| custom.matches(path))?;
         if self.has_mixed_rules {
             // Both prefixes may lead to one program, which might read this path as one of the other prefix.
             let read = lenient::segments(path);
@@ -158,6 +182,15 @@ impl Routes {
         }
         let websocket = websocket && custom.websocket;
         Some(route(custom.area, Some(&custom.upstream), websocket))
+    }
+}
+
+/// True if the API version of an area is served.
+fn is_mounted(api: Api, area: Area) -> bool {
+    match area {
+        Area::ManagementV1 => api.v1,
+        Area::ManagementV2 => api.v2,
+        _ => true,
     }
 }
 
@@ -236,6 +269,42 @@ mod tests {
         ] {
             assert_eq!(routed(EXTRA, Serves::All, path, websocket), wanted, "{path} {websocket}");
         }
+    }
+
+    #[test]
+    fn a_service_owns_a_part_of_management_on_the_listeners_of_management() {
+        let settings = |api: &str| {
+            let engine = r#"{"address": "127.0.0.1:1", "paths": ["/v1/management/maxworkers/", "/v2/management/host/gpu/"]}"#;
+            format!(r#"{{"api": [{api}], "services": {{"engine": {engine}}}}}"#)
+        };
+        let both = settings(r#""v1", "v2""#);
+        for (path, area) in [
+            ("/v1/management/maxworkers", Area::ManagementV1),
+            ("/v1/management/maxworkers/", Area::ManagementV1),
+            ("/v2/management/host/gpu", Area::ManagementV2),
+            ("/v2/management/host/gpu/config", Area::ManagementV2),
+        ] {
+            for serves in [Serves::All, Serves::Management] {
+                let route = find(&both, serves, path, false).unwrap();
+                assert_eq!((route.service(), route.area), ("engine", area), "{path}");
+            }
+            assert!(find(&both, Serves::Speech, path, false).is_none());
+        }
+        for path in [
+            "/v1/management/maxworkersx",
+            "/v1/management/%6daxworkers",
+            "/v2/management/maxworkers",
+            "/v2/management/host/about",
+            "/v2/management/host/GPU",
+        ] {
+            assert_eq!(find(&both, Serves::All, path, false).unwrap().service(), "management");
+        }
+        let v2 = settings(r#""v2""#);
+        assert!(find(&v2, Serves::All, "/v1/management/maxworkers", false).is_none());
+        assert_eq!(
+            find(&v2, Serves::All, "/v2/management/host/gpu", false).unwrap().service(),
+            "engine"
+        );
     }
 
     #[test]

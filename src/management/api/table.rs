@@ -6,7 +6,7 @@ use super::license::{network, offline, online};
 use super::request::{Method, Request};
 use super::response::{Code, Response};
 use super::security::{
-    acme, admin_password, certificate, certificate_request, insecure_ports, reset,
+    acme, admin_password, certificate, certificate_request, insecure_ports, job_token, reset,
 };
 use super::{
     cpu_info, free_storage, health, healthz, host, host_network, logs, mem_info, metrics,
@@ -91,6 +91,9 @@ const TABLE: &[(In, &str, Method, Needs, Handler)] = &[
     (In::Both, "/security/adminpassword",     Method::Get,     Nothing, admin_password::show),
     (In::Both, "/security/adminpassword",     Method::Post,    Thread,  admin_password::set),
     (In::Both, "/security/adminpassword",     Method::Delete,  Thread,  admin_password::unset),
+    (In::Both, "/security/jobtoken",          Method::Get,     Nothing, job_token::show),
+    (In::Both, "/security/jobtoken",          Method::Post,    Thread,  job_token::set),
+    (In::Both, "/security/jobtoken",          Method::Delete,  Thread,  job_token::remove),
     (In::Both, "/security/reset",             Method::Delete,  Thread,  reset::all),
     (In::Neither, "/",                        Method::Get,     Nothing, page::show),
     (In::Neither, "/docs",                    Method::Get,     Nothing, docs::show),

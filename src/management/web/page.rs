@@ -13,7 +13,7 @@ use crate::management::api::request::Request;
 use crate::management::api::response::Response;
 
 /// Everything behind the root element's opening tag. The scripts share one scope.
-const PIECES: [&str; 18] = [
+const PIECES: [&str; 19] = [
     include_str!("page/head.html"),
     "<style>",
     include_str!("page/page.css"),
@@ -26,6 +26,7 @@ const PIECES: [&str; 18] = [
     include_str!("page/calls.js"),
     include_str!("page/view.js"),
     include_str!("page/security.js"),
+    include_str!("page/token.js"),
     include_str!("page/acme.js"),
     include_str!("page/license.js"),
     include_str!("page/machine.js"),

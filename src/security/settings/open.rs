@@ -38,6 +38,8 @@ impl SecuritySettings {
         }
         let (password, password_digest) =
             files::password_in_force(folder.view(), &settings, |fault| log.error(fault));
+        let (job_token, job_token_digest) =
+            files::job_token_in_force(folder.view(), &settings, |fault| log.error(fault));
         let (default, default_digest) = default(&folder, now, &log).map_err(Error::Failed)?;
         let (uploaded, uploaded_digest) = uploaded(&folder, &settings, now, &log);
         let (request, request_digest) = request(&folder, &settings, now, &log);
@@ -48,12 +50,14 @@ impl SecuritySettings {
         let digests = FileDigests {
             settings: settings_digest,
             password: password_digest,
+            job_token: job_token_digest,
             default: default_digest,
             uploaded: uploaded_digest,
             request: request_digest,
             acme: acme_digest,
         };
-        let state = State { settings, password, default, uploaded, request, acme, digests };
+        let state =
+            State { settings, password, job_token, default, uploaded, request, acme, digests };
         let opened = SecuritySettings {
             rules: Arc::new(Published::new(state.rules(api))),
             identity: Arc::new(Published::new(state.identity().clone())),

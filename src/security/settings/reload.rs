@@ -1,14 +1,14 @@
 //! Reads files that were changed by hand, or whose writing failed.
 //!
 //! The administrator may still be editing: nothing is set aside here, and a bad certificate or settings
-//! file leaves the old one in force. Only a bad password file takes effect, by locking.
+//! file leaves the old one in force. Only a bad password or job token file takes effect, by locking.
 
 use std::time::SystemTime;
 
-use super::{LOCKED, SecuritySettings, State};
+use super::{LOCKED, NO_TOKEN, SecuritySettings, State};
 use crate::security::files::{self, FileDigest, Found};
 use crate::security::settings_file::SettingsFile;
-use crate::security::{Identity, Password, Source, names};
+use crate::security::{Identity, JobToken, Password, Source, names};
 use crate::util::utc;
 
 impl SecuritySettings {
@@ -20,6 +20,7 @@ impl SecuritySettings {
     pub(super) fn reload_files(&self, state: &mut State) {
         self.reload_settings(state);
         self.reload_password(state);
+        self.reload_job_token(state);
         self.reload_default(state);
         self.reload_uploaded(state);
         self.reload_request(state);
@@ -54,6 +55,9 @@ impl SecuritySettings {
         if settings.discard.contains(&names::PASSWORD) {
             state.password = None;
         }
+        if settings.discard.contains(&names::JOB_TOKEN) {
+            state.job_token = JobToken::Unset;
+        }
         state.settings = settings;
         if let Err(error) = self.finish_discard(state) {
             self.log.error(format_args!(
@@ -82,6 +86,30 @@ impl SecuritySettings {
             Found::Damaged(reason) | Found::Untrusted(reason) => {
                 self.log.error(format_args!("{reason}; {LOCKED}"));
                 Some(Password::Locked)
+            }
+        };
+    }
+
+    fn reload_job_token(&self, state: &mut State) {
+        if state.settings.discard.contains(&names::JOB_TOKEN) {
+            return;
+        }
+        let reading = files::job_token(self.folder.view());
+        if !changed(&mut state.digests.job_token, reading.digest) {
+            return;
+        }
+        state.job_token = match reading.parse() {
+            Found::Absent => {
+                self.log.security("job-token.json was removed: speech is open");
+                JobToken::Unset
+            }
+            Found::Good(hash) => {
+                self.log.security("job-token.json has changed: its token is in force");
+                JobToken::Set(hash)
+            }
+            Found::Damaged(reason) | Found::Untrusted(reason) => {
+                self.log.error(format_args!("{reason}; {NO_TOKEN}"));
+                JobToken::Locked
             }
         };
     }

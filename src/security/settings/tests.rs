@@ -12,10 +12,12 @@ use super::SecuritySettings;
 use crate::config::Api;
 use crate::log::Log;
 use crate::security::certificate::tests::{Made, root};
-use crate::security::{Actor, Error, KeyType, Password, Source, Wanted};
+use crate::security::{Actor, Error, JobToken, KeyType, Password, Source, Wanted};
 use crate::store::Scratch;
 
 mod damage;
+
+mod job_token;
 
 mod power_cut;
 

@@ -19,6 +19,10 @@ pub(crate) enum Verdict {
     Shut {
         page: bool,
     },
+    /// 401 that asks for a job token; `wrong` if one was given.
+    ShutByToken {
+        wrong: bool,
+    },
     Nowhere,
     /// 400, before anybody is asked anything.
     Ambiguous,
@@ -179,6 +183,18 @@ pub(crate) fn fits(answer: &Answer, method: &str, wanted: &Verdict) -> bool {
         }
         Verdict::Elsewhere { status, location } => {
             answer.status == *status && answer.field("location") == Some(location)
+        }
+        Verdict::ShutByToken { wrong } => {
+            let challenge = if *wrong {
+                "Bearer realm=\"appliance\", error=\"invalid_token\""
+            } else {
+                "Bearer realm=\"appliance\""
+            };
+            let told: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            answer.status == 401
+                && answer.field("www-authenticate") == Some(challenge)
+                && answer.field("content-type") == Some("application/json")
+                && (told["code"] == 401 && told["error"] == "Permission Denied")
         }
         Verdict::Shut { page } => {
             let (kind, words) = if *page {

@@ -49,6 +49,15 @@ pub(crate) struct State {
     pub(crate) plain_http: bool,
 }
 
+/// What is known of the job token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Token {
+    Unset,
+    Set(&'static str),
+    /// Its file is damaged: no token is right.
+    Damaged,
+}
+
 pub(crate) struct Fixture {
     pub(crate) api: Api,
     pub(crate) listeners: Vec<Listener>,
@@ -91,6 +100,8 @@ impl Fixture {
             .realtime(services.address)
             .service("house", own("/admin-only/", "admin"))
             .service("guest", own("/free/", "none"))
+            .service("workers", own("/v1/management/maxworkers/", "admin"))
+            .service("engine", own("/v2/management/host/gpu/", "admin"))
             .with("listen", listen)
             .with("access_log", json!(false))
             .with("https_port", json!(HTTPS_PORT));
@@ -121,6 +132,27 @@ impl Fixture {
         until(SOON, "the state is in force", || (self.state() == state).then_some(()));
     }
 
+    /// Sets, removes or damages the job token; the wait ends when that is in force.
+    pub(crate) fn enter_token(&self, token: Token) {
+        match token {
+            Token::Unset => self.place("job-token.json", None),
+            Token::Damaged => self.place("job-token.json", Some("{\"version\": 1, \"salt\"")),
+            Token::Set(text) => {
+                let body = json!({"user_token": text}).to_string();
+                let told = self.call("POST", "/security/jobtoken", &body);
+                assert_eq!(told["success"], true, "{told}");
+            }
+        }
+        let word = match token {
+            Token::Unset => "unset",
+            Token::Damaged => "locked",
+            Token::Set(_) => "set",
+        };
+        until(SOON, "the token is in force", || {
+            (self.local("GET", "/security/jobtoken")["job_token"] == word).then_some(())
+        });
+    }
+
     /// Replaces a state file whole, as a careful person does.
     fn place(&self, name: &str, contents: Option<&str>) {
         let (file, new) = (self.appliance.state(name), self.appliance.folder().join("new"));
@@ -149,10 +181,16 @@ impl Fixture {
 
     /// A call on the control socket, under whichever generation is mounted.
     pub(crate) fn local(&self, method: &str, path: &str) -> Value {
+        self.call(method, path, "")
+    }
+
+    fn call(&self, method: &str, path: &str, body: &str) -> Value {
         let generation = if self.api == Api::V2 { "/v2" } else { "/v1" };
         let mut socket = UnixStream::connect(self.appliance.control_socket()).unwrap();
-        let head =
-            format!("{method} {generation}{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let head = format!(
+            "{method} {generation}{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         socket.write_all(head.as_bytes()).unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).unwrap();

@@ -5,6 +5,8 @@ mod cases;
 mod connection_limit;
 mod credentials;
 mod fixture;
+mod job_token;
+mod job_tokens;
 mod known_failures;
 mod requests;
 mod rules;

@@ -62,6 +62,7 @@ fn body_that_changes(path: &str, method: &str) -> &'static str {
         }
         ("/management/host/setdhcp" | "/management/host/confirmnetwork", "POST") => "{}",
         ("/management/host/time", "POST") => r#"{"time": "2027-01-31T12:00:00Z"}"#,
+        ("/security/jobtoken", "POST") => r#"{"user_token": "owned"}"#,
         ("/management/license/offlinemode", "POST") => r#"{"offline": true}"#,
         (_, "POST" | "PUT") => r#"{"license": "494953679762904933", "certificate": "00"}"#,
         _ => "",
@@ -105,6 +106,16 @@ fn request(area: Area, method: &'static str, path: &str) -> Request {
 /// All of them for what is mounted.
 pub(crate) fn all(api: Api) -> Vec<Request> {
     let mut requests = management(api);
+    for (path, area, is_there) in [
+        ("/v1/management/maxworkers", Area::AdminV1, api != Api::V2),
+        ("/v2/management/host/gpu/config", Area::AdminV2, api != Api::V1),
+    ] {
+        let area = Some(area).filter(|_| is_there);
+        requests.extend(
+            ["GET", "POST", "DELETE"]
+                .map(|method| Request { area, ..request(Area::AdminV1, method, path) }),
+        );
+    }
     let page = ["/", "/docs", "/docs/", "/docs/openapi.json"];
     requests.extend(page.map(|path| request(Area::Page, "HEAD", path)));
     requests.push(Request { websocket: true, ..request(Area::Page, "GET", "/") });

@@ -24,8 +24,8 @@ fn wrong_input_gets_a_sentence_and_the_menu_again() {
         console.press("\n");
         let piece = console.choose("Security");
         assert!(!piece.contains("Please type one"), "Enter alone shows the menu again: {piece}");
-        console.answer("Choose 0 to 4: ", "5");
-        console.shows("Please type one of the numbers 0 to 4, then Enter.");
+        console.answer("Choose 0 to 5: ", "6");
+        console.shows("Please type one of the numbers 0 to 5, then Enter.");
         console.choose("Back");
         console.leave();
     }
@@ -45,6 +45,7 @@ fn the_end_of_the_input_leaves_cleanly_wherever_it_comes() {
         "3\n2\nsecret\n",
         "3\n2\nsecret",
         "3\n3\n",
+        "3\n5\nsecret\n",
         "4\n",
         "5\n",
         "6\n",

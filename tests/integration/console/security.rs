@@ -45,7 +45,7 @@ fn whoever_is_locked_out_gets_in_again_by_the_menu() {
     );
     let asked = console.choose("Cancel");
     let words = "Choose OK to reset security settings.\n* The admin password will be unset.\n\
-                 * Plain HTTP will be re-enabled.\n* Uploaded certificates will be removed.\n* ACME will be ended.\n";
+                 * The job token will be removed.\n* Plain HTTP will be re-enabled.\n* Uploaded certificates will be removed.\n* ACME will be ended.\n";
     assert!(asked.contains(words), "{asked}");
     assert_eq!(appliance.read(&appliance.https(PING)).status, 401, "nothing was changed");
 
@@ -83,6 +83,39 @@ fn a_password_is_shown_nowhere_and_typed_twice() {
     assert!(told.contains("The password has 73 bytes"), "{told}");
     assert_eq!(appliance.read_as("Tr0ub4dor&3", &appliance.https(PING)).status, 200);
     assert!(!appliance.log().contains("Tr0ub"));
+}
+
+#[test]
+fn a_job_token_is_set_told_and_removed() {
+    const TOKEN: &str = "Tr0ub4dor.3-of-16";
+    let appliance = Appliance::start(&Settings::both());
+    let told = |console: &mut Console, token: &str| {
+        console.choose("Set the job token");
+        console.answer("(not shown): ", token);
+        console.answer("The same again: ", token);
+        console.go_on()
+    };
+    let state = || appliance.read(&appliance.https("/v1/security/jobtoken")).ok().json();
+    let mut console = Console::terminal(&appliance);
+    let piece = console.choose("Security");
+    assert!(
+        piece.contains("Job token    not set: speech is open to whoever reaches it"),
+        "{piece}"
+    );
+    assert!(told(&mut console, "two words").contains("can't carry"));
+    let answer = told(&mut console, TOKEN);
+    assert!(answer.contains("Job token set: jobs and realtime need it now."), "{answer}");
+    assert!(answer.contains("Warning: plain HTTP access is still enabled"), "{answer}");
+    assert_eq!(state()["job_token"], "set");
+    let piece = console.choose("Remove the job token");
+    assert!(piece.contains("Job token    set; jobs and realtime need it"), "{piece}");
+    console.choose("Cancel");
+    assert_eq!(state()["job_token"], "set");
+    console.choose("Remove the job token");
+    console.choose("OK");
+    assert!(console.go_on().contains("Job token removed: speech is open"));
+    assert_eq!(state()["job_token"], "unset");
+    assert!(!console.all().contains(TOKEN) && !appliance.log().contains(TOKEN));
 }
 
 #[test]

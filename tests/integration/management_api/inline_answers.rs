@@ -4,7 +4,7 @@ use crate::support::appliance::Appliance;
 use crate::support::client::Client;
 use crate::support::settings::Settings;
 
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 13] = [
     "/v1/management/ping",
     "/v1/management/license/ping",
     "/v1/management/host/about",
@@ -12,6 +12,7 @@ const PATHS: [&str; 12] = [
     "/v1/security/sslcertificate",
     "/v2/security/insecureports",
     "/v1/security/adminpassword?x=y",
+    "/v2/security/jobtoken",
     "/",
     "/docs",
     "/docs/",

@@ -12,6 +12,7 @@ mod good_uploads;
 mod hot_swap;
 mod hsts;
 mod inline_answers;
+mod job_token;
 mod manual_v1;
 mod manual_v2;
 mod password_guessing;

@@ -110,6 +110,11 @@ fn a_word_in_a_body_is_never_repeated_whatever_its_place() {
         format!("{{\"passwort\": \"{WORD}\"}}"),
         format!("{{\"password\": \"{WORD}\\t\"}}"),
         format!("{{\"password\": \"{}\"}}", WORD.repeat(9)),
+        format!("{{\"user_token\": {WORD}}}"),
+        format!("{{\"user_token\": \"{WORD} {WORD}\"}}"),
+        format!("{{\"user_token\": \"{}\"}}", WORD.repeat(99)),
+        format!("{{\"user_token\": [\"{WORD}\"]}}"),
+        format!("{{\"user_tokem\": \"{WORD}\"}}"),
         format!("{{\"license\": \"{WORD}\", \"{WORD}\": 1}}"),
         format!("{{\"license\": \"{WORD}\\u0007\"}}"),
         format!("{{\"license\": [\"{WORD}\"]}}"),
@@ -127,6 +132,7 @@ fn a_word_in_a_body_is_never_repeated_whatever_its_place() {
         for (method, path) in [
             ("POST", "security/adminpassword"),
             ("POST", "security/insecureports"),
+            ("POST", "security/jobtoken"),
             ("POST", "management/license"),
             ("POST", "management/license/network"),
             ("POST", "management/license/offlineactivation"),
@@ -159,6 +165,7 @@ fn a_word_in_a_file_is_never_repeated_whatever_its_place() {
         format!(
             "{{\"version\": 1, \"http_configuration\": {{\"ip\": \"{WORD}@x\", \"port\": 1}}}}"
         ),
+        format!("{{\"version\": 1, \"salt\": \"{WORD}\", \"sha256\": \"{WORD}\"}}"),
         format!(
             "{{\"version\": 1, \"plain_http\": true, \"authentication\": \"on\", \"{WORD}\": 1}}"
         ),
@@ -166,7 +173,13 @@ fn a_word_in_a_file_is_never_repeated_whatever_its_place() {
             "{{\"version\": 1, \"plain_http\": true, \"authentication\": \"on\", \"discard\": [\"{WORD}\"]}}"
         ),
     ] {
-        for file in ["admin.htpasswd", "license-network.json", "security.json", "license.json"] {
+        for file in [
+            "admin.htpasswd",
+            "job-token.json",
+            "license-network.json",
+            "security.json",
+            "license.json",
+        ] {
             fs::write(appliance.state(file), &contents).unwrap();
         }
         appliance.launch();

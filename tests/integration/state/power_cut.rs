@@ -68,6 +68,22 @@ fn a_power_cut_while_a_password_is_set_leaves_none_or_the_new_one() {
 }
 
 #[test]
+fn a_power_cut_while_a_job_token_is_set_leaves_none_or_the_new_one() {
+    survives("jobtoken", REPLACING, |a| read_ping(a).ok(), set_job_token);
+}
+
+#[test]
+#[ignore = "slow: takes 30 s"]
+fn a_power_cut_while_the_job_token_is_removed_leaves_it_set_or_not() {
+    survives(
+        "jobtoken, delete",
+        REMOVING,
+        |a| set_job_token(a).ok(),
+        |a| a.curl(&["-X", "DELETE", &a.https("/v1/security/jobtoken")]),
+    );
+}
+
+#[test]
 #[ignore = "slow: takes 30 s"]
 fn a_power_cut_while_the_password_is_changed_leaves_the_old_one_or_the_new_one() {
     survives(
@@ -91,12 +107,13 @@ fn a_power_cut_while_the_password_is_deleted_leaves_it_set_or_not() {
 
 #[test]
 #[ignore = "slow: takes 30 s"]
-fn a_power_cut_during_a_reset_leaves_all_three_settings_or_none_of_them() {
+fn a_power_cut_during_a_reset_leaves_all_settings_or_none_of_them() {
     survives(
         "reset",
         REPLACING,
         |a| {
             upload(a, "old").ok();
+            set_job_token(a).ok();
             set_password(a, None, PASSWORDS[0]).ok();
             plain_http_off(a, Some(PASSWORDS[0])).ok()
         },
@@ -302,6 +319,10 @@ fn plain_http_off(appliance: &Appliance, password: Option<&str>) -> Output {
 fn set_password(appliance: &Appliance, old: Option<&str>, new: &str) -> Output {
     let url = appliance.https("/v1/security/adminpassword");
     post(appliance, old, &url, &format!(r#"{{"password": "{new}"}}"#))
+}
+
+fn set_job_token(appliance: &Appliance) -> Output {
+    appliance.post(&appliance.https("/v1/security/jobtoken"), r#"{"user_token": "a-token"}"#)
 }
 
 fn post(appliance: &Appliance, password: Option<&str>, url: &str, body: &str) -> Output {

@@ -1,4 +1,4 @@
-//! The three security settings as a stranger and the administrator find them from outside.
+//! The security settings as a stranger and the administrator find them from outside.
 
 use crate::support::appliance::Appliance;
 use crate::support::certificates::text;
@@ -17,6 +17,8 @@ pub(crate) struct Standing {
     pub(crate) password: Option<Vec<&'static str>>,
     /// Whether a certificate request is pending.
     pub(crate) requested: bool,
+    /// `set`, `unset` or `locked`.
+    pub(crate) job_token: String,
 }
 
 pub(crate) fn observe(appliance: &Appliance) -> Standing {
@@ -37,8 +39,11 @@ pub(crate) fn observe(appliance: &Appliance) -> Standing {
         _ => panic!("neither let in nor asked for a password: {stranger:?}"),
     };
     let socket = appliance.control_socket();
-    let pending = "http://localhost/v1/security/certificaterequest";
-    let pending = appliance.curl(&["--unix-socket", text(&socket), pending]).ok().json();
-    let requested = pending["pending"].as_bool().unwrap();
-    Standing { fingerprint, plain_http, password, requested }
+    let local = |resource: &str| {
+        let url = format!("http://localhost/v1/security/{resource}");
+        appliance.curl(&["--unix-socket", text(&socket), &url]).ok().json()
+    };
+    let requested = local("certificaterequest")["pending"].as_bool().unwrap();
+    let job_token = local("jobtoken")["job_token"].as_str().unwrap().to_owned();
+    Standing { fingerprint, plain_http, password, requested, job_token }
 }

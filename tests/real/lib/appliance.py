@@ -206,6 +206,13 @@ class Appliance:
         body = json.dumps({"password": password})
         self._security("adminpassword", *credentials, "-H", "Content-Type: application/json", "-d", body)
 
+    def set_job_token(self, token, *credentials):
+        body = json.dumps({"user_token": token})
+        self._security("jobtoken", *credentials, "-H", "Content-Type: application/json", "-d", body)
+
+    def remove_job_token(self, *credentials):
+        self._security("jobtoken", *credentials, "-X", "DELETE")
+
     def switch_plain_http(self, on, *credentials):
         body = json.dumps({"enable_insecure_ports": on})
         self._security("insecureports", *credentials, "-H", "Content-Type: application/json", "-d", body)

@@ -18,6 +18,7 @@ from schemathesis.generation import GenerationMode
 SAYS_WHY = b'"reason"'
 PUT_BACK = {
     "setAcme": ("DELETE", "/v1/security/acme", None),
+    "setJobToken": ("DELETE", "/v1/security/jobtoken", None),
     "setPassword": ("DELETE", "/v1/security/adminpassword", None),
     "setPlainHttp": ("POST", "/v1/security/insecureports", '{"enable_insecure_ports": true}'),
     "setProxy": ("POST", "/v1/management/license/network", "{}"),

@@ -9,6 +9,7 @@ from lib.proxies import until
 from lib.report import expect
 
 PASSWORD = "correct horse"
+TOKEN = "a-token-of-some-length"
 
 # Keeps what the page sends and is answered.
 LISTENING = """
@@ -54,10 +55,12 @@ class Access(Part):
         self.proves("sets an authority, tells in its box and at the top why no certificate comes, and ends it", self.acme)
         self.proves("two passwords that differ change nothing", self.differing)
         self.proves("sets the password and goes on without asking", self.set_password)
+        self.proves("makes a job token up, sets one that was typed, and forgets it", self.set_token)
         self.proves("switches plain HTTP off by keyboard, and Escape changes nothing", self.http_off)
         self.proves("says that all is secure", self.page.shows, "#secure", "Secure")
         self.proves("a page of another origin changes nothing", self.foreign)
         self.proves("removes the password and goes on", self.remove_password)
+        self.proves("removes the job token, and says that speech is open", self.remove_token)
         self.proves("switches plain HTTP on", self.http_on)
         self.proves("resets security", self.reset)
         self.proves("over plain HTTP offers no upload, but HTTPS", self.plain)
@@ -91,7 +94,7 @@ class Access(Part):
 
     def dangers(self):
         default = "admin:admin" if "v2" in self.api else "no password"
-        for words in ("Plain HTTP is on", default, "self-signed default"):
+        for words in ("Plain HTTP is on", default, "Speech is open to whoever reaches", "self-signed default"):
             self.page.shows("#todo", words)
         self.page.shows("#certificate-pill", "Default")
         self.page.shows("#which", "version 5.0.0")
@@ -210,6 +213,35 @@ class Access(Part):
         self.desk.becomes("security/adminpassword", "admin_password", "off" if self.api == ["v2"] else "unset")
         self.page.shows("#password-pill", {"v1": "None", "v2": "Off"}.get("".join(self.api), "Default"))
         self.goes_on(before)
+
+    # --- job token -----------------------------------------------------------------------------------
+
+    def set_token(self):
+        self.desk.unfold("token")
+        self.page.click("#token-make")
+        made = self.page.run("document.querySelector('#token-form [name=token]').value")
+        expect(re.fullmatch("[0-9a-f]{64}", made), made)
+        self.page.run("document.querySelector('#token-form [name=token]').value = ''")
+        self.page.type("#token-form [name=token]", "two words")
+        self.page.press("Enter")
+        self.page.shows("#token-result", "can't carry")
+        self.page.run("document.querySelector('#token-form [name=token]').value = ''")
+        self.page.type("#token-form [name=token]", TOKEN)
+        self.page.press("Enter")
+        self.page.shows("#token-result", "job token set")
+        self.page.shows("#token-pill", "Set")
+        expect(self.desk.truth("security/jobtoken") == {"job_token": "set"}, "not set")
+        # v1 alone asks for the password over HTTPS; there the token counts over plain HTTP.
+        expect(self.desk.status(listener="http", path="/v2/jobs").status == 401, "a stranger gets in")
+        held = self.page.run("document.querySelector('#token-form [name=token]').value")
+        expect(held == "", "the token is still in the page")
+
+    def remove_token(self):
+        self.page.click("#token-remove")
+        self.desk.agree("Remove the job token?")
+        self.desk.becomes("security/jobtoken", "job_token", "unset")
+        self.page.shows("#token-result", "speech is open")
+        self.page.shows("#todo", "Speech is open to whoever reaches")
 
     # --- plain HTTP and reset ------------------------------------------------------------------------
 

@@ -86,6 +86,12 @@ UNLICENSED = [
     (400, "POST", SECURITY + "/adminpassword", '{"password": "a", "password": "b"}'),
     (413, "POST", SECURITY + "/adminpassword", MANY),
     (200, "DELETE", SECURITY + "/adminpassword", None),
+    (200, "DELETE", SECURITY + "/jobtoken", None),
+    (200, "POST", SECURITY + "/jobtoken", {"user_token": "a-token"}),
+    (200, "GET", SECURITY + "/jobtoken", None),
+    (400, "POST", SECURITY + "/jobtoken", {"user_token": "two words"}),
+    (413, "POST", SECURITY + "/jobtoken", MANY),
+    (200, "DELETE", SECURITY + "/jobtoken", None),
     (200, "DELETE", SECURITY + "/reset", None),
     *[(200, "GET", f"/monitor/api/3/{plugin}", None) for plugin in (
         "quicklook", "processcount", "system", "cpu", "load", "percpu", "fs", "core", "memswap", "mem", "now",
@@ -142,7 +148,7 @@ DEFECT = "a defect; none is known"
 NOT_FROM_OUTSIDE = {
     **{(f"{name}{v}", 500): DISK for v in ("V1", "V2") for name in (
         "replaceCertificate", "renewDefaultCertificate", "makeCertificateRequest", "dropCertificateRequest", "setPlainHttp",
-        "setAcme", "endAcme", "setPassword", "unsetPassword", "resetSecurity", "applyCertificate", "setProxy", "showProxy")},
+        "setAcme", "endAcme", "setJobToken", "removeJobToken", "setPassword", "unsetPassword", "resetSecurity", "applyCertificate", "setProxy", "showProxy")},
     **{(f"setTime{v}", 409): "needs two requests at one moment" for v in ("V1", "V2")},
     ("reserveSeconds", 500): DISK,
     ("settleSession", 500): DISK,

@@ -1,19 +1,22 @@
 """speechmatics-batch and speechmatics-rt as a program of their own: prints the transcript.
 
-usage: sdk_client.py batch|rt URL AUDIO_FILE [--insecure]
+usage: sdk_client.py batch|rt URL AUDIO_FILE [--insecure]; the token is SPEECH_TOKEN
 
 A program, because SSL_CERT_FILE has to be set before the libraries are loaded.
 """
 
 import asyncio
+import os
 import ssl
 import sys
+
+TOKEN = os.environ["SPEECH_TOKEN"]
 
 
 async def batch(url, audio, insecure):
     from speechmatics.batch import AsyncClient, TranscriptionConfig
 
-    async with AsyncClient(api_key="a-token", url=url) as client:
+    async with AsyncClient(api_key=TOKEN, url=url) as client:
         if insecure:
             # The client has no switch for this, so it gets its connections from outside.
             import aiohttp
@@ -32,7 +35,7 @@ async def realtime(url, audio, insecure):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     connection = ConnectionConfig(ssl_context=context)
-    async with AsyncClient(api_key="a-token", url=url, conn_config=connection) as client:
+    async with AsyncClient(api_key=TOKEN, url=url, conn_config=connection) as client:
         heard = []
 
         @client.on(ServerMessageType.ADD_TRANSCRIPT)

@@ -29,10 +29,16 @@ class Trial:
         self.audio = folder / "tone.wav"
         self.heard = " ".join(words(self.audio.read_bytes()))
         self.environment = {**os.environ, "HOME": str(folder), "PYTHONWARNINGS": "ignore"}
+        self.present("a-token")
         self.generations = " and ".join(appliance.settings["api"])
 
     def trust(self, root):
         self.environment["SSL_CERT_FILE"] = str(root)
+
+    def present(self, token, live=False):
+        """What clients send from now on; `live`: also the one that sends none with a stream otherwise."""
+        self.environment["SPEECH_TOKEN"] = self.token = token
+        self.live = ["--auth-token", token] if live else []
 
     def commands(self, rest, live, insecure):
         """A transcription with each of the clients; `rest` and `live` are names of listeners."""
@@ -44,10 +50,10 @@ class Trial:
         return {
             # As page M2 of src/manual.md has it.
             "speechmatics-python, transcribe": [
-                "speechmatics", "transcribe", "--lang", "en", self.audio, "--url", stream, *mode,
+                "speechmatics", "transcribe", "--lang", "en", self.audio, "--url", stream, *mode, *self.live,
             ],
             "speechmatics-python, batch transcribe": [
-                "speechmatics", "batch", "transcribe", "--url", jobs, "--auth-token", "a-token",
+                "speechmatics", "batch", "transcribe", "--url", jobs, "--auth-token", self.token,
                 "--lang", "en", *batch_mode, self.audio,
             ],
             "speechmatics-batch": [sys.executable, "-B", SDK, "batch", jobs, self.audio, *switch],

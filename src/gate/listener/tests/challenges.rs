@@ -13,7 +13,7 @@ use super::{gate_of, rules};
 use crate::gate::listener::Listeners;
 use crate::gate::{Bound, Gate};
 use crate::log::Log;
-use crate::security::{AlpnChallenge, Challenges, HttpChallenge, Password, Rules};
+use crate::security::{AlpnChallenge, Challenges, HttpChallenge, JobToken, Password, Rules};
 use crate::store::Scratch;
 
 const PATH: &str = "/.well-known/acme-challenge/evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ";
@@ -145,8 +145,10 @@ fn get(path: &str) -> String {
 /// The rules of every state of the password, with and without plain HTTP.
 fn all_rules() -> Vec<Rules> {
     let passwords = [Password::Unset, Password::Off, Password::Locked];
-    let mut all: Vec<Rules> =
-        passwords.into_iter().map(|password| Rules { plain_http: true, password }).collect();
+    let mut all: Vec<Rules> = passwords
+        .into_iter()
+        .map(|password| Rules { plain_http: true, password, job_token: JobToken::Unset })
+        .collect();
     all.push(rules("secret", true));
     all.extend(all.clone().into_iter().map(|rules| Rules { plain_http: false, ..rules }));
     all
@@ -242,7 +244,11 @@ fn a_challenge_that_is_withdrawn_is_not_answered_any_more() {
     let served = Served::start(r#""v1", "v2""#);
     let answer = || [0, 1].map(|listener| served.answer(listener, &get(PATH)));
     for plain_http in [true, false] {
-        served.gate.rules.publish(Rules { plain_http, password: Password::Unset });
+        served.gate.rules.publish(Rules {
+            plain_http,
+            password: Password::Unset,
+            job_token: JobToken::Unset,
+        });
         let before = answer();
         assert!(before[0].starts_with("HTTP/1.1 404 ") == plain_http, "{before:?}");
         assert!(plain_http || before[0].is_empty(), "{before:?}");

@@ -10,6 +10,7 @@ pub(crate) mod certificate_request;
 #[cfg(fuzzing)]
 pub mod fuzz;
 pub(crate) mod insecure_ports;
+pub(crate) mod job_token;
 mod multipart;
 pub(crate) mod reset;
 

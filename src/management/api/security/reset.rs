@@ -1,4 +1,5 @@
-//! `reset`: restores the default certificate, removes the password, turns plain HTTP on, ends ACME.
+//! `reset`: restores the default certificate, removes the password and the job token, turns plain HTTP on,
+//! ends ACME.
 
 use crate::management::Context;
 use crate::management::api::request::Request;

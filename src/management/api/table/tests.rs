@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
-use crate::config::Config;
+use crate::config::{Api, Config, overlapping_path};
 use crate::license;
 use crate::log::Log;
 use crate::management::Context;
@@ -96,6 +96,22 @@ fn about_is_told_in_the_words_of_each_generation() {
     );
     for path in ["/v1/management/ping", "/v1/management/license/ping"] {
         assert!(world.ask("GET", path, "").1.starts_with(r#"{"reply": ""#));
+    }
+}
+
+#[test]
+fn no_service_can_own_a_path_of_the_table() {
+    let api = Api { v1: true, v2: true };
+    for (path, _) in super::routes(api).into_iter().filter(|(path, _)| path.starts_with("/v")) {
+        let row = path.trim_end_matches('*').trim_end_matches('/');
+        for prefix in [format!("{row}/"), format!("{row}/more/")] {
+            assert!(overlapping_path(&prefix).is_some(), "config::own_paths lacks {prefix}");
+        }
+        let mut parent = row;
+        while let Some((above, _)) = parent.rsplit_once('/') {
+            assert!(overlapping_path(&format!("{above}/")).is_some(), "{above} contains {row}");
+            parent = above;
+        }
     }
 }
 

@@ -172,21 +172,25 @@ fn who_is_asked_for_the_password_is_told_for_what_is_mounted() {
         let words = operation["responses"]["401"]["$ref"].as_str().unwrap_or("").to_owned();
         (operation["security"].clone(), words.replace("#/components/responses/", ""))
     };
-    let (perhaps, always, never) =
-        (Value::Null, serde_json::json!([{"admin": []}]), serde_json::json!([]));
+    let (perhaps, always, never, token) = (
+        Value::Null,
+        serde_json::json!([{"admin": []}]),
+        serde_json::json!([]),
+        serde_json::json!([{}, {"token": []}]),
+    );
     for (settings, path, method, security, words) in [
         ("{}", "/v1/security/reset", "delete", &perhaps, "Page401"),
         ("{}", "/v2/security/reset", "delete", &always, "Text401"),
         ("{}", "/", "get", &always, "Text401"),
         ("{}", "/monitor/api/3/all", "get", &perhaps, "Page401"),
-        ("{}", "/v1.0/user/{user}/jobs", "post", &perhaps, "Page401"),
-        ("{}", "/v2/jobs", "post", &never, ""),
+        ("{}", "/v1.0/user/{user}/jobs", "post", &perhaps, "NoAccess"),
+        ("{}", "/v2/jobs", "post", &token, "NoToken"),
         ("{}", "/usage/settle", "post", &never, ""),
         ("{}", "/healthz", "get", &never, ""),
         ("{}", "/monitor/metrics", "get", &perhaps, "Page401"),
         (r#"{"api": ["v2"]}"#, "/monitor/metrics", "get", &always, "Text401"),
         (r#"{"api": ["v1"]}"#, "/", "get", &perhaps, "Text401"),
-        (r#"{"api": ["v1"]}"#, "/v2/jobs", "post", &perhaps, "Page401"),
+        (r#"{"api": ["v1"]}"#, "/v2/jobs", "post", &perhaps, "NoAccess"),
         (r#"{"api": ["v2"]}"#, "/monitor/api/3/all", "get", &always, "Text401"),
     ] {
         let wanted = (security.clone(), words.to_owned());

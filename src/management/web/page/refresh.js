@@ -7,6 +7,7 @@ const RESOURCES = {
   certificate: [`${best}/security/sslcertificate`, showCertificate],
   http: [`${best}/security/insecureports`, showHttp],
   password: [`${best}/security/adminpassword`, showPassword],
+  token: [`${best}/security/jobtoken`, showToken],
   request: [`${best}/security/certificaterequest`, showRequest],
   acme: [`${best}/security/acme`, showAcme],
   license: [`${LICENSE}/offlinemode`, showLicense],
@@ -20,7 +21,7 @@ const RESOURCES = {
 };
 const ALL = Object.keys(RESOURCES);
 // One round; what changes by itself is in it twice.
-const ROUND = ['license', 'cpu', 'services', 'http', 'mem', 'password', 'license', 'cpu', 'services', 'certificate', 'mem', 'proxy', 'request', 'acme'];
+const ROUND = ['license', 'cpu', 'services', 'http', 'mem', 'password', 'license', 'cpu', 'services', 'certificate', 'mem', 'proxy', 'request', 'acme', 'token'];
 
 let queue = [...ALL], turn = 0, timer = 0, reading = false, stopped = false, failures = 0, seen = 0;
 
@@ -100,7 +101,7 @@ document.addEventListener('visibilitychange', () => schedule(0));
 at('lost-retry').addEventListener('click', () => { failures = 0; schedule(0); });
 at('lost-reload').addEventListener('click', () => location.reload());
 // Clears passwords, so that going back to this page does not restore them.
-addEventListener('pagehide', () => document.querySelectorAll('input[type=password]').forEach(input => { input.value = ''; }));
+addEventListener('pagehide', () => document.querySelectorAll('input[type=password], #token-form input').forEach(input => { input.value = ''; }));
 
 say('which', location.hostname);
 say('live', 'Loading…');

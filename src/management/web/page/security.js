@@ -29,6 +29,10 @@ function dangers() {
     warn('Plain HTTP does not ask for the password, so anyone can replace it.',
       'Switch plain HTTP off…', () => at('http-switch').click());
   }
+  if (speechIsOpen()) {
+    warn('Speech is open to whoever reaches this appliance: no job token is set.',
+      'Set a job token', () => unfold('token'));
+  }
   if (certificate?.source === 'default') {
     warn('The certificate is the self-signed default: browsers warn, and clients can’t tell this appliance from an impostor.',
       'Upload a certificate', () => unfold('upload'));
@@ -49,7 +53,7 @@ let listed = '';
 
 function showDangers() {
   const found = dangers();
-  const known = state.certificate && state.password && state.http !== undefined;
+  const known = state.certificate && state.password && state.token && state.http !== undefined;
   show('todo', found.length > 0);
   show('secure', Boolean(known) && !found.length);
   const key = JSON.stringify(found);
@@ -301,6 +305,7 @@ onClick('reset', 'reset-result', 'Resetting…', () => ({
   title: 'Reset security settings?',
   points: [
     hasV2 ? 'The admin password will be unset: it is admin:admin again.' : 'The admin password will be unset.',
+    'The job token will be removed: speech is open again.',
     'Plain HTTP will be re-enabled.',
     'Uploaded certificates will be removed, with their keys; the default one comes back.',
     'ACME ends: no certificate is fetched until it is set again.',
