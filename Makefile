@@ -6,7 +6,7 @@ TARGET := x86_64-unknown-linux-musl
 BUILT  := $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release
 BINARIES := $(BUILT)/applianced $(BUILT)/license-authority
 
-.PHONY: all run vm test test-slow test-real vm-test bench check audit aarch64 install dist clean help
+.PHONY: all run vm test test-slow test-real vm-test bench check audit aarch64 install dist deb oci clean help
 
 all: ## build the release binaries (the default)
 	@scripts/prepare build
@@ -52,6 +52,12 @@ install: ## copy the release binaries, if built, and the manual pages below $(DE
 
 dist: ## build and pack the release binaries, init scripts and papers into target/dist; reproducible
 	@scripts/dist
+
+deb: ## Debian packages of the release binaries into target/dist, by dpkg-deb alone; reproducible
+	@scripts/deb
+
+oci: ## container images of them into target/dist, without a container daemon; reproducible
+	@scripts/oci
 
 clean: ## remove everything that was built
 	$(CARGO) clean

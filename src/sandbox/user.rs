@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Dir, Gid, Mode, OFlags, Uid, chownat, fchown, openat};
@@ -48,7 +48,8 @@ impl User {
     }
 
     /// Gives up every other identity for good. Before that, creates missing folders of `own` with their mode, and
-    /// gives all of them with their contents to the user, and what else is there in place of a folder.
+    /// gives all of them with their contents to the user, and what else is there in place of a folder. Root may lack
+    /// `CAP_CHOWN`; then they have to be the user's already, as a service manager makes them.
     ///
     /// # Errors
     /// The process must not go on.
@@ -63,6 +64,7 @@ impl User {
                 Err(_) => DirBuilder::new().recursive(true).mode(*mode).create(path),
             };
             made.and_then(|()| hand_over(path, uid, gid))
+                .or_else(|e| if is_of(path, uid) && forbidden(&e) { Ok(()) } else { Err(e) })
                 .map_err(|e| format!("cannot give {} to user {uid}: {e}", path.display()))?;
         }
         // Replaces root's groups in any case.
@@ -72,6 +74,15 @@ impl User {
             .and_then(|()| set_thread_res_uid(uid, uid, uid))
             .map_err(|e| format!("cannot become user {uid}: {e} (only root can)"))
     }
+}
+
+fn is_of(path: &Path, user: Uid) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.uid() == user.as_raw())
+}
+
+/// What root gets that was started without the capability for it.
+fn forbidden(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
 }
 
 /// Changes the owner of a file, or of a folder and all that is in it. Below `path` no link is followed, not even one

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -112,6 +113,27 @@ fn the_state_and_the_sockets_belong_to_the_user_and_stay_closed_to_others() {
         let found = fs::metadata(folder.join(name)).unwrap();
         assert_eq!((found.uid(), found.mode() & 0o7777), (NOBODY, mode), "{name}");
     }
+}
+
+#[test]
+fn root_without_the_capability_to_give_files_away_needs_folders_that_are_the_users_already() {
+    if !root() {
+        return;
+    }
+    let mut appliance = demoted();
+    appliance.stop();
+    let without = "--bounding-set=-chown,-dac_override,-dac_read_search,-fowner";
+    let real = appliance.command("serve");
+    let mut command = Command::new("setpriv");
+    command.arg(without).arg(real.get_program()).args(real.get_args()).env_remove("NOTIFY_SOCKET");
+    appliance.launch_as(&mut command).unwrap();
+    assert_eq!(daemon(&appliance).status("Uid"), [NOBODY.to_string().as_str(); 4].join(" "));
+    appliance.read(&appliance.https("/v1/management/ping")).ok();
+    appliance.stop();
+    std::os::unix::fs::chown(appliance.folder().join("state"), Some(0), Some(0)).unwrap();
+    let ended = command.output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && said.contains("/state to user"), "{said}");
 }
 
 #[test]
