@@ -7,24 +7,27 @@
 
 use serde_json::{Map, Value};
 
+use self::compact::compact;
 use super::html;
 use crate::config::{Api, Config, Serves};
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
 
+mod compact;
+
 /// In reading order.
 const PARTS: [&str; 10] = [
-    include_str!("docs/base.json"),
-    include_str!("docs/management.json"),
-    include_str!("docs/security.json"),
-    include_str!("docs/license.json"),
-    include_str!("docs/speech.json"),
-    include_str!("docs/monitoring.json"),
-    include_str!("docs/plugins.json"),
-    include_str!("docs/health.json"),
-    include_str!("docs/usage.json"),
-    include_str!("docs/pages.json"),
+    compact!("docs/base.json"),
+    compact!("docs/management.json"),
+    compact!("docs/security.json"),
+    compact!("docs/license.json"),
+    compact!("docs/speech.json"),
+    compact!("docs/monitoring.json"),
+    compact!("docs/plugins.json"),
+    compact!("docs/health.json"),
+    compact!("docs/usage.json"),
+    compact!("docs/pages.json"),
 ];
 
 /// Words to put in place of placeholders.

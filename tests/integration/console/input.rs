@@ -13,9 +13,9 @@ fn wrong_input_gets_a_sentence_and_the_menu_again() {
     let appliance = Appliance::start(&Settings::both());
     for mut console in [Console::terminal(&appliance), Console::dumb(&appliance)] {
         let long = "9".repeat(3_000);
-        for wrong in ["7", "x", "-1", "1 2", "licence", "99999999999999999999", "+", &long] {
+        for wrong in ["8", "x", "-1", "1 2", "licence", "99999999999999999999", "+", &long] {
             console.answer("Choose 0 to 7: ", wrong);
-            console.shows("Please type one of the numbers 0 to 6, then Enter.");
+            console.shows("Please type one of the numbers 0 to 7, then Enter.");
         }
         console.shows("Choose 0 to 7: ");
         console.press_bytes(b"\xff\xfe\n");

@@ -85,7 +85,7 @@ fn events_of_every_level_are_objects_and_name_the_client() {
         json!({"level": "security", "peer": "127.0.0.1", "message": "admin authenticated"});
     logged(&appliance, &accepted);
     appliance.program("reset", &[]).ok();
-    let by = "security reset by the local administrator: default certificate, no password, plain HTTP enabled";
+    let by = "security reset by the local administrator: default certificate, no password, no job token, plain HTTP enabled";
     logged(&appliance, &json!({"level": "security", "message": by}));
     let reset = lines(&appliance).into_iter().find(|line| line["message"] == by).unwrap();
     assert_eq!(reset.get("peer"), None);
