@@ -2,7 +2,8 @@
 //! starts, and no test of anything.
 //!
 //! In the environment: `AUTHORITY_ADDRESSES`, one a line, `AUTHORITY_TRUST`, the trust file, `AUTHORITY_CODES`,
-//! a file with one code a line, and `SPEED_SECONDS`.
+//! a file with one code a line, `SPEED_SECONDS`, `SPEED_CALLERS`, appliances that ask at the same time, each for a
+//! license of its own, and `SPEED_SEATS`, how many seats of the first license are taken meanwhile.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -15,9 +16,6 @@ use applianced::protocol::trust::Trust;
 use crate::authority::cluster::{number, variable};
 use crate::authority::machine::Machine;
 
-/// Appliances that ask at the same time, each for a license of its own.
-const CALLERS: usize = 16;
-
 #[test]
 #[ignore = "a measurement: SPEED=1 tests/real/authority-cluster"]
 fn questions_a_second() {
@@ -25,9 +23,14 @@ fn questions_a_second() {
     let codes = std::fs::read_to_string(variable("AUTHORITY_CODES")).unwrap();
     let addresses: Vec<SocketAddr> =
         variable("AUTHORITY_ADDRESSES").lines().map(|line| line.parse().unwrap()).collect();
+    let callers = number("SPEED_CALLERS");
     let mut machines: Vec<Machine> =
-        codes.lines().take(CALLERS).map(|code| Machine::new(code, trust.clone())).collect();
-    assert_eq!(machines.len(), CALLERS, "each has a license of its own");
+        codes.lines().take(callers).map(|code| Machine::new(code, trust.clone())).collect();
+    assert_eq!(machines.len(), callers, "each has a license of its own");
+    for _ in machines.len()..number("SPEED_SEATS") {
+        let mut other = Machine::new(&machines[0].code, trust.clone());
+        assert_eq!(other.ask(addresses[0], Op::Activate).kind, Kind::Lease);
+    }
     for machine in &mut machines {
         assert_eq!(machine.ask(addresses[0], Op::Activate).kind, Kind::Lease);
     }
