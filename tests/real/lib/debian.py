@@ -138,6 +138,8 @@ class Machine:
     def _wait_for_boot(self):
         limit = time.monotonic() + BOOT_SECONDS
         while not self.line.exists():
+            if time.monotonic() > limit or self.process.poll() is not None:
+                raise AssertionError("QEMU did not open the serial line")
             time.sleep(0.05)
         self.root = Root(self.line)
         self.root.line.settimeout(BOOT_SECONDS)
