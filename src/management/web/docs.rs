@@ -7,27 +7,25 @@
 
 use serde_json::{Map, Value};
 
-use self::compact::compact;
+use super::compact::compact;
 use super::html;
 use crate::config::{Api, Config, Serves};
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
 
-mod compact;
-
 /// In reading order.
 const PARTS: [&str; 10] = [
-    compact!("docs/base.json"),
-    compact!("docs/management.json"),
-    compact!("docs/security.json"),
-    compact!("docs/license.json"),
-    compact!("docs/speech.json"),
-    compact!("docs/monitoring.json"),
-    compact!("docs/plugins.json"),
-    compact!("docs/health.json"),
-    compact!("docs/usage.json"),
-    compact!("docs/pages.json"),
+    compact!(one line "docs/base.json"),
+    compact!(one line "docs/management.json"),
+    compact!(one line "docs/security.json"),
+    compact!(one line "docs/license.json"),
+    compact!(one line "docs/speech.json"),
+    compact!(one line "docs/monitoring.json"),
+    compact!(one line "docs/plugins.json"),
+    compact!(one line "docs/health.json"),
+    compact!(one line "docs/usage.json"),
+    compact!(one line "docs/pages.json"),
 ];
 
 /// Words to put in place of placeholders.
@@ -37,7 +35,7 @@ type Words = [(&'static str, String)];
 const BOTH: &str = "/{v}/";
 
 pub(crate) fn show(_context: &Context, _request: &mut Request) -> Response {
-    html::page(include_str!("docs/page.html"))
+    html::page(compact!(lines "docs/page.html"))
 }
 
 /// OpenAPI 3.1.

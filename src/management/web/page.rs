@@ -4,8 +4,7 @@
 //! everything else the page shows, which it gets from the API like any other client, so that there is only
 //! one way to change a thing.
 
-use std::sync::LazyLock;
-
+use super::compact::compact;
 use super::html;
 use crate::config::{Config, Serves};
 use crate::management::Context;
@@ -14,43 +13,29 @@ use crate::management::api::response::Response;
 
 /// Everything behind the root element's opening tag. The scripts share one scope.
 const PIECES: [&str; 19] = [
-    include_str!("page/head.html"),
-    "<style>",
-    include_str!("page/page.css"),
+    compact!(lines "page/head.html"),
+    "<style>\n",
+    compact!(lines "page/page.css"),
     "</style>\n",
-    include_str!("page/page.html"),
+    compact!(lines "page/page.html"),
     NETWORK[0],
-    include_str!("page/license.html"),
-    include_str!("page/machine.html"),
-    "<script>",
-    include_str!("page/calls.js"),
-    include_str!("page/view.js"),
-    include_str!("page/security.js"),
-    include_str!("page/token.js"),
-    include_str!("page/acme.js"),
-    include_str!("page/license.js"),
-    include_str!("page/machine.js"),
-    include_str!("page/refresh.js"),
+    compact!(lines "page/license.html"),
+    compact!(lines "page/machine.html"),
+    "<script>\n",
+    compact!(lines "page/calls.js"),
+    compact!(lines "page/view.js"),
+    compact!(lines "page/security.js"),
+    compact!(lines "page/token.js"),
+    compact!(lines "page/acme.js"),
+    compact!(lines "page/license.js"),
+    compact!(lines "page/machine.js"),
+    compact!(lines "page/refresh.js"),
     NETWORK[1],
     "</script>\n",
 ];
 
 /// Left out where the image has no command for network or clock.
-const NETWORK: [&str; 2] = [include_str!("page/network.html"), include_str!("page/network.js")];
-
-/// The document as sent: without indentation and comment lines.
-static SENT: LazyLock<String> = LazyLock::new(|| sent(|piece| !NETWORK.contains(piece)));
-
-/// With all pieces.
-static SENT_WITH_NETWORK: LazyLock<String> = LazyLock::new(|| sent(|_| true));
-
-fn sent(belongs: impl Fn(&&str) -> bool) -> String {
-    let lines = PIECES.iter().filter(|piece| belongs(piece)).flat_map(|piece| piece.lines());
-    let lines = lines.map(str::trim_start);
-    let kept: Vec<&str> =
-        lines.filter(|line| !line.is_empty() && !line.starts_with("//")).collect();
-    kept.join("\n")
-}
+const NETWORK: [&str; 2] = [compact!(lines "page/network.html"), compact!(lines "page/network.js")];
 
 pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
     html::page(document(&context.config))
@@ -70,15 +55,13 @@ fn document(config: &Config) -> String {
         (!commands.network.is_empty(), "network"),
         (!commands.clock.is_empty(), "clock"),
     ]);
-    let rest = match commands.network.is_empty() && commands.clock.is_empty() {
-        true => &SENT,
-        false => &SENT_WITH_NETWORK,
-    };
-    format!(
-        "<!doctype html>\n<html lang=\"en\" data-api=\"{api}\" data-https=\"{}\" data-can=\"{can}\">\n{}\n",
+    let has_network = !commands.network.is_empty() || !commands.clock.is_empty();
+    let mut text = format!(
+        "<!doctype html>\n<html lang=\"en\" data-api=\"{api}\" data-https=\"{}\" data-can=\"{can}\">\n",
         https_port(config).map(|port| port.to_string()).unwrap_or_default(),
-        **rest
-    )
+    );
+    text.extend(PIECES.into_iter().filter(|piece| has_network || !NETWORK.contains(piece)));
+    text
 }
 
 /// The port on which this page is served over HTTPS, if there is one.
@@ -92,12 +75,17 @@ fn https_port(config: &Config) -> Option<u16> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{SENT, SENT_WITH_NETWORK, document};
+    use super::document;
     use crate::config::Config;
 
+    const WITH_NETWORK: &str = r#"{"commands": {"network": ["/bin/true"]}}"#;
+
+    fn text(settings: &str) -> String {
+        document(&Config::parse(settings.as_bytes()).unwrap())
+    }
+
     fn root(settings: &str) -> String {
-        let text = document(&Config::parse(settings.as_bytes()).unwrap());
-        text.lines().nth(1).unwrap().to_owned()
+        text(settings).lines().nth(1).unwrap().to_owned()
     }
 
     #[test]
@@ -114,7 +102,6 @@ mod tests {
 
     #[test]
     fn an_image_without_commands_for_network_and_clock_has_nothing_of_them_in_the_page() {
-        let text = |settings: &str| document(&Config::parse(settings.as_bytes()).unwrap());
         assert!(!text("{}").contains("clock-form"));
         for command in ["network", "clock"] {
             let settings = format!(r#"{{"commands": {{"{command}": ["/bin/true"]}}}}"#);
@@ -126,12 +113,13 @@ mod tests {
     #[test]
     fn nothing_in_the_document_needs_a_weaker_policy() {
         // Leaves room for the answers of the first look within 72 KB.
-        assert!(SENT.len() < 66_000, "{} bytes", SENT.len());
+        assert!(text("{}").len() < 66_000, "{} bytes", text("{}").len());
+        let whole = text(WITH_NETWORK);
         for forbidden in [" style=", " onclick=", " onsubmit=", "javascript:", "src=", "innerHTML"]
         {
-            assert!(!SENT_WITH_NETWORK.contains(forbidden), "{forbidden}");
+            assert!(!whole.contains(forbidden), "{forbidden}");
         }
-        let elsewhere = SENT_WITH_NETWORK.replace("http://www.w3.org/2000/svg", "");
+        let elsewhere = whole.replace("http://www.w3.org/2000/svg", "");
         assert!(!elsewhere.contains("http://"));
     }
 }
