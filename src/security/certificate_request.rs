@@ -15,7 +15,7 @@ use x509_parser::prelude::FromDer;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::summary::{fingerprint, hosts};
-use super::{certificate, pem, public_key};
+use super::{certificate, distinguished_name, pem, public_key};
 pub(crate) use crate::config::KeyType;
 use crate::util::utc;
 
@@ -119,7 +119,7 @@ impl PendingRequest {
         let public = PublicRequest {
             pem: pem::write_request(request, None).to_string(),
             created: created.and_then(utc::parse),
-            subject: info.subject.to_string(),
+            subject: distinguished_name::show(&info.subject),
             names: names.unwrap_or_default(),
             key_type: public_key::kind(&info.subject_pki).to_string(),
             key_sha256: fingerprint(info.subject_pki.raw),

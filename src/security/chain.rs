@@ -60,7 +60,7 @@ impl<'a> Chain<'a> {
 
     /// As in `certificate 2 (CN=Example CA)`.
     pub(super) fn name(&self, index: usize) -> String {
-        match self.0.get(index).map(|certificate| certificate.subject().to_string()) {
+        match self.0.get(index).map(|certificate| distinguished_name::show(certificate.subject())) {
             Some(subject) if !subject.is_empty() => {
                 format!("certificate {} ({subject})", index + 1)
             }
@@ -76,7 +76,7 @@ impl<'a> Chain<'a> {
         let issued = |pair: &[X509Certificate<'_>]| Link::between(&pair[0], &pair[1]);
         for (index, link) in self.0.windows(2).map(issued).enumerate() {
             let (this, next) = (self.name(index), self.name(index + 1));
-            let issuer = self.0[index].issuer();
+            let issuer = distinguished_name::show(self.0[index].issuer());
             match link {
                 Link::Issued => {}
                 Link::OtherKey => {

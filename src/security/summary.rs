@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-use super::{AcmeRecord, public_key, warnings};
+use super::{AcmeRecord, distinguished_name, public_key, warnings};
 use crate::util::utc;
 
 /// The origin of the certificate in use.
@@ -62,8 +62,8 @@ impl Summary {
     ) -> Summary {
         Summary {
             source,
-            subject: certificate.subject().to_string(),
-            issuer: certificate.issuer().to_string(),
+            subject: distinguished_name::show(certificate.subject()),
+            issuer: distinguished_name::show(certificate.issuer()),
             names: names(certificate),
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),

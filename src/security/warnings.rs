@@ -9,6 +9,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::asn1_rs::{Oid, oid};
 
 use super::addresses::Host;
+use super::distinguished_name;
 use super::public_key::{self, Kind};
 use crate::util::utc;
 
@@ -59,7 +60,7 @@ pub(super) fn lasting(chain: &[X509Certificate<'_>]) -> Vec<String> {
         warnings.push(format!(
             "{} is signed with SHA-1, which browsers and current TLS libraries refuse: have it issued \
              again with SHA-256",
-            signed.subject()
+            distinguished_name::show(signed.subject())
         ));
     }
     if chain.len() == 1 && !is_root(own) {
@@ -67,7 +68,7 @@ pub(super) fn lasting(chain: &[X509Certificate<'_>]) -> Vec<String> {
             "the certificate of its issuer, {}, is not in the file: unless that is a root which clients \
              trust, curl, Java and others refuse the appliance; append it to certfile, after your \
              certificate",
-            own.issuer()
+            distinguished_name::show(own.issuer())
         ));
     }
     warnings
