@@ -105,8 +105,12 @@ impl LocalCall {
 
 impl Gate {
     /// Finds the handler of an admitted request, and calls it when the body is there.
-    pub(crate) fn begin_call(&self, connection: &mut Connection, request: ActiveRequest) -> Step {
-        let target = &request.target;
+    pub(crate) fn begin_call(
+        &self,
+        connection: &mut Connection,
+        mut request: ActiveRequest,
+    ) -> Step {
+        let target = &mut request.target;
         let field = |name| {
             let value = request.head.fields.first(name)?;
             Some(String::from_utf8_lossy(value).into_owned())
@@ -120,10 +124,10 @@ impl Gate {
         let asked = Request {
             method,
             path: format!("{}{}", request.route.prefix, target.path),
-            query: target.query.clone().unwrap_or_default(),
+            query: target.query.take().unwrap_or_default(),
             content_type: field("content-type"),
             accept: field("accept"),
-            authority: target.authority.clone(),
+            authority: target.authority.take(),
             peer: Some(request.peer),
             local,
             body: Ok(Zeroizing::default()), // not yet there

@@ -22,6 +22,6 @@ fn answer(context: &Context, finding: &Finding) -> Response {
         return Response::text(200, "text/plain", "ok\n".to_owned());
     }
     let mut answer = Response::text(503, "text/plain", "unavailable\n".to_owned());
-    answer.headers.push(("Retry-After", "1".to_owned()));
+    answer.headers.push(("Retry-After", "1".into()));
     answer
 }

@@ -28,7 +28,7 @@ pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
         Ok(Content::Limits(value)) => ("application/json", spaced(&value)),
         Ok(Content::Active) => (PAGE, b"Active".to_vec()),
         Err(error) => {
-            let wrong_method = (error.status == 405).then(|| ("Allow", "GET".to_owned()));
+            let wrong_method = (error.status == 405).then(|| ("Allow", "GET".into()));
             return Response {
                 status: error.status,
                 content_type: PAGE,
@@ -37,6 +37,6 @@ pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
             };
         }
     };
-    let headers = HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let headers = HEADERS.iter().map(|(name, value)| (*name, (*value).into())).collect();
     Response { status: 200, content_type, headers, body }
 }

@@ -1,13 +1,13 @@
 //! Responses: JSON in the spacing of M1-30, and the two shapes of errors.
 
-use std::time::SystemTime;
+use std::borrow::Cow;
+use std::io::Write as _;
 
 use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Value, json};
 
-use crate::http::status;
+use crate::http::{date, status};
 use crate::security;
-use crate::util::utc;
 
 use super::request::BodyError;
 
@@ -20,7 +20,7 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,
     /// Header fields besides `Content-Type` and `Content-Length`.
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(&'static str, Cow<'static, str>)>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -52,7 +52,7 @@ impl Response {
         Response {
             status: 200,
             content_type: "application/json",
-            headers: vec![("Cache-Control", "no-store".to_owned())],
+            headers: vec![("Cache-Control", "no-store".into())],
             body: spaced(value),
         }
     }
@@ -76,7 +76,7 @@ impl Response {
         let text = format!("method not allowed: this path takes {allow}");
         let mut answer = Response::error(Code::Unimplemented, &text);
         answer.status = 405;
-        answer.headers.push(("Allow", allow));
+        answer.headers.push(("Allow", allow.into()));
         answer
     }
 
@@ -85,7 +85,7 @@ impl Response {
         Response {
             status,
             content_type,
-            headers: vec![("Cache-Control", "no-store".to_owned())],
+            headers: vec![("Cache-Control", "no-store".into())],
             body: text.into_bytes(),
         }
     }
@@ -117,22 +117,22 @@ impl Response {
     /// The whole response as bytes; without its body for HEAD. `connection` is the value of the `Connection`
     /// field, if it has one.
     pub(crate) fn to_bytes(&self, head_only: bool, connection: Option<&str>) -> Vec<u8> {
-        let now = utc::http_date(utc::unix_seconds(SystemTime::now()));
-        let (status, length) = (self.status.to_string(), self.body.len().to_string());
         let mut bytes = Vec::with_capacity(512 + self.body.len());
-        let mut put = |parts: &[&str]| parts.iter().for_each(|part| bytes.extend(part.as_bytes()));
-        put(&["HTTP/1.1 ", &status, " ", status::phrase(self.status), "\r\n"]);
-        for (name, value) in [SERVER, ("Date", &now), ("Content-Type", self.content_type)] {
-            put(&[name, ": ", value, "\r\n"]);
-        }
+        // A Vec accepts all bytes.
+        let _ = write!(bytes, "HTTP/1.1 {} {}\r\n", self.status, status::phrase(self.status));
+        let mut put = |parts: [&str; 4]| {
+            parts.iter().for_each(|part| bytes.extend_from_slice(part.as_bytes()));
+        };
+        put([SERVER.0, ": ", SERVER.1, "\r\n"]);
+        date::with_now(|now| put(["Date", ": ", now, "\r\n"]));
+        put(["Content-Type", ": ", self.content_type, "\r\n"]);
         for (name, value) in &self.headers {
-            put(&[name, ": ", value, "\r\n"]);
+            put([name, ": ", value, "\r\n"]);
         }
-        put(&["Content-Length: ", &length, "\r\n"]);
         if let Some(word) = connection {
-            put(&["Connection: ", word, "\r\n"]);
+            put(["Connection", ": ", word, "\r\n"]);
         }
-        put(&["\r\n"]);
+        let _ = write!(bytes, "Content-Length: {}\r\n\r\n", self.body.len());
         if !head_only {
             bytes.extend_from_slice(&self.body);
         }
@@ -224,6 +224,6 @@ mod tests {
         );
         let answer = Response::wrong_method("GET, HEAD".to_owned());
         assert_eq!(answer.status, 405);
-        assert!(answer.headers.contains(&("Allow", "GET, HEAD".to_owned())));
+        assert!(answer.headers.contains(&("Allow", "GET, HEAD".into())));
     }
 }

@@ -115,12 +115,12 @@ impl ServerRequest {
 }
 
 fn response(answer: Response) -> tiny_http::Response<io::Cursor<Vec<u8>>> {
-    let server = (SERVER.0, SERVER.1.to_owned());
-    let content_type = ("Content-Type", answer.content_type.to_owned());
+    let server = (SERVER.0, SERVER.1.into());
+    let content_type = ("Content-Type", answer.content_type.into());
     let headers = [server, content_type]
         .into_iter()
         .chain(answer.headers)
-        .filter_map(|(name, value)| Header::from_bytes(name, value).ok())
+        .filter_map(|(name, value)| Header::from_bytes(name, value.as_bytes()).ok())
         .collect();
     let length = answer.body.len();
     tiny_http::Response::new(

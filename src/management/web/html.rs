@@ -16,11 +16,11 @@ pub(crate) fn page(text: impl Into<String>) -> Response {
         status: 200,
         content_type: "text/html; charset=utf-8",
         headers: vec![
-            ("Cache-Control", "no-cache".to_owned()),
-            ("Content-Security-Policy", policy(&text)),
-            ("Referrer-Policy", "no-referrer".to_owned()),
-            ("X-Content-Type-Options", "nosniff".to_owned()),
-            ("X-Frame-Options", "DENY".to_owned()),
+            ("Cache-Control", "no-cache".into()),
+            ("Content-Security-Policy", policy(&text).into()),
+            ("Referrer-Policy", "no-referrer".into()),
+            ("X-Content-Type-Options", "nosniff".into()),
+            ("X-Frame-Options", "DENY".into()),
         ],
         body: text.into(),
     }

@@ -149,7 +149,7 @@ fn unknown_paths_are_404_and_other_methods_405_with_allow() {
     ] {
         let answer = world.whole(method, path);
         assert_eq!(answer.status, 405, "{method} {path}");
-        assert!(answer.headers.contains(&("Allow", wanted.to_owned())), "{:?}", answer.headers);
+        assert!(answer.headers.contains(&("Allow", wanted.into())), "{:?}", answer.headers);
     }
     assert_eq!(world.whole("HEAD", "/v1/management/ping").status, 200);
 }
@@ -325,11 +325,11 @@ fn monitoring_answers_as_glances_does() {
     let world = World::new("{}");
     let answer = world.whole("GET", "/monitor/api/3/mem");
     assert_eq!((answer.status, answer.content_type), (200, "application/json; charset=utf-8"));
-    assert!(answer.headers.contains(&("Access-Control-Allow-Origin", "*".to_owned())));
+    assert!(answer.headers.contains(&("Access-Control-Allow-Origin", "*".into())));
     assert!(String::from_utf8(answer.body).unwrap().starts_with(r#"{"total": "#));
     let answer = world.whole("POST", "/monitor/api/3/mem");
     assert_eq!((answer.status, answer.content_type), (405, "text/html; charset=UTF-8"));
-    assert_eq!(answer.headers, [("Allow", "GET".to_owned())]);
+    assert_eq!(answer.headers, [("Allow", "GET".into())]);
     assert_eq!(world.whole("GET", "/monitor/api/3/no%3Csuch").status, 400);
 }
 
