@@ -6,17 +6,41 @@
 
 use std::borrow::Cow;
 
-/// The segments of a path: escapes decoded repeatedly, `\` read as `/`, in lower case, without parameters
-/// after a `;`, surrounding blanks and empty segments.
+/// A path with its escapes decoded repeatedly, in lower case.
+pub(crate) struct Reading<'a>(Cow<'a, str>);
+
+impl Reading<'_> {
+    pub(crate) fn of(path: &str) -> Reading<'_> {
+        let plain = plain(path);
+        if plain.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+            return Reading(plain);
+        }
+        // Some letters of Unicode are equal only in upper case: U+017F is an `s`.
+        Reading(plain.to_uppercase().to_lowercase().into())
+    }
+
+    /// The segments: `\` read as `/`, without parameters after a `;`, surrounding blanks and empty segments.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split(['/', '\\']).map(name).filter(|name| !name.is_empty())
+    }
+
+    /// True if these segments begin the path.
+    pub(crate) fn starts_with(&self, segments: &[String]) -> bool {
+        let mut read = self.segments();
+        segments.iter().all(|segment| read.next() == Some(segment))
+    }
+}
+
+/// The segments of a [`Reading`].
 pub(crate) fn segments(path: &str) -> Vec<String> {
-    // Some letters of Unicode are equal only in upper case: U+017F is an `s`.
-    let plain = plain(path).to_uppercase().to_lowercase();
-    plain.split(['/', '\\']).map(name).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    Reading::of(path).segments().map(str::to_owned).collect()
 }
 
 /// True if a service might resolve a segment of `path` against the segments before it.
 pub(crate) fn has_dot_segment(path: &str) -> bool {
-    plain(path).split(['/', '\\']).any(|segment| matches!(name(segment), "." | ".."))
+    let may_have_dot = path.bytes().any(|byte| matches!(byte, b'.' | b'%'));
+    may_have_dot
+        && plain(path).split(['/', '\\']).any(|segment| matches!(name(segment), "." | ".."))
 }
 
 /// A segment without what follows a `;`, which servlet containers drop, and without blanks, which others drop.

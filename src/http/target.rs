@@ -111,7 +111,9 @@ const TOO_LONG: Error = Error {
 /// Percent-encodes the characters that a URI must not contain (RFC 3986) and that browsers (URL Standard, "path
 /// percent-encode set" and "special-query percent-encode set") or curl do not encode.
 pub(crate) fn encoded(text: &str) -> Cow<'_, str> {
-    let is_bare = |byte: u8| !byte.is_ascii() || b"\"<>[\\]^`{|}".contains(&byte);
+    let is_bare = |byte: u8| {
+        matches!(byte, b'"' | b'<' | b'>' | b'['..=b'^' | b'`' | b'{'..=b'}') || !byte.is_ascii()
+    };
     if !text.bytes().any(is_bare) {
         return Cow::Borrowed(text);
     }
@@ -179,7 +181,7 @@ mod tests {
         for host in hosts {
             fields.push("Host", *host);
         }
-        RequestHead { method: "GET".to_owned(), target: target.to_owned(), minor: 1, fields }
+        RequestHead { method: "GET".into(), target: target.to_owned(), minor: 1, fields }
     }
 
     #[test]

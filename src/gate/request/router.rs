@@ -174,7 +174,7 @@ impl Routes {
         let custom = self.custom.iter().find(|custom| custom.matches(path))?;
         if self.has_mixed_rules {
             // Both prefixes may lead to one program, which might read this path as one of the other prefix.
-            let read = lenient::segments(path);
+            let read = lenient::Reading::of(path);
             let other = self.custom.iter().find(|other| read.starts_with(&other.segments));
             if other.is_some_and(|other| !same_rules(custom, other)) {
                 return None;
