@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Instant;
 
 use super::run_queue::RunQueue;
@@ -28,11 +29,30 @@ pub(crate) struct Event {
 /// Connections by the token that epoll reports.
 #[derive(Default)]
 pub(crate) struct ConnectionTable {
-    slots: HashMap<u64, Slot>,
+    slots: HashMap<u64, Slot, BuildHasherDefault<TokenHasher>>,
     last: u64,
     /// Connections with low priority that have work to do; some may be closed already.
     handshakes: RunQueue,
     bulk: RunQueue,
+}
+
+/// Spreads tokens over a table. They are counted here, so nobody can choose them to collide.
+#[derive(Default)]
+struct TokenHasher(u64);
+
+impl Hasher for TokenHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.0 ^ u64::from(*byte)));
+    }
+
+    /// Fibonacci hashing (Knuth, The Art of Computer Programming 6.4): a table uses the highest and lowest bits.
+    fn write_u64(&mut self, token: u64) {
+        self.0 = token.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 enum Slot {
