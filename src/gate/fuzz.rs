@@ -49,19 +49,16 @@ pub fn request_head(data: &[u8]) {
 pub fn answer_head(data: &[u8]) {
     same_in_pieces(data, |buffer| {
         buffer
-            .response()
+            .response(&mut [].as_slice())
             .map(|head| head.map(|head| (head.status, head.reason, head.minor, head.fields)))
     });
-    let mut buffer = HeadBuffer::default();
-    buffer.extend(data);
-    while let Ok(Some(head)) = buffer.response() {
+    let (mut buffer, mut unread) = (HeadBuffer::default(), data);
+    while let Ok(Some(head)) = buffer.response(&mut unread) {
         let _ = body::of_response("GET", &head);
         let mut text =
             format!("HTTP/1.{} {} {}\r\n", head.minor, head.status, head.reason).into_bytes();
         head.fields.write_to(&mut text);
-        let mut again = HeadBuffer::default();
-        again.extend(&text);
-        let again = again.response().ok().flatten();
+        let again = HeadBuffer::default().response(&mut text.as_slice()).ok().flatten();
         assert!(again.is_some_and(|a| a.fields == head.fields && a.status == head.status));
     }
 }

@@ -3,15 +3,17 @@
 //! A head that two parsers could read differently is rejected: a proxy that reads a request differently from
 //! the service behind it lets requests be smuggled past the policy (RFC 9112 section 11.2).
 
-use super::Error;
+use std::borrow::Cow;
+use std::mem::MaybeUninit;
+
 use super::fields::Fields;
-use super::limits;
-use super::method;
+use super::scan::Scan;
+use super::{Error, limits, method, status};
 
 /// A request line and its fields.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestHead {
-    pub(crate) method: String,
+    pub(crate) method: Cow<'static, str>,
     /// As sent, in origin-form or absolute-form; see [`Target`](super::target::Target).
     pub(crate) target: String,
     /// Minor version of HTTP/1: 0 or 1.
@@ -23,7 +25,7 @@ pub(crate) struct RequestHead {
 #[derive(Debug, Clone)]
 pub(crate) struct ResponseHead {
     pub(crate) status: u16,
-    pub(crate) reason: String,
+    pub(crate) reason: Cow<'static, str>,
     pub(crate) minor: u8,
     pub(crate) fields: Fields,
 }
@@ -32,10 +34,7 @@ pub(crate) struct ResponseHead {
 #[derive(Debug, Default)]
 pub(crate) struct HeadBuffer {
     bytes: Vec<u8>,
-    /// Bytes already searched for the end of the head.
-    scanned: usize,
-    /// Where the current line begins.
-    line: usize,
+    scan: Scan,
     /// The one empty line that may precede a request has been skipped.
     empty_line: bool,
 }
@@ -70,14 +69,15 @@ impl HeadBuffer {
     pub(crate) fn request(&mut self) -> Result<Option<RequestHead>, Error> {
         // One empty line before a request is accepted from clients that send too many bytes of a body
         // (RFC 9112 section 2.2), more are not.
-        if !self.empty_line && self.line == 0 && self.bytes.starts_with(b"\r\n") {
+        if !self.empty_line && self.scan.line == 0 && self.bytes.starts_with(b"\r\n") {
             self.bytes.drain(..2);
-            (self.scanned, self.empty_line) = (0, true);
+            (self.scan.scanned, self.empty_line) = (0, true);
         }
-        let Some(end) = self.end().map_err(|stray| Error::bad_request(stray.in_request()))? else {
+        let end = self.scan.end(&self.bytes);
+        let Some(end) = end.map_err(|stray| Error::bad_request(stray.in_request()))? else {
             return match self.bytes.len() {
                 // The CR of the line's end may have arrived already.
-                n if n > limits::LINE_BYTES + 1 && self.line == 0 => Err(LINE_TOO_LONG),
+                n if n > limits::LINE_BYTES + 1 && self.scan.line == 0 => Err(LINE_TOO_LONG),
                 n if n > limits::HEAD_BYTES => Err(TOO_LARGE),
                 _ => Ok(None),
             };
@@ -88,86 +88,45 @@ impl HeadBuffer {
         let head = self.bytes.get(..end).unwrap_or_default();
         let head = parse_request(head)?;
         self.bytes.drain(..end);
-        (self.scanned, self.line, self.empty_line) = (0, 0, false);
+        (self.scan, self.empty_line) = (Scan::default(), false);
         Ok(Some(head))
     }
 
-    /// The next response head, once it is complete.
+    /// The next response head, once `arrived` completes it. What follows it stays in `arrived` if no part of it has
+    /// come before: most heads come whole and are not buffered.
     ///
     /// # Errors
     /// As soon as the bytes cannot become a valid head.
-    pub(crate) fn response(&mut self) -> Result<Option<ResponseHead>, Error> {
-        let Some(end) = self.end().map_err(|stray| Error::bad_gateway(stray.in_response()))? else {
-            return match self.bytes.len() {
-                n if n > limits::RESPONSE_HEAD_BYTES => Err(RESPONSE_TOO_LARGE),
-                _ => Ok(None),
-            };
-        };
-        if end > limits::RESPONSE_HEAD_BYTES {
-            return Err(RESPONSE_TOO_LARGE);
+    pub(crate) fn response(&mut self, arrived: &mut &[u8]) -> Result<Option<ResponseHead>, Error> {
+        if self.is_empty()
+            && let Some((head, end)) = response_of(arrived, &mut Scan::default())?
+        {
+            *arrived = arrived.get(end..).unwrap_or_default();
+            return Ok(Some(head));
         }
-        let head = parse_response(self.bytes.get(..end).unwrap_or_default());
-        let head = head.map_err(Error::bad_gateway)?;
+        self.extend(std::mem::take(arrived));
+        let Some((head, end)) = response_of(&self.bytes, &mut self.scan)? else { return Ok(None) };
         self.bytes.drain(..end);
-        (self.scanned, self.line) = (0, 0);
+        self.scan = Scan::default();
         Ok(Some(head))
     }
+}
 
-    /// Finds the end of the head and reads each byte once. Lines end in CRLF only (RFC 9112 section 2.2):
-    /// parsers differ on a lone LF or CR.
-    fn end(&mut self) -> Result<Option<usize>, Stray> {
-        loop {
-            let before = self.scanned.checked_sub(1).and_then(|i| self.bytes.get(i));
-            let after_return = before == Some(&b'\r') && self.scanned > self.line;
-            let unseen = self.bytes.get(self.scanned..).unwrap_or_default();
-            if !after_return {
-                // Most bytes end nothing.
-                self.scanned += unseen.iter().take_while(|byte| **byte > b'\r').count();
-            }
-            match self.bytes.get(self.scanned) {
-                None => return Ok(None),
-                Some(b'\n') if !after_return => return Err(Stray::Lf),
-                Some(b'\n') if self.scanned - self.line == 1 => return Ok(Some(self.scanned + 1)),
-                Some(b'\n') => self.line = self.scanned + 1,
-                Some(_) if after_return => return Err(Stray::Cr),
-                Some(0) => return Err(Stray::Nul),
-                Some(_) => {}
-            }
-            self.scanned += 1;
-        }
+/// The response head that `bytes` begin with, and its length, once it is complete.
+fn response_of(bytes: &[u8], scan: &mut Scan) -> Result<Option<(ResponseHead, usize)>, Error> {
+    let end = scan.end(bytes).map_err(|stray| Error::bad_gateway(stray.in_response()))?;
+    if end.unwrap_or(bytes.len()) > limits::RESPONSE_HEAD_BYTES {
+        return Err(RESPONSE_TOO_LARGE);
     }
+    let Some(end) = end else { return Ok(None) };
+    let head = parse_response(bytes.get(..end).unwrap_or_default()).map_err(Error::bad_gateway)?;
+    Ok(Some((head, end)))
 }
 
 const TOO_LARGE: Error = Error { status: 431, reason: "the request head is too large" };
 const LINE_TOO_LONG: Error =
     Error { status: 414, reason: "the request line is longer than 8192 bytes" };
 const RESPONSE_TOO_LARGE: Error = Error::bad_gateway("its head is larger than 64 KiB");
-
-/// A byte that is not allowed where it was found.
-#[derive(Debug, Clone, Copy)]
-enum Stray {
-    Lf,
-    Cr,
-    Nul,
-}
-
-impl Stray {
-    fn in_request(self) -> &'static str {
-        match self {
-            Stray::Lf => "a line of the request head ends in LF without CR",
-            Stray::Cr => "the request head contains a CR without LF",
-            Stray::Nul => "the request head contains a NUL byte",
-        }
-    }
-
-    fn in_response(self) -> &'static str {
-        match self {
-            Stray::Lf => "a line of its head ends in LF alone",
-            Stray::Cr => "its head contains a CR without LF",
-            Stray::Nul => "its head contains a NUL byte",
-        }
-    }
-}
 
 fn parse_request(head: &[u8]) -> Result<RequestHead, Error> {
     // httparse tolerates several spaces in the request line; RFC 9112 section 3 allows one.
@@ -178,9 +137,9 @@ fn parse_request(head: &[u8]) -> Result<RequestHead, Error> {
     if line.iter().filter(|byte| **byte == b' ').count() != 2 || line.contains(&b'\t') {
         return Err(Error::bad_request("the request line is not METHOD SP TARGET SP VERSION"));
     }
-    let mut lines = [httparse::EMPTY_HEADER; limits::FIELDS];
-    let mut parsed = httparse::Request::new(&mut lines);
-    match parsed.parse(head) {
+    let mut lines = [const { MaybeUninit::uninit() }; limits::FIELDS];
+    let mut parsed = httparse::Request::new(&mut []);
+    match parsed.parse_with_uninit_headers(head, &mut lines) {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) => {
             return Err(Error::bad_request("the head is not HTTP/1.1"));
@@ -210,7 +169,7 @@ fn parse_request(head: &[u8]) -> Result<RequestHead, Error> {
         return Err(Error::bad_request("the method is not in capital letters"));
     }
     Ok(RequestHead {
-        method: method.to_owned(),
+        method: method::kept(method),
         target: target.to_owned(),
         minor,
         fields: Fields::from_parsed(parsed.headers),
@@ -246,9 +205,13 @@ fn wrong_version(line: &[u8]) -> Error {
 
 fn parse_response(head: &[u8]) -> Result<ResponseHead, &'static str> {
     const NO_STATUS_LINE: &str = "it does not begin with a status line of HTTP/1.1 or HTTP/1.0";
-    let mut lines = [httparse::EMPTY_HEADER; limits::FIELDS];
-    let mut parsed = httparse::Response::new(&mut lines);
-    match parsed.parse(head) {
+    let mut lines = [const { MaybeUninit::uninit() }; limits::FIELDS];
+    let mut parsed = httparse::Response::new(&mut []);
+    match httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut parsed,
+        head,
+        &mut lines,
+    ) {
         Ok(httparse::Status::Complete(_)) => {}
         Err(httparse::Error::TooManyHeaders) => {
             return Err("its head has more than 100 header fields");
@@ -274,7 +237,7 @@ fn parse_response(head: &[u8]) -> Result<ResponseHead, &'static str> {
     }
     Ok(ResponseHead {
         status,
-        reason: parsed.reason.unwrap_or_default().to_owned(),
+        reason: status::kept(status, parsed.reason.unwrap_or_default()),
         minor,
         fields: Fields::from_parsed(parsed.headers),
     })

@@ -1,5 +1,7 @@
 //! Request methods, as the RFCs define them and as less exact services read them.
 
+use std::borrow::Cow;
+
 use super::fields::Fields;
 use super::lenient;
 
@@ -13,6 +15,12 @@ const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-meth
 
 /// The query parameter with which some frameworks override the method.
 const PARAMETER: &str = "_method";
+
+/// The method to be kept; a standard one needs no memory.
+pub(crate) fn kept(method: &str) -> Cow<'static, str> {
+    let standard = STANDARD.into_iter().find(|known| *known == method);
+    standard.map_or_else(|| Cow::Owned(method.to_owned()), Cow::Borrowed)
+}
 
 /// True for a standard method in the wrong case. It is a different method (RFC 9110 section 9.1), but some
 /// services take it for the standard one.

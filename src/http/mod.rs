@@ -12,6 +12,7 @@ pub(crate) mod head;
 pub(crate) mod lenient;
 pub(crate) mod limits;
 pub(crate) mod method;
+mod scan;
 pub(crate) mod status;
 pub(crate) mod target;
 

@@ -1,5 +1,13 @@
 //! Reason phrases of status codes.
 
+use std::borrow::Cow;
+
+/// The reason phrase `sent` with a status, to be kept; the usual one needs no memory.
+pub(crate) fn kept(status: u16, sent: &str) -> Cow<'static, str> {
+    let usual = phrase(status);
+    if sent == usual { Cow::Borrowed(usual) } else { Cow::Owned(sent.to_owned()) }
+}
+
 /// The reason phrase of a status that the gate, the management API or the license authority gives
 /// (RFC 9110 section 15); `Error` for every other.
 pub(crate) fn phrase(status: u16) -> &'static str {

@@ -145,7 +145,7 @@ fn asked(head: &RequestHead) -> Result<Asked, Rejection> {
         }
         _ => return question(&head.fields),
     };
-    match head.method.as_str() {
+    match head.method.as_ref() {
         "GET" => Ok(Asked::Page { page, only_head: false }),
         "HEAD" => Ok(Asked::Page { page, only_head: true }),
         "OPTIONS" => Ok(Asked::Options),

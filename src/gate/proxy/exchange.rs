@@ -1,7 +1,6 @@
 //! One authorized request: its state, and the head that the service gets.
 
 use std::borrow::Cow;
-use std::fmt::Display;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -123,7 +122,7 @@ impl Exchange {
 
     /// True if the request is idempotent (RFC 9110 section 9.2.2) and has no body.
     pub(crate) fn is_repeatable(&self) -> bool {
-        matches!(self.request.head.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
+        matches!(self.request.head.method.as_ref(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
             && self.request.length == Length::Exact(0)
             && !self.request.route.websocket
     }
@@ -140,7 +139,7 @@ impl Exchange {
     /// The request head for the service, built from the parsed request and never copied from the received bytes.
     pub(crate) fn request_head(&self) -> Vec<u8> {
         let mut head = write_buffer::take_spare();
-        let (method, path) = (self.request.head.method.as_str(), self.request.target.path.as_str());
+        let (method, path) = (self.request.head.method.as_ref(), self.request.target.path.as_str());
         let query = self.query();
         let (separator, query) = query.as_deref().map_or(("", ""), |query| ("?", query));
         for part in
@@ -158,28 +157,31 @@ impl Exchange {
                 () => !fields::is_forwarding_claim(field),
             }
         });
-        let mut push = |name: &str, value: &dyn Display| {
-            let _ = write!(head, "{name}: {value}\r\n"); // a Vec accepts all bytes
+        // A Vec accepts all bytes.
+        let _ = write!(head, "X-Forwarded-For: {}\r\n", self.request.peer);
+        let mut push = |name: &str, value: &str| {
+            for part in [name, ": ", value, "\r\n"] {
+                head.extend_from_slice(part.as_bytes());
+            }
         };
-        push("X-Forwarded-For", &self.request.peer);
-        push("X-Forwarded-Proto", &if self.request.tls { "https" } else { "http" });
+        push("X-Forwarded-Proto", if self.request.tls { "https" } else { "http" });
         let host = self.request.target.authority.as_deref();
         if self.request.head.fields.first("host").is_none() {
-            push("Host", &host.unwrap_or("appliance")); // HTTP/1.0 may have none, HTTP/1.1 needs one
+            push("Host", host.unwrap_or("appliance")); // HTTP/1.0 may have none, HTTP/1.1 needs one
         }
         if let Some(host) = host {
-            push("X-Forwarded-Host", &host);
+            push("X-Forwarded-Host", host);
         }
         match self.request.length {
             Length::Exact(length) if self.request.head.fields.first("content-length").is_some() => {
-                push("Content-Length", &length);
+                push("Content-Length", &length.to_string());
             }
-            Length::Chunked => push("Transfer-Encoding", &"chunked"),
+            Length::Chunked => push("Transfer-Encoding", "chunked"),
             Length::Exact(_) | Length::UntilClose => {}
         }
         if self.request.route.websocket {
-            push("Connection", &"Upgrade");
-            push("Upgrade", &"websocket");
+            push("Connection", "Upgrade");
+            push("Upgrade", "websocket");
         }
         head.extend_from_slice(b"\r\n");
         head

@@ -109,10 +109,11 @@ impl ResponseBody {
             self.take_body(arrived, content)?;
             return Ok(Received::Response(self.status));
         }
-        self.head.extend(arrived);
-        while let Some(head) = self.head.response()? {
+        let mut rest = arrived;
+        while let Some(head) = self.head.response(&mut rest)? {
             match head.status {
                 101 if request.websocket => {
+                    self.head.extend(rest);
                     self.switch(head);
                     return Ok(Received::Upgraded);
                 }
@@ -124,8 +125,8 @@ impl ResponseBody {
                 100..=199 => self.forward_interim(head, request),
                 _ => {
                     self.begin(head, request)?;
-                    let rest = self.head.take_rest();
-                    self.take_body(&rest, content)?;
+                    let buffered = self.head.take_rest();
+                    self.take_body(if buffered.is_empty() { rest } else { &buffered }, content)?;
                     return Ok(Received::Response(self.status));
                 }
             }

@@ -28,6 +28,6 @@ impl Gate {
 /// and no absolute form will do.
 fn token<'a>(listen: &Listen, head: &'a RequestHead) -> Option<&'a str> {
     let token = head.target.strip_prefix(FOLDER)?;
-    let asks = matches!(head.method.as_str(), "GET" | "HEAD");
+    let asks = matches!(head.method.as_ref(), "GET" | "HEAD");
     (asks && !listen.tls && listen.serves == Serves::All).then_some(token)
 }

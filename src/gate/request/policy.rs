@@ -236,7 +236,7 @@ mod tests {
     fn head(method: &str, lines: &[(&str, &str)]) -> RequestHead {
         let mut fields = Fields::default();
         lines.iter().for_each(|(name, value)| fields.push(name, value));
-        RequestHead { method: method.to_owned(), target: "/".to_owned(), minor: 1, fields }
+        RequestHead { method: method.to_owned().into(), target: "/".to_owned(), minor: 1, fields }
     }
 
     /// M1-21 to M1-28 and M2-14 to M2-17, for each state of the password, on plain HTTP and on HTTPS.

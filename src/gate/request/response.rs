@@ -109,7 +109,7 @@ impl LocalResponse {
 
     /// A redirect: 301 for GET and HEAD, 308 for other methods, which it preserves.
     pub(crate) fn redirect(head: &RequestHead, location: &str) -> LocalResponse {
-        let status = if matches!(head.method.as_str(), "GET" | "HEAD") { 301 } else { 308 };
+        let status = if matches!(head.method.as_ref(), "GET" | "HEAD") { 301 } else { 308 };
         let body = format!("{}\n", status::phrase(status));
         LocalResponse { status, content_type: "text/plain", body, fields: Vec::new() }
             .with("Location", location)

@@ -11,7 +11,7 @@ fn framed(lines: &[(&str, &str)]) -> Result<Length, u16> {
     for (name, value) in lines {
         fields.push(name, *value);
     }
-    let head = RequestHead { method: "POST".to_owned(), target: "/".to_owned(), minor: 1, fields };
+    let head = RequestHead { method: "POST".into(), target: "/".to_owned(), minor: 1, fields };
     of_request(&head).map_err(|error| error.status)
 }
 
