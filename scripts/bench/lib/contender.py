@@ -17,7 +17,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from lib.patience import COMMAND_SECONDS, KILLED_SECONDS
+from lib.patience import COMMAND_SECONDS, KILLED_SECONDS, STOP_SECONDS
 from lib.places import LOAD, on_server_core
 
 # The password behind the bcrypt line.
@@ -41,12 +41,33 @@ def answers(port, path, *more):
     return done.returncode == 0
 
 
-def read_or(path, otherwise):
-    """A file of /proc, whose process or thread may have ended."""
+def parents():
+    """{process: the process it comes from}, of all that are there."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name before it, in parentheses, may hold anything.
+            found[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # It has ended.
+    return found
+
+
+def family(first):
+    """A process and all that come from it. By each one's parent, not by the children of its threads:
+    those of a thread that ends meanwhile are with another one then, which was asked before."""
+    above = parents()
+    found = [first] if first in above else []
+    for pid in found:
+        found += [child for child, parent in above.items() if parent == pid]
+    return found
+
+
+def kill(how, pid):
     try:
-        return path.read_text()
-    except OSError:
-        return otherwise
+        how(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 class Contender:
@@ -106,9 +127,9 @@ class Contender:
         """A path that it answers with as little help as it can."""
         return self.own if "own" in self.can else "/api/small"
 
-    def start(self, wrap=None, first=lambda: None):
-        """Runs it until it answers; behind the command that `wrap` gives for a folder, if there is one,
-        and with `first` called in its process before."""
+    def start(self, wrap=None, first=lambda: None, ready=answers):
+        """Runs it until it answers, which `ready` tells of a port and a path; behind the command that
+        `wrap` gives for a folder, if there is one, and with `first` called in its process before."""
 
         def prepare():
             on_server_core()
@@ -123,10 +144,11 @@ class Contender:
             stderr=self.log,
             cwd=self.folder,
             preexec_fn=prepare,
+            start_new_session=True,
         )
         deadline = time.monotonic() + 60
         while self.process.poll() is None and time.monotonic() < deadline:
-            if answers(self.port, "/api/small"):
+            if ready(self.port, "/api/small"):
                 return self
             time.sleep(0.01)
         self.stop()
@@ -135,17 +157,7 @@ class Contender:
 
     def pids(self):
         """Its process and all that come from it."""
-        found, todo = [], [self.process.pid]
-        while todo:
-            pid = todo.pop()
-            try:
-                tasks = os.listdir(f"/proc/{pid}/task")
-            except OSError:
-                continue
-            found.append(pid)
-            for task in tasks:
-                todo += map(int, read_or(Path(f"/proc/{pid}/task/{task}/children"), "").split())
-        return found
+        return family(self.process.pid)
 
     def pss(self):
         """Memory of all its processes in KiB, shared pages divided among those who share them."""
@@ -157,14 +169,17 @@ class Contender:
         if not at_once:
             self.process.terminate()
             try:
-                self.process.wait(15)
+                self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 pass
+        kill(os.killpg, self.process.pid)
         for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self.process.kill()
-        self.process.wait(KILLED_SECONDS)
-        self.log.close()
+            kill(os.kill, pid)
+        try:
+            self.process.wait(KILLED_SECONDS)
+        except subprocess.TimeoutExpired:
+            pid = self.process.pid
+            said = f"{self.name} (process {pid}) is still there {KILLED_SECONDS} s after SIGKILL"
+            raise RuntimeError(f"{said}: /proc/{pid}/status tells what it waits for") from None
+        finally:
+            self.log.close()

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from lib.patience import COMMAND_SECONDS, killed_after
+from lib.patience import COMMAND_SECONDS, KILLED_SECONDS, end, killed_after
 
 NAMED = re.compile(r"(c?fn|c?f[lie])=\((\d+)\)(?: (.*))?$")
 COST = re.compile(r"[+*-]?\d* \d+$")
@@ -82,6 +82,14 @@ def read(file):
     return own, inclusive, calls
 
 
+def total(file):
+    """All instructions; the names of functions, which a stripped binary lacks, aren't needed."""
+    for line in file.read_text(errors="replace").splitlines():
+        if line.startswith("totals:"):
+            return int(line.split()[1])
+    raise RuntimeError(f"{file} has no totals: callgrind did not end writing it")
+
+
 def short(name, source):
     # Assembler may lack symbols; the file tells then.
     if name.startswith("0x") and source.endswith((".s", ".S")):
@@ -91,7 +99,7 @@ def short(name, source):
 
 
 def instructions(contender, load):
-    """What `load` makes a contender execute: see `read`."""
+    """What `load` makes a contender execute: a file for `read` or `total`."""
     pid = str(contender.process.pid)
     before = len(dumps(contender.folder))
     control("--zero", pid)
@@ -100,7 +108,9 @@ def instructions(contender, load):
     deadline = time.monotonic() + 30
     while len(dumps(contender.folder)) == before and time.monotonic() < deadline:
         time.sleep(0.1)
-    return read(dumps(contender.folder)[-1])
+    if len(dumps(contender.folder)) == before:
+        raise RuntimeError(f"callgrind in {contender.name} wrote no counts within 30 s")
+    return dumps(contender.folder)[-1]
 
 
 def system_calls(contender, load, folder):
@@ -118,7 +128,11 @@ def system_calls(contender, load, folder):
         load()
     finally:
         tracer.send_signal(signal.SIGINT)
-        tracer.communicate(timeout=30)
+        try:
+            tracer.communicate(timeout=KILLED_SECONDS)
+        except subprocess.TimeoutExpired:
+            end(tracer)
+            raise RuntimeError(f"strace did not end within {KILLED_SECONDS} s") from None
     counts = Counter()
     for line in table.read_text().splitlines():
         words = line.split()

@@ -1,10 +1,15 @@
 """Every wait has an end, so that a program that hangs costs a figure and not the run."""
 
+import subprocess
 import threading
 from contextlib import contextmanager
 
 # A killed process is gone at once, unless the kernel itself hangs; commands take a few seconds.
 KILLED_SECONDS, COMMAND_SECONDS = 30, 60
+# A program that is asked to stop may finish what it does.
+STOP_SECONDS = 15
+# Builds and installations fetch things.
+BUILD_SECONDS = 1800
 
 
 @contextmanager
@@ -21,4 +26,8 @@ def killed_after(process, seconds=COMMAND_SECONDS):
 def end(process):
     """Kills it and takes what it has left to say."""
     process.kill()
-    process.communicate(timeout=KILLED_SECONDS)
+    try:
+        process.communicate(timeout=KILLED_SECONDS)
+    except subprocess.TimeoutExpired:
+        said = f"process {process.pid} is still there {KILLED_SECONDS} s after SIGKILL"
+        raise RuntimeError(f"{said}: {process.args}") from None

@@ -4,6 +4,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
@@ -19,18 +20,22 @@ def peers(names):
 
 
 class World:
-    def __init__(self, names):
+    def __init__(self, names, backend=(BACKEND,)):
+        """`backend` is a command, to which a port is given."""
         self.scratch = Path(tempfile.mkdtemp(prefix="bench."))
         # nginx's and hitch's workers may run as somebody else.
         self.scratch.chmod(0o755)
         self.peers = peers(names)
         self.count, self.last_port, self.running = 0, 20000, []
         self.certificates = {kind: self.certificate(kind) for kind in ("p256", "p256-new", "rsa")}
-        self.password = output("htpasswd", "-nbBC", "12", USER, PASSWORD).strip()
         self.backend_port = self.free_port()
         self.backend = subprocess.Popen(
-            [BACKEND, str(self.backend_port)], preexec_fn=on_client_core
+            [*backend, str(self.backend_port)], preexec_fn=on_client_core
         )
+
+    @cached_property
+    def password(self):
+        return output("htpasswd", "-nbBC", "12", USER, PASSWORD).strip()
 
     def certificate(self, kind):
         folder = self.scratch / kind
@@ -46,7 +51,7 @@ class World:
 
     def free_port(self):
         """Below the range that the kernel gives to outgoing connections."""
-        while True:
+        while self.last_port < 32767:
             self.last_port += 1
             with socket.socket() as probe:
                 try:
@@ -54,6 +59,7 @@ class World:
                     return self.last_port
                 except OSError:
                     pass
+        raise RuntimeError("no port of 127.0.0.1 from 20001 to 32767 is free")
 
     def make(self, name, certificate="p256", password=False, connections=30000):
         """A contender with a folder and a port of its own, not started. What it sets aside for so many
