@@ -14,7 +14,7 @@ class Bench:
     def __init__(self, names, quick):
         self.world = World(names)
         self.quick = quick
-        self.records, self.problems = [], []
+        self.records, self.problems = [], self.world.problems
 
     def say(self, text):
         print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)

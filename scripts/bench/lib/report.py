@@ -8,7 +8,7 @@ OURS, BASE = "applianced", "nginx"
 
 HEADING = """# Benchmark
 
-Written by `make bench`. {date}, {minutes} minutes{quick}. {cpu}, {cores} cores; Linux {kernel};
+Written by `make bench`. {date}, {minutes} minutes{quick}. {cpu}, {cores} cores{instructions}; Linux {kernel};
 {openssl}; stolen by the host: {steal} %.
 
 {contenders}
@@ -17,7 +17,8 @@ Everybody had the same certificate, one core of his own and one worker; the load
 core over loopback, and they took turns in each repetition. A cell is the median (lowest to highest) of
 its repetitions. The ratio is {ours}'s figure to {base}'s of the same repetition: median (quartiles).
 *Better* and *worse* stand where both quartiles are on one side of 1; where they aren't, the difference
-is noise. Only ratios of one run tell something; `--peers nginx,nginx-again` shows how noisy a machine is.
+is noise. *First* is who has the best median in the row, and
+{ours}'s ratio to the best of all the others. Only ratios of one run tell something; `--peers nginx,nginx-again` shows how noisy a machine is.
 A dash stands where a contender does not offer the thing, or where the machine's limit of open files is
 too low for so many connections: {ours} keeps half of the limit for its services.
 """
@@ -86,14 +87,30 @@ class Figures:
         return text + (", better" if (low > 1) == metric.more_is_better else ", **worse**")
 
 
+    def first(self, metric):
+        """Who has the best median, and ours to the best of the others'."""
+        medians = {peer: self.median(metric.key, peer) for peer in self.peers}
+        medians = {peer: value for peer, value in medians.items() if value is not None}
+        if metric.more_is_better is None or len(medians) < 2:
+            return ""
+        best = max if metric.more_is_better else min
+        names = [peer for peer, value in medians.items() if value == best(medians.values())]
+        text = ", ".join(names) if len(names) < len(medians) else "all"
+        others = [value for peer, value in medians.items() if peer != self.ours]
+        if self.ours in medians and best(others):
+            text += f" ({number(medians[self.ours] / best(others))})"
+        return text
+
+
 def table(figures, metrics):
     known = [m for m in metrics if any(figures.values(m.key, peer) for peer in figures.peers)]
-    lines = ["| | " + " | ".join(figures.peers) + " | ratio |"]
-    lines.append("| --- |" + " --- |" * (len(figures.peers) + 1))
+    lines = ["| | " + " | ".join(figures.peers) + " | ratio | first |"]
+    lines.append("| --- |" + " --- |" * (len(figures.peers) + 2))
     for metric in known:
         name = metric.title + (f" [{metric.unit}]" if metric.unit else "")
         cells = [figures.cell(metric.key, peer) for peer in figures.peers]
-        lines.append("| " + " | ".join([name, *cells, figures.ratio(metric)]) + " |")
+        cells += [figures.ratio(metric), figures.first(metric)]
+        lines.append("| " + " | ".join([name, *cells]) + " |")
     return "\n".join(lines)
 
 
@@ -103,6 +120,9 @@ def markdown(run):
     contenders += [f"| {n} | {p['version']} | {p['note']} |" for n, p in run["peers"].items()]
     quick = ", --quick: one short repetition, which proves nothing" if run["quick"] else ""
     heading = {**run, **run["machine"], "quick": quick, "contenders": "\n".join(contenders)}
+    # Older results lack them.
+    known = run["machine"].get("instructions")
+    heading |= {"instructions": f", {known}" if known else ""}
     heading |= {"ours": figures.ours, "base": figures.base}
     parts = [
         HEADING.format(**heading),
@@ -111,6 +131,9 @@ def markdown(run):
         "\n## The rest\n",
         table(figures, [m for m in METRICS if not m.main]),
     ]
+    if run.get("section_minutes"):
+        spent = ", ".join(f"{name} {n}" for name, n in run["section_minutes"].items())
+        parts.append(f"\nMinutes of each section: {spent}.")
     if run["problems"]:
         parts.append("\n## Problems during the run\n")
         parts += ["- " + problem.replace("\n", " ") for problem in run["problems"]]

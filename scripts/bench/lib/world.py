@@ -26,7 +26,7 @@ class World:
         # nginx's and hitch's workers may run as somebody else.
         self.scratch.chmod(0o755)
         self.peers = peers(names)
-        self.count, self.last_port, self.running = 0, 20000, []
+        self.count, self.last_port, self.running, self.problems = 0, 20000, [], []
         self.certificates = {kind: self.certificate(kind) for kind in ("p256", "p256-new", "rsa")}
         self.backend_port = self.free_port()
         self.backend = subprocess.Popen(
@@ -83,7 +83,14 @@ class World:
         return contender
 
     def start_all(self, names, *arguments):
-        return {name: self.start(name, *arguments) for name in names}
+        """Those that start; a section goes on without the others."""
+        found = {}
+        for name in names:
+            try:
+                found[name] = self.start(name, *arguments)
+            except RuntimeError as error:
+                self.problems.append(str(error)[:400])
+        return found
 
     def stop(self, *contenders, at_once=False):
         for contender in contenders:

@@ -11,7 +11,7 @@ def run(bench):
         for version in ("1.3", "1.2"):
             for kind, resume in (("full", 0), ("resumed", 1)):
                 bench.say(f"  {kind} TLS {version} {key}")
-                for rep, name in bench.rounds(up, 8):
+                for rep, name in bench.rounds(up, 6):
                     bench.measure(
                         f"hs.{kind}.{version.replace('.', '')}.{key}",
                         up[name],

@@ -7,12 +7,12 @@ CONNECTIONS = ((1, 0.3, 1), (64, 0.3, 1), (512, 1, 1), (4096, 2, 2))
 def run(bench):
     world = bench.world
     up = world.start_all(world.who())
-    for rep, name in bench.rounds([n for n in up if "own" in up[n].can], 10):
+    for rep, name in bench.rounds([n for n in up if "own" in up[n].can], 7):
         path = up[name].own
         bench.measure("own.64", up[name], rep, "get", path=path, connections=64)
     for count, warm, seconds in CONNECTIONS:
         bench.say(f"  {count} connections")
-        for rep, name in bench.rounds(up, 6 if count == 4096 else 10):
+        for rep, name in bench.rounds(up, 5 if count == 4096 else 7):
             bench.measure(
                 f"get.{count}",
                 up[name],
