@@ -16,7 +16,8 @@ from lib.contender import output
 from lib.world import World
 
 TABLE = places.BENCH / "PROFILE.md"
-MOST = 1.05  # times what the table says
+# Times what the table says. Uploads are read in pieces that depend on who is faster.
+MOST, MOST_UPLOADED = 1.05, 1.1
 
 # The fewest of so many turns count: a read that finds less than is to come makes another one.
 EXECUTED, CALLED = 2, 5
@@ -52,7 +53,8 @@ on one kept TLS 1.3 connection, or a new one for each handshake: P-256, X25519, 
 `scripts/bench/profile --write`. `scripts/bench/profile --check`, a part of `make check`, fails when a
 count has grown by more than 5 % and this table does not say so. They are for comparing with themselves:
 valgrind shows a processor without SHA instructions and AVX-512. System calls are those that do
-something, not those that wait; those of a handshake may differ by two more.
+something, not those that wait. What depends on who is faster has more room: a handshake two system
+calls, an upload's instructions 10 %.
 
 Made with: {made_with}
 
@@ -166,8 +168,9 @@ def check():
             judged = same or what == "system calls"
             loose = what == "system calls" and "handshake" in title
             print(f"  {value:12,.2f} {what} for each {title}, {100 * (value / was - 1):+.1f} %")
-            if judged and value > was * MOST + SLACK * loose:
-                print("    grown by more than 5 %")
+            most = MOST_UPLOADED if title == "MiB uploaded" and what == "instructions" else MOST
+            if judged and value > was * most + SLACK * loose:
+                print(f"    grown by more than {100 * (most - 1):.0f} %")
                 grown = 1
     if grown:
         print("  If it is worth that: scripts/bench/profile --write, and say why where you commit it")
