@@ -4,6 +4,7 @@ mod candidate;
 pub(crate) mod drive;
 pub(crate) mod expiry;
 pub(crate) mod handshake_log;
+mod in_place;
 pub(crate) mod proxy_header;
 pub(crate) mod proxy_protocol;
 pub(crate) mod run_queue;
