@@ -23,13 +23,32 @@ pub(crate) fn text(status: &Value) -> String {
 /// The status as one JSON object.
 pub(crate) fn read(config: &Config) -> Result<Value, String> {
     let now = SystemTime::now();
-    let state = match online(config) {
+    let socket = config.control_socket();
+    let generation = if config.api.v1 { "/v1" } else { "/v2" };
+    let asked = online(&|resource| {
+        let reply = client::request(&socket, "GET", &format!("{generation}/{resource}"))?;
+        if reply.status == 200 {
+            Ok(reply.body)
+        } else {
+            Err(client::Error::Failed(reply.error_message()))
+        }
+    });
+    let state = match asked {
         Err(client::Error::NotRunning) => offline(config, now),
         Err(client::Error::Failed(error)) => return Err(error),
         Ok(state) => state,
     };
     Ok(to_json(config, state, utc::unix_seconds(now)))
 }
+
+/// The status that the daemon reports of itself.
+pub(crate) fn of_daemon(config: &Config, member: &Member<'_>) -> Result<Value, client::Error> {
+    let now = utc::unix_seconds(SystemTime::now());
+    online(member).map(|state| to_json(config, state, now))
+}
+
+/// Gets a resource of the API.
+type Member<'a> = dyn Fn(&str) -> Result<Value, client::Error> + 'a;
 
 /// The part of the status that is read from the daemon or from the files.
 #[derive(Default)]
@@ -49,17 +68,8 @@ struct State {
     faults: Vec<String>,
 }
 
-fn online(config: &Config) -> Result<State, client::Error> {
-    let socket = config.control_socket();
-    let generation = if config.api.v1 { "/v1" } else { "/v2" };
-    let member = |resource: &str| {
-        let reply = client::request(&socket, "GET", &format!("{generation}/{resource}"))?;
-        if reply.status == 200 {
-            Ok(reply.body)
-        } else {
-            Err(client::Error::Failed(reply.error_message()))
-        }
-    };
+/// `member` asks the daemon for a resource.
+fn online(member: &Member<'_>) -> Result<State, client::Error> {
     Ok(State {
         running: true,
         certificate: member("security/sslcertificate")?,

@@ -28,6 +28,7 @@ const OWN: &[&str] = &[
     "/v2/management/host/setipaddress/",
     "/v2/management/host/time/",
     "/v2/management/license/",
+    "/v2/management/logs/",
     "/v2/management/meminfo/",
     "/v2/management/reboot/",
     "/v2/management/shutdown/",

@@ -116,6 +116,17 @@ impl<'a> Daemon<'a> {
         }
     }
 
+    /// The report for support, a zip.
+    pub(super) fn report(self) -> Result<Vec<u8>, Error> {
+        let generation = if self.config.api.v2 { "v2" } else { "v1" };
+        let target = format!("/{generation}/management/logs/zip");
+        let (socket, nothing) = (self.config.control_socket(), (client::JSON, &b""[..]));
+        match client::fetch(&socket, "GET", &target, nothing, CHANGE_TIMEOUT)? {
+            (200, zip) => Ok(zip),
+            (status, _) => Err(Error::Failed(format!("The daemon answered with status {status}."))),
+        }
+    }
+
     /// Runs the restart command of the settings; the first generation alone has a call for it.
     pub(super) fn restart_services(self) -> Result<(), Error> {
         let v1 = Config { api: crate::config::Api { v1: true, v2: false }, ..self.config.clone() };

@@ -1,13 +1,15 @@
 //! The machine: its addresses, its services, reboot and shutdown.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
-use super::daemon::{Daemon, sentence};
+use super::daemon::{Daemon, Error, sentence};
 use super::screen::Screen;
 use super::{Closed, show_outcome};
 use crate::config::{Config, HttpDisabled, Listen, Serves};
 use crate::management::service_states;
 use crate::security::addresses_of_this_machine;
+use crate::store;
 
 /// More would not fit on a screen of 24 lines.
 const MAX_ADDRESSES: usize = 4;
@@ -102,6 +104,24 @@ pub(super) fn services(
             }
         }
     }
+}
+
+/// Saves the report for support where `scp` gets it.
+pub(super) fn report(
+    config: &Config,
+    daemon: Daemon<'_>,
+    screen: &mut Screen,
+) -> Result<(), Closed> {
+    screen.title("Save a report for support")?;
+    screen.say("It has logs and settings, but no password, license code, token or private key.")?;
+    let usual = config.state_dir.join("report.zip");
+    screen.row("Usual file", &usual.display().to_string())?;
+    let typed = screen.ask("File to write (Enter: the usual one):")?;
+    let file = if typed.is_empty() { usual } else { PathBuf::from(typed) };
+    let done = daemon.report().and_then(|zip| {
+        store::replace(&file, &zip).map_err(|error| Error::Failed(sentence(&error.to_string())))
+    });
+    show_outcome(screen, done.map(|()| format!("Saved as {}.", file.display())))
 }
 
 pub(super) fn reboot(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {

@@ -47,6 +47,7 @@ enum Entry {
     Security,
     Services,
     Clock,
+    Report,
     Reboot,
     Shutdown,
     Files,
@@ -80,6 +81,7 @@ fn top(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
             Some(Entry::Security) => security::menu(config, daemon, screen)?,
             Some(Entry::Services) => machine::services(config, daemon, screen)?,
             Some(Entry::Clock) => clock::menu(config, daemon, screen)?,
+            Some(Entry::Report) => machine::report(config, daemon, screen)?,
             Some(Entry::Reboot) => machine::reboot(daemon, screen)?,
             Some(Entry::Shutdown) => machine::shutdown(daemon, screen)?,
             Some(Entry::Reset) => security::reset(config, screen)?,
@@ -107,6 +109,7 @@ fn running(screen: &mut Screen) -> Result<Option<Entry>, Closed> {
         ("Security", Entry::Security),
         ("Services", Entry::Services),
         ("Clock", Entry::Clock),
+        ("Save a report for support", Entry::Report),
         ("Reboot", Entry::Reboot),
         ("Shutdown", Entry::Shutdown),
     ];

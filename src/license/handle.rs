@@ -13,6 +13,7 @@ use super::protocol::fields;
 use crate::license::state::clock::ClockReading;
 use crate::license::state::entitlement::Entitlement;
 use crate::license::state::plan::Action;
+use crate::license::state::sessions::Totals;
 use crate::license::state::status::{Snapshot, Standing};
 use crate::security::Actor;
 use crate::util::published::Published;
@@ -66,6 +67,12 @@ impl Handle {
     /// The license in numbers. Does not probe the authority.
     pub(crate) fn standing(&self) -> Standing {
         self.snapshot.snapshot().standing(&ClockReading::now())
+    }
+
+    /// The totals of usage, as a line of text.
+    pub(crate) fn usage(&self) -> String {
+        let Totals { granted, consumed, held } = self.snapshot.snapshot().usage();
+        format!("seconds of speech: {granted} granted, {consumed} used, {held} reserved\n")
     }
 
     /// `{"offline": …}` and the status document.

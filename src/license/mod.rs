@@ -48,7 +48,7 @@ pub(crate) use crate::license::error::ApiError;
 pub(crate) use crate::license::protocol::fields::normalize_code;
 pub(crate) use crate::license::protocol::message::User as Applicant;
 pub(crate) use crate::license::state::entitlement::Entitlement;
-pub(crate) use crate::license::state::plan::Action;
+pub(crate) use crate::license::state::plan::{Action, last_digits};
 pub(crate) use crate::license::state::status::Standing;
 pub(crate) use command::Reserved;
 pub(crate) use handle::Handle;

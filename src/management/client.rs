@@ -14,8 +14,8 @@ use super::server::socket;
 /// Longest exchange; a local answer takes milliseconds, one with a password hash half a second.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Largest answer in bytes, head included.
-const MAX_RESPONSE: usize = 1 << 20;
+/// Largest answer in bytes, head included; a report for support is smaller.
+const MAX_RESPONSE: usize = 5 << 20;
 
 /// Most header fields of an answer.
 const MAX_FIELDS: usize = 32;
@@ -65,6 +65,24 @@ pub(crate) fn send(
     body: (&str, &[u8]),
     timeout: Duration,
 ) -> Result<Reply, Error> {
+    let (status, body) = fetch(path, method, target, body, timeout)?;
+    // tiny_http's own error responses have none.
+    let body = match body.is_empty() {
+        true => Ok(Value::Null),
+        false => serde_json::from_slice(&body),
+    };
+    body.map(|body| Reply { status, body })
+        .map_err(|error| Error::Failed(format!("{}: {error}", path.display())))
+}
+
+/// As [`send`], for an answer that is not JSON: its status and its body.
+pub(crate) fn fetch(
+    path: &Path,
+    method: &str,
+    target: &str,
+    body: (&str, &[u8]),
+    timeout: Duration,
+) -> Result<(u16, Vec<u8>), Error> {
     let result = socket::connect_within(path, timeout)
         .and_then(|stream| exchange(stream, method, target, body, timeout));
     result.map_err(|error| match error.kind() {
@@ -94,7 +112,7 @@ fn exchange(
     target: &str,
     body: (&str, &[u8]),
     timeout: Duration,
-) -> io::Result<Reply> {
+) -> io::Result<(u16, Vec<u8>)> {
     let (content_type, body) = body;
     let until = Instant::now() + timeout;
     stream.set_write_timeout(Some(TIMEOUT))?;
@@ -109,8 +127,8 @@ fn exchange(
     stream.write_all(body)?;
     let mut answer = Vec::with_capacity(1024);
     loop {
-        if let Some(reply) = complete(&answer)? {
-            return Ok(reply);
+        if let Some((status, body)) = complete(&answer)? {
+            return Ok((status, answer.split_off(body)));
         }
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -125,13 +143,13 @@ fn exchange(
             Err(error) => return Err(error),
         }
         if answer.len() > MAX_RESPONSE {
-            return Err(malformed("the daemon's answer is larger than 1 MiB"));
+            return Err(malformed("the daemon's answer is larger than 5 MiB"));
         }
     }
 }
 
-/// Parses the reply; `None` while it is incomplete.
-fn complete(answer: &[u8]) -> io::Result<Option<Reply>> {
+/// The status, and where the body begins; `None` while the answer is incomplete.
+fn complete(answer: &[u8]) -> io::Result<Option<(u16, usize)>> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut head = httparse::Response::new(&mut fields);
     let httparse::Status::Complete(end) = head.parse(answer).map_err(malformed)? else {
@@ -143,14 +161,8 @@ fn complete(answer: &[u8]) -> io::Result<Option<Reply>> {
         .find(|field| field.name.eq_ignore_ascii_case("Content-Length"))
         .and_then(|field| std::str::from_utf8(field.value).ok()?.parse::<usize>().ok())
         .ok_or_else(|| malformed("the daemon's answer has no length"))?;
-    let Some(body) = answer[end..].get(..length) else { return Ok(None) };
-    // tiny_http's own error responses have none.
-    let body = if body.is_empty() {
-        Value::Null
-    } else {
-        serde_json::from_slice(body).map_err(malformed)?
-    };
-    Ok(Some(Reply { status: head.code.unwrap_or(0), body }))
+    let is_whole = answer.len() - end >= length;
+    Ok(is_whole.then_some((head.code.unwrap_or(0), end)))
 }
 
 fn malformed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
@@ -167,19 +179,16 @@ mod tests {
 
     #[test]
     fn an_answer_is_complete_when_its_length_is_there() {
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\nX: y\r\n\r\n{\"a\": true} trailing";
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\nX: y\r\n\r\n{\"a\": true}";
         for end in 0..answer.len() {
-            let wanted = answer[..end].windows(12).any(|piece| piece == b"{\"a\": true} ");
-            assert_eq!(complete(&answer[..end]).unwrap().is_some(), wanted, "{end}");
+            assert_eq!(complete(&answer[..end]).unwrap(), None, "{end}");
         }
-        let reply = complete(answer).unwrap().unwrap();
-        assert_eq!((reply.status, reply.body["a"].as_bool()), (200, Some(true)));
+        assert_eq!(complete(answer).unwrap(), Some((200, answer.len() - 11)));
     }
 
     #[test]
     fn an_answer_without_a_length_or_without_sense_is_refused() {
         assert!(complete(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
-        assert!(complete(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{").is_err());
         assert!(complete(b"SSH-2.0-OpenSSH\r\n").is_err());
     }
 

@@ -14,3 +14,4 @@ pub(crate) mod service_manager;
 pub(crate) mod unix_connect;
 pub(crate) mod unix_listen;
 pub(crate) mod utc;
+pub(crate) mod zip;

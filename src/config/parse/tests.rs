@@ -187,7 +187,7 @@ fn a_prefix_of_ours_is_not_for_others() {
 #[test]
 fn a_service_owns_what_management_leaves_free_and_asks_for_the_password_there() {
     for path in
-        ["/v1/management/maxworkers/", "/v2/management/host/gpu/", "/v2/management/logs/zip/"]
+        ["/v1/management/maxworkers/", "/v2/management/host/gpu/", "/v2/management/nodeinfo/"]
     {
         let text = |auth: &str| {
             json!({"services": {"x": {"address": "h:1", "paths": ["/y/", path], "auth": auth}}})
@@ -206,6 +206,7 @@ fn a_service_owns_what_management_leaves_free_and_asks_for_the_password_there() 
         "/v1/management/license/",
         "/v1/management/license/more/",
         "/v1/management/logs/zip/",
+        "/v2/management/logs/zip/",
         "/v1/management/resource/gpu/",
     ] {
         let text = json!({"services": {"x": {"address": "h:1", "paths": [path]}}}).to_string();

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::clock::{BootInstant, Clock, ClockReading};
 use super::entitlement::{Entitlement, Inputs, Phase, Terms, evaluate};
 use super::record::{Grant, State};
+use super::sessions::Totals;
 use crate::config;
 use crate::license::protocol::token::Type;
 use crate::util::utc;
@@ -39,7 +40,7 @@ pub(crate) struct Snapshot {
     phase: Phase,
     awaits_certificate: bool,
     grant: Option<Grant>,
-    allowed: u64,
+    totals: Totals,
     clock: Clock,
     last_contact: i64,
     is_unknown: bool,
@@ -77,7 +78,7 @@ impl Snapshot {
             phase: state.phase.clone(),
             awaits_certificate,
             grant: state.grant.clone(),
-            allowed: state.totals.allowed(),
+            totals: state.totals,
             clock: state.clock.clone(),
             last_contact: state.last_contact,
             is_unknown: state.is_unknown,
@@ -100,7 +101,7 @@ impl Snapshot {
             phase: self.phase.clone(),
             awaits_certificate: self.awaits_certificate,
             terms: self.grant.as_ref().map(|grant| terms(&self.phase, grant)).unwrap_or_default(),
-            allowed: self.allowed,
+            allowed: self.totals.allowed(),
             now: self.clock.at(reading),
             silent_since: (!self.is_connected() && self.last_contact > 0)
                 .then_some(self.last_contact),
@@ -120,6 +121,11 @@ impl Snapshot {
         refused.into_iter().chain(self.contact.trust_error.clone()).collect()
     }
 
+    /// The totals of usage since the license was activated, in seconds.
+    pub(crate) fn usage(&self) -> Totals {
+        self.totals
+    }
+
     /// The license in numbers.
     pub(crate) fn standing(&self, reading: &ClockReading) -> Standing {
         let Entitlement { licensed, status, .. } = self.entitlement(reading);
@@ -130,7 +136,7 @@ impl Snapshot {
             licensed,
             status: number.unwrap_or_default(),
             connected: self.is_connected(),
-            allowed: if licensed { self.allowed } else { 0 },
+            allowed: if licensed { self.totals.allowed() } else { 0 },
             lease_end: terms.as_ref().map(Terms::end),
             end: terms.as_ref().map(|terms| terms.expires),
         }
@@ -140,7 +146,7 @@ impl Snapshot {
     pub(crate) fn document(&self, reading: &ClockReading) -> Value {
         let entitlement = self.entitlement(reading);
         let grant = self.grant.as_ref().filter(|_| self.phase.has_license());
-        let allowed = if entitlement.licensed { self.allowed } else { 0 };
+        let allowed = if entitlement.licensed { self.totals.allowed() } else { 0 };
         let lease = grant.map(|grant| &grant.lease);
         json!({
             "licensed": entitlement.licensed,

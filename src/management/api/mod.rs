@@ -19,6 +19,7 @@ pub(crate) mod ping;
 pub(crate) mod power;
 pub(crate) mod query;
 pub(crate) mod readiness;
+pub(crate) mod report;
 pub(crate) mod request;
 pub(crate) mod resource;
 pub(crate) mod response;

@@ -10,12 +10,12 @@ use super::security::{
 };
 use super::{
     cpu_info, free_storage, health, healthz, host, host_network, logs, mem_info, metrics,
-    monitoring, ping, power, resource, restart, services, time,
+    monitoring, ping, power, report, resource, restart, services, time,
 };
 use crate::management::Context;
 use crate::management::web::{docs, page};
 
-type Handler = fn(&Context, &mut Request) -> Response;
+pub(super) type Handler = fn(&Context, &mut Request) -> Response;
 
 /// What a handler needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,7 @@ const TABLE: &[(In, &str, Method, Needs, Handler)] = &[
     (In::V1,   "/management/services",        Method::Delete,  Thread,  restart::services),
     (In::V1,   "/management/resource/*",      Method::Get,     Thread,  resource::show),
     (In::V1,   "/management/freestorage",     Method::Get,     Thread,  free_storage::show),
+    (In::Both, "/management/logs/zip",        Method::Get,     Thread,  report::show),
     (In::V1,   "/management/logs/*",          Method::Get,     Thread,  logs::show),
     (In::Both, "/management/reboot",          Method::Delete,  Thread,  power::reboot),
     (In::Both, "/management/shutdown",        Method::Delete,  Thread,  power::shutdown),

@@ -13,14 +13,14 @@ fn wrong_input_gets_a_sentence_and_the_menu_again() {
     let appliance = Appliance::start(&Settings::both());
     for mut console in [Console::terminal(&appliance), Console::dumb(&appliance)] {
         let long = "9".repeat(3_000);
-        for wrong in ["8", "x", "-1", "1 2", "licence", "99999999999999999999", "+", &long] {
-            console.answer("Choose 0 to 7: ", wrong);
-            console.shows("Please type one of the numbers 0 to 7, then Enter.");
+        for wrong in ["9", "x", "-1", "1 2", "licence", "99999999999999999999", "+", &long] {
+            console.answer("Choose 0 to 8: ", wrong);
+            console.shows("Please type one of the numbers 0 to 8, then Enter.");
         }
-        console.shows("Choose 0 to 7: ");
+        console.shows("Choose 0 to 8: ");
         console.press_bytes(b"\xff\xfe\n");
         console.shows("That was not UTF-8 text. Please type it again.");
-        console.shows("Choose 0 to 7: ");
+        console.shows("Choose 0 to 8: ");
         console.press("\n");
         let piece = console.choose("Security");
         assert!(!piece.contains("Please type one"), "Enter alone shows the menu again: {piece}");
@@ -49,6 +49,7 @@ fn the_end_of_the_input_leaves_cleanly_wherever_it_comes() {
         "4\n",
         "5\n",
         "6\n",
+        "7\n",
         "1\n1\n",
         &format!("1\n1\n{code}\n"),
         "1\n2\n",
@@ -67,7 +68,7 @@ fn the_end_of_the_input_leaves_cleanly_wherever_it_comes() {
         assert_eq!(console.ended().code(), Some(0), "{typed:?}: {}", console.all());
     }
     let mut console = Console::terminal(&appliance);
-    console.shows("Choose 0 to 7: ");
+    console.shows("Choose 0 to 8: ");
     console.hang_up();
     assert_eq!(console.ended().code(), Some(0));
     until(SOON, "the shell's prompt would begin a line", || {

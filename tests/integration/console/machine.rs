@@ -1,4 +1,7 @@
-//! Networking, Services, Reboot and Shutdown.
+//! Networking, Services, Reboot and Shutdown, and a report for support.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 
@@ -87,5 +90,25 @@ fn services_of_the_second_generation_alone_are_listed() {
     console.choose("Services");
     let piece = console.go_on();
     assert!(piece.contains("management   running") && !piece.contains("Restart"), "{piece}");
+    console.leave();
+}
+
+#[test]
+fn a_report_for_support_is_saved_where_it_is_told_and_only_its_owner_reads_it() {
+    let folder = Folder::new();
+    let appliance = Appliance::start(&Settings::v1());
+    let mut console = Console::terminal(&appliance);
+    let (usual, own) = (appliance.state("report.zip"), folder.path().join("own.zip"));
+    for (typed, file) in [("", &usual), (own.to_str().unwrap(), &own)] {
+        console.choose("Save a report for support");
+        console.answer("the usual one):", typed);
+        console.go_on();
+        let seen = fs::metadata(file).unwrap();
+        assert_eq!(seen.permissions().mode() & 0o777, 0o600);
+        appliance.shell(&format!("unzip -tqq {}", file.display())).ok();
+    }
+    console.choose("Save a report for support");
+    console.answer("the usual one):", "/none-such/own.zip");
+    assert!(console.go_on().contains("/none-such/own.zip"));
     console.leave();
 }

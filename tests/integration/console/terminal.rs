@@ -68,7 +68,7 @@ fn the_end_of_the_input_leaves_a_terminal_that_echoes() {
 fn interrupting_a_menu_ends_it() {
     let appliance = Appliance::start(&Settings::both());
     let mut console = Console::terminal(&appliance);
-    console.shows("Choose 0 to 7: ");
+    console.shows("Choose 0 to 8: ");
     console.press("\x03");
     assert_eq!(console.ended().signal(), Some(Signal::INT.as_raw()));
 }

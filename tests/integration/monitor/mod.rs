@@ -7,4 +7,5 @@ mod logs;
 mod metrics;
 mod network;
 mod power;
+mod report;
 mod resources;

@@ -102,7 +102,7 @@ class Description:
     def check_body(self, content, answer, told):
         kind = answer.headers.get("content-type")
         expect(kind in content, f"{kind} and not {', '.join(content)}, {told}")
-        body = answer.body.decode()
+        body = answer.body.decode("latin-1" if kind == "application/zip" else "utf-8")
         value = json.loads(body) if kind.startswith("application/json") else body
         self.validate(self.absolute(content[kind]["schema"]), value, told)
 

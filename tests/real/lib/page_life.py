@@ -36,6 +36,7 @@ class Life(Part):
             self.proves("follows what others change, and leaves alone what is being typed", self.follows)
             self.proves("asks one thing at a time", self.one_at_a_time)
         self.proves("tells services, load and version", self.machine)
+        self.proves("saves a report for support", self.support)
         self.proves("shuts down and restarts services", self.power)
         if "v1" in self.api:
             self.proves("shows the log", self.log)
@@ -88,6 +89,16 @@ class Life(Part):
             self.desk.agree("Restart the services?")
             self.page.shows("#machine-result", "Restarted")
             until((folder / "restart_services").exists, "the command runs")
+
+    def support(self):
+        told = self.page.run(
+            """(async () => {
+                const link = document.getElementById('report'), answer = await fetch(link.href);
+                const bytes = new Uint8Array(await answer.arrayBuffer());
+                return [link.textContent, answer.status, answer.headers.get('Content-Type'), String.fromCharCode(bytes[0], bytes[1])];
+            })()"""
+        )
+        expect(told == ["Save a report for support", 200, "application/zip", "PK"], f"{told}")
 
     def contrast(self):
         """WCAG 2.2, 1.4.3: 4.5 to 1 for every text that is shown, whatever stands behind it."""

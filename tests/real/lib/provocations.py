@@ -22,6 +22,8 @@ UNLICENSED = [
     (400, "GET", "/v1/management/logs/gate?count=0", None),
     (400, "GET", "/v1/management/logs/gate?count=x", None),
     (404, "GET", "/v1/management/logs/nobody", None),
+    (200, "GET", "/{v}/management/logs/zip?limit=8h5m3s", None),
+    (400, "GET", "/{v}/management/logs/zip?limit=1d", None),
     (404, "GET", "/v1/management/resource/disk", None),
     (200, "DELETE", "/v1/management/services", None),
     (200, "DELETE", "/{v}/management/reboot", None),

@@ -46,6 +46,7 @@ function showAbout(about) {
 
 say('restart', has('restart') ? 'Restart services…' : 'Ask for license changes');
 show('restart', hasV1);
+at('report').href = `${MANAGEMENT}/logs/zip`;
 show('reboot', has('reboot'));
 show('shutdown', has('shutdown'));
 show('logs', hasV1);
