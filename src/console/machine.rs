@@ -1,7 +1,6 @@
 //! The machine: its addresses, its services, reboot and shutdown.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 use super::daemon::{Daemon, Error, sentence};
 use super::screen::Screen;
@@ -106,7 +105,8 @@ pub(super) fn services(
     }
 }
 
-/// Saves the report for support where `scp` gets it.
+/// Saves the report for support where `scp` gets it. Always in the same place: who has the console need not be one
+/// who may write everywhere.
 pub(super) fn report(
     config: &Config,
     daemon: Daemon<'_>,
@@ -114,10 +114,7 @@ pub(super) fn report(
 ) -> Result<(), Closed> {
     screen.title("Save a report for support")?;
     screen.say("It has logs and settings, but no password, license code, token or private key.")?;
-    let usual = config.state_dir.join("report.zip");
-    screen.row("Usual file", &usual.display().to_string())?;
-    let typed = screen.ask("File to write (Enter: the usual one):")?;
-    let file = if typed.is_empty() { usual } else { PathBuf::from(typed) };
+    let file = config.state_dir.join("report.zip");
     let done = daemon.report().and_then(|zip| {
         store::replace(&file, &zip).map_err(|error| Error::Failed(sentence(&error.to_string())))
     });

@@ -79,6 +79,7 @@ pub(crate) use expiry::{ExpiryReminder, urgent_expiry};
 pub(crate) use inspect::inspect;
 pub(crate) use job_token::{JobToken, warning as job_token_warning};
 pub(crate) use password::PasswordHash;
+pub(crate) use pem::write_certificates;
 pub(crate) use settings::{Applied, SecuritySettings};
 pub(crate) use spelling::spelling;
 pub(crate) use summary::{Source, Summary};

@@ -127,9 +127,7 @@ pub(super) fn write(chain: &[CertificateDer<'_>], key: &PrivateKeyDer<'_>) -> Ze
     let bytes: usize = chain.iter().map(|der| der.len()).sum::<usize>() + key.secret_der().len();
     // Twice the DER is more than base64 and labels need: a string that grows leaves copies behind.
     let mut text = Zeroizing::new(String::with_capacity(2 * bytes + 128 * (chain.len() + 1)));
-    for certificate in chain {
-        write_block(&mut text, "CERTIFICATE", certificate);
-    }
+    write_certificates(&mut text, chain);
     let label = match key {
         PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
         PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
@@ -137,6 +135,13 @@ pub(super) fn write(chain: &[CertificateDer<'_>], key: &PrivateKeyDer<'_>) -> Ze
     };
     write_block(&mut text, label, key.secret_der());
     text
+}
+
+/// Appends a chain, which is public, as PEM.
+pub(crate) fn write_certificates(text: &mut String, chain: &[CertificateDer<'_>]) {
+    for certificate in chain {
+        write_block(text, "CERTIFICATE", certificate);
+    }
 }
 
 /// Writes a certificate request; with the key it was made for, the form of our own file.

@@ -23,9 +23,9 @@ MOST, MOST_UPLOADED = 1.05, 1.1
 EXECUTED, CALLED = 2, 5
 # On a busy machine a count can be larger for once: only what has grown in each of so many tries has grown.
 TRIES = 3
-# How often it waits depends on who is faster.
-# What a new connection's first reads find does, too: by so many calls a handshake may differ.
+# What a new connection's first reads find depends on who is faster: by so many calls a handshake may differ.
 SLACK = 2
+# How often it waits depends on that, too.
 WAITS = {"epoll_pwait", "epoll_wait", "ppoll", "futex", "sched_yield"}
 
 # `few` requests are subtracted from three times as many; each is so many `units` of what is counted.

@@ -8,8 +8,6 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::time::SystemTime;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::request::{Method, Request};
@@ -19,6 +17,7 @@ use crate::admin::{check, status};
 use crate::license::last_digits;
 use crate::log::Kind;
 use crate::management::{Context, client};
+use crate::security::write_certificates;
 use crate::util::utc;
 use crate::util::zip::Zip;
 
@@ -82,7 +81,11 @@ fn fill(zip: &mut Zip, context: &Context, since: &str) {
     let found = check::findings(config);
     add("check", [found.notes, found.faults].concat().join("\n").as_bytes());
     let told = status::of_daemon(config, &|resource| member(context, resource));
-    let told = told.map_or_else(|error| format!("{error:?}"), |status| status::text(&status));
+    let told = match told {
+        Ok(status) => status::text(&status),
+        Err(client::Error::Failed(error)) => error,
+        Err(client::Error::NotRunning) => String::new(), // never: this is the daemon
+    };
     add("status", told.as_bytes());
     let handlers: [(&str, table::Handler); 5] = [
         ("about.json", host::about_v2),
@@ -94,9 +97,10 @@ fn fill(zip: &mut Zip, context: &Context, since: &str) {
     for (name, handler) in handlers {
         add(name, &handler(context, &mut from_here("")).body);
     }
-    add("certificate.pem", pem(context).as_bytes());
-    let usage = context.license.usage();
-    add("usage", usage.as_bytes());
+    let mut chain = String::new();
+    write_certificates(&mut chain, &context.security.identity().snapshot().certified.cert);
+    add("certificate.pem", chain.as_bytes());
+    add("usage", context.license.usage().as_bytes());
     let disks =
         context.monitor.stats("fs").map_or_else(|error| error, |disks| format!("{disks:#}"));
     add("disks.json", disks.as_bytes());
@@ -116,26 +120,15 @@ fn without<'a>(text: &'a [u8], code: &str) -> Cow<'a, [u8]> {
     }
 }
 
-/// The certificate that is in use, and its chain.
-fn pem(context: &Context) -> String {
-    let mut text = String::new();
-    for certificate in &context.security.identity().snapshot().certified.cert {
-        let encoded = STANDARD.encode(certificate);
-        text.push_str("-----BEGIN CERTIFICATE-----\n");
-        for line in encoded.as_bytes().chunks(64) {
-            text.push_str(&String::from_utf8_lossy(line));
-            text.push('\n');
-        }
-        text.push_str("-----END CERTIFICATE-----\n");
-    }
-    text
-}
-
 /// What the API answers to this machine.
 fn member(context: &Context, resource: &str) -> Result<Value, client::Error> {
     let generation = if context.config.api.v1 { "/v1/" } else { "/v2/" };
     let answer = table::dispatch(context, &mut from_here(&format!("{generation}{resource}")));
-    serde_json::from_slice(&answer.body).map_err(|error| client::Error::Failed(error.to_string()))
+    match answer.status {
+        200 => serde_json::from_slice(&answer.body).map_err(|error| error.to_string()),
+        status => Err(format!("{resource}: {status}")),
+    }
+    .map_err(client::Error::Failed)
 }
 
 fn from_here(path: &str) -> Request {
