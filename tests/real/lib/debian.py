@@ -18,7 +18,7 @@ from clock import Root, entry
 
 RELEASE = "trixie"
 MIRROR = "http://deb.debian.org/debian"
-PACKAGES = "systemd,openrc,dbus,adduser,procps,busybox-static"
+PACKAGES = "systemd,openrc,dbus,adduser,procps,busybox-static,udev,ifupdown,iproute2,isc-dhcp-client"
 # Both are in one disk; the kernel is told which one to start.
 INITS = {"systemd": "/usr/lib/systemd/systemd", "openrc": "/sbin/openrc-init"}
 # Each after those it needs.
@@ -58,7 +58,7 @@ def run(*command):
 
 def disk(place):
     """The folder with disk, kernel, BusyBox and modules; made below `place` if it is not there yet."""
-    folder = place / f"{RELEASE}-1"
+    folder = place / f"{RELEASE}-2"
     if folder.exists():
         return folder
     half, root = place / "half", place / "half/root"
@@ -104,7 +104,8 @@ class Machine:
         self.command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "1"]
         self.command += ["-m", "512", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
         self.command += ["-kernel", folder / "kernel", "-initrd", ram]
-        self.command += ["-append", "console=ttyS0 quiet panic=-1 no_timer_check systemd.getty_auto=0 systemd.firstboot=no"]
+        self.command += ["-append", "console=ttyS0 quiet panic=-1 no_timer_check net.ifnames=0"]
+        self.command[-1] += " systemd.getty_auto=0 systemd.firstboot=no"
         self.command += ["-drive", f"file={folder}/disk,format=raw,if=virtio,snapshot=on"]
         self.command += ["-netdev", f"user,id=lan,restrict=on{forwarded}"]
         self.command += ["-device", "virtio-net-pci,netdev=lan,romfile=", "-serial", f"file:{self.console}"]
