@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -252,18 +253,44 @@ def temporary_folder():
         yield pathlib.Path(folder)
 
 
-_next_port = os.getpid() % 20_000
+class _Ports:
+    """A block of ports for this program alone, however many others pick theirs at the same time: whoever holds the
+    name of a block, an abstract socket that the kernel removes with its program, has it."""
+
+    FIRST, BLOCK, BLOCKS = 12_000, 100, 200
+
+    def __init__(self):
+        self.held, self.left = [], iter(())
+
+    def __next__(self):
+        port = next(self.left, None)
+        return self.another_block() if port is None else port
+
+    def another_block(self):
+        for block in random.sample(range(self.BLOCKS), self.BLOCKS):
+            name = socket.socket(socket.AF_UNIX)
+            try:
+                name.bind(f"\0ports-for-tests-{block}")
+            except OSError:
+                name.close()
+                continue
+            self.held.append(name)
+            first = self.FIRST + block * self.BLOCK
+            self.left = iter(range(first, first + self.BLOCK))
+            return next(self.left)
+        raise RuntimeError("no free port between 12000 and 32000")
+
+
+_ports = _Ports()
 
 
 def free_port():
     """A port nobody listens on, below the range that the kernel gives to outgoing connections."""
-    global _next_port
-    for _ in range(20_000):
-        _next_port = (_next_port + 1) % 20_000
+    while True:
+        port = next(_ports)
         with socket.socket() as probe:
             try:
-                probe.bind(("127.0.0.1", 12_000 + _next_port))
+                probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return 12_000 + _next_port
-    raise RuntimeError("no free port between 12000 and 32000")
+            return port
