@@ -33,6 +33,7 @@
 //! | `metrics` | what the gate counts, for `/metrics` |
 //! | `network` | the network of the machine, tried before it is kept, by the image's command |
 //! | `monitor` | `/proc` and `/sys` in the shape of the Glances API |
+//! | `diagnosis` | what the appliance tells of itself: check, status, which services run |
 //! | `store` | files that survive a power cut, and trust in them |
 //! | `sandbox`, `helper` | what the daemon gives up after binding; the process that runs commands with those rights |
 //! | `signals`, `log`, `util` | signals and file changes; the log; small tools |
@@ -86,6 +87,7 @@ pub(crate) mod cli;
 pub(crate) mod config;
 pub(crate) mod console;
 pub(crate) mod daemon;
+pub(crate) mod diagnosis;
 pub(crate) mod gate;
 pub(crate) mod helper;
 pub(crate) mod http;

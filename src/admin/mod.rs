@@ -3,8 +3,5 @@
 //! Each asks the running daemon on the control socket. Where none runs, it reads or changes the state files itself.
 //! Errors are sentences for the administrator.
 
-pub(crate) mod check;
 pub(crate) mod reset;
 pub(crate) mod status;
-
-mod report;

@@ -7,7 +7,7 @@
 //! standard error.
 
 use super::{Exit, Options, complain, print, settings_as_user};
-use crate::admin::check::{Findings, findings};
+use crate::diagnosis::check::{Findings, findings};
 
 pub(super) fn run(options: &Options) -> Exit {
     // Finding bad settings is this command's purpose, so it exits with 1 and not with the daemon's 78.

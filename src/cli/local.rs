@@ -2,6 +2,7 @@
 
 use super::{Exit, Options, complain, print, settings_as_user};
 use crate::admin::{reset, status};
+use crate::diagnosis::screen;
 use crate::log::Log;
 
 /// The text menu of [`crate::console`].
@@ -20,7 +21,7 @@ pub(super) fn reset(options: &Options) -> Exit {
 /// One screen, from the running daemon where there is one, otherwise from its files.
 pub(super) fn status(options: &Options) -> Exit {
     let Some(config) = settings_as_user(options) else { return Exit::Settings };
-    let text = if options.json { |status: &_| format!("{status}") } else { status::text };
+    let text = if options.json { |status: &_| format!("{status}") } else { screen::text };
     shown(status::read(&config).map(|status| text(&status)))
 }
 

@@ -6,7 +6,7 @@ use super::daemon::{Daemon, Error, sentence};
 use super::screen::Screen;
 use super::{Closed, show_outcome};
 use crate::config::{Config, HttpDisabled, Listen, Serves};
-use crate::management::service_states;
+use crate::diagnosis::services::states;
 use crate::security::addresses_of_this_machine;
 use crate::store;
 
@@ -80,7 +80,7 @@ pub(super) fn services(
 ) -> Result<(), Closed> {
     loop {
         screen.title("Services")?;
-        for state in service_states(config, daemon.runs()) {
+        for state in states(config, daemon.runs(), |_| true) {
             let member = |name: &str| state[name].as_str().unwrap_or("unknown").to_owned();
             screen.row(&member("service"), &member("status"))?;
         }

@@ -24,6 +24,7 @@ use serde_json::Value;
 
 use crate::admin::{reset, status};
 use crate::config::Config;
+use crate::diagnosis::screen::text as screen_text;
 use crate::util::utc;
 
 use daemon::{Daemon, Error};
@@ -99,7 +100,7 @@ fn top(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
 fn state_files(config: &Config) -> Result<String, String> {
     let mut status = status::read(config)?;
     status["listeners"] = Value::Null;
-    Ok(status::text(&status))
+    Ok(screen_text(&status))
 }
 
 fn running(screen: &mut Screen) -> Result<Option<Entry>, Closed> {

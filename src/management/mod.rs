@@ -26,11 +26,8 @@ mod web;
 pub(crate) use crate::management::api::commands::RunningCommands;
 use crate::management::api::readiness::Readiness;
 pub(crate) use crate::management::api::request::{Method, Request};
-pub(crate) use crate::management::api::security::acme::describe as describe_acme;
-pub(crate) use crate::management::api::security::certificate::describe as describe_certificate;
 #[cfg(fuzzing)]
 pub use crate::management::api::security::fuzz;
-pub(crate) use crate::management::api::services::states as service_states;
 pub(crate) use crate::management::network::{Call, NetworkApi, NetworkResponse};
 pub(crate) use server::{start, start_usage};
 

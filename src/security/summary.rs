@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -72,6 +73,30 @@ impl Summary {
             key_type: public_key::kind(certificate.public_key()).to_string(),
             lasting: warnings::lasting(chain),
         }
+    }
+
+    /// The members of `GET sslcertificate` at `now` (seconds since 1970), in their order; with `warnings` if any.
+    pub(crate) fn to_json(&self, acme: Option<&AcmeRecord>, now: i64) -> Value {
+        let source = match acme {
+            Some(acme) if acme.has_issued(self) => "acme".to_owned(),
+            _ => self.source.to_string(),
+        };
+        let mut members = json!({
+            "source": source,
+            "subject": self.subject,
+            "issuer": self.issuer,
+            "names": self.names,
+            "not_before": utc::format(self.not_before),
+            "not_after": utc::format(self.not_after),
+            "sha256": self.sha256,
+            "chain_length": self.chain_length,
+            "key_type": self.key_type,
+        });
+        let warnings = self.warnings_in_force(acme, now);
+        if !warnings.is_empty() {
+            members["warnings"] = json!(warnings);
+        }
+        members
     }
 
     /// Warnings for clients' sake, a sentence each, at `now` (seconds since 1970).

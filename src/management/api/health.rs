@@ -12,8 +12,8 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::request::Request;
 use super::response::Response;
-use super::services;
 use crate::config::{Config, Serves, Service};
+use crate::diagnosis::services;
 use crate::management::Context;
 use crate::security::{is_urgent, urgent_expiry};
 use crate::util::utc;

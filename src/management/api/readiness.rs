@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{health, services};
+use super::health;
 use crate::config::{Config, Service};
+use crate::diagnosis::services;
 
 /// For how long a finding is used: a service is asked once in this time, however many ask us.
 const FRESH: Duration = Duration::from_secs(1);

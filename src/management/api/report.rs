@@ -13,10 +13,10 @@ use serde_json::Value;
 use super::request::{Method, Request};
 use super::response::{Code, Response};
 use super::{health, host, metrics, query, table};
-use crate::admin::{check, status};
+use crate::diagnosis::{check, screen, status};
 use crate::license::last_digits;
 use crate::log::Kind;
-use crate::management::{Context, client};
+use crate::management::Context;
 use crate::security::write_certificates;
 use crate::util::utc;
 use crate::util::zip::Zip;
@@ -80,13 +80,8 @@ fn fill(zip: &mut Zip, context: &Context, since: &str) {
     add("settings.json", format!("{:#}\n", config.to_json()).as_bytes());
     let found = check::findings(config);
     add("check", [found.notes, found.faults].concat().join("\n").as_bytes());
-    let told = status::of_daemon(config, &|resource| member(context, resource));
-    let told = match told {
-        Ok(status) => status::text(&status),
-        Err(client::Error::Failed(error)) => error,
-        Err(client::Error::NotRunning) => String::new(), // never: this is the daemon
-    };
-    add("status", told.as_bytes());
+    let told = status::of_daemon(config, |resource| member(context, resource));
+    add("status", told.map_or_else(|error| error, |status| screen::text(&status)).as_bytes());
     let handlers: [(&str, table::Handler); 5] = [
         ("about.json", host::about_v2),
         ("health.json", health::show),
@@ -121,14 +116,13 @@ fn without<'a>(text: &'a [u8], code: &str) -> Cow<'a, [u8]> {
 }
 
 /// What the API answers to this machine.
-fn member(context: &Context, resource: &str) -> Result<Value, client::Error> {
+fn member(context: &Context, resource: &str) -> Result<Value, String> {
     let generation = if context.config.api.v1 { "/v1/" } else { "/v2/" };
     let answer = table::dispatch(context, &mut from_here(&format!("{generation}{resource}")));
     match answer.status {
         200 => serde_json::from_slice(&answer.body).map_err(|error| error.to_string()),
         status => Err(format!("{resource}: {status}")),
     }
-    .map_err(client::Error::Failed)
 }
 
 fn from_here(path: &str) -> Request {

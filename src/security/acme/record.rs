@@ -109,6 +109,42 @@ impl AcmeRecord {
             None => self.renewal.unwrap_or(i64::MIN),
         }
     }
+
+    /// The members of `GET acme`, in their order, without a secret; `None` is off.
+    pub(crate) fn to_public_json(record: Option<&AcmeRecord>) -> Value {
+        let Some(record) = record else {
+            return json!({"enabled": false});
+        };
+        let status = match (&record.failure, record.renewal) {
+            (Some(_), _) => "failing",
+            (None, None) => "ordering",
+            (None, Some(_)) => "valid",
+        };
+        let mut members = json!({"enabled": true, "status": status});
+        if let Some(renewal) = record.renewal {
+            members["renewal"] = json!(utc::format(renewal));
+        }
+        if let Some(failure) = &record.failure {
+            members["error"] = failure.to_json();
+        }
+        if let (Some(members), Value::Object(config)) =
+            (members.as_object_mut(), record.config.to_public_json())
+        {
+            members.extend(config);
+        }
+        members
+    }
+}
+
+impl Failure {
+    fn to_json(&self) -> Value {
+        json!({
+            "since": utc::format(self.since),
+            "attempts": self.attempts,
+            "message": self.message,
+            "retry": utc::format(self.retry),
+        })
+    }
 }
 
 impl AcmeFile {
@@ -173,12 +209,7 @@ fn to_json(record: &AcmeRecord) -> Value {
         members["renewal"] = json!(utc::format(renewal));
     }
     if let Some(failure) = &record.failure {
-        members["failure"] = json!({
-            "since": utc::format(failure.since),
-            "attempts": failure.attempts,
-            "message": failure.message,
-            "retry": utc::format(failure.retry),
-        });
+        members["failure"] = failure.to_json();
     }
     members
 }

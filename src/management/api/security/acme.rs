@@ -1,7 +1,5 @@
 //! `acme`: the authority that issues the certificate, and how far that is.
 
-use serde_json::{Value, json};
-
 use super::refused;
 use crate::config::Acme;
 use crate::management::Context;
@@ -9,7 +7,6 @@ use crate::management::api::body::{Body, Fault};
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
 use crate::security::AcmeRecord;
-use crate::util::utc;
 
 const EXAMPLE: &str =
     r#"{"directory": "https://ca.example.com/acme/directory", "names": ["appliance.example.com"]}"#;
@@ -19,7 +16,7 @@ pub(crate) const IN_CLEAR: &str = "ACME is set over HTTPS only, because the body
      did, others on the network can have read it, so have the authority replace it; nothing was changed";
 
 pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
-    Response::json(&describe(context.security.acme().as_deref()))
+    Response::json(&AcmeRecord::to_public_json(context.security.acme().as_deref()))
 }
 
 pub(crate) fn set(context: &Context, request: &mut Request) -> Response {
@@ -58,34 +55,4 @@ fn wanted(request: &mut Request) -> Result<Acme, Fault> {
             .map_or_else(|| what.clone(), |rest| format!("the body {rest}")),
         example: EXAMPLE,
     })
-}
-
-/// The members of `GET acme`, in their order, without a secret; `None` is off.
-pub(crate) fn describe(record: Option<&AcmeRecord>) -> Value {
-    let Some(record) = record else {
-        return json!({"enabled": false});
-    };
-    let status = match (&record.failure, record.renewal) {
-        (Some(_), _) => "failing",
-        (None, None) => "ordering",
-        (None, Some(_)) => "valid",
-    };
-    let mut members = json!({"enabled": true, "status": status});
-    if let Some(renewal) = record.renewal {
-        members["renewal"] = json!(utc::format(renewal));
-    }
-    if let Some(failure) = &record.failure {
-        members["error"] = json!({
-            "since": utc::format(failure.since),
-            "attempts": failure.attempts,
-            "message": failure.message,
-            "retry": utc::format(failure.retry),
-        });
-    }
-    if let (Some(members), Value::Object(config)) =
-        (members.as_object_mut(), record.config.to_public_json())
-    {
-        members.extend(config);
-    }
-    members
 }

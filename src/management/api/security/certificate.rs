@@ -2,44 +2,18 @@
 
 use std::time::SystemTime;
 
-use serde_json::{Value, json};
-
 use super::multipart;
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
-use crate::security::{AcmeRecord, Applied, Summary};
+use crate::security::Applied;
 use crate::util::utc;
 
 pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
     let now = utc::unix_seconds(SystemTime::now());
     let acme = context.security.acme();
     let identity = context.security.identity().snapshot();
-    Response::json(&describe(&identity.summary, acme.as_deref(), now))
-}
-
-/// The members of `GET sslcertificate` at `now` (seconds since 1970), in their order; with `warnings` if any.
-pub(crate) fn describe(summary: &Summary, acme: Option<&AcmeRecord>, now: i64) -> Value {
-    let source = match acme {
-        Some(acme) if acme.has_issued(summary) => "acme".to_owned(),
-        _ => summary.source.to_string(),
-    };
-    let mut members = json!({
-        "source": source,
-        "subject": summary.subject,
-        "issuer": summary.issuer,
-        "names": summary.names,
-        "not_before": utc::format(summary.not_before),
-        "not_after": utc::format(summary.not_after),
-        "sha256": summary.sha256,
-        "chain_length": summary.chain_length,
-        "key_type": summary.key_type,
-    });
-    let warnings = summary.warnings_in_force(acme, now);
-    if !warnings.is_empty() {
-        members["warnings"] = json!(warnings);
-    }
-    members
+    Response::json(&identity.summary.to_json(acme.as_deref(), now))
 }
 
 /// The response instead of [`replace`] to an upload over plain HTTP.

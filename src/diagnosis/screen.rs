@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Lines that end in a line feed.
-pub(super) fn text(status: &Value) -> String {
+pub(crate) fn text(status: &Value) -> String {
     let rows = [
         ("Daemon", vec![word(&status["daemon"]).to_owned()]),
         ("Certificate", certificate(status)),
