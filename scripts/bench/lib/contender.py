@@ -1,7 +1,7 @@
 """What every contender is: a program that serves HTTPS on one port, on one core.
 
 It passes `/api/...` on to the backend over kept connections, streams bodies both ways, speaks TLS 1.2
-and 1.3 with X25519 and AES-128-GCM, gives session tickets as it does by default, and writes no access
+and 1.3 with X25519 and AES-GCM (in 1.3 also ChaCha20-Poly1305), gives session tickets as it does by default, and writes no access
 log. What else it can do, `can` tells:
 
   own         answers `own` itself, without the backend

@@ -14,6 +14,21 @@ def handshakes():
                 name = f"{kind} handshakes TLS 1.{version[1]}, {spelt}"
                 yield Metric(f"hs.{kind}.{version}.{key}.rate", name, "/s", MORE, True)
                 yield Metric(f"hs.{kind}.{version}.{key}.cpu", f"{name}: CPU", "µs", LESS, False)
+    name = "full handshakes TLS 1.3, P-256, X25519MLKEM768"
+    yield Metric("hs.hybrid.rate", name, "/s", MORE, True)
+    yield Metric("hs.hybrid.cpu", f"{name}: CPU", "µs", LESS, True)
+
+
+def bodies():
+    """Answers by size, and long bodies by suite."""
+    for size, spelt in ((1 << 10, "1 KiB"), (64 << 10, "64 KiB"), (16 << 20, "16 MiB")):
+        yield from loop(f"body.{size}", f"proxied GET of {spelt}", "rate", "cpu")
+    suites = {"": "AES-128-GCM", ".aes256": "AES-256-GCM", ".chacha20": "ChaCha20-Poly1305"}
+    for suite, spelt in suites.items():
+        for mode in ("upload", "download"):
+            name = f"{mode}, {spelt}"
+            yield Metric(f"{mode}{suite}.cpu", f"{name}, server's CPU", "s/GiB", LESS, True)
+            yield Metric(f"{mode}{suite}.rate", f"{name}, speed", "MiB/s", MORE, True)
 
 
 def loop(key, name, *shown):
@@ -54,9 +69,7 @@ def all_metrics():
         name = f"4 connections guess passwords from {spelt}"
         yield from loop(f"unguessed.{where}", f"others' GET before {name}", "p50", "p99")
         yield from loop(f"guessed.{where}", f"others' GET while {name}", "rate", "p50", "p99")
-    for mode in ("upload", "download"):
-        yield Metric(f"{mode}.cpu", f"{mode}, server's CPU", "s/GiB", LESS, True)
-        yield Metric(f"{mode}.rate", f"{mode}, speed", "MiB/s", MORE, True)
+    yield from bodies()
     yield Metric("swap.first_new", "new certificate: first seen after", "ms", LESS, True)
     yield Metric("swap.last_old", "old certificate: last seen after", "ms", LESS, True)
     yield Metric("swap.failed", "requests cut by the change, of 1,600", "", LESS, True)

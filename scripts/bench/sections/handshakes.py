@@ -3,6 +3,20 @@
 Everybody gives session tickets as he does by default: applianced one, the others two (TLS 1.3).
 """
 
+from lib.contender import answers
+
+HYBRID = "x25519mlkem768"
+
+
+def hybrid(bench, up):
+    """Full handshakes with a key exchange that is safe from quantum computers, by those who know it."""
+    able = [name for name in up if answers(up[name].port, up[name].path(), "--group", HYBRID)]
+    for name in sorted(set(up) - set(able)):
+        bench.problems.append(f"{name} does not know X25519MLKEM768")
+    for rep, name in bench.rounds(able, 6):
+        how = {"path": up[name].path(), "connections": 32, "group": HYBRID}
+        bench.measure("hs.hybrid", up[name], rep, "handshake", **how)
+
 
 def run(bench):
     world = bench.world
@@ -22,4 +36,7 @@ def run(bench):
                         tls=version,
                         resume=resume,
                     )
+        if key == "p256":
+            bench.say("  full TLS 1.3 p256, X25519MLKEM768")
+            hybrid(bench, up)
         world.stop(*up.values())

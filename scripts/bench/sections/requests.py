@@ -1,7 +1,10 @@
-"""Small GETs over kept TLS connections, and how their cost grows with the number of connections."""
+"""GETs over kept TLS connections: how their cost grows with the number of connections, and with the body."""
 
 # Connections, seconds until each has had its first answer, seconds that are measured.
 CONNECTIONS = ((1, 0.3, 1), (64, 0.3, 1), (512, 1, 1), (4096, 2, 2))
+
+# Bytes of the body, connections, seconds that are measured.
+BODIES = ((1 << 10, 64, 1), (64 << 10, 16, 1), (16 << 20, 4, 2))
 
 
 def run(bench):
@@ -23,4 +26,9 @@ def run(bench):
                 warm=warm,
                 secs=seconds,
             )
+    for size, count, seconds in BODIES:
+        bench.say(f"  bodies of {size} bytes")
+        for rep, name in bench.rounds(up, 5):
+            how = {"path": f"/api/bytes/{size}", "connections": count, "secs": seconds}
+            bench.measure(f"body.{size}", up[name], rep, "get", **how)
     world.stop(*up.values())

@@ -56,7 +56,16 @@ fn prepared(socket: TcpStream) -> io::Result<TcpStream> {
 
 /// `buffer`: bytes read at once; small where thousands are held, large where bodies are measured.
 pub(crate) fn open(port: u16, config: &Arc<ClientConfig>, buffer: usize) -> io::Result<Tls> {
-    let socket = Socket(BufReader::with_capacity(buffer, connect(port)?));
+    secure(connect(port)?, config, buffer)
+}
+
+/// The same on a connection that is there.
+pub(crate) fn secure(
+    socket: TcpStream,
+    config: &Arc<ClientConfig>,
+    buffer: usize,
+) -> io::Result<Tls> {
+    let socket = Socket(BufReader::with_capacity(buffer, socket));
     let mut tls = StreamOwned::new(client(config), socket);
     while tls.conn.is_handshaking() {
         tls.conn.complete_io(&mut tls.sock)?;

@@ -13,7 +13,7 @@ pub(crate) fn run(arguments: &Arguments, upload: bool) -> Result<(), String> {
     let bytes: u64 = arguments.number("bytes", 256 << 20);
     let count: u64 = arguments.number("count", 4);
     let work = || -> io::Result<String> {
-        let config = tls::config("1.3", false);
+        let config = tls::config(arguments, false);
         let mut tls = open(arguments.number("port", 0), &config, 256 << 10)?;
         wanted(exchange(&mut tls, &http::get(arguments, false, 0))?)?;
         let chunk = vec![b'x'; 128 << 10];

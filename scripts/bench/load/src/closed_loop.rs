@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
+use rustls::crypto::SupportedKxGroup;
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, NamedGroup};
 
 use crate::arguments::Arguments;
 use crate::blocking::{connect, connect_from};
 use crate::http::{self, Answer};
+use crate::kx;
 use crate::meter::{Latencies, Meter};
 use crate::tls;
 
@@ -29,6 +31,19 @@ pub(crate) enum Kind {
 enum Expected {
     Answer(Answer),
     Bytes(usize),
+}
+
+impl Expected {
+    /// Takes what has arrived; true when the exchange is complete.
+    fn feed(&mut self, data: &[u8]) -> bool {
+        match self {
+            Expected::Answer(answer) => answer.feed(data),
+            Expected::Bytes(missing) => {
+                *missing = missing.saturating_sub(data.len());
+                *missing == 0
+            }
+        }
+    }
 }
 
 struct Connection {
@@ -52,30 +67,26 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads what is there; true when the exchange is complete.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        match self.tls.read_tls(&mut self.socket) {
+    /// Reads what is there, through `wire`; true when the exchange is complete. rustls alone reads 4 KiB
+    /// at a time, which would make large bodies dear for the client.
+    fn read(&mut self, wire: &mut [u8], buffer: &mut [u8]) -> io::Result<bool> {
+        let mut rest = match self.socket.read(wire) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
-            other => drop(other?),
-        }
-        let state = self.tls.process_new_packets().map_err(io::Error::other)?;
-        let mut left = state.plaintext_bytes_to_read();
-        while left > 0 {
-            let n = self.tls.reader().read(buffer)?;
-            left -= n;
-            let complete = match &mut self.expected {
-                Expected::Answer(answer) => answer.feed(&buffer[..n]),
-                Expected::Bytes(missing) => {
-                    *missing = missing.saturating_sub(n);
-                    *missing == 0
-                }
-            };
-            if complete {
-                return Ok(true);
+            read => &wire[..read?],
+        };
+        let mut complete = false;
+        while !rest.is_empty() {
+            self.tls.read_tls(&mut rest)?;
+            let state = self.tls.process_new_packets().map_err(io::Error::other)?;
+            let mut left = state.plaintext_bytes_to_read();
+            while left > 0 {
+                let n = self.tls.reader().read(buffer)?;
+                left -= n;
+                complete |= self.expected.feed(&buffer[..n]);
             }
         }
-        Ok(false)
+        Ok(complete)
     }
 }
 
@@ -86,6 +97,7 @@ struct Load<'a> {
     /// One for each connection when sessions are resumed, so that each has a ticket of its own.
     configs: Vec<Arc<ClientConfig>>,
     status: u16,
+    group: NamedGroup,
     /// Each connection comes from an address of its own.
     from_many: bool,
     /// The request, unless it is a new one each time.
@@ -160,8 +172,8 @@ impl Load<'_> {
         }
         let group = connection.tls.negotiated_key_exchange_group().map(|group| group.name());
         // A session resumed by TLS 1.2 has no key exchange.
-        if group.is_some_and(|group| group != NamedGroup::X25519) {
-            return Err("not X25519".to_owned());
+        if group.is_some_and(|group| group != self.group) {
+            return Err(format!("not {:?}", self.group));
         }
         match &connection.expected {
             Expected::Answer(answer) if answer.status != self.status => {
@@ -176,14 +188,14 @@ impl Load<'_> {
 pub(crate) fn run(arguments: &Arguments, kind: Kind) -> Result<(), String> {
     let count: usize = arguments.number("connections", 1);
     let resume = arguments.number("resume", 0) == 1;
-    let version = arguments.text("tls", "1.3");
     let configs = if resume { count } else { 1 };
     let mut load = Load {
         arguments,
         kind,
         port: arguments.number("port", 0),
-        configs: (0..configs).map(|_| tls::config(version, resume)).collect(),
+        configs: (0..configs).map(|_| tls::config(arguments, resume)).collect(),
         status: arguments.number("status", 200),
+        group: kx::fixed(arguments.text("group", "x25519")).name(),
         from_many: arguments.number("from-many", 0) == 1,
         fixed: (!arguments.text("user", "").contains('*'))
             .then(|| http::get(arguments, kind == Kind::Handshake, 0)),
@@ -219,7 +231,7 @@ pub(crate) fn run(arguments: &Arguments, kind: Kind) -> Result<(), String> {
     let mut latencies = Latencies::new();
     let mut errors: BTreeMap<String, u64> = BTreeMap::new();
     let mut events: Vec<epoll::Event> = Vec::with_capacity(512);
-    let mut buffer = vec![0; 16 << 10];
+    let (mut wire, mut buffer) = (vec![0; 256 << 10], vec![0; 16 << 10]);
     let tick = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
     loop {
         let now = Instant::now();
@@ -237,7 +249,7 @@ pub(crate) fn run(arguments: &Arguments, kind: Kind) -> Result<(), String> {
             let Some(connection) = all[slot].as_mut() else { continue };
             let before = connection.blocked;
             let moved = connection
-                .read(&mut buffer)
+                .read(&mut wire, &mut buffer)
                 .and_then(|complete| connection.flush().map(|()| complete));
             let mut wrong = |what: String| *errors.entry(what).or_default() += 1;
             let renew = match moved {

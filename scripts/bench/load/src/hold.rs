@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 use std::net::TcpStream;
 
 use crate::arguments::Arguments;
-use crate::blocking::{Tls, connect, exchange, open};
+use crate::blocking::{Tls, connect_from, exchange, secure};
 use crate::http;
 use crate::tls;
 
@@ -21,16 +21,18 @@ enum Held {
 /// are still good: idle ones answer once more, the others have not been closed.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     let (port, kind) = (arguments.number("port", 0), arguments.text("kind", "idle"));
-    let config = tls::config("1.3", false);
+    let config = tls::config(arguments, false);
     let request = http::get(arguments, false, 0);
-    let hold = || -> io::Result<Held> {
+    let hold = |number: u64| -> io::Result<Held> {
+        // One address has some 28,000 ports for connections to one server.
+        let socket = connect_from(number / 20_000, port)?;
         if kind == "handshake" {
-            let (mut socket, mut hello) = (connect(port)?, Vec::new());
+            let (mut socket, mut hello) = (socket, Vec::new());
             tls::client(&config).write_tls(&mut hello)?;
             socket.write_all(&hello[..hello.len() / 2])?;
             return Ok(Held::Handshake(socket));
         }
-        let mut tls = open(port, &config, 4096)?;
+        let mut tls = secure(socket, &config, 4096)?;
         if kind == "head" {
             tls.write_all(&request[..request.len() / 2])?;
             tls.flush()?;
@@ -41,8 +43,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
             status => Err(io::Error::other(format!("status {status}"))),
         }
     };
-    let count: usize = arguments.number("connections", 1000);
-    let all: io::Result<Vec<Held>> = (0..count).map(|_| hold()).collect();
+    let count: u64 = arguments.number("connections", 1000);
+    let all: io::Result<Vec<Held>> = (0..count).map(hold).collect();
     let all = all.map_err(|e| e.to_string())?;
     println!("ready");
     io::stdin().lines().for_each(drop);

@@ -7,6 +7,7 @@ mod bulk;
 mod closed_loop;
 mod hold;
 mod http;
+mod kx;
 mod meter;
 mod startup;
 mod swap;
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
 /// One GET: is its status `--status`?
 fn check(arguments: &Arguments) -> Result<(), String> {
     let wanted: u16 = arguments.number("status", 200);
-    let status = blocking::open(arguments.number("port", 0), &tls::config("1.3", false), 4096)
+    let status = blocking::open(arguments.number("port", 0), &tls::config(arguments, false), 4096)
         .and_then(|mut tls| blocking::exchange(&mut tls, &http::get(arguments, true, 0)))
         .map_err(|e| e.to_string())?;
     if status == wanted { Ok(()) } else { Err(format!("status {status}, not {wanted}")) }

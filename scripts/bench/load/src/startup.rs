@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
 }
 
 fn measure(arguments: &Arguments) -> io::Result<Option<Duration>> {
-    let (port, config) = (arguments.number("port", 0), tls::config("1.3", false));
+    let (port, config) = (arguments.number("port", 0), tls::config(arguments, false));
     let request = http::get(arguments, true, 0);
     let [program, rest @ ..] = &arguments.command[..] else {
         return Err(io::Error::other("a command wanted after --"));

@@ -141,7 +141,7 @@ fn was_closed(tls: &mut Tls) -> bool {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
-    let (port, config) = (arguments.number("port", 0), tls::config("1.3", false));
+    let (port, config) = (arguments.number("port", 0), tls::config(arguments, false));
     let first = open(port, &config, 4096).map_err(|e| e.to_string())?;
     let began = Instant::now();
     let swap = Swap {

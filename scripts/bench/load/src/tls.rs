@@ -1,32 +1,41 @@
-//! A TLS client cheaper than any server: it verifies nothing and reuses one X25519 key.
+//! A TLS client cheaper than any server: it verifies nothing and reuses one key.
 //!
-//! Every connection uses one version, one AES-128-GCM suite and X25519, so that all contenders do the
-//! same work. A load generator only, never a model for a client.
+//! Every connection uses one version, one suite and one key exchange, so that all contenders do the same
+//! work. A load generator only, never a model for a client.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use aws_lc_rs::agreement::{PrivateKey, UnparsedPublicKey, X25519, agree};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
-use rustls::crypto::{ActiveKeyExchange, SharedSecret, SupportedKxGroup};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, NamedGroup};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error};
 use rustls::{SignatureScheme, version};
 
-/// `tls` is 1.2 or 1.3. With `resume`, a configuration remembers the tickets of its connections.
-pub(crate) fn config(tls: &str, resume: bool) -> Arc<ClientConfig> {
+use crate::arguments::Arguments;
+use crate::kx;
+
+/// By `--tls` 1.2 or 1.3, `--suite` aes128, aes256 or chacha20 (1.3 only) and `--group` x25519 or
+/// x25519mlkem768 (1.3 only). With `resume`, a configuration remembers the tickets of its connections.
+pub(crate) fn config(arguments: &Arguments, resume: bool) -> Arc<ClientConfig> {
     let mut provider = default_provider();
-    // TLS 1.2 with an ECDSA certificate needs the certificate's curve in this list.
-    provider.kx_groups = vec![fixed(), kx_group::SECP256R1];
-    let version = if tls == "1.2" {
+    let group = arguments.text("group", "x25519");
+    provider.kx_groups = vec![kx::fixed(group)];
+    let version = if arguments.text("tls", "1.3") == "1.2" {
+        // An ECDSA certificate needs its curve in this list.
+        provider.kx_groups.push(kx_group::SECP256R1);
         provider.cipher_suites = vec![
             cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
             cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
         ];
         &version::TLS12
     } else {
-        provider.cipher_suites = vec![cipher_suite::TLS13_AES_128_GCM_SHA256];
+        provider.cipher_suites = vec![match arguments.text("suite", "aes128") {
+            "aes128" => cipher_suite::TLS13_AES_128_GCM_SHA256,
+            "aes256" => cipher_suite::TLS13_AES_256_GCM_SHA384,
+            "chacha20" => cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+            other => panic!("--suite can't be {other}"),
+        }];
         &version::TLS13
     };
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
@@ -86,49 +95,5 @@ impl ServerCertVerifier for NoVerify {
             SignatureScheme::RSA_PSS_SHA256,
             SignatureScheme::RSA_PKCS1_SHA256,
         ]
-    }
-}
-
-#[derive(Debug)]
-struct Fixed {
-    key: PrivateKey,
-    public: Vec<u8>,
-}
-
-fn fixed() -> &'static Fixed {
-    static FIXED: OnceLock<Fixed> = OnceLock::new();
-    FIXED.get_or_init(|| {
-        let key = PrivateKey::generate(&X25519).expect("a key");
-        let public = key.compute_public_key().expect("its public half").as_ref().to_vec();
-        Fixed { key, public }
-    })
-}
-
-impl SupportedKxGroup for Fixed {
-    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
-        Ok(Box::new(Exchange))
-    }
-
-    fn name(&self) -> NamedGroup {
-        NamedGroup::X25519
-    }
-}
-
-struct Exchange;
-
-impl ActiveKeyExchange for Exchange {
-    fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
-        let peer = UnparsedPublicKey::new(&X25519, peer);
-        agree(&fixed().key, peer, Error::General("key exchange".into()), |secret| {
-            Ok(SharedSecret::from(secret))
-        })
-    }
-
-    fn pub_key(&self) -> &[u8] {
-        &fixed().public
-    }
-
-    fn group(&self) -> NamedGroup {
-        NamedGroup::X25519
     }
 }
