@@ -71,7 +71,7 @@ class Bench:
             raise RuntimeError(f"load {mode}: {done.stderr[-300:]}")
         return json.loads(done.stdout)
 
-    def begin(self, contender, mode, **options):
+    def begin(self, contender, mode, where=on_client_core, **options):
         """The load generator in the background, with its ends in our hands."""
         return subprocess.Popen(
             self.command(contender, mode, options),
@@ -79,7 +79,7 @@ class Bench:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=on_client_core,
+            preexec_fn=where,
         )
 
     def measure(self, metric, contender, rep, mode, **options):

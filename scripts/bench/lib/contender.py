@@ -1,4 +1,4 @@
-"""What every contender is: a program that serves HTTPS on one port, on one core.
+"""What every contender is: a program that serves HTTPS on one port, on one core or two.
 
 It passes `/api/...` on to the backend over kept connections, streams bodies both ways, speaks TLS 1.2
 and 1.3 with X25519 and AES-GCM (in 1.3 also ChaCha20-Poly1305), gives session tickets as it does by default, and writes no access
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from lib.patience import COMMAND_SECONDS, KILLED_SECONDS, STOP_SECONDS
-from lib.places import LOAD, on_server_core
+from lib.places import LOAD, on_server_cores
 
 # The password behind the bcrypt line.
 USER, PASSWORD = "admin", "correct horse"
@@ -75,6 +75,7 @@ class Contender:
     own = "/own"
     program = "?"
     note = ""
+    cores = 1  # and workers or threads, where it has such a setting
     descriptors = 1  # that an idle connection takes
 
     def __init__(self, name, folder, port, backend, certificate, connections, password=None):
@@ -132,7 +133,7 @@ class Contender:
         `wrap` gives for a folder, if there is one, and with `first` called in its process before."""
 
         def prepare():
-            on_server_core()
+            on_server_cores(self.cores)
             first()
 
         self.configure()

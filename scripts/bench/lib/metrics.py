@@ -48,9 +48,12 @@ def all_metrics():
     yield Metric("start.pss", "memory (PSS) after the start", "MiB", LESS, True)
     yield Metric("start.ms", "exec to first HTTPS answer", "ms", LESS, True)
     yield Metric("start.first.ms", "the same on the first boot ever", "ms", LESS, True)
-    for count, spelt in ((1000, "1,000"), (10000, "10,000")):
-        name = f"memory (PSS) per idle TLS connection, of {spelt}"
+    for count in (1000, 9000, 10000, 50000):
+        name = f"memory (PSS) per idle TLS connection, of {count:,}"
         yield Metric(f"idle.{count}.pss", name, "KiB", LESS, True)
+    for count, after in ((1000, "3 s"), (9000, "a minute")):
+        name = f"memory (PSS) kept {after} after {count:,} connections have gone"
+        yield Metric(f"gone.{count}.pss", name, "MiB", LESS, True)
     where = {"rest": "nobody else there", "idle": "10,000 idle connections there"}
     for what, spelt in (("kept", "kept connection"), ("new", "new connection")):
         for key, state in where.items():
@@ -60,6 +63,10 @@ def all_metrics():
     for count in (1, 64, 512, 4096):
         name = f"proxied GET, {count:,} connection{'s' if count > 1 else ''}"
         yield from loop(f"get.{count}", name, "rate", "p99", "cpu")
+    for key, spelt in (("own", "own answer, 64 connections"), ("hs", "full handshakes TLS 1.3, P-256")):
+        name = f"two cores: {spelt}"
+        yield Metric(f"two.{key}.rate", name, "/s", MORE, True)
+        yield Metric(f"two.{key}.cpu", f"{name}, server's CPU for each", "µs", LESS, True)
     for count in (1, 10, 50, 100, 200):
         name = f"WebSocket messages there and back, {count} tunnel{'s' if count > 1 else ''}"
         yield from loop(f"ws.{count}", name, "rate", "p99")

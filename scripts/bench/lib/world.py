@@ -61,13 +61,13 @@ class World:
                     pass
         raise RuntimeError("no port of 127.0.0.1 from 20001 to 32767 is free")
 
-    def make(self, name, certificate="p256", password=False, connections=30000):
+    def make(self, name, certificate="p256", password=False, connections=30000, cores=1):
         """A contender with a folder and a port of its own, not started. What it sets aside for so many
         connections shows in its memory."""
         self.count += 1
         folder = self.scratch / f"{self.count}.{name}"
         folder.mkdir()
-        return self.peers[name](
+        contender = self.peers[name](
             name,
             folder,
             self.free_port(),
@@ -76,18 +76,22 @@ class World:
             connections,
             self.password if password else None,
         )
+        contender.cores = cores
+        return contender
 
-    def start(self, name, certificate="p256", password=False, connections=30000, **how):
-        contender = self.make(name, certificate, password, connections).start(**how)
+    def start(
+        self, name, certificate="p256", password=False, connections=30000, cores=1, **how
+    ):
+        contender = self.make(name, certificate, password, connections, cores).start(**how)
         self.running.append(contender)
         return contender
 
-    def start_all(self, names, *arguments):
+    def start_all(self, names, *arguments, **how):
         """Those that start; a section goes on without the others."""
         found = {}
         for name in names:
             try:
-                found[name] = self.start(name, *arguments)
+                found[name] = self.start(name, *arguments, **how)
             except RuntimeError as error:
                 self.problems.append(str(error)[:400])
         return found

@@ -59,5 +59,5 @@ class Peer(Contender):
         )
 
     def command(self):
-        settings = ["GOMAXPROCS=1", f"HOME={self.folder}"]
+        settings = [f"GOMAXPROCS={self.cores}", f"HOME={self.folder}"]
         return ["env", *settings, self.program, "run", "--config", self.folder / "Caddyfile"]

@@ -108,4 +108,4 @@ class Peer(Contender):
     def command(self):
         settings = self.folder / "envoy.json"
         quiet = ["--disable-hot-restart", "-l", "error"]
-        return [self.program, "-c", settings, "--concurrency", "1", *quiet]
+        return [self.program, "-c", settings, "--concurrency", self.cores, *quiet]

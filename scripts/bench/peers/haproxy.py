@@ -8,7 +8,7 @@ from lib.contender import Contender, output
 
 SETTINGS = """
 global
-    nbthread 1
+    nbthread %(cores)d
     maxconn %(connections)d
     tune.ssl.default-dh-param 2048
     ssl-default-bind-options ssl-min-ver TLSv1.2 ssl-max-ver TLSv1.3
@@ -48,6 +48,7 @@ class Peer(Contender):
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         values = {
             "port": self.port,
+            "cores": self.cores,
             "backend": self.backend,
             "folder": self.folder,
             "connections": min(self.connections, (files - 200) // self.descriptors),

@@ -7,7 +7,7 @@ frontend = "[127.0.0.1]:%(port)d"
 backend = "[127.0.0.1]:%(backend)d"
 pem-file = "%(folder)s/both.pem"
 ocsp-dir = ""
-workers = 1
+workers = %(cores)d
 backlog = 4096
 user = "nobody"
 group = "nogroup"
@@ -27,8 +27,14 @@ class Peer(Contender):
     def version(cls):
         return output(cls.program, "--version").split()[-1]
 
+    @classmethod
+    def holds(cls, connections):
+        """One address has some 28,000 ports for connections to the backend."""
+        return super().holds(connections) and connections <= 25000
+
     def configure(self):
         values = {"port": self.port, "backend": self.backend, "folder": self.folder}
+        values["cores"] = self.cores
         (self.folder / "hitch.conf").write_text(SETTINGS % values)
 
     def command(self):

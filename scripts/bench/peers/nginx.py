@@ -3,7 +3,7 @@
 from lib.contender import Contender, output
 
 SETTINGS = """
-daemon off; worker_processes 1; %(user)s pid nginx.pid; error_log stderr error;
+daemon off; worker_processes %(cores)d; %(user)s pid nginx.pid; error_log stderr error;
 events { worker_connections %(connections)d; }
 http {
     access_log off; default_type application/json; server_tokens off;
@@ -54,6 +54,7 @@ class Peer(Contender):
         values = {
             "user": self.user,
             "port": self.port,
+            "cores": self.cores,
             "connections": self.connections,
             "backend": self.backend,
             "guarded": GUARDED if self.password else "",

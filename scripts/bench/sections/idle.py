@@ -13,7 +13,7 @@ def held(bench, contender, count, kind="idle"):
         contender, "hold", connections=count, kind=kind, path=contender.path()
     )
     try:
-        with killed_after(process, 120):
+        with killed_after(process, max(120, count / 100)):
             if process.stdout.readline().strip() != "ready":
                 raise RuntimeError(f"{count} {kind} connections: {process.stderr.read()[-300:]}")
         good = []
@@ -33,15 +33,15 @@ def others(bench, metric, contender, rep, connections=1):
     bench.measure(f"{metric}.new", contender, rep, "handshake", **common)
 
 
-def holders(bench):
-    """Names of those who can hold 10,000 connections here."""
+def holders(bench, count=10000):
+    """Names of those who can hold so many connections here."""
     names = bench.world.who()
     for name in names:
-        if not bench.world.peers[name].holds(10000):
+        if not bench.world.peers[name].holds(count):
             bench.problems.append(
-                f"{name} needs more open files for 10,000 connections than this machine allows"
+                f"{name} needs more open files or ports for {count:,} connections than this machine has"
             )
-    return [name for name in names if bench.world.peers[name].holds(10000)]
+    return [name for name in names if bench.world.peers[name].holds(count)]
 
 
 def run(bench):
