@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::ops::Range;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -11,11 +12,17 @@ use rustls::{ProtocolVersion, ServerConnection};
 use crate::gate::io::duplex::Duplex;
 use crate::gate::io::readiness::{Readiness, retry};
 
-/// Ciphertext read from the kernel at once; rustls itself would read 4 KiB at a time.
-const CIPHERTEXT_BYTES: usize = 16 << 10;
+/// Ciphertext read from the kernel at once: two records of the largest size, less a few bytes. rustls itself would
+/// read 4 KiB at a time. Not a whole number of records, because rustls makes its own buffer anew after each read
+/// that ends with one.
+const CIPHERTEXT_BYTES: usize = 32 << 10;
+
+/// Plaintext of the largest record (RFC 8446 section 5.1).
+const RECORD_BYTES: usize = 16 << 10;
 
 thread_local! {
-    /// The buffer for ciphertext: one for each thread, so that an idle connection needs none.
+    /// The buffer for ciphertext: one for each thread, so that an idle connection needs none. A connection keeps
+    /// it for as long as rustls has not taken all that it holds.
     static CIPHERTEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -28,9 +35,12 @@ pub(crate) struct ClientStream {
 
 struct Tls {
     connection: ServerConnection,
-    /// Ciphertext that rustls has not taken yet, from `taken` on.
+    /// Ciphertext; empty if rustls has taken all of it.
     ciphertext: Vec<u8>,
-    taken: usize,
+    /// Which part of `ciphertext` rustls has not taken yet.
+    untaken: Range<usize>,
+    /// Why nothing follows the plaintext that has arrived; told when that has been read.
+    failure: Option<io::Error>,
     /// The first byte has arrived.
     begun: bool,
 }
@@ -48,7 +58,9 @@ impl ClientStream {
 
     /// Adds TLS, which begins with `ciphertext`.
     pub(crate) fn begin_tls(&mut self, connection: ServerConnection, ciphertext: Vec<u8>) {
-        self.tls = Some(Box::new(Tls { connection, ciphertext, taken: 0, begun: false }));
+        let untaken = 0..ciphertext.len();
+        let (failure, begun) = (None, false);
+        self.tls = Some(Box::new(Tls { connection, ciphertext, untaken, failure, begun }));
     }
 
     pub(crate) fn tcp(&self) -> &TcpStream {
@@ -140,24 +152,27 @@ impl ClientStream {
 impl Tls {
     /// Moves ciphertext from the kernel into rustls; returns 0 at the end of the connection.
     fn feed(&mut self, tcp: &mut TcpStream, readiness: &mut Readiness) -> io::Result<usize> {
-        if self.taken < self.ciphertext.len() {
-            let input = std::mem::take(&mut self.ciphertext);
-            let taken = self.take(tcp, input.get(self.taken..).unwrap_or_default())?;
-            self.taken += taken;
-            if self.taken < input.len() {
-                self.ciphertext = input;
-            }
-            return Ok(taken);
-        }
-        CIPHERTEXT.with_borrow_mut(|input| {
+        let mut input = std::mem::take(&mut self.ciphertext);
+        if self.untaken.is_empty() {
+            input = CIPHERTEXT.take();
             input.resize(CIPHERTEXT_BYTES, 0);
-            let read = readiness.read(&mut *tcp, input)?;
-            let arrived = input.get(..read).unwrap_or_default();
-            let taken = self.take(tcp, arrived)?;
-            self.ciphertext = arrived.get(taken..).unwrap_or_default().to_vec();
-            self.taken = 0;
-            Ok(read)
-        })
+            match readiness.read(&mut *tcp, &mut input) {
+                Ok(read) => self.untaken = 0..read,
+                Err(e) => {
+                    CIPHERTEXT.set(input);
+                    return Err(e);
+                }
+            }
+        }
+        let arrived = self.untaken.len();
+        let taken = self.take(tcp, input.get(self.untaken.clone()).unwrap_or_default());
+        self.untaken.start += *taken.as_ref().unwrap_or(&arrived);
+        if self.untaken.is_empty() {
+            CIPHERTEXT.set(input);
+        } else {
+            self.ciphertext = input;
+        }
+        taken.map(|_| arrived)
     }
 
     /// Passes `arrived` to rustls until there is plaintext to read, and returns how much it took.
@@ -199,7 +214,36 @@ impl Tls {
         Ok(())
     }
 
+    /// Reads the plaintext of as many large records as `buffer` has room for, so that they are passed on together. Of
+    /// small ones, which cost as much work each, it reads no more than as many portions of ciphertext hold.
     fn read(
+        &mut self,
+        tcp: &mut TcpStream,
+        readiness: &mut Readiness,
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
+        let mut filled = 0;
+        for _ in 0..=buffer.len().div_ceil(RECORD_BYTES) {
+            let room = buffer.get_mut(filled..).unwrap_or_default();
+            match self.read_portion(tcp, readiness, room) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(e) if filled == 0 => return Err(e),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                Err(e) => {
+                    self.failure = Some(e);
+                    break;
+                }
+            }
+            if filled == buffer.len() {
+                break;
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Reads the plaintext of the next portion of ciphertext, or of an earlier one.
+    fn read_portion(
         &mut self,
         tcp: &mut TcpStream,
         readiness: &mut Readiness,
@@ -208,11 +252,17 @@ impl Tls {
         loop {
             match self.connection.reader().read(buffer) {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    self.feed(tcp, readiness)?;
-                    // Key updates and tickets are sent while reading; a full socket is not a read error.
-                    match self.flush(tcp) {
-                        Err(e) if e.kind() != ErrorKind::WouldBlock => return Err(e),
-                        _ => {}
+                    if let Some(e) = self.failure.take() {
+                        return Err(e);
+                    }
+                    match self.feed(tcp, readiness) {
+                        Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(e),
+                        Err(e) => self.failure = Some(e),
+                        // Key updates and tickets are sent while reading; a full socket is not a read error.
+                        Ok(_) => match self.flush(tcp) {
+                            Err(e) if e.kind() != ErrorKind::WouldBlock => return Err(e),
+                            _ => {}
+                        },
                     }
                 }
                 // A close without close_notify is a truncation, not a half-close (RFC 8446 section 6.1).

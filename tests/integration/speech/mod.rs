@@ -1,6 +1,7 @@
 //! The gate as a reverse proxy for speech: what it lets through, in which shape, and what it doesn't.
 
 mod addressing;
+mod broken_records;
 mod cases;
 mod disconnected_clients;
 mod early_answers;
