@@ -15,8 +15,6 @@ pub(crate) mod work;
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::limits::token_bucket;
@@ -34,6 +32,7 @@ use crate::gate::proxy::websocket::Tunnel;
 use crate::gate::request::call::{LocalCall, RunningCall};
 use crate::gate::request::handler::AdmittedRequest;
 use crate::gate::request::response::LocalResponse;
+use crate::gate::upstream::stream::UpstreamStream;
 use crate::http::forwarded::Client;
 use crate::http::head::HeadBuffer;
 use crate::metrics::OpenConnection;
@@ -263,21 +262,12 @@ impl Connection {
         self.deadline = now + timeout;
     }
 
-    /// Registers the upstream socket with `epoll` under `token`, if there is one.
-    pub(crate) fn register_upstream(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
+    /// The upstream connection, if there is one, and whether bytes wait for the service to accept them.
+    pub(crate) fn upstream(&mut self) -> Option<(&mut UpstreamStream, bool)> {
         match &mut self.state {
-            State::Proxying(proxy) => proxy.register_upstream(epoll, token),
-            State::Tunnel(tunnel) => tunnel.register_upstream(epoll, token),
-            _ => Ok(()),
-        }
-    }
-
-    /// Records that the upstream socket is ready; `read_closed` if the service will send no more.
-    pub(crate) fn on_upstream_event(&mut self, read_closed: bool) {
-        match &mut self.state {
-            State::Proxying(proxy) => proxy.on_upstream_event(read_closed),
-            State::Tunnel(tunnel) => tunnel.on_upstream_event(read_closed),
-            _ => {}
+            State::Proxying(proxy) => Some(proxy.upstream()),
+            State::Tunnel(tunnel) => Some(tunnel.upstream()),
+            _ => None,
         }
     }
 

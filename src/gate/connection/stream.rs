@@ -87,7 +87,7 @@ impl ClientStream {
         epoll: &Arc<OwnedFd>,
         token: u64,
         writing: bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         self.readiness.register(&self.tcp, epoll, token, writing)
     }
 

@@ -2,7 +2,6 @@
 //! buffer.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Instant;
 
@@ -11,19 +10,15 @@ use super::{Connection, Priority};
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::limits::eviction::Candidate;
 
-/// What has happened to the two sockets of a connection.
+/// What has happened to a socket.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Event {
-    /// The client's socket is ready.
-    pub(crate) client: bool,
-    /// The client will send no more.
-    pub(crate) client_read_closed: bool,
-    /// The client will neither send nor receive.
-    pub(crate) client_hung_up: bool,
-    /// The upstream socket is ready.
-    pub(crate) upstream: bool,
-    /// The service will send no more.
-    pub(crate) upstream_read_closed: bool,
+    /// It is ready.
+    pub(crate) ready: bool,
+    /// The other side will send no more.
+    pub(crate) read_closed: bool,
+    /// The other side will neither send nor receive.
+    pub(crate) hung_up: bool,
 }
 
 /// Connections by the token that epoll reports.
@@ -31,6 +26,8 @@ pub(crate) struct Event {
 pub(crate) struct ConnectionTable {
     slots: HashMap<u64, Slot, BuildHasherDefault<TokenHasher>>,
     last: u64,
+    /// Upstream sockets by the token that epoll reports. A closed one stays until another has its descriptor.
+    upstreams: HashMap<u64, Upstream, BuildHasherDefault<TokenHasher>>,
     /// Connections with low priority that have work to do; some may be closed already.
     handshakes: RunQueue,
     bulk: RunQueue,
@@ -61,6 +58,15 @@ enum Slot {
     InUse(Option<Event>),
 }
 
+/// An upstream socket, which one connection uses after the other.
+#[derive(Default)]
+struct Upstream {
+    /// The token of the connection that was the last to wait for it.
+    user: u64,
+    /// What has happened while no connection waited for it.
+    pending: Option<Event>,
+}
+
 impl ConnectionTable {
     /// A new token, for a connection in use.
     pub(crate) fn new_token(&mut self) -> u64 {
@@ -87,6 +93,32 @@ impl ConnectionTable {
                 None
             }
         }
+    }
+
+    /// Takes the connection that waits for the upstream socket of an event, as [`ConnectionTable::on_event`] does, with
+    /// its token. Records the event if no connection waits: a thread may be about to put one back that will.
+    pub(crate) fn on_upstream_event(
+        &mut self,
+        upstream_token: u64,
+        event: Event,
+        now: Instant,
+    ) -> Option<(u64, Box<Connection>)> {
+        let Upstream { user, pending } = self.upstreams.entry(upstream_token).or_default();
+        let token = *user;
+        if let Some(Slot::Idle(connection)) = self.slots.get_mut(&token)
+            && let Some((upstream, _)) = connection.upstream()
+            && upstream.token() == upstream_token
+        {
+            upstream.set_readable(event.read_closed);
+            return Some((token, self.on_event(token, Event::default(), now)?));
+        }
+        *pending = Some(pending.unwrap_or_default().and(event));
+        None
+    }
+
+    /// Forgets what has happened to an upstream socket: another one has its descriptor now.
+    pub(crate) fn forget_upstream(&mut self, upstream_token: u64) {
+        self.upstreams.remove(&upstream_token);
     }
 
     /// Puts a connection back that has more work to do after others have had their turn.
@@ -144,20 +176,27 @@ impl ConnectionTable {
         token: u64,
         mut connection: Box<Connection>,
     ) -> Option<Box<Connection>> {
-        match self.slots.entry(token) {
-            Entry::Occupied(mut slot) => match slot.get() {
-                Slot::InUse(Some(event)) => {
-                    connection.on_event(*event);
-                    slot.insert(Slot::InUse(None));
-                    Some(connection)
-                }
-                _ => {
-                    slot.insert(Slot::Idle(connection));
-                    None
-                }
-            },
-            Entry::Vacant(_) => None,
+        let slot = self.slots.get_mut(&token)?;
+        let mut has_event = false;
+        if let Slot::InUse(pending) = slot
+            && let Some(event) = pending.take()
+        {
+            connection.on_event(event);
+            has_event = true;
         }
+        if let Some((stream, _)) = connection.upstream() {
+            let upstream = self.upstreams.entry(stream.token()).or_default();
+            upstream.user = token;
+            if let Some(event) = upstream.pending.take() {
+                stream.set_readable(event.read_closed);
+                has_event = true;
+            }
+        }
+        if has_event {
+            return Some(connection);
+        }
+        *slot = Slot::Idle(connection);
+        None
     }
 
     /// Forgets a connection that is closed.
@@ -217,24 +256,19 @@ impl ConnectionTable {
 impl Event {
     fn and(self, later: Event) -> Event {
         Event {
-            client: self.client | later.client,
-            client_read_closed: self.client_read_closed | later.client_read_closed,
-            client_hung_up: self.client_hung_up | later.client_hung_up,
-            upstream: self.upstream | later.upstream,
-            upstream_read_closed: self.upstream_read_closed | later.upstream_read_closed,
+            ready: self.ready | later.ready,
+            read_closed: self.read_closed | later.read_closed,
+            hung_up: self.hung_up | later.hung_up,
         }
     }
 }
 
 impl Connection {
-    /// Records an event.
+    /// Records an event of the client's socket.
     fn on_event(&mut self, event: Event) {
-        if event.client {
-            self.stream.set_readable(event.client_read_closed);
+        if event.ready {
+            self.stream.set_readable(event.read_closed);
         }
-        self.hung_up |= event.client_hung_up;
-        if event.upstream {
-            self.on_upstream_event(event.upstream_read_closed);
-        }
+        self.hung_up |= event.hung_up;
     }
 }

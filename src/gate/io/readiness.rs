@@ -20,7 +20,6 @@ pub(crate) struct Readiness {
 
 struct Registration {
     epoll: Arc<OwnedFd>,
-    token: u64,
     flags: EventFlags,
 }
 
@@ -55,35 +54,33 @@ impl Readiness {
         read
     }
 
-    /// Registers `socket` with `epoll` under `token`: for reading, and for writing once `writing` is set. A
-    /// condition that holds already is reported too.
+    /// Registers `socket` with `epoll` under `token`, which stays the same: for reading, and for writing once
+    /// `writing` is set. A condition that holds already is reported too. True if it was not registered there before.
     pub(crate) fn register(
         &mut self,
         socket: impl AsFd,
         epoll: &Arc<OwnedFd>,
         token: u64,
         writing: bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let mut flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
         if writing {
             flags |= EventFlags::OUT;
         }
         let data = EventData::new_u64(token);
-        match &self.registration {
-            Some(now) if Arc::ptr_eq(&now.epoll, epoll) => {
-                if now.token == token && now.flags.contains(flags) {
-                    return Ok(());
-                }
+        if let Some(now) = self.registration.as_mut().filter(|now| Arc::ptr_eq(&now.epoll, epoll)) {
+            if !now.flags.contains(flags) {
                 epoll::modify(epoll, socket, data, flags)?;
+                now.flags = flags;
             }
-            Some(elsewhere) => {
-                epoll::delete(&elsewhere.epoll, &socket)?;
-                epoll::add(epoll, socket, data, flags)?;
-            }
-            None => epoll::add(epoll, socket, data, flags)?,
+            return Ok(false);
         }
-        self.registration = Some(Registration { epoll: Arc::clone(epoll), token, flags });
-        Ok(())
+        if let Some(elsewhere) = self.registration.take() {
+            epoll::delete(&elsewhere.epoll, &socket)?;
+        }
+        epoll::add(epoll, socket, data, flags)?;
+        self.registration = Some(Registration { epoll: Arc::clone(epoll), flags });
+        Ok(true)
     }
 }
 

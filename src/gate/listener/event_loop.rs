@@ -28,13 +28,11 @@ use crate::gate::io::duplex::timespec;
 use crate::gate::limits::eviction::Need;
 use crate::gate::limits::permits::Class;
 use crate::gate::proxy::exchange::Buffers;
+use crate::gate::upstream::stream::UPSTREAM;
 use crate::gate::{Gate, limits};
 
 const LISTENER: u64 = u64::MAX;
 const WAKE: u64 = u64::MAX - 1;
-
-/// Set in the token of a connection's upstream socket.
-const UPSTREAM: u64 = 1 << 63;
 
 /// How often deadlines are checked, and how long accepting pauses when descriptors run out.
 const TICK: Duration = Duration::from_millis(500);
@@ -165,7 +163,7 @@ impl EventLoop {
                 match event.data.u64() {
                     LISTENER => self.accept(),
                     WAKE => {}
-                    token => self.on_event(token & !UPSTREAM, read(&event), &mut buffers),
+                    token => self.on_event(token, read(&event), &mut buffers),
                 }
             }
             // One connection of each low priority, then new events again.
@@ -191,8 +189,14 @@ impl EventLoop {
 
     /// Handles an event of a connection.
     fn on_event(self: &Arc<EventLoop>, token: u64, event: Event, buffers: &mut Buffers) {
-        let taken = self.connections().on_event(token, event, Instant::now());
-        if let Some(connection) = taken {
+        let (mut connections, now) = (self.connections(), Instant::now());
+        let taken = if token & UPSTREAM != 0 {
+            connections.on_upstream_event(token, event, now)
+        } else {
+            connections.on_event(token, event, now).map(|connection| (token, connection))
+        };
+        drop(connections);
+        if let Some((token, connection)) = taken {
             self.advance(token, connection, buffers);
         }
     }
@@ -225,12 +229,10 @@ impl EventLoop {
         loop {
             let moving = match action {
                 Action::Wait => self.put_back(token, connection),
-                Action::Yield => {
-                    if let Some(connection) = self.register_upstream(token, connection) {
-                        self.connections().requeue(token, connection);
-                    }
-                    None
-                }
+                Action::Yield => match self.register(token, &mut connection) {
+                    Ok(mut connections) => return connections.requeue(token, connection),
+                    Err(_) => return self.close(token, connection),
+                },
                 Action::OverLimit(class) => Some(self.make_room(connection, class)),
                 Action::Block(work) => self.block(token, connection, work),
                 Action::Call(run) => self.call(token, connection, *run),
@@ -250,31 +252,31 @@ impl EventLoop {
         connection
     }
 
-    /// Registers the upstream socket of a connection that goes on at once; closes the connection if that fails.
-    fn register_upstream(
+    /// Registers the sockets of a connection with the table locked: their events wait until it is back there.
+    fn register(
         &self,
         token: u64,
-        mut connection: Box<Connection>,
-    ) -> Option<Box<Connection>> {
-        if connection.register_upstream(&self.epoll, token | UPSTREAM).is_err() {
-            self.close(token, connection);
-            return None;
+        connection: &mut Connection,
+    ) -> io::Result<MutexGuard<'_, ConnectionTable>> {
+        let writing = connection.waits_to_write();
+        let mut connections = self.connections();
+        connection.stream.register(&self.epoll, token, writing)?;
+        if let Some((upstream, writing)) = connection.upstream()
+            && upstream.register(&self.epoll, writing)?
+        {
+            connections.forget_upstream(upstream.token());
         }
-        Some(connection)
+        Ok(connections)
     }
 
     /// Puts a connection back, where another thread may take it; returns it if an event has come in the meantime.
     fn put_back(&self, token: u64, mut connection: Box<Connection>) -> Option<Box<Connection>> {
         let leaving = self.gate.is_draining() && !connection.has_request();
-        let writing = connection.waits_to_write();
-        let registered = connection.stream.register(&self.epoll, token, writing);
-        let registered =
-            registered.and_then(|()| connection.register_upstream(&self.epoll, token | UPSTREAM));
-        if leaving || registered.is_err() {
-            self.close(token, connection);
-            return None;
+        if !leaving && let Ok(mut connections) = self.register(token, &mut connection) {
+            return connections.put(token, connection);
         }
-        self.connections().put(token, connection)
+        self.close(token, connection);
+        None
     }
 
     fn close(&self, token: u64, connection: Box<Connection>) {
@@ -309,15 +311,10 @@ impl EventLoop {
 
 fn read(event: &epoll::Event) -> Event {
     use epoll::EventFlags as Flags;
-    let (token, flags) = (event.data.u64(), event.flags);
-    let read_closed = flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR);
-    if token & UPSTREAM != 0 {
-        return Event { upstream: true, upstream_read_closed: read_closed, ..Event::default() };
-    }
+    let flags = event.flags;
     Event {
-        client: true,
-        client_read_closed: read_closed,
-        client_hung_up: flags.intersects(Flags::HUP | Flags::ERR),
-        ..Event::default()
+        ready: true,
+        read_closed: flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR),
+        hung_up: flags.intersects(Flags::HUP | Flags::ERR),
     }
 }

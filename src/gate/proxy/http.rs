@@ -4,8 +4,6 @@
 //! neither side can block the other for ever.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::exchange::{Downstream, Exchange, ExchangeEnd, Progress};
@@ -114,14 +112,9 @@ impl HttpProxy {
         self.reused && !self.response_body.has_head() && matches!(end, ExchangeEnd::Failed(502, _))
     }
 
-    /// Registers the upstream socket with `epoll` under `token`.
-    pub(crate) fn register_upstream(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
-        self.upstream.register(epoll, token, self.request_body.is_waiting())
-    }
-
-    /// Records that the upstream socket is ready; `read_closed` if the service will send no more.
-    pub(crate) fn on_upstream_event(&mut self, read_closed: bool) {
-        self.upstream.set_readable(read_closed);
+    /// The upstream connection, and whether bytes wait for the service to accept them.
+    pub(crate) fn upstream(&mut self) -> (&mut UpstreamStream, bool) {
+        (&mut self.upstream, self.request_body.is_waiting())
     }
 
     /// True if bytes wait for the client to accept them.

@@ -1,8 +1,6 @@
 //! A WebSocket after its 101: bytes in both directions, with half-close, until both sides are done.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 use super::exchange::{Downstream, Exchange, ExchangeEnd, Progress};
 use crate::gate::io::duplex::Duplex;
@@ -68,14 +66,9 @@ impl Tunnel {
         self.up.bytes_moved + self.down.bytes_moved
     }
 
-    /// Registers the upstream socket with `epoll` under `token`.
-    pub(crate) fn register_upstream(&mut self, epoll: &Arc<OwnedFd>, token: u64) -> io::Result<()> {
-        self.upstream.register(epoll, token, self.up.waits_to_write())
-    }
-
-    /// Records that the upstream socket is ready; `read_closed` if the service will send no more.
-    pub(crate) fn on_upstream_event(&mut self, read_closed: bool) {
-        self.upstream.set_readable(read_closed);
+    /// The upstream connection, and whether bytes wait for the service to accept them.
+    pub(crate) fn upstream(&mut self) -> (&mut UpstreamStream, bool) {
+        (&mut self.upstream, self.up.waits_to_write())
     }
 
     /// True if bytes wait for the client to accept them.

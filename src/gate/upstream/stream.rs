@@ -2,13 +2,16 @@
 
 use std::io::{self, Read, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::gate::io::duplex::Duplex;
 use crate::gate::io::readiness::{Readiness, retry};
+
+/// Set in the token of an upstream socket.
+pub(crate) const UPSTREAM: u64 = 1 << 63;
 
 /// A non-blocking connection to a service.
 pub(crate) struct UpstreamStream {
@@ -54,13 +57,14 @@ impl UpstreamStream {
     }
 
     /// See [`Readiness::register`].
-    pub(crate) fn register(
-        &mut self,
-        epoll: &Arc<OwnedFd>,
-        token: u64,
-        writing: bool,
-    ) -> io::Result<()> {
+    pub(crate) fn register(&mut self, epoll: &Arc<OwnedFd>, writing: bool) -> io::Result<bool> {
+        let token = self.token();
         self.readiness.register(&self.socket, epoll, token, writing)
+    }
+
+    /// What epoll reports for the socket, whichever client uses it: [`UPSTREAM`] and the number of its descriptor.
+    pub(crate) fn token(&self) -> u64 {
+        UPSTREAM | u64::from(self.descriptor().as_raw_fd().unsigned_abs())
     }
 }
 

@@ -27,7 +27,7 @@ impl EventLoop {
             match rustix::net::acceptfrom_with(&self.listener, flags) {
                 Ok((socket, address)) => {
                     let peer = address.and_then(|a| SocketAddr::try_from(a).ok());
-                    self.register(TcpStream::from(socket), peer);
+                    self.begin(TcpStream::from(socket), peer);
                 }
                 Err(Errno::AGAIN) => break,
                 // Out of descriptors or memory: close idle connections and retry in a moment.
@@ -66,7 +66,7 @@ impl EventLoop {
         }
     }
 
-    fn register(&self, tcp: TcpStream, peer: Option<SocketAddr>) {
+    fn begin(&self, tcp: TcpStream, peer: Option<SocketAddr>) {
         let Some(peer) = peer else { return };
         if !self.gate.admits(peer.ip(), &self.listen) {
             return self.gate.metrics.refused(Refusal::Address);
@@ -80,13 +80,11 @@ impl EventLoop {
             return self.gate.metrics.refused(Refusal::Resources);
         };
         let mut connection = Box::new(connection);
-        let mut connections = self.connections();
-        let token = connections.new_token();
-        if connection.stream.register(&self.epoll, token, false).is_err() {
-            connections.remove(token);
-            return;
+        let token = self.connections().new_token();
+        match self.register(token, &mut connection) {
+            // Its events wait for the lock, so none is pending.
+            Ok(mut connections) => drop(connections.put(token, connection)),
+            Err(_) => self.close(token, connection),
         }
-        // An event for the new token has to wait for the lock, so none is pending.
-        let _ = connections.put(token, connection);
     }
 }
