@@ -6,7 +6,6 @@
 //! and never see a socket. Out: passwords, TLS and network addresses. The gate authorizes a request from the
 //! network and calls the same table without a socket (`network`).
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
@@ -33,18 +32,6 @@ pub(crate) use server::{start, start_usage};
 
 /// Largest body of a request in bytes; certificates and keys have a few thousand.
 pub(crate) const LARGEST_BODY: usize = 1 << 20;
-
-/// Why the server can't listen on its socket, for example because another daemon does.
-#[derive(Debug)]
-pub(crate) struct Error(String);
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// What the handlers share.
 #[derive(Clone)]

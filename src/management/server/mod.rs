@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::Mode;
 use tiny_http::Server;
 
+use super::Context;
 use super::api::{table, usage};
-use super::{Context, Error};
 use crate::config::{CONTROL_SOCKET, USAGE_SOCKET};
 use crate::license;
 use crate::log::Log;
@@ -85,7 +85,7 @@ impl Drop for Handle {
 /// process. Creates `run_dir` with mode 0755 if it is missing.
 ///
 /// The error says why the socket can't be used, for example because another daemon answers on it.
-pub(crate) fn start(run_dir: &Path, context: Context) -> Result<Handle, Error> {
+pub(crate) fn start(run_dir: &Path, context: Context) -> Result<Handle, String> {
     let log = context.log.clone();
     let handler: Handler = Arc::new(move |request| table::dispatch(&context, request));
     let endpoint = Endpoint { path: run_dir.join(CONTROL_SOCKET), mode: socket::OWNER };
@@ -98,7 +98,7 @@ pub(crate) fn start_usage(
     run_dir: &Path,
     license: license::Handle,
     log: Log,
-) -> Result<Handle, Error> {
+) -> Result<Handle, String> {
     let handler: Handler = Arc::new(move |request| usage::dispatch(&license, request));
     let endpoint = Endpoint { path: run_dir.join(USAGE_SOCKET), mode: socket::OWNER_AND_GROUP };
     serve(socket::listen(&endpoint.path, endpoint.mode)?, endpoint, handler, log)
@@ -115,9 +115,9 @@ fn serve(
     endpoint: Endpoint,
     handler: Handler,
     log: Log,
-) -> Result<Handle, Error> {
+) -> Result<Handle, String> {
     let server = Server::from_listener(listener, None)
-        .map_err(|error| Error(format!("can't serve {}: {error}", endpoint.path.display())))?;
+        .map_err(|error| format!("can't serve {}: {error}", endpoint.path.display()))?;
     let (stop, stopped) = mpsc::channel();
     let (alive, ended) = mpsc::channel();
     let current = Arc::default();
@@ -136,7 +136,7 @@ fn serve(
             service.run(server);
             drop(alive);
         })
-        .map_err(|error| Error(format!("can't start a thread for the management API: {error}")))?;
+        .map_err(|error| format!("can't start a thread for the management API: {error}"))?;
     Ok(Handle { stop, current, ended })
 }
 
@@ -237,7 +237,7 @@ impl Service {
             }
             let made =
                 socket::listen(&self.endpoint.path, self.endpoint.mode).and_then(|listener| {
-                    Server::from_listener(listener, None).map_err(|error| Error(error.to_string()))
+                    Server::from_listener(listener, None).map_err(|error| error.to_string())
                 });
             match made {
                 Ok(server) => return Some(server),

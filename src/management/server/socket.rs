@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use rustix::fs::Mode;
 
-use crate::management::Error;
 pub(crate) use crate::util::unix_listen::{OWNER, OWNER_AND_GROUP, is_listening};
 use crate::util::{unix_connect, unix_listen};
 
@@ -20,14 +19,14 @@ const BACKLOG: i32 = 16;
 /// Listens at `path` with `mode`, creating its folder with mode 0755 if missing.
 ///
 /// A stale socket is removed; anything else at `path` is an error.
-pub(crate) fn listen(path: &Path, mode: Mode) -> Result<UnixListener, Error> {
+pub(crate) fn listen(path: &Path, mode: Mode) -> Result<UnixListener, String> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o755)
         .create(folder)
-        .map_err(|error| Error(format!("can't make the folder {}: {error}", folder.display())))?;
-    unix_listen::listen(path, mode, BACKLOG).map_err(Error)
+        .map_err(|error| format!("can't make the folder {}: {error}", folder.display()))?;
+    unix_listen::listen(path, mode, BACKLOG)
 }
 
 /// Connects without blocking: [`io::ErrorKind::WouldBlock`] if the listener's queue is full.
@@ -53,7 +52,7 @@ mod tests {
 
     use super::OWNER;
 
-    fn listen(path: &std::path::Path) -> Result<std::os::unix::net::UnixListener, super::Error> {
+    fn listen(path: &std::path::Path) -> Result<std::os::unix::net::UnixListener, String> {
         super::listen(path, OWNER)
     }
 
@@ -83,7 +82,7 @@ mod tests {
         let path = folder.join("control.sock");
         drop(listen(&path).unwrap());
         let _second = listen(&path).unwrap();
-        assert!(listen(&path).unwrap_err().to_string().contains("another daemon already answers"));
+        assert!(listen(&path).unwrap_err().contains("another daemon already answers"));
         UnixStream::connect(&path).unwrap();
         fs::remove_dir_all(folder).unwrap();
     }
@@ -94,7 +93,7 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         let path = folder.join("control.sock");
         fs::write(&path, "precious").unwrap();
-        assert!(listen(&path).unwrap_err().to_string().contains("is not a socket"));
+        assert!(listen(&path).unwrap_err().contains("is not a socket"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
         fs::remove_dir_all(folder).unwrap();
     }
