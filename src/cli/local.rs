@@ -27,7 +27,7 @@ pub(super) fn status(options: &Options) -> Exit {
 
 fn shown(done: Result<String, String>) -> Exit {
     match done {
-        Ok(text) => print(text.trim_end()),
+        Ok(text) => print(&text),
         Err(error) => {
             complain(error);
             Exit::Failed

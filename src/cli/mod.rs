@@ -9,7 +9,6 @@ mod serve;
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,6 +18,7 @@ use crate::config::{Config, DEFAULT_FILE};
 use crate::helper;
 use crate::sandbox::User;
 use crate::util::nearest::nearest;
+use crate::util::terminal;
 
 const PROGRAM: &str = "applianced";
 
@@ -88,7 +88,7 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     }
     let exit = match parse(args) {
         Ok(Parsed::Command(command, options)) => (command.run)(&options),
-        Ok(Parsed::Text(text)) => print(text.trim_end()),
+        Ok(Parsed::Text(text)) => print(&text),
         Err(fault) => {
             complain(fault);
             Exit::Usage
@@ -246,23 +246,16 @@ fn settings(options: &Options) -> Option<Config> {
     }
 }
 
-/// Prints one line on standard error. Control characters are escaped, because some of it comes from files.
+/// Prints one line on standard error.
 fn complain(fault: impl Display) {
-    let mut line = format!("{PROGRAM}: ");
-    for c in fault.to_string().chars() {
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
-    }
-    let _ = writeln!(io::stderr(), "{line}");
+    terminal::complain(PROGRAM, fault);
 }
 
-/// Prints `text` with a line end. A closed pipe is no error.
 fn print(text: &str) -> Exit {
-    let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match terminal::print(text) {
         Ok(()) => Exit::Fine,
-        Err(fault) if fault.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
         Err(fault) => {
-            complain(format_args!("can't write to standard output: {fault}"));
+            complain(fault);
             Exit::Failed
         }
     }

@@ -15,11 +15,12 @@ mod terms;
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use options::Options;
 use parse::Parsed;
+
+use crate::util::terminal::{self, print};
 
 const PROGRAM: &str = "license-authority";
 
@@ -118,36 +119,20 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     let (faults, code) = match done {
         Ok(text) => match print(&text) {
             Ok(()) => return ExitCode::SUCCESS,
-            Err(error) => (vec![format!("can't write to standard output: {error}")], 1),
+            Err(fault) => (vec![fault], 1),
         },
         Err(Error::Failed(fault)) => (vec![fault], 1),
         Err(Error::Usage(fault)) => (vec![fault], 2),
         Err(Error::Partial(rest, faults)) => match print(&rest) {
             Ok(()) => (faults, 1),
-            Err(error) => (vec![format!("can't write to standard output: {error}")], 1),
+            Err(fault) => (vec![fault], 1),
         },
     };
     faults.iter().for_each(complain);
     ExitCode::from(code)
 }
 
-/// Prints one line on standard error. Control characters are escaped, because some of it comes from files.
+/// Prints one line on standard error.
 fn complain(fault: impl Display) {
-    let mut line = format!("{PROGRAM}: ");
-    for c in fault.to_string().chars() {
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
-    }
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// Prints `text`, if any, with a line end. A closed pipe is no error.
-fn print(text: &str) -> io::Result<()> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    let mut out = io::stdout().lock();
-    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
-    }
+    terminal::complain(PROGRAM, fault);
 }
