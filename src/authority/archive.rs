@@ -15,7 +15,7 @@ use crate::store::Error;
 use crate::util::{json, utc};
 
 use super::audit::AuditHead;
-use super::database::{Key, Kind, MAX_RECORDS, Scope, redacted, shard_of};
+use super::database::{Key, MAX_RECORDS, Scope, redacted, shard_of};
 use super::license::License;
 use super::licenses::Licenses;
 use super::record_file::{self, Writer, check, each_record};
@@ -56,7 +56,10 @@ pub(crate) fn archive(
         check(path, ARCHIVE)?;
     } else {
         let mut file = Writer::new(path, ARCHIVE, now)?;
-        each_license(licenses, &mut |license| write(licenses, license, before, &mut file))?;
+        licenses.each(&mut |license| {
+            write(licenses, &license?, before, &mut file)?;
+            Ok(ControlFlow::Continue(()))
+        })?;
         if file.records() == 0 {
             return Ok(Archived::default());
         }
@@ -68,17 +71,6 @@ pub(crate) fn archive(
         return Err(Error::Failed(format!("{} {what}", path.display())));
     }
     Ok(removed)
-}
-
-fn each_license(
-    licenses: &Licenses,
-    each: &mut dyn FnMut(&License) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let all = Scope::All { kind: Kind::License, after: None };
-    licenses.database().scan(all, &mut |key, text| {
-        each(&records::parse_record(&key, &text, records::license_from)?)?;
-        Ok(ControlFlow::Continue(()))
-    })
 }
 
 /// Writes the lines of a license that are older than `before`, as far as they follow from each other.

@@ -105,10 +105,8 @@ pub(crate) fn copy(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Copied, Error> {
     let mut copied = Copied::default();
-    let all = Scope::All { kind: Kind::License, after: None };
-    from.database().scan(all, &mut |key, text| {
-        let license = records::parse_record(&key, &text, records::license_from)?;
-        match copy_license(from, to, license)? {
+    from.each(&mut |license| {
+        match copy_license(from, to, license?)? {
             true => copied.licenses += 1,
             false => copied.unchanged += 1,
         }

@@ -125,13 +125,33 @@ impl Licenses {
     /// read.
     ///
     /// # Errors
-    /// When the database can't be read.
+    /// When the database can't be read, and that of `each`.
     pub(crate) fn each(
         &self,
-        each: &mut dyn FnMut(Result<License, Error>) -> ControlFlow<()>,
+        each: &mut dyn FnMut(Result<License, Error>) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error> {
         self.database.scan(Scope::All { kind: Kind::License, after: None }, &mut |key, text| {
-            Ok(each(records::parse_record(&key, &text, records::license_from)))
+            each(records::parse_record(&key, &text, records::license_from))
+        })
+    }
+
+    /// Calls `each` for every license of a shard, of which `shard` are the digits.
+    ///
+    /// # Errors
+    /// When one can't be read.
+    pub(crate) fn each_of_shard(
+        &self,
+        shard: &str,
+        each: &mut dyn FnMut(License),
+    ) -> Result<(), Error> {
+        let before = Key::before_shard(Kind::License, shard);
+        let scope = Scope::All { kind: Kind::License, after: Some(&before) };
+        self.database.scan(scope, &mut |key, text| {
+            if key.shard() != shard {
+                return Ok(ControlFlow::Break(()));
+            }
+            each(records::parse_record(&key, &text, records::license_from)?);
+            Ok(ControlFlow::Continue(()))
         })
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::Map;
 
-use super::{ARCHIVE, Archived, archive, each_license, remove, verify, write};
+use std::ops::ControlFlow;
+
+use super::{ARCHIVE, Archived, archive, remove, verify, write};
 use crate::authority::accounting::model::terms;
 use crate::authority::accounts::Accounts;
 use crate::authority::backup::{backup, restore};
@@ -17,7 +19,7 @@ use crate::authority::license::{License, Terms};
 use crate::authority::licenses::{Licenses, Update};
 use crate::authority::record_file::Writer;
 use crate::authority::records;
-use crate::store::Scratch;
+use crate::store::{Error, Scratch};
 
 const CODES: [&str; 2] = ["494953679762904933", "494953679762904934"];
 
@@ -96,7 +98,11 @@ fn an_archive_that_was_interrupted_is_repeated_with_its_file() {
     let (licenses, scratch) = (sold(), Scratch::new());
     let path = scratch.0.join("file");
     let mut file = Writer::new(&path, ARCHIVE, 500).unwrap();
-    each_license(&licenses, &mut |license| write(&licenses, license, 81, &mut file)).unwrap();
+    let mut each = |license: Result<License, Error>| {
+        write(&licenses, &license?, 81, &mut file)?;
+        Ok(ControlFlow::Continue(()))
+    };
+    licenses.each(&mut each).unwrap();
     file.finish().unwrap();
     assert_eq!(there(&licenses, CODES[0]).len(), 100, "nothing is removed yet");
     let fault = verify(&licenses, &path).unwrap_err().to_string();

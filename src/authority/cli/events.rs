@@ -14,10 +14,9 @@ use serde_json::{Map, Value};
 
 use super::Error;
 use super::options::{Options, now};
-use crate::authority::database::{Key, Kind, Scope};
+use crate::authority::database::Scope;
 use crate::authority::license::License;
 use crate::authority::licenses::Licenses;
-use crate::authority::records;
 use crate::util::{json, utc};
 
 /// How often the change counters are read.
@@ -68,18 +67,11 @@ impl Stream {
 
     fn tell_shard(&mut self, shard: &str) -> Result<ControlFlow<()>, Error> {
         let mut changed = Vec::new();
-        let before = Key::before_shard(Kind::License, shard);
-        let scope = Scope::All { kind: Kind::License, after: Some(&before) };
-        self.licenses.database().scan(scope, &mut |key, text| {
-            if key.shard() != shard {
-                return Ok(ControlFlow::Break(()));
-            }
-            let license = records::parse_record(&key, &text, records::license_from)?;
+        self.licenses.each_of_shard(shard, &mut |license| {
             let told = self.told.get(&license.terms.code).copied().unwrap_or(0);
             if license.changed >= self.after - SKEW && license.audit.lines > told {
                 changed.push(license);
             }
-            Ok(ControlFlow::Continue(()))
         })?;
         for license in changed {
             if self.tell_license(&license)?.is_break() {

@@ -41,19 +41,14 @@ impl Printer {
                 Err(error) => {
                     self.faults += 1;
                     complain(error);
-                    return ControlFlow::Continue(());
+                    return Ok(ControlFlow::Continue(()));
                 }
-                Ok(license) if !wanted(&license) => return ControlFlow::Continue(()),
+                Ok(license) if !wanted(&license) => return Ok(ControlFlow::Continue(())),
                 Ok(license) => each(&license, self.printed),
             };
             self.printed += 1;
-            match written.and_then(|text| Ok(self.out.write_all(text.as_bytes())?)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    stopped = Err(error);
-                    ControlFlow::Break(())
-                }
-            }
+            stopped = written.and_then(|text| Ok(self.out.write_all(text.as_bytes())?));
+            Ok(if stopped.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
         stopped
     }

@@ -98,7 +98,7 @@ fn a_license_is_kept_listed_and_not_made_twice() {
     licenses
         .each(&mut |license| {
             codes.push(license.unwrap().terms.code);
-            ControlFlow::Continue(())
+            Ok(ControlFlow::Continue(()))
         })
         .unwrap();
     assert_eq!(codes, [CODE], "a request makes no file");
@@ -130,7 +130,7 @@ fn the_totals_are_the_sums_of_all_licenses() {
     licenses
         .each(&mut |license| {
             sum.add(&Totals::of(&license.unwrap()));
-            ControlFlow::Continue(())
+            Ok(ControlFlow::Continue(()))
         })
         .unwrap();
     sum.changes = 42;

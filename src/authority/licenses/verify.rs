@@ -123,15 +123,7 @@ impl Licenses {
     /// The sums of the licenses of a shard, read again.
     fn sum(&self, shard: &Shard) -> Result<Totals, Error> {
         let mut sums = Totals::default();
-        let before = Key::before_shard(Kind::License, &shard.name);
-        let scope = Scope::All { kind: Kind::License, after: Some(&before) };
-        self.database.scan(scope, &mut |key, text| {
-            if key.shard() != shard.name {
-                return Ok(ControlFlow::Break(()));
-            }
-            sums.add(&Totals::of(&records::parse_record(&key, &text, records::license_from)?));
-            Ok(ControlFlow::Continue(()))
-        })?;
+        self.each_of_shard(&shard.name, &mut |license| sums.add(&Totals::of(&license)))?;
         Ok(sums)
     }
 
