@@ -218,6 +218,17 @@ impl Options {
     }
 }
 
+/// Fails unless all of `flags` are given; names every one that is missing.
+pub(super) fn require(options: &Options, flags: &[&str]) -> Result<(), Error> {
+    let missing: Vec<String> =
+        flags.iter().filter(|flag| !options.given(flag)).map(|flag| format!("--{flag}")).collect();
+    match &missing[..] {
+        [] => Ok(()),
+        [flag] => Err(Error::Usage(format!("{flag} is missing"))),
+        flags => Err(Error::Usage(format!("{} are missing", flags.join(", ")))),
+    }
+}
+
 /// The value of a flag that must be given.
 pub(super) fn required<T>(flag: &str, value: Option<T>) -> Result<T, Error> {
     value.ok_or_else(|| Error::Usage(format!("--{flag} is missing")))

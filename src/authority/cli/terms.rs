@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::options::{MAX_DAYS, Options, now, required};
+use super::options::{MAX_DAYS, Options, now, require, required};
 use super::{Error, failed};
 use crate::authority::accounts::Accounts;
 use crate::authority::database::{Transaction, redacted};
@@ -23,6 +23,7 @@ const MAX_COUNT: i64 = 1_000_000;
 
 pub(super) fn create(options: &Options) -> Result<String, Error> {
     let keys = Keyring::load(&*options.database()?, &options.dir)?;
+    require(options, &["secs", "cache", "expires"])?;
     let seconds = match options.is("secs", "unlimited") {
         true => UNLIMITED,
         false => required("secs", options.number("secs", 1, UNLIMITED)?)?,

@@ -98,7 +98,7 @@ fn a_wrong_use_is_told_apart_from_a_failure_and_changes_nothing() {
     let code = sell(&vendor, &[]);
     let absent = "494900000000000000";
     for (words, exit, said) in [
-        (vec!["create", "--secs", "1"], 2, "--expires is missing"),
+        (vec!["create", "--secs", "1"], 2, "--cache, --expires are missing"),
         (
             vec!["create", "--secs", "0", "--cache", "1", "--expires", "2099-01-01T00:00:00Z"],
             2,
