@@ -30,7 +30,7 @@ test-real: ## run what is in tests/real, and the rules of src/manual.md against 
 vm-test: ## boot the image, try it over the serial line and the network, cut its power ten times
 	@scripts/vm/test
 
-bench: ## measure the release binary beside nginx, hitch, Envoy, HAProxy, Caddy: scripts/bench/RESULTS.md; 40 minutes
+bench: ## measure the release binary beside nginx, hitch, Envoy, HAProxy, Caddy: scripts/bench/RESULTS.md; an hour
 	@scripts/bench/run
 
 check: ## format, lints, documentation, file sizes; the release binaries are static, and small

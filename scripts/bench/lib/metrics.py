@@ -63,7 +63,8 @@ def all_metrics():
     for count in (1, 64, 512, 4096):
         name = f"proxied GET, {count:,} connection{'s' if count > 1 else ''}"
         yield from loop(f"get.{count}", name, "rate", "p99", "cpu")
-    for key, spelt in (("own", "own answer, 64 connections"), ("hs", "full handshakes TLS 1.3, P-256")):
+    two = {"own": "own answer, 64 connections", "hs": "full handshakes TLS 1.3, P-256"}
+    for key, spelt in two.items():
         name = f"two cores: {spelt}"
         yield Metric(f"two.{key}.rate", name, "/s", MORE, True)
         yield Metric(f"two.{key}.cpu", f"{name}, server's CPU for each", "µs", LESS, True)

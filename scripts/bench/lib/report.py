@@ -14,13 +14,14 @@ Written by `make bench`. {date}, {minutes} minutes{quick}. {cpu}, {cores} cores{
 {contenders}
 
 Everybody had the same certificate, one core of his own and one worker; the load came from the other
-core over loopback, and they took turns in each repetition. A cell is the median (lowest to highest) of
+core over loopback, and they took turns in each repetition. Rows of *two cores* had two, and two workers;
+on a machine with two cores the load shared them. A cell is the median (lowest to highest) of
 its repetitions. The ratio is {ours}'s figure to {base}'s of the same repetition: median (quartiles).
 *Better* and *worse* stand where both quartiles are on one side of 1; where they aren't, the difference
 is noise. *First* is who has the best median in the row, and
 {ours}'s ratio to the best of all the others. Only ratios of one run tell something; `--peers nginx,nginx-again` shows how noisy a machine is.
-A dash stands where a contender does not offer the thing, or where the machine's limit of open files is
-too low for so many connections: {ours} keeps half of the limit for its services.
+A dash stands where a contender does not offer the thing (OpenSSL before 3.5 and Go before 1.24 have no
+X25519MLKEM768), or where the machine's limit of open files is too low for so many connections: {ours} keeps half of the limit for its services.
 """
 
 

@@ -13,7 +13,7 @@ def run(bench):
     if bench.quick:  # To open so many takes minutes.
         gone(bench, 0, 1000)
         return
-    for rep, name in bench.rounds(holders(bench, MOST), 2):
+    for rep, name in bench.rounds(holders(bench, MOST), 1):
         bench.attempt(f"{MOST:,} idle {name}", lambda: most(bench, name, rep))
     for rep in range(2):
         gone(bench, rep, GONE)
