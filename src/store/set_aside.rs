@@ -24,6 +24,14 @@ impl Folder {
         Ok(aside)
     }
 
+    /// As [`Folder::set_aside`], for a log line: where the file is kept, or why it could not be moved.
+    pub(crate) fn set_aside_told(&self, name: &str, now: SystemTime) -> String {
+        match self.set_aside(name, now) {
+            Ok(aside) => format!("kept as {}", aside.display()),
+            Err(error) => error.to_string(),
+        }
+    }
+
     /// Gives a damaged file a second name, `<name>.damaged-<UTC time>`, then replaces it in one rename; for
     /// files whose absence would grant access.
     pub(crate) fn set_aside_and_replace(

@@ -128,15 +128,10 @@ pub(crate) fn check(folder: &Folder, head: Head, log: &Log) -> Head {
                 || "its last line is not the recorded one".to_owned(),
                 |e| e.to_string(),
             );
-            match folder.set_aside(NAME, SystemTime::now()) {
-                Ok(aside) => log.security(format_args!(
-                    "{NAME} was changed by another program ({why}); kept as {}",
-                    aside.display()
-                )),
-                Err(error) => {
-                    log.security(format_args!("{NAME} was changed or lost ({why}); {error}"));
-                }
-            }
+            let kept = folder.set_aside_told(NAME, SystemTime::now());
+            log.security(format_args!(
+                "{NAME} was changed by another program, or lost ({why}); {kept}"
+            ));
             Head { bytes: 0, ..head }
         }
     }
@@ -148,15 +143,8 @@ fn keep_unknown(folder: &Folder, log: &Log) {
     if !found.is_ok_and(|found| found.len() > 0) {
         return;
     }
-    match folder.set_aside(NAME, SystemTime::now()) {
-        Ok(aside) => log.security(format_args!(
-            "{NAME} has lines that the license file does not count; kept as {}",
-            aside.display()
-        )),
-        Err(error) => log.security(format_args!(
-            "{NAME} has lines that the license file does not count; {error}"
-        )),
-    }
+    let kept = folder.set_aside_told(NAME, SystemTime::now());
+    log.security(format_args!("{NAME} has lines that the license file does not count; {kept}"));
 }
 
 fn last_line(folder: &Folder, name: &str, head: Head) -> io::Result<bool> {

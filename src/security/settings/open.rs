@@ -10,7 +10,7 @@ use crate::config::Api;
 use crate::log::Log;
 use crate::security::acme::AcmeFile;
 use crate::security::addresses::Host;
-use crate::security::files::{self, FileDigest, Found};
+use crate::security::files::{self, FileDigest, Found, Reading};
 use crate::security::settings_file::SettingsFile;
 use crate::security::{
     Challenges, Error, Identity, PendingRequest, Source, certificate, default_certificate, names,
@@ -41,9 +41,10 @@ impl SecuritySettings {
         let (job_token, job_token_digest) =
             files::job_token_in_force(folder.view(), &settings, |fault| log.error(fault));
         let (default, default_digest) = default(&folder, now, &log).map_err(Error::Failed)?;
-        let (uploaded, uploaded_digest) = uploaded(&folder, &settings, now, &log);
-        let (request, request_digest) = request(&folder, &settings, now, &log);
-        let (acme, acme_digest) = acme(&folder, &settings, now, &log);
+        let optional = Optional { folder: &folder, settings: &settings, now, log: &log };
+        let (uploaded, uploaded_digest) = optional.uploaded();
+        let (request, request_digest) = optional.request();
+        let (acme, acme_digest) = optional.acme();
         if let (None, Some(warning)) = (&uploaded, default.summary.outdated()) {
             log.warn(warning);
         }
@@ -107,10 +108,7 @@ fn default(folder: &Folder, now: SystemTime, log: &Log) -> Result<(Identity, Fil
         Found::Good(identity) => return Ok((identity, reading.digest)),
         Found::Absent => log.info("first start: making the default certificate"),
         Found::Damaged(reason) | Found::Untrusted(reason) => {
-            let kept = match folder.set_aside(names::DEFAULT, now) {
-                Ok(aside) => format!("kept as {}", aside.display()),
-                Err(error) => error.to_string(),
-            };
+            let kept = folder.set_aside_told(names::DEFAULT, now);
             log.error(format_args!("{reason}; {kept}; making a new default certificate"));
         }
     }
@@ -125,87 +123,58 @@ fn default(folder: &Folder, now: SystemTime, log: &Log) -> Result<(Identity, Fil
     Ok((identity, files::digest(text.as_bytes())))
 }
 
-fn request(
-    folder: &Folder,
-    settings: &SettingsFile,
+/// Reads files that need not be there: what each says, unless a reset has discarded it, and its digest.
+struct Optional<'a> {
+    folder: &'a Folder,
+    settings: &'a SettingsFile,
     now: SystemTime,
-    log: &Log,
-) -> (Option<PendingRequest>, FileDigest) {
-    let reading = files::request(folder.view());
-    match reading.parse() {
-        _ if settings.discard.contains(&names::REQUEST) => {}
-        Found::Absent => {}
-        Found::Good(request) => return (Some(request), reading.digest),
-        Found::Untrusted(sentence) => {
-            log.error(format_args!("{sentence}; until then there is no pending request"));
-        }
-        Found::Damaged(reason) => {
-            let kept = match folder.set_aside(names::REQUEST, now) {
-                Ok(aside) => format!("kept as {}", aside.display()),
-                Err(error) => error.to_string(),
-            };
-            log.error(format_args!("{reason}; {kept}; there is no pending request: make another"));
-            return (None, files::absent());
-        }
-    }
-    (None, reading.digest)
+    log: &'a Log,
 }
 
-fn acme(
-    folder: &Folder,
-    settings: &SettingsFile,
-    now: SystemTime,
-    log: &Log,
-) -> (Option<AcmeFile>, FileDigest) {
-    let reading = files::acme(folder.view());
-    match reading.parse() {
-        _ if settings.discard.contains(&names::ACME) => {}
-        Found::Absent => {}
-        Found::Good(acme) => return (Some(acme), reading.digest),
-        Found::Untrusted(sentence) => {
-            log.error(format_args!("{sentence}; until then no certificate is fetched"));
+impl Optional<'_> {
+    fn uploaded(&self) -> (Option<Identity>, FileDigest) {
+        let reading = files::identity(self.folder.view(), Source::Uploaded);
+        let without = "the default certificate is in use";
+        let (identity, digest) =
+            self.read(names::UPLOADED, &reading, without, "upload yours again");
+        let now = utc::unix_seconds(self.now);
+        if let Some(error) = identity.as_ref().and_then(|it| it.summary.date_error(now)) {
+            self.log.warn(format_args!("the uploaded certificate is in use, but {error}"));
         }
-        Found::Damaged(reason) => {
-            let kept = match folder.set_aside(names::ACME, now) {
-                Ok(aside) => format!("kept as {}", aside.display()),
-                Err(error) => error.to_string(),
-            };
-            log.error(format_args!("{reason}; {kept}; no certificate is fetched: set ACME again"));
-            return (None, files::absent());
-        }
+        (identity, digest)
     }
-    (None, reading.digest)
-}
 
-fn uploaded(
-    folder: &Folder,
-    settings: &SettingsFile,
-    now: SystemTime,
-    log: &Log,
-) -> (Option<Identity>, FileDigest) {
-    let reading = files::identity(folder.view(), Source::Uploaded);
-    match reading.parse() {
-        _ if settings.discard.contains(&names::UPLOADED) => {}
-        Found::Absent => {}
-        Found::Good(identity) => {
-            if let Some(error) = identity.summary.date_error(utc::unix_seconds(now)) {
-                log.warn(format_args!("the uploaded certificate is in use, but {error}"));
+    fn request(&self) -> (Option<PendingRequest>, FileDigest) {
+        let reading = files::request(self.folder.view());
+        self.read(names::REQUEST, &reading, "there is no pending request", "make another")
+    }
+
+    fn acme(&self) -> (Option<AcmeFile>, FileDigest) {
+        let reading = files::acme(self.folder.view());
+        self.read(names::ACME, &reading, "no certificate is fetched", "set ACME again")
+    }
+
+    /// Sets a damaged file aside; `without` says what its absence means, and `again` what to do about it.
+    fn read<T>(
+        &self,
+        name: &'static str,
+        reading: &Reading<T>,
+        without: &str,
+        again: &str,
+    ) -> (Option<T>, FileDigest) {
+        match reading.parse() {
+            _ if self.settings.discard.contains(&name) => {}
+            Found::Absent => {}
+            Found::Good(value) => return (Some(value), reading.digest),
+            Found::Untrusted(sentence) => {
+                self.log.error(format_args!("{sentence}; until then {without}"));
             }
-            return (Some(identity), reading.digest);
+            Found::Damaged(reason) => {
+                let kept = self.folder.set_aside_told(name, self.now);
+                self.log.error(format_args!("{reason}; {kept}; {without}: {again}"));
+                return (None, files::absent());
+            }
         }
-        Found::Untrusted(sentence) => {
-            log.error(format_args!("{sentence}; until then the default certificate is in use"));
-        }
-        Found::Damaged(reason) => {
-            let kept = match folder.set_aside(names::UPLOADED, now) {
-                Ok(aside) => format!("kept as {}", aside.display()),
-                Err(error) => error.to_string(),
-            };
-            log.error(format_args!(
-                "{reason}; {kept}; the default certificate is in use: upload yours again"
-            ));
-            return (None, files::absent());
-        }
+        (None, reading.digest)
     }
-    (None, reading.digest)
 }

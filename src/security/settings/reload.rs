@@ -6,7 +6,7 @@
 use std::time::SystemTime;
 
 use super::{LOCKED, NO_TOKEN, SecuritySettings, State};
-use crate::security::files::{self, FileDigest, Found};
+use crate::security::files::{self, FileDigest, Found, Reading};
 use crate::security::settings_file::SettingsFile;
 use crate::security::{Identity, JobToken, Password, Source, names};
 use crate::util::utc;
@@ -30,10 +30,11 @@ impl SecuritySettings {
 
     fn reload_settings(&self, state: &mut State) {
         let reading = files::settings(self.folder.view());
-        if !changed(&mut state.digests.settings, reading.digest) {
+        let known = &mut state.digests.settings;
+        let Some(found) = changed(&state.settings, names::SETTINGS, &reading, known) else {
             return;
-        }
-        let settings = match reading.parse() {
+        };
+        let settings = match found {
             Found::Good(settings) => settings,
             Found::Absent => SettingsFile::DEFAULT,
             Found::Damaged(reason) | Found::Untrusted(reason) => {
@@ -67,14 +68,12 @@ impl SecuritySettings {
     }
 
     fn reload_password(&self, state: &mut State) {
-        if state.settings.discard.contains(&names::PASSWORD) {
-            return;
-        }
+        let known = &mut state.digests.password;
         let reading = files::password(self.folder.view());
-        if !changed(&mut state.digests.password, reading.digest) {
+        let Some(found) = changed(&state.settings, names::PASSWORD, &reading, known) else {
             return;
-        }
-        state.password = match reading.parse() {
+        };
+        state.password = match found {
             Found::Absent => {
                 self.log.security("admin.htpasswd was removed: no password is set");
                 None
@@ -91,14 +90,12 @@ impl SecuritySettings {
     }
 
     fn reload_job_token(&self, state: &mut State) {
-        if state.settings.discard.contains(&names::JOB_TOKEN) {
-            return;
-        }
+        let known = &mut state.digests.job_token;
         let reading = files::job_token(self.folder.view());
-        if !changed(&mut state.digests.job_token, reading.digest) {
+        let Some(found) = changed(&state.settings, names::JOB_TOKEN, &reading, known) else {
             return;
-        }
-        state.job_token = match reading.parse() {
+        };
+        state.job_token = match found {
             Found::Absent => {
                 self.log.security("job-token.json was removed: speech is open");
                 JobToken::Unset
@@ -116,10 +113,9 @@ impl SecuritySettings {
 
     fn reload_default(&self, state: &mut State) {
         let reading = files::identity(self.folder.view(), Source::Default);
-        if !changed(&mut state.digests.default, reading.digest) {
-            return;
-        }
-        match self.acceptable(reading.parse()) {
+        let known = &mut state.digests.default;
+        let Some(found) = changed(&state.settings, names::DEFAULT, &reading, known) else { return };
+        match self.acceptable(found) {
             Some(Some(identity)) => {
                 let sha256 = &identity.summary.sha256;
                 self.log.security(format_args!("tls/default.pem has changed: sha256 {sha256}"));
@@ -133,14 +129,12 @@ impl SecuritySettings {
     }
 
     fn reload_uploaded(&self, state: &mut State) {
-        if state.settings.discard.contains(&names::UPLOADED) {
-            return;
-        }
+        let known = &mut state.digests.uploaded;
         let reading = files::identity(self.folder.view(), Source::Uploaded);
-        if !changed(&mut state.digests.uploaded, reading.digest) {
+        let Some(found) = changed(&state.settings, names::UPLOADED, &reading, known) else {
             return;
-        }
-        match self.acceptable(reading.parse()) {
+        };
+        match self.acceptable(found) {
             Some(Some(identity)) => {
                 let sha256 = &identity.summary.sha256;
                 self.log.security(format_args!("tls/uploaded.pem has changed: sha256 {sha256}"));
@@ -156,14 +150,10 @@ impl SecuritySettings {
     }
 
     fn reload_request(&self, state: &mut State) {
-        if state.settings.discard.contains(&names::REQUEST) {
-            return;
-        }
+        let known = &mut state.digests.request;
         let reading = files::request(self.folder.view());
-        if !changed(&mut state.digests.request, reading.digest) {
-            return;
-        }
-        state.request = match reading.parse() {
+        let Some(found) = changed(&state.settings, names::REQUEST, &reading, known) else { return };
+        state.request = match found {
             Found::Absent => {
                 self.log.security("tls/request.pem was removed: no certificate request is pending");
                 None
@@ -181,14 +171,10 @@ impl SecuritySettings {
     }
 
     fn reload_acme(&self, state: &mut State) {
-        if state.settings.discard.contains(&names::ACME) {
-            return;
-        }
+        let known = &mut state.digests.acme;
         let reading = files::acme(self.folder.view());
-        if !changed(&mut state.digests.acme, reading.digest) {
-            return;
-        }
-        state.acme = match reading.parse() {
+        let Some(found) = changed(&state.settings, names::ACME, &reading, known) else { return };
+        state.acme = match found {
             Found::Absent => {
                 self.log.security("acme.json was removed: no certificate is fetched");
                 None
@@ -223,6 +209,17 @@ impl SecuritySettings {
     }
 }
 
-fn changed(known: &mut FileDigest, now: FileDigest) -> bool {
-    std::mem::replace(known, now) != now
+/// What a file says now; `None` if that is `known` already, or a reset has discarded the file.
+fn changed<T>(
+    settings: &SettingsFile,
+    name: &'static str,
+    reading: &Reading<T>,
+    known: &mut FileDigest,
+) -> Option<Found<T>> {
+    if settings.discard.contains(&name)
+        || std::mem::replace(known, reading.digest) == reading.digest
+    {
+        return None;
+    }
+    Some(reading.parse())
 }
