@@ -61,12 +61,7 @@ impl Record {
     }
 
     fn from_file(text: &[u8]) -> Result<Record, String> {
-        let Value::Object(mut members) = json::parse(text)? else {
-            return Err("it is not a JSON object".to_owned());
-        };
-        if members.remove("version").as_ref().and_then(Value::as_u64) != Some(VERSION) {
-            return Err(format!("its version is not {VERSION}"));
-        }
+        let mut members = json::versioned(text, VERSION)?;
         let kept = settings(&mut members, "kept")?;
         let trial = settings(&mut members, "trial")?;
         let confirmed = settings(&mut members, "confirmed")?;

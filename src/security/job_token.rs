@@ -10,7 +10,7 @@
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::license::protocol::hex;
@@ -84,12 +84,7 @@ impl JobTokenHash {
     /// # Errors
     /// What is wrong with the file, without quoting it.
     pub(crate) fn from_file(contents: &[u8]) -> Result<JobTokenHash, String> {
-        let Ok(Value::Object(members)) = json::parse(contents) else {
-            return Err("it is not a JSON object".to_owned());
-        };
-        if members.get("version").and_then(Value::as_u64) != Some(VERSION) {
-            return Err(format!("its version is not {VERSION}"));
-        }
+        let members = json::versioned(contents, VERSION)?;
         if let Some(unknown) = members.keys().find(|key| !KEYS.contains(&key.as_str())) {
             return Err(format!("it has {}", json::unknown_key(unknown, &KEYS)));
         }

@@ -32,14 +32,7 @@ impl SettingsFile {
     /// What is wrong with the file. An unknown version or key is an error, because it may be a restriction
     /// that this version doesn't know.
     pub(super) fn from_file(contents: &[u8]) -> Result<SettingsFile, String> {
-        let Ok(Value::Object(mut members)) = json::parse(contents) else {
-            return Err("it is not a JSON object".to_owned());
-        };
-        match members.remove("version").as_ref().and_then(Value::as_u64) {
-            Some(VERSION) => {}
-            Some(other) => return Err(format!("its version is {other}, and {VERSION} is known")),
-            None => return Err("it has no version".to_owned()),
-        }
+        let mut members = json::versioned(contents, VERSION)?;
         let plain_http = match members.remove("plain_http") {
             Some(Value::Bool(plain_http)) => plain_http,
             _ => return Err("plain_http is neither true nor false".to_owned()),
@@ -116,8 +109,8 @@ mod tests {
             ("", "not a JSON object"),
             ("[]", "not a JSON object"),
             (r#"{"version":1,"plain_http":tr"#, "not a JSON object"),
-            (r#"{"plain_http":true,"authentication":"on"}"#, "no version"),
-            (r#"{"version":2,"plain_http":true,"authentication":"on"}"#, "version is 2"),
+            (r#"{"plain_http":true,"authentication":"on"}"#, "version is not 1"),
+            (r#"{"version":2,"plain_http":true,"authentication":"on"}"#, "version is not 1"),
             (r#"{"version":1,"authentication":"on"}"#, "plain_http"),
             (r#"{"version":1,"plain_http":"yes","authentication":"on"}"#, "plain_http"),
             (r#"{"version":1,"plain_http":true}"#, "authentication"),

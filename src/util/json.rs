@@ -25,6 +25,20 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     }
 }
 
+/// The members of a file of ours, but for its version, which has to be `version`.
+///
+/// # Errors
+/// What it is instead, without quoting it.
+pub(crate) fn versioned(file: &[u8], version: u64) -> Result<Map<String, Value>, String> {
+    let Ok(Value::Object(mut members)) = parse(file) else {
+        return Err("it is not a JSON object".to_owned());
+    };
+    match members.remove("version").as_ref().and_then(Value::as_u64) {
+        Some(known) if known == version => Ok(members),
+        _ => Err(format!("its version is not {version}")),
+    }
+}
+
 /// Describes a key that is not among `known`, without repeating it: misplaced text may be a secret.
 pub(crate) fn unknown_key(key: &str, known: &[&str]) -> String {
     match nearest(key, known.iter().copied()) {

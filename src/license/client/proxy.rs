@@ -139,13 +139,7 @@ impl Proxy {
     /// # Errors
     /// What is wrong with the file.
     pub(crate) fn from_file(contents: &[u8]) -> Result<Option<Proxy>, Error> {
-        let Ok(Value::Object(mut members)) = json::parse(contents) else {
-            return Err("it is not a JSON object".into());
-        };
-        match members.remove("version").as_ref().and_then(Value::as_u64) {
-            Some(VERSION) => Proxy::from_body(Value::Object(members), None),
-            _ => Err(format!("its version is not {VERSION}").into()),
-        }
+        Proxy::from_body(Value::Object(json::versioned(contents, VERSION)?), None)
     }
 }
 

@@ -151,12 +151,7 @@ impl AcmeFile {
     /// # Errors
     /// What is wrong with the file.
     pub(in crate::security) fn from_file(contents: &[u8]) -> Result<AcmeFile, String> {
-        let Ok(Value::Object(mut members)) = json::parse(contents) else {
-            return Err("it is not a JSON object".to_owned());
-        };
-        if members.remove("version").as_ref().and_then(Value::as_u64) != Some(VERSION) {
-            return Err(format!("its version is not {VERSION}"));
-        }
+        let mut members = json::versioned(contents, VERSION)?;
         if members.remove("off") == Some(Value::Bool(true)) {
             return Ok(AcmeFile::Off);
         }
