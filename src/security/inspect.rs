@@ -33,33 +33,26 @@ pub(crate) struct Inspection {
 /// Reads the files as a start would, changes nothing and needs no lock. An absent folder is not a problem,
 /// because the first start creates it.
 pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection {
+    let nothing = Inspection {
+        faults: Vec::new(),
+        summary: None,
+        plain_http: None,
+        password: Password::Locked.state(),
+        job_token: JobToken::Locked.state(),
+        acme: None,
+    };
     let view = match View::open(state_dir) {
         Ok(Some(view)) => view,
         Ok(None) => {
             let settings = SettingsFile::DEFAULT;
-            let password = without_password(&settings, api).state();
-            let plain_http = Some(settings.plain_http);
             return Inspection {
-                faults: Vec::new(),
-                summary: None,
-                plain_http,
-                password,
+                plain_http: Some(settings.plain_http),
+                password: without_password(&settings, api).state(),
                 job_token: JobToken::Unset.state(),
-                acme: None,
+                ..nothing
             };
         }
-        Err(error) => {
-            let (faults, password) = (vec![error.to_string()], Password::Locked.state());
-            let job_token = JobToken::Locked.state();
-            return Inspection {
-                faults,
-                summary: None,
-                plain_http: None,
-                password,
-                job_token,
-                acme: None,
-            };
-        }
+        Err(error) => return Inspection { faults: vec![error.to_string()], ..nothing },
     };
     let mut faults = Vec::new();
     let settings = match files::settings(&view).parse() {
