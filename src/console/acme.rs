@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::daemon::{Daemon, plain, sentence};
+use super::daemon::{Daemon, plain};
 use super::screen::Screen;
-use super::{Closed, show_outcome};
+use super::{Closed, show_outcome, tell};
 
 pub(super) const ACME: &str = "security/acme";
 
@@ -56,7 +56,7 @@ pub(super) fn set(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed>
         Some(root) if root.is_empty() => {}
         Some(root) => body["root"] = json!(root),
     }
-    tell(daemon.post(ACME, &body), screen)
+    tell(screen, daemon.post(ACME, &body))
 }
 
 pub(super) fn end(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
@@ -65,12 +65,7 @@ pub(super) fn end(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed>
         "* The certificate in use stays.",
         "* It is not renewed any more.",
     ])?;
-    if sure { tell(daemon.delete(ACME), screen) } else { Ok(()) }
-}
-
-fn tell(done: Result<Value, super::Error>, screen: &mut Screen) -> Result<(), Closed> {
-    let told = done.map(|answer| sentence(&plain(answer["message"].as_str().unwrap_or("done"))));
-    show_outcome(screen, told)
+    if sure { tell(screen, daemon.delete(ACME)) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -3,24 +3,13 @@
 
 use serde_json::{Value, json};
 
-use super::daemon::{Daemon, plain, sentence};
+use super::daemon::Daemon;
+use super::menu::Menu;
 use super::screen::Screen;
 use super::security::describe;
-use super::{Closed, acme, show_outcome};
+use super::{Closed, acme, show_outcome, tell};
 
 const REQUEST: &str = "security/certificaterequest";
-
-#[derive(Clone, Copy)]
-enum Entry {
-    Make,
-    Show,
-    Apply,
-    Drop,
-    Renew,
-    Acme,
-    EndAcme,
-    Back,
-}
 
 pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     loop {
@@ -35,29 +24,23 @@ pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed
         screen.row("In use", &describe(&certificate))?;
         screen.row("Request", &pending(&request))?;
         screen.row("ACME", &acme::describe(&by_acme))?;
-        let mut entries = match request["pending"] == true {
-            true => vec![("Show the certificate request", Entry::Show)],
-            false => vec![("Make a certificate request", Entry::Make)],
-        };
-        entries.push(("Apply a certificate", Entry::Apply));
-        if request["pending"] == true {
-            entries.push(("Drop the certificate request", Entry::Drop));
+        let mut menu = Menu::default();
+        let is_pending = request["pending"] == true;
+        match is_pending {
+            true => menu.add("Show the certificate request", |screen| show(screen, &request)),
+            false => menu.add("Make a certificate request", |screen| make(daemon, screen)),
         }
-        entries.push(("Make the default certificate anew", Entry::Renew));
-        entries.push(("Have it issued and renewed (ACME)", Entry::Acme));
+        menu.add("Apply a certificate", |screen| apply_pasted(daemon, screen));
+        if is_pending {
+            menu.add("Drop the certificate request", |screen| drop_pending(daemon, screen));
+        }
+        menu.add("Make the default certificate anew", |screen| renew_default(daemon, screen));
+        menu.add("Have it issued and renewed (ACME)", |screen| acme::set(daemon, screen));
         if by_acme["enabled"] == true {
-            entries.push(("End ACME", Entry::EndAcme));
+            menu.add("End ACME", |screen| acme::end(daemon, screen));
         }
-        match screen.choose(&entries, ("Back", Entry::Back))? {
-            None => {}
-            Some(Entry::Back) => return Ok(()),
-            Some(Entry::Make) => make(daemon, screen)?,
-            Some(Entry::Show) => show(screen, &request)?,
-            Some(Entry::Apply) => apply_pasted(daemon, screen)?,
-            Some(Entry::Renew) => renew_default(daemon, screen)?,
-            Some(Entry::Acme) => acme::set(daemon, screen)?,
-            Some(Entry::EndAcme) => acme::end(daemon, screen)?,
-            Some(Entry::Drop) => drop_pending(daemon, screen)?,
+        if !menu.run("Back", screen)? {
+            return Ok(());
         }
     }
 }
@@ -116,16 +99,7 @@ fn apply_pasted(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
         }
         Some(pem) => daemon.upload_certificate(&pem),
     };
-    show_outcome(screen, done.map(|answer| told(&answer)))
-}
-
-/// The message of an upload, and its warnings.
-fn told(answer: &Value) -> String {
-    let warnings =
-        answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).map(plain);
-    let message = answer["message"].as_str().unwrap_or("done");
-    let warnings = warnings.map(|text| format!("\nWarning: {}", sentence(&text)));
-    format!("{}{}", sentence(message), warnings.collect::<String>())
+    tell(screen, done)
 }
 
 fn drop_pending(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
@@ -134,14 +108,7 @@ fn drop_pending(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
         "* Its private key is destroyed.",
         "* A certificate that was issued for it can't be used any more.",
     ])?;
-    if sure {
-        let done = daemon.delete(REQUEST);
-        show_outcome(
-            screen,
-            done.map(|answer| sentence(answer["message"].as_str().unwrap_or("done"))),
-        )?;
-    }
-    Ok(())
+    if sure { tell(screen, daemon.delete(REQUEST)) } else { Ok(()) }
 }
 
 fn renew_default(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
@@ -152,11 +119,8 @@ fn renew_default(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> 
         "* An uploaded certificate stays in use.",
     ])?;
     if sure {
-        let done = daemon.post("security/sslcertificate/default", &Value::Null);
-        show_outcome(
-            screen,
-            done.map(|answer| sentence(answer["message"].as_str().unwrap_or("done"))),
-        )?;
+        tell(screen, daemon.post("security/sslcertificate/default", &Value::Null))
+    } else {
+        Ok(())
     }
-    Ok(())
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::daemon::{Daemon, sentence};
+use super::daemon::Daemon;
 use super::screen::Screen;
-use super::{Closed, show_outcome};
+use super::{Closed, show_outcome, tell};
 use crate::config::Config;
 
 pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
@@ -52,10 +52,7 @@ fn set(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
         return Ok(());
     }
     let done = daemon.post("management/host/time", &json!({"time": wanted}));
-    show_outcome(
-        screen,
-        done.map(|answer| sentence(answer["confirmation"].as_str().unwrap_or("done"))),
-    )
+    tell(screen, done)
 }
 
 /// A time as the API wants it: people leave out the T, the seconds and the Z.

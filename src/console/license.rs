@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::daemon::{Daemon, Error, plain, sentence};
+use super::menu::Menu;
 use super::screen::Screen;
 use super::{Closed, show_outcome};
 use crate::license::normalize_code;
@@ -11,17 +12,6 @@ const LICENSE: &str = "management/license";
 const OFFLINE_ACTIVATION: &str = "management/license/offlineactivation";
 const OFFLINE_MODE: &str = "management/license/offlinemode";
 const NETWORK: &str = "management/license/network";
-
-#[derive(Clone, Copy)]
-enum Entry {
-    Apply,
-    Return,
-    Request,
-    Certificate,
-    Offline(bool),
-    Proxy,
-    Back,
-}
 
 pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     loop {
@@ -33,28 +23,21 @@ pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed
         for (title, value) in status_rows(&status) {
             screen.row(title, &value)?;
         }
-        let mode = if status["offline"] == true {
-            ("Go online", Entry::Offline(false))
-        } else {
-            ("Go offline", Entry::Offline(true))
-        };
-        let entries = [
-            ("Apply a license", Entry::Apply),
-            ("Return the license", Entry::Return),
-            ("Make an activation certificate (without a network)", Entry::Request),
-            ("Apply a license certificate (without a network)", Entry::Certificate),
-            mode,
-            ("Proxy", Entry::Proxy),
-        ];
-        match screen.choose(&entries, ("Back", Entry::Back))? {
-            None => {}
-            Some(Entry::Back) => return Ok(()),
-            Some(Entry::Apply) => apply(daemon, screen)?,
-            Some(Entry::Return) => give_back(daemon, screen, &status)?,
-            Some(Entry::Request) => request(daemon, screen)?,
-            Some(Entry::Certificate) => certificate(daemon, screen, &status)?,
-            Some(Entry::Offline(offline)) => set_offline(daemon, screen, offline)?,
-            Some(Entry::Proxy) => proxy(daemon, screen)?,
+        let mut menu = Menu::default();
+        menu.add("Apply a license", |screen| apply(daemon, screen));
+        menu.add("Return the license", |screen| give_back(daemon, screen, &status));
+        menu.add("Make an activation certificate (without a network)", |screen| {
+            request(daemon, screen)
+        });
+        menu.add("Apply a license certificate (without a network)", |screen| {
+            certificate(daemon, screen, &status)
+        });
+        let offline = status["offline"] == true;
+        let mode = if offline { "Go online" } else { "Go offline" };
+        menu.add(mode, move |screen| set_offline(daemon, screen, !offline));
+        menu.add("Proxy", |screen| proxy(daemon, screen));
+        if !menu.run("Back", screen)? {
+            return Ok(());
         }
     }
 }
@@ -263,13 +246,6 @@ fn set_offline(daemon: Daemon<'_>, screen: &mut Screen, offline: bool) -> Result
     show_outcome(screen, done.map(|status| format!("{message}\n{}", summary(&status))))
 }
 
-#[derive(Clone, Copy)]
-enum ProxyEntry {
-    Set,
-    Clear,
-    Back,
-}
-
 fn proxy(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     loop {
         let network = daemon.read(NETWORK);
@@ -280,15 +256,14 @@ fn proxy(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
             Err(Error::NotRunning) => return show_outcome(screen, network.map(|_| String::new())),
         };
         screen.row("Proxy", &shown)?;
-        let entries = [("Set the proxy", ProxyEntry::Set), ("Use no proxy", ProxyEntry::Clear)];
-        match screen.choose(&entries, ("Back", ProxyEntry::Back))? {
-            None => {}
-            Some(ProxyEntry::Back) => return Ok(()),
-            Some(ProxyEntry::Clear) => {
-                let done = daemon.post(NETWORK, &json!({"http_configuration": {}}));
-                show_outcome(screen, done.map(|_| "No proxy is used.".to_owned()))?;
-            }
-            Some(ProxyEntry::Set) => set_proxy(daemon, screen)?,
+        let mut menu = Menu::default();
+        menu.add("Set the proxy", |screen| set_proxy(daemon, screen));
+        menu.add("Use no proxy", |screen| {
+            let done = daemon.post(NETWORK, &json!({"http_configuration": {}}));
+            show_outcome(screen, done.map(|_| "No proxy is used.".to_owned()))
+        });
+        if !menu.run("Back", screen)? {
+            return Ok(());
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::daemon::{Daemon, Error, sentence};
 use super::screen::Screen;
-use super::{Closed, show_outcome};
+use super::{Closed, show_outcome, tell};
 use crate::config::{Config, HttpDisabled, Listen, Serves};
 use crate::diagnosis::services::states;
 use crate::security::addresses_of_this_machine;
@@ -138,9 +138,5 @@ fn order(
     if !screen.confirm(&[question, "* What runs now is cut off."])? {
         return Ok(());
     }
-    let done = daemon.delete(&format!("management/{word}"));
-    show_outcome(
-        screen,
-        done.map(|answer| sentence(answer["confirmation"].as_str().unwrap_or("done"))),
-    )
+    tell(screen, daemon.delete(&format!("management/{word}")))
 }

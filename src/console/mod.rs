@@ -16,6 +16,7 @@ mod job_token;
 mod keyboard;
 mod license;
 mod machine;
+mod menu;
 mod network;
 mod screen;
 mod security;
@@ -28,6 +29,7 @@ use crate::diagnosis::screen::text as screen_text;
 use crate::util::utc;
 
 use daemon::{Daemon, Error};
+use menu::Menu;
 use screen::Screen;
 
 /// The input or the output is closed.
@@ -41,57 +43,25 @@ pub(crate) fn run(config: &Config) {
     let _ = top(config, &mut screen);
 }
 
-#[derive(Clone, Copy)]
-enum Entry {
-    License,
-    Networking,
-    Security,
-    Services,
-    Clock,
-    Report,
-    Reboot,
-    Shutdown,
-    Files,
-    Reset,
-    Again,
-    Leave,
-}
-
 fn top(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
     let daemon = Daemon::new(config);
     loop {
         let now = utc::format(utc::unix_seconds(std::time::SystemTime::now()));
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         screen.title(&format!("Appliance {} on {host}, {now}", config.about.version))?;
-        let chosen = match security::Access::read(daemon) {
+        let menu = match security::Access::read(daemon) {
             Ok(access) => {
                 for (index, url) in machine::main_urls(config, access.plain_http).iter().enumerate()
                 {
                     screen.row(if index == 0 { "Address" } else { "" }, url)?;
                 }
                 access.show(config, screen)?;
-                running(screen)?
+                running(config, daemon)
             }
-            Err(error) => stopped(screen, &error)?,
+            Err(error) => stopped(config, screen, &error)?,
         };
-        match chosen {
-            None | Some(Entry::Again) => {}
-            Some(Entry::Leave) => return Ok(()),
-            Some(Entry::License) => license::menu(daemon, screen)?,
-            Some(Entry::Networking) => network::menu(config, daemon, screen)?,
-            Some(Entry::Security) => security::menu(config, daemon, screen)?,
-            Some(Entry::Services) => machine::services(config, daemon, screen)?,
-            Some(Entry::Clock) => clock::menu(config, daemon, screen)?,
-            Some(Entry::Report) => machine::report(config, daemon, screen)?,
-            Some(Entry::Reboot) => machine::reboot(daemon, screen)?,
-            Some(Entry::Shutdown) => machine::shutdown(daemon, screen)?,
-            Some(Entry::Reset) => security::reset(config, screen)?,
-            Some(Entry::Files) => {
-                screen.title("State files")?;
-                let shown = state_files(config).unwrap_or_else(|error| daemon::sentence(&error));
-                screen.say(&shown)?;
-                screen.pause()?;
-            }
+        if !menu.run("Leave the console", screen)? {
+            return Ok(());
         }
     }
 }
@@ -103,40 +73,58 @@ fn state_files(config: &Config) -> Result<String, String> {
     Ok(screen_text(&status))
 }
 
-fn running(screen: &mut Screen) -> Result<Option<Entry>, Closed> {
-    let entries = [
-        ("License", Entry::License),
-        ("Networking", Entry::Networking),
-        ("Security", Entry::Security),
-        ("Services", Entry::Services),
-        ("Clock", Entry::Clock),
-        ("Save a report for support", Entry::Report),
-        ("Reboot", Entry::Reboot),
-        ("Shutdown", Entry::Shutdown),
-    ];
-    screen.choose(&entries, ("Leave the console", Entry::Leave))
+fn running<'a>(config: &'a Config, daemon: Daemon<'a>) -> Menu<'a> {
+    let mut menu = Menu::default();
+    menu.add("License", move |screen| license::menu(daemon, screen));
+    menu.add("Networking", move |screen| network::menu(config, daemon, screen));
+    menu.add("Security", move |screen| security::menu(config, daemon, screen));
+    menu.add("Services", move |screen| machine::services(config, daemon, screen));
+    menu.add("Clock", move |screen| clock::menu(config, daemon, screen));
+    menu.add("Save a report for support", move |screen| machine::report(config, daemon, screen));
+    menu.add("Reboot", move |screen| machine::reboot(daemon, screen));
+    menu.add("Shutdown", move |screen| machine::shutdown(daemon, screen));
+    menu
 }
 
 /// The menu while the daemon does not run or does not answer.
-fn stopped(screen: &mut Screen, error: &Error) -> Result<Option<Entry>, Closed> {
+fn stopped<'a>(config: &'a Config, screen: &mut Screen, error: &Error) -> Result<Menu<'a>, Closed> {
     screen.blank()?;
-    let again = ("Look again whether the daemon runs", Entry::Again);
-    let leave = ("Leave the console", Entry::Leave);
+    let mut menu = Menu::default();
     match error {
         Error::NotRunning => {
             screen.say(
                 "THE DAEMON IS NOT RUNNING: nothing answers on the network. It has to be started as \
                  the image does it (by its init script, or a reboot). Without it you can:",
             )?;
-            let files = ("Show its state files", Entry::Files);
-            screen.choose(&[files, ("Reset security", Entry::Reset), again], leave)
+            menu.add("Show its state files", move |screen| {
+                screen.title("State files")?;
+                let shown = state_files(config).unwrap_or_else(|error| daemon::sentence(&error));
+                screen.say(&shown)?;
+                screen.pause()
+            });
+            menu.add("Reset security", move |screen| security::reset(config, screen));
         }
         Error::Failed(sentence) => {
             screen.say("THE DAEMON DOES NOT ANSWER.")?;
             screen.say(sentence)?;
-            screen.choose(&[again], leave)
         }
     }
+    menu.add("Look again whether the daemon runs", |_| Ok(()));
+    Ok(menu)
+}
+
+/// Shows what the daemon says it has done, with its warnings, or why it has not, and waits for Enter.
+fn tell(screen: &mut Screen, done: Result<Value, Error>) -> Result<(), Closed> {
+    let told = done.map(|answer| {
+        let said =
+            [&answer["message"], &answer["confirmation"]].into_iter().find_map(Value::as_str);
+        let mut lines = vec![daemon::sentence(&daemon::plain(said.unwrap_or("done")))];
+        let warnings = answer["warnings"].as_array().into_iter().flatten();
+        let warnings = warnings.filter_map(Value::as_str).map(daemon::plain);
+        lines.extend(warnings.map(|text| daemon::sentence(&format!("warning: {text}"))));
+        lines.join("\n")
+    });
+    show_outcome(screen, told)
 }
 
 /// Shows what was done, or why it was not, and waits for Enter.

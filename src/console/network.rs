@@ -3,20 +3,11 @@
 
 use serde_json::{Value, json};
 
-use super::daemon::{Daemon, Error, sentence};
+use super::daemon::Daemon;
+use super::menu::Menu;
 use super::screen::Screen;
-use super::{Closed, machine, show_outcome};
+use super::{Closed, machine, show_outcome, tell};
 use crate::config::Config;
-
-#[derive(Clone, Copy)]
-enum Entry {
-    Dhcp,
-    Static,
-    HostName,
-    Addresses,
-    Keep,
-    Back,
-}
 
 pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     if config.commands.network.is_empty() {
@@ -36,30 +27,22 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
         };
         screen.title("Networking")?;
         show(&network, screen)?;
-        let mut entries = vec![
-            ("Use DHCP", Entry::Dhcp),
-            ("Set a static address", Entry::Static),
-            ("Set the host name", Entry::HostName),
-            ("Show all addresses and ports", Entry::Addresses),
-        ];
+        let mut menu = Menu::default();
+        menu.add("Use DHCP", |screen| use_dhcp(daemon, screen));
+        menu.add("Set a static address", |screen| set_address(daemon, screen, &network));
+        menu.add("Set the host name", |screen| set_host_name(daemon, screen, &network));
+        menu.add("Show all addresses and ports", |screen| {
+            screen.title("Addresses and ports")?;
+            machine::addresses(config, screen)?;
+            screen.pause()
+        });
         if network["trial"]["in_use"] == true {
-            entries.push(("Keep the new settings", Entry::Keep));
+            menu.add("Keep the new settings", |screen| {
+                tell(screen, daemon.change_network("management/host/confirmnetwork", &json!({})))
+            });
         }
-        match screen.choose(&entries, ("Back", Entry::Back))? {
-            None => {}
-            Some(Entry::Back) => return Ok(()),
-            Some(Entry::Dhcp) => use_dhcp(daemon, screen)?,
-            Some(Entry::Static) => set_address(daemon, screen, &network)?,
-            Some(Entry::HostName) => set_host_name(daemon, screen, &network)?,
-            Some(Entry::Addresses) => {
-                screen.title("Addresses and ports")?;
-                machine::addresses(config, screen)?;
-                screen.pause()?;
-            }
-            Some(Entry::Keep) => {
-                let done = daemon.change_network("management/host/confirmnetwork", &json!({}));
-                tell(screen, done)?;
-            }
+        if !menu.run("Back", screen)? {
+            return Ok(());
         }
     }
 }
@@ -170,11 +153,4 @@ fn set_host_name(daemon: Daemon<'_>, screen: &mut Screen, network: &Value) -> Re
         return tell(screen, daemon.change_network("management/host/setipaddress", &body));
     }
     tell(screen, daemon.change_network("management/host/setdhcp", &json!({"hostname": name})))
-}
-
-fn tell(screen: &mut Screen, done: Result<Value, Error>) -> Result<(), Closed> {
-    show_outcome(
-        screen,
-        done.map(|answer| sentence(answer["confirmation"].as_str().unwrap_or("done"))),
-    )
 }

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::daemon::{Daemon, Error, sentence};
+use super::menu::Menu;
 use super::screen::Screen;
-use super::{Closed, addresses, certificate, job_token, reset as command, show_outcome};
+use super::{Closed, addresses, certificate, job_token, reset as command, show_outcome, tell};
 use crate::config::Config;
 use crate::log::Log;
 
@@ -51,64 +52,36 @@ impl Access {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Entry {
-    Http(bool),
-    Password,
-    Token,
-    TokenRemoval,
-    Reset,
-    Certificate,
-    Addresses,
-    Back,
-}
-
 pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     loop {
         let state = Access::read(daemon)
             .and_then(|access| Ok((access, daemon.read("security/sslcertificate")?)));
-        let (access, certificate) = match state {
+        let (access, in_use) = match state {
             Ok(state) => state,
             Err(error) => return show_outcome(screen, Err(error)),
         };
         screen.title("Security")?;
         access.show(config, screen)?;
-        screen.row("Certificate", &describe(&certificate))?;
-        let http = if access.plain_http {
-            ("Disable plain HTTP", Entry::Http(false))
-        } else {
-            ("Enable plain HTTP", Entry::Http(true))
-        };
-        let mut entries = vec![
-            http,
-            ("Set the admin password", Entry::Password),
-            ("Reset security", Entry::Reset),
-            ("Certificate", Entry::Certificate),
-            ("Set the job token", Entry::Token),
-        ];
+        screen.row("Certificate", &describe(&in_use))?;
+        let mut menu = Menu::default();
+        let on = access.plain_http;
+        let http = if on { "Disable plain HTTP" } else { "Enable plain HTTP" };
+        menu.add(http, move |screen| {
+            let body = json!({"enable_insecure_ports": !on});
+            tell(screen, daemon.post("security/insecureports", &body))
+        });
+        menu.add("Set the admin password", |screen| set_password(config, daemon, screen));
+        menu.add("Reset security", |screen| reset(config, screen));
+        menu.add("Certificate", |screen| certificate::menu(daemon, screen));
+        menu.add("Set the job token", |screen| job_token::set(daemon, screen));
         if access.job_token != "unset" {
-            entries.push(("Remove the job token", Entry::TokenRemoval));
+            menu.add("Remove the job token", |screen| job_token::remove(daemon, screen));
         }
         if addresses::are_restricted(config) {
-            entries.push(("Addresses that may come", Entry::Addresses));
+            menu.add("Addresses that may come", |screen| addresses::show(config, screen));
         }
-        match screen.choose(&entries, ("Back", Entry::Back))? {
-            None => {}
-            Some(Entry::Back) => return Ok(()),
-            Some(Entry::Http(on)) => {
-                let done =
-                    daemon.post("security/insecureports", &json!({"enable_insecure_ports": on}));
-                show_outcome(
-                    screen,
-                    done.map(|answer| sentence(answer["message"].as_str().unwrap_or("done"))),
-                )?;
-            }
-            Some(Entry::Password) => set_password(config, daemon, screen)?,
-            Some(Entry::Token) => job_token::set(daemon, screen)?,
-            Some(Entry::TokenRemoval) => job_token::remove(daemon, screen)?,
-            Some(Entry::Reset) => reset(config, screen)?,
-            Some(Entry::Addresses) => addresses::show(config, screen)?,
-            Some(Entry::Certificate) => certificate::menu(daemon, screen)?,
+        if !menu.run("Back", screen)? {
+            return Ok(());
         }
     }
 }
