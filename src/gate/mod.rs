@@ -34,10 +34,7 @@
 //!        |               |         v          |
 //!        +<--------------|----- Calling       |
 //!        |               v                    |
-//!        +<--------- Connecting <--+          |
-//!        |               |         | retry    |
-//!        |               v         |          |
-//!        +<---------- Proxying ----+--------->+
+//!        +<---------- Proxying -------------->+
 //!        |             |    |                 |
 //!        |             |    v                 |
 //!        |             |  Tunnel              |
@@ -55,15 +52,15 @@
 //! - `ProxyHeader`: `Handshake` or `Head` when the header is complete and its source may come.
 //! - `Handshake`: `Head` when TLS is established; `Responding` with 400 to a client that speaks plain HTTP;
 //!   `LingeringClose` when an ACME challenge was answered (`acme-tls/1`).
-//! - `Head`: when the head is complete, the request is judged: `Connecting` if it is authorized, licensed and has a
-//!   permit, or `Collecting` if it is for the management API, which this process answers; `Responding` otherwise.
+//! - `Head`: when the head is complete, the request is judged. If it is authorized, licensed and has a permit:
+//!   `Proxying` when the service has accepted, or `Collecting` if it is for the management API, which this process
+//!   answers. Otherwise `Responding`, with 502 or 503 if the service can't be reached.
 //! - `Collecting`: when the body is there, at once if there is none, its handler is called: `Responding` with its
 //!   response from memory, or `Calling` if it may block.
 //! - `Calling`: `Responding` when a thread that may block has called the handler, or with 504 after
 //!   [`limits::MANAGEMENT_TIMEOUT`].
-//! - `Connecting`: `Proxying` when the service has accepted; `Responding` with 502 or 503 otherwise.
-//! - `Proxying`: `Head` or `LingeringClose` after the response; `Tunnel` after a 101; `Connecting` again if a pooled
-//!   connection was dead; `Responding` if the service has failed before its response began.
+//! - `Proxying`: `Head` or `LingeringClose` after the response; `Tunnel` after a 101; once more with a new
+//!   connection if a pooled one was dead; `Responding` if the service has failed before its response began.
 //! - `Tunnel`: `LingeringClose` when both sides are done.
 //! - `Responding`: `Head` for the next request; `LingeringClose` after the last; `RejectingWebSocket` after the 101 for
 //!   a WebSocket without a license.

@@ -39,9 +39,6 @@ impl Gate {
                 State::OverLimit(admitted) => self.forward(connection, listen, *admitted),
                 State::Collecting(call) => self.collect(connection, call),
                 State::Calling(call) => self.await_response(connection, call),
-                State::Connecting(exchange) => {
-                    self.on_start(connection, Start::try_connect(exchange))
-                }
                 State::Proxying(proxy) => self.proxy(connection, proxy, buffers),
                 State::Tunnel(tunnel) => self.tunnel(connection, tunnel, buffers),
                 State::Responding(response) => {
@@ -157,7 +154,7 @@ impl Gate {
             Progress::Done(end) if proxy.may_retry(&end) => {
                 let mut exchange = proxy.into_exchange();
                 exchange.is_retry = true;
-                return Step::Next(State::Connecting(exchange));
+                return self.on_start(connection, Start::try_connect(exchange));
             }
             Progress::Done(end) => {
                 return self.finish_request(connection, proxy.into_exchange().request, end);

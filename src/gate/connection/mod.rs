@@ -26,7 +26,7 @@ use crate::gate::io::duplex::Duplex as _;
 use crate::gate::io::write_buffer::WriteBuffer;
 use crate::gate::limits::permits::{Class, Permit};
 use crate::gate::limits::token_bucket::TokenBucket;
-use crate::gate::proxy::exchange::{Buffers, Exchange};
+use crate::gate::proxy::exchange::Buffers;
 use crate::gate::proxy::http::HttpProxy;
 use crate::gate::proxy::websocket::Tunnel;
 use crate::gate::request::call::{LocalCall, RunningCall};
@@ -81,8 +81,6 @@ pub(crate) enum State {
     Collecting(Box<LocalCall>),
     /// Waits for the management API, whose handler is at work on a thread that may block.
     Calling(Box<RunningCall>),
-    /// Has an exchange and no connection to its service yet.
-    Connecting(Box<Exchange>),
     /// Sends the request to the service and the response to the client.
     Proxying(Box<HttpProxy>),
     /// Forwards bytes in both directions.
@@ -210,7 +208,6 @@ impl Connection {
             | State::OverLimit(_)
             | State::Collecting(_)
             | State::Calling(_)
-            | State::Connecting(_)
             | State::Proxying(_)
             | State::Tunnel(_) => true,
             State::Responding(response) => response.permit.is_some(),

@@ -53,7 +53,7 @@ impl Gate {
                 let outcome = self.authenticator.hash(&request.login);
                 WorkResult::Hashed(request, outcome)
             }
-            Work::Connect(exchange) => WorkResult::Connected(Start::connect(exchange)),
+            Work::Connect(exchange) => WorkResult::Connected(Start::connect(*exchange)),
         };
         let _ = connection.apply(Step::Next(State::Unblocked(result)));
     }

@@ -17,7 +17,7 @@ use crate::gate::upstream::stream::UpstreamStream;
 
 /// An exchange with a connection to its service.
 pub(crate) struct HttpProxy {
-    exchange: Box<Exchange>,
+    exchange: Exchange,
     upstream: UpstreamStream,
     /// The upstream connection has carried other requests before.
     reused: bool,
@@ -44,11 +44,7 @@ impl From<ExchangeEnd> for Stop {
 }
 
 impl HttpProxy {
-    pub(crate) fn new(
-        exchange: Box<Exchange>,
-        upstream: UpstreamStream,
-        reused: bool,
-    ) -> HttpProxy {
+    pub(crate) fn new(exchange: Exchange, upstream: UpstreamStream, reused: bool) -> HttpProxy {
         HttpProxy {
             request_body: RequestBody::new(exchange.request_head(), exchange.request.length),
             response_body: ResponseBody::new(exchange.request.close),
@@ -89,7 +85,7 @@ impl HttpProxy {
 
     /// Returns the exchange, to be repeated or logged. The upstream connection goes into the pool if it can be
     /// reused.
-    pub(crate) fn into_exchange(self) -> Box<Exchange> {
+    pub(crate) fn into_exchange(self) -> Exchange {
         if self.reusable {
             self.exchange.upstream.keep(self.upstream);
         }

@@ -16,7 +16,7 @@ pub(crate) enum Start {
 
 impl Start {
     /// Takes a pooled connection to the service, or opens a new one if that does not block.
-    pub(crate) fn try_connect(exchange: Box<Exchange>) -> Start {
+    pub(crate) fn try_connect(exchange: Exchange) -> Start {
         // A pooled connection may be dead, so it is used only for a request that can be repeated.
         if exchange.is_repeatable()
             && !exchange.is_retry
@@ -26,22 +26,22 @@ impl Start {
         }
         match exchange.upstream.try_connect().transpose() {
             Some(connected) => Start::of(exchange, connected),
-            None => Start::WouldBlock(exchange),
+            None => Start::WouldBlock(Box::new(exchange)),
         }
     }
 
     /// Opens a new connection to the service, however long it takes.
-    pub(crate) fn connect(exchange: Box<Exchange>) -> Start {
+    pub(crate) fn connect(exchange: Exchange) -> Start {
         let connected = exchange.upstream.connect();
         Start::of(exchange, connected)
     }
 
-    fn of(exchange: Box<Exchange>, connected: io::Result<UpstreamStream>) -> Start {
+    fn of(exchange: Exchange, connected: io::Result<UpstreamStream>) -> Start {
         match connected {
             Ok(upstream) => Start::Started(Box::new(HttpProxy::new(exchange, upstream, false))),
             Err(e) => {
                 let why = format!("cannot connect to {}: {e}", exchange.upstream.name);
-                Start::Failed(exchange, ExchangeEnd::Failed(502, why))
+                Start::Failed(Box::new(exchange), ExchangeEnd::Failed(502, why))
             }
         }
     }

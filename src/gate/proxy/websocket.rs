@@ -11,7 +11,7 @@ use crate::gate::upstream::stream::UpstreamStream;
 
 /// Both directions of a WebSocket; without a buffer while both sides accept all bytes.
 pub(crate) struct Tunnel {
-    exchange: Box<Exchange>,
+    exchange: Exchange,
     upstream: UpstreamStream,
     up: Direction,
     down: Direction,
@@ -20,7 +20,7 @@ pub(crate) struct Tunnel {
 impl Tunnel {
     /// `to_service` and `to_client` have arrived already.
     pub(crate) fn new(
-        exchange: Box<Exchange>,
+        exchange: Exchange,
         upstream: UpstreamStream,
         to_service: Vec<u8>,
         to_client: Vec<u8>,
@@ -50,7 +50,7 @@ impl Tunnel {
     }
 
     /// Returns the exchange, to be logged.
-    pub(crate) fn into_exchange(mut self) -> Box<Exchange> {
+    pub(crate) fn into_exchange(mut self) -> Exchange {
         self.exchange.request.record.received = self.up.bytes_moved;
         self.exchange.request.record.sent = self.down.bytes_moved;
         self.exchange

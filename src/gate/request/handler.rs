@@ -22,6 +22,7 @@ use crate::gate::connection::{Action, Connection, State, Step, Then};
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::limits::permits::Class;
 use crate::gate::proxy::exchange::{ActiveRequest, Authorized, Exchange, ExchangeEnd};
+use crate::gate::proxy::start::Start;
 use crate::gate::{Gate, now};
 use crate::http::body::Length;
 use crate::http::head::RequestHead;
@@ -187,7 +188,7 @@ impl Gate {
         };
         let Some(upstream) = upstream else { return self.begin_call(connection, request) };
         let exchange = Exchange { request, upstream, authorized, is_retry: false };
-        Step::Next(State::Connecting(Box::new(exchange)))
+        self.on_start(connection, Start::try_connect(exchange))
     }
 
     /// Handles the end of a request: the response or close that the client gets, and the access log.

@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
-use super::{EventLoop, LISTENER};
+use super::{EDGE, EventLoop, LISTENER, Tick};
 use crate::gate::limits;
 use crate::gate::limits::eviction::Need;
 use crate::metrics::Refusal;
@@ -17,6 +17,9 @@ impl EventLoop {
     /// Accepts new connections: a limited number at once, so that open connections have their turn, and one at a
     /// time while too many handshakes are pending, which would have to be evicted.
     pub(crate) fn accept(&self) {
+        if self.tick_state().accepting_paused {
+            return; // until the next tick
+        }
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         for accepted in 0..limits::ACCEPTED_PER_TURN {
             if accepted > 0
@@ -29,12 +32,13 @@ impl EventLoop {
                     let peer = address.and_then(|a| SocketAddr::try_from(a).ok());
                     self.begin(TcpStream::from(socket), peer);
                 }
-                Err(Errno::AGAIN) => break,
+                // The next connection is an event.
+                Err(Errno::AGAIN) => return,
                 // Out of descriptors or memory: close idle connections and retry in a moment.
                 Err(e @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                     self.shared.evict(&self.gate, Need::Connection);
                     self.gate.idle_pool.close_oldest();
-                    let mut tick = self.next_tick.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut tick = self.tick_state();
                     if !tick.accepting_paused {
                         let why = io::Error::from(e);
                         self.gate.log.error(format_args!(
@@ -54,10 +58,14 @@ impl EventLoop {
         self.rearm_listener();
     }
 
+    fn tick_state(&self) -> MutexGuard<'_, Tick> {
+        self.next_tick.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has connections that wait already reported again.
     pub(crate) fn rearm_listener(&self) {
-        let once = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
         let data = epoll::EventData::new_u64(LISTENER);
-        if let Err(e) = epoll::modify(&self.epoll, &self.listener, data, once) {
+        if let Err(e) = epoll::modify(&self.epoll, &self.listener, data, EDGE) {
             let why = io::Error::from(e);
             self.gate.log.error(format_args!(
                 "{}: this listener takes no more connections; restart the daemon: {why}",
@@ -75,7 +83,6 @@ impl EventLoop {
             self.shared.evict(&self.gate, Need::Connection);
             self.shared.connections.try_acquire()
         });
-        let _ = tcp.set_nodelay(true);
         let Ok(connection) = self.gate.new_connection(tcp, peer, &self.listen, permit) else {
             return self.gate.metrics.refused(Refusal::Resources);
         };
