@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::store::Error;
 
 use super::copy::{Batch, Copied, Target, copy};
-use super::database::{Key, Kind, Scope, Transaction};
+use super::database::{Key, Kind, Scope};
 use super::license::License;
 use super::licenses::Licenses;
 use super::record_file::{self, Writer, check, each_record};
@@ -65,22 +65,9 @@ impl Target for Backup {
     }
 
     fn complete(&mut self, license: &License) -> Result<(), Error> {
-        let mut written = Vec::new();
-        records::put_license(&mut Collected(&mut written), license);
-        self.put(written)
-    }
-}
-
-/// Takes what is written.
-struct Collected<'a>(&'a mut Vec<(Key, String)>);
-
-impl Transaction for Collected<'_> {
-    fn read(&mut self, _key: &Key) -> Result<Option<String>, Error> {
-        Ok(None)
-    }
-
-    fn write(&mut self, key: Key, text: Option<String>) {
-        self.0.extend(text.map(|text| (key, text)));
+        let mut written = records::Written::default();
+        records::put_license(&mut written, license);
+        self.put(written.0.into_iter().collect())
     }
 }
 

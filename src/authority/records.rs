@@ -1,5 +1,7 @@
 //! The records of a license as JSON: their keys, reading and writing.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::license::protocol::fields::{self, Fields, computer_id};
@@ -79,6 +81,20 @@ pub(super) fn answered(
     read(from, &page_key(code, page), |value| {
         Fields::of(value)?.parsed("ids", "a list of ids", ReplayIds::parse)
     })
+}
+
+/// Takes records that are not in a store yet.
+#[derive(Default)]
+pub(super) struct Written(pub(super) BTreeMap<Key, String>);
+
+impl Transaction for Written {
+    fn read(&mut self, _key: &Key) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
+    fn write(&mut self, key: Key, text: Option<String>) {
+        self.0.extend(text.map(|text| (key, text)));
+    }
 }
 
 pub(crate) fn put_license(to: &mut dyn Transaction, license: &License) {

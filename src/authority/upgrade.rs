@@ -17,7 +17,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::license::protocol::fields::{self, Fields, license_code};
-use crate::license::protocol::hex::{Digest, RequestId};
+use crate::license::protocol::hex::RequestId;
 use crate::license::protocol::message::Denial;
 use crate::store::{self, Error};
 use crate::util::json;
@@ -26,7 +26,7 @@ use super::audit::AuditHead;
 use super::balance::Balance;
 use super::copy::{Batch, Copied, Target};
 use super::database::files::list;
-use super::database::{Key, Kind, Scope, Transaction};
+use super::database::{Key, Kind, Scope};
 use super::license::{Buyer, License, Status, Sums, Terms};
 use super::licenses::Licenses;
 use super::records;
@@ -104,7 +104,7 @@ fn bring_over(shard: &Path, code: &str, to: &mut Licenses) -> Result<bool, Error
     let (lines, head) = audit_log(&shard.join(format!("{code}.log")), &value)?;
     let Old { license, seats, computers, refused, pages } =
         read(&value, head).map_err(|what| damaged(&path, &what))?;
-    let mut written = Written::default();
+    let mut written = records::Written::default();
     seats.iter().for_each(|seat| records::put_seat(&mut written, code, seat));
     computers
         .iter()
@@ -117,20 +117,6 @@ fn bring_over(shard: &Path, code: &str, to: &mut Licenses) -> Result<bool, Error
     })?;
     to.complete(&license)?;
     Ok(true)
-}
-
-/// Takes records that are not in a store yet.
-#[derive(Default)]
-struct Written(BTreeMap<Key, String>);
-
-impl Transaction for Written {
-    fn read(&mut self, _key: &Key) -> Result<Option<String>, Error> {
-        Ok(None)
-    }
-
-    fn write(&mut self, key: Key, text: Option<String>) {
-        self.0.extend(text.map(|text| (key, text)));
-    }
 }
 
 /// Writes the lines that are not there yet.
@@ -262,13 +248,7 @@ fn audit_log(path: &Path, state: &Value) -> Result<(Vec<String>, AuditHead), Err
     }
     let mut head = AuditHead::none();
     for line in &lines {
-        let number = head.lines + 1;
-        let prev = json::parse(line.as_bytes()).map(|line| line["prev"].clone());
-        if prev != Ok(head.hash.to_string().into()) {
-            let what = format!("line {number} does not follow from the one before");
-            return Err(damaged(path, &what));
-        }
-        head = AuditHead { lines: number, hash: Digest::of(line.as_bytes()) };
+        head = head.followed_by(line).map_err(|fault| damaged(path, &fault))?;
     }
     Ok((lines, head))
 }

@@ -9,6 +9,7 @@ use super::run_queue::RunQueue;
 use super::{Connection, Priority};
 use crate::gate::io::duplex::Duplex as _;
 use crate::gate::limits::eviction::Candidate;
+use crate::gate::upstream::stream::UPSTREAM;
 
 /// What has happened to a socket.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,17 +76,30 @@ impl ConnectionTable {
         self.last
     }
 
-    /// Takes the connection of an event, if it has high priority. Otherwise queues it, or records the event if the
-    /// connection is in use.
+    /// Takes the connection that the event of a socket is for, and its token, if it has high priority. Otherwise queues
+    /// it, or records the event if the connection is in use.
     pub(crate) fn on_event(
         &mut self,
         token: u64,
         event: Event,
         now: Instant,
-    ) -> Option<Box<Connection>> {
+    ) -> Option<(u64, Box<Connection>)> {
+        if token & UPSTREAM == 0 {
+            self.on_client_event(token, event, now)
+        } else {
+            self.on_upstream_event(token, event, now)
+        }
+    }
+
+    fn on_client_event(
+        &mut self,
+        token: u64,
+        event: Event,
+        now: Instant,
+    ) -> Option<(u64, Box<Connection>)> {
         let mut connection = self.take(token, event)?;
         match connection.priority(now) {
-            Priority::Interactive => Some(connection),
+            Priority::Interactive => Some((token, connection)),
             priority => {
                 connection.is_ready = true;
                 self.slots.insert(token, Slot::Idle(connection));
@@ -95,9 +109,8 @@ impl ConnectionTable {
         }
     }
 
-    /// Takes the connection that waits for the upstream socket of an event, as [`ConnectionTable::on_event`] does, with
-    /// its token. Records the event if no connection waits: a thread may be about to put one back that will.
-    pub(crate) fn on_upstream_event(
+    /// The event is recorded if no connection waits for it: a thread may be about to put one back that will.
+    fn on_upstream_event(
         &mut self,
         upstream_token: u64,
         event: Event,
@@ -110,7 +123,7 @@ impl ConnectionTable {
             && upstream.token() == upstream_token
         {
             upstream.set_readable(event.read_closed);
-            return Some((token, self.on_event(token, Event::default(), now)?));
+            return self.on_client_event(token, Event::default(), now);
         }
         *pending = Some(pending.unwrap_or_default().and(event));
         None

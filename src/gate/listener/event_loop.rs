@@ -28,7 +28,6 @@ use crate::gate::io::duplex::timespec;
 use crate::gate::limits::eviction::Need;
 use crate::gate::limits::permits::Class;
 use crate::gate::proxy::exchange::Buffers;
-use crate::gate::upstream::stream::UPSTREAM;
 use crate::gate::{Gate, limits};
 
 const LISTENER: u64 = u64::MAX;
@@ -192,13 +191,7 @@ impl EventLoop {
 
     /// Handles an event of a connection.
     fn on_event(self: &Arc<EventLoop>, token: u64, event: Event, buffers: &mut Buffers) {
-        let (mut connections, now) = (self.connections(), Instant::now());
-        let taken = if token & UPSTREAM != 0 {
-            connections.on_upstream_event(token, event, now)
-        } else {
-            connections.on_event(token, event, now).map(|connection| (token, connection))
-        };
-        drop(connections);
+        let taken = self.connections().on_event(token, event, Instant::now());
         if let Some((token, connection)) = taken {
             self.advance(token, connection, buffers);
         }
