@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use applianced::protocol::message::{Answer, Denial, Kind, Op, Request};
 
@@ -167,15 +168,14 @@ impl Scene {
         let mut during_the_answer = 0;
         for number in 1..=MOST_CALLS {
             copy(&self.base, &self.vendor.dir());
-            let trace = self.vendor.scratch("killed.strace");
-            let mut options = vec!["-e".into(), format!("trace={kind}")];
-            options.extend(["-e".into(), format!("inject={kind}:signal=KILL:when={number}")]);
-            options.extend(paths.iter().flat_map(|path| ["-P".into(), path.clone()]));
-            let command = self.strace(&trace, &options);
-            let Ok(address) = self.vendor.serve_as(command) else {
+            let mut started = self.serve_cut(kind, number, paths);
+            if started.is_err() {
                 self.settled(None); // the start itself was cut, which must do no harm
-                continue;
-            };
+                copy(&self.base, &self.vendor.dir());
+                self.vendor.ok(&["list"]); // which writes what a start may write to a copied folder
+                started = self.serve_cut(kind, number, paths);
+            }
+            let Ok(address) = started else { continue };
             let answer = self.machine.send(address, &self.request).ok();
             let status = match &answer {
                 Some(_) => self.vendor.stop(),
@@ -190,6 +190,21 @@ impl Scene {
             during_the_answer += 1;
         }
         panic!("{kind} is called more than {MOST_CALLS} times");
+    }
+
+    /// Starts an authority that is killed at one call; fails if that is before it serves.
+    fn serve_cut(
+        &mut self,
+        kind: &str,
+        number: usize,
+        paths: &BTreeSet<String>,
+    ) -> Result<SocketAddr, ExitStatus> {
+        let trace = self.vendor.scratch("killed.strace");
+        let mut options = vec!["-e".into(), format!("trace={kind}")];
+        options.extend(["-e".into(), format!("inject={kind}:signal=KILL:when={number}")]);
+        options.extend(paths.iter().flat_map(|path| ["-P".into(), path.clone()]));
+        let command = self.strace(&trace, &options);
+        self.vendor.serve_as(command)
     }
 
     /// Kills at each call on sockets, with strace at the running authority: its start is not cut.
