@@ -1,10 +1,10 @@
 //! A client's connection and its states.
 
 mod candidate;
+mod cipher_suites;
 pub(crate) mod drive;
 pub(crate) mod expiry;
 pub(crate) mod handshake_log;
-mod in_place;
 pub(crate) mod proxy_header;
 pub(crate) mod proxy_protocol;
 pub(crate) mod run_queue;

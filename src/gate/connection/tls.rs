@@ -11,7 +11,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, SupportedCipherSuite};
 
 use crate::config::Api;
-use crate::gate::connection::in_place;
+use crate::gate::connection::cipher_suites;
 use crate::security::{Challenges, Identity};
 use crate::util::published::Published;
 
@@ -27,16 +27,16 @@ const TLS12: [SupportedCipherSuite; 6] = [
 
 /// TLS 1.3 suites in the order of M1-33.
 const TLS13_V1: [SupportedCipherSuite; 3] = [
-    in_place::TLS13_AES_256_GCM_SHA384,
-    in_place::TLS13_CHACHA20_POLY1305_SHA256,
-    in_place::TLS13_AES_128_GCM_SHA256,
+    cipher_suites::TLS13_AES_256_GCM_SHA384,
+    cipher_suites::TLS13_CHACHA20_POLY1305_SHA256,
+    cipher_suites::TLS13_AES_128_GCM_SHA256,
 ];
 
 /// TLS 1.3 suites in the order of M2-25.
 const TLS13_V2: [SupportedCipherSuite; 3] = [
-    in_place::TLS13_AES_128_GCM_SHA256,
-    in_place::TLS13_AES_256_GCM_SHA384,
-    in_place::TLS13_CHACHA20_POLY1305_SHA256,
+    cipher_suites::TLS13_AES_128_GCM_SHA256,
+    cipher_suites::TLS13_AES_256_GCM_SHA384,
+    cipher_suites::TLS13_CHACHA20_POLY1305_SHA256,
 ];
 
 /// What other clients than those of tls-alpn-01 may negotiate by ALPN. curl 7.88 to 8.4 offers only http/1.0

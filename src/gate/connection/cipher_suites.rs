@@ -1,80 +1,87 @@
-//! TLS 1.3 cipher suites that decipher a record where it lies.
+//! TLS 1.3 cipher suites whose ciphers are the fastest at hand. Their hashes and keys are aws-lc's, as all else of TLS.
 //!
-//! rustls's own suites call `open_in_place`, after which aws-lc-rs moves the plaintext to where it is already, and
-//! musl's `memmove` does that byte by byte. The call with a separate tag moves nothing. All else is rustls's.
+//! AES-GCM is ring's: it uses the wide AES instructions (VAES) of processors that have no AVX-512 too, or whose
+//! AVX-512 code would be hundreds of kilobytes. ChaCha20-Poly1305 is aws-lc's, with a decrypter that deciphers a
+//! record where it lies: rustls's own calls `open_in_place`, after which aws-lc-rs moves the plaintext to where it is
+//! already, and musl's `memmove` does that byte by byte. The call with a separate tag moves nothing.
 
-use aws_lc_rs::aead::{
-    AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
-};
+use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use rustls::crypto::aws_lc_rs::cipher_suite;
 use rustls::crypto::cipher::{
     self, AeadKey, InboundOpaqueMessage, InboundPlainMessage, Iv, MessageDecrypter,
     MessageEncrypter, Tls13AeadAlgorithm, UnsupportedOperationError,
 };
+use rustls::crypto::ring;
 use rustls::{
     CipherSuiteCommon, ConnectionTrafficSecrets, Error, SupportedCipherSuite, Tls13CipherSuite,
 };
 
 pub(crate) const TLS13_AES_128_GCM_SHA256: SupportedCipherSuite =
-    SupportedCipherSuite::Tls13(&AES_128_SUITE);
+    SupportedCipherSuite::Tls13(&AES_128);
 pub(crate) const TLS13_AES_256_GCM_SHA384: SupportedCipherSuite =
-    SupportedCipherSuite::Tls13(&AES_256_SUITE);
+    SupportedCipherSuite::Tls13(&AES_256);
 pub(crate) const TLS13_CHACHA20_POLY1305_SHA256: SupportedCipherSuite =
-    SupportedCipherSuite::Tls13(&CHACHA20_SUITE);
+    SupportedCipherSuite::Tls13(&CHACHA20);
 
-static AES_128: InPlace = InPlace::new(&cipher_suite::TLS13_AES_128_GCM_SHA256, &AES_128_GCM);
-static AES_256: InPlace = InPlace::new(&cipher_suite::TLS13_AES_256_GCM_SHA384, &AES_256_GCM);
-static CHACHA20: InPlace =
-    InPlace::new(&cipher_suite::TLS13_CHACHA20_POLY1305_SHA256, &CHACHA20_POLY1305);
+static AES_128: Tls13CipherSuite = suite(
+    tls13(&cipher_suite::TLS13_AES_128_GCM_SHA256),
+    tls13(&ring::cipher_suite::TLS13_AES_128_GCM_SHA256).aead_alg,
+);
+static AES_256: Tls13CipherSuite = suite(
+    tls13(&cipher_suite::TLS13_AES_256_GCM_SHA384),
+    tls13(&ring::cipher_suite::TLS13_AES_256_GCM_SHA384).aead_alg,
+);
+static CHACHA20: Tls13CipherSuite =
+    suite(tls13(&cipher_suite::TLS13_CHACHA20_POLY1305_SHA256), &InPlace);
 
-static AES_128_SUITE: Tls13CipherSuite = AES_128.suite();
-static AES_256_SUITE: Tls13CipherSuite = AES_256.suite();
-static CHACHA20_SUITE: Tls13CipherSuite = CHACHA20.suite();
-
-/// The AEAD algorithm of a suite of rustls, with a decrypter of our own.
-struct InPlace {
-    original: &'static Tls13CipherSuite,
-    algorithm: &'static Algorithm,
+/// Evaluated while compiling, for the statics above.
+#[expect(clippy::panic, reason = "a program that would panic is not compiled")]
+const fn tls13(suite: &SupportedCipherSuite) -> &'static Tls13CipherSuite {
+    match suite {
+        SupportedCipherSuite::Tls13(suite) => suite,
+        SupportedCipherSuite::Tls12(_) => panic!("not a suite of TLS 1.3"),
+    }
 }
 
-impl InPlace {
-    #[expect(clippy::panic, reason = "evaluated while compiling, for the statics above")]
-    const fn new(original: &SupportedCipherSuite, algorithm: &'static Algorithm) -> InPlace {
-        match original {
-            SupportedCipherSuite::Tls13(original) => InPlace { original, algorithm },
-            SupportedCipherSuite::Tls12(_) => panic!("not a suite of TLS 1.3"),
-        }
+const fn suite(
+    original: &'static Tls13CipherSuite,
+    aead: &'static dyn Tls13AeadAlgorithm,
+) -> Tls13CipherSuite {
+    Tls13CipherSuite {
+        common: CipherSuiteCommon {
+            suite: original.common.suite,
+            hash_provider: original.common.hash_provider,
+            confidentiality_limit: original.common.confidentiality_limit,
+        },
+        hkdf_provider: original.hkdf_provider,
+        aead_alg: aead,
+        quic: None,
     }
+}
 
-    const fn suite(&'static self) -> Tls13CipherSuite {
-        let common = &self.original.common;
-        Tls13CipherSuite {
-            common: CipherSuiteCommon {
-                suite: common.suite,
-                hash_provider: common.hash_provider,
-                confidentiality_limit: common.confidentiality_limit,
-            },
-            hkdf_provider: self.original.hkdf_provider,
-            aead_alg: self,
-            quic: None,
-        }
+/// ChaCha20-Poly1305 as rustls has it, with a decrypter of our own.
+struct InPlace;
+
+impl InPlace {
+    fn original() -> &'static dyn Tls13AeadAlgorithm {
+        tls13(&cipher_suite::TLS13_CHACHA20_POLY1305_SHA256).aead_alg
     }
 }
 
 impl Tls13AeadAlgorithm for InPlace {
     fn encrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageEncrypter> {
-        self.original.aead_alg.encrypter(key, iv)
+        InPlace::original().encrypter(key, iv)
     }
 
     fn decrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageDecrypter> {
-        match UnboundKey::new(self.algorithm, key.as_ref()) {
+        match UnboundKey::new(&CHACHA20_POLY1305, key.as_ref()) {
             Ok(unbound) => Box::new(Decrypter { key: LessSafeKey::new(unbound), iv }),
-            Err(_) => self.original.aead_alg.decrypter(key, iv), // never: `key_len` tells its length
+            Err(_) => InPlace::original().decrypter(key, iv), // never: `key_len` tells its length
         }
     }
 
     fn key_len(&self) -> usize {
-        self.original.aead_alg.key_len()
+        InPlace::original().key_len()
     }
 
     fn extract_keys(
@@ -82,7 +89,7 @@ impl Tls13AeadAlgorithm for InPlace {
         key: AeadKey,
         iv: Iv,
     ) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
-        self.original.aead_alg.extract_keys(key, iv)
+        InPlace::original().extract_keys(key, iv)
     }
 }
 
@@ -121,7 +128,7 @@ mod tests {
     };
     use rustls::{ContentType, Error, ProtocolVersion, Tls13CipherSuite};
 
-    use super::{AES_256_SUITE, CHACHA20_SUITE};
+    use super::{AES_256, CHACHA20};
 
     const TEXT: &[u8] = b"what was sent";
     const SEQUENCE: u64 = 7;
@@ -156,7 +163,7 @@ mod tests {
     // AES-128 takes the same way; rustls has no way to make a shorter key.
     #[test]
     fn a_record_is_read_as_it_was_sent_and_no_other_is() {
-        for suite in [&AES_256_SUITE, &CHACHA20_SUITE] {
+        for suite in [&AES_256, &CHACHA20] {
             let record = sealed(suite);
             assert_eq!(opened(suite, record.clone(), SEQUENCE).unwrap(), TEXT);
             assert_eq!(opened(suite, record.clone(), SEQUENCE + 1), Err(Error::DecryptError));
