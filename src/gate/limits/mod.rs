@@ -71,9 +71,10 @@ pub(crate) const MANAGEMENT_BUFFER_BYTES: usize = 16 << 10;
 /// Steps of an exchange, each of [`PROXY_BUFFER_BYTES`] at most, before other connections have their turn.
 pub(crate) const STEPS_PER_TURN: usize = 4;
 
-/// An event loop that has only bulk work left yields to other programs of this machine, such as a speech
-/// engine, after so long: otherwise the kernel would let them wait for milliseconds.
-pub(crate) const BULK_SLICE: Duration = Duration::from_micros(100);
+/// An event loop that has only handshakes and bulk work left yields to other threads and programs of this machine,
+/// such as a speech engine, after so long: otherwise the kernel would let them wait for several milliseconds. Not
+/// sooner: a program that is always busy takes a whole time slice of the kernel, some 3 ms, at each yield.
+pub(crate) const BULK_SLICE: Duration = Duration::from_millis(1);
 
 /// Local responses on one connection with pipelined requests before other connections have their turn.
 pub(crate) const RESPONSES_PER_TURN: usize = 4;
