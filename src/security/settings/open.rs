@@ -134,9 +134,9 @@ struct Optional<'a> {
 impl Optional<'_> {
     fn uploaded(&self) -> (Option<Identity>, FileDigest) {
         let reading = files::identity(self.folder.view(), Source::Uploaded);
-        let without = "the default certificate is in use";
-        let (identity, digest) =
-            self.read(names::UPLOADED, &reading, without, "upload yours again");
+        let untrusted = "until then the default certificate is in use";
+        let damaged = "the default certificate is in use: upload yours again";
+        let (identity, digest) = self.read(names::UPLOADED, &reading, untrusted, damaged);
         let now = utc::unix_seconds(self.now);
         if let Some(error) = identity.as_ref().and_then(|it| it.summary.date_error(now)) {
             self.log.warn(format_args!("the uploaded certificate is in use, but {error}"));
@@ -146,32 +146,36 @@ impl Optional<'_> {
 
     fn request(&self) -> (Option<PendingRequest>, FileDigest) {
         let reading = files::request(self.folder.view());
-        self.read(names::REQUEST, &reading, "there is no pending request", "make another")
+        let untrusted = "until then there is no pending request";
+        let damaged = "there is no pending request: make another";
+        self.read(names::REQUEST, &reading, untrusted, damaged)
     }
 
     fn acme(&self) -> (Option<AcmeFile>, FileDigest) {
         let reading = files::acme(self.folder.view());
-        self.read(names::ACME, &reading, "no certificate is fetched", "set ACME again")
+        let untrusted = "until then no certificate is fetched";
+        let damaged = "no certificate is fetched: set ACME again";
+        self.read(names::ACME, &reading, untrusted, damaged)
     }
 
-    /// Sets a damaged file aside; `without` says what its absence means, and `again` what to do about it.
+    /// Sets a damaged file aside. `untrusted` and `damaged` say what holds without the file, and what to do.
     fn read<T>(
         &self,
         name: &'static str,
         reading: &Reading<T>,
-        without: &str,
-        again: &str,
+        untrusted: &str,
+        damaged: &str,
     ) -> (Option<T>, FileDigest) {
         match reading.parse() {
             _ if self.settings.discard.contains(&name) => {}
             Found::Absent => {}
             Found::Good(value) => return (Some(value), reading.digest),
             Found::Untrusted(sentence) => {
-                self.log.error(format_args!("{sentence}; until then {without}"));
+                self.log.error(format_args!("{sentence}; {untrusted}"));
             }
             Found::Damaged(reason) => {
                 let kept = self.folder.set_aside_told(name, self.now);
-                self.log.error(format_args!("{reason}; {kept}; {without}: {again}"));
+                self.log.error(format_args!("{reason}; {kept}; {damaged}"));
                 return (None, files::absent());
             }
         }
