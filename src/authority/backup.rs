@@ -49,7 +49,7 @@ impl Target for Backup {
     fn last_line(&self, scope: Scope<'_>) -> Result<u64, Error> {
         let code = match scope {
             Scope::License { code, .. } | Scope::Lines { code, .. } => Some(code),
-            Scope::All { .. } => None,
+            Scope::All { .. } | Scope::Shard { .. } => None,
         };
         Ok(if self.audit.0.as_deref() == code { self.audit.1 } else { 0 })
     }

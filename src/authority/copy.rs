@@ -140,7 +140,7 @@ pub(crate) fn check_target(from: &dyn Database, to: &dyn Database) -> Result<(),
 fn copy_keys(from: &dyn Database, to: &mut dyn Target) -> Result<(), Error> {
     let Some(keys) = keys(from)? else { return Ok(()) };
     let head = parse_keys(&keys, |keys| keys.object("audit", AuditHead::read))?;
-    copy_lines(from, to, Scope::All { kind: Kind::KeyAudit, after: None }, &head)?;
+    copy_lines(from, to, Scope::All { kind: Kind::KeyAudit }, &head)?;
     to.put(vec![(Key::keys(), keys)])
 }
 

@@ -153,7 +153,7 @@ pub(crate) fn rotate(
 /// What is wrong with it.
 pub(crate) fn verify(database: &dyn Database, dir: &Path) -> Result<u64, Error> {
     let keys = Keyring::load(database, dir)?;
-    let scope = Scope::All { kind: Kind::KeyAudit, after: None };
+    let scope = Scope::All { kind: Kind::KeyAudit };
     audit::verify(database, scope, &AuditHead::none(), &keys.audit)
         .map_err(|what| Error::Failed(format!("audit log of the keys: {what}")))
 }

@@ -130,7 +130,7 @@ impl Licenses {
         &self,
         each: &mut dyn FnMut(Result<License, Error>) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error> {
-        self.database.scan(Scope::All { kind: Kind::License, after: None }, &mut |key, text| {
+        self.database.scan(Scope::All { kind: Kind::License }, &mut |key, text| {
             each(records::parse_record(&key, &text, records::license_from))
         })
     }
@@ -144,12 +144,7 @@ impl Licenses {
         shard: &str,
         each: &mut dyn FnMut(License),
     ) -> Result<(), Error> {
-        let before = Key::before_shard(Kind::License, shard);
-        let scope = Scope::All { kind: Kind::License, after: Some(&before) };
-        self.database.scan(scope, &mut |key, text| {
-            if key.shard() != shard {
-                return Ok(ControlFlow::Break(()));
-            }
+        self.database.scan(Scope::Shard { kind: Kind::License, shard }, &mut |key, text| {
             each(records::parse_record(&key, &text, records::license_from)?);
             Ok(ControlFlow::Continue(()))
         })
@@ -177,7 +172,7 @@ impl Licenses {
     }
 
     fn each_totals(&self, each: &mut dyn FnMut(&Key, Totals)) -> Result<(), Error> {
-        self.database.scan(Scope::All { kind: Kind::Totals, after: None }, &mut |key, text| {
+        self.database.scan(Scope::All { kind: Kind::Totals }, &mut |key, text| {
             let read = |value: &Value| Totals::read(&Fields::of(value)?);
             each(&key, records::parse_record(&key, &text, read)?);
             Ok(ControlFlow::Continue(()))

@@ -85,7 +85,7 @@ pub(crate) fn upgrade(
 
 fn bring_keys_over(dir: &Path, mut keys: Value, to: &mut Licenses) -> Result<(), Error> {
     let (lines, head) = audit_log(&dir.join("audit.log"), &keys)?;
-    let scope = Scope::All { kind: Kind::KeyAudit, after: None };
+    let scope = Scope::All { kind: Kind::KeyAudit };
     put_lines(to, scope, lines, Key::key_audit)?;
     if let Some(members) = keys.as_object_mut() {
         members.insert("v".to_owned(), 2.into());

@@ -76,6 +76,28 @@ impl Files {
         Ok(())
     }
 
+    fn scan_shard(
+        &self,
+        kind: Kind,
+        shard: &str,
+        visit: &mut Visit<'_>,
+    ) -> Result<ControlFlow<()>, Error> {
+        if !self.settle(shard)? {
+            return Ok(ControlFlow::Continue(()));
+        }
+        // `visit` may be slow, so no lock is held here. A file is replaced, never half written.
+        if kind == Kind::Totals {
+            let key = Key(format!("{}/{shard}", kind.name()));
+            return visit_file(&file(&self.root, &key), key, visit);
+        }
+        for code in &self.codes(shard)? {
+            if self.scan_license(kind, code, visit)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
     fn scan_license(
         &self,
         kind: Kind,
@@ -133,12 +155,11 @@ impl Database for Files {
     }
 
     fn scan(&self, scope: Scope<'_>, visit: &mut Visit<'_>) -> Result<(), Error> {
-        let (kind, after) = match scope {
+        match scope {
             Scope::License { kind, code } => {
                 if self.settle(shard_of(code))? {
                     let _ = self.scan_license(kind, code, visit)?;
                 }
-                return Ok(());
             }
             Scope::Lines { code, after } => {
                 if self.settle(shard_of(code))? {
@@ -148,37 +169,18 @@ impl Database for Files {
                     };
                     let _ = self.scan_license(Kind::Audit, code, &mut later)?;
                 }
-                return Ok(());
             }
-            Scope::All { kind, after } => (kind, after),
-        };
-        if matches!(kind, Kind::Keys | Kind::KeyAudit) {
-            return self.scan_keys(kind, visit);
-        }
-        let first = after.map_or("000", Key::shard);
-        for shard in
-            (0..SHARDS).map(|shard| format!("{shard:03}")).filter(|shard| **shard >= *first)
-        {
-            if !self.settle(&shard)? {
-                continue;
+            Scope::Shard { kind, shard } => {
+                let _ = self.scan_shard(kind, shard, visit)?;
             }
-            // `visit` may be slow, so no lock is held here. A file is replaced, never half written.
-            let mut later = |key: Key, text: String| match after.is_none_or(|after| key > *after) {
-                true => visit(key, text),
-                false => Ok(ControlFlow::Continue(())),
-            };
-            if kind == Kind::Totals {
-                let key = Key(format!("{}/{shard}", kind.name()));
-                if visit_file(&file(&self.root, &key), key, &mut later)?.is_break() {
-                    return Ok(());
-                }
-                continue;
+            Scope::All { kind: kind @ (Kind::Keys | Kind::KeyAudit) } => {
+                self.scan_keys(kind, visit)?;
             }
-            let past = after.and_then(Key::code).filter(|_| shard == first);
-            let codes = self.codes(&shard)?;
-            for code in codes.iter().filter(|code| past.is_none_or(|past| code.as_str() >= past)) {
-                if self.scan_license(kind, code, &mut later)?.is_break() {
-                    return Ok(());
+            Scope::All { kind } => {
+                for shard in 0..SHARDS {
+                    if self.scan_shard(kind, &format!("{shard:03}"), visit)?.is_break() {
+                        break;
+                    }
                 }
             }
         }

@@ -83,9 +83,8 @@ impl Database for Memory {
     fn scan(&self, scope: Scope<'_>, visit: &mut Visit<'_>) -> Result<(), Error> {
         let all = self.0.lock().unwrap().clone();
         let wanted = all.into_iter().filter(|(key, _)| match scope {
-            Scope::All { kind, after } => {
-                key.kind() == Some(kind) && after.is_none_or(|after| key > after)
-            }
+            Scope::All { kind } => key.kind() == Some(kind),
+            Scope::Shard { kind, shard } => key.kind() == Some(kind) && key.shard() == shard,
             Scope::License { kind, code } => key.kind() == Some(kind) && key.code() == Some(code),
             Scope::Lines { code, after } => {
                 key.kind() == Some(Kind::Audit)

@@ -124,11 +124,6 @@ impl Key {
         Key(format!("{}/{}/{code}/{name}", kind.name(), shard_of(code)))
     }
 
-    /// What precedes all records of that kind in a shard.
-    pub(crate) fn before_shard(kind: Kind, shard: &str) -> Key {
-        Key(format!("{}/{shard}/", kind.name()))
-    }
-
     /// A line of a license's audit log, from 1.
     pub(crate) fn audit(code: &str, number: u64) -> Key {
         Key::within(Kind::Audit, code, format_args!("{number:010}"))
@@ -211,7 +206,7 @@ impl Key {
     pub(crate) fn log(&self) -> Scope<'_> {
         match self.code() {
             Some(code) => Scope::License { kind: Kind::Audit, code },
-            None => Scope::All { kind: Kind::KeyAudit, after: None },
+            None => Scope::All { kind: Kind::KeyAudit },
         }
     }
 
@@ -257,8 +252,10 @@ pub(crate) trait Transaction {
 /// What a scan goes through.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Scope<'a> {
-    /// Every record of one kind that follows `after`, in order of their keys.
-    All { kind: Kind, after: Option<&'a Key> },
+    /// Every record of one kind, in order of their keys.
+    All { kind: Kind },
+    /// Those of one kind in a shard (three digits).
+    Shard { kind: Kind, shard: &'a str },
     /// Those of one license.
     License { kind: Kind, code: &'a str },
     /// The lines of its audit log that follow the one of that number.

@@ -56,7 +56,7 @@ impl Licenses {
         let mut verified = Verified::default();
         let mut shard = Shard::default();
         let mut stopped = Ok(());
-        self.database.scan(Scope::All { kind: Kind::License, after: None }, &mut |key, text| {
+        self.database.scan(Scope::All { kind: Kind::License }, &mut |key, text| {
             if shard.name != key.shard() {
                 stopped = self.verify_sums(&shard, fault);
                 let name = key.shard().to_owned();

@@ -49,7 +49,7 @@ use self::failure::{Failure, Kind};
 pub(crate) use self::options::{Flags, Options};
 use self::step::Step;
 use self::wire::{Page, Unusable};
-use super::{Database, Key, Scope, Visit, Work, redacted, shard_of};
+use super::{Database, Key, SHARDS, Scope, Visit, Work, redacted, shard_of};
 use crate::store::Error;
 
 const RANGE: &str = "/v3/kv/range";
@@ -63,6 +63,11 @@ const FRESHNESS: Duration = Duration::from_secs(1);
 
 /// Records of a page of a scan.
 const PAGE: usize = 256;
+
+/// More records than this are read shard by shard: for each page, etcd counts all that follow in the range, so the
+/// time for one range grows with the square of its records. More than there are shards, each of which has one
+/// record of totals, and far more than there are records of keys, which are in no shard.
+const LARGE: i64 = 4_096;
 
 /// How often a step runs at most, when others are faster each time.
 const TRIES: u32 = 64;
@@ -109,17 +114,62 @@ impl Etcd {
         wire::page(&answer).map_err(|Unusable| Failure::new(Kind::Refused, what))
     }
 
+    /// Whether a scope has too many records to be read as one range.
+    fn is_large(&self, scope: Scope<'_>) -> Result<bool, Error> {
+        let (first, end) = self.bounds(scope);
+        let answer = self.client.ask(RANGE, &wire::count(&first, &end), Effect::None);
+        let answer = answer.map_err(|failure| error(&failure))?;
+        wire::counted(&answer).map(|records| records > LARGE).map_err(|Unusable| {
+            error(&Failure::new(Kind::Refused, "it does not answer as etcd does"))
+        })
+    }
+
+    /// Visits the records of a scope, all as they were at `revision`, or at that of the first page.
+    fn scan_range(
+        &self,
+        scope: Scope<'_>,
+        revision: &mut Option<i64>,
+        visit: &mut Visit<'_>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let (mut first, end) = self.bounds(scope);
+        loop {
+            let page = match self.page(&first, &end, *revision) {
+                // The rest as it is now.
+                Err(failure) if failure.kind == Kind::Revision && revision.is_some() => {
+                    *revision = None;
+                    continue;
+                }
+                other => other.map_err(|failure| error(&failure))?,
+            };
+            *revision = revision.or(Some(page.revision));
+            if let Some(last) = page.records.last() {
+                first = format!("{}\0", last.key);
+            }
+            let is_last = !page.more || page.records.is_empty();
+            for record in page.records {
+                let key = record.key.strip_prefix(&self.prefix).and_then(Key::parse);
+                let key = key.ok_or_else(foreign)?;
+                if visit(key, record.text)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            if is_last {
+                return Ok(ControlFlow::Continue(()));
+            }
+        }
+    }
+
     /// The first key of a scope, and the one behind its last.
     fn bounds(&self, scope: Scope<'_>) -> (String, String) {
         let prefix = &self.prefix;
         // '0' follows '/', and '\0' precedes every other character.
         match scope {
-            Scope::All { kind, after } => {
-                let first = match after {
-                    Some(after) => format!("{}\0", self.path(after)),
-                    None => format!("{prefix}{}/", kind.name()),
-                };
-                (first, format!("{prefix}{}0", kind.name()))
+            Scope::All { kind } => {
+                (format!("{prefix}{}/", kind.name()), format!("{prefix}{}0", kind.name()))
+            }
+            Scope::Shard { kind, shard } => {
+                let first = format!("{prefix}{}/{shard}", kind.name());
+                (format!("{first}/"), format!("{first}0"))
             }
             Scope::Lines { code, after } => {
                 let first = format!("{}\0", self.path(&Key::audit(code, after)));
@@ -160,33 +210,21 @@ impl Database for Etcd {
     }
 
     fn scan(&self, scope: Scope<'_>, visit: &mut Visit<'_>) -> Result<(), Error> {
-        let (mut first, end) = self.bounds(scope);
         let mut revision = None;
-        loop {
-            let page = match self.page(&first, &end, revision) {
-                // The rest as it is now.
-                Err(failure) if failure.kind == Kind::Revision && revision.is_some() => {
-                    revision = None;
-                    continue;
-                }
-                other => other.map_err(|failure| error(&failure))?,
-            };
-            revision = revision.or(Some(page.revision));
-            if let Some(last) = page.records.last() {
-                first = format!("{}\0", last.key);
-            }
-            let is_last = !page.more || page.records.is_empty();
-            for record in page.records {
-                let key = record.key.strip_prefix(&self.prefix).and_then(Key::parse);
-                let key = key.ok_or_else(foreign)?;
-                if visit(key, record.text)? == ControlFlow::Break(()) {
-                    return Ok(());
+        match scope {
+            Scope::All { kind } if self.is_large(scope)? => {
+                for shard in 0..SHARDS {
+                    let shard = Scope::Shard { kind, shard: &format!("{shard:03}") };
+                    if self.scan_range(shard, &mut revision, visit)?.is_break() {
+                        break;
+                    }
                 }
             }
-            if is_last {
-                return Ok(());
+            _ => {
+                let _ = self.scan_range(scope, &mut revision, visit)?;
             }
         }
+        Ok(())
     }
 
     fn conflicts(&self) -> u64 {

@@ -61,6 +61,11 @@ pub(super) fn range(first: &str, end: &str, limit: usize, revision: Option<i64>)
     request
 }
 
+/// How many keys there are from `first` up to and without `end`.
+pub(super) fn count(first: &str, end: &str) -> Value {
+    json!({"key": BASE64.encode(first), "range_end": BASE64.encode(end), "count_only": true})
+}
+
 /// Writes, or removes for `None`, if every key in `unchanged` was last changed at that revision; 0 is for
 /// those that are absent.
 pub(super) fn txn<'a>(
@@ -130,6 +135,11 @@ pub(super) fn page(answer: &Value) -> Result<Page, Unusable> {
     };
     let revision = number(&answer["header"]["revision"])?;
     Ok(Page { revision, records, more: answer["more"].as_bool().unwrap_or(false) })
+}
+
+/// The answer to [`count`].
+pub(super) fn counted(answer: &Value) -> Result<i64, Unusable> {
+    number(&answer["count"])
 }
 
 fn record(value: &Value) -> Result<Record, Unusable> {

@@ -133,7 +133,7 @@ fn prefixes_are_apart() {
     transact(&one, grow).unwrap();
     let seen = |store: &Etcd| {
         let mut seen = 0;
-        let scope = Scope::All { kind: Kind::License, after: None };
+        let scope = Scope::All { kind: Kind::License };
         store
             .scan(scope, &mut |_, _| {
                 seen += 1;
