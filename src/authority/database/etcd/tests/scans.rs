@@ -85,3 +85,30 @@ fn a_key_of_another_program_is_not_taken_for_a_record() {
     assert!(error.contains("another program uses the same --etcd-prefix"), "{error}");
     assert!(!error.contains(CODE), "{error}");
 }
+
+#[test]
+fn a_large_store_is_scanned_shard_by_shard() {
+    let seat = |shard: &str| format!("license-authority/seat/{shard}");
+    let (held, held_end) = (base64(&seat("933/")), base64(&seat("9330")));
+    let member = Member::new(move |asked| match &asked.body["key"] {
+        _ if asked.body["count_only"] == true => {
+            Reply::Answer(200, json!({"header": {"revision": "7"}, "count": "4097"}))
+        }
+        key if *key == held => page(7, &["a", "b"], false),
+        _ => page(9, &[], false),
+    });
+    let mut texts = Vec::new();
+    store(&[&member])
+        .scan(Scope::All { kind: Kind::Seat }, &mut |_, text| {
+            texts.push(text);
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+    assert_eq!(texts, ["a", "b"]);
+    let asked = member.asked();
+    assert_eq!(asked.len(), 1 + 1000);
+    assert_eq!(asked[0].body["key"], base64(&seat("")));
+    assert_eq!(asked[1].body["key"], base64(&seat("000/")));
+    assert_eq!(asked[934].body["range_end"], held_end);
+    assert!(asked[2..].iter().all(|asked| asked.body["revision"] == "9"), "of one revision");
+}
