@@ -65,8 +65,7 @@ const FRESHNESS: Duration = Duration::from_secs(1);
 const PAGE: usize = 256;
 
 /// More records than this are read shard by shard: for each page, etcd counts all that follow in the range, so the
-/// time for one range grows with the square of its records. More than there are shards, each of which has one
-/// record of totals, and far more than there are records of keys, which are in no shard.
+/// time for one range grows with the square of its records.
 const LARGE: i64 = 4_096;
 
 /// How often a step runs at most, when others are faster each time.
@@ -212,7 +211,13 @@ impl Database for Etcd {
     fn scan(&self, scope: Scope<'_>, visit: &mut Visit<'_>) -> Result<(), Error> {
         let mut revision = None;
         match scope {
-            Scope::All { kind } if self.is_large(scope)? => {
+            // Totals are one record a shard, and what belongs to the keys is in no shard.
+            Scope::All { kind }
+                if !matches!(
+                    kind,
+                    super::Kind::Totals | super::Kind::Keys | super::Kind::KeyAudit
+                ) && self.is_large(scope)? =>
+            {
                 for shard in 0..SHARDS {
                     let shard = Scope::Shard { kind, shard: &format!("{shard:03}") };
                     if self.scan_range(shard, &mut revision, visit)?.is_break() {
