@@ -22,6 +22,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::license::protocol::fields::license_code;
+use crate::license::protocol::object::words;
 use crate::store::Error;
 
 /// Records that a step may read and write at most, so that a step stays below etcd's limit of 128
@@ -38,61 +39,30 @@ pub(crate) const MAX_BYTES: usize = 128 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key(String);
 
-/// What a record holds; the first word of its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// `license/NNN/CODE`: terms, totals and the head of the audit log.
-    License,
-    /// `seat/NNN/CODE/DEVICE`: the accounts of one device key.
-    Seat,
-    /// `computer/NNN/CODE/ID`: which device key holds the seat of a computer.
-    Computer,
-    /// `answered/NNN/CODE/DEVICE-EPOCH-PAGE`: ids of requests that a seat answered.
-    Answered,
-    /// `refused/NNN/CODE`: ids of activations that were refused.
-    Refused,
-    /// `audit/NNN/CODE/NUMBER`: one line of the audit log, ten digits from 0000000001.
-    Audit,
-    /// `totals/NNN`: sums of all licenses of a shard.
-    Totals,
-    /// `keys/keys`: issuer and request keys and the head of their audit log.
-    Keys,
-    /// `keyaudit/keys/audit/NUMBER`: one line of their audit log, ten digits from 0000000001.
-    KeyAudit,
-    /// `guesses/NNN`: wrong codes of some addresses, and `guesses/keys`: of all. Only in a store that is shared,
-    /// and never copied.
-    Guesses,
-}
-
-impl Kind {
-    /// All of them.
-    pub(crate) const ALL: [Kind; 10] = [
-        Kind::License,
-        Kind::Seat,
-        Kind::Computer,
-        Kind::Answered,
-        Kind::Refused,
-        Kind::Audit,
-        Kind::Totals,
-        Kind::Keys,
-        Kind::KeyAudit,
-        Kind::Guesses,
-    ];
-
-    /// The first word of the keys.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Kind::License => "license",
-            Kind::Seat => "seat",
-            Kind::Computer => "computer",
-            Kind::Answered => "answered",
-            Kind::Refused => "refused",
-            Kind::Audit => "audit",
-            Kind::Totals => "totals",
-            Kind::Keys => "keys",
-            Kind::KeyAudit => "keyaudit",
-            Kind::Guesses => "guesses",
-        }
+words! {
+    /// What a record holds; the first word of its key.
+    pub(crate) enum Kind {
+        /// `license/NNN/CODE`: terms, totals and the head of the audit log.
+        License = "license",
+        /// `seat/NNN/CODE/DEVICE`: the accounts of one device key.
+        Seat = "seat",
+        /// `computer/NNN/CODE/ID`: which device key holds the seat of a computer.
+        Computer = "computer",
+        /// `answered/NNN/CODE/DEVICE-EPOCH-PAGE`: ids of requests that a seat answered.
+        Answered = "answered",
+        /// `refused/NNN/CODE`: ids of activations that were refused.
+        Refused = "refused",
+        /// `audit/NNN/CODE/NUMBER`: one line of the audit log, ten digits from 0000000001.
+        Audit = "audit",
+        /// `totals/NNN`: sums of all licenses of a shard.
+        Totals = "totals",
+        /// `keys/keys`: issuer and request keys and the head of their audit log.
+        Keys = "keys",
+        /// `keyaudit/keys/audit/NUMBER`: one line of their audit log, ten digits from 0000000001.
+        KeyAudit = "keyaudit",
+        /// `guesses/NNN`: wrong codes of some addresses, and `guesses/keys`: of all. Only in a store that is
+        /// shared, and never copied.
+        Guesses = "guesses",
     }
 }
 
@@ -180,8 +150,7 @@ impl Key {
 
     /// `None` only for the text of a key that is not one of ours.
     pub(crate) fn kind(&self) -> Option<Kind> {
-        let word = self.0.split('/').next()?;
-        Kind::ALL.into_iter().find(|kind| kind.name() == word)
+        self.0.split('/').next().and_then(Kind::parse)
     }
 
     /// The shard, as its three digits.
