@@ -49,8 +49,7 @@ pub(crate) fn archive(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Archived, Error> {
     if !licenses.database().is_shared() {
-        let what = "a folder keeps its audit logs; only those on etcd are archived";
-        return Err(Error::Failed(what.to_owned()));
+        return Err(Error::new("a folder keeps its audit logs; only those on etcd are archived"));
     }
     if path.exists() {
         check(path, ARCHIVE)?;
@@ -68,7 +67,7 @@ pub(crate) fn archive(
     let removed = remove(licenses, path, progress)?;
     if removed.lines == 0 {
         let what = "was archived before: name another file to archive more";
-        return Err(Error::Failed(format!("{} {what}", path.display())));
+        return Err(Error::new(format!("{} {what}", path.display())));
     }
     Ok(removed)
 }
@@ -98,7 +97,7 @@ fn time_of(line: &Value) -> Option<i64> {
 }
 
 fn of_license(code: &str, fault: &Error) -> Error {
-    Error::Failed(format!("license {}: audit log: {fault}", redacted(code)))
+    Error::new(format!("license {}: audit log: {fault}", redacted(code)))
 }
 
 /// Removes the lines that are in the file.
@@ -144,14 +143,14 @@ fn forget(licenses: &Licenses, code: &str, lines: &[(Key, String)]) -> Result<u6
     licenses.database().transact(shard_of(code), &mut |step| {
         removed = 0;
         let Some(mut license) = records::license(step, code)? else {
-            return Err(Error::Failed("there is no such license".to_owned()));
+            return Err(Error::new("there is no such license"));
         };
         if license.archived.lines >= last {
             return Ok(());
         }
         if license.archived.lines + 1 != first || license.audit.lines < last {
             let what = "the lines of the file are not those that come next in the store";
-            return Err(Error::Failed(what.to_owned()));
+            return Err(Error::new(what));
         }
         for (key, line) in lines {
             license.archived = license.archived.followed_by(line)?;
@@ -213,7 +212,7 @@ fn continued(licenses: &Licenses, log: Option<(String, AuditHead)>) -> Result<()
     }
     let what =
         "the store does not go on where the file ends; if archiving was interrupted, repeat it";
-    Err(of_license(&code, &Error::Failed(what.to_owned())))
+    Err(of_license(&code, &Error::new(what)))
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ impl AuditHead {
             return Ok(self.with(line));
         }
         let number = self.lines + 1;
-        Err(Error::Failed(format!("line {number} does not follow from the one before")))
+        Err(Error::new(format!("line {number} does not follow from the one before")))
     }
 
     fn with(&self, line: &str) -> AuditHead {
@@ -83,5 +83,5 @@ pub(crate) fn verify(
         return Ok(end.lines);
     }
     let what = "lines should be there, and the last that fits is line";
-    Err(Error::Failed(format!("{} {what} {}", head.lines, end.lines)))
+    Err(Error::new(format!("{} {what} {}", head.lines, end.lines)))
 }

@@ -80,7 +80,7 @@ pub(crate) fn restore(
     to: &mut Licenses,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Copied, Error> {
-    check(path, BACKUP).map_err(|error| Error::Failed(format!("{error}: nothing was restored")))?;
+    check(path, BACKUP).map_err(|error| Error::new(format!("{error}: nothing was restored")))?;
     let mut copied = Copied::default();
     let mut known: HashMap<String, u64> = HashMap::new();
     let mut batch = Batch::default();

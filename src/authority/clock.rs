@@ -76,7 +76,7 @@ impl Clock {
             Some(text) if !is_right => {
                 let time = std::str::from_utf8(&text).ok().and_then(|text| utc::parse(text.trim()));
                 time.ok_or_else(|| {
-                    Error::Failed(format!(
+                    Error::new(format!(
                         "{} is damaged: see that the clock is right, and start serve with --clock-is-right",
                         file.display()
                     ))

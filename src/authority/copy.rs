@@ -128,10 +128,9 @@ pub(crate) fn check_target(from: &dyn Database, to: &dyn Database) -> Result<(),
             .transpose()
     };
     match (root(from)?, root(to)?) {
-        (None, _) => Err(Error::Failed("there is no license authority to copy".to_owned())),
+        (None, _) => Err(Error::new("there is no license authority to copy")),
         (Some(from), Some(to)) if from != to => {
-            let what = "the target holds another license authority: nothing was copied";
-            Err(Error::Failed(what.to_owned()))
+            Err(Error::new("the target holds another license authority: nothing was copied"))
         }
         _ => Ok(()),
     }
@@ -172,7 +171,7 @@ fn copy_license(from: &Licenses, to: &mut dyn Target, mut license: License) -> R
         // Seconds that the target granted since would be granted again.
         Some(known) if known.audit.lines >= license.audit.lines => {
             let what = "is newer in the target than in the source: nothing of it was copied";
-            return Err(Error::Failed(format!("the license {} {what}", redacted(&code))));
+            return Err(Error::new(format!("the license {} {what}", redacted(&code))));
         }
         _ => {}
     }
@@ -195,7 +194,7 @@ fn copy_license(from: &Licenses, to: &mut dyn Target, mut license: License) -> R
         }
     }
     let what = "changed whenever it was read: try again when it is quiet";
-    Err(Error::Failed(format!("the license {} {what}", redacted(&code))))
+    Err(Error::new(format!("the license {} {what}", redacted(&code))))
 }
 
 /// Copies the lines of an audit log up to `head` that the target does not have.
@@ -212,7 +211,7 @@ fn copy_lines(
         let number = key.line().unwrap_or(0);
         if number > there && number <= head.lines {
             if before > 0 && number != before + 1 {
-                return Err(Error::Failed(format!(
+                return Err(Error::new(format!(
                     "the audit log {} has line {before} in the target, and the source begins with {number}, \
                      because older ones were archived: copy to an empty place",
                     key.redacted()

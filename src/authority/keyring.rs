@@ -155,7 +155,7 @@ pub(crate) fn verify(database: &dyn Database, dir: &Path) -> Result<u64, Error> 
     let keys = Keyring::load(database, dir)?;
     let scope = Scope::All { kind: Kind::KeyAudit };
     audit::verify(database, scope, &AuditHead::none(), &keys.audit)
-        .map_err(|what| Error::Failed(format!("audit log of the keys: {what}")))
+        .map_err(|what| Error::new(format!("audit log of the keys: {what}")))
 }
 
 fn event(word: &str) -> Map<String, Value> {
@@ -163,17 +163,17 @@ fn event(word: &str) -> Map<String, Value> {
 }
 
 fn named(kid: Option<KeyId>) -> Result<KeyId, Error> {
-    kid.ok_or_else(|| Error::Failed("no key name is left for another key".into()))
+    kid.ok_or_else(|| Error::new("no key name is left for another key"))
 }
 
 fn absent(dir: &Path) -> Error {
     if dir.join("keys.json").exists() {
-        return Error::Failed(format!(
+        return Error::new(format!(
             "{0} is of an earlier release: bring it over with `license-authority upgrade --dir {0}`",
             dir.display()
         ));
     }
-    Error::Failed(format!(
+    Error::new(format!(
         "{} holds no license authority; make one with `license-authority init --dir {0} --customer 4949`, or name another folder with --dir",
         dir.display()
     ))
@@ -315,7 +315,7 @@ impl Keyring {
     fn read_root(&self, dir: &Path) -> Result<SigningKey, Error> {
         let path = root_key(dir);
         let text = store::read(&path, 1_000)?.ok_or_else(|| {
-            Error::Failed(format!(
+            Error::new(format!(
                 "{} is missing: put the root key back to rotate keys",
                 path.display()
             ))
@@ -324,14 +324,14 @@ impl Keyring {
         let seed = seed.map(Zeroizing::new).and_then(|seed| <[u8; 32]>::try_from(&seed[..]).ok());
         let damaged = || {
             let what = "is damaged: not 64 hex digits; restore it from a backup";
-            Error::Failed(format!("{} {what}", path.display()))
+            Error::new(format!("{} {what}", path.display()))
         };
         let seed = seed.ok_or_else(damaged)?;
         let key = SigningKey::from_seed(&seed)?;
         if key.public() == self.root.1 {
             Ok(key)
         } else {
-            Err(Error::Failed(format!("{} is the root key of another authority", path.display())))
+            Err(Error::new(format!("{} is the root key of another authority", path.display())))
         }
     }
 }

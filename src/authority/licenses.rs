@@ -66,7 +66,7 @@ impl Licenses {
             if !before.is_consistent() {
                 let what =
                     "the seats of the license do not fit each other: restore it from a backup";
-                return Err(Error::Failed(what.to_owned()));
+                return Err(Error::new(what));
             }
             let mut accounts = before.clone();
             let Update { result, events } = change(&mut accounts);
@@ -206,7 +206,7 @@ impl Licenses {
         code: &str,
         work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.database.transact(shard_of(code), work).map_err(|error| without_code(error, code))
+        self.database.transact(shard_of(code), work).map_err(|error| without_code(&error, code))
     }
 }
 
@@ -239,13 +239,8 @@ pub(super) fn write_totals(
     Ok(())
 }
 
-fn without_code(error: Error, code: &str) -> Error {
-    let redact = |text: String| text.replace(code, &super::database::redacted(code));
-    match error {
-        Error::Untrusted(text) => Error::Untrusted(redact(text)),
-        Error::Busy(text) => Error::Busy(redact(text)),
-        Error::Failed(text) => Error::Failed(redact(text)),
-    }
+fn without_code(error: &Error, code: &str) -> Error {
+    Error::new(error.to_string().replace(code, &super::database::redacted(code)))
 }
 
 mod verify;

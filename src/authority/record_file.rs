@@ -48,7 +48,7 @@ impl Writer {
     /// When `path` exists or the system refuses.
     pub(crate) fn new(path: &Path, kind: Kind, now: i64) -> Result<Writer, Error> {
         if path.exists() {
-            return Err(Error::Failed(format!("{} exists: name another file", path.display())));
+            return Err(Error::new(format!("{} exists: name another file", path.display())));
         }
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".tmp");
@@ -113,7 +113,7 @@ impl Drop for Writer {
 /// What it is instead.
 pub(crate) fn check(path: &Path, kind: Kind) -> Result<(), Error> {
     let Kind { member, name } = kind;
-    let not = |what: String| Error::Failed(format!("{} is {what}", path.display()));
+    let not = |what: String| Error::new(format!("{} is {what}", path.display()));
     let (mut hash, mut before, mut lines) = (Sha256::new(), Vec::new(), 0u64);
     let mut file = open(path)?;
     loop {
@@ -155,7 +155,7 @@ pub(crate) fn each_record(
         let Ok(Value::Array(pair)) = json::parse(&line) else { continue };
         let [Value::String(key), Value::String(text)] = &pair[..] else { continue };
         let unknown =
-            || Error::Failed(format!("{} holds a record of a newer release", path.display()));
+            || Error::new(format!("{} holds a record of a newer release", path.display()));
         each(Key::parse(key).ok_or_else(unknown)?, text.clone())?;
     }
     Ok(())

@@ -150,7 +150,7 @@ pub(crate) fn parse_record<T>(
     parsed.and_then(|value| parse(&value)).map_err(|what| {
         let text =
             format!("the record {} is damaged: {what}; restore it from a backup", key.redacted());
-        Error::Failed(text)
+        Error::new(text)
     })
 }
 

@@ -264,7 +264,7 @@ impl Service {
     ) -> Result<Option<(Answer, bool)>, Error> {
         let unread = matches!(channel, Channel::Network { stage: Stage::Unread, .. });
         let Some((kid, issuer)) = keys.issuer(now) else {
-            return Err(Error::Failed(NO_ISSUER.to_owned()));
+            return Err(Error::new(NO_ISSUER.to_owned()));
         };
         let sign = |kind: token::Type, payload: &Value| token::sign(kind, kid, payload, issuer);
         let after =
@@ -304,7 +304,7 @@ impl Service {
             }
             return Ok(Some((outcome.answer, !outcome.repeated && outcome.event.is_some())));
         }
-        Err(Error::Busy(format!(
+        Err(Error::new(format!(
             "the seats of the license {} changed too fast to find a free one",
             redacted(&request.license)
         )))

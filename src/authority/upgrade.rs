@@ -52,7 +52,7 @@ pub(crate) fn upgrade(
     let path = dir.join("keys.json");
     let Some(keys) = document(&path)? else {
         let what = "holds nothing of an earlier release";
-        return Err(Error::Failed(format!("{} {what}", dir.display())));
+        return Err(Error::new(format!("{} {what}", dir.display())));
     };
     if keys["v"] != 1 {
         return Err(damaged(&path, &format_args!("version {} is not known", keys["v"])));
@@ -259,5 +259,5 @@ fn document(path: &Path) -> Result<Option<Value>, Error> {
 }
 
 fn damaged(path: &Path, what: &dyn std::fmt::Display) -> Error {
-    Error::Failed(format!("{} is damaged: {what}; restore it from a backup", path.display()))
+    Error::new(format!("{} is damaged: {what}; restore it from a backup", path.display()))
 }

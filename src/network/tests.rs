@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Error, NetworkSettings, Settings, Static};
 use crate::log::Log;
-use crate::store::{self, Folder, Scratch};
+use crate::store::{Folder, Scratch};
 
 const NEW: [u8; 4] = [192, 0, 2, 7];
 
@@ -61,7 +61,7 @@ impl Machine {
         // A thread of the daemon before may be about to end.
         let mut opened = Folder::open(&self.root, &[]);
         let end = Instant::now() + Duration::from_secs(10);
-        while matches!(opened, Err(store::Error::Busy(_))) && Instant::now() < end {
+        while opened.is_err() && Instant::now() < end {
             thread::sleep(Duration::from_millis(2));
             opened = Folder::open(&self.root, &[]);
         }

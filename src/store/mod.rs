@@ -32,28 +32,21 @@ pub(crate) use trust::read;
 
 /// Why a file or folder could not be used, as a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Error {
-    /// It exists, but another user could have written it; the sentence holds the repair command.
-    Untrusted(String),
-    /// Another process holds the folder.
-    Busy(String),
-    /// A system call failed: disk full, no permission, input/output error.
-    Failed(String),
-}
+pub(crate) struct Error(String);
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Untrusted(sentence) | Error::Busy(sentence) | Error::Failed(sentence) => {
-                f.write_str(sentence)
-            }
-        }
+        f.write_str(&self.0)
     }
 }
 
 impl std::error::Error for Error {}
 
 impl Error {
+    pub(crate) fn new(sentence: impl Into<String>) -> Error {
+        Error(sentence.into())
+    }
+
     /// `doing` completes "cannot …", as in "read /var/lib/applianced/security.json".
     pub(crate) fn system(doing: &str, path: &Path, error: &io::Error) -> Error {
         let next = match error.kind() {
@@ -64,7 +57,7 @@ impl Error {
             io::ErrorKind::ReadOnlyFilesystem => "; mount the file system writable",
             _ => "",
         };
-        Error::Failed(format!("cannot {doing} {}: {error}{next}", path.display()))
+        Error::new(format!("cannot {doing} {}: {error}{next}", path.display()))
     }
 }
 

@@ -76,7 +76,7 @@ fn a_step_happens_whole_or_not_at_all(database: &dyn Database) {
         Key::within(Kind::Seat, &code, "00ff"),
         Key::audit(&code, 1),
     ];
-    let stop = Error::Failed("enough".to_owned());
+    let stop = Error::new("enough");
     let stopped = change(database, &code, |step| {
         keys.iter().for_each(|key| step.write(key.clone(), Some("never".to_owned())));
         Err(stop.clone())
@@ -240,6 +240,6 @@ fn scans_end_when_the_visitor_says_so(database: &dyn Database) {
     };
     database.scan(scope, &mut visit).unwrap();
     assert_eq!(seen, 1000);
-    let stop = Error::Failed("enough".to_owned());
+    let stop = Error::new("enough");
     assert_eq!(database.scan(scope, &mut |_, _| Err(stop.clone())), Err(stop));
 }

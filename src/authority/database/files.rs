@@ -208,9 +208,7 @@ impl Transaction for Step<'_> {
         match self.written.get(key) {
             Some(text) => Ok(text.clone()),
             None if self.journal.is_none() => Ok(None),
-            None if is_line(key) => {
-                Err(Error::Failed("lines of an audit log are read by a scan".to_owned()))
-            }
+            None if is_line(key) => Err(Error::new("lines of an audit log are read by a scan")),
             None => read(&file(self.root, key)),
         }
     }
@@ -247,7 +245,7 @@ fn changes(root: &Path, written: BTreeMap<Key, Option<String>>) -> Result<Vec<Ch
         if text.as_ref().is_some_and(|text| text.len() > MAX_BYTES) {
             let text =
                 format!("the record {} would have more than {MAX_BYTES} bytes", key.redacted());
-            return Err(Error::Failed(text));
+            return Err(Error::new(text));
         }
         let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
         changes.push(match (is_line(&key), text) {
@@ -263,8 +261,7 @@ fn changes(root: &Path, written: BTreeMap<Key, Option<String>>) -> Result<Vec<Ch
                 Change { name, at: Some(at), text: Some(line) }
             }
             (true, None) => {
-                let what = "lines of audit logs are not removed from a folder";
-                return Err(Error::Failed(what.to_owned()));
+                return Err(Error::new("lines of audit logs are not removed from a folder"));
             }
             (false, text) => Change { name, at: None, text },
         });
@@ -285,7 +282,7 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
     let Some(bytes) = store::read(path, MAX_BYTES as u64)? else { return Ok(None) };
     let text = std::str::from_utf8(&bytes).map(str::to_owned);
     let damaged =
-        |_| Error::Failed(format!("{} is not text: restore it from a backup", path.display()));
+        |_| Error::new(format!("{} is not text: restore it from a backup", path.display()));
     text.map(Some).map_err(damaged)
 }
 

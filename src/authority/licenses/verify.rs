@@ -97,11 +97,11 @@ impl Licenses {
             sums = self.sum(shard)?;
             if sums != stated && self.totals_of(number)? == before {
                 let what = format!("the sums of the licenses that end in {} are wrong", shard.name);
-                fault(Error::Failed(what));
+                fault(Error::new(what));
                 return Ok(());
             }
         }
-        fault(Error::Failed(format!(
+        fault(Error::new(format!(
             "the licenses that end in {} changed too often to compare their sums: verify again",
             shard.name
         )));
@@ -154,7 +154,7 @@ impl Licenses {
                         Err(fault) => format!("{license}: audit log: {fault}"),
                         Ok(_) => format!("{license}: its seats do not add up to its sums"),
                     };
-                    return Err(Error::Failed(what));
+                    return Err(Error::new(what));
                 }
             }
         }

@@ -36,7 +36,7 @@ pub(super) fn count(
         records::put(step, key, &clients_to(&clients));
         Ok(())
     })?;
-    counted.ok_or_else(|| Error::Failed("a wrong code was not counted".to_owned()))
+    counted.ok_or_else(|| Error::new("a wrong code was not counted"))
 }
 
 /// Takes a token from the bucket of all addresses; the bucket as all machines know it.

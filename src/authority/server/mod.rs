@@ -78,7 +78,7 @@ pub(crate) fn run(
     log: &Log,
     announce: impl Fn(&str),
 ) -> Result<(), Error> {
-    let failed = |what: &str, error: &io::Error| Error::Failed(format!("cannot {what}: {error}"));
+    let failed = |what: &str, error: &io::Error| Error::new(format!("cannot {what}: {error}"));
     // First of all: a signal that comes during the start is handled once it is over.
     let mut signals = Signals::listen().map_err(|error| failed("catch signals", &error))?;
     descriptors::raise_limit();
@@ -86,16 +86,15 @@ pub(crate) fn run(
     if !dir.is_dir() {
         return Err(Keyring::load(&**database, dir)
             .err()
-            .unwrap_or(Error::Failed(format!("{} is no folder", dir.display()))));
+            .unwrap_or(Error::new(format!("{} is no folder", dir.display()))));
     }
-    let listeners = Listener::open(&settings.listen).map_err(Error::Failed)?;
+    let listeners = Listener::open(&settings.listen).map_err(Error::new)?;
     if listeners.is_empty() {
-        return Err(Error::Failed("nowhere to listen: give --listen".to_owned()));
+        return Err(Error::new("nowhere to listen: give --listen"));
     }
     let addresses: Vec<String> = listeners.iter().map(|one| one.address().to_string()).collect();
     let sockets: Vec<&Path> = listeners.iter().filter_map(Listener::file).collect();
-    sandbox::confine_authority(dir, &sockets, settings.user.as_deref(), log)
-        .map_err(Error::Failed)?;
+    sandbox::confine_authority(dir, &sockets, settings.user.as_deref(), log).map_err(Error::new)?;
     let service = Service::open(Arc::clone(database), dir, log.clone())?.with(settings.policy);
     let _lock = lock_folder(dir)?;
     let service = service.with_clock(Clock::open(dir, now(), settings.clock_is_right)?);
@@ -167,7 +166,7 @@ pub(crate) fn lock_folder(dir: &Path) -> Result<File, Error> {
     let file = file.map_err(|error| Error::system("open", &path, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(_) => Err(Error::Busy(format!(
+        Err(_) => Err(Error::new(format!(
             "another `license-authority serve` uses {}: stop it first",
             dir.display()
         ))),

@@ -15,15 +15,14 @@ impl Service {
     pub(crate) fn sign(&self, text: &str, now: i64) -> Result<String, Error> {
         let sealed = match Certificate::read(text) {
             Ok(Certificate::Activation(sealed)) => sealed,
-            Ok(other) => return Err(Error::Failed(format!("this is {}", other.kind()))),
-            Err(error) => return Err(Error::Failed(error.to_string())),
+            Ok(other) => return Err(Error::new(format!("this is {}", other.kind()))),
+            Err(error) => return Err(Error::new(error.to_string())),
         };
         let (answer, _) = self.by_certificate(&sealed, &[Op::Activate, Op::Sync], now)?;
-        let token =
-            answer.token.ok_or_else(|| Error::Failed("the answer holds no token".to_owned()))?;
-        Certificate::License(token).write().ok_or_else(|| {
-            Error::Failed("the license certificate would be longer than 65535 bytes".to_owned())
-        })
+        let token = answer.token.ok_or_else(|| Error::new("the answer holds no token"))?;
+        Certificate::License(token)
+            .write()
+            .ok_or_else(|| Error::new("the license certificate would be longer than 65535 bytes"))
     }
 
     /// Credits the seconds of a return certificate, once. Returns their number, and whether they were
@@ -34,14 +33,16 @@ impl Service {
     pub(crate) fn redeem(&self, text: &str, now: i64) -> Result<(i64, bool), Error> {
         let sealed = match Certificate::read(text) {
             Ok(Certificate::Return(sealed)) => sealed,
-            Ok(other) => return Err(Error::Failed(format!("this is {}", other.kind()))),
-            Err(error) => return Err(Error::Failed(error.to_string())),
+            Ok(other) => return Err(Error::new(format!("this is {}", other.kind()))),
+            Err(error) => return Err(Error::new(error.to_string())),
         };
         let (answer, moved) = self.by_certificate(&sealed, &[Op::Return], now)?;
         match answer.kind {
             Kind::Returned => Ok((answer.returned, moved)),
-            _ => Err(Error::Failed("its totals differ from the license's records, so all seconds it held were charged; correct that with \
-                `license-authority credit`, and free its seat with `license-authority release`".to_owned())),
+            _ => Err(Error::new(
+                "its totals differ from the license's records, so all seconds it held were charged; correct that with \
+                `license-authority credit`, and free its seat with `license-authority release`",
+            )),
         }
     }
 
@@ -54,9 +55,9 @@ impl Service {
     ) -> Result<(Answer, bool), Error> {
         let keys = self.keys();
         let opened = wire::open_certificate(sealed, keys.request_keys())
-            .map_err(|error| Error::Failed(format!("the certificate is not genuine: {error}")))?;
+            .map_err(|error| Error::new(format!("the certificate is not genuine: {error}")))?;
         if !ops.contains(&opened.request.op) {
-            return Err(Error::Failed(format!(
+            return Err(Error::new(format!(
                 "the certificate holds a `{}` request, which this command does not take",
                 opened.request.op.name()
             )));
@@ -69,15 +70,15 @@ impl Service {
             Kind::Denied
                 if opened.request.op == Op::Return && answer.denial == Some(Denial::Duplicate) =>
             {
-                Err(Error::Failed("this activation holds no seconds: it was returned or released before, or a later \
-                    activation took its seat"
-                    .to_owned()))
+                Err(Error::new(
+                    "this activation holds no seconds: it was returned or released before, or a later \
+                    activation took its seat",
+                ))
             }
-            Kind::Denied => Err(Error::Failed(answer.message)),
-            Kind::Stale => {
-                Err(Error::Failed("this request was answered before, and the appliance has sent a newer one since"
-                    .to_owned()))
-            }
+            Kind::Denied => Err(Error::new(answer.message)),
+            Kind::Stale => Err(Error::new(
+                "this request was answered before, and the appliance has sent a newer one since",
+            )),
             _ => Ok((answer, moved)),
         }
     }

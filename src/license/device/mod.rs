@@ -29,7 +29,7 @@ const LARGEST: u64 = 4_096;
 
 impl From<CryptoError> for Error {
     fn from(error: CryptoError) -> Error {
-        Error::Failed(error.to_string())
+        Error::new(error.to_string())
     }
 }
 
@@ -87,7 +87,7 @@ impl Device {
             None => return Ok(None),
             Some(Ok(key)) => key,
             Some(Err(Damaged)) => {
-                return Err(Error::Failed(format!(
+                return Err(Error::new(format!(
                     "{} is damaged: the next start sets it aside and generates a new key, for which the \
                      present license is not valid; restore the file, or post the license code again \
                      after that start",

@@ -19,15 +19,13 @@ pub(crate) fn load(path: &Path) -> Result<Option<Trust>, Error> {
     };
     Trust::parse(&contents)
         .map(Some)
-        .map_err(|error| Error::Failed(format!("{}: {error}", path.display())))
+        .map_err(|error| Error::new(format!("{}: {error}", path.display())))
 }
 
 /// Reads the trust file for the daemon, and logs why no license can be verified without it.
 pub(crate) fn open(path: &Path, log: &Log) -> Result<Trust, Error> {
     let loaded = load(path).and_then(|found| {
-        found.ok_or_else(|| {
-            Error::Failed(format!("the trust file {} does not exist", path.display()))
-        })
+        found.ok_or_else(|| Error::new(format!("the trust file {} does not exist", path.display())))
     });
     loaded.inspect_err(|error| log.warn(format_args!("no license can be verified: {error}")))
 }

@@ -203,7 +203,7 @@ impl Database for Etcd {
             self.conflicts.fetch_add(1, Ordering::Relaxed);
             pause(number)?;
         }
-        Err(Error::Failed(format!(
+        Err(Error::new(format!(
             "others changed the same records {TRIES} times in a row: nothing was changed; try again"
         )))
     }
@@ -262,7 +262,7 @@ impl Database for Etcd {
 fn pause(tries: u32) -> Result<(), Error> {
     let mut bytes = [0; 2];
     aws_lc_rs::rand::fill(&mut bytes)
-        .map_err(|_| Error::Failed("cannot get random bytes from the system".to_owned()))?;
+        .map_err(|_| Error::new("cannot get random bytes from the system"))?;
     let longest = LONGEST_PAUSE.min(Duration::from_millis(2) * tries);
     thread::sleep(longest * u32::from(u16::from_le_bytes(bytes)) / u32::from(u16::MAX));
     Ok(())
@@ -270,7 +270,7 @@ fn pause(tries: u32) -> Result<(), Error> {
 
 fn error(failure: &Failure) -> Error {
     let what = &failure.what;
-    Error::Failed(match failure.kind {
+    Error::new(match failure.kind {
         Kind::Unknown => {
             format!(
                 "etcd gave no answer, and a change may have happened or not: {what}; look at what is there \
@@ -282,10 +282,9 @@ fn error(failure: &Failure) -> Error {
 }
 
 fn foreign() -> Error {
-    Error::Failed(
+    Error::new(
         "etcd holds a key that this program did not write among its own: another program uses the same \
-         --etcd-prefix"
-            .to_owned(),
+         --etcd-prefix",
     )
 }
 

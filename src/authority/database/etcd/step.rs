@@ -58,7 +58,7 @@ impl<'a> Step<'a> {
         }
         let read = || self.seen.iter().filter(|(_, seen)| seen.is_read);
         if read().count() > MAX_RECORDS || self.written.len() > MAX_RECORDS {
-            return Err(Error::Failed(format!(
+            return Err(Error::new(format!(
                 "a step reads {} and writes {} records, more than the limit of {MAX_RECORDS}: nothing was \
                  changed",
                 read().count(),
@@ -69,7 +69,7 @@ impl<'a> Step<'a> {
             if let Some(length) =
                 text.as_ref().map(String::len).filter(|length| *length > MAX_BYTES)
             {
-                return Err(Error::Failed(format!(
+                return Err(Error::new(format!(
                     "{} would have {length} bytes, more than the limit of {MAX_BYTES}: nothing was changed",
                     named(key)
                 )));

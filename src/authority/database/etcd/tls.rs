@@ -106,7 +106,7 @@ fn read(file: &Path, secret: bool) -> Result<Zeroizing<Vec<u8>>, Error> {
 
 fn wrong(file: Option<&Path>, what: &str) -> Error {
     let file = file.map(|file| file.display().to_string()).unwrap_or_default();
-    Error::Failed(format!("{file} can't be used for etcd: {what}"))
+    Error::new(format!("{file} can't be used for etcd: {what}"))
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ impl Journal {
         if lines.any(|line| parse(line).is_some()) {
             let what =
                 "is damaged: a line in the middle was changed; restore the folder from a backup";
-            return Err(Error::Failed(format!("{} {what}", self.path.display())));
+            return Err(Error::new(format!("{} {what}", self.path.display())));
         }
         self.file.set_len(self.end).map_err(|error| self.failed(&error))
     }

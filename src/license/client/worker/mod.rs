@@ -142,9 +142,10 @@ pub(crate) fn start(
     };
     worker.error = worker.proxy_rejection().unwrap_or_default().to_owned();
     worker.publish(); // before the first reader
-    thread::Builder::new().name("license".to_owned()).spawn(move || worker.run(&inbox)).map_err(
-        |error| store::Error::Failed(format!("cannot start the license thread: {error}")),
-    )?;
+    thread::Builder::new()
+        .name("license".to_owned())
+        .spawn(move || worker.run(&inbox))
+        .map_err(|error| store::Error::new(format!("cannot start the license thread: {error}")))?;
     Ok(handle)
 }
 

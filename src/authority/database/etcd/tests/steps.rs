@@ -92,7 +92,7 @@ fn who_loses_every_race_is_told_after_a_while() {
 #[test]
 fn an_error_of_the_work_writes_nothing() {
     let member = Member::new(|_| found(1, None));
-    let stop = Error::Failed("enough".to_owned());
+    let stop = Error::new("enough");
     let stopped = transact(&store(&[&member]), |step| grow(step).and(Err(stop.clone())));
     assert_eq!(stopped, Err(stop));
     assert_eq!(member.count("/v3/kv/txn"), 0);
