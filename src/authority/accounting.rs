@@ -20,7 +20,7 @@ use crate::license::protocol::token::{Type, Unverified};
 use super::accounts::Accounts;
 use super::idle_seats::{IdleSeats, Room, make_room};
 use super::license::{License, Status};
-use super::replay_ids::{ReplayIds, ShortId};
+use super::replay_ids::ReplayIds;
 use super::seat::{FREE_MOVES, MONTH, Seat};
 
 /// Activations of one license, ever. Each is entered by a person.
@@ -304,7 +304,7 @@ fn open_epoch(accounts: &mut Accounts, context: &Context<'_>) {
         reissued: Vec::new(),
         granted,
         consumed: 0,
-        opened_by: Some(ShortId::of(request.req_id)),
+        opened_by: ReplayIds::of(request.req_id),
         answered: ReplayIds::default(),
         activated,
         refused: last.map_or_else(Vec::new, |last| last.refused.clone()),
@@ -378,7 +378,7 @@ fn remember_answer(
         let full = seat.open.then(|| seat.remember_answered(request.req_id)).flatten();
         if !seat.open {
             // A closed epoch accepts no request.
-            (seat.opened_by, seat.answered) = (None, ReplayIds::default());
+            (seat.opened_by, seat.answered) = Default::default();
         }
         seat.last_answer = Some(answer.clone());
         seat.last_contact = context.now;

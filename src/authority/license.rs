@@ -91,23 +91,25 @@ object! {
     }
 }
 
-/// A license: what was sold, and what became of it. Its seats are records of their own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct License {
-    pub(crate) terms: Terms,
-    pub(crate) buyer: Buyer,
-    pub(crate) status: Status,
-    pub(crate) balance: Balance,
-    pub(crate) sums: Sums,
-    /// When an appliance was last answered, in seconds since 1970; 0 for never.
-    pub(crate) last_contact: i64,
-    /// When it last changed, in seconds since 1970: the time of its newest audit line.
-    pub(crate) changed: i64,
-    /// No lease of an appliance that is online ends before, in seconds since 1970; 0 where that is not known.
-    pub(crate) first_end: i64,
-    pub(crate) audit: AuditHead,
-    /// The newest line of the audit log that was archived.
-    pub(crate) archived: AuditHead,
+object! {
+    /// A license: what was sold, and what became of it. Its seats are records of their own.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(crate) struct License {
+        pub(crate) terms: Terms = flat(Terms::read),
+        pub(crate) buyer: Buyer = flat(Buyer::read),
+        pub(crate) status: Status = parsed("active, suspended or revoked", Status::parse),
+        pub(crate) balance: Balance = flat(Balance::read),
+        pub(crate) sums: Sums = flat(Sums::read),
+        /// When an appliance was last answered, in seconds since 1970; 0 for never.
+        pub(crate) last_contact as "heard": i64 = number,
+        /// When it last changed, in seconds since 1970: the time of its newest audit line.
+        pub(crate) changed: i64 = number,
+        /// No lease of an appliance that is online ends before, in seconds since 1970; 0 where that is not known.
+        pub(crate) first_end: i64 = number,
+        pub(crate) audit: AuditHead = object(AuditHead::read),
+        /// The newest line of the audit log that was archived.
+        pub(crate) archived: AuditHead = or(AuditHead::none(), AuditHead::read),
+    }
 }
 
 impl License {

@@ -2,20 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::license::protocol::fields::{self, Fields, computer_id};
+use crate::license::protocol::fields::{self, Fields};
 use crate::license::protocol::hex::{Digest, RequestId};
-use crate::license::protocol::message::{Answer, Denial, Op, Request, User};
+use crate::license::protocol::message::{Denial, Op, Request};
 use crate::store::Error;
 use crate::util::json;
 
-use super::audit::AuditHead;
-use super::balance::Balance;
 use super::database::{Key, Kind, Transaction, shard_of};
-use super::license::{Buyer, License, Status, Sums, Terms};
+use super::license::License;
 use super::replay_ids::ReplayIds;
-use super::seat::{Computer, Page, Seat};
+use super::seat::{Computer, Page, Seat, refusal};
 
 /// Version of the license's record, and with it of all others.
 const VERSION: i64 = 2;
@@ -102,20 +100,20 @@ pub(crate) fn put_license(to: &mut dyn Transaction, license: &License) {
 }
 
 pub(super) fn put_seat(to: &mut dyn Transaction, code: &str, seat: &Seat) {
-    put(to, Key::within(Kind::Seat, code, seat.device), &seat_to(seat));
+    let value = flat(json!(seat), &["user"]).into();
+    put(to, Key::within(Kind::Seat, code, seat.device), &value);
 }
 
 pub(super) fn put_computer(to: &mut dyn Transaction, code: &str, id: &str, computer: &Computer) {
-    let value = json!({"holder": computer.holder, "takeovers": computer.takeovers});
-    put(to, Key::within(Kind::Computer, code, id), &value);
+    put(to, Key::within(Kind::Computer, code, id), &json!(computer));
 }
 
 pub(super) fn put_refused(to: &mut dyn Transaction, code: &str, refused: &[(RequestId, Denial)]) {
-    put(to, Key::of_license(Kind::Refused, code), &json!({"refused": refused_to(refused)}));
+    put(to, Key::of_license(Kind::Refused, code), &json!({"refused": refused}));
 }
 
 pub(super) fn put_answered(to: &mut dyn Transaction, code: &str, page: &Page, ids: &ReplayIds) {
-    put(to, page_key(code, page), &json!({"ids": ids.to_text()}));
+    put(to, page_key(code, page), &json!({"ids": ids}));
 }
 
 fn page_key(code: &str, page: &Page) -> Key {
@@ -158,143 +156,43 @@ pub(crate) fn parse_record<T>(
 pub(crate) fn license_from(value: &Value) -> Result<License, fields::Error> {
     let fields = Fields::of(value)?;
     fields.version(VERSION)?;
-    let license = License {
-        terms: Terms::read(&fields)?,
-        buyer: Buyer::read(&fields)?,
-        status: fields.parsed("status", "active, suspended or revoked", Status::parse)?,
-        balance: Balance::read(&fields)?,
-        sums: Sums::read(&fields)?,
-        last_contact: fields.number("heard")?,
-        changed: fields.number("changed")?,
-        first_end: fields.number("first_end")?,
-        audit: fields.object("audit", AuditHead::read)?,
-        archived: match value["archived"].is_null() {
-            true => AuditHead::none(),
-            false => fields.object("archived", AuditHead::read)?,
-        },
-    };
+    let license = License::read(&fields)?;
     if license.is_consistent() { Ok(license) } else { Err("its seconds do not add up".into()) }
 }
 
 fn license_to(license: &License) -> Value {
-    let archived = match license.archived.lines {
-        0 => json!({}),
-        _ => json!({"archived": license.archived}),
-    };
-    merged([
-        archived,
-        json!({"v": VERSION}),
-        json!(license.terms),
-        json!(license.buyer),
-        json!(license.balance),
-        json!(license.sums),
-        json!({
-            "status": license.status,
-            "heard": license.last_contact,
-            "changed": license.changed,
-            "first_end": license.first_end,
-            "audit": license.audit,
-        }),
-    ])
+    let mut members = flat(json!(license), &["terms", "buyer", "balance", "sums"]);
+    members.insert("v".to_owned(), VERSION.into());
+    if license.archived.lines == 0 {
+        members.remove("archived");
+    }
+    members.into()
 }
 
-/// One object with the members of all.
-fn merged<const N: usize>(parts: [Value; N]) -> Value {
-    let mut all = serde_json::Map::new();
-    for part in parts {
-        if let Value::Object(part) = part {
-            all.extend(part);
+/// The members of an object, with those of its `inner` objects in place of these.
+fn flat(object: Value, inner: &[&str]) -> Map<String, Value> {
+    let mut members = Map::new();
+    let Value::Object(object) = object else { return members };
+    for (name, value) in object {
+        match value {
+            Value::Object(own) if inner.contains(&name.as_str()) => members.extend(own),
+            other => drop(members.insert(name, other)),
         }
     }
-    Value::Object(all)
+    members
 }
 
 /// Reads the seat of a device; its totals must be possible.
 pub(crate) fn seat_from(value: &Value) -> Result<Seat, fields::Error> {
-    let fields = Fields::of(value)?;
-    let digest = |value: &Value| value.as_str().and_then(Digest::parse);
-    let also = fields.array("also")?.iter().map(digest).collect::<Option<_>>();
-    let last_answer = match &value["kept"] {
-        Value::Null => None,
-        answer => Some(Answer::from_json(answer)?),
-    };
-    let ids = |name| fields.parsed(name, "a list of ids", ReplayIds::parse);
-    let seat = Seat {
-        device: fields.digest("device")?,
-        computer_id: fields.parsed("computer_id", "a UUID", computer_id)?,
-        open: fields.flag("open")?,
-        epoch: fields.count("epoch")?,
-        seq: fields.count("seq")?,
-        last: fields.digest("last")?,
-        reissued: also.ok_or("`also` holds something that is no digest")?,
-        granted: fields.count("granted")?,
-        consumed: fields.count("consumed")?,
-        opened_by: ids("opened_by")?.get(0),
-        answered: ids("answered")?,
-        activated: ids("activated")?,
-        refused: refused_from(&fields)?,
-        last_answer,
-        moves: times(&fields, "moves")?,
-        offline: fields.flag("offline")?,
-        last_contact: fields.number("heard")?,
-        version: fields.text("version", 256)?,
-        log_head: fields.digest("log_head")?,
-        regressions: fields.count("regressions")?,
-        user: User::read(&fields)?,
-    };
+    let seat = Seat::read(&Fields::of(value)?)?;
     if seat.is_consistent() { Ok(seat) } else { Err("its seconds do not add up".into()) }
-}
-
-fn seat_to(seat: &Seat) -> Value {
-    let opened_by = ReplayIds::of(seat.opened_by);
-    let value = json!({
-        "device": seat.device,
-        "computer_id": seat.computer_id,
-        "open": seat.open,
-        "epoch": seat.epoch,
-        "seq": seat.seq,
-        "last": seat.last,
-        "also": seat.reissued,
-        "granted": seat.granted,
-        "consumed": seat.consumed,
-        "opened_by": opened_by.to_text(),
-        "answered": seat.answered.to_text(),
-        "activated": seat.activated.to_text(),
-        "refused": refused_to(&seat.refused),
-        "kept": seat.last_answer.as_ref().map(Answer::to_json),
-        "moves": seat.moves,
-        "offline": seat.offline,
-        "heard": seat.last_contact,
-        "version": seat.version,
-        "log_head": seat.log_head,
-        "regressions": seat.regressions,
-    });
-    merged([value, json!(seat.user)])
 }
 
 /// Reads what is known of a computer.
 pub(crate) fn computer_from(value: &Value) -> Result<Computer, fields::Error> {
-    let fields = Fields::of(value)?;
-    Ok(Computer {
-        holder: fields.optional("holder", "64 lower-case hex digits", Digest::parse)?,
-        takeovers: times(&fields, "takeovers")?,
-    })
-}
-
-fn times(fields: &Fields<'_>, name: &str) -> Result<Vec<i64>, fields::Error> {
-    let times = fields.array(name)?.iter().map(Value::as_i64).collect::<Option<_>>();
-    times.ok_or_else(|| format!("`{name}` holds something that is no time").into())
-}
-
-pub(super) fn refused_to(refused: &[(RequestId, Denial)]) -> Vec<Value> {
-    refused.iter().map(|(id, denial)| json!([id.to_string(), denial.name()])).collect()
+    Computer::read(&Fields::of(value)?)
 }
 
 pub(super) fn refused_from(fields: &Fields<'_>) -> Result<Vec<(RequestId, Denial)>, fields::Error> {
-    let pair = |value: &Value| match value.as_array()?.as_slice() {
-        [id, reason] => Some((RequestId::parse(id.as_str()?)?, Denial::parse(reason.as_str()?)?)),
-        _ => None,
-    };
-    let read = fields.array("refused")?.iter().map(pair).collect::<Option<_>>();
-    read.ok_or_else(|| "`refused` holds something else".into())
+    fields.list("refused", "a list of ids and reasons", refusal)
 }

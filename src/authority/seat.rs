@@ -1,10 +1,14 @@
 //! The accounts of one device key, and the computer whose seat it holds.
 
+use serde_json::Value;
+
+use crate::license::protocol::fields::computer_id;
 use crate::license::protocol::hex::{Digest, RequestId};
 use crate::license::protocol::message::{Answer, Denial, Request, User};
+use crate::license::protocol::object::object;
 
 use super::license::DAY;
-use super::replay_ids::{ReplayIds, ShortId};
+use super::replay_ids::ReplayIds;
 
 /// Seconds.
 pub(crate) const MONTH: i64 = 30 * DAY;
@@ -19,48 +23,62 @@ pub(crate) const PAGE: usize = 128;
 /// Denied requests of one seat that are remembered.
 const MAX_REFUSALS: usize = 100;
 
-/// The accounts of one device key; kept after it is closed, so that a replayed request is recognized.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seat {
-    pub(crate) device: Digest,
-    pub(crate) computer_id: String,
-    pub(crate) open: bool,
-    pub(crate) epoch: i64,
-    /// Answers given in this epoch.
-    pub(crate) seq: i64,
-    /// SHA-256 of the last lease's text.
-    pub(crate) last: Digest,
-    /// SHA-256 of the last lease under keys that were revoked since; the appliance may have any of these.
-    pub(crate) reissued: Vec<Digest>,
-    /// Seconds granted in this epoch.
-    pub(crate) granted: i64,
-    /// Seconds used in this epoch, as the appliance reported.
-    pub(crate) consumed: i64,
-    /// The request that began this epoch.
-    pub(crate) opened_by: Option<ShortId>,
-    /// The newest requests of this epoch that were answered: those since the last full page.
-    ///
-    /// The request that says `seq` is the one that was answered when the epoch had `seq` answers, so an id
-    /// is found by its place.
-    pub(crate) answered: ReplayIds,
-    /// Activations of this device ever: a replayed one must never take a seat.
-    pub(crate) activated: ReplayIds,
-    /// Requests that were denied: they must not succeed when they are replayed later.
-    pub(crate) refused: Vec<(RequestId, Denial)>,
-    /// The newest answer, for a retry of its request.
-    pub(crate) last_answer: Option<Answer>,
-    /// When the computer changed under the same key, in seconds since 1970.
-    pub(crate) moves: Vec<i64>,
-    /// Whether the appliance said it would stay offline.
-    pub(crate) offline: bool,
-    /// When its last request came, in seconds since 1970.
-    pub(crate) last_contact: i64,
-    pub(crate) version: String,
-    /// Head of the appliance's own usage log.
-    pub(crate) log_head: Digest,
-    /// How often its clock was set back.
-    pub(crate) regressions: i64,
-    pub(crate) user: User,
+object! {
+    /// The accounts of one device key; kept after it is closed, so that a replayed request is recognized.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(crate) struct Seat {
+        pub(crate) device: Digest = digest,
+        pub(crate) computer_id: String = parsed("a UUID", computer_id),
+        pub(crate) open: bool = flag,
+        pub(crate) epoch: i64 = count,
+        /// Answers given in this epoch.
+        pub(crate) seq: i64 = count,
+        /// SHA-256 of the last lease's text.
+        pub(crate) last: Digest = digest,
+        /// SHA-256 of the last lease under keys that were revoked since; the appliance may have any of these.
+        pub(crate) reissued as "also": Vec<Digest> = list("a list of digests", digest),
+        /// Seconds granted in this epoch.
+        pub(crate) granted: i64 = count,
+        /// Seconds used in this epoch, as the appliance reported.
+        pub(crate) consumed: i64 = count,
+        /// The request that began this epoch; none once it has ended.
+        pub(crate) opened_by: ReplayIds = parsed("a list of ids", ReplayIds::parse),
+        /// The newest requests of this epoch that were answered: those since the last full page.
+        ///
+        /// The request that says `seq` is the one that was answered when the epoch had `seq` answers, so an id
+        /// is found by its place.
+        pub(crate) answered: ReplayIds = parsed("a list of ids", ReplayIds::parse),
+        /// Activations of this device ever: a replayed one must never take a seat.
+        pub(crate) activated: ReplayIds = parsed("a list of ids", ReplayIds::parse),
+        /// Requests that were denied: they must not succeed when they are replayed later.
+        pub(crate) refused: Vec<(RequestId, Denial)> = list("a list of ids and reasons", refusal),
+        /// The newest answer, for a retry of its request.
+        pub(crate) last_answer as "kept": Option<Answer> = present(Answer::read),
+        /// When the computer changed under the same key, in seconds since 1970.
+        pub(crate) moves: Vec<i64> = list("a list of times", Value::as_i64),
+        /// Whether the appliance said it would stay offline.
+        pub(crate) offline: bool = flag,
+        /// When its last request came, in seconds since 1970.
+        pub(crate) last_contact as "heard": i64 = number,
+        pub(crate) version: String = text(256),
+        /// Head of the appliance's own usage log.
+        pub(crate) log_head: Digest = digest,
+        /// How often its clock was set back.
+        pub(crate) regressions: i64 = count,
+        pub(crate) user: User = flat(User::read),
+    }
+}
+
+fn digest(value: &Value) -> Option<Digest> {
+    Digest::parse(value.as_str()?)
+}
+
+/// A denied request.
+pub(super) fn refusal(value: &Value) -> Option<(RequestId, Denial)> {
+    match value.as_array()?.as_slice() {
+        [id, reason] => Some((RequestId::parse(id.as_str()?)?, Denial::parse(reason.as_str()?)?)),
+        _ => None,
+    }
 }
 
 impl Seat {
@@ -93,12 +111,10 @@ impl Seat {
 
     /// Whether the request was answered in this epoch; `page` is that of [`Seat::page_of`].
     pub(crate) fn has_answered(&self, request: &Request, page: Option<&ReplayIds>) -> bool {
-        let id = ShortId::of(request.req_id);
         let at = usize::try_from(request.seq).unwrap_or(usize::MAX);
         let ids = page.unwrap_or(&self.answered);
-        self.opened_by == Some(id)
-            || (self.epoch == request.epoch
-                && ids.get(at % PAGE).is_some_and(|known| known == id || known.is_forgotten()))
+        self.opened_by.contains(request.req_id)
+            || (self.epoch == request.epoch && ids.may_have(at % PAGE, request.req_id))
     }
 
     /// Remembers an answered request, after `seq` was counted up; returns the page that it filled.
@@ -128,13 +144,15 @@ pub(crate) struct Page {
     pub(crate) number: usize,
 }
 
-/// A computer of a license.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Computer {
-    /// The device key that holds its seat.
-    pub(crate) holder: Option<Digest>,
-    /// When its seat was taken over within the last [`MONTH`], in seconds since 1970.
-    pub(crate) takeovers: Vec<i64>,
+object! {
+    /// A computer of a license.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
+    pub(crate) struct Computer {
+        /// The device key that holds its seat.
+        pub(crate) holder: Option<Digest> = optional("64 lower-case hex digits", Digest::parse),
+        /// When its seat was taken over within the last [`MONTH`], in seconds since 1970.
+        pub(crate) takeovers: Vec<i64> = list("a list of times", Value::as_i64),
+    }
 }
 
 impl Computer {

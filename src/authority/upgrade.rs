@@ -209,10 +209,10 @@ fn read_seat(
     let mut new = value.clone();
     let Some(members) = new.as_object_mut() else { return Err("not a JSON object".into()) };
     for (name, value) in [
-        ("opened_by", ReplayIds::of(ids.get(0)).to_text().into()),
+        ("opened_by", json!(ids.pages(1).next().unwrap_or_default())),
         ("answered", "".into()),
-        ("activated", activated.newest(MAX_ACTIVATED).to_text().into()),
-        ("refused", records::refused_to(refused).into()),
+        ("activated", json!(activated.newest(MAX_ACTIVATED))),
+        ("refused", json!(refused)),
     ] {
         members.insert(name.to_owned(), value);
     }

@@ -129,8 +129,17 @@ impl<'v> Fields<'v> {
 
     /// An array of texts.
     pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, Error> {
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        self.read(name, "an array of texts", |value| value.as_array()?.iter().map(text).collect())
+        self.list(name, "an array of texts", |value| value.as_str().map(str::to_owned))
+    }
+
+    /// An array of values that `read` accepts.
+    pub(crate) fn list<T>(
+        &self,
+        name: &str,
+        kind: &str,
+        read: impl Fn(&'v Value) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
+        self.read(name, kind, |value| value.as_array()?.iter().map(read).collect())
     }
 
     /// An object whose members `read` reads.
@@ -142,7 +151,16 @@ impl<'v> Fields<'v> {
         read(&self.read(name, "an object", Value::as_object).map(Fields)?)
     }
 
-    /// The same; `None` if it is null or absent.
+    /// The members of another object, which stand among these.
+    pub(crate) fn flat<T>(
+        &self,
+        _name: &str,
+        read: impl FnOnce(&Fields<'v>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        read(self)
+    }
+
+    /// As [`Fields::object`]; `None` if it is null or absent.
     pub(crate) fn present<T>(
         &self,
         name: &str,
@@ -152,6 +170,16 @@ impl<'v> Fields<'v> {
             None | Some(Value::Null) => Ok(None),
             Some(_) => self.object(name, read).map(Some),
         }
+    }
+
+    /// As [`Fields::object`]; `absent` if it is null or absent.
+    pub(crate) fn or<T>(
+        &self,
+        name: &str,
+        absent: T,
+        read: impl FnOnce(&Fields<'v>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        Ok(self.present(name, read)?.unwrap_or(absent))
     }
 
     pub(crate) fn digest(&self, name: &str) -> Result<Digest, Error> {

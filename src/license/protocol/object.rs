@@ -33,13 +33,15 @@ macro_rules! words {
     };
 }
 
-/// Declares a struct whose fields are the members of a JSON object. After `=` stands how the member is read:
-/// a method of [`Fields`](super::fields::Fields), with its arguments after the member's name.
+/// Declares a struct whose fields are the members of a JSON object, named as the field or as after `as`. After `=`
+/// stands how the member is read: a method of [`Fields`](super::fields::Fields), with its arguments after the
+/// member's name.
 macro_rules! object {
     (
         $(#[$meta:meta])*
         $vis:vis struct $name:ident {
-            $($(#[$doc:meta])* $fvis:vis $field:ident: $type:ty = $form:ident $(($($arg:expr),+))?,)+
+            $($(#[$doc:meta])* $fvis:vis $field:ident $(as $member:literal)?: $type:ty
+                = $form:ident $(($($arg:expr),+))?,)+
         }
     ) => {
         $(#[$meta])*
@@ -53,13 +55,18 @@ macro_rules! object {
             pub(crate) fn read(
                 fields: &$crate::license::protocol::fields::Fields<'_>,
             ) -> Result<$name, $crate::license::protocol::fields::Error> {
-                Ok($name { $($field: fields.$form(stringify!($field) $($(, $arg)+)?)?,)+ })
+                Ok($name { $($field: {
+                    let member = [$($member,)? stringify!($field)][0];
+                    fields.$form(member $($(, $arg)+)?)?
+                },)+ })
             }
         }
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-                out.collect_map([$((stringify!($field), serde_json::json!(self.$field)),)+])
+                out.collect_map([
+                    $(([$($member,)? stringify!($field)][0], serde_json::json!(self.$field)),)+
+                ])
             }
         }
     };

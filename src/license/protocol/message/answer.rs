@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::LONGEST_TEXT;
@@ -132,6 +133,12 @@ impl fmt::Debug for Answer {
     }
 }
 
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(out)
+    }
+}
+
 impl Answer {
     /// An answer with nothing but its kind.
     pub fn plain(req_id: RequestId, server_time: i64, kind: Kind) -> Answer {
@@ -174,7 +181,10 @@ impl Answer {
     }
 
     pub(crate) fn from_json(value: &Value) -> Result<Answer, Error> {
-        let fields = Fields::of(value)?;
+        Answer::read(&Fields::of(value)?)
+    }
+
+    pub(crate) fn read(fields: &Fields<'_>) -> Result<Answer, Error> {
         let reason = fields.text("reason", LONGEST_TEXT)?;
         Ok(Answer {
             req_id: fields.request_id("req_id")?,
