@@ -159,25 +159,14 @@ impl Options {
         match place.split_once(':') {
             Some(("dir", dir)) if !dir.is_empty() => Ok(Arc::new(Files::new(Path::new(dir))?)),
             Some(("etcd", urls)) => {
-                let options = etcd::Options::parse(urls, &self.etcd()).map_err(Error::Usage)?;
+                let options =
+                    etcd::Options::parse(urls, &|flag| self.value(flag)).map_err(Error::Usage)?;
                 Ok(Arc::new(Etcd::new(&options)?))
             }
             _ => {
                 let what = "dir:FOLDER or etcd:URLS, as in etcd:https://10.0.0.1:2379";
                 Err(Error::Usage(format!("--{flag} is {what}")))
             }
-        }
-    }
-
-    fn etcd(&self) -> etcd::Flags<'_> {
-        let value = |flag| self.value(flag);
-        etcd::Flags {
-            ca: value("etcd-ca"),
-            cert: value("etcd-cert"),
-            key: value("etcd-key"),
-            user: value("etcd-user"),
-            password_file: value("etcd-password-file"),
-            prefix: value("etcd-prefix"),
         }
     }
 

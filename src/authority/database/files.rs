@@ -65,17 +65,6 @@ impl Files {
         Ok(names.into_iter().filter(|name| license_code(name).is_some()).collect())
     }
 
-    fn scan_keys(&self, kind: Kind, visit: &mut Visit<'_>) -> Result<(), Error> {
-        if !self.settle(KEYS)? {
-            return Ok(());
-        }
-        let _ = match kind {
-            Kind::Keys => visit_file(&file(&self.root, &Key::keys()), Key::keys(), visit)?,
-            _ => scan_audit(&file(&self.root, &Key::key_audit(1)), Key::key_audit, visit)?,
-        };
-        Ok(())
-    }
-
     fn scan_shard(
         &self,
         kind: Kind,
@@ -86,9 +75,15 @@ impl Files {
             return Ok(ControlFlow::Continue(()));
         }
         // `visit` may be slow, so no lock is held here. A file is replaced, never half written.
-        if kind == Kind::Totals {
-            let key = Key(format!("{}/{shard}", kind.name()));
-            return visit_file(&file(&self.root, &key), key, visit);
+        match kind {
+            Kind::KeyAudit => {
+                return scan_audit(&file(&self.root, &Key::key_audit(1)), Key::key_audit, visit);
+            }
+            Kind::Totals | Kind::Keys => {
+                let key = Key(format!("{}/{shard}", kind.name()));
+                return visit_file(&file(&self.root, &key), key, visit);
+            }
+            _ => {}
         }
         for code in &self.codes(shard)? {
             if self.scan_license(kind, code, visit)?.is_break() {
@@ -174,7 +169,7 @@ impl Database for Files {
                 let _ = self.scan_shard(kind, shard, visit)?;
             }
             Scope::All { kind: kind @ (Kind::Keys | Kind::KeyAudit) } => {
-                self.scan_keys(kind, visit)?;
+                let _ = self.scan_shard(kind, KEYS, visit)?;
             }
             Scope::All { kind } => {
                 for shard in 0..SHARDS {

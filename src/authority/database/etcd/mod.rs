@@ -45,11 +45,10 @@ use std::time::Duration;
 
 use self::client::{Client, Effect};
 use self::failure::{Failure, Kind};
-#[allow(unused_imports)] // until the command line takes them
-pub(crate) use self::options::{Flags, Options};
+pub(crate) use self::options::Options;
 use self::step::Step;
-use self::wire::{Page, Unusable};
-use super::{Database, Key, SHARDS, Scope, Visit, Work, redacted, shard_of};
+use self::wire::Page;
+use super::{Database, Key, SHARDS, Scope, Visit, Work, redacted};
 use crate::store::Error;
 
 const RANGE: &str = "/v3/kv/range";
@@ -100,7 +99,7 @@ impl Etcd {
     fn commit(&self, step: &Step<'_>) -> Result<bool, Error> {
         let Some(txn) = step.txn()? else { return Ok(true) };
         let answer = self.client.ask(TXN, &txn, Effect::Once).map_err(|failure| error(&failure))?;
-        wire::succeeded(&answer).map_err(|Unusable| {
+        wire::succeeded(&answer).ok_or_else(|| {
             error(&Failure::new(Kind::Unknown, "its answer is not one to a txn: check the URL"))
         })
     }
@@ -110,7 +109,7 @@ impl Etcd {
         let request = wire::range(first, end, PAGE, revision);
         let answer = self.client.ask(RANGE, &request, Effect::None)?;
         let what = "a record is not text as it was written";
-        wire::page(&answer).map_err(|Unusable| Failure::new(Kind::Refused, what))
+        wire::page(&answer).ok_or_else(|| Failure::new(Kind::Refused, what))
     }
 
     /// Whether a scope has too many records to be read as one range.
@@ -118,9 +117,7 @@ impl Etcd {
         let (first, end) = self.bounds(scope);
         let answer = self.client.ask(RANGE, &wire::count(&first, &end), Effect::None);
         let answer = answer.map_err(|failure| error(&failure))?;
-        wire::counted(&answer).map(|records| records > LARGE).map_err(|Unusable| {
-            error(&Failure::new(Kind::Refused, "it does not answer as etcd does"))
-        })
+        wire::counted(&answer).map(|records| records > LARGE).ok_or_else(not_etcd)
     }
 
     /// Visits the records of a scope, all as they were at `revision`, or at that of the first page.
@@ -162,26 +159,18 @@ impl Etcd {
     fn bounds(&self, scope: Scope<'_>) -> (String, String) {
         let prefix = &self.prefix;
         // '0' follows '/', and '\0' precedes every other character.
-        match scope {
-            Scope::All { kind } => {
-                (format!("{prefix}{}/", kind.name()), format!("{prefix}{}0", kind.name()))
-            }
-            Scope::Shard { kind, shard } => {
-                let first = format!("{prefix}{}/{shard}", kind.name());
-                (format!("{first}/"), format!("{first}0"))
-            }
-            Scope::Lines { code, after } => {
-                let first = format!("{}\0", self.path(&Key::audit(code, after)));
-                let end =
-                    format!("{prefix}{}/{}/{code}0", super::Kind::Audit.name(), shard_of(code));
-                (first, end)
-            }
-            Scope::License { kind, code } => {
-                let first = format!("{prefix}{}/{}/{code}", kind.name(), shard_of(code));
-                let end = format!("{first}0");
-                (first, end)
-            }
-        }
+        let all = match scope {
+            Scope::All { kind } => format!("{prefix}{}", kind.name()),
+            Scope::Shard { kind, shard } => format!("{prefix}{}/{shard}", kind.name()),
+            Scope::License { kind, code } => self.path(&Key::of_license(kind, code)),
+            Scope::Lines { code, .. } => self.path(&Key::of_license(super::Kind::Audit, code)),
+        };
+        let first = match scope {
+            Scope::All { .. } | Scope::Shard { .. } => format!("{all}/"),
+            Scope::License { .. } => all.clone(),
+            Scope::Lines { code, after } => format!("{}\0", self.path(&Key::audit(code, after))),
+        };
+        (first, format!("{all}0"))
     }
 }
 
@@ -249,12 +238,8 @@ impl Database for Etcd {
     /// of each member and the list of alarms would tell, and whether the user has the right to do it.
     fn check(&self) -> Result<(), Error> {
         let request = wire::write_and_read(&format!("{}{CHECK}", self.prefix), "1");
-        let answer = self.client.ask(TXN, &request, Effect::None);
-        match answer.map(|answer| wire::succeeded(&answer)) {
-            Ok(Ok(true)) => Ok(()),
-            Ok(_) => Err(error(&Failure::new(Kind::Refused, "it does not answer as etcd does"))),
-            Err(failure) => Err(error(&failure)),
-        }
+        let answer = self.client.ask(TXN, &request, Effect::None).map_err(|why| error(&why))?;
+        wire::succeeded(&answer).filter(|done| *done).map(drop).ok_or_else(not_etcd)
     }
 }
 
@@ -279,6 +264,10 @@ fn error(failure: &Failure) -> Error {
         }
         _ => format!("etcd can't be used: {what}"),
     })
+}
+
+fn not_etcd() -> Error {
+    error(&Failure::new(Kind::Refused, "it does not answer as etcd does"))
 }
 
 fn foreign() -> Error {

@@ -14,22 +14,8 @@ const LONGEST_PREFIX: usize = 200;
 /// etcd's port for clients.
 const PORT: u16 = 2379;
 
-/// The flags beside `--store etcd:URL,URL…`, as they were given.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Flags<'a> {
-    /// `--etcd-ca FILE`
-    pub(crate) ca: Option<&'a str>,
-    /// `--etcd-cert FILE`
-    pub(crate) cert: Option<&'a str>,
-    /// `--etcd-key FILE`
-    pub(crate) key: Option<&'a str>,
-    /// `--etcd-user NAME`
-    pub(crate) user: Option<&'a str>,
-    /// `--etcd-password-file FILE`
-    pub(crate) password_file: Option<&'a str>,
-    /// `--etcd-prefix TEXT`
-    pub(crate) prefix: Option<&'a str>,
-}
+/// The values of the flags beside `--store etcd:URL,URL…`, by their names.
+pub(crate) type Flags<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
 
 /// A cluster of etcd. It holds names of files, and no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +33,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads what follows `etcd:`, URLs with commas between, and the flags.
+    /// Reads what follows `etcd:`, URLs with commas between, and the values that `flag` gives by name.
     ///
     /// # Errors
     /// Which of them is wrong.
-    pub(crate) fn parse(urls: &str, flags: &Flags<'_>) -> Result<Options, String> {
+    pub(crate) fn parse(urls: &str, flag: Flags<'_>) -> Result<Options, String> {
         let endpoints: Vec<(bool, String)> =
             urls.split(',').map(|url| endpoint(url.trim())).collect::<Result<_, _>>()?;
         let secure = endpoints.iter().all(|(secure, _)| *secure);
@@ -62,8 +48,9 @@ impl Options {
                     .to_owned(),
             );
         }
-        let identity = both(flags.cert, flags.key, "--etcd-cert", "--etcd-key")?;
-        match flags.ca {
+        let identity = both(flag, "etcd-cert", "etcd-key")?;
+        let ca = flag("etcd-ca");
+        match ca {
             None if secure => return Err("https needs --etcd-ca FILE, the certificate that signs those \
                                           of the cluster; /etc/ssl/certs/ca-certificates.crt holds the \
                                           public ones"
@@ -74,7 +61,7 @@ impl Options {
         if identity.is_some() && !secure {
             return Err("--etcd-cert needs https in the URLs of --store".to_owned());
         }
-        let user = both(flags.user, flags.password_file, "--etcd-user", "--etcd-password-file")?;
+        let user = both(flag, "etcd-user", "etcd-password-file")?;
         if user.is_some() && !secure && !endpoints.iter().all(|(_, url)| is_loopback(url)) {
             return Err(
                 "--etcd-user needs https in the URLs of --store: over http, everyone on the \
@@ -84,8 +71,8 @@ impl Options {
         }
         Ok(Options {
             endpoints: endpoints.into_iter().map(|(_, url)| url).collect(),
-            prefix: prefix(flags.prefix.unwrap_or(PREFIX))?,
-            ca: flags.ca.map(PathBuf::from),
+            prefix: prefix(flag("etcd-prefix").unwrap_or(PREFIX))?,
+            ca: ca.map(PathBuf::from),
             identity: identity.map(|(cert, key)| (cert.into(), key.into())),
             user: user.map(|(name, file)| (name.to_owned(), file.into())),
         })
@@ -93,16 +80,11 @@ impl Options {
 }
 
 /// Two flags that are of no use alone.
-fn both<'a>(
-    one: Option<&'a str>,
-    other: Option<&'a str>,
-    name: &str,
-    other_name: &str,
-) -> Result<Option<(&'a str, &'a str)>, String> {
-    match (one, other) {
-        (Some(one), Some(other)) => Ok(Some((one, other))),
+fn both<'a>(flag: Flags<'a>, one: &str, other: &str) -> Result<Option<(&'a str, &'a str)>, String> {
+    match (flag(one), flag(other)) {
+        (Some(first), Some(second)) => Ok(Some((first, second))),
         (None, None) => Ok(None),
-        _ => Err(format!("{name} and {other_name} belong together; one of them is missing")),
+        _ => Err(format!("--{one} and --{other} belong together; one of them is missing")),
     }
 }
 
@@ -148,35 +130,36 @@ fn is_loopback(endpoint: &str) -> bool {
 }
 
 #[cfg(test)]
+impl Options {
+    /// The same from a list of flags.
+    pub(super) fn of(urls: &str, flags: &[(&str, &str)]) -> Result<Options, String> {
+        let flag = |name: &str| flags.iter().find(|flag| flag.0 == name).map(|flag| flag.1);
+        Options::parse(urls, &flag)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Flags, Options};
+    use super::Options;
 
-    const CA: Flags<'_> = Flags {
-        ca: Some("ca"),
-        cert: None,
-        key: None,
-        user: None,
-        password_file: None,
-        prefix: None,
-    };
+    const CA: (&str, &str) = ("etcd-ca", "ca");
 
     #[test]
     fn urls_name_the_members_and_the_port_is_etcds() {
         let options =
-            Options::parse("https://10.0.0.1:2379,https://etcd-2/, https://[fd00::1]", &CA)
-                .unwrap();
+            Options::of("https://10.0.0.1:2379,https://etcd-2/, https://[fd00::1]", &[CA]).unwrap();
         let wanted = ["https://10.0.0.1:2379", "https://etcd-2:2379", "https://[fd00::1]:2379"];
         assert_eq!(options.endpoints, wanted);
         assert_eq!(options.prefix, "license-authority/");
-        let options = Options::parse("http://127.0.0.1:1", &Flags::default()).unwrap();
+        let options = Options::of("http://127.0.0.1:1", &[]).unwrap();
         assert_eq!(options.endpoints, ["http://127.0.0.1:1"]);
     }
 
     #[track_caller]
-    fn refused(urls: &str, flags: Flags<'_>, wanted: &str) {
-        let error = Options::parse(urls, &flags).unwrap_err();
+    fn refused(urls: &str, flags: &[(&str, &str)], wanted: &str) {
+        let error = Options::of(urls, flags).unwrap_err();
         assert!(error.contains(wanted) && !error.contains("secret"), "{error}");
     }
 
@@ -194,31 +177,29 @@ mod tests {
             "http://:1",
             "http://secret /",
         ] {
-            refused(urls, Flags::default(), "without user, password or path");
+            refused(urls, &[], "without user, password or path");
         }
-        refused("http://a,https://b", CA, "both kinds");
+        refused("http://a,https://b", &[CA], "both kinds");
     }
 
     #[test]
     fn flags_that_are_of_no_use_alone_are_refused() {
-        let none = Flags::default();
-        refused("https://a", none, "--etcd-ca FILE");
-        refused("http://a", CA, "--etcd-ca needs https");
-        refused("https://a", Flags { cert: Some("c"), ..CA }, "--etcd-key belong together");
-        refused("https://a", Flags { password_file: Some("p"), ..CA }, "--etcd-user and");
-        let cert = Flags { cert: Some("c"), key: Some("k"), ..none };
-        refused("http://a", cert, "--etcd-cert needs https");
+        refused("https://a", &[], "--etcd-ca FILE");
+        refused("http://a", &[CA], "--etcd-ca needs https");
+        refused("https://a", &[CA, ("etcd-cert", "c")], "--etcd-key belong together");
+        refused("https://a", &[CA, ("etcd-password-file", "p")], "--etcd-user and");
+        refused("http://a", &[("etcd-cert", "c"), ("etcd-key", "k")], "--etcd-cert needs https");
     }
 
     #[test]
     fn a_password_goes_over_plain_http_to_the_own_machine_alone() {
-        let user = Flags { user: Some("u"), password_file: Some("p"), ..Flags::default() };
-        refused("http://10.0.0.1,http://127.0.0.1", user, "can read the password");
+        let user = [("etcd-user", "u"), ("etcd-password-file", "p"), CA];
+        let over_http = &user[..2];
+        refused("http://10.0.0.1,http://127.0.0.1", over_http, "can read the password");
         for urls in ["http://127.0.0.1:1,http://localhost", "http://[::1]:2"] {
-            assert!(Options::parse(urls, &user).is_ok(), "{urls}");
+            assert!(Options::of(urls, over_http).is_ok(), "{urls}");
         }
-        let user = Flags { user: Some("u"), password_file: Some("p"), ..CA };
-        let options = Options::parse("https://a", &user).unwrap();
+        let options = Options::of("https://a", &user).unwrap();
         assert_eq!(options.user, Some(("u".to_owned(), "p".into())));
     }
 
@@ -226,10 +207,9 @@ mod tests {
     fn a_prefix_is_printable_text() {
         let long = "x".repeat(201);
         for prefix in ["", "a b", "ü", "a\n", &long] {
-            let flags = Flags { prefix: Some(prefix), ..Flags::default() };
-            refused("http://a", flags, "--etcd-prefix is 1 to 200");
+            refused("http://a", &[("etcd-prefix", prefix)], "--etcd-prefix is 1 to 200");
         }
-        let flags = Flags { prefix: Some("/vendor/"), ..Flags::default() };
-        assert_eq!(Options::parse("http://a", &flags).unwrap().prefix, "/vendor/");
+        let options = Options::of("http://a", &[("etcd-prefix", "/vendor/")]).unwrap();
+        assert_eq!(options.prefix, "/vendor/");
     }
 }

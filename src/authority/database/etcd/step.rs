@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::client::Effect;
 use super::failure::{Failure, Kind};
-use super::wire::{self, Record, Unusable};
+use super::wire::{self, Record};
 use super::{Etcd, RANGE, TXN, named};
 use crate::authority::database::{Key, MAX_BYTES, MAX_RECORDS, Transaction};
 use crate::store::Error;
@@ -83,10 +83,9 @@ impl<'a> Step<'a> {
     fn fetch(&mut self, key: &Key) -> Result<Seen, Failure> {
         let request = wire::get(&self.etcd.path(key), self.revision);
         let answer = self.etcd.client.ask(RANGE, &request, Effect::None)?;
-        let unusable = |Unusable| {
+        let mut page = wire::page(&answer).ok_or_else(|| {
             Failure::new(Kind::Refused, format!("{} is not text as it was written", named(key)))
-        };
-        let mut page = wire::page(&answer).map_err(unusable)?;
+        })?;
         self.revision.get_or_insert(page.revision);
         Ok(Seen::of(page.records.pop()))
     }
@@ -96,9 +95,9 @@ impl<'a> Step<'a> {
         let paths: Vec<String> = keys.iter().map(|key| self.etcd.path(key)).collect();
         let request = wire::get_all(&paths, self.revision);
         let answer = self.etcd.client.ask(TXN, &request, Effect::None)?;
-        let unusable =
-            |Unusable| Failure::new(Kind::Refused, "a record is not text as it was written");
-        let (revision, found) = wire::all(&answer, keys.len()).map_err(unusable)?;
+        let what = "a record is not text as it was written";
+        let found = wire::all(&answer, keys.len());
+        let (revision, found) = found.ok_or_else(|| Failure::new(Kind::Refused, what))?;
         self.revision.get_or_insert(revision);
         self.seen.extend(keys.into_iter().zip(found.into_iter().map(Seen::of)));
         Ok(())

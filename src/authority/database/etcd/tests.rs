@@ -12,7 +12,7 @@ mod steps;
 use serde_json::{Value, json};
 
 use self::member::{Member, Reply};
-use super::{Etcd, Flags, Options};
+use super::{Etcd, Options};
 use crate::authority::database::{Database, Key, Kind, Transaction};
 use crate::store::Error;
 
@@ -24,7 +24,7 @@ fn license() -> Key {
 
 fn store(members: &[&Member]) -> Etcd {
     let urls: Vec<&str> = members.iter().map(|member| member.url.as_str()).collect();
-    Etcd::new(&Options::parse(&urls.join(","), &Flags::default()).unwrap()).unwrap()
+    Etcd::new(&Options::of(&urls.join(","), &[]).unwrap()).unwrap()
 }
 
 /// The answer to a range: nothing, or one record.

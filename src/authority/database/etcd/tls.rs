@@ -119,7 +119,7 @@ mod tests {
 
     use rcgen::{CertificateParams, KeyPair};
 
-    use super::super::options::{Flags, Options};
+    use super::super::options::Options;
     use super::{config, password};
     use crate::store::Scratch;
 
@@ -145,9 +145,8 @@ mod tests {
         let open = files.write("open", &pair.serialize_pem(), 0o644);
         let none = files.write("none", "no PEM", 0o600);
         let tried = |ca: &str, cert: &str, key: &str| {
-            let flags =
-                Flags { ca: Some(ca), cert: Some(cert), key: Some(key), ..Flags::default() };
-            let options = Options::parse("https://a", &flags).unwrap();
+            let flags = [("etcd-ca", ca), ("etcd-cert", cert), ("etcd-key", key)];
+            let options = Options::of("https://a", &flags).unwrap();
             config(&options).map(drop).map_err(|error| error.to_string())
         };
         assert_eq!(tried(&cert, &cert, &own), Ok(()));

@@ -2,15 +2,13 @@
 //! member where a number is 0 or a text empty. Names are those of the protocol; the mapping of protobuf to
 //! JSON would also allow `modRevision`, so both are read.
 //!
+//! An answer that etcd never gives is read as `None`.
+//!
 //! In: `RangeRequest`, `TxnRequest` and their answers, as etcd's `rpc.proto` names them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
-
-/// An answer that etcd never gives.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unusable;
 
 /// A key, its text, and the revision of the store at its last change.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,46 +102,46 @@ pub(super) fn write_and_read(key: &str, text: &str) -> Value {
 }
 
 /// Whether the conditions of a txn held, so that it has written.
-pub(super) fn succeeded(answer: &Value) -> Result<bool, Unusable> {
+pub(super) fn succeeded(answer: &Value) -> Option<bool> {
     match &answer["succeeded"] {
-        Value::Bool(succeeded) => Ok(*succeeded),
-        Value::Null if answer["header"].is_object() => Ok(false),
-        _ => Err(Unusable),
+        Value::Bool(succeeded) => Some(*succeeded),
+        Value::Null if answer["header"].is_object() => Some(false),
+        _ => None,
     }
 }
 
 /// The answer to [`get_all`]: the revision, and what each key has.
-pub(super) fn all(answer: &Value, keys: usize) -> Result<(i64, Vec<Option<Record>>), Unusable> {
-    let found = answer["responses"].as_array().ok_or(Unusable)?;
-    if found.len() != keys {
-        return Err(Unusable);
-    }
+pub(super) fn all(answer: &Value, keys: usize) -> Option<(i64, Vec<Option<Record>>)> {
+    let found = answer["responses"].as_array().filter(|found| found.len() == keys)?;
     let one = |answer: &Value| {
-        let kvs = member(answer, "response_range", "responseRange")["kvs"].as_array();
-        kvs.and_then(|kvs| kvs.first()).map(record).transpose()
+        let range = member(answer, "response_range", "responseRange");
+        match range["kvs"].as_array().and_then(|kvs| kvs.first()) {
+            Some(kv) => record(kv).map(Some),
+            None => Some(None),
+        }
     };
     let revision = number(&answer["header"]["revision"])?;
-    Ok((revision, found.iter().map(one).collect::<Result<_, _>>()?))
+    Some((revision, found.iter().map(one).collect::<Option<_>>()?))
 }
 
 /// The answer to [`get`] and [`range`].
-pub(super) fn page(answer: &Value) -> Result<Page, Unusable> {
+pub(super) fn page(answer: &Value) -> Option<Page> {
     let records = match &answer["kvs"] {
         Value::Null => Vec::new(),
-        Value::Array(all) => all.iter().map(record).collect::<Result<_, _>>()?,
-        _ => return Err(Unusable),
+        Value::Array(all) => all.iter().map(record).collect::<Option<_>>()?,
+        _ => return None,
     };
     let revision = number(&answer["header"]["revision"])?;
-    Ok(Page { revision, records, more: answer["more"].as_bool().unwrap_or(false) })
+    Some(Page { revision, records, more: answer["more"].as_bool().unwrap_or(false) })
 }
 
 /// The answer to [`count`].
-pub(super) fn counted(answer: &Value) -> Result<i64, Unusable> {
+pub(super) fn counted(answer: &Value) -> Option<i64> {
     number(&answer["count"])
 }
 
-fn record(value: &Value) -> Result<Record, Unusable> {
-    Ok(Record {
+fn record(value: &Value) -> Option<Record> {
+    Some(Record {
         key: text(&value["key"])?,
         text: text(&value["value"])?,
         changed: number(member(value, "mod_revision", "modRevision"))?,
@@ -154,22 +152,19 @@ fn member<'v>(value: &'v Value, name: &str, other: &str) -> &'v Value {
     value.get(name).unwrap_or(&value[other])
 }
 
-fn number(value: &Value) -> Result<i64, Unusable> {
+fn number(value: &Value) -> Option<i64> {
     match value {
-        Value::Null => Ok(0),
-        Value::String(digits) => digits.parse().map_err(|_| Unusable),
-        other => other.as_i64().ok_or(Unusable),
+        Value::Null => Some(0),
+        Value::String(digits) => digits.parse().ok(),
+        other => other.as_i64(),
     }
 }
 
-fn text(value: &Value) -> Result<String, Unusable> {
+fn text(value: &Value) -> Option<String> {
     match value {
-        Value::Null => Ok(String::new()),
-        Value::String(text) => {
-            let bytes = BASE64.decode(text).map_err(|_| Unusable)?;
-            String::from_utf8(bytes).map_err(|_| Unusable)
-        }
-        _ => Err(Unusable),
+        Value::Null => Some(String::new()),
+        Value::String(text) => String::from_utf8(BASE64.decode(text).ok()?).ok(),
+        _ => None,
     }
 }
 
@@ -177,9 +172,7 @@ fn text(value: &Value) -> Result<String, Unusable> {
 mod tests {
     use serde_json::json;
 
-    use super::{
-        Page, Record, Unusable, all, get, get_all, page, range, succeeded, txn, write_and_read,
-    };
+    use super::{Page, Record, all, get, get_all, page, range, succeeded, txn, write_and_read};
 
     #[test]
     fn requests_are_written_as_the_gateway_reads_them() {
@@ -228,9 +221,9 @@ mod tests {
             Record { key, text, changed }
         };
         let records = vec![record("foo", "bar", 6), record("fop", "", 7)];
-        assert_eq!(page(&found), Ok(Page { revision: 7, records, more: true }));
+        assert_eq!(page(&found), Some(Page { revision: 7, records, more: true }));
         let none = Page { revision: 7, records: Vec::new(), more: false };
-        assert_eq!(page(&json!({"header": header})), Ok(none));
+        assert_eq!(page(&json!({"header": header})), Some(none));
 
         let kv = json!({"key": "Zm9v", "mod_revision": "6", "value": "YmFy"});
         let ranges = json!([
@@ -238,15 +231,15 @@ mod tests {
             {"response_range": {"header": {"revision": "7"}}},
         ]);
         let answer = json!({"header": header, "succeeded": true, "responses": ranges});
-        assert_eq!(all(&answer, 2), Ok((7, vec![Some(record("foo", "bar", 6)), None])));
-        assert_eq!(all(&answer, 3), Err(Unusable));
+        assert_eq!(all(&answer, 2), Some((7, vec![Some(record("foo", "bar", 6)), None])));
+        assert_eq!(all(&answer, 3), None);
         let kv = json!({"key": "Zm9v", "modRevision": "6", "value": "YmFy"});
         let ranges = json!([{"responseRange": {"kvs": [kv]}}, {"responseRange": {"kvs": []}}]);
         let answer = json!({"header": header, "responses": ranges});
-        assert_eq!(all(&answer, 2), Ok((7, vec![Some(record("foo", "bar", 6)), None])));
+        assert_eq!(all(&answer, 2), Some((7, vec![Some(record("foo", "bar", 6)), None])));
 
-        assert_eq!(succeeded(&json!({"header": header, "succeeded": true})), Ok(true));
-        assert_eq!(succeeded(&json!({"header": header})), Ok(false));
+        assert_eq!(succeeded(&json!({"header": header, "succeeded": true})), Some(true));
+        assert_eq!(succeeded(&json!({"header": header})), Some(false));
     }
 
     #[test]
@@ -258,9 +251,9 @@ mod tests {
             json!({"kvs": [{"key": "Zm9v", "mod_revision": "x"}]}),
             json!({"header": {"revision": "99999999999999999999"}}),
         ] {
-            assert_eq!(page(&answer), Err(Unusable), "{answer}");
+            assert_eq!(page(&answer), None, "{answer}");
         }
-        assert_eq!(succeeded(&json!({"succeeded": "yes"})), Err(Unusable));
-        assert_eq!(succeeded(&json!({})), Err(Unusable));
+        assert_eq!(succeeded(&json!({"succeeded": "yes"})), None);
+        assert_eq!(succeeded(&json!({})), None);
     }
 }

@@ -11,9 +11,8 @@ fn with_user(member: &Member) -> Etcd {
     std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&file, mode).unwrap();
-    let file = file.to_str();
-    let flags = Flags { user: Some("vendor"), password_file: file, ..Flags::default() };
-    Etcd::new(&Options::parse(&member.url, &flags).unwrap()).unwrap()
+    let flags = [("etcd-user", "vendor"), ("etcd-password-file", file.to_str().unwrap())];
+    Etcd::new(&Options::of(&member.url, &flags).unwrap()).unwrap()
 }
 
 /// Accepts the newest token alone; each is good for `uses` requests.
