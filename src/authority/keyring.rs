@@ -49,12 +49,15 @@ pub(crate) struct Keyring {
     pub(crate) customer: i64,
     root: (KeyId, PublicKey),
     issuers: Vec<(KeyId, Dated<SigningKey>)>,
-    request_keys: Vec<RequestKey>,
+    /// They open requests: all there ever were, because a certificate may arrive late.
+    pub(crate) request_keys: Vec<RequestKey>,
     /// The validity of each request key.
     validity: Vec<(i64, i64)>,
-    revoked: Vec<KeyId>,
-    seq: i64,
-    bundle: String,
+    pub(crate) revoked: Vec<KeyId>,
+    /// `seq` of the bundle.
+    pub(crate) seq: i64,
+    /// The bundle as a token.
+    pub(crate) bundle: String,
     audit: AuditHead,
 }
 
@@ -217,26 +220,6 @@ impl Keyring {
             (issuer.nbf..issuer.exp).contains(&now) && !self.revoked.contains(kid)
         });
         valid.next().map(|(kid, issuer)| (kid, &issuer.key))
-    }
-
-    /// The keys that open requests: all there ever were, because a certificate may arrive late.
-    pub(crate) fn request_keys(&self) -> &[RequestKey] {
-        &self.request_keys
-    }
-
-    /// Names of revoked keys.
-    pub(crate) fn revoked(&self) -> &[KeyId] {
-        &self.revoked
-    }
-
-    /// `seq` of the bundle.
-    pub(crate) fn seq(&self) -> i64 {
-        self.seq
-    }
-
-    /// The bundle as a token.
-    pub(crate) fn bundle(&self) -> &str {
-        &self.bundle
     }
 
     /// The content of `trust.json`, for the appliance's image.

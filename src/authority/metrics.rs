@@ -7,25 +7,6 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::util::openmetrics::{Counter, Histogram};
 
-/// Counters of the store of records.
-#[derive(Default)]
-pub(crate) struct StoreCounters {
-    /// Steps that read or changed records together.
-    pub(crate) steps: Counter,
-}
-
-/// Counters of the listening sockets.
-#[derive(Default)]
-pub(crate) struct ConnectionCounters {
-    pub(crate) accepted: Counter,
-    /// Refused, because their address had too many.
-    pub(crate) refused_of_address: Counter,
-    /// Refused, because there were too many in all.
-    pub(crate) refused_of_all: Counter,
-    /// Closed for a newcomer, while nobody worked for them.
-    pub(crate) evicted: Counter,
-}
-
 /// Everything that is counted.
 #[derive(Default)]
 pub(crate) struct Metrics {
@@ -35,8 +16,16 @@ pub(crate) struct Metrics {
     pub(crate) durations: Histogram,
     /// Codes that no license has.
     pub(crate) wrong_codes: Counter,
-    pub(crate) connections: ConnectionCounters,
-    pub(crate) store: StoreCounters,
+    /// Steps that read or changed records together.
+    pub(crate) steps: Counter,
+    /// Connections that came.
+    pub(crate) accepted: Counter,
+    /// Connections refused, because their address had too many.
+    pub(crate) refused_of_address: Counter,
+    /// Connections refused, because there were too many in all.
+    pub(crate) refused_of_all: Counter,
+    /// Connections closed for a newcomer, while nobody worked for them.
+    pub(crate) evicted: Counter,
 }
 
 impl Metrics {

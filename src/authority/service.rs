@@ -42,18 +42,12 @@ pub(crate) struct Service {
     licenses: Licenses,
     keys: Mutex<Keys>,
     wrong_codes: RateLimit,
-    policy: Policy,
-    metrics: Arc<Metrics>,
-    /// Of `serve`; commands believe the clock.
-    clock: Option<Clock>,
-    log: Log,
-}
-
-/// What the vendor has decided for all licenses.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Policy {
     /// Days after the end of a lease from which another appliance may have the seat; never without.
     pub(crate) free_seats_after: Option<i64>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// While it is not to be believed, no request from the network is answered; commands believe the clock.
+    pub(crate) clock: Option<Clock>,
+    log: Log,
 }
 
 /// The keys, and the text of the record that they were read from.
@@ -61,12 +55,6 @@ struct Keys {
     text: String,
     read_at: Instant,
     keyring: Arc<Keyring>,
-}
-
-/// The HTTP response.
-pub(crate) struct Response {
-    pub(crate) status: u16,
-    pub(crate) body: Vec<u8>,
 }
 
 /// How a request arrived.
@@ -88,19 +76,15 @@ impl Service {
         let keyring = Arc::new(Keyring::load(licenses.database(), dir)?);
         // Not the text of these keys, so that the first request reads them.
         let keys = Mutex::new(Keys { text: String::new(), read_at: Instant::now(), keyring });
-        let (wrong_codes, policy) = (RateLimit::default(), Policy::default());
-        let metrics = Arc::default();
-        Ok(Service { licenses, keys, wrong_codes, policy, metrics, clock: None, log })
-    }
-
-    /// The same with another policy than the default.
-    pub(crate) fn with(self, policy: Policy) -> Service {
-        Service { policy, ..self }
-    }
-
-    /// Answers no request from the network while `clock` is not to be believed.
-    pub(crate) fn with_clock(self, clock: Clock) -> Service {
-        Service { clock: Some(clock), ..self }
+        Ok(Service {
+            licenses,
+            keys,
+            wrong_codes: RateLimit::default(),
+            free_seats_after: None,
+            metrics: Arc::default(),
+            clock: None,
+            log,
+        })
     }
 
     /// Why the clock is not to be believed.
@@ -113,10 +97,6 @@ impl Service {
         if let Some(Err(error)) = self.clock.as_ref().map(|clock| clock.note(now)) {
             self.log.error(error);
         }
-    }
-
-    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
-        &self.metrics
     }
 
     /// Steps of the store that had to run again, because what they had read was changed meanwhile.
@@ -174,34 +154,34 @@ impl Service {
         if text != held.text {
             let keyring = Keyring::parse(&text)?;
             // Another request may have read newer ones meanwhile.
-            if keyring.seq() >= held.keyring.seq() {
+            if keyring.seq >= held.keyring.seq {
                 (held.keyring, held.text) = (Arc::new(keyring), text);
             }
         }
         Ok(())
     }
 
-    /// Answers the body of a `POST`; `now` in seconds since 1970.
-    pub(crate) fn respond(&self, body: &[u8], source: IpAddr, now: i64) -> Response {
+    /// The status and the body of the response to a `POST`; `now` in seconds since 1970.
+    pub(crate) fn respond(&self, body: &[u8], source: IpAddr, now: i64) -> (u16, Vec<u8>) {
         let keys = self.keys();
-        let opened = match wire::open(body, keys.request_keys()) {
+        let opened = match wire::open(body, &keys.request_keys) {
             Ok(opened) => opened,
             Err(unopened) => {
                 self.log.warn(format_args!("refused a request from {source}: {unopened}"));
                 self.metrics.question("unopened", "refused");
-                return Response { status: 422, body: unopened.to_body() };
+                return (422, unopened.to_body());
             }
         };
         let OpenedRequest { request, device, reply } = opened;
         let mut answer = self.process(&keys, &request, &device, source, now);
-        if request.bundle_seq < keys.seq() {
-            answer.bundle = Some(keys.bundle().to_owned());
+        if request.bundle_seq < keys.seq {
+            answer.bundle = Some(keys.bundle.clone());
         }
         match reply.seal(&answer) {
-            Ok(body) => Response { status: 200, body },
+            Ok(body) => (200, body),
             Err(broken) => {
                 self.log.error(broken);
-                Response { status: 500, body: Vec::new() }
+                (500, Vec::new())
             }
         }
     }
@@ -267,8 +247,7 @@ impl Service {
             return Err(Error::new(NO_ISSUER.to_owned()));
         };
         let sign = |kind: token::Type, payload: &Value| token::sign(kind, kid, payload, issuer);
-        let after =
-            self.policy.free_seats_after.filter(|_| matches!(channel, Channel::Network { .. }));
+        let after = self.free_seats_after.filter(|_| matches!(channel, Channel::Network { .. }));
         let ended_before = after.map(|days| now.saturating_sub(days.saturating_mul(DAY)));
         let mut survey = None;
         for _ in 0..MAX_SURVEYS {
@@ -278,11 +257,11 @@ impl Service {
                 by_certificate: matches!(channel, Channel::Certificate),
                 rate_limited: unread,
                 now,
-                bundle: (request.bundle_seq < keys.seq()).then(|| keys.bundle()),
-                revoked: keys.revoked(),
+                bundle: (request.bundle_seq < keys.seq).then_some(&*keys.bundle),
+                revoked: &keys.revoked,
                 idle: IdleSeats { ended_before, survey: survey.as_ref() },
             };
-            self.metrics.store.steps.increment();
+            self.metrics.steps.increment();
             let Some(outcome) = self.move_seconds(&context, channel, &sign)? else {
                 return Ok(None);
             };

@@ -6,7 +6,6 @@ use super::options::{Options, now, required};
 use super::{Error, failed};
 use crate::authority::keyring::{self, KeyKind};
 use crate::authority::server::{self, Listen, Proxies, Settings};
-use crate::authority::service::Policy;
 use crate::log::Log;
 
 pub(super) fn init(options: &Options) -> Result<String, Error> {
@@ -52,7 +51,7 @@ pub(super) fn serve(options: &Options) -> Result<String, Error> {
             .map_err(|fault| usage("trusted-proxy", fault))?,
         user: options.text("user"),
         clock_is_right: options.given("clock-is-right"),
-        policy: Policy { free_seats_after: options.days_or_never("free-seats-after", 30)? },
+        free_seats_after: options.days_or_never("free-seats-after", 30)?,
     };
     if settings.listen.is_empty() && std::env::var_os("LISTEN_FDS").is_none() {
         required("listen", None::<()>)?;

@@ -48,7 +48,7 @@ fn an_appliance_with_the_trust_file_follows_every_rotation() {
     let second = load(&dir).unwrap();
     let new = lease(&second);
     assert!(matches!(trust.verify(Type::Lease, &new, Dates::Ignored), Err(Error::UnknownKey(_))));
-    assert_eq!(trust.accept(second.bundle()), Ok(Acceptance::Newer));
+    assert_eq!(trust.accept(&second.bundle), Ok(Acceptance::Newer));
     for token in [&old, &new] {
         assert!(trust.verify(Type::Lease, token, Dates::At(NOW)).is_ok());
     }
@@ -56,7 +56,7 @@ fn an_appliance_with_the_trust_file_follows_every_rotation() {
 
     rotate(&dir, KeyKind::Issuer, true, NOW + 2).unwrap();
     let third = load(&dir).unwrap();
-    assert_eq!(trust.accept(third.bundle()), Ok(Acceptance::Newer));
+    assert_eq!(trust.accept(&third.bundle), Ok(Acceptance::Newer));
     for token in [&old, &new] {
         assert!(matches!(trust.verify(Type::Lease, token, Dates::Ignored), Err(Error::Revoked(_))));
     }
@@ -71,7 +71,7 @@ fn without_the_root_key_nothing_is_rotated() {
     std::fs::rename(dir.join("root.key"), dir.join("elsewhere")).unwrap();
     let error = rotate(&dir, KeyKind::Issuer, false, NOW).unwrap_err().to_string();
     assert!(error.contains("put the root key back"), "{error}");
-    assert_eq!(load(&dir).unwrap().seq(), 1);
+    assert_eq!(load(&dir).unwrap().seq, 1);
 }
 
 #[test]

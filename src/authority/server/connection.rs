@@ -125,15 +125,9 @@ fn answer(stream: &TcpStream, peer: Peer, place: &Place, shared: &Shared) -> io:
 
 fn question(body: &[u8], client: IpAddr, shared: &Shared) -> Answer {
     let begun = Instant::now();
-    let response = shared.service.respond(body, client, now());
-    shared.service.metrics().durations.observe(begun.elapsed());
-    Answer {
-        status: response.status,
-        content_type: "application/json",
-        field: "",
-        body: response.body,
-        only_head: false,
-    }
+    let (status, body) = shared.service.respond(body, client, now());
+    shared.service.metrics.durations.observe(begun.elapsed());
+    Answer { status, content_type: "application/json", field: "", body, only_head: false }
 }
 
 fn page(page: Page, shared: &Shared) -> Answer {

@@ -35,7 +35,7 @@ pub(crate) use self::proxies::Proxies;
 use super::clock::Clock;
 use super::database::Database;
 use super::keyring::Keyring;
-use super::service::{Policy, Service};
+use super::service::Service;
 use crate::log::Log;
 use crate::sandbox;
 use crate::signals::{Signal, Signals};
@@ -64,7 +64,8 @@ pub(crate) struct Settings {
     pub(crate) user: Option<String>,
     /// Whether a person says that the clock is right.
     pub(crate) clock_is_right: bool,
-    pub(crate) policy: Policy,
+    /// Days after the end of a lease from which another appliance may have the seat; never without.
+    pub(crate) free_seats_after: Option<i64>,
 }
 
 /// Answers appliances until SIGTERM or SIGINT; `announce` gets the lines to print.
@@ -95,12 +96,13 @@ pub(crate) fn run(
     let addresses: Vec<String> = listeners.iter().map(|one| one.address().to_string()).collect();
     let sockets: Vec<&Path> = listeners.iter().filter_map(Listener::file).collect();
     sandbox::confine_authority(dir, &sockets, settings.user.as_deref(), log).map_err(Error::new)?;
-    let service = Service::open(Arc::clone(database), dir, log.clone())?.with(settings.policy);
+    let mut service = Service::open(Arc::clone(database), dir, log.clone())?;
     let _lock = lock_folder(dir)?;
-    let service = service.with_clock(Clock::open(dir, now(), settings.clock_is_right)?);
+    service.free_seats_after = settings.free_seats_after;
+    service.clock = Some(Clock::open(dir, now(), settings.clock_is_right)?);
     // `init` or `rotate` may have been cut short between the keys and the file that follows from them.
     Keyring::load(&**database, dir)?.write_trust(dir)?;
-    let places = Places::new(Arc::clone(service.metrics()));
+    let places = Places::new(Arc::clone(&service.metrics));
     let shared = Arc::new(Shared {
         service,
         places: Arc::clone(&places),

@@ -82,7 +82,7 @@ impl Places {
         socket: &Arc<TcpStream>,
         address: Option<IpAddr>,
     ) -> Option<Place> {
-        let counters = &self.metrics.connections;
+        let counters = &self.metrics;
         counters.accepted.increment();
         let address = address.map(client_prefix);
         let mut table = self.table();
@@ -114,7 +114,7 @@ impl Places {
     fn evict(&self, table: &mut Table, address: Option<IpAddr>) -> bool {
         let Some(number) = table.victim(address) else { return false };
         table.close(number);
-        self.metrics.connections.evicted.increment();
+        self.metrics.evicted.increment();
         true
     }
 
@@ -209,7 +209,7 @@ impl Place {
             _ => return true,
         }
         if !table.has_room_for(address) && !self.places.evict(&mut table, address) {
-            self.places.metrics.connections.refused_of_address.increment();
+            self.places.metrics.refused_of_address.increment();
             return false;
         }
         let before = table.open.get_mut(&self.number);

@@ -54,7 +54,7 @@ impl Service {
         now: i64,
     ) -> Result<(Answer, bool), Error> {
         let keys = self.keys();
-        let opened = wire::open_certificate(sealed, keys.request_keys())
+        let opened = wire::open_certificate(sealed, &keys.request_keys)
             .map_err(|error| Error::new(format!("the certificate is not genuine: {error}")))?;
         if !ops.contains(&opened.request.op) {
             return Err(Error::new(format!(

@@ -71,6 +71,20 @@ impl Page {
         self.sample(&format!("{name}_total"), "", value);
     }
 
+    /// Counters of one family, each with the inside of its labels, such as `area="speech"`.
+    pub(crate) fn counters(
+        &mut self,
+        name: &str,
+        unit: &str,
+        help: &str,
+        all: impl IntoIterator<Item = (String, u64)>,
+    ) {
+        self.family(name, "counter", unit, help);
+        for (labels, count) in all {
+            self.sample(&format!("{name}_total"), &format!("{{{labels}}}"), count);
+        }
+    }
+
     /// A gauge without labels.
     pub(crate) fn gauge(&mut self, name: &str, unit: &str, help: &str, value: impl fmt::Display) {
         self.family(name, "gauge", unit, help);
