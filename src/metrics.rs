@@ -194,18 +194,17 @@ impl Metrics {
         page.gauge("connections", "", "Connections of clients that are open.", self.open.get());
         page.counter("connections_accepted", "Connections that came.", self.accepted.get());
         let help = "Connections closed without a response.";
-        labelled(page, "connections_refused", help, "reason", &REFUSALS, &self.refused);
+        page.counters("connections_refused", "", help, by_reason(&REFUSALS, &self.refused));
         let help = "Connections closed to make room for others.";
         page.counter("connections_evicted", help, self.evicted.get());
-        page.family("tls_handshakes", "counter", "", "Complete TLS handshakes by version.");
-        for (version, count) in [("1.2", &self.tls12), ("1.3", &self.tls13)] {
-            let labels = format!("{{version=\"{version}\"}}");
-            page.sample("tls_handshakes_total", &labels, count.get());
-        }
-        let (name, help) = ("tls_handshake_failures", "TLS handshakes that failed, by reason.");
-        labelled(page, name, help, "reason", &HANDSHAKE_FAILURES, &self.failed_handshakes);
-        let (name, help) = ("login_failures", "Credentials that let nobody in, by reason.");
-        labelled(page, name, help, "reason", &LOGIN_FAILURES, &self.failed_logins);
+        let versions = [("1.2", &self.tls12), ("1.3", &self.tls13)];
+        let versions = versions.map(|(word, count)| (format!("version=\"{word}\""), count.get()));
+        page.counters("tls_handshakes", "", "Complete TLS handshakes by version.", versions);
+        let failures = by_reason(&HANDSHAKE_FAILURES, &self.failed_handshakes);
+        let help = "TLS handshakes that failed, by reason.";
+        page.counters("tls_handshake_failures", "", help, failures);
+        let help = "Credentials that let nobody in, by reason.";
+        page.counters("login_failures", "", help, by_reason(&LOGIN_FAILURES, &self.failed_logins));
         let first_bytes = self
             .services
             .iter()
@@ -215,51 +214,25 @@ impl Metrics {
     }
 
     fn write_requests(&self, page: &mut Page) {
-        let areas = || AREAS.iter().zip(&self.areas);
-        page.family("requests", "counter", "", "Requests by area and class of the status.");
-        for (area, metrics) in areas() {
-            for (class, count) in CLASSES.iter().zip(&metrics.by_class) {
-                let labels = format!("{{area=\"{area}\",code=\"{class}\"}}");
-                page.sample("requests_total", &labels, count.get());
-            }
-        }
-        let durations =
-            areas().map(|(area, metrics)| (format!("area=\"{area}\""), &metrics.durations));
+        let areas = || AREAS.iter().map(|area| format!("area=\"{area}\"")).zip(&self.areas);
+        let requests = areas().flat_map(|(area, metrics)| {
+            let classes = CLASSES.iter().zip(&metrics.by_class);
+            classes.map(move |(class, count)| (format!("{area},code=\"{class}\""), count.get()))
+        });
+        page.counters("requests", "", "Requests by area and class of the status.", requests);
+        let durations = areas().map(|(area, metrics)| (area, &metrics.durations));
         let help = "From the verdict on a request to the end of its response.";
         page.histograms("request_duration_seconds", help, durations);
-        let help = "Bytes of request bodies.";
-        by_area(page, "received_bytes", help, areas().map(|(area, one)| (*area, &one.received)));
-        let help = "Bytes of response bodies.";
-        by_area(page, "sent_bytes", help, areas().map(|(area, one)| (*area, &one.sent)));
+        let received = areas().map(|(area, metrics)| (area, metrics.received.get()));
+        page.counters("received_bytes", "bytes", "Bytes of request bodies.", received);
+        let sent = areas().map(|(area, metrics)| (area, metrics.sent.get()));
+        page.counters("sent_bytes", "bytes", "Bytes of response bodies.", sent);
     }
 }
 
-fn by_area<'a>(
-    page: &mut Page,
-    name: &str,
-    help: &str,
-    counts: impl Iterator<Item = (&'static str, &'a Counter)>,
-) {
-    page.family(name, "counter", "bytes", help);
-    for (area, count) in counts {
-        page.sample(&format!("{name}_total"), &format!("{{area=\"{area}\"}}"), count.get());
-    }
-}
-
-/// Writes counters with one label.
-fn labelled(
-    page: &mut Page,
-    name: &str,
-    help: &str,
-    label: &str,
-    words: &[&str],
-    counts: &[Counter],
-) {
-    page.family(name, "counter", "", help);
-    for (word, count) in words.iter().zip(counts) {
-        let labels = format!("{{{label}=\"{word}\"}}");
-        page.sample(&format!("{name}_total"), &labels, count.get());
-    }
+/// Counters with the word of each.
+fn by_reason(words: &[&str], counts: &[Counter]) -> impl Iterator<Item = (String, u64)> {
+    words.iter().zip(counts).map(|(word, count)| (format!("reason=\"{word}\""), count.get()))
 }
 
 fn increment(counters: &[Counter], index: usize) {

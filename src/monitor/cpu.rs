@@ -10,26 +10,16 @@ pub(super) fn stats(interval: &Interval) -> Result<Value, String> {
     let times = Times::of(now, "cpu").ok_or("/proc/stat has no \"cpu\" line".to_owned())?;
     let spent = times.since(Times::of(before, "cpu"));
     let count = |name| first_number(now, name).saturating_sub(first_number(before, name));
-    Ok(json!({
-        "total": spent.busy(),
-        "user": spent.share(USER),
-        "system": spent.share(SYSTEM),
-        "idle": spent.share(IDLE),
-        "nice": spent.share(NICE),
-        "iowait": spent.share(IOWAIT),
-        "irq": spent.share(IRQ),
-        "softirq": spent.share(SOFTIRQ),
-        "steal": spent.share(STEAL),
-        "guest": spent.share(GUEST),
-        "guest_nice": spent.share(GUEST_NICE),
-        "ctx_switches": count("ctxt"),
-        "interrupts": count("intr"),
-        "soft_interrupts": count("softirq"),
+    let counts = [
+        ("ctx_switches", json!(count("ctxt"))),
+        ("interrupts", json!(count("intr"))),
+        ("soft_interrupts", json!(count("softirq"))),
         // Linux does not count them.
-        "syscalls": 0,
-        "time_since_update": interval.seconds,
-        "cpucore": logical(now),
-    }))
+        ("syscalls", json!(0)),
+        ("time_since_update", json!(interval.seconds)),
+        ("cpucore", json!(logical(now))),
+    ];
+    Ok([("total", json!(spent.busy()))].into_iter().chain(spent.shares()).chain(counts).collect())
 }
 
 /// Number of online processors.
@@ -48,16 +38,16 @@ fn first_number(stat: &str, name: &str) -> u64 {
 }
 
 // Columns of a line of `/proc/stat`.
-pub(super) const USER: usize = 0;
-pub(super) const NICE: usize = 1;
-pub(super) const SYSTEM: usize = 2;
 pub(super) const IDLE: usize = 3;
-pub(super) const IOWAIT: usize = 4;
-pub(super) const IRQ: usize = 5;
-pub(super) const SOFTIRQ: usize = 6;
-pub(super) const STEAL: usize = 7;
-pub(super) const GUEST: usize = 8;
-pub(super) const GUEST_NICE: usize = 9;
+const IOWAIT: usize = 4;
+const GUEST: usize = 8;
+
+/// All states and their columns, in Glances' order.
+#[rustfmt::skip]
+const STATES: [(&str, usize); 10] = [
+    ("user", 0), ("system", 2), ("idle", IDLE), ("nice", 1), ("iowait", IOWAIT),
+    ("irq", 5), ("softirq", 6), ("steal", 7), ("guest", GUEST), ("guest_nice", 9),
+];
 
 /// Ticks spent in each state since the boot, or in an interval.
 #[derive(Clone, Copy, Default)]
@@ -88,6 +78,11 @@ impl Times {
     /// Percent of the time spent in one state.
     pub(super) fn share(&self, way: usize) -> f64 {
         percent(self.0[way], self.whole()).min(100.0)
+    }
+
+    /// Percent of the time spent in each state, by name.
+    pub(super) fn shares(&self) -> impl Iterator<Item = (&'static str, Value)> {
+        STATES.iter().map(|(name, way)| (*name, self.share(*way).into()))
     }
 
     /// Percent of the time spent working.

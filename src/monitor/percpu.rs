@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::cpu::{
-    GUEST, GUEST_NICE, IDLE, IOWAIT, IRQ, NICE, SOFTIRQ, STEAL, SYSTEM, Times, USER, numbers,
-};
+use super::cpu::{IDLE, Times, numbers};
 use super::interval::Interval;
 use super::tenths;
 
@@ -16,21 +14,12 @@ pub(super) fn stats(interval: &Interval) -> Result<Value, String> {
     let all = numbers(now).filter_map(|number| {
         let name = format!("cpu{number}");
         let spent = Times::of(now, &name)?.since(Times::of(before, &name));
-        Some(json!({
-            "key": "cpu_number",
-            "cpu_number": number,
-            "total": tenths(100.0 - spent.share(IDLE)),
-            "user": spent.share(USER),
-            "system": spent.share(SYSTEM),
-            "idle": spent.share(IDLE),
-            "nice": spent.share(NICE),
-            "iowait": spent.share(IOWAIT),
-            "irq": spent.share(IRQ),
-            "softirq": spent.share(SOFTIRQ),
-            "steal": spent.share(STEAL),
-            "guest": spent.share(GUEST),
-            "guest_nice": spent.share(GUEST_NICE),
-        }))
+        let own = [
+            ("key", json!("cpu_number")),
+            ("cpu_number", json!(number)),
+            ("total", json!(tenths(100.0 - spent.share(IDLE)))),
+        ];
+        Some(own.into_iter().chain(spent.shares()).collect::<Value>())
     });
     Ok(all.collect())
 }
