@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use crate::license::protocol::hex::Digest;
 use crate::license::protocol::object::object;
@@ -30,12 +30,13 @@ impl AuditHead {
     }
 
     /// The line that tells of `event`, which is the newest from then on.
-    pub(crate) fn next_line(&mut self, event: Map<String, Value>, now: i64) -> String {
-        let mut line = Map::new();
-        line.insert("time".to_owned(), utc::format(now).into());
-        line.extend(event);
-        line.insert("prev".to_owned(), self.hash.to_string().into());
-        let line = Value::Object(line).to_string();
+    pub(crate) fn next_line(&mut self, event: &Value, now: i64) -> String {
+        let mut line = json!({"time": utc::format(now)});
+        for (name, value) in event.as_object().into_iter().flatten() {
+            line[name] = value.clone();
+        }
+        line["prev"] = json!(self.hash);
+        let line = line.to_string();
         *self = self.with(&line);
         line
     }

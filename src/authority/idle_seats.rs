@@ -7,7 +7,7 @@
 //! Finding that seat means to read all of them. So a license remembers a time before which no lease ends
 //! ([`License::first_end`]), and its seats are read only when one of them may be free.
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use crate::license::protocol::hex::Digest;
 use crate::store::Error;
@@ -106,14 +106,13 @@ pub(crate) struct Freed {
 
 impl Freed {
     /// The entry for the license's audit log.
-    pub(crate) fn event(&self) -> Map<String, Value> {
-        let members: [(&str, Value); 4] = [
-            ("event", "freed".into()),
-            ("computer_id", self.computer_id.as_str().into()),
-            ("charged", self.charged.into()),
-            ("last_contact", utc::format(self.last_contact).into()),
-        ];
-        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    pub(crate) fn event(&self) -> Value {
+        json!({
+            "event": "freed",
+            "computer_id": self.computer_id,
+            "charged": self.charged,
+            "last_contact": utc::format(self.last_contact),
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::license::protocol::fields;
@@ -103,7 +103,7 @@ pub(crate) fn init(
         if made {
             store::replace(&root_key(dir), secret.as_bytes())?;
             keys.audit = audit;
-            keys.save(step, event("initialised"), now);
+            keys.save(step, &json!({"event": "initialised"}), now);
         }
         Ok(())
     })?;
@@ -139,10 +139,8 @@ pub(crate) fn rotate(
         }
         let kid = keys.add(which, now)?;
         keys.sign_bundle(&root, now);
-        let mut event = event("rotated");
-        event.insert("key".to_owned(), kid.as_str().into());
-        event.insert("revoked".to_owned(), revoke.into());
-        keys.save(step, event, now);
+        let event = json!({"event": "rotated", "key": kid.as_str(), "revoked": revoke});
+        keys.save(step, &event, now);
         rotated = Some((keys, kid));
         Ok(())
     })?;
@@ -159,10 +157,6 @@ pub(crate) fn verify(database: &dyn Database, dir: &Path) -> Result<u64, Error> 
     let scope = Scope::All { kind: Kind::KeyAudit };
     audit::verify(database, scope, &AuditHead::none(), &keys.audit)
         .map_err(|what| Error::new(format!("audit log of the keys: {what}")))
-}
-
-fn event(word: &str) -> Map<String, Value> {
-    Map::from_iter([("event".to_owned(), word.into())])
 }
 
 fn named(kid: Option<KeyId>) -> Result<KeyId, Error> {
@@ -208,7 +202,7 @@ impl Keyring {
         step.read(&Key::keys())?.map(|text| Keyring::parse(&text)).transpose()
     }
 
-    fn save(&mut self, step: &mut dyn Transaction, event: Map<String, Value>, now: i64) {
+    fn save(&mut self, step: &mut dyn Transaction, event: &Value, now: i64) {
         let line = self.audit.next_line(event, now);
         step.write(Key::key_audit(self.audit.lines), Some(line));
         records::put(step, Key::keys(), &self.to_json());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::license::protocol::fields::Fields;
 use crate::store::Error;
@@ -29,7 +29,7 @@ pub(crate) struct Update<T> {
     /// For the caller.
     pub(crate) result: T,
     /// The entries for the audit log; none when nothing has changed and nothing is to be written.
-    pub(crate) events: Vec<Map<String, Value>>,
+    pub(crate) events: Vec<Value>,
 }
 
 /// Loads the records of a license that a change concerns; `None` when there is no such license.
@@ -71,7 +71,7 @@ impl Licenses {
             let mut accounts = before.clone();
             let Update { result, events } = change(&mut accounts);
             if !events.is_empty() {
-                for event in events {
+                for event in &events {
                     write_line(step, &mut accounts.license, event, now);
                 }
                 accounts.save(&before, step);
@@ -87,19 +87,14 @@ impl Licenses {
     ///
     /// # Errors
     /// When the system refuses.
-    pub(crate) fn create(
-        &self,
-        license: &License,
-        now: i64,
-        event: &Map<String, Value>,
-    ) -> Result<bool, Error> {
+    pub(crate) fn create(&self, license: &License, now: i64, event: &Value) -> Result<bool, Error> {
         let code = &license.terms.code;
         let mut made = false;
         self.step(code, &mut |step| {
             made = step.read(&Key::of_license(Kind::License, code))?.is_none();
             if made {
                 let mut license = license.clone();
-                write_line(step, &mut license, event.clone(), now);
+                write_line(step, &mut license, event, now);
                 records::put_license(step, &license);
                 write_totals(step, None, &license)?;
             }
@@ -211,12 +206,7 @@ impl Licenses {
 }
 
 /// Adds a line to the audit log of a license.
-fn write_line(
-    step: &mut dyn Transaction,
-    license: &mut License,
-    event: Map<String, Value>,
-    now: i64,
-) {
+fn write_line(step: &mut dyn Transaction, license: &mut License, event: &Value, now: i64) {
     let line = license.audit.next_line(event, now);
     license.changed = now;
     step.write(Key::audit(&license.terms.code, license.audit.lines), Some(line));

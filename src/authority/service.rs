@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use crate::license::protocol::key::PublicKey;
 use crate::license::protocol::message::{Answer, Denial, Kind, Op, Request};
@@ -326,27 +326,20 @@ fn unknown_license(request: &Request, stage: Stage, now: i64) -> Answer {
 }
 
 /// The entry of a license's audit log about a change; it never names a person.
-fn event(
-    word: &str,
-    context: &Context<'_>,
-    answer: &Answer,
-    channel: Channel,
-) -> Map<String, Value> {
+fn event(word: &str, context: &Context<'_>, answer: &Answer, channel: Channel) -> Value {
     let request = context.request;
     let source = match channel {
         Channel::Network { source, .. } => source.to_string(),
         Channel::Certificate => "certificate".to_owned(),
     };
-    let reason = answer.denial.map_or("", Denial::name);
-    let members: [(&str, Value); 8] = [
-        ("event", word.into()),
-        ("op", request.op.name().into()),
-        ("req_id", request.req_id.to_string().into()),
-        ("computer_id", request.computer_id.clone().into()),
-        ("consumed", request.consumed.into()),
-        ("returned", answer.returned.into()),
-        ("reason", reason.into()),
-        ("source", source.into()),
-    ];
-    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    json!({
+        "event": word,
+        "op": request.op,
+        "req_id": request.req_id,
+        "computer_id": request.computer_id,
+        "consumed": request.consumed,
+        "returned": answer.returned,
+        "reason": answer.denial.map_or("", Denial::name),
+        "source": source,
+    })
 }

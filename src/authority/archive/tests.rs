@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Map;
+use serde_json::json;
 
 use std::ops::ControlFlow;
 
@@ -30,7 +30,7 @@ fn sold() -> Licenses {
     let licenses = Licenses::new(Arc::new(Memory::default()));
     for code in CODES {
         let terms = Terms { code: code.to_owned(), ..terms() };
-        assert!(licenses.create(&License::new(terms, 1_000), 1, &Map::new()).unwrap());
+        assert!(licenses.create(&License::new(terms, 1_000), 1, &json!({})).unwrap());
         (2..=LINES).for_each(|now| change(&licenses, code, now));
     }
     licenses
@@ -42,7 +42,7 @@ fn change(licenses: &Licenses, code: &str, now: i64) {
         Ok(records::license(step, code)?.map(Accounts::new))
     };
     let changed = licenses
-        .update(code, now, &load, |_| Update { result: (), events: vec![Map::new()] })
+        .update(code, now, &load, |_| Update { result: (), events: vec![json!({})] })
         .unwrap();
     assert_eq!(changed, Some(()));
 }

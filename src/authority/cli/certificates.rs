@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use super::options::{Options, now};
 use super::{Error, failed, listings};
@@ -16,7 +16,7 @@ use crate::util::utc;
 
 /// The text of FILE, or of standard input for `-`.
 fn text(options: &Options) -> Result<String, Error> {
-    let name = options.argument();
+    let name = options.argument.as_str();
     let mut text = Vec::new();
     let most = LONGEST as u64 + 1;
     let read = match name {
@@ -70,45 +70,39 @@ fn described(text: &str, trust: Option<&trust::Trust>, now: i64) -> Result<Value
         Some(_) => Certificate::License(as_token.to_owned()),
         None => Certificate::read(text).map_err(|error| Error::Failed(error.to_string()))?,
     };
-    let mut shown = Map::new();
-    let mut put = |name: &str, value: Value| shown.insert(name.to_owned(), value);
-    match &certificate {
+    let kind = certificate.kind().to_string();
+    let text = match &certificate {
         Certificate::Activation(sealed) | Certificate::Return(sealed) => {
-            put("is", certificate.kind().to_string().into());
-            put("sealed_to", sealed.kid.as_str().into());
-            put("sealed_bytes", sealed.ct.len().into());
+            let (kid, bytes) = (sealed.kid.as_str(), sealed.ct.len());
+            return Ok(json!({"is": kind, "sealed_to": kid, "sealed_bytes": bytes}));
         }
-        Certificate::License(text) => {
-            let damaged = || Error::Failed("the token in it is damaged".to_owned());
-            let token = token::Unverified::parse(text).ok_or_else(damaged)?;
-            let payload = token.unverified_payload().ok_or_else(damaged)?;
-            let kind = token::Type::ALL.iter().copied().find(|kind| {
-                let keys = trust.map(|trust| trust.verify(*kind, text, trust::Dates::At(now)));
-                keys.is_some_and(|verified| verified.is_ok())
-            });
-            put(
-                "is",
-                if as_token == text {
-                    "a token".into()
-                } else {
-                    certificate.kind().to_string().into()
-                },
-            );
-            put("signed_with", token.kid.as_str().into());
-            put(
-                "genuine",
-                match (trust, kind) {
-                    (None, _) => "not checked: --dir holds no keys".into(),
-                    (Some(_), Some(kind)) => format!("yes, as a {}", kind.name()).into(),
-                    (Some(_), None) => "no: no key that is valid now made this signature".into(),
-                },
-            );
-            if let Ok(lease) = claims::Lease::from_json(&payload) {
-                put("seconds", (lease.granted).into());
-                put("subscription_expiry", utc::format(lease.exp).into());
-            }
-            put("says", payload);
-        }
+        Certificate::License(text) => text,
+    };
+    let damaged = || Error::Failed("the token in it is damaged".to_owned());
+    let token = token::Unverified::parse(text).ok_or_else(damaged)?;
+    let payload = token.unverified_payload().ok_or_else(damaged)?;
+    let genuine = match trust {
+        None => "not checked: --dir holds no keys".to_owned(),
+        Some(trust) => genuine(trust, text, now),
+    };
+    let mut shown = json!({
+        "is": if as_token == text { "a token" } else { &kind },
+        "signed_with": token.kid.as_str(),
+        "genuine": genuine,
+    });
+    if let Ok(lease) = claims::Lease::from_json(&payload) {
+        shown["seconds"] = lease.granted.into();
+        shown["subscription_expiry"] = utc::format(lease.exp).into();
     }
-    Ok(Value::Object(shown))
+    shown["says"] = payload;
+    Ok(shown)
+}
+
+/// Whether a token was signed with a key that is valid at `now`.
+fn genuine(trust: &trust::Trust, token: &str, now: i64) -> String {
+    let verified = |kind: &&token::Type| trust.verify(**kind, token, trust::Dates::At(now)).is_ok();
+    match token::Type::ALL.iter().find(verified) {
+        Some(kind) => format!("yes, as a {}", kind.name()),
+        None => "no: no key that is valid now made this signature".to_owned(),
+    }
 }

@@ -12,6 +12,7 @@ use crate::authority::database::Database;
 use crate::authority::keyring::Keyring;
 use crate::authority::licenses::Licenses;
 use crate::authority::{backup as file, copy as records, server, upgrade as old};
+use crate::store;
 
 /// Tells on a terminal how far a long command is.
 pub(super) fn progress() -> impl FnMut(u64) {
@@ -26,7 +27,7 @@ pub(super) fn progress() -> impl FnMut(u64) {
 pub(super) fn backup(options: &Options) -> Result<String, Error> {
     let licenses = options.licenses()?;
     Keyring::load(licenses.database(), &options.dir)?;
-    let path = Path::new(options.argument());
+    let path = Path::new(&options.argument);
     let copied = file::backup(&licenses, path, now(), &mut progress())?;
     Ok(format!(
         "{} licenses and the keys are in {}: keep it as safe as the keys; the root key is not in it",
@@ -41,8 +42,8 @@ pub(super) fn restore(options: &Options) -> Result<String, Error> {
     if records::keys(licenses.database())?.is_some() {
         return failed(format!("{} holds a license authority already", options.place()));
     }
-    options.make_dir()?;
-    let copied = file::restore(Path::new(options.argument()), &mut licenses, &mut progress())?;
+    store::make_folder(&options.dir)?;
+    let copied = file::restore(Path::new(&options.argument), &mut licenses, &mut progress())?;
     Keyring::load(licenses.database(), &options.dir)?.write_trust(&options.dir)?;
     licenses.verify(&mut |_| {})?;
     Ok(said(&copied, "restored"))
@@ -68,7 +69,7 @@ pub(super) fn upgrade(options: &Options) -> Result<String, Error> {
 pub(super) fn archive(options: &Options) -> Result<String, Error> {
     let before = required("before", options.date("before")?)?;
     let licenses = options.licenses()?;
-    let path = Path::new(options.argument());
+    let path = Path::new(&options.argument);
     let archived = old_lines::archive(&licenses, path, before, now(), &mut progress())?;
     Ok(match archived.lines {
         0 => "no audit log has lines of before: no file was made".to_owned(),

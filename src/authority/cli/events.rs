@@ -109,9 +109,6 @@ impl Stream {
 /// One line of the stream.
 fn shown(code: &str, number: u64, mut line: Map<String, Value>) -> Value {
     line.remove("prev");
-    let mut shown = Map::new();
-    shown.insert("license".to_owned(), code.into());
-    shown.insert("number".to_owned(), number.into());
-    shown.extend(line);
-    Value::Object(shown)
+    let place = [("license".to_owned(), code.into()), ("number".to_owned(), number.into())];
+    place.into_iter().chain(line).collect()
 }

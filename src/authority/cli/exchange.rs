@@ -256,7 +256,7 @@ impl Imported {
 
 pub(super) fn import(options: &Options) -> Result<String, Error> {
     let customer = format!("{:04}", Keyring::load(&*options.database()?, &options.dir)?.customer);
-    let name = options.argument();
+    let name = options.argument.as_str();
     let unread = |error: io::Error| Error::Failed(format!("cannot read {name}: {error}"));
     let input: Box<dyn BufRead> = match name {
         "-" => Box::new(io::stdin().lock()),

@@ -23,7 +23,7 @@ pub(super) fn init(options: &Options) -> Result<String, Error> {
 }
 
 pub(super) fn rotate(options: &Options) -> Result<String, Error> {
-    let which = match options.argument() {
+    let which = match options.argument.as_str() {
         "issuer" => KeyKind::Issuer,
         "request-key" => KeyKind::Request,
         _ => return Err(Error::Usage("rotate takes issuer or request-key".to_owned())),
@@ -49,7 +49,7 @@ pub(super) fn serve(options: &Options) -> Result<String, Error> {
         listen: listen.collect::<Result<_, _>>()?,
         proxies: Proxies::parse(options.all("trusted-proxy"))
             .map_err(|fault| usage("trusted-proxy", fault))?,
-        user: options.text("user"),
+        user: options.value("user").map(str::to_owned),
         clock_is_right: options.given("clock-is-right"),
         free_seats_after: options.days_or_never("free-seats-after", 30)?,
     };

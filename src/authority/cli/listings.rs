@@ -289,9 +289,9 @@ pub(super) fn verify(options: &Options) -> Result<String, Error> {
         "{} licenses with {} entries and {lines} of the keys",
         verified.licenses, verified.entries
     );
-    let archived = match options.text("archive") {
+    let archived = match options.value("archive") {
         Some(file) => {
-            let found = archive::verify(&options.licenses()?, Path::new(&file))?;
+            let found = archive::verify(&options.licenses()?, Path::new(file))?;
             format!(
                 "; {} lines of {} audit logs in {file}, which go on in {}",
                 found.lines,

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use options::Options;
 use parse::Parsed;
 
+use crate::authority::license::Status;
 use crate::util::terminal::{self, print};
 
 const PROGRAM: &str = "license-authority";
@@ -71,11 +72,11 @@ const COMMANDS: &[Command] = &[
         sentence: "Shows one license, who holds it, and whether its audit log is intact." },
     Command { word: "extend", argument: Some("CODE"), flags: &["expires", "secs", "activations", "cache", "lease-days", "grace-days", "offline-mode=yes|no", "offline-secs", "product", "customer-name", "order", "note", "operator", "yes"], run: terms::extend,
         sentence: "Adds seconds, moves the end or changes other terms; appliances learn of it at their next sync." },
-    Command { word: "suspend", argument: Some("CODE"), flags: &["operator"], run: terms::suspend,
+    Command { word: "suspend", argument: Some("CODE"), flags: &["operator"], run: |options| terms::become_status(options, Status::Suspended),
         sentence: "Grants nothing more until `resume`." },
-    Command { word: "resume", argument: Some("CODE"), flags: &["operator"], run: terms::resume,
+    Command { word: "resume", argument: Some("CODE"), flags: &["operator"], run: |options| terms::become_status(options, Status::Active),
         sentence: "Ends a suspension." },
-    Command { word: "revoke", argument: Some("CODE"), flags: &["operator"], run: terms::revoke,
+    Command { word: "revoke", argument: Some("CODE"), flags: &["operator"], run: |options| terms::become_status(options, Status::Revoked),
         sentence: "Grants nothing more, for good." },
     Command { word: "release", argument: Some("CODE"), flags: &["computer", "operator"], run: terms::release,
         sentence: "Frees the seat of an appliance that is lost; what it held is charged." },

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Error;
 use crate::authority::database::Database;
@@ -15,7 +15,6 @@ use crate::authority::database::files::Files;
 use crate::authority::license::MAX_WORDS;
 use crate::authority::licenses::Licenses;
 use crate::license::protocol::fields::{computer_id, license_code, normalize_code};
-use crate::store;
 use crate::util::utc;
 
 /// Largest number of days for any flag.
@@ -45,20 +44,12 @@ impl Options {
         self.values.get(flag).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn text(&self, flag: &str) -> Option<String> {
-        self.value(flag).map(str::to_owned)
-    }
-
-    fn value(&self, flag: &str) -> Option<&str> {
+    pub(super) fn value(&self, flag: &str) -> Option<&str> {
         self.all(flag).first().map(String::as_str)
     }
 
     pub(super) fn json(&self) -> bool {
         self.given("json")
-    }
-
-    pub(super) fn argument(&self) -> &str {
-        &self.argument
     }
 
     /// The argument as a license code, with or without spaces and dashes.
@@ -134,9 +125,9 @@ impl Options {
 
     /// A number of days, `default` where the flag is missing; `None` for `never`.
     pub(super) fn days_or_never(&self, flag: &str, default: i64) -> Result<Option<i64>, Error> {
-        match self.is(flag, "never") {
-            true => Ok(None),
-            false => Ok(Some(self.number(flag, 0, MAX_DAYS)?.unwrap_or(default))),
+        match self.value(flag) {
+            Some("never") => Ok(None),
+            _ => Ok(Some(self.number(flag, 0, MAX_DAYS)?.unwrap_or(default))),
         }
     }
 
@@ -170,11 +161,6 @@ impl Options {
         }
     }
 
-    /// Makes the folder, for its owner alone, if there is none.
-    pub(super) fn make_dir(&self) -> Result<(), Error> {
-        Ok(store::make_folder(&self.dir)?)
-    }
-
     /// All licenses.
     ///
     /// # Errors
@@ -185,25 +171,17 @@ impl Options {
 
     /// Where the licenses are, for messages.
     pub(super) fn place(&self) -> impl fmt::Display {
-        self.text("store").unwrap_or_else(|| self.dir.display().to_string())
+        self.value("store").map_or_else(|| self.dir.display().to_string(), str::to_owned)
     }
 
     /// An entry for the audit log, with who did it.
-    pub(super) fn event(&self, word: &str, members: &[(&str, Value)]) -> Map<String, Value> {
+    pub(super) fn event(&self, word: &str, members: &[(&str, Value)]) -> Value {
         let login = || ["LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok());
         let uid = || format!("uid {}", rustix::process::getuid().as_raw());
-        let named = self.text("operator");
+        let named = self.value("operator").map(str::to_owned);
         let operator = named.or_else(login).unwrap_or_else(uid);
         let both = [("event", Value::from(word)), ("operator", operator.into())];
-        both.iter()
-            .chain(members)
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect()
-    }
-
-    /// Whether the value of `flag` is `word`.
-    pub(super) fn is(&self, flag: &str, word: &str) -> bool {
-        self.value(flag) == Some(word)
+        both.iter().chain(members).cloned().collect()
     }
 }
 

@@ -168,28 +168,23 @@ fn words_of_commands() -> String {
 }
 
 fn help(command: Option<&Command>) -> String {
-    let written = |flag: &Flag| match flag.value {
-        Some(value) => format!("--{} {value}", flag.name),
-        None => format!("--{}", flag.name),
+    let usage = |word: &str, value: Option<&str>| match value {
+        Some(value) => format!("{word} {value}"),
+        None => word.to_owned(),
     };
     let mut text = match command {
-        Some(command) => {
-            let argument =
-                command.argument.map_or(String::new(), |argument| format!(" {argument}"));
-            format!(
-                "{}\n\nUsage: {PROGRAM} {}{argument} [FLAGS]\n\n",
-                command.sentence, command.word
-            )
-        }
+        Some(command) => format!(
+            "{}\n\nUsage: {PROGRAM} {} [FLAGS]\n\n",
+            command.sentence,
+            usage(command.word, command.argument)
+        ),
         None => {
             let mut text = format!(
                 "The vendor's side of the license: makes licenses and answers appliances.\n\n\
                  Usage: {PROGRAM} COMMAND [FLAGS]; {PROGRAM} COMMAND --help tells its flags\n\n"
             );
             for command in COMMANDS {
-                let argument =
-                    command.argument.map_or(String::new(), |argument| format!(" {argument}"));
-                let usage = format!("{}{argument}", command.word);
+                let usage = usage(command.word, command.argument);
                 text.push_str(&format!("  {usage:<26} {}\n", command.sentence));
             }
             text.push('\n');
@@ -197,7 +192,8 @@ fn help(command: Option<&Command>) -> String {
         }
     };
     for flag in known(command) {
-        text.push_str(&format!("  {:<22} {}\n", written(flag), flag.sentence));
+        let usage = usage(flag.name, flag.value);
+        text.push_str(&format!("  --{usage:<20} {}\n", flag.sentence));
     }
     text.push_str("  --help, --version\n\nExit codes: 0 fine, 1 failed, 2 wrong usage.\n");
     text

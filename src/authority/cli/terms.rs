@@ -1,6 +1,6 @@
 //! `create` and the commands that change a license.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::options::{MAX_DAYS, Options, now, require, required};
 use super::{Error, failed};
@@ -24,9 +24,9 @@ const MAX_COUNT: i64 = 1_000_000;
 pub(super) fn create(options: &Options) -> Result<String, Error> {
     let keys = Keyring::load(&*options.database()?, &options.dir)?;
     require(options, &["secs", "cache", "expires"])?;
-    let seconds = match options.is("secs", "unlimited") {
-        true => UNLIMITED,
-        false => required("secs", options.number("secs", 1, UNLIMITED)?)?,
+    let seconds = match options.value("secs") {
+        Some("unlimited") => UNLIMITED,
+        _ => required("secs", options.number("secs", 1, UNLIMITED)?)?,
     };
     let exp = required("expires", options.date("expires")?)?;
     let now = now();
@@ -122,13 +122,13 @@ fn new_code(customer: i64) -> Result<String, Error> {
 }
 
 /// The text to print and the entry for the audit log, or why nothing was changed.
-type Change = Result<(String, Map<String, Value>), String>;
+type Done = Result<(String, Value), String>;
 
 /// Changes a license, and the seat of `computer` if one is named.
 fn change_with(
     options: &Options,
     computer: Option<&str>,
-    mut change: impl FnMut(&mut Accounts) -> Change,
+    mut change: impl FnMut(&mut Accounts) -> Done,
 ) -> Result<String, Error> {
     let code = options.code()?;
     let load = |step: &mut dyn Transaction| {
@@ -152,139 +152,87 @@ fn change_with(
 /// Changes a license alone.
 fn change(
     options: &Options,
-    mut change: impl FnMut(&mut License) -> Change,
+    mut change: impl FnMut(&mut License) -> Done,
 ) -> Result<String, Error> {
     change_with(options, None, |accounts| change(&mut accounts.license))
 }
 
-/// What `extend` changes.
-struct Extension {
-    exp: Option<i64>,
-    seconds: Option<i64>,
-    seats: Option<i64>,
-    cache: Option<i64>,
-    lease: Option<i64>,
-    grace: Option<i64>,
-    offline: Option<bool>,
-    offline_secs: Option<i64>,
-    product: Option<String>,
-    buyer: [Option<String>; 3],
+/// One thing that `extend` changes: its name in the audit log, its value there, and how a license gets it.
+type Change = (&'static str, Value, Box<dyn Fn(&mut License)>);
+
+/// What the flags of `extend` change, but for the seconds.
+fn changes(options: &Options) -> Result<Vec<Change>, Error> {
+    let days =
+        |flag, least| Ok::<_, Error>(options.number(flag, least, MAX_DAYS)?.map(|n| n * DAY));
+    let words = |flag| options.words(flag);
+    let seats = options.number("activations", 1, MAX_SEATS)?;
+    let cache = options.number("cache", 1, UNLIMITED)?;
+    let offline_secs = options.number("offline-secs", 1, UNLIMITED)?;
+    let product = options.digits("product", 5)?.map(str::to_owned);
+    let changes = [
+        change_to("exp", options.date("expires")?, |license| &mut license.terms.exp),
+        change_to("activations", seats, |license| &mut license.terms.seats),
+        change_to("cache", cache, |license| &mut license.terms.cache),
+        change_to("lease", days("lease-days", 1)?, |license| &mut license.terms.lease),
+        change_to("grace", days("grace-days", 0)?, |license| &mut license.terms.grace),
+        change_to("offline_secs", offline_secs, |license| &mut license.terms.offline_secs),
+        change_to("offline_mode", options.yes_or_no("offline-mode")?, |license| {
+            &mut license.terms.offline
+        }),
+        change_to("product", product, |license| &mut license.terms.product),
+        change_to("customer_name", words("customer-name")?, |license| {
+            &mut license.buyer.customer_name
+        }),
+        change_to("order", words("order")?, |license| &mut license.buyer.order),
+        change_to("note", words("note")?, |license| &mut license.buyer.note),
+    ];
+    Ok(changes.into_iter().flatten().collect())
 }
 
-impl Extension {
-    fn of(options: &Options) -> Result<Extension, Error> {
-        let days =
-            |flag, least| Ok::<_, Error>(options.number(flag, least, MAX_DAYS)?.map(|n| n * DAY));
-        Ok(Extension {
-            exp: options.date("expires")?,
-            seconds: options.number("secs", 1, UNLIMITED - 1)?,
-            seats: options.number("activations", 1, MAX_SEATS)?,
-            cache: options.number("cache", 1, UNLIMITED)?,
-            lease: days("lease-days", 1)?,
-            grace: days("grace-days", 0)?,
-            offline: options.yes_or_no("offline-mode")?,
-            offline_secs: options.number("offline-secs", 1, UNLIMITED)?,
-            product: options.digits("product", 5)?.map(str::to_owned),
-            buyer: [
-                options.words("customer-name")?,
-                options.words("order")?,
-                options.words("note")?,
-            ],
-        })
-    }
-
-    /// The members of the audit log's entry, which are those that change.
-    fn members(&self) -> Vec<(&'static str, Value)> {
-        let numbers = [
-            ("secs", self.seconds),
-            ("exp", self.exp),
-            ("activations", self.seats),
-            ("cache", self.cache),
-            ("lease", self.lease),
-            ("grace", self.grace),
-            ("offline_secs", self.offline_secs),
-        ];
-        let mut members: Vec<(&'static str, Value)> = numbers
-            .into_iter()
-            .filter_map(|(name, value)| value.map(|value| (name, value.into())))
-            .collect();
-        members.extend(self.offline.map(|offline| ("offline_mode", offline.into())));
-        members.extend(self.product.as_ref().map(|product| ("product", product.as_str().into())));
-        let names = ["customer_name", "order", "note"];
-        let buyer = names.into_iter().zip(&self.buyer);
-        members.extend(buyer.filter_map(|(name, text)| Some((name, text.as_deref()?.into()))));
-        members
-    }
-
-    fn apply(&self, license: &mut License) -> Result<(), String> {
-        if let Some(seconds) = self.seconds
-            && !license.balance.extend(seconds)
-        {
-            return Err(format!("a license has fewer than {UNLIMITED} seconds, or is unlimited"));
-        }
-        let terms = &mut license.terms;
-        for (term, value) in [
-            (&mut terms.exp, self.exp),
-            (&mut terms.seats, self.seats),
-            (&mut terms.cache, self.cache),
-            (&mut terms.lease, self.lease),
-            (&mut terms.grace, self.grace),
-            (&mut terms.offline_secs, self.offline_secs),
-        ] {
-            *term = value.unwrap_or(*term);
-        }
-        if self.exp.or(self.lease).or(self.grace).is_some() {
-            // Leases may end at other times by these terms.
-            license.first_end = 0;
-        }
-        terms.offline = self.offline.unwrap_or(terms.offline);
-        terms.product.clone_from(self.product.as_ref().unwrap_or(&terms.product.clone()));
-        let Buyer { customer_name, order, note } = &mut license.buyer;
-        for (old, new) in [customer_name, order, note].into_iter().zip(&self.buyer) {
-            new.iter().for_each(|new| old.clone_from(new));
-        }
-        Ok(())
-    }
+fn change_to<T: Clone + Into<Value> + 'static>(
+    name: &'static str,
+    value: Option<T>,
+    place: fn(&mut License) -> &mut T,
+) -> Option<Change> {
+    let value = value?;
+    let told = value.clone().into();
+    Some((name, told, Box::new(move |license| place(license).clone_from(&value))))
 }
 
 pub(super) fn extend(options: &Options) -> Result<String, Error> {
-    let extension = Extension::of(options)?;
-    let members = extension.members();
+    let seconds = options.number("secs", 1, UNLIMITED - 1)?;
+    let changes = changes(options)?;
+    let told = changes.iter().map(|(name, value, _)| (*name, value.clone()));
+    let members: Vec<_> = seconds.map(|n| ("secs", n.into())).into_iter().chain(told).collect();
     if members.is_empty() {
         let what =
             "extend takes what to change: --expires, --secs, --activations and others, see --help";
         return Err(Error::Usage(what.to_owned()));
     }
-    if extension.exp.is_some_and(|exp| exp <= now()) && !options.given("yes") {
+    if options.date("expires")?.is_some_and(|exp| exp <= now()) && !options.given("yes") {
         let what = "--expires is in the past, which ends the license for all its appliances: add --yes if you \
                     mean it";
         return Err(Error::Usage(what.to_owned()));
     }
     let event = options.event("extended", &members);
     change(options, |license| {
-        extension.apply(license)?;
+        if seconds.is_some_and(|seconds| !license.balance.extend(seconds)) {
+            return Err(format!("a license has fewer than {UNLIMITED} seconds, or is unlimited"));
+        }
+        changes.iter().for_each(|(_, _, change)| change(license));
+        // Leases may end at other times by these terms.
+        license.first_end = 0;
         let (allocated, terms) = (license.balance.allocated, &license.terms);
         let mut said = format!("{allocated} seconds until {}", utc::format(terms.exp));
-        if extension.seats.is_some() {
+        if options.given("activations") {
             said.push_str(&format!(", {} of {} seats taken", license.sums.open, terms.seats));
         }
         Ok((said, event.clone()))
     })
 }
 
-pub(super) fn suspend(options: &Options) -> Result<String, Error> {
-    become_status(options, Status::Suspended)
-}
-
-pub(super) fn resume(options: &Options) -> Result<String, Error> {
-    become_status(options, Status::Active)
-}
-
-pub(super) fn revoke(options: &Options) -> Result<String, Error> {
-    become_status(options, Status::Revoked)
-}
-
-fn become_status(options: &Options, status: Status) -> Result<String, Error> {
+/// `suspend`, `resume` and `revoke`.
+pub(super) fn become_status(options: &Options, status: Status) -> Result<String, Error> {
     let event = options.event(status.name(), &[]);
     change(options, |license| {
         if license.status == Status::Revoked {

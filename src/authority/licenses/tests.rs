@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use super::{Licenses, Load, Update};
 use crate::authority::accounting::model::{busy_accounts, terms};
@@ -62,7 +62,7 @@ impl Licenses {
 fn world() -> (Scratch, Licenses) {
     let scratch = Scratch::new();
     let licenses = Licenses::new(Arc::new(Files::new(&scratch.0).unwrap()));
-    assert!(licenses.create(&License::new(terms(), 1_000), 0, &Map::new()).unwrap());
+    assert!(licenses.create(&License::new(terms(), 1_000), 0, &json!({})).unwrap());
     (scratch, licenses)
 }
 
@@ -78,7 +78,7 @@ fn take(licenses: &Licenses, seconds: i64) -> i64 {
         let balance = &mut accounts.license.balance;
         let result = balance.take(seconds);
         balance.charged += result;
-        Update { result, events: vec![Map::new()] }
+        Update { result, events: vec![json!({})] }
     });
     taken.unwrap().unwrap()
 }
@@ -89,7 +89,7 @@ fn a_license_is_kept_listed_and_not_made_twice() {
     assert_eq!(take(&licenses, 60), 60);
     let license = licenses.read(CODE).unwrap().unwrap();
     assert_eq!((license.balance.left, licenses.audit(&license)), (940, Ok(2)));
-    assert!(!licenses.create(&License::new(terms(), 1), 0, &Map::new()).unwrap());
+    assert!(!licenses.create(&License::new(terms(), 1), 0, &json!({})).unwrap());
     let other = "494900000000000000";
     let none =
         licenses.update(other, 0, &alone(other), |_| Update { result: (), events: Vec::new() });
@@ -123,7 +123,7 @@ fn the_totals_are_the_sums_of_all_licenses() {
     let (_scratch, licenses) = world();
     for digits in 0..40 {
         let terms = Terms { code: format!("4949000000000000{digits:02}"), ..terms() };
-        assert!(licenses.create(&License::new(terms, 100), 0, &Map::new()).unwrap());
+        assert!(licenses.create(&License::new(terms, 100), 0, &json!({})).unwrap());
     }
     take(&licenses, 60);
     let mut sum = Totals::default();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Map;
+use serde_json::json;
 
 use super::{assert_settled, license, sign, terms, trace, values};
 use crate::authority::accounting::{Context, Outcome, process};
@@ -35,7 +35,7 @@ impl Books {
                 let answered = licenses.update(code, context.now, &load, |accounts| {
                     let outcome = process(accounts, context, &sign);
                     assert!(accounts.is_consistent(), "{:?}", accounts.license);
-                    let events = outcome.event.iter().map(|_| Map::new()).collect();
+                    let events = outcome.event.iter().map(|_| json!({})).collect();
                     Update { result: outcome, events }
                 });
                 answered.unwrap().unwrap()
@@ -62,7 +62,7 @@ pub(in crate::authority) fn traces_in(
 ) {
     for seed in seeds {
         let licenses = Licenses::new(open());
-        assert!(licenses.create(&license(), 0, &Map::new()).unwrap());
+        assert!(licenses.create(&license(), 0, &json!({})).unwrap());
         let evil = seed % 2 == 1;
         let end = trace(seed, evil, Books::Store(licenses.clone()));
         let plain = trace(seed, evil, values());
