@@ -105,28 +105,26 @@ impl Accounts {
         Ok(())
     }
 
-    /// Writes what is not as it was in `before`.
-    pub(crate) fn save(&self, before: &Accounts, to: &mut dyn Transaction) {
+    /// The records that are not as they were in `before`, and that of the license.
+    pub(crate) fn changes_from(&self, before: &Accounts) -> Vec<records::Record> {
         let code = &self.license.terms.code;
-        records::put_license(to, &self.license);
+        let mut changes = vec![records::license_record(&self.license)];
         for (device, seat) in &self.seats {
             if before.seats.get(device) != Some(seat) {
-                records::put_seat(to, code, seat);
+                changes.push(records::seat_record(code, seat));
             }
         }
         for (id, computer) in &self.computers {
             if before.computers.get(id) != Some(computer) {
-                records::put_computer(to, code, id, computer);
+                changes.push(records::computer_record(code, id, computer));
             }
         }
         if self.refused != before.refused {
-            records::put_refused(to, code, &self.refused);
+            changes.push(records::refused_record(code, &self.refused));
         }
-        for (page, ids) in
-            self.answered.iter().filter(|(page, _)| !before.answered.contains_key(page))
-        {
-            records::put_answered(to, code, page, ids);
-        }
+        let pages = self.answered.iter().filter(|(page, _)| !before.answered.contains_key(page));
+        changes.extend(pages.map(|(page, ids)| records::answered_record(code, page, ids)));
+        changes
     }
 
     /// The device key that holds the seat of a computer.

@@ -157,7 +157,7 @@ fn forget(licenses: &Licenses, code: &str, lines: &[(Key, String)]) -> Result<u6
             step.write(key.clone(), None);
         }
         removed = last - first + 1;
-        records::put_license(step, &license);
+        step.put(records::license_record(&license));
         Ok(())
     })?;
     Ok(removed)

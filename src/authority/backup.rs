@@ -65,9 +65,7 @@ impl Target for Backup {
     }
 
     fn complete(&mut self, license: &License) -> Result<(), Error> {
-        let mut written = records::Written::default();
-        records::put_license(&mut written, license);
-        self.put(written.0.into_iter().collect())
+        self.put(vec![records::license_record(license)])
     }
 }
 

@@ -242,9 +242,7 @@ impl Target for Licenses {
     fn put(&mut self, records: Vec<(Key, String)>) -> Result<(), Error> {
         let Some((first, _)) = records.first() else { return Ok(()) };
         self.database().transact(first.shard(), &mut |step| {
-            for (key, text) in &records {
-                step.write(key.clone(), Some(text.clone()));
-            }
+            records.iter().for_each(|record| step.put(record.clone()));
             Ok(())
         })
     }
@@ -253,7 +251,7 @@ impl Target for Licenses {
         let code = &license.terms.code;
         self.database().transact(shard_of(code), &mut |step| {
             let before = records::license(step, code)?;
-            records::put_license(step, license);
+            step.put(records::license_record(license));
             write_totals(step, before.as_ref(), license)
         })
     }

@@ -205,7 +205,7 @@ impl Keyring {
     fn save(&mut self, step: &mut dyn Transaction, event: &Value, now: i64) {
         let line = self.audit.next_line(event, now);
         step.write(Key::key_audit(self.audit.lines), Some(line));
-        records::put(step, Key::keys(), &self.to_json());
+        step.write(Key::keys(), Some(self.to_json().to_string()));
     }
 
     /// The key that signs now: the newest valid one; `None` when all have expired.
@@ -249,25 +249,24 @@ impl Keyring {
     }
 
     fn add(&mut self, which: KeyKind, now: i64) -> Result<KeyId, Error> {
-        let name = |letter: char, count: usize| KeyId::parse(&format!("{letter}{}", count + 1));
+        let name =
+            |letter: char, count: usize| named(KeyId::parse(&format!("{letter}{}", count + 1)));
         // Valid from yesterday, for appliances whose clock is slow.
         let (nbf, exp) = (now - DAY, now + KEY_LIFE);
-        let kid = match which {
-            KeyKind::Issuer => name('i', self.issuers.len()),
-            KeyKind::Request => name('k', self.request_keys.len()),
-        };
-        let kid = named(kid)?;
         match which {
             KeyKind::Issuer => {
+                let kid = name('i', self.issuers.len())?;
                 let key = SigningKey::generate()?;
                 self.issuers.push((kid.clone(), Dated { key, nbf, exp }));
+                Ok(kid)
             }
             KeyKind::Request => {
+                let kid = name('k', self.request_keys.len())?;
                 self.request_keys.push(RequestKey::generate(kid.clone())?);
                 self.validity.push((nbf, exp));
+                Ok(kid)
             }
         }
-        Ok(kid)
     }
 
     fn sign_bundle(&mut self, root: &SigningKey, now: i64) {

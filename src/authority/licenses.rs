@@ -74,7 +74,8 @@ impl Licenses {
                 for event in &events {
                     write_line(step, &mut accounts.license, event, now);
                 }
-                accounts.save(&before, step);
+                let records = accounts.changes_from(&before);
+                records.into_iter().for_each(|record| step.put(record));
                 write_totals(step, Some(&before.license), &accounts.license)?;
             }
             done = Some(result);
@@ -95,7 +96,7 @@ impl Licenses {
             if made {
                 let mut license = license.clone();
                 write_line(step, &mut license, event, now);
-                records::put_license(step, &license);
+                step.put(records::license_record(&license));
                 write_totals(step, None, &license)?;
             }
             Ok(())
@@ -225,7 +226,7 @@ pub(super) fn write_totals(
     totals.subtract(&before.map(Totals::of).unwrap_or_default());
     totals.add(&Totals::of(after));
     totals.changes += 1;
-    records::put(step, key, &serde_json::json!(totals));
+    step.write(key, Some(serde_json::json!(totals).to_string()));
     Ok(())
 }
 

@@ -1,7 +1,5 @@
 //! The records of a license as JSON: their keys, reading and writing.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value, json};
 
 use crate::license::protocol::fields::{self, Fields};
@@ -81,49 +79,33 @@ pub(super) fn answered(
     })
 }
 
-/// Takes records that are not in a store yet.
-#[derive(Default)]
-pub(super) struct Written(pub(super) BTreeMap<Key, String>);
+/// A record with its key.
+pub(crate) type Record = (Key, String);
 
-impl Transaction for Written {
-    fn read(&mut self, _key: &Key) -> Result<Option<String>, Error> {
-        Ok(None)
-    }
-
-    fn write(&mut self, key: Key, text: Option<String>) {
-        self.0.extend(text.map(|text| (key, text)));
-    }
+pub(crate) fn license_record(license: &License) -> Record {
+    (Key::of_license(Kind::License, &license.terms.code), license_to(license).to_string())
 }
 
-pub(crate) fn put_license(to: &mut dyn Transaction, license: &License) {
-    put(to, Key::of_license(Kind::License, &license.terms.code), &license_to(license));
+pub(super) fn seat_record(code: &str, seat: &Seat) -> Record {
+    let members: Value = flat(json!(seat), &["user"]).into();
+    (Key::within(Kind::Seat, code, seat.device), members.to_string())
 }
 
-pub(super) fn put_seat(to: &mut dyn Transaction, code: &str, seat: &Seat) {
-    let value = flat(json!(seat), &["user"]).into();
-    put(to, Key::within(Kind::Seat, code, seat.device), &value);
+pub(super) fn computer_record(code: &str, id: &str, computer: &Computer) -> Record {
+    (Key::within(Kind::Computer, code, id), json!(computer).to_string())
 }
 
-pub(super) fn put_computer(to: &mut dyn Transaction, code: &str, id: &str, computer: &Computer) {
-    put(to, Key::within(Kind::Computer, code, id), &json!(computer));
+pub(super) fn refused_record(code: &str, refused: &[(RequestId, Denial)]) -> Record {
+    (Key::of_license(Kind::Refused, code), json!({"refused": refused}).to_string())
 }
 
-pub(super) fn put_refused(to: &mut dyn Transaction, code: &str, refused: &[(RequestId, Denial)]) {
-    put(to, Key::of_license(Kind::Refused, code), &json!({"refused": refused}));
-}
-
-pub(super) fn put_answered(to: &mut dyn Transaction, code: &str, page: &Page, ids: &ReplayIds) {
-    put(to, page_key(code, page), &json!({"ids": ids}));
+pub(super) fn answered_record(code: &str, page: &Page, ids: &ReplayIds) -> Record {
+    (page_key(code, page), json!({"ids": ids}).to_string())
 }
 
 fn page_key(code: &str, page: &Page) -> Key {
     let Page { device, epoch, number } = page;
     Key::within(Kind::Answered, code, format_args!("{device}-{epoch}-{number}"))
-}
-
-/// Writes a record.
-pub(super) fn put(to: &mut dyn Transaction, key: Key, value: &Value) {
-    to.write(key, Some(value.to_string()));
 }
 
 /// Reads a record with `parse`.

@@ -22,6 +22,7 @@ use crate::license::protocol::message::Denial;
 use crate::store::{self, Error};
 use crate::util::json;
 
+use super::accounts::Accounts;
 use super::audit::AuditHead;
 use super::balance::Balance;
 use super::copy::{Batch, Copied, Target};
@@ -102,16 +103,11 @@ fn bring_over(shard: &Path, code: &str, to: &mut Licenses) -> Result<bool, Error
     let path = shard.join(format!("{code}.json"));
     let value = document(&path)?.unwrap_or_default();
     let (lines, head) = audit_log(&shard.join(format!("{code}.log")), &value)?;
-    let Old { license, seats, computers, refused, pages } =
-        read(&value, head).map_err(|what| damaged(&path, &what))?;
-    let mut written = records::Written::default();
-    seats.iter().for_each(|seat| records::put_seat(&mut written, code, seat));
-    computers
-        .iter()
-        .for_each(|(id, computer)| records::put_computer(&mut written, code, id, computer));
-    pages.iter().for_each(|(page, ids)| records::put_answered(&mut written, code, page, ids));
-    records::put_refused(&mut written, code, &refused);
-    put_all(to, written.0)?;
+    let accounts = read(&value, head).map_err(|what| damaged(&path, &what))?;
+    let license = accounts.license.clone();
+    let records = accounts.changes_from(&Accounts::new(license.clone()));
+    // The license's own record makes it complete.
+    put_all(to, records.into_iter().filter(|(key, _)| key.kind() != Some(Kind::License)))?;
     put_lines(to, Scope::License { kind: Kind::Audit, code }, lines, |number| {
         Key::audit(code, number)
     })?;
@@ -142,16 +138,8 @@ fn put_all(
     batch.flush(to)
 }
 
-/// A license of release 0.1 in today's parts.
-struct Old {
-    license: License,
-    seats: Vec<Seat>,
-    computers: BTreeMap<String, Computer>,
-    refused: Vec<(RequestId, Denial)>,
-    pages: Vec<(Page, ReplayIds)>,
-}
-
-fn read(value: &Value, audit: AuditHead) -> Result<Old, fields::Error> {
+/// A license of release 0.1 with all its accounts.
+fn read(value: &Value, audit: AuditHead) -> Result<Accounts, fields::Error> {
     let fields = Fields::of(value)?;
     fields.version(1)?;
     let activated = fields.parsed("activated", "a list of ids", ReplayIds::parse)?;
@@ -163,16 +151,16 @@ fn read(value: &Value, audit: AuditHead) -> Result<Old, fields::Error> {
         };
         computers.entry(computer.to_owned()).or_default().takeovers.push(time);
     }
-    let (mut seats, mut pages) = (Vec::new(), Vec::new());
+    let (mut seats, mut answered) = (BTreeMap::new(), BTreeMap::new());
     for activation in fields.array("activations")? {
         let (seat, full) = read_seat(activation, &activated, &refused)?;
-        pages.extend(full);
+        answered.extend(full);
         if seat.open {
             computers.entry(seat.computer_id.clone()).or_default().holder = Some(seat.device);
         }
-        seats.push(seat);
+        seats.insert(seat.device, seat);
     }
-    let open = || seats.iter().filter(|seat| seat.open);
+    let open = || seats.values().filter(|seat| seat.open);
     let license = License {
         terms: Terms::read(&fields)?,
         buyer: Buyer::default(),
@@ -185,7 +173,7 @@ fn read(value: &Value, audit: AuditHead) -> Result<Old, fields::Error> {
             activations: i64::try_from(activated.len()).unwrap_or(i64::MAX),
             takeovers: i64::try_from(fields.array("takeovers")?.len()).unwrap_or(i64::MAX),
         },
-        last_contact: seats.iter().map(|seat| seat.last_contact).max().unwrap_or(0),
+        last_contact: seats.values().map(|seat| seat.last_contact).max().unwrap_or(0),
         changed: 0,
         first_end: 0,
         audit,
@@ -194,7 +182,7 @@ fn read(value: &Value, audit: AuditHead) -> Result<Old, fields::Error> {
     if !license.is_consistent() {
         return Err("its seconds do not add up".into());
     }
-    Ok(Old { license, seats, computers, refused, pages })
+    Ok(Accounts { license, seats, computers, refused, answered })
 }
 
 /// Reads the accounts of a device, with the ids that all devices of its license had together.

@@ -216,6 +216,11 @@ pub(crate) trait Transaction {
     /// A line of an audit log is never changed, and follows the line before it. Only the first one may be removed,
     /// and only where [`Database::is_shared`] is true.
     fn write(&mut self, key: Key, text: Option<String>);
+
+    /// Writes a record, likewise.
+    fn put(&mut self, (key, text): (Key, String)) {
+        self.write(key, Some(text));
+    }
 }
 
 /// What a scan goes through.

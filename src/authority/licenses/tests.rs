@@ -205,7 +205,7 @@ fn every_record_is_read_as_it_was_written() {
         let empty = Accounts::new(accounts.license.clone());
         // A seat at a time, because one step has a limit.
         let saved = licenses.database.transact(shard_of(CODE), &mut |step| {
-            accounts.save(&empty, step);
+            accounts.changes_from(&empty).into_iter().for_each(|record| step.put(record));
             Ok(())
         });
         saved.unwrap();

@@ -33,7 +33,7 @@ pub(super) fn count(
         let client = place(&mut clients, MAX_CLIENTS, source, now);
         client.count(stage, now);
         counted = Some(client.clone());
-        records::put(step, key, &clients_to(&clients));
+        step.write(key, Some(clients_to(&clients).to_string()));
         Ok(())
     })?;
     counted.ok_or_else(|| Error::new("a wrong code was not counted"))
@@ -48,7 +48,7 @@ pub(super) fn count_all(database: &dyn Database, now: i64) -> Result<Bucket, Err
         bucket = read.unwrap_or(Bucket::new(OF_ALL, now));
         bucket.refill(now);
         bucket.left -= 1;
-        records::put(step, key, &json!({"left": bucket.left, "at": bucket.at}));
+        step.write(key, Some(json!({"left": bucket.left, "at": bucket.at}).to_string()));
         Ok(())
     })?;
     Ok(bucket)
