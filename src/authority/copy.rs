@@ -10,7 +10,7 @@ use crate::license::protocol::fields::Fields;
 use crate::store::Error;
 
 use super::audit::AuditHead;
-use super::database::{Database, KEYS, Key, Kind, MAX_RECORDS, Scope, redacted, shard_of};
+use super::database::{Database, Key, Kind, MAX_RECORDS, Scope, read, redacted, shard_of};
 use super::license::License;
 use super::licenses::{Licenses, write_totals};
 use super::records;
@@ -123,7 +123,7 @@ pub(crate) fn copy(
 /// When it is the folder or the store of another authority, or can't be read.
 pub(crate) fn check_target(from: &dyn Database, to: &dyn Database) -> Result<(), Error> {
     let root = |database| {
-        let keys = keys(database)?;
+        let keys = read(database, &Key::keys())?;
         keys.map(|text| parse_keys(&text, |keys| keys.object("root", |root| root.text("pub", 100))))
             .transpose()
     };
@@ -137,30 +137,17 @@ pub(crate) fn check_target(from: &dyn Database, to: &dyn Database) -> Result<(),
 }
 
 fn copy_keys(from: &dyn Database, to: &mut dyn Target) -> Result<(), Error> {
-    let Some(keys) = keys(from)? else { return Ok(()) };
+    let Some(keys) = read(from, &Key::keys())? else { return Ok(()) };
     let head = parse_keys(&keys, |keys| keys.object("audit", AuditHead::read))?;
     copy_lines(from, to, Scope::All { kind: Kind::KeyAudit }, &head)?;
     to.put(vec![(Key::keys(), keys)])
 }
 
-/// The text of an authority's keys; `None` where there is no authority.
-///
-/// # Errors
-/// When the store can't be read.
-pub(crate) fn keys(database: &dyn Database) -> Result<Option<String>, Error> {
-    let mut found = None;
-    database.transact(KEYS, &mut |step| {
-        found = step.read(&Key::keys())?;
-        Ok(())
-    })?;
-    Ok(found)
-}
-
 fn parse_keys<T>(
     text: &str,
-    read: impl FnOnce(&Fields<'_>) -> Result<T, crate::license::protocol::fields::Error>,
+    parse: impl FnOnce(&Fields<'_>) -> Result<T, crate::license::protocol::fields::Error>,
 ) -> Result<T, Error> {
-    records::parse_record(&Key::keys(), text, |value| read(&Fields::of(value)?))
+    records::parse_record(&Key::keys(), text, |value| parse(&Fields::of(value)?))
 }
 
 /// Copies one license, again while it changes; false if the target has it as it is.

@@ -3,9 +3,7 @@
 //! One record holds them all, so that they change together. The root key, which signs only the bundle, has a
 //! file of its own and may be stored elsewhere between rotations.
 
-use std::fs::DirBuilder;
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -18,7 +16,7 @@ use crate::license::protocol::trust::{Bundle, Dated, Trust, trust_file};
 use crate::store::{self, Error};
 
 use super::audit::{self, AuditHead};
-use super::database::{Database, KEYS, Key, Kind, Scope, Transaction};
+use super::database::{Database, KEYS, Key, Kind, Scope, Transaction, read};
 use super::license::DAY;
 use super::records;
 
@@ -75,12 +73,7 @@ pub(crate) fn init(
     customer: i64,
     now: i64,
 ) -> Result<bool, Error> {
-    match DirBuilder::new().mode(0o700).create(dir) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(Error::system("make the folder", dir, &error));
-        }
-        _ => store::sync_folder_of(dir)?,
-    }
+    store::make_folder(dir)?;
     let root = SigningKey::generate()?;
     let mut keys = Keyring {
         customer,
@@ -126,7 +119,7 @@ pub(crate) fn rotate(
 ) -> Result<KeyId, Error> {
     let mut rotated = None;
     database.transact(KEYS, &mut |step| {
-        let mut keys = Keyring::read(step)?.ok_or_else(|| absent(dir))?;
+        let mut keys = Keyring::parse(&step.read(&Key::keys())?.ok_or_else(|| absent(dir))?)?;
         let root = keys.read_root(dir)?;
         if revoke {
             let older: Vec<KeyId> = match which {
@@ -182,12 +175,8 @@ impl Keyring {
     /// # Errors
     /// When there are none, or they can't be read.
     pub(crate) fn load(database: &dyn Database, dir: &Path) -> Result<Keyring, Error> {
-        let mut found = None;
-        database.transact(KEYS, &mut |step| {
-            found = Keyring::read(step)?;
-            Ok(())
-        })?;
-        found.ok_or_else(|| absent(dir))
+        let text = read(database, &Key::keys())?.ok_or_else(|| absent(dir))?;
+        Keyring::parse(&text)
     }
 
     /// The same from the text of their record.
@@ -196,10 +185,6 @@ impl Keyring {
     /// When it is damaged.
     pub(crate) fn parse(text: &str) -> Result<Keyring, Error> {
         records::parse_record(&Key::keys(), text, Keyring::from_json)
-    }
-
-    fn read(step: &mut dyn Transaction) -> Result<Option<Keyring>, Error> {
-        step.read(&Key::keys())?.map(|text| Keyring::parse(&text)).transpose()
     }
 
     fn save(&mut self, step: &mut dyn Transaction, event: &Value, now: i64) {

@@ -20,8 +20,7 @@ use crate::util::utc;
 use super::accounting::{Context, Outcome, Sign, process};
 use super::accounts::Accounts;
 use super::clock::Clock;
-use super::copy;
-use super::database::{Database, Transaction, redacted};
+use super::database::{Database, Key, Transaction, read, redacted};
 use super::idle_seats::{IdleSeats, Room, Survey};
 use super::keyring::Keyring;
 use super::license::DAY;
@@ -149,7 +148,7 @@ impl Service {
     }
 
     fn read_keys(&self) -> Result<(), Error> {
-        let text = copy::keys(self.licenses.database())?.unwrap_or_default();
+        let text = read(self.licenses.database(), &Key::keys())?.unwrap_or_default();
         let mut held = self.held_keys();
         if text != held.text {
             let keyring = Keyring::parse(&text)?;

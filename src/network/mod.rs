@@ -253,14 +253,19 @@ impl NetworkSettings {
                 return Err(Error::Conflict(what.to_owned()));
             }
         }
-        let change = Some(Change { wanted, confirmed: false });
-        let record = Record { change, ..state.record.clone() };
-        record.save(&self.folder).map_err(|error| Error::Failed(error.to_string()))?;
-        state.record = record;
-        state.stage = Stage::Busy;
+        self.save(&mut state, Change { wanted, confirmed: false })?;
         state.number += 1;
         state.failure = None;
         Ok(state.number)
+    }
+
+    /// Saves the change that is being made.
+    fn save(&self, state: &mut State, change: Change) -> Result<(), Error> {
+        let record = Record { change: Some(change), ..state.record.clone() };
+        record.save(&self.folder).map_err(|error| Error::Failed(error.to_string()))?;
+        state.record = record;
+        state.stage = Stage::Busy;
+        Ok(())
     }
 
     /// Has the settings used, and starts the trial.
@@ -294,11 +299,7 @@ impl NetworkSettings {
 
     /// Has the settings kept, which are in use.
     fn keep(&self, wanted: &Settings, mut state: MutexGuard<'_, State>) -> Result<(), Error> {
-        let change = Some(Change { wanted: wanted.clone(), confirmed: true });
-        let record = Record { change, ..state.record.clone() };
-        record.save(&self.folder).map_err(|error| Error::Failed(error.to_string()))?;
-        state.record = record;
-        state.stage = Stage::Busy;
+        self.save(&mut state, Change { wanted: wanted.clone(), confirmed: true })?;
         drop(state);
         (self.run)(&document("keep", Some(wanted))).map_err(Error::Failed)?;
         self.log.info("the new network settings are kept");

@@ -74,7 +74,12 @@ impl Folder {
         make(root)?;
         let metadata = fs::metadata(root).map_err(|e| Error::system("look at", root, &e))?;
         trust::check_folder(root, &metadata)?;
-        let lock = lock(root)?;
+        let busy = format!(
+            "another applianced uses the state folder {}: stop it first, or ask it through its \
+             control socket",
+            root.display()
+        );
+        let lock = lock(&root.join(LOCK), busy)?;
         replace::sweep(root)?;
         for subfolder in subfolders {
             let path = root.join(subfolder);
@@ -120,20 +125,19 @@ pub(crate) fn make(folder: &Path) -> Result<(), Error> {
     }
 }
 
-fn lock(root: &Path) -> Result<File, Error> {
-    let path = root.join(LOCK);
+/// Locks the file, which is made for that; `busy` is the sentence for when another process has it.
+///
+/// # Errors
+/// When another process has it, or the system refuses.
+pub(crate) fn lock(path: &Path, busy: String) -> Result<File, Error> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
-    let file = options.open(&path).map_err(|error| Error::system("open", &path, &error))?;
+    let file = options.open(path).map_err(|error| Error::system("open", path, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::new(format!(
-            "another applianced uses the state folder {}: stop it first, or ask it through its \
-             control socket",
-            root.display()
-        ))),
-        Err(TryLockError::Error(error)) => Err(Error::system("lock", &path, &error)),
+        Err(TryLockError::WouldBlock) => Err(Error::new(busy)),
+        Err(TryLockError::Error(error)) => Err(Error::system("lock", path, &error)),
     }
 }
 

@@ -24,7 +24,7 @@ use std::io;
 use std::path::Path;
 
 pub(crate) use folder::make as make_folder;
-pub(crate) use folder::{Folder, View};
+pub(crate) use folder::{Folder, View, lock};
 pub(crate) use replace::{publish, replace, sync_folder_of};
 #[cfg(test)]
 pub(crate) use scratch::Scratch;

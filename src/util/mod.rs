@@ -11,6 +11,7 @@ pub(crate) mod published;
 pub(crate) mod resolve;
 pub(crate) mod semaphore;
 pub(crate) mod service_manager;
+pub(crate) mod tcp_listen;
 pub(crate) mod terminal;
 pub(crate) mod unix_connect;
 pub(crate) mod unix_listen;

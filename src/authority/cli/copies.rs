@@ -8,7 +8,7 @@ use super::options::{Options, now, required};
 use super::{Error, failed};
 use crate::authority::archive as old_lines;
 use crate::authority::copy::{Copied, check_target};
-use crate::authority::database::Database;
+use crate::authority::database::{Database, Key, read};
 use crate::authority::keyring::Keyring;
 use crate::authority::licenses::Licenses;
 use crate::authority::{backup as file, copy as records, server, upgrade as old};
@@ -39,7 +39,7 @@ pub(super) fn backup(options: &Options) -> Result<String, Error> {
 pub(super) fn restore(options: &Options) -> Result<String, Error> {
     let mut licenses = options.licenses()?;
     // Damaged keys are keys too: what is there is not to be mixed with a backup.
-    if records::keys(licenses.database())?.is_some() {
+    if read(licenses.database(), &Key::keys())?.is_some() {
         return failed(format!("{} holds a license authority already", options.place()));
     }
     store::make_folder(&options.dir)?;

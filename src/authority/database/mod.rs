@@ -242,6 +242,19 @@ pub(crate) type Work<'a> = dyn FnMut(&mut dyn Transaction) -> Result<(), Error> 
 /// Gets one record of a scan, and says whether to go on.
 pub(crate) type Visit<'a> = dyn FnMut(Key, String) -> Result<ControlFlow<()>, Error> + 'a;
 
+/// The text of one record; `None` when absent.
+///
+/// # Errors
+/// When the store can't be read.
+pub(crate) fn read(database: &dyn Database, key: &Key) -> Result<Option<String>, Error> {
+    let mut found = None;
+    database.transact(key.shard(), &mut |step| {
+        found = step.read(key)?;
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// A store of records, used by any number of threads and processes at once.
 pub(crate) trait Database: Send + Sync {
     /// Runs `work` on records of `shard` (three digits) and makes what it wrote durable, all or nothing.

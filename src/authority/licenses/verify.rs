@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::authority::database::{Key, Kind, Scope, redacted};
+use crate::authority::database::{Key, Kind, Scope, read, redacted};
 
 use super::{Error, Fields, License, Licenses, Totals, records};
 
@@ -109,15 +109,11 @@ impl Licenses {
     }
 
     fn totals_of(&self, shard: u16) -> Result<Totals, Error> {
-        let mut totals = Totals::default();
-        self.database.transact(&format!("{shard:03}"), &mut |step| {
-            let read = |value: &_| Totals::read(&Fields::of(value)?);
-            totals = records::read(step, &Key::totals(shard), read)?.unwrap_or_default();
-            // No sum, and no license has it.
-            totals.changes = 0;
-            Ok(())
-        })?;
-        Ok(totals)
+        let key = Key::totals(shard);
+        let parse = |text: String| {
+            records::parse_record(&key, &text, |value| Totals::read(&Fields::of(value)?))
+        };
+        Ok(read(self.database(), &key)?.map(parse).transpose()?.unwrap_or_default())
     }
 
     /// The sums of the licenses of a shard, read again.

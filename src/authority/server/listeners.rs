@@ -2,7 +2,7 @@
 //! first when the authority stops.
 
 use std::io::{self, Read as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -13,12 +13,12 @@ use std::time::Duration;
 use listenfd::ListenFd;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, acceptfrom_with, sockopt};
+use rustix::net::{SocketFlags, acceptfrom_with};
 
 use super::address::Listen;
 use crate::log::Log;
 use crate::util::service_manager::passed_sockets;
-use crate::util::unix_listen;
+use crate::util::{tcp_listen, unix_listen};
 
 /// Connections that the kernel may queue for each socket.
 const BACKLOG: i32 = 4_096;
@@ -74,18 +74,9 @@ impl Listener {
             Listen::Tcp(address) => {
                 // `[::]` takes IPv4 too, unless another address is for that.
                 let ipv4 = |other: &Listen| matches!(other, Listen::Tcp(o) if o.is_ipv4() && o.port() == address.port());
-                let listener = bind(*address, all.iter().any(ipv4)).map_err(|errno| {
-                    let next = match errno {
-                        Errno::ADDRINUSE => {
-                            format!(" ('ss -ltnp sport = :{}' shows by whom)", address.port())
-                        }
-                        Errno::ACCESS => {
-                            " (ports below 1024 need root or CAP_NET_BIND_SERVICE)".to_owned()
-                        }
-                        _ => String::new(),
-                    };
-                    format!("cannot listen on {address}: {}{next}", io::Error::from(errno))
-                })?;
+                let only_ipv6 = all.iter().any(ipv4);
+                let listener = tcp_listen::listen(*address, BACKLOG, only_ipv6, false)
+                    .map_err(|error| tcp_listen::refusal(*address, error))?;
                 let local = listener
                     .local_addr()
                     .map_err(|error| format!("cannot listen on {address}: {error}"))?;
@@ -157,19 +148,6 @@ fn passed(passed: &mut ListenFd, index: usize) -> io::Result<Option<Listener>> {
     // It may only be bound; for a listening socket, this sets the backlog.
     rustix::net::listen(&socket, BACKLOG)?;
     Ok(Some(Listener { socket, listen, made: None }))
-}
-
-fn bind(address: SocketAddr, only_ipv6: bool) -> Result<TcpListener, Errno> {
-    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    if address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&socket, only_ipv6)?;
-    }
-    rustix::net::bind(&socket, &address)?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    Ok(TcpListener::from(socket))
 }
 
 /// The thread that accepts connections from all sockets.

@@ -16,10 +16,9 @@ mod places;
 mod proxies;
 mod request;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::net::TcpStream;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +38,7 @@ use super::service::Service;
 use crate::log::Log;
 use crate::sandbox;
 use crate::signals::{Signal, Signals};
-use crate::store::Error;
+use crate::store::{self, Error};
 use crate::util::service_manager::ServiceManager;
 use crate::util::{descriptors, utc};
 
@@ -162,17 +161,8 @@ fn now() -> i64 {
 /// # Errors
 /// When there is one.
 pub(crate) fn lock_folder(dir: &Path) -> Result<File, Error> {
-    let path = dir.join("serve.lock");
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let file = file.map_err(|error| Error::system("open", &path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(_) => Err(Error::new(format!(
-            "another `license-authority serve` uses {}: stop it first",
-            dir.display()
-        ))),
-    }
+    let busy = format!("another `license-authority serve` uses {}: stop it first", dir.display());
+    store::lock(&dir.join("serve.lock"), busy)
 }
 
 /// Gives a new connection a place and a thread; without a place it is closed.

@@ -2,17 +2,16 @@
 //!
 //! A socket that the service manager has bound already (`LISTEN_FDS`) replaces a bind.
 
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::socket_activation::PassedSockets;
 use crate::config::{Listen, Serves};
 use crate::gate::Error;
 use crate::gate::limits::BACKLOG;
 use crate::log::Log;
+use crate::util::tcp_listen;
 
 /// A socket that is bound and not served yet, so that privileges can be dropped in between.
 pub(crate) struct Bound {
@@ -49,6 +48,7 @@ impl Bound {
     /// One line that names the address, the reason and the next step.
     fn new(listen: &Listen, log: &Log) -> Result<Bound, Error> {
         let mut address = listen.address;
+        let bind = |address, absent| tcp_listen::listen(address, BACKLOG, false, absent);
         let bound = match bind(address, false) {
             Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
                 if address.ip() == std::net::Ipv6Addr::UNSPECIFIED =>
@@ -63,15 +63,7 @@ impl Bound {
             }),
             bound => bound,
         };
-        let listener = bound.map_err(|e| {
-            let port = address.port();
-            let next = match e {
-                Errno::ADDRINUSE => format!(" ('ss -ltnp sport = :{port}' shows by whom)"),
-                Errno::ACCESS => " (ports below 1024 need root or CAP_NET_BIND_SERVICE)".to_owned(),
-                _ => String::new(),
-            };
-            Error(format!("cannot listen on {address}: {}{next}", io::Error::from(e)))
-        })?;
+        let listener = bound.map_err(|error| Error(tcp_listen::refusal(address, error)))?;
         let mut listen = listen.clone();
         if let Ok(local) = listener.local_addr() {
             listen.address = local; // with the port that the kernel chose for port 0
@@ -91,23 +83,4 @@ impl Bound {
         };
         format!("{} ({serves}, {scheme})", self.listen.address)
     }
-}
-
-/// Opens a listening socket; with `absent`, also on an address that the machine does not have.
-fn bind(address: SocketAddr, absent: bool) -> Result<TcpListener, Errno> {
-    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    if address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&socket, false)?;
-    }
-    if absent && address.is_ipv6() {
-        sockopt::set_ipv6_freebind(&socket, true)?;
-    } else if absent {
-        sockopt::set_ip_freebind(&socket, true)?;
-    }
-    rustix::net::bind(&socket, &address)?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    Ok(TcpListener::from(socket))
 }

@@ -98,31 +98,24 @@ impl Failure {
             };
             return Failure::new(kind, format!("{what} ({error}): check {check}"));
         }
-        let kind = match error {
-            Error::HostNotFound | Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
-                Kind::NotSent
+        let (kind, what) = match error {
+            Error::HostNotFound => (Kind::NotSent, "its name can't be resolved".to_owned()),
+            Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
+                (Kind::NotSent, "it can't be reached in time".to_owned())
             }
+            Error::Timeout(_) => (Kind::Unknown, "it did not answer in time".to_owned()),
             Error::Io(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused
                 | io::ErrorKind::HostUnreachable
                 | io::ErrorKind::NetworkUnreachable
-                | io::ErrorKind::AddrNotAvailable => Kind::NotSent,
-                _ => Kind::Unknown,
+                | io::ErrorKind::AddrNotAvailable => (Kind::NotSent, error.to_string()),
+                io::ErrorKind::UnexpectedEof => {
+                    (Kind::Unknown, "it closed the connection".to_owned())
+                }
+                _ => (Kind::Unknown, error.to_string()),
             },
-            _ => Kind::Unknown,
-        };
-        let what = match error {
-            Error::HostNotFound => "its name can't be resolved".to_owned(),
-            Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
-                "it can't be reached in time".to_owned()
-            }
-            Error::Timeout(_) => "it did not answer in time".to_owned(),
-            Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                "it closed the connection".to_owned()
-            }
-            Error::Io(error) => error.to_string(),
-            Error::BodyExceedsLimit(_) => "its answer is too large".to_owned(),
-            _ => "it does not speak HTTP as etcd does".to_owned(),
+            Error::BodyExceedsLimit(_) => (Kind::Unknown, "its answer is too large".to_owned()),
+            _ => (Kind::Unknown, "it does not speak HTTP as etcd does".to_owned()),
         };
         Failure::new(kind, what)
     }
