@@ -94,7 +94,8 @@ pub(crate) struct Metrics {
     tls13: Counter,
     failed_handshakes: [Counter; HANDSHAKE_FAILURES.len()],
     failed_logins: [Counter; LOGIN_FAILURES.len()],
-    services: Vec<ServiceMetrics>,
+    /// Names of services, and how long each took to begin its response.
+    services: Vec<(String, Histogram)>,
 }
 
 #[derive(Default)]
@@ -103,11 +104,6 @@ struct AreaMetrics {
     durations: Histogram,
     received: Counter,
     sent: Counter,
-}
-
-struct ServiceMetrics {
-    name: String,
-    first_byte: Histogram,
 }
 
 /// A connection of a client, counted as open until it is dropped.
@@ -122,9 +118,8 @@ impl Drop for OpenConnection {
 impl Metrics {
     /// Counters for services with these names, which are numbered in this order.
     pub(crate) fn new<'a>(services: impl Iterator<Item = &'a str>) -> Metrics {
-        let service =
-            |name: &str| ServiceMetrics { name: name.to_owned(), first_byte: Histogram::default() };
-        Metrics { services: services.map(service).collect(), ..Metrics::default() }
+        let services = services.map(|name| (name.to_owned(), Histogram::default()));
+        Metrics { services: services.collect(), ..Metrics::default() }
     }
 
     /// Counts a request that has ended with `status`, 0 if the client got no response. Bytes are those of the bodies.
@@ -151,8 +146,8 @@ impl Metrics {
 
     /// Records how long the service of this number took to begin its response.
     pub(crate) fn first_byte(&self, service: usize, duration: Duration) {
-        if let Some(service) = self.services.get(service) {
-            service.first_byte.observe(duration);
+        if let Some((_, first_byte)) = self.services.get(service) {
+            first_byte.observe(duration);
         }
     }
 
@@ -205,10 +200,8 @@ impl Metrics {
         page.counters("tls_handshake_failures", "", help, failures);
         let help = "Credentials that let nobody in, by reason.";
         page.counters("login_failures", "", help, by_reason(&LOGIN_FAILURES, &self.failed_logins));
-        let first_bytes = self
-            .services
-            .iter()
-            .map(|service| (format!("service=\"{}\"", service.name), &service.first_byte));
+        let services = self.services.iter();
+        let first_bytes = services.map(|(name, time)| (format!("service=\"{name}\""), time));
         let help = "Until a service begins its response.";
         page.histograms("service_first_byte_seconds", help, first_bytes);
     }

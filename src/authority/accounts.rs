@@ -10,7 +10,7 @@ use crate::license::protocol::message::{Answer, Denial, Op, Request};
 use crate::store::Error;
 use crate::util::utc;
 
-use super::database::Transaction;
+use super::database::{Key, Kind, Transaction};
 use super::license::License;
 use super::records;
 use super::replay_ids::ReplayIds;
@@ -77,7 +77,8 @@ impl Accounts {
         from: &mut dyn Transaction,
         id: &str,
     ) -> Result<(), Error> {
-        let Some(computer) = records::computer(from, &self.license.terms.code, id)? else {
+        let key = Key::within(Kind::Computer, &self.license.terms.code, id);
+        let Some(computer) = records::read(from, &key, records::computer_from)? else {
             return Ok(());
         };
         let holder = computer.holder;
@@ -100,7 +101,8 @@ impl Accounts {
     }
 
     fn load_seat(&mut self, from: &mut dyn Transaction, device: &Digest) -> Result<(), Error> {
-        let seat = records::seat(from, &self.license.terms.code, device)?;
+        let key = Key::within(Kind::Seat, &self.license.terms.code, device);
+        let seat = records::read(from, &key, records::seat_from)?;
         self.seats.extend(seat.map(|seat| (*device, seat)));
         Ok(())
     }

@@ -39,24 +39,6 @@ pub(super) fn keys_of(device: &Digest, request: &Request) -> Vec<Key> {
     keys
 }
 
-/// The seat of a device.
-pub(super) fn seat(
-    from: &mut dyn Transaction,
-    code: &str,
-    device: &Digest,
-) -> Result<Option<Seat>, Error> {
-    read(from, &Key::within(Kind::Seat, code, device), seat_from)
-}
-
-/// What is known of a computer.
-pub(super) fn computer(
-    from: &mut dyn Transaction,
-    code: &str,
-    id: &str,
-) -> Result<Option<Computer>, Error> {
-    read(from, &Key::within(Kind::Computer, code, id), computer_from)
-}
-
 /// The activations that were denied.
 pub(super) fn refused(
     from: &mut dyn Transaction,

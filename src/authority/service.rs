@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -30,6 +30,9 @@ use super::rate_limit::{RateLimit, Stage};
 
 const NO_ISSUER: &str =
     "every issuer key has expired; make a new one with `license-authority rotate issuer`";
+
+/// How long keys are used without asking a store for them again that machines share.
+const FRESHNESS: Duration = Duration::from_secs(1);
 
 /// How often the seats of a license are read for one activation, if they change meanwhile.
 const MAX_SURVEYS: usize = 5;
@@ -126,9 +129,9 @@ impl Service {
 
     /// The current keys; `rotate` may have changed them since the last request.
     fn keys(&self) -> Arc<Keyring> {
-        let freshness = self.licenses.database().freshness();
+        let is_shared = self.licenses.database().is_shared();
         let mut held = self.held_keys();
-        let due = held.text.is_empty() || held.read_at.elapsed() >= freshness;
+        let due = held.text.is_empty() || !is_shared || held.read_at.elapsed() >= FRESHNESS;
         if due {
             // One request asks; while the store does not answer, the others use the keys that are known.
             held.read_at = Instant::now();

@@ -304,7 +304,7 @@ pub(super) fn import(options: &Options) -> Result<String, Error> {
     }
     match done.faults + done.different {
         0 => Ok(done.said()),
-        _ => Err(Error::Partial(done.said(), vec!["not all lines were imported".to_owned()])),
+        _ => Err(Error::Partial(done.said(), "not all lines were imported".to_owned())),
     }
 }
 

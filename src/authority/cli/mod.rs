@@ -31,8 +31,8 @@ enum Error {
     Usage(String),
     /// The command failed: exit 1.
     Failed(String),
-    /// A part failed; holds the output and the errors: exit 1.
-    Partial(String, Vec<String>),
+    /// A part failed; holds the output and the error: exit 1.
+    Partial(String, String),
 }
 
 impl<E: std::error::Error> From<E> for Error {
@@ -117,19 +117,16 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
         Ok(Parsed::Text(text)) => Ok(text),
         Err(fault) => Err(Error::Usage(fault)),
     };
-    let (faults, code) = match done {
+    let (fault, code) = match done {
         Ok(text) => match print(&text) {
             Ok(()) => return ExitCode::SUCCESS,
-            Err(fault) => (vec![fault], 1),
+            Err(fault) => (fault, 1),
         },
-        Err(Error::Failed(fault)) => (vec![fault], 1),
-        Err(Error::Usage(fault)) => (vec![fault], 2),
-        Err(Error::Partial(rest, faults)) => match print(&rest) {
-            Ok(()) => (faults, 1),
-            Err(fault) => (vec![fault], 1),
-        },
+        Err(Error::Failed(fault)) => (fault, 1),
+        Err(Error::Usage(fault)) => (fault, 2),
+        Err(Error::Partial(rest, fault)) => (print(&rest).err().unwrap_or(fault), 1),
     };
-    faults.iter().for_each(complain);
+    complain(fault);
     ExitCode::from(code)
 }
 

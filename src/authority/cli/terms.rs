@@ -78,7 +78,7 @@ pub(super) fn create(options: &Options) -> Result<String, Error> {
             Ok(code) => codes.push(code),
             // Licenses that were made are on disk, so their codes must be printed.
             Err(Error::Failed(fault)) if !codes.is_empty() => {
-                return Err(Error::Partial(written(&codes, options), vec![fault]));
+                return Err(Error::Partial(written(&codes, options), fault));
             }
             Err(fault) => return Err(fault),
         }
@@ -220,8 +220,10 @@ pub(super) fn extend(options: &Options) -> Result<String, Error> {
             return Err(format!("a license has fewer than {UNLIMITED} seconds, or is unlimited"));
         }
         changes.iter().for_each(|(_, _, change)| change(license));
-        // Leases may end at other times by these terms.
-        license.first_end = 0;
+        if ["expires", "lease-days", "grace-days"].iter().any(|flag| options.given(flag)) {
+            // Leases may end at other times by these terms.
+            license.first_end = 0;
+        }
         let (allocated, terms) = (license.balance.allocated, &license.terms);
         let mut said = format!("{allocated} seconds until {}", utc::format(terms.exp));
         if options.given("activations") {

@@ -157,13 +157,11 @@ impl Database for Files {
                 }
             }
             Scope::Lines { code, after } => {
-                if self.settle(shard_of(code))? {
-                    let mut later = |key: Key, text: String| match key > Key::audit(code, after) {
-                        true => visit(key, text),
-                        false => Ok(ControlFlow::Continue(())),
-                    };
-                    let _ = self.scan_license(Kind::Audit, code, &mut later)?;
-                }
+                let mut later = |key: Key, text: String| match key > Key::audit(code, after) {
+                    true => visit(key, text),
+                    false => Ok(ControlFlow::Continue(())),
+                };
+                self.scan(Scope::License { kind: Kind::Audit, code }, &mut later)?;
             }
             Scope::Shard { kind, shard } => {
                 let _ = self.scan_shard(kind, shard, visit)?;

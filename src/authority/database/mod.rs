@@ -19,7 +19,6 @@ pub(crate) mod files;
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::time::Duration;
 
 use crate::license::protocol::fields::license_code;
 use crate::license::protocol::object::words;
@@ -272,12 +271,8 @@ pub(crate) trait Database: Send + Sync {
     /// When the store can't be read, or that of `visit`.
     fn scan(&self, scope: Scope<'_>, visit: &mut Visit<'_>) -> Result<(), Error>;
 
-    /// How long the keys may be used without reading them again.
-    fn freshness(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    /// Whether machines share it. Then it holds what they count together, and its space is dear.
+    /// Whether machines share it. Then it holds what they count together, and to ask it and to keep something there
+    /// is dear.
     fn is_shared(&self) -> bool {
         false
     }

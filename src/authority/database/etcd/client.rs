@@ -100,24 +100,17 @@ impl Client {
         Ok(Client { agent, endpoints, current: AtomicUsize::new(0), login })
     }
 
+    /// Asks the current member, and the next ones where that is safe and of use.
+    ///
     /// # Errors
     /// Why no member gave a usable answer.
     pub(super) fn ask(&self, path: &str, body: &Value, effect: Effect) -> Result<Value, Failure> {
         let body = Zeroizing::new(body.to_string());
-        self.in_turn(effect, |endpoint| self.authorized(endpoint, path, &body))
-    }
-
-    /// Asks the current member, and the next ones where that is safe and of use.
-    fn in_turn<T>(
-        &self,
-        effect: Effect,
-        mut once: impl FnMut(&str) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
         let begun = Instant::now();
         let mut failures: Vec<(usize, Failure)> = Vec::new();
         loop {
             let at = self.current.load(Ordering::Relaxed);
-            let failure = match once(&self.endpoints[at]) {
+            let failure = match self.authorized(&self.endpoints[at], path, &body) {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };

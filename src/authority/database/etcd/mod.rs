@@ -57,9 +57,6 @@ const TXN: &str = "/v3/kv/txn";
 /// The key, behind the prefix, that [`Database::check`] writes.
 const CHECK: &str = "check";
 
-/// How long keys are used without asking the cluster for them again.
-const FRESHNESS: Duration = Duration::from_secs(1);
-
 /// Records of a page of a scan.
 const PAGE: usize = 256;
 
@@ -227,10 +224,6 @@ impl Database for Etcd {
 
     fn is_shared(&self) -> bool {
         true
-    }
-
-    fn freshness(&self) -> Duration {
-        FRESHNESS
     }
 
     /// Writes a key and reads it. A change is proposed to the leader and agreed on by more than half of the
