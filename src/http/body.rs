@@ -320,7 +320,7 @@ fn trailers(section: &[u8], sender: Sender) -> Result<Fields, &'static str> {
     let mut lines = vec![httparse::EMPTY_HEADER; most];
     match httparse::parse_headers(&section, &mut lines) {
         Ok(httparse::Status::Complete((_, parsed))) => {
-            let mut fields = Fields::from_parsed(parsed);
+            let mut fields = Fields::from_parsed(&section, parsed);
             NOT_IN_TRAILERS.iter().for_each(|name| fields.remove(name));
             fields.remove_forwarding_claims();
             Ok(fields)

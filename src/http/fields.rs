@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use crate::util::append::append;
+use crate::util::spares::{BYTES, Spares};
+
 /// All field lines of one head, in one buffer. A value has no surrounding white space and no control
 /// character except tab.
 #[derive(Clone, Default)]
 pub(crate) struct Fields {
-    /// Lines of `Name: value` and CRLF; the text of removed lines stays.
+    /// Lines of `Name: value` and CRLF, and bytes that belong to no line.
     text: Vec<u8>,
     lines: Vec<Line>,
 }
@@ -17,6 +20,10 @@ struct Line {
     start: usize,
     name_end: usize,
     end: usize,
+}
+
+thread_local! {
+    static LINES: Spares<Line> = const { Spares::new() };
 }
 
 const COLON: &[u8] = b": ";
@@ -39,15 +46,29 @@ const HOP_BY_HOP: [&str; 7] = [
 const END_TO_END: [&str; 4] = ["content-length", "host", "authorization", "expect"];
 
 impl Fields {
-    /// Copies the fields that httparse has found.
-    pub(crate) fn from_parsed(parsed: &[httparse::Header<'_>]) -> Fields {
-        let bytes = parsed.iter().map(|header| header.name.len() + header.value.len() + 4).sum();
-        let mut fields =
-            Fields { text: Vec::with_capacity(bytes), lines: Vec::with_capacity(parsed.len()) };
+    /// Copies the fields that httparse has found in `head`.
+    pub(crate) fn from_parsed(head: &[u8], parsed: &[httparse::Header<'_>]) -> Fields {
+        let mut fields = Fields { text: BYTES.with(Spares::take), lines: LINES.with(Spares::take) };
+        fields.text.extend_from_slice(head);
+        fields.lines.reserve(parsed.len());
         for header in parsed {
-            fields.push(header.name, header.value.trim_ascii());
+            let value = header.value.trim_ascii();
+            let start = header.name.as_ptr().addr().wrapping_sub(head.as_ptr().addr());
+            match fields.line(start, header.name.len(), value.len()) {
+                Some(line) => fields.lines.push(line),
+                None => fields.push(header.name, value),
+            }
         }
         fields
+    }
+
+    /// The line of the text that begins at `start`, if it is written as [`Fields::push`] writes it.
+    fn line(&self, start: usize, name: usize, value: usize) -> Option<Line> {
+        let name_end = start + name;
+        let end = name_end + COLON.len() + value;
+        let written = self.text.get(name_end..)?.starts_with(COLON)
+            && self.text.get(end..)?.starts_with(CRLF);
+        written.then_some(Line { start, name_end, end })
     }
 
     /// Bytes that [`Fields::write_to`] writes at most.
@@ -110,9 +131,7 @@ impl Fields {
     pub(crate) fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
         let start = self.text.len();
         let name_end = start + name.len();
-        for part in [name.as_bytes(), COLON, value.as_ref(), CRLF] {
-            self.text.extend_from_slice(part);
-        }
+        append(&mut self.text, &[name.as_bytes(), COLON, value.as_ref(), CRLF]);
         self.lines.push(Line { start, name_end, end: self.text.len() - CRLF.len() });
     }
 
@@ -143,14 +162,26 @@ impl Fields {
     pub(crate) fn write_to(&self, head: &mut Vec<u8>) {
         head.reserve(self.size());
         self.write_lines(head, |_| true);
-        head.extend_from_slice(CRLF);
+        append(head, &[CRLF]);
     }
 
     fn write_lines(&self, head: &mut Vec<u8>, keeps: impl Fn(&[u8]) -> bool) {
+        let mut run = 0..0; // of lines that follow each other, which are copied together
         for line in self.lines.iter().filter(|line| keeps(self.name(line))) {
-            let whole = self.text.get(line.start..line.end + CRLF.len());
-            head.extend_from_slice(whole.unwrap_or_default());
+            if line.start != run.end {
+                head.extend_from_slice(self.text.get(run).unwrap_or_default());
+                run = line.start..line.start;
+            }
+            run.end = line.end + CRLF.len();
         }
+        head.extend_from_slice(self.text.get(run).unwrap_or_default());
+    }
+}
+
+impl Drop for Fields {
+    fn drop(&mut self) {
+        BYTES.with(|spares| spares.recycle(std::mem::take(&mut self.text)));
+        LINES.with(|spares| spares.recycle(std::mem::take(&mut self.lines)));
     }
 }
 

@@ -172,7 +172,7 @@ fn parse_request(head: &[u8]) -> Result<RequestHead, Error> {
         method: method::kept(method),
         target: target.to_owned(),
         minor,
-        fields: Fields::from_parsed(parsed.headers),
+        fields: Fields::from_parsed(head, parsed.headers),
     })
 }
 
@@ -239,7 +239,7 @@ fn parse_response(head: &[u8]) -> Result<ResponseHead, &'static str> {
         status,
         reason: status::kept(status, parsed.reason.unwrap_or_default()),
         minor,
-        fields: Fields::from_parsed(parsed.headers),
+        fields: Fields::from_parsed(head, parsed.headers),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Small tools that several rooms need.
 
+pub(crate) mod append;
 pub(crate) mod client_prefix;
 pub(crate) mod descriptors;
 pub(crate) mod host_name;
@@ -11,6 +12,7 @@ pub(crate) mod published;
 pub(crate) mod resolve;
 pub(crate) mod semaphore;
 pub(crate) mod service_manager;
+pub(crate) mod spares;
 pub(crate) mod tcp_listen;
 pub(crate) mod terminal;
 pub(crate) mod unix_connect;

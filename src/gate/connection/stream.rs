@@ -1,7 +1,7 @@
 //! The client's side of a connection: TCP with or without TLS.
 
 use std::cell::RefCell;
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -284,14 +284,14 @@ impl Duplex for ClientStream {
         }
     }
 
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let ClientStream { tcp, tls, .. } = self;
         retry(|| match tls {
-            None => tcp.write(bytes),
+            None => tcp.write_vectored(pieces),
             Some(tls) => {
                 // Flush first, because rustls would accept 64 KiB more while the client reads nothing.
                 tls.flush(tcp)?;
-                let accepted = tls.connection.writer().write(bytes)?;
+                let accepted = tls.connection.writer().write_vectored(pieces)?;
                 match tls.flush(tcp) {
                     Err(e) if e.kind() != ErrorKind::WouldBlock => Err(e),
                     _ => Ok(accepted),

@@ -3,7 +3,7 @@
 //! In: the trait that client and upstream connections share. Out: how they are implemented, and what the bytes
 //! mean.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,12 @@ pub(crate) trait Duplex {
     fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Accepts bytes to send; they may stay buffered until [`Duplex::try_flush`] returns `Ok`.
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    /// Accepts the bytes of `pieces` in their order, as [`Duplex::try_write`] does.
+    fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// Hands all buffered bytes to the kernel.
     fn try_flush(&mut self) -> io::Result<()>;

@@ -1,31 +1,22 @@
 //! Bytes to be sent, and how many have been sent.
 
-use std::cell::RefCell;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 
 use super::duplex::Duplex;
+use crate::util::spares::{BYTES, Spares};
 
-/// Most messages are sent at once, so a thread reuses their memory for the next ones. An allocator that returns
-/// it to the kernel in between, as musl's does, would cost two system calls for each message.
-const SPARES: usize = 8;
-const SPARE_BYTES: usize = 4 << 10;
+/// Bytes of a new buffer: of most heads, together with a small body.
+const MESSAGE: usize = 2 << 10;
 
-thread_local! {
-    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// An empty vector for a message, with the memory of an earlier one if there is any.
+/// An empty vector for a message.
 pub(crate) fn take_spare() -> Vec<u8> {
-    SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(SPARE_BYTES / 2))
+    let mut bytes = BYTES.with(Spares::take);
+    bytes.reserve(MESSAGE);
+    bytes
 }
 
-fn recycle(mut bytes: Vec<u8>) {
-    bytes.clear();
-    SPARE.with_borrow_mut(|spare| {
-        if spare.len() < SPARES && (1..=SPARE_BYTES).contains(&bytes.capacity()) {
-            spare.push(bytes);
-        }
-    });
+fn recycle(bytes: Vec<u8>) {
+    BYTES.with(|spares| spares.recycle(bytes));
 }
 
 /// A message that is sent in as many pieces as the other side accepts.
@@ -59,21 +50,41 @@ impl WriteBuffer {
 
     pub(crate) fn clear(&mut self) {
         self.sent = 0;
-        if self.bytes.capacity() <= SPARE_BYTES {
+        if Spares::fits(&self.bytes) {
             recycle(std::mem::take(&mut self.bytes));
         } else {
             self.bytes.clear();
         }
     }
 
-    /// Sends `bytes` directly as far as the stream accepts them, and buffers the rest. The buffer must be empty.
-    pub(crate) fn pass_through(&mut self, bytes: &[u8], stream: &mut dyn Duplex) -> io::Result<()> {
-        let sent = match stream.try_write(bytes) {
-            Err(e) if e.kind() == ErrorKind::WouldBlock => 0,
-            sent => sent?,
+    /// Sends what is buffered, and after it `bytes`, as far as the stream accepts them; the rest is buffered. True if
+    /// it accepted anything.
+    pub(crate) fn pass_through(
+        &mut self,
+        bytes: &[u8],
+        stream: &mut dyn Duplex,
+    ) -> io::Result<bool> {
+        let buffered = self.bytes.get(self.sent..).unwrap_or_default();
+        if !buffered.is_empty() && bytes.len() <= self.bytes.capacity() - self.bytes.len() {
+            self.bytes.extend_from_slice(bytes); // cheaper than to send two pieces, if there is room
+            return self.send(stream);
+        }
+        let written = if buffered.is_empty() {
+            stream.try_write(bytes)
+        } else {
+            stream.try_write_vectored(&[IoSlice::new(buffered), IoSlice::new(bytes)])
         };
-        self.bytes.extend_from_slice(bytes.get(sent..).unwrap_or_default());
-        Ok(())
+        let written = match written {
+            Err(e) if e.kind() == ErrorKind::WouldBlock => 0,
+            written => written?,
+        };
+        let of_buffered = written.min(buffered.len());
+        self.sent += of_buffered;
+        if self.is_empty() {
+            self.clear();
+        }
+        self.bytes.extend_from_slice(bytes.get(written - of_buffered..).unwrap_or_default());
+        Ok(written > 0)
     }
 
     /// Sends what the stream accepts; true if it accepted anything.

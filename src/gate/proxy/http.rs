@@ -212,13 +212,8 @@ impl HttpProxy {
         arrived: &[u8],
         downstream: &mut Downstream<'_>,
     ) -> Result<bool, Stop> {
-        match self.response_body.pass_through(arrived, downstream.client) {
-            Some(Ok(taken)) => {
-                self.exchange.request.record.sent += taken as u64;
-                return Ok(true);
-            }
-            Some(Err(e)) => return Err(client_failed(&e).into()),
-            None => {}
+        if self.response_body.has_head() {
+            return self.forward_body(arrived, downstream);
         }
         let request = RequestContext {
             head: &self.exchange.request.head,
@@ -232,12 +227,11 @@ impl HttpProxy {
             let waited = self.exchange.request.record.since.elapsed();
             downstream.metrics.first_byte(self.exchange.upstream.number, waited);
         }
-        match self.response_body.take(arrived, request, &mut downstream.buffers.content) {
+        match self.response_body.take_head(arrived, request) {
             Ok(Received::Interim) => Ok(true),
-            Ok(Received::Response(status)) => {
+            Ok(Received::Head(status, rest)) => {
                 self.exchange.request.record.status = status;
-                self.exchange.request.record.sent += downstream.buffers.content.len() as u64;
-                Ok(true)
+                self.forward_body(&rest, downstream)
             }
             Ok(Received::Upgraded) => {
                 self.exchange.request.record.status = 101;
@@ -245,6 +239,24 @@ impl HttpProxy {
             }
             Err(error) => Err(self.response_invalid(error.reason).into()),
         }
+    }
+
+    fn forward_body(
+        &mut self,
+        arrived: &[u8],
+        downstream: &mut Downstream<'_>,
+    ) -> Result<bool, Stop> {
+        let sent = match self.response_body.pass_through(arrived, downstream.client) {
+            Some(passed) => passed.map_err(|e| client_failed(&e))?,
+            None => {
+                let content = &mut downstream.buffers.content;
+                let taken = self.response_body.take_body(arrived, content);
+                taken.map_err(|error| self.response_invalid(error.reason))?;
+                content.len()
+            }
+        };
+        self.exchange.request.record.sent += sent as u64;
+        Ok(true)
     }
 
     fn upstream_closed(&mut self, why: &str) -> Result<bool, ExchangeEnd> {

@@ -1,6 +1,7 @@
 //! The response as it is sent to the client: interim heads, the final head, the body.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::borrow::Cow;
+use std::io::{self, ErrorKind};
 
 use crate::gate::connection::stream::ClientStream;
 use crate::gate::io::duplex::Duplex as _;
@@ -13,6 +14,7 @@ use crate::http::body::{Decoder, Encoder, Length, Sender};
 use crate::http::date;
 use crate::http::fields::Fields;
 use crate::http::head::{HeadBuffer, RequestHead, ResponseHead};
+use crate::util::append::append;
 
 /// Typical bytes of a status line with a date, and of a small body that follows its head at once.
 const STATUS_LINE: usize = 128;
@@ -28,7 +30,6 @@ pub(crate) struct ResponseBody {
     body: Option<Decoder>,
     /// A part of the final response has been sent to the client.
     begun: bool,
-    status: u16,
     encoder: Encoder,
     is_complete: bool,
     /// The client's connection closes after this response.
@@ -39,11 +40,11 @@ pub(crate) struct ResponseBody {
 
 /// What the bytes from the service have completed.
 #[must_use]
-pub(crate) enum Received {
+pub(crate) enum Received<'a> {
     /// No final head yet.
     Interim,
-    /// The final head with this status; `content` holds the received part of its body.
-    Response(u16),
+    /// The final head with this status, and the bytes after it.
+    Head(u16, Cow<'a, [u8]>),
     /// Both sides have agreed on a WebSocket.
     Upgraded,
 }
@@ -67,7 +68,6 @@ impl ResponseBody {
             head: HeadBuffer::default(),
             body: None,
             begun: false,
-            status: 0,
             encoder: Encoder::Bare,
             is_complete: false,
             close,
@@ -95,20 +95,15 @@ impl ResponseBody {
         !self.buffer.is_empty() || self.unflushed
     }
 
-    /// Takes bytes from the service.
+    /// Takes bytes from the service that has not sent its final head yet.
     ///
     /// # Errors
-    /// When the response is malformed.
-    pub(crate) fn take(
+    /// When a head is malformed.
+    pub(crate) fn take_head<'a>(
         &mut self,
-        arrived: &[u8],
+        arrived: &'a [u8],
         request: RequestContext<'_>,
-        content: &mut Vec<u8>,
-    ) -> Result<Received, Error> {
-        if self.body.is_some() {
-            self.take_body(arrived, content)?;
-            return Ok(Received::Response(self.status));
-        }
+    ) -> Result<Received<'a>, Error> {
         let mut rest = arrived;
         while let Some(head) = self.head.response(&mut rest)? {
             match head.status {
@@ -124,24 +119,26 @@ impl ResponseBody {
                 }
                 100..=199 => self.forward_interim(head, request),
                 _ => {
+                    let status = head.status;
                     self.begin(head, request)?;
                     let buffered = self.head.take_rest();
-                    self.take_body(if buffered.is_empty() { rest } else { &buffered }, content)?;
-                    return Ok(Received::Response(self.status));
+                    let of_body =
+                        if buffered.is_empty() { rest.into() } else { Cow::Owned(buffered) };
+                    return Ok(Received::Head(status, of_body));
                 }
             }
         }
         Ok(Received::Interim)
     }
 
-    /// Sends body bytes directly to the client and returns how many of `arrived` belong to the body; `None` if one
-    /// side frames them.
+    /// Sends body bytes directly to the client, after the head if that waits, and returns how many of `arrived` belong
+    /// to the body; `None` if one side frames them.
     pub(crate) fn pass_through(
         &mut self,
         arrived: &[u8],
         client: &mut ClientStream,
     ) -> Option<io::Result<usize>> {
-        if self.encoder != Encoder::Bare || self.is_waiting() || self.is_complete {
+        if self.encoder != Encoder::Bare || self.is_complete {
             return None;
         }
         let body = self.body.as_mut()?;
@@ -150,7 +147,10 @@ impl ResponseBody {
         self.reusable &= taken == arrived.len(); // otherwise it has sent too many bytes
         self.unflushed = true;
         let passed = self.buffer.pass_through(arrived.get(..taken).unwrap_or_default(), client);
-        Some(passed.map(|()| taken))
+        Some(passed.map(|moved| {
+            self.begun |= moved;
+            taken
+        }))
     }
 
     /// Handles the end of the upstream connection; true if the response is complete with it.
@@ -239,7 +239,6 @@ impl ResponseBody {
         if let Some(name) = request.hsts.replaces() {
             head.fields.remove(name);
         }
-        self.status = head.status;
         self.write_head(head, request.hsts.line(request.tls));
         let body = Decoder::new(Sender::Server, length);
         let has_no_body = body.is_complete();
@@ -250,7 +249,11 @@ impl ResponseBody {
         Ok(())
     }
 
-    fn take_body(&mut self, arrived: &[u8], content: &mut Vec<u8>) -> Result<(), Error> {
+    /// Takes bytes of a body that one side frames; `content` is what they hold.
+    ///
+    /// # Errors
+    /// When the framing is malformed.
+    pub(crate) fn take_body(&mut self, arrived: &[u8], content: &mut Vec<u8>) -> Result<(), Error> {
         let Some(body) = &mut self.body else { return Ok(()) };
         content.clear();
         let taken = if self.is_complete { 0 } else { body.decode(arrived, content)? };
@@ -278,12 +281,12 @@ impl ResponseBody {
         }
         let out = self.buffer.end();
         out.reserve(STATUS_LINE + head.fields.size() + SMALL_BODY);
-        // A Vec accepts all bytes.
-        let _ = write!(out, "HTTP/1.1 {} {}\r\n", head.status, head.reason);
+        let mut status = itoa::Buffer::new();
+        append(out, &["HTTP/1.1 ", status.format(head.status), " ", &head.reason, "\r\n"]);
         if head.status >= 200 && head.fields.first("date").is_none() {
-            let _ = date::with_now(|now| write!(out, "Date: {now}\r\n")); // RFC 9110 section 6.6.1
+            date::with_now(|now| append(out, &["Date: ", now, "\r\n"])); // RFC 9110 section 6.6.1
         }
-        out.extend_from_slice(line.as_bytes());
+        append(out, &[line]);
         head.fields.write_to(out);
     }
 }

@@ -2,10 +2,12 @@
 
 use super::policy::Area;
 use crate::config::Api;
+use crate::gate::io::write_buffer;
 use crate::http::Error;
 use crate::http::head::RequestHead;
 use crate::http::method;
 use crate::http::status;
+use crate::util::append::append;
 
 /// Makes a browser ask for credentials, and Java encode them in UTF-8 (RFC 7617 section 2.1).
 const CHALLENGE: &str = "Basic realm=\"appliance\", charset=\"UTF-8\"";
@@ -132,24 +134,20 @@ impl LocalResponse {
         connection: Option<&'static str>,
         date: &str,
     ) -> Vec<u8> {
-        let mut text = format!(
-            "HTTP/1.1 {} {}\r\nDate: {date}\r\nContent-Type: {}\r\nContent-Length: {}\r\n",
-            self.status,
-            status::phrase(self.status),
-            self.content_type,
-            self.body.len()
-        );
+        let mut text = write_buffer::take_spare();
+        let (mut status, mut length) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (status, phrase) = (status.format(self.status), status::phrase(self.status));
+        append(&mut text, &["HTTP/1.1 ", status, " ", phrase, "\r\nDate: ", date]);
+        append(&mut text, &["\r\nContent-Type: ", self.content_type]);
+        append(&mut text, &["\r\nContent-Length: ", length.format(self.body.len()), "\r\n"]);
         for (name, value) in &self.fields {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            append(&mut text, &[*name, ": ", value, "\r\n"]);
         }
         if let Some(word) = connection {
-            text.push_str(&format!("Connection: {word}\r\n"));
+            append(&mut text, &["Connection: ", word, "\r\n"]);
         }
-        text.push_str("\r\n");
-        if !head_only {
-            text.push_str(&self.body);
-        }
-        text.into_bytes()
+        append(&mut text, &["\r\n", if head_only { "" } else { &self.body }]);
+        text
     }
 }
 

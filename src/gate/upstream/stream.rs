@@ -1,6 +1,6 @@
 //! A connection to a service: TCP or a Unix socket.
 
-use std::io::{self, Read, Write as _};
+use std::io::{self, IoSlice, Read, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -91,10 +91,10 @@ impl Duplex for UpstreamStream {
         self.readiness.read(&mut self.socket, buffer)
     }
 
-    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         retry(|| match &mut self.socket {
-            Socket::Tcp(tcp) => tcp.write(bytes),
-            Socket::Unix(unix) => unix.write(bytes),
+            Socket::Tcp(tcp) => tcp.write_vectored(pieces),
+            Socket::Unix(unix) => unix.write_vectored(pieces),
         })
     }
 

@@ -1,13 +1,14 @@
 //! Responses: JSON in the spacing of M1-30, and the two shapes of errors.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 
 use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Value, json};
 
 use crate::http::{date, status};
 use crate::security;
+use crate::util::append::append;
+use crate::util::spares::{BYTES, Spares};
 
 use super::request::BodyError;
 
@@ -117,22 +118,21 @@ impl Response {
     /// The whole response as bytes; without its body for HEAD. `connection` is the value of the `Connection`
     /// field, if it has one.
     pub(crate) fn to_bytes(&self, head_only: bool, connection: Option<&str>) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(512 + self.body.len());
-        // A Vec accepts all bytes.
-        let _ = write!(bytes, "HTTP/1.1 {} {}\r\n", self.status, status::phrase(self.status));
-        let mut put = |parts: [&str; 4]| {
-            parts.iter().for_each(|part| bytes.extend_from_slice(part.as_bytes()));
-        };
-        put([SERVER.0, ": ", SERVER.1, "\r\n"]);
-        date::with_now(|now| put(["Date", ": ", now, "\r\n"]));
-        put(["Content-Type", ": ", self.content_type, "\r\n"]);
+        let mut bytes = BYTES.with(Spares::take);
+        bytes.reserve(512 + self.body.len());
+        let (mut status, mut length) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (status, phrase) = (status.format(self.status), status::phrase(self.status));
+        append(&mut bytes, &["HTTP/1.1 ", status, " ", phrase, "\r\n"]);
+        append(&mut bytes, &[SERVER.0, ": ", SERVER.1, "\r\nDate: "]);
+        date::with_now(|now| append(&mut bytes, &[now]));
+        append(&mut bytes, &["\r\nContent-Type: ", self.content_type, "\r\n"]);
         for (name, value) in &self.headers {
-            put([name, ": ", value, "\r\n"]);
+            append(&mut bytes, &[*name, ": ", value, "\r\n"]);
         }
         if let Some(word) = connection {
-            put(["Connection", ": ", word, "\r\n"]);
+            append(&mut bytes, &["Connection: ", word, "\r\n"]);
         }
-        let _ = write!(bytes, "Content-Length: {}\r\n\r\n", self.body.len());
+        append(&mut bytes, &["Content-Length: ", length.format(self.body.len()), "\r\n\r\n"]);
         if !head_only {
             bytes.extend_from_slice(&self.body);
         }
