@@ -254,6 +254,22 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_forwarded_in_one_spelling_of_their_blanks_whatever_they_came_with() {
+        let head = b"A:1\r\nB: 2 \r\nC:  3\r\nD: 4\r\nE: \r\nF:\r\nG: :\r\n\r\n";
+        let mut parsed = [httparse::EMPTY_HEADER; 8];
+        let Ok(httparse::Status::Complete((_, parsed))) =
+            httparse::parse_headers(head, &mut parsed)
+        else {
+            unreachable!("these are fields");
+        };
+        let mut fields = Fields::from_parsed(head, parsed);
+        fields.remove("d");
+        let mut written = Vec::new();
+        fields.write_to(&mut written);
+        assert_eq!(written, b"A: 1\r\nB: 2\r\nC: 3\r\nE: \r\nF: \r\nG: :\r\n\r\n");
+    }
+
+    #[test]
     fn lists_are_read_over_all_their_lines() {
         let lines = fields(&[("Connection", "keep-alive ,"), ("connection", "Upgrade")]);
         assert!(lines.lists("Connection", "upgrade"));

@@ -117,3 +117,70 @@ impl Drop for WriteBuffer {
         recycle(std::mem::take(&mut self.bytes));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::{self, ErrorKind, IoSlice};
+    use std::os::fd::BorrowedFd;
+
+    use super::WriteBuffer;
+    use crate::gate::io::duplex::Duplex;
+
+    /// Accepts so many bytes each time, and nothing when it is asked for the next.
+    struct Slow {
+        each: usize,
+        is_full: bool,
+        accepted: Vec<u8>,
+    }
+
+    impl Duplex for Slow {
+        fn try_read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            unreachable!("nobody reads")
+        }
+
+        fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.is_full = !self.is_full;
+            if !self.is_full {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            let before = self.accepted.len();
+            let bytes = pieces.iter().flat_map(|piece| piece.iter());
+            self.accepted.extend(bytes.take(self.each));
+            Ok(self.accepted.len() - before)
+        }
+
+        fn try_flush(&mut self) -> io::Result<()> {
+            unreachable!("nobody flushes")
+        }
+
+        fn finish_writing(&mut self) -> io::Result<()> {
+            unreachable!("nobody closes")
+        }
+
+        fn set_readable(&mut self, _: bool) {}
+
+        fn descriptor(&self) -> BorrowedFd<'_> {
+            unreachable!("nobody waits")
+        }
+    }
+
+    #[test]
+    fn what_is_passed_through_follows_what_is_buffered_however_little_the_stream_accepts() {
+        let head = b"head ".to_vec();
+        for body in [&b"body"[..], &[b'b'; 5_000]] {
+            for each in 1..12 {
+                for is_full in [false, true] {
+                    let mut stream = Slow { each, is_full, accepted: Vec::new() };
+                    let mut buffer = WriteBuffer::of(head.clone());
+                    assert_eq!(buffer.pass_through(body, &mut stream).unwrap(), !is_full);
+                    while !buffer.is_empty() {
+                        buffer.send(&mut stream).unwrap();
+                    }
+                    assert_eq!(stream.accepted, [&head, body].concat());
+                }
+            }
+        }
+    }
+}
