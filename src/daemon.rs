@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::config::{Config, Serves};
+use crate::config::{CommandKind, Config, Serves};
 use crate::gate::{Bound, Gate, Listeners};
 use crate::helper;
 use crate::helper::CommandHelper;
@@ -124,7 +124,7 @@ fn network_settings(
     helper: &Arc<CommandHelper>,
     log: &Log,
 ) -> Result<Option<Arc<NetworkSettings>>, String> {
-    if config.commands.network.is_empty() {
+    if !config.commands.contains_key(&CommandKind::Network) {
         return Ok(None);
     }
     let folder = Arc::clone(security.folder());

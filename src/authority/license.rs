@@ -3,7 +3,8 @@
 use crate::license::protocol::claims::Lease;
 use crate::license::protocol::fields::license_code;
 use crate::license::protocol::hex::RequestId;
-use crate::license::protocol::object::{object, words};
+use crate::license::protocol::object::object;
+use crate::util::words::words;
 
 use super::audit::AuditHead;
 use super::balance::Balance;

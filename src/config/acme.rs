@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::util::host_name::is_host_name;
 use crate::util::json::{kind, unknown_key};
+use crate::util::words::words;
 
 /// Public authorities take no more names.
 const MOST_NAMES: usize = 100;
@@ -64,42 +65,24 @@ impl ExternalAccount {
     }
 }
 
-/// How the authority tests that a name is ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ChallengeType {
-    /// A file over plain HTTP on port 80 (RFC 8555 section 8.3).
-    Http01,
-    /// A certificate in a handshake on port 443 (RFC 8737).
-    TlsAlpn01,
-}
-
-impl ChallengeType {
-    /// Their names in the protocol.
-    pub(crate) const NAMES: [(&'static str, ChallengeType); 2] =
-        [("http-01", ChallengeType::Http01), ("tls-alpn-01", ChallengeType::TlsAlpn01)];
-
-    pub(crate) fn name(self) -> &'static str {
-        super::section::word(&ChallengeType::NAMES, &self)
+words! {
+    /// How the authority tests that a name is ours, as the protocol calls it.
+    pub(crate) enum ChallengeType {
+        /// A file over plain HTTP on port 80 (RFC 8555 section 8.3).
+        Http01 = "http-01",
+        /// A certificate in a handshake on port 443 (RFC 8737).
+        TlsAlpn01 = "tls-alpn-01",
     }
 }
 
-/// The kinds of key that are made here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyType {
-    Rsa2048,
-    Rsa3072,
-    P256,
-    P384,
-}
-
-impl KeyType {
-    /// Their names in the API.
-    pub(crate) const NAMES: [(&'static str, KeyType); 4] = [
-        ("rsa-2048", KeyType::Rsa2048),
-        ("rsa-3072", KeyType::Rsa3072),
-        ("ecdsa-p256", KeyType::P256),
-        ("ecdsa-p384", KeyType::P384),
-    ];
+words! {
+    /// The kinds of key that are made here, as the API calls them.
+    pub(crate) enum KeyType {
+        Rsa2048 = "rsa-2048",
+        Rsa3072 = "rsa-3072",
+        P256 = "ecdsa-p256",
+        P384 = "ecdsa-p384",
+    }
 }
 
 impl Acme {
@@ -136,8 +119,8 @@ impl Acme {
                 .collect::<Result<_, _>>()?,
             external_account: external_account(members.remove("external_account"))?,
             root: string(&mut members, "root")?.map(check_root).transpose()?,
-            challenge: choice(&mut members, "challenge", &ChallengeType::NAMES)?,
-            key_type: choice(&mut members, "key_type", &KeyType::NAMES)?.unwrap_or(KeyType::P256),
+            challenge: choice(&mut members, "challenge", ChallengeType::NAMES)?,
+            key_type: choice(&mut members, "key_type", KeyType::NAMES)?.unwrap_or(KeyType::P256),
             use_license_proxy: match members.remove("use_license_proxy") {
                 None | Some(Value::Null) => false,
                 Some(Value::Bool(flag)) => flag,
@@ -172,9 +155,9 @@ impl Acme {
             value["root"] = json!(root);
         }
         if let Some(challenge) = self.challenge {
-            value["challenge"] = json!(challenge.name());
+            value["challenge"] = json!(challenge);
         }
-        value["key_type"] = json!(super::section::word(&KeyType::NAMES, &self.key_type));
+        value["key_type"] = json!(self.key_type);
         value["use_license_proxy"] = json!(self.use_license_proxy);
         value
     }

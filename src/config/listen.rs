@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::networks::networks;
 use super::section::Field;
 use crate::util::networks::Networks;
+use crate::util::words::words;
 
 /// A listener of the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,43 +28,34 @@ pub(crate) struct Listen {
     pub(crate) proxy_protocol: bool,
 }
 
-/// What is reachable on a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Serves {
-    /// Everything, by path.
-    All,
-    /// The management API alone.
-    Management,
-    /// Monitoring alone, without its prefix.
-    Monitoring,
-    /// The REST speech service alone.
-    Speech,
-    /// The realtime speech service alone.
-    Realtime,
+words! {
+    /// What is reachable on a listener.
+    pub(crate) enum Serves {
+        /// Everything, by path.
+        All = "all",
+        /// The management API alone.
+        Management = "management",
+        /// Monitoring alone, without its prefix.
+        Monitoring = "monitoring",
+        /// The REST speech service alone.
+        Speech = "speech",
+        /// The realtime speech service alone.
+        Realtime = "realtime",
+    }
 }
 
-/// What a plain listener does while plain HTTP is off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HttpDisabled {
-    /// Accepts the connection and closes it without a byte (M1-19).
-    Close,
-    /// Answers 301 or 308 to the HTTPS address (M2-13, MA-19).
-    Redirect,
+words! {
+    /// What a plain listener does while plain HTTP is off.
+    pub(crate) enum HttpDisabled {
+        /// Accepts the connection and closes it without a byte (M1-19).
+        Close = "close",
+        /// Answers 301 or 308 to the HTTPS address (M2-13, MA-19).
+        Redirect = "redirect",
+    }
 }
 
 /// Most listeners; each costs a thread.
 const MOST_LISTENERS: usize = 64;
-
-pub(super) const SERVES: &[(&str, Serves)] = &[
-    ("all", Serves::All),
-    ("management", Serves::Management),
-    ("monitoring", Serves::Monitoring),
-    ("speech", Serves::Speech),
-    ("realtime", Serves::Realtime),
-];
-
-pub(super) const HTTP_DISABLED: &[(&str, HttpDisabled)] =
-    &[("close", HttpDisabled::Close), ("redirect", HttpDisabled::Redirect)];
 
 impl Listen {
     pub(super) fn plain(
@@ -104,13 +96,13 @@ fn listener(item: Field<'_>, taken: &mut HashSet<SocketAddr>) -> Option<Listen> 
             |text| text.parse::<SocketAddr>().ok(),
         )
     });
-    let serves = section.require("serves").and_then(|field| field.choice(SERVES));
+    let serves = section.require("serves").and_then(|field| field.choice(Serves::NAMES));
     let tls = section.take("tls").and_then(Field::flag).unwrap_or(false);
     let http_disabled = section.take("http_disabled").map(|field| {
         if tls {
             field.note("has no meaning on a listener with \"tls\": true; leave it out");
         }
-        field.choice(HTTP_DISABLED)
+        field.choice(HttpDisabled::NAMES)
     });
     let allow = section.take("allow").and_then(networks).unwrap_or_default();
     let trusted_proxies = section.take("trusted_proxies").map(networks);

@@ -19,6 +19,7 @@ mod section;
 mod services;
 mod show;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::net::{Ipv6Addr, SocketAddr};
@@ -32,6 +33,7 @@ pub(crate) use services::OWN_PARTS;
 pub(crate) use services::{Auth, Service, ServiceAddress};
 
 use crate::util::networks::Networks;
+use crate::util::words::words;
 
 /// Read when no `--config` is given and the file exists.
 pub(crate) const DEFAULT_FILE: &str = "/etc/applianced/config.json";
@@ -82,16 +84,15 @@ pub(crate) struct Config {
     pub(crate) acme: Option<Acme>,
 }
 
-/// The format of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LogFormat {
-    /// A time, a level and a text.
-    Text,
-    /// One JSON object a line.
-    Json,
+words! {
+    /// The format of the log.
+    pub(crate) enum LogFormat {
+        /// A time, a level and a text.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
 }
-
-const LOG_FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 /// API generations that are mounted; at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,20 +129,25 @@ pub(crate) struct About {
     pub(crate) languages: Vec<String>,
 }
 
-/// Commands, each a program and its arguments; empty means not offered.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Commands {
-    /// `DELETE reboot`, after a minute.
-    pub(crate) reboot: Vec<String>,
-    /// `DELETE shutdown`, at once.
-    pub(crate) shutdown: Vec<String>,
-    /// `DELETE services`.
-    pub(crate) restart_services: Vec<String>,
-    /// `POST setdhcp`, `POST setipaddress`; gets a document on its standard input.
-    pub(crate) network: Vec<String>,
-    /// `POST time`; gets a document on its standard input.
-    pub(crate) clock: Vec<String>,
+words! {
+    /// A configured command.
+    #[derive(PartialOrd, Ord)]
+    pub(crate) enum CommandKind {
+        /// `DELETE reboot`, after a minute.
+        Reboot = "reboot",
+        /// `DELETE shutdown`, at once.
+        Shutdown = "shutdown",
+        /// `DELETE services`.
+        RestartServices = "restart_services",
+        /// `POST setdhcp`, `POST setipaddress`; gets a document on its standard input.
+        Network = "network",
+        /// `POST time`; gets a document on its standard input.
+        Clock = "clock",
+    }
 }
+
+/// The commands that are offered, each a program and its arguments.
+pub(crate) type Commands = BTreeMap<CommandKind, Vec<String>>;
 
 impl Default for Config {
     fn default() -> Config {

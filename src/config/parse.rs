@@ -1,9 +1,9 @@
 //! Parses the settings file into a [`Config`], or reports every mistake in it.
 
-use super::section::{Diagnostics, Field, Section};
+use super::section::{Diagnostics, Field};
 use super::{
-    About, Acme, Api, Commands, Config, LOG_FORMATS, LONGEST_SOCKET_PATH, License, listen, loops,
-    networks, services,
+    About, Acme, Api, CommandKind, Commands, Config, LONGEST_SOCKET_PATH, License, LogFormat,
+    listen, loops, networks, services,
 };
 use crate::util::json;
 
@@ -49,7 +49,7 @@ fn whole(root: Field<'_>) -> Option<Config> {
     set(&mut config.about, section.take("about"), |field| about(field, defaults));
     set(&mut config.commands, section.take("commands"), commands);
     set(&mut config.access_log, section.take("access_log"), Field::flag);
-    set(&mut config.log_format, section.take("log_format"), |field| field.choice(LOG_FORMATS));
+    set(&mut config.log_format, section.take("log_format"), |field| field.choice(LogFormat::NAMES));
     config.user = section.take("user").and_then(user);
     config.acme = section.take("acme").and_then(|field| field.read(Acme::from_json));
     section.end();
@@ -136,30 +136,25 @@ fn about(field: Field<'_>, mut about: About) -> Option<About> {
 
 fn commands(field: Field<'_>) -> Option<Commands> {
     let mut section = field.section()?;
-    let mut commands = Commands::default();
-    command(&mut commands.reboot, &mut section, "reboot");
-    command(&mut commands.shutdown, &mut section, "shutdown");
-    command(&mut commands.restart_services, &mut section, "restart_services");
-    command(&mut commands.network, &mut section, "network");
-    command(&mut commands.clock, &mut section, "clock");
+    let mut commands = Commands::new();
+    for kind in CommandKind::ALL {
+        let argv = section.take(kind.name()).and_then(command);
+        commands.extend(argv.filter(|argv| !argv.is_empty()).map(|argv| (*kind, argv)));
+    }
     section.end();
     Some(commands)
 }
 
-fn command(place: &mut Vec<String>, section: &mut Section<'_>, key: &'static str) {
-    set(place, section.take(key), |field| {
-        let words = field.items()?;
-        let mut command = Vec::with_capacity(words.len());
-        for (index, word) in words.into_iter().enumerate() {
-            // PATH is not searched: a program that runs as root is named by its full path.
-            let wanted = if index == 0 { "the absolute path of a program" } else { "an argument" };
-            command.push(word.text_as(wanted, |text| {
-                let fits = (index > 0 || text.starts_with('/')) && !text.contains('\0');
-                fits.then(|| text.to_owned())
-            })?);
-        }
-        Some(command)
+fn command(field: Field<'_>) -> Option<Vec<String>> {
+    let words = field.items()?.into_iter().enumerate().map(|(index, word)| {
+        // PATH is not searched: a program that runs as root is named by its full path.
+        let wanted = if index == 0 { "the absolute path of a program" } else { "an argument" };
+        word.text_as(wanted, |text| {
+            let fits = (index > 0 || text.starts_with('/')) && !text.contains('\0');
+            fits.then(|| text.to_owned())
+        })
     });
+    words.collect()
 }
 
 fn user(field: Field<'_>) -> Option<String> {

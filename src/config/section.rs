@@ -212,11 +212,6 @@ impl<'a> Field<'a> {
     }
 }
 
-/// The name of `value` among `choices`.
-pub(super) fn word<T: PartialEq>(choices: &[(&'static str, T)], value: &T) -> &'static str {
-    choices.iter().find(|(_, choice)| choice == value).map_or("", |(word, _)| word)
-}
-
 /// Longest wrong value that is quoted, in characters.
 const LONGEST_QUOTE: usize = 60;
 

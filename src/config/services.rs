@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::LONGEST_SOCKET_PATH;
 use super::own_paths;
 use super::section::Field;
+use crate::util::words::words;
 
 /// A service behind the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,13 +42,14 @@ pub(crate) enum ServiceAddress {
     Unix(PathBuf),
 }
 
-/// Authentication of a service's clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Auth {
-    /// The gate asks for the password, as for management.
-    Admin,
-    /// The gate does not; the service may.
-    None,
+words! {
+    /// Authentication of a service's clients.
+    pub(crate) enum Auth {
+        /// The gate asks for the password, as for management.
+        Admin = "admin",
+        /// The gate does not; the service may.
+        None = "none",
+    }
 }
 
 /// Names of the appliance's own parts in the list of services.
@@ -61,8 +63,6 @@ const TIMEOUT: u32 = 300;
 
 /// Most services besides the two speech engines.
 const MOST_SERVICES: usize = 64;
-
-pub(super) const AUTH: &[(&str, Auth)] = &[("admin", Auth::Admin), ("none", Auth::None)];
 
 /// Methods that the gate forwards.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -172,7 +172,7 @@ fn custom(name: String, field: Field<'_>, others: &[Service]) -> Option<Service>
 
 /// Who manages an engine is an administrator, as for the rest of management.
 fn auth(field: &Field<'_>, paths: &[String]) -> Option<Auth> {
-    let auth = field.clone().choice(AUTH)?;
+    let auth = field.clone().choice(Auth::NAMES)?;
     let management = paths.iter().find(|path| own_paths::management(path).is_some());
     if let (Auth::None, Some(path)) = (auth, management) {
         field.note(format_args!("{path:?} is management, so it takes \"admin\" alone"));

@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::listen::{HTTP_DISABLED, SERVES};
-use super::section::word;
-use super::services::AUTH;
-use super::{Config, LOG_FORMATS, Listen, Service};
+use super::{CommandKind, Config, Listen, Service};
 use crate::util::networks::Networks;
 
 impl Config {
@@ -16,6 +13,10 @@ impl Config {
             generations.iter().filter(|(_, mounted)| *mounted).map(|(word, _)| *word).collect();
         let services: serde_json::Map<String, Value> =
             self.services.iter().map(|one| (one.name.clone(), service(one))).collect();
+        let argv =
+            |kind: &CommandKind| json!(self.commands.get(kind).map_or(&[][..], Vec::as_slice));
+        let commands: serde_json::Map<String, Value> =
+            CommandKind::ALL.iter().map(|kind| (kind.name().to_owned(), argv(kind))).collect();
         let mut settings = json!({
             "state_dir": self.state_dir.to_string_lossy(),
             "run_dir": self.run_dir.to_string_lossy(),
@@ -36,15 +37,9 @@ impl Config {
                 "variant": self.about.variant,
                 "languages": self.about.languages,
             },
-            "commands": {
-                "reboot": self.commands.reboot,
-                "shutdown": self.commands.shutdown,
-                "restart_services": self.commands.restart_services,
-                "network": self.commands.network,
-                "clock": self.commands.clock,
-            },
+            "commands": commands,
             "access_log": self.access_log,
-            "log_format": word(LOG_FORMATS, &self.log_format),
+            "log_format": self.log_format,
         });
         set_networks(&mut settings, "management_from", &self.management_from);
         if let Some(user) = &self.user {
@@ -58,9 +53,10 @@ impl Config {
 }
 
 fn listener(listen: &Listen) -> Value {
-    let mut value = json!({"address": listen.address.to_string(), "serves": word(SERVES, &listen.serves), "tls": listen.tls});
+    let mut value =
+        json!({"address": listen.address.to_string(), "serves": listen.serves, "tls": listen.tls});
     if !listen.tls {
-        value["http_disabled"] = json!(word(HTTP_DISABLED, &listen.http_disabled));
+        value["http_disabled"] = json!(listen.http_disabled);
     }
     set_networks(&mut value, "allow", &listen.allow);
     set_networks(&mut value, "trusted_proxies", &listen.trusted_proxies);
@@ -84,7 +80,7 @@ fn service(service: &Service) -> Value {
     json!({
         "address": service.address.to_string(),
         "paths": service.paths,
-        "auth": word(AUTH, &service.auth),
+        "auth": service.auth,
         "licensed": service.licensed,
         "websocket": service.websocket,
         "timeout": service.timeout,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::daemon::Daemon;
 use super::screen::Screen;
 use super::{Closed, show_outcome, tell};
-use crate::config::Config;
+use crate::config::{CommandKind, Config};
 
 pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
     let now = match daemon.read("management/host/time") {
@@ -15,7 +15,7 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
     let now = now["time"].as_str().unwrap_or("unknown").to_owned();
     screen.title("Clock")?;
     screen.row("Time (UTC)", &now)?;
-    if config.commands.clock.is_empty() {
+    if !config.commands.contains_key(&CommandKind::Clock) {
         screen.blank()?;
         screen.say(
             "It can't be set here: this appliance has no command for that; its settings have no \

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::daemon::{Daemon, Error, sentence};
 use super::screen::Screen;
 use super::{Closed, show_outcome, tell};
-use crate::config::{Config, HttpDisabled, Listen, Serves};
+use crate::config::{CommandKind, Config, HttpDisabled, Listen, Serves};
 use crate::diagnosis::services::states;
 use crate::security::addresses_of_this_machine;
 use crate::store;
@@ -94,10 +94,10 @@ pub(super) fn services(
             None => {}
             Some(false) => return Ok(()),
             Some(true) => {
-                let message = if config.commands.restart_services.is_empty() {
-                    "This appliance has no command to restart its services; license updates were asked for."
-                } else {
+                let message = if config.commands.contains_key(&CommandKind::RestartServices) {
                     "The services were told to restart, and license updates were asked for."
+                } else {
+                    "This appliance has no command to restart its services; license updates were asked for."
                 };
                 show_outcome(screen, daemon.restart_services().map(|()| message.to_owned()))?;
             }

@@ -7,10 +7,10 @@ use super::daemon::Daemon;
 use super::menu::Menu;
 use super::screen::Screen;
 use super::{Closed, machine, show_outcome, tell};
-use crate::config::Config;
+use crate::config::{CommandKind, Config};
 
 pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
-    if config.commands.network.is_empty() {
+    if !config.commands.contains_key(&CommandKind::Network) {
         screen.title("Networking")?;
         machine::addresses(config, screen)?;
         screen.say(

@@ -22,75 +22,25 @@ use serde_json::{Map, Value, json};
 pub(crate) use crate::helper::process::serve;
 pub(crate) use crate::helper::process::{WORD, start};
 
-use crate::config::Commands;
+pub(crate) use crate::config::CommandKind;
 use crate::log::Log;
 
 /// Stack in bytes of a thread that waits for a command or reads its output.
 pub(crate) const STACK: usize = 128 * 1024;
-
-/// A configured command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum CommandKind {
-    Reboot,
-    Shutdown,
-    RestartServices,
-    Network,
-    Clock,
-}
-
-impl CommandKind {
-    /// How many kinds there are.
-    pub(crate) const COUNT: usize = 5;
-
-    const ALL: [CommandKind; CommandKind::COUNT] = [
-        CommandKind::Reboot,
-        CommandKind::Shutdown,
-        CommandKind::RestartServices,
-        CommandKind::Network,
-        CommandKind::Clock,
-    ];
-
-    /// The command's name in the settings.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            CommandKind::Reboot => "reboot",
-            CommandKind::Shutdown => "shutdown",
-            CommandKind::RestartServices => "restart_services",
-            CommandKind::Network => "network",
-            CommandKind::Clock => "clock",
-        }
-    }
-
-    fn from_name(word: &str) -> Option<CommandKind> {
-        CommandKind::ALL.into_iter().find(|kind| kind.name() == word)
-    }
-
-    /// The program and its arguments.
-    pub(crate) fn argv(self, commands: &Commands) -> &[String] {
-        match self {
-            CommandKind::Reboot => &commands.reboot,
-            CommandKind::Shutdown => &commands.shutdown,
-            CommandKind::RestartServices => &commands.restart_services,
-            CommandKind::Network => &commands.network,
-            CommandKind::Clock => &commands.clock,
-        }
-    }
-}
 
 /// The daemon's side of the helper.
 #[derive(Default)]
 pub(crate) struct CommandHelper {
     /// Absent if no command is configured.
     requests: Option<Mutex<Box<dyn Write + Send>>>,
-    completions: Arc<Completions>,
+    waiting: Arc<Waiting>,
 }
 
 /// The end of a command; the error says why it did not run or failed, as a sentence for the administrator.
 type End = Result<(), String>;
 
 /// Callers that wait for the end of a command.
-#[derive(Debug, Default)]
-struct Completions(Mutex<BTreeMap<CommandKind, Sender<End>>>);
+type Waiting = Mutex<BTreeMap<CommandKind, Sender<End>>>;
 
 impl CommandHelper {
     /// Reads the messages of a started helper; without one, no command can be run.
@@ -108,21 +58,21 @@ impl CommandHelper {
         log: &Log,
         at_end: impl FnOnce() + Send + 'static,
     ) -> Result<CommandHelper, String> {
-        let (completions, log) = (Arc::<Completions>::default(), log.clone());
-        let waiting = Arc::clone(&completions);
+        let (waiting, log) = (Arc::<Waiting>::default(), log.clone());
+        let told = Arc::clone(&waiting);
         thread::Builder::new()
             .name("command-helper".to_owned())
             .stack_size(STACK)
             .spawn(move || {
                 for line in BufReader::new(messages).lines().map_while(Result::ok) {
-                    on_message(&line, &waiting, &log);
+                    on_message(&line, &told, &log);
                 }
                 // Their commands can't end any more.
-                waiting.lock().clear();
+                lock(&told).clear();
                 at_end();
             })
             .map_err(|error| format!("cannot start the thread of the command helper: {error}"))?;
-        Ok(CommandHelper { requests: Some(Mutex::new(Box::new(requests))), completions })
+        Ok(CommandHelper { requests: Some(Mutex::new(Box::new(requests))), waiting })
     }
 
     /// Runs a command and waits for its end; its output goes to the log meanwhile. A command must not be run
@@ -155,8 +105,8 @@ impl CommandHelper {
     ) -> Result<Receiver<End>, String> {
         let Some(requests) = &self.requests else { return Err(NOT_CONFIGURED.into()) };
         let (sender, receiver) = channel();
-        self.completions.lock().insert(kind, sender);
-        let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
+        lock(&self.waiting).insert(kind, sender);
+        let mut requests = lock(requests);
         let line = match document {
             None => format!("{}\n", kind.name()),
             Some(document) => format!("{} {}\n", kind.name(), json!(document)),
@@ -169,10 +119,8 @@ impl CommandHelper {
 const HELPER_EXITED: &str = "the command helper has exited; restart applianced to start it again";
 const NOT_CONFIGURED: &str = "it is not configured";
 
-impl Completions {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<CommandKind, Sender<End>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A helper that was started before the rights were given up, and whose messages are not read yet.
@@ -183,49 +131,28 @@ pub(crate) struct HelperProcess {
     child: Child,
 }
 
-/// A message about a command.
-enum HelperMessage {
-    /// A line of its output.
-    Output(String),
-    /// The command has ended, successfully or not.
-    Exited(End),
+/// The message that a command has printed a line, as a line of the helper's output.
+fn printed(kind: CommandKind, line: &str) -> String {
+    format!("{}\n", json!([kind, "output", line]))
 }
 
-impl HelperMessage {
-    fn write(&self, kind: CommandKind) -> String {
-        let message = match self {
-            HelperMessage::Output(line) => json!([kind.name(), "output", line]),
-            HelperMessage::Exited(end) => {
-                json!([kind.name(), "exited", end.as_ref().err()])
-            }
-        };
-        format!("{message}\n")
-    }
-
-    fn read(line: &str) -> Option<(CommandKind, HelperMessage)> {
-        let message: Value = serde_json::from_str(line).ok()?;
-        let kind = CommandKind::from_name(message.get(0)?.as_str()?)?;
-        let text = message.get(2)?.as_str().map(str::to_owned);
-        match message.get(1)?.as_str()? {
-            "output" => Some((kind, HelperMessage::Output(text?))),
-            "exited" => Some((kind, HelperMessage::Exited(text.map_or(Ok(()), Err)))),
-            _ => None,
-        }
-    }
+/// The message that a command has ended.
+fn exited(kind: CommandKind, end: &End) -> String {
+    format!("{}\n", json!([kind, "exited", end.as_ref().err()]))
 }
 
-fn on_message(line: &str, completions: &Completions, log: &Log) {
-    match HelperMessage::read(line) {
-        Some((kind, HelperMessage::Output(text))) => {
-            log.info(format_args!("{}: {text}", kind.name()));
-        }
-        Some((kind, HelperMessage::Exited(end))) => {
-            if let Some(waiting) = completions.lock().remove(&kind) {
+fn on_message(line: &str, waiting: &Waiting, log: &Log) {
+    let (name, what, text): (String, String, Option<String>) =
+        serde_json::from_str(line).unwrap_or_default();
+    match (CommandKind::parse(&name), what.as_str(), text) {
+        (Some(kind), "output", Some(text)) => log.info(format_args!("{}: {text}", kind.name())),
+        (Some(kind), "exited", fault) => {
+            if let Some(caller) = lock(waiting).remove(&kind) {
                 // The caller may have stopped waiting.
-                let _ = waiting.send(end);
+                let _ = caller.send(fault.map_or(Ok(()), Err));
             }
         }
-        None => log.warn("ignoring an unknown message from the command helper"),
+        _ => log.warn("ignoring an unknown message from the command helper"),
     }
 }
 

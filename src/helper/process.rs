@@ -1,5 +1,6 @@
 //! The helper process, which the daemon starts as `/proc/self/exe command-helper`; it is not in the help.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
@@ -8,7 +9,7 @@ use std::thread;
 
 use serde_json::json;
 
-use super::{CommandKind, HelperMessage, HelperProcess, STACK, document, run};
+use super::{CommandKind, HelperProcess, STACK, document, exited, lock, printed, run};
 use crate::config::Commands;
 
 /// The subcommand.
@@ -27,7 +28,7 @@ const DAEMON_ONLY: [&str; 6] = [
 /// Starts the helper if a command is configured. Must run before the rights are given up and before any
 /// thread is started.
 pub(crate) fn start(commands: &Commands) -> Result<Option<HelperProcess>, String> {
-    if CommandKind::ALL.iter().all(|kind| kind.argv(commands).is_empty()) {
+    if commands.is_empty() {
         return Ok(None);
     }
     let failed = |error: io::Error| format!("cannot start the command helper: {error}");
@@ -43,11 +44,7 @@ pub(crate) fn start(commands: &Commands) -> Result<Option<HelperProcess>, String
     let (Some(mut requests), Some(messages)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(failed(io::ErrorKind::BrokenPipe.into()));
     };
-    let known: serde_json::Map<_, _> = CommandKind::ALL
-        .iter()
-        .map(|kind| (kind.name().to_owned(), json!(kind.argv(commands))))
-        .collect();
-    writeln!(requests, "{}", json!(known)).map_err(failed)?;
+    writeln!(requests, "{}", json!(commands)).map_err(failed)?;
     Ok(Some(HelperProcess { requests, messages, child }))
 }
 
@@ -68,41 +65,35 @@ pub(crate) fn serve_streams(
 ) -> Result<(), String> {
     let mut requests = requests.lines().map_while(Result::ok);
     let first = requests.next().unwrap_or_default();
-    let known: serde_json::Map<_, _> = serde_json::from_str(&first)
+    let known: BTreeMap<String, Vec<String>> = serde_json::from_str(&first)
         .map_err(|_| "the command helper is started by the daemon, not by hand".to_owned())?;
-    let words = |kind: CommandKind| -> Vec<String> {
-        let words = known.get(kind.name()).and_then(|words| words.as_array());
-        words.into_iter().flatten().filter_map(|word| word.as_str()).map(str::to_owned).collect()
-    };
     let messages = Arc::new(Mutex::new(messages));
     let mut running = Vec::new();
     for line in requests {
         let (word, document) = line.split_once(' ').unwrap_or((&line, ""));
-        let Some(kind) = CommandKind::from_name(word) else { continue };
-        let (words, messages) = (words(kind), Arc::clone(&messages));
+        let Some(kind) = CommandKind::parse(word) else { continue };
+        let (words, messages) =
+            (known.get(word).cloned().unwrap_or_default(), Arc::clone(&messages));
         let document = document::lines(document);
-        let send = move |message: &HelperMessage| {
-            if let Ok(mut messages) = messages.lock() {
-                // The daemon may have exited.
-                let _ = messages
-                    .write_all(message.write(kind).as_bytes())
-                    .and_then(|()| messages.flush());
-            }
+        let send = move |message: String| {
+            let mut messages = lock(&messages);
+            // The daemon may have exited.
+            let _ = messages.write_all(message.as_bytes()).and_then(|()| messages.flush());
         };
         let send_error = send.clone();
         let started = thread::Builder::new().name(kind.name().to_owned()).stack_size(STACK).spawn(
             move || {
                 let send_output = send.clone();
-                let log_line = move |line| send_output(&HelperMessage::Output(line));
+                let log_line = move |line: String| send_output(printed(kind, &line));
                 let end = document.and_then(|document| run::execute(&words, &document, log_line));
-                send(&HelperMessage::Exited(end));
+                send(exited(kind, &end));
             },
         );
         match started {
             Ok(thread) => running.push(thread),
             Err(error) => {
                 let error = format!("cannot start a thread to run it: {error}");
-                send_error(&HelperMessage::Exited(Err(error)));
+                send_error(exited(kind, &Err(error)));
             }
         }
         running.retain(|thread| !thread.is_finished());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::process::serve_streams;
 use super::run::MAX_LINES;
-use super::{CommandHelper, CommandKind, HelperMessage, NOT_CONFIGURED};
+use super::{CommandHelper, CommandKind, NOT_CONFIGURED, on_message, printed};
 use crate::log::Log;
 
 /// Both sides in this process, with `words` as the reboot command.
@@ -119,12 +119,13 @@ fn a_helper_started_by_hand_says_so() {
 #[test]
 fn what_a_command_says_stays_one_message() {
     let text = "two\nlines \"quoted\" \u{1b}";
-    let line = HelperMessage::Output(text.to_owned()).write(CommandKind::Shutdown);
+    let line = printed(CommandKind::Shutdown, text);
     assert_eq!(line.matches('\n').count(), 1, "{line}");
-    assert!(matches!(
-        HelperMessage::read(line.trim_end()),
-        Some((CommandKind::Shutdown, HelperMessage::Output(said))) if said == text
-    ));
+    let told = Arc::new(Mutex::new(String::new()));
+    let sink = Arc::clone(&told);
+    let log = Log::to(move |line| sink.lock().unwrap().push_str(line));
+    on_message(line.trim_end(), &Mutex::default(), &log);
+    assert!(told.lock().unwrap().contains("info shutdown: two"), "{told:?}");
 }
 
 #[test]

@@ -89,7 +89,7 @@ pub(crate) fn inspect(state_dir: &Path, api: Api, now: SystemTime) -> Inspection
     let summary = uploaded.or(default);
     let late = summary.as_ref().and_then(|summary| {
         let error = summary.date_error(utc::unix_seconds(now))?;
-        Some(format!("the {} certificate {error}", summary.source))
+        Some(format!("the {} certificate {error}", summary.source.name()))
     });
     faults.extend(late);
     Inspection {

@@ -1,6 +1,5 @@
 //! What the API tells about the certificate in use.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
@@ -10,22 +9,15 @@ use x509_parser::extensions::GeneralName;
 
 use super::{AcmeRecord, distinguished_name, public_key, warnings};
 use crate::util::utc;
+use crate::util::words::words;
 
-/// The origin of the certificate in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// Made by the appliance at its first start.
-    Default,
-    /// Uploaded by the administrator.
-    Uploaded,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Source::Default => "default",
-            Source::Uploaded => "uploaded",
-        })
+words! {
+    /// The origin of the certificate in use.
+    pub(crate) enum Source {
+        /// Made by the appliance at its first start.
+        Default = "default",
+        /// Uploaded by the administrator.
+        Uploaded = "uploaded",
     }
 }
 
@@ -78,8 +70,8 @@ impl Summary {
     /// The members of `GET sslcertificate` at `now` (seconds since 1970), in their order; with `warnings` if any.
     pub(crate) fn to_json(&self, acme: Option<&AcmeRecord>, now: i64) -> Value {
         let source = match acme {
-            Some(acme) if acme.has_issued(self) => "acme".to_owned(),
-            _ => self.source.to_string(),
+            Some(acme) if acme.has_issued(self) => "acme",
+            _ => self.source.name(),
         };
         let mut members = json!({
             "source": source,

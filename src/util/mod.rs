@@ -18,4 +18,5 @@ pub(crate) mod terminal;
 pub(crate) mod unix_connect;
 pub(crate) mod unix_listen;
 pub(crate) mod utc;
+pub(crate) mod words;
 pub(crate) mod zip;

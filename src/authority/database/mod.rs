@@ -21,8 +21,8 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use crate::license::protocol::fields::license_code;
-use crate::license::protocol::object::words;
 use crate::store::Error;
+use crate::util::words::words;
 
 /// Records that a step may read and write at most, so that a step stays below etcd's limit of 128
 /// operations (`--max-txn-ops`).

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::config::{Auth, Config, HttpDisabled, Serves, ServiceAddress};
+use crate::config::{Auth, CommandKind, Config, HttpDisabled, Serves, ServiceAddress};
 
 fn errors(text: &str) -> Vec<String> {
     Config::parse(text.as_bytes()).unwrap_err().to_vec()
@@ -63,7 +63,7 @@ fn everything_given_is_understood() {
     assert_eq!(config.hsts_max_age, 63_072_000);
     assert!(!config.access_log);
     assert_eq!(config.user.as_deref(), Some("1000:1000"));
-    assert_eq!(config.commands.reboot, ["/sbin/reboot", "-f"]);
+    assert_eq!(config.commands[&CommandKind::Reboot], ["/sbin/reboot", "-f"]);
 }
 
 #[test]

@@ -15,7 +15,8 @@ pub use crate::license::protocol::message::answer::{Answer, Denial, Kind};
 use super::fields::{Error, Fields, computer_id, license_code};
 use super::hex::{Digest, RequestId};
 use super::key::PublicKey;
-use super::object::{object, words};
+use super::object::object;
+use crate::util::words::words;
 
 words! {
     /// What a request asks for.

@@ -1,37 +1,4 @@
-//! Types that are declared together with their JSON, so that each name and form stands in one place.
-
-/// Declares an enum whose variants are words.
-macro_rules! words {
-    (
-        $(#[$meta:meta])*
-        $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }
-    ) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        $vis enum $name { $($(#[$doc])* $variant,)+ }
-
-        impl $name {
-            /// All of them.
-            $vis const ALL: &[$name] = &[$($name::$variant),+];
-
-            /// The word in the JSON.
-            $vis fn name(self) -> &'static str {
-                match self { $($name::$variant => $word,)+ }
-            }
-
-            /// Reads what `name` writes; `None` for anything else.
-            $vis fn parse(word: &str) -> Option<$name> {
-                $name::ALL.iter().copied().find(|known| known.name() == word)
-            }
-        }
-
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-                out.serialize_str(self.name())
-            }
-        }
-    };
-}
+//! Structs that are declared together with their JSON, so that each name and form stands in one place.
 
 /// Declares a struct whose fields are the members of a JSON object, named as the field or as after `as`. After `=`
 /// stands how the member is read: a method of [`Fields`](super::fields::Fields), with its arguments after the
@@ -72,4 +39,4 @@ macro_rules! object {
     };
 }
 
-pub(crate) use {object, words};
+pub(crate) use object;

@@ -5,9 +5,9 @@
 use serde_json::Value;
 
 use super::key::{KeyId, PublicKey, SigningKey, base64url, from_base64url};
-use super::object::words;
 use crate::license::protocol::PROTOCOL;
 use crate::util::json;
+use crate::util::words::words;
 
 words! {
     /// The type of a token; a token of one type is never accepted as another.

@@ -11,7 +11,7 @@ use crate::management::Context;
 use crate::util::semaphore::{Permit, Semaphore};
 
 /// The commands that are running or scheduled.
-pub(crate) struct RunningCommands([Arc<Semaphore>; CommandKind::COUNT]);
+pub(crate) struct RunningCommands([Arc<Semaphore>; CommandKind::ALL.len()]);
 
 impl Default for RunningCommands {
     fn default() -> RunningCommands {

@@ -32,7 +32,7 @@ fn run_later(
     confirmation: &str,
 ) -> Response {
     let name = kind.name();
-    if kind.argv(&context.config.commands).is_empty() {
+    if !context.config.commands.contains_key(&kind) {
         return not_configured(kind);
     }
     let Some(permit) = context.running.try_start(kind) else {

@@ -25,7 +25,7 @@ pub(crate) fn services(context: &Context, request: &mut Request) -> Response {
 
 /// Does nothing if no command is configured or it is running already.
 fn restart(context: &Context, request: &Request) -> Result<(), String> {
-    if CommandKind::RestartServices.argv(&context.config.commands).is_empty() {
+    if !context.config.commands.contains_key(&CommandKind::RestartServices) {
         return Ok(());
     }
     let Some(permit) = context.running.try_start(CommandKind::RestartServices) else {

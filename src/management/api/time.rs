@@ -41,7 +41,7 @@ pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
 
 /// Sets the clock; the answer repeats what that means.
 pub(crate) fn set(context: &Context, request: &mut Request) -> Response {
-    if context.config.commands.clock.is_empty() {
+    if !context.config.commands.contains_key(&CommandKind::Clock) {
         return not_configured(CommandKind::Clock);
     }
     let read = Body::read(request, &["time"], EXAMPLE).and_then(|mut body| {

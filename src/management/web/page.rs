@@ -6,7 +6,7 @@
 
 use super::compact::compact;
 use super::html;
-use crate::config::{Config, Serves};
+use crate::config::{CommandKind, Config, Serves};
 use crate::management::Context;
 use crate::management::api::request::Request;
 use crate::management::api::response::Response;
@@ -47,15 +47,15 @@ fn document(config: &Config) -> String {
         chosen.join(" ")
     };
     let api = words(&[(config.api.v1, "v1"), (config.api.v2, "v2")]);
-    let commands = &config.commands;
+    let has = |kind| config.commands.contains_key(&kind);
     let can = words(&[
-        (!commands.reboot.is_empty(), "reboot"),
-        (!commands.shutdown.is_empty(), "shutdown"),
-        (!commands.restart_services.is_empty(), "restart"),
-        (!commands.network.is_empty(), "network"),
-        (!commands.clock.is_empty(), "clock"),
+        (has(CommandKind::Reboot), "reboot"),
+        (has(CommandKind::Shutdown), "shutdown"),
+        (has(CommandKind::RestartServices), "restart"),
+        (has(CommandKind::Network), "network"),
+        (has(CommandKind::Clock), "clock"),
     ]);
-    let has_network = !commands.network.is_empty() || !commands.clock.is_empty();
+    let has_network = has(CommandKind::Network) || has(CommandKind::Clock);
     let mut text = format!(
         "<!doctype html>\n<html lang=\"en\" data-api=\"{api}\" data-https=\"{}\" data-can=\"{can}\">\n",
         https_port(config).map(|port| port.to_string()).unwrap_or_default(),

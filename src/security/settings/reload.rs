@@ -198,7 +198,7 @@ impl SecuritySettings {
                 match identity.summary.date_error(utc::unix_seconds(SystemTime::now())) {
                     None => return Some(Some(identity)),
                     Some(error) => {
-                        format!("the new {} certificate {error}", identity.summary.source)
+                        format!("the new {} certificate {error}", identity.summary.source.name())
                     }
                 }
             }

@@ -7,38 +7,25 @@ use ureq::{Error, Timeout};
 
 use super::challenge::Schemes;
 use super::{Proxy, Route, budget};
+use crate::util::words::words;
 
-/// What failed between the appliance and the license service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ErrorKind {
-    /// The name of the service, or of the proxy, cannot be resolved.
-    Resolve,
-    /// The connection was refused.
-    Connect,
-    /// Packets are dropped on the way, as by a firewall.
-    Blocked,
-    /// The proxy requires other credentials (407).
-    ProxyAuth,
-    /// A server answered, but not the license service.
-    WrongServer,
-    /// The connection broke, or the answer took too long.
-    Interrupted,
-    /// The license service answered, but the answer is not valid for the request.
-    InvalidAnswer,
-}
-
-impl ErrorKind {
-    /// A stable word for programs.
-    pub(crate) fn reason(self) -> &'static str {
-        match self {
-            ErrorKind::Resolve => "resolve",
-            ErrorKind::Connect => "connect",
-            ErrorKind::Blocked => "blocked",
-            ErrorKind::ProxyAuth => "proxy_authentication",
-            ErrorKind::WrongServer => "not_our_service",
-            ErrorKind::Interrupted => "broken_off",
-            ErrorKind::InvalidAnswer => "answer_refused",
-        }
+words! {
+    /// What failed between the appliance and the license service; the words are stable, for programs.
+    pub(crate) enum ErrorKind {
+        /// The name of the service, or of the proxy, cannot be resolved.
+        Resolve = "resolve",
+        /// The connection was refused.
+        Connect = "connect",
+        /// Packets are dropped on the way, as by a firewall.
+        Blocked = "blocked",
+        /// The proxy requires other credentials (407).
+        ProxyAuth = "proxy_authentication",
+        /// A server answered, but not the license service.
+        WrongServer = "not_our_service",
+        /// The connection broke, or the answer took too long.
+        Interrupted = "broken_off",
+        /// The license service answered, but the answer is not valid for the request.
+        InvalidAnswer = "answer_refused",
     }
 }
 

@@ -340,7 +340,7 @@ fn failure(error: CallError, op: Op, job: Option<&Job>) -> Failure {
     let activates = matches!(job, Some(Job { action: Action::Activate { .. }, .. }));
     let retried = op == Op::Activate && error.maybe_delivered && error.rejected_by.is_none();
     let retried = if activates && retried { "; it is retried automatically" } else { "" };
-    let (reason, message) = (error.kind.reason(), format!("{}{retried}", error.message));
+    let (reason, message) = (error.kind.name(), format!("{}{retried}", error.message));
     let error = if activates && error.kind != ErrorKind::Blocked {
         ApiError::offline(reason, message)
     } else {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::LONGEST_TEXT;
 use crate::license::protocol::fields::{Error, Fields, text};
 use crate::license::protocol::hex::RequestId;
-use crate::license::protocol::object::words;
+use crate::util::words::words;
 
 words! {
     /// The outcome of a request.

@@ -73,13 +73,10 @@ fn wanted(request: &mut Request) -> Result<Wanted, Fault> {
     let subject = subject(&mut body)?;
     let key_type = match body.optional_string("key_type")? {
         None => KeyType::Rsa2048,
-        Some(word) => match KeyType::NAMES.iter().find(|(name, _)| *name == word) {
-            Some((_, key_type)) => *key_type,
-            None => {
-                let known = KeyType::NAMES.map(|(name, _)| name).join(", ");
-                return Err(body.wrong(format!("\"key_type\" is none of {known}")));
-            }
-        },
+        Some(word) => KeyType::parse(&word).ok_or_else(|| {
+            let known: Vec<&str> = KeyType::ALL.iter().map(|known| known.name()).collect();
+            body.wrong(format!("\"key_type\" is none of {}", known.join(", ")))
+        })?,
     };
     Wanted::new(&names, request.host(), &subject, key_type).map_err(|what| body.wrong(what))
 }
