@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::daemon::{Daemon, plain};
 use super::screen::Screen;
-use super::{Closed, show_outcome, tell};
+use super::{Ended, listed, tell};
 
 pub(super) const ACME: &str = "security/acme";
 
@@ -25,47 +25,37 @@ pub(super) fn describe(acme: &Value) -> String {
     }
 }
 
-pub(super) fn set(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+pub(super) fn set(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     screen.blank()?;
     screen.say("An authority that speaks ACME issues the certificate and renews it.")?;
-    let directory = screen.ask("URL of its directory (Enter changes nothing):")?;
-    if directory.is_empty() {
-        return show_outcome(screen, Ok("Nothing was changed.".to_owned()));
-    }
+    let directory = screen.require("URL of its directory (Enter changes nothing):")?;
     let names = screen.ask("Host names and addresses (Enter: the name of this appliance):")?;
-    let split = |c: char| c == ',' || c.is_whitespace();
-    let names: Vec<&str> = names.split(split).filter(|name| !name.is_empty()).collect();
-    let mut body = json!({"directory": directory, "names": names});
+    let mut body = json!({"directory": directory, "names": listed(&names)});
     let contact = screen.ask("Mail address for its notices (Enter leaves it out):")?;
     if !contact.is_empty() {
         body["contact"] = json!([contact]);
     }
     let kid = screen.ask("Key identifier of your account there (Enter: none):")?;
     if !kid.is_empty() {
-        let Some(key) = screen.password("Its key")? else {
-            return screen.pause();
-        };
+        let key = screen.password("Its key")?;
         body["external_account"] = json!({"kid": kid, "hmac_key": key.as_str()});
     }
     screen.say("A private authority: paste its root in PEM, and end with an empty line.")?;
     screen.say("A public one: an empty line alone.")?;
-    match screen.paste()? {
-        None => {
-            return show_outcome(screen, Ok("That was too long. Nothing was changed.".to_owned()));
-        }
-        Some(root) if root.is_empty() => {}
-        Some(root) => body["root"] = json!(root),
+    let root = screen.paste()?;
+    if !root.is_empty() {
+        body["root"] = json!(root);
     }
-    tell(screen, daemon.post(ACME, &body))
+    tell(screen, &daemon.post(ACME, &body)?)
 }
 
-pub(super) fn end(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
-    let sure = screen.confirm(&[
+pub(super) fn end(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
+    screen.confirm(&[
         "Choose OK to end ACME.",
         "* The certificate in use stays.",
         "* It is not renewed any more.",
     ])?;
-    if sure { tell(screen, daemon.delete(ACME)) } else { Ok(()) }
+    tell(screen, &daemon.delete(ACME)?)
 }
 
 #[cfg(test)]

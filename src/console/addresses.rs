@@ -3,7 +3,7 @@
 //! These are in the settings file alone, which belongs to root, so the menu names it and changes nothing. The
 //! console itself works whatever they say.
 
-use super::Closed;
+use super::Ended;
 use super::screen::Screen;
 use crate::config::{Config, DEFAULT_FILE};
 use crate::util::networks::Networks;
@@ -13,7 +13,7 @@ pub(super) fn are_restricted(config: &Config) -> bool {
     !config.management_from.is_empty() || config.listen.iter().any(|one| !one.allow.is_empty())
 }
 
-pub(super) fn show(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
+pub(super) fn show(config: &Config, screen: &mut Screen) -> Result<(), Ended> {
     screen.title("Addresses that may come")?;
     if !config.management_from.is_empty() {
         screen.say(&format!("Management: {}", listed(&config.management_from)))?;

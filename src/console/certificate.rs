@@ -7,19 +7,14 @@ use super::daemon::Daemon;
 use super::menu::Menu;
 use super::screen::Screen;
 use super::security::describe;
-use super::{Closed, acme, show_outcome, tell};
+use super::{Ended, acme, listed, tell};
 
 const REQUEST: &str = "security/certificaterequest";
 
-pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     loop {
-        let state = daemon.read("security/sslcertificate").and_then(|certificate| {
-            Ok((certificate, daemon.read(REQUEST)?, daemon.read(acme::ACME)?))
-        });
-        let (certificate, request, by_acme) = match state {
-            Ok(state) => state,
-            Err(error) => return show_outcome(screen, Err(error)),
-        };
+        let certificate = daemon.read("security/sslcertificate")?;
+        let (request, by_acme) = (daemon.read(REQUEST)?, daemon.read(acme::ACME)?);
         screen.title("Certificate")?;
         screen.row("In use", &describe(&certificate))?;
         screen.row("Request", &pending(&request))?;
@@ -55,25 +50,20 @@ fn pending(request: &Value) -> String {
     }
 }
 
-fn make(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+fn make(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     screen.blank()?;
     screen.say("The private key is made here and never leaves the appliance.")?;
     let names = screen.ask("Host names and addresses (Enter: those of this appliance):")?;
     let organization = screen.ask("Organization (Enter leaves it out):")?;
-    let split = |c: char| c == ',' || c.is_whitespace();
-    let names: Vec<&str> = names.split(split).filter(|name| !name.is_empty()).collect();
-    let mut body = json!({"names": names});
+    let mut body = json!({"names": listed(&names)});
     if !organization.is_empty() {
         body["subject"] = json!({"O": organization});
     }
     screen.say("Making the key; this may take some seconds...")?;
-    match daemon.post(REQUEST, &body) {
-        Ok(request) => show(screen, &request),
-        Err(error) => show_outcome(screen, Err(error)),
-    }
+    show(screen, &daemon.post(REQUEST, &body)?)
 }
 
-fn show(screen: &mut Screen, request: &Value) -> Result<(), Closed> {
+fn show(screen: &mut Screen, request: &Value) -> Result<(), Ended> {
     screen.blank()?;
     screen.say(
         "Send what stands between the marks, marks included, to your certificate authority.",
@@ -84,43 +74,28 @@ fn show(screen: &mut Screen, request: &Value) -> Result<(), Closed> {
     screen.pause()
 }
 
-fn apply_pasted(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+fn apply_pasted(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     screen.blank()?;
     screen.say("Paste the certificate in PEM, then its chain, and end with an empty line.")?;
-    let done = match screen.paste()? {
-        None => {
-            return show_outcome(screen, Ok("That was too long. Nothing was changed.".to_owned()));
-        }
-        Some(pem) if pem.is_empty() => {
-            return show_outcome(
-                screen,
-                Ok("Nothing was pasted, so nothing was changed.".to_owned()),
-            );
-        }
-        Some(pem) => daemon.upload_certificate(&pem),
-    };
-    tell(screen, done)
+    let pem = screen.paste_certificate()?;
+    tell(screen, &daemon.upload_certificate(&pem)?)
 }
 
-fn drop_pending(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
-    let sure = screen.confirm(&[
+fn drop_pending(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
+    screen.confirm(&[
         "Choose OK to drop the certificate request.",
         "* Its private key is destroyed.",
         "* A certificate that was issued for it can't be used any more.",
     ])?;
-    if sure { tell(screen, daemon.delete(REQUEST)) } else { Ok(()) }
+    tell(screen, &daemon.delete(REQUEST)?)
 }
 
-fn renew_default(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
-    let sure = screen.confirm(&[
+fn renew_default(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
+    screen.confirm(&[
         "Choose OK to make the default certificate anew.",
         "* It gets a new key, and the names and addresses that this machine has now.",
         "* Clients that trust the old one must trust the new one.",
         "* An uploaded certificate stays in use.",
     ])?;
-    if sure {
-        tell(screen, daemon.post("security/sslcertificate/default", &Value::Null))
-    } else {
-        Ok(())
-    }
+    tell(screen, &daemon.post("security/sslcertificate/default", &Value::Null)?)
 }

@@ -3,18 +3,15 @@
 use serde_json::{Value, json};
 
 use super::daemon::Daemon;
+use super::menu::Menu;
 use super::screen::Screen;
-use super::{Closed, show_outcome, tell};
+use super::{Ended, tell};
 use crate::config::{CommandKind, Config};
 
-pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
-    let now = match daemon.read("management/host/time") {
-        Ok(answer) => answer,
-        Err(error) => return show_outcome(screen, Err(error)),
-    };
-    let now = now["time"].as_str().unwrap_or("unknown").to_owned();
+pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
+    let now = daemon.read("management/host/time")?;
     screen.title("Clock")?;
-    screen.row("Time (UTC)", &now)?;
+    screen.row("Time (UTC)", now["time"].as_str().unwrap_or("unknown"))?;
     if !config.commands.contains_key(&CommandKind::Clock) {
         screen.blank()?;
         screen.say(
@@ -23,36 +20,24 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
         )?;
         return screen.pause();
     }
-    match screen.choose(&[("Set the clock", true)], ("Back", false))? {
-        Some(true) => set(daemon, screen),
-        None | Some(false) => Ok(()),
-    }
+    let mut menu = Menu::default();
+    menu.add("Set the clock", |screen| set(daemon, screen));
+    menu.run("Back", screen).map(drop)
 }
 
-fn set(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+fn set(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     screen.blank()?;
-    let typed = screen.ask("Time in UTC, like 2027-01-31T12:00:00Z:")?;
-    if typed.is_empty() {
-        screen.say("Nothing was typed, so nothing was changed.")?;
-        return screen.pause();
-    }
-    let wanted = spelled(&typed);
+    let wanted = spelled(&screen.require("Time in UTC, like 2027-01-31T12:00:00Z:")?);
     let query: String =
         wanted.chars().filter(|c| c.is_ascii_alphanumeric() || "-:".contains(*c)).collect();
-    let meant = match daemon.read(&format!("management/host/time?set={query}")) {
-        Ok(answer) => answer,
-        Err(error) => return show_outcome(screen, Err(error)),
-    };
+    let meant = daemon.read(&format!("management/host/time?set={query}"))?;
     let mut question = vec![format!("Choose OK to set the clock to {wanted}.")];
     let sentences =
         meant["consequences"].as_array().into_iter().flatten().filter_map(Value::as_str);
     question.extend(sentences.map(|sentence| format!("* {sentence}")));
     let question: Vec<&str> = question.iter().map(String::as_str).collect();
-    if !screen.confirm(&question)? {
-        return Ok(());
-    }
-    let done = daemon.post("management/host/time", &json!({"time": wanted}));
-    tell(screen, done)
+    screen.confirm(&question)?;
+    tell(screen, &daemon.post("management/host/time", &json!({"time": wanted}))?)
 }
 
 /// A time as the API wants it: people leave out the T, the seconds and the Z.

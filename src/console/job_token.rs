@@ -4,23 +4,21 @@ use serde_json::json;
 
 use super::daemon::Daemon;
 use super::screen::Screen;
-use super::{Closed, tell};
+use super::{Ended, tell};
 
 const PATH: &str = "security/jobtoken";
 
-pub(super) fn set(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+pub(super) fn set(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     screen.blank()?;
     screen.say("Clients of jobs and realtime will need it: Authorization: Bearer TOKEN")?;
-    let Some(token) = screen.password("New job token")? else {
-        return screen.pause();
-    };
-    tell(screen, daemon.post(PATH, &json!({"user_token": token.as_str()})))
+    let token = screen.password("New job token")?;
+    tell(screen, &daemon.post(PATH, &json!({"user_token": token.as_str()}))?)
 }
 
-pub(super) fn remove(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
-    let sure = screen.confirm(&[
+pub(super) fn remove(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
+    screen.confirm(&[
         "Choose OK to remove the job token.",
         "* Jobs and realtime will be open to whoever reaches this appliance.",
     ])?;
-    if sure { tell(screen, daemon.delete(PATH)) } else { Ok(()) }
+    tell(screen, &daemon.delete(PATH)?)
 }

@@ -18,7 +18,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::{flag, low_level};
 use zeroize::Zeroizing;
 
-use super::Closed;
+use super::Ended;
 
 /// A mode of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Keyboard {
     ///
     /// # Errors
     /// At the end of the input.
-    pub(super) fn byte(&mut self) -> Result<u8, Closed> {
+    pub(super) fn byte(&mut self) -> Result<u8, Ended> {
         while self.pending.is_empty() {
             self.read()?;
         }
@@ -114,20 +114,20 @@ impl Keyboard {
         !self.pending.is_empty() || matches!(poll(&mut waited, Some(&time)), Ok(1))
     }
 
-    fn read(&mut self) -> Result<(), Closed> {
+    fn read(&mut self) -> Result<(), Ended> {
         if self.mode != Mode::Original {
             self.wait();
         }
         let mut piece = Zeroizing::new([0; 4096]);
         match self.stdin.lock().read(&mut *piece) {
-            Ok(0) => Err(Closed),
+            Ok(0) => Err(Ended::Closed),
             Ok(count) => {
                 self.pending.extend_from_slice(&piece[..count]);
                 Ok(())
             }
             Err(fault) if fault.kind() == ErrorKind::Interrupted => Ok(()),
             // A hung-up line reads as an error (EIO).
-            Err(_) => Err(Closed),
+            Err(_) => Err(Ended::Closed),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::Ended;
 use super::daemon::{Daemon, Error, plain, sentence};
 use super::menu::Menu;
 use super::screen::Screen;
-use super::{Closed, show_outcome};
 use crate::license::normalize_code;
 
 const LICENSE: &str = "management/license";
@@ -13,12 +13,11 @@ const OFFLINE_ACTIVATION: &str = "management/license/offlineactivation";
 const OFFLINE_MODE: &str = "management/license/offlinemode";
 const NETWORK: &str = "management/license/network";
 
-pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+const ASKING: &str = "Asking the license service; this may take a minute...";
+
+pub(super) fn menu(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     loop {
-        let status = match daemon.read(OFFLINE_MODE) {
-            Ok(status) => status,
-            Err(error) => return show_outcome(screen, Err(error)),
-        };
+        let status = daemon.read(OFFLINE_MODE)?;
         screen.title("License")?;
         for (title, value) in status_rows(&status) {
             screen.row(title, &value)?;
@@ -91,20 +90,14 @@ fn summary(status: &Value) -> String {
     rows.iter().map(|(title, value)| format!("  {title:<12} {value}\n")).collect()
 }
 
-/// Asks for a license code; `None` if nothing was typed.
-fn code(screen: &mut Screen, prompt: &str) -> Result<Option<String>, Closed> {
-    let typed = screen.ask(prompt)?;
-    let code = normalize_code(&typed);
-    if code.is_empty() {
-        screen.say("Nothing was typed, so nothing was changed.")?;
-        screen.pause()?;
-        return Ok(None);
-    }
-    Ok(Some(code))
+/// Asks for a license code.
+fn code(screen: &mut Screen) -> Result<String, Ended> {
+    screen.blank()?;
+    Ok(normalize_code(&screen.require("License code, 18 digits:")?))
 }
 
 /// The body of an activation of `code`, with the optional details.
-fn application(screen: &mut Screen, code: &str) -> Result<Value, Closed> {
+fn application(screen: &mut Screen, code: &str) -> Result<Value, Ended> {
     screen.say("Three details for the vendor; Enter leaves one out.")?;
     let mut body = json!({"license": code});
     for (name, prompt) in [
@@ -120,80 +113,60 @@ fn application(screen: &mut Screen, code: &str) -> Result<Value, Closed> {
     Ok(body)
 }
 
-fn apply(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
-    screen.blank()?;
-    let Some(code) = code(screen, "License code, 18 digits:")? else { return Ok(()) };
+fn apply(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
+    let code = code(screen)?;
     let body = application(screen, &code)?;
-    screen.say("Asking the license service; this may take a minute...")?;
-    let done = daemon.call_license_service("POST", LICENSE, &body);
-    show_outcome(
-        screen,
-        done.map(|status| format!("The license was applied.\n{}", summary(&status))),
-    )
+    screen.say(ASKING)?;
+    let status = daemon.call_license_service("POST", LICENSE, &body)?;
+    screen.tell(&format!("The license was applied.\n{}", summary(&status)))
 }
 
-fn give_back(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Result<(), Closed> {
+fn give_back(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Result<(), Ended> {
     let is =
         |name: &str, start: &str| status[name].as_str().is_some_and(|text| text.starts_with(start));
     if is("activation_type", "2") {
-        let sure = screen.confirm(&[
+        screen.confirm(&[
             "Choose OK to return the license with a certificate.",
             "* New speech will be refused.",
             "* Only with the return certificate can your vendor credit unused seconds.",
             "* Asking again gives the same one, until another license is applied.",
         ])?;
-        return if sure { return_certificate(daemon, screen) } else { Ok(()) };
+        return return_certificate(screen, &daemon.delete(OFFLINE_ACTIVATION)?);
     }
     // A returned license may have left its return certificate.
-    if is("status", "-113") && daemon.delete(OFFLINE_ACTIVATION).is_ok() {
-        return return_certificate(daemon, screen);
+    if is("status", "-113")
+        && let Ok(answer) = daemon.delete(OFFLINE_ACTIVATION)
+    {
+        return return_certificate(screen, &answer);
     }
-    let sure = screen.confirm(&[
+    screen.confirm(&[
         "Choose OK to return the license.",
         "* New speech will be refused.",
         "* Unused seconds go back to the vendor's account.",
         "* An activation certificate that waits for its answer will be dropped.",
     ])?;
-    if !sure {
-        return Ok(());
-    }
-    screen.say("Asking the license service; this may take a minute...")?;
-    let done = daemon.call_license_service("DELETE", LICENSE, &Value::Null);
-    show_outcome(
-        screen,
-        done.map(|answer| {
-            let seconds = answer["transcription_secs_returned"].as_u64().unwrap_or_default();
-            format!("The license was returned, with {seconds} unused seconds.")
-        }),
-    )
+    screen.say(ASKING)?;
+    let answer = daemon.call_license_service("DELETE", LICENSE, &Value::Null)?;
+    let seconds = answer["transcription_secs_returned"].as_u64().unwrap_or_default();
+    screen.tell(&format!("The license was returned, with {seconds} unused seconds."))
 }
 
-fn return_certificate(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
-    match daemon.delete(OFFLINE_ACTIVATION) {
-        Ok(answer) => {
-            let seconds = answer["transcription_secs_returned"].as_u64().unwrap_or_default();
-            let text = format!(
-                "The license was returned. Send what stands between the marks to your vendor, who \
-                 credits {seconds} unused seconds."
-            );
-            show_certificate(screen, &text, "RETURN CERTIFICATE", &answer)
-        }
-        Err(error) => show_outcome(screen, Err(error)),
-    }
+fn return_certificate(screen: &mut Screen, answer: &Value) -> Result<(), Ended> {
+    let seconds = answer["transcription_secs_returned"].as_u64().unwrap_or_default();
+    let text = format!(
+        "The license was returned. Send what stands between the marks to your vendor, who \
+         credits {seconds} unused seconds."
+    );
+    show_certificate(screen, &text, "RETURN CERTIFICATE", answer)
 }
 
-fn request(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
-    screen.blank()?;
-    let Some(code) = code(screen, "License code, 18 digits:")? else { return Ok(()) };
+fn request(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
+    let code = code(screen)?;
     let body = application(screen, &code)?;
-    match daemon.post(OFFLINE_ACTIVATION, &body) {
-        Ok(answer) => {
-            let text = "Send what stands between the marks to your vendor, with the license code. \
+    let answer = daemon.post(OFFLINE_ACTIVATION, &body)?;
+    let text = "Send what stands between the marks to your vendor, with the license code. \
                 Asking again gives the same until it is answered, after a reboot too.";
-            show_certificate(screen, text, "ACTIVATION CERTIFICATE", &answer)
-        }
-        Err(error) => show_outcome(screen, Err(error)),
-    }
+    show_certificate(screen, text, "ACTIVATION CERTIFICATE", &answer)
 }
 
 /// Shows `text` and the certificate of an answer.
@@ -202,7 +175,7 @@ fn show_certificate(
     text: &str,
     name: &str,
     answer: &Value,
-) -> Result<(), Closed> {
+) -> Result<(), Ended> {
     screen.blank()?;
     screen.say(text)?;
     screen.blank()?;
@@ -211,56 +184,43 @@ fn show_certificate(
     screen.pause()
 }
 
-fn certificate(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Result<(), Closed> {
-    screen.blank()?;
-    let Some(code) = code(screen, "License code, 18 digits:")? else { return Ok(()) };
+fn certificate(daemon: Daemon<'_>, screen: &mut Screen, status: &Value) -> Result<(), Ended> {
+    let code = code(screen)?;
     screen.say("Paste the license certificate; many lines are fine. An empty line ends it.")?;
-    let certificate = match screen.paste()? {
-        Some(certificate) if certificate.is_empty() => {
-            screen.say("Nothing was pasted, so nothing was changed.")?;
-            return screen.pause();
-        }
-        Some(certificate) => certificate,
-        None => {
-            screen.say("That is longer than any certificate. Nothing was changed.")?;
-            return screen.pause();
-        }
-    };
+    let certificate = screen.paste_certificate()?;
     let body = json!({"license": code, "certificate": certificate});
-    let done = daemon.call_license_service("PUT", OFFLINE_ACTIVATION, &body).map(|mut now| {
-        now["offline"] =
-            if now["licensed"] == true { true.into() } else { status["offline"].clone() };
-        format!("The license certificate was applied.\n{}", summary(&now))
-    });
-    show_outcome(screen, done)
+    let mut now = daemon.call_license_service("PUT", OFFLINE_ACTIVATION, &body)?;
+    now["offline"] = if now["licensed"] == true { true.into() } else { status["offline"].clone() };
+    screen.tell(&format!("The license certificate was applied.\n{}", summary(&now)))
 }
 
-fn set_offline(daemon: Daemon<'_>, screen: &mut Screen, offline: bool) -> Result<(), Closed> {
-    screen.say("Asking the license service; this may take a minute...")?;
-    let done = daemon.call_license_service("POST", OFFLINE_MODE, &json!({ "offline": offline }));
+fn set_offline(daemon: Daemon<'_>, screen: &mut Screen, offline: bool) -> Result<(), Ended> {
+    screen.say(ASKING)?;
+    let body = json!({ "offline": offline });
+    let status = daemon.call_license_service("POST", OFFLINE_MODE, &body)?;
     let message = if offline {
         "The appliance is in offline mode."
     } else {
         "The appliance is online again."
     };
-    show_outcome(screen, done.map(|status| format!("{message}\n{}", summary(&status))))
+    screen.tell(&format!("{message}\n{}", summary(&status)))
 }
 
-fn proxy(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+fn proxy(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     loop {
         let network = daemon.read(NETWORK);
         screen.title("Proxy on the way to the license service")?;
         let shown = match &network {
             Ok(network) => in_words(&network["http_configuration"]),
             Err(Error::Failed(sentence)) => sentence.clone(),
-            Err(Error::NotRunning) => return show_outcome(screen, network.map(|_| String::new())),
+            Err(Error::NotRunning) => return Err(Error::NotRunning.into()),
         };
         screen.row("Proxy", &shown)?;
         let mut menu = Menu::default();
         menu.add("Set the proxy", |screen| set_proxy(daemon, screen));
         menu.add("Use no proxy", |screen| {
-            let done = daemon.post(NETWORK, &json!({"http_configuration": {}}));
-            show_outcome(screen, done.map(|_| "No proxy is used.".to_owned()))
+            daemon.post(NETWORK, &json!({"http_configuration": {}}))?;
+            screen.tell("No proxy is used.")
         });
         if !menu.run("Back", screen)? {
             return Ok(());
@@ -281,28 +241,17 @@ fn in_words(proxy: &Value) -> String {
     format!("{} port {}, {login}", member("ip"), proxy["port"])
 }
 
-fn set_proxy(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+fn set_proxy(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     screen.blank()?;
-    let ip = screen.ask("Host name or address of the proxy:")?;
-    if ip.is_empty() {
-        screen.say("Nothing was typed, so nothing was changed.")?;
-        return screen.pause();
-    }
+    let ip = screen.require("Host name or address of the proxy:")?;
     let port = screen.ask("Port:")?;
     let mut settings = json!({"ip": ip, "port": port});
     let user = screen.ask("User name (Enter for none):")?;
     if !user.is_empty() {
         settings["user"] = json!(user);
-        let Some(password) = screen.password("Password of the proxy")? else {
-            return screen.pause();
-        };
+        let password = screen.password("Password of the proxy")?;
         settings["password"] = json!(password.as_str());
     }
-    let done = daemon.post(NETWORK, &json!({ "http_configuration": settings }));
-    show_outcome(
-        screen,
-        done.map(|network| {
-            format!("The proxy was set: {}.", in_words(&network["http_configuration"]))
-        }),
-    )
+    let network = daemon.post(NETWORK, &json!({ "http_configuration": settings }))?;
+    screen.tell(&format!("The proxy was set: {}.", in_words(&network["http_configuration"])))
 }

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::daemon::{Daemon, Error, sentence};
+use super::daemon::{Daemon, sentence};
+use super::menu::Menu;
 use super::screen::Screen;
-use super::{Closed, show_outcome, tell};
+use super::{Ended, tell};
 use crate::config::{CommandKind, Config, HttpDisabled, Listen, Serves};
 use crate::diagnosis::services::states;
 use crate::security::addresses_of_this_machine;
@@ -22,7 +23,7 @@ pub(super) fn main_urls(config: &Config, plain_http: bool) -> Vec<String> {
 }
 
 /// The machine's addresses, and what is served there.
-pub(super) fn addresses(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
+pub(super) fn addresses(config: &Config, screen: &mut Screen) -> Result<(), Ended> {
     let addresses = addresses_of_this_machine();
     for (index, address) in addresses.iter().take(MAX_ADDRESSES).enumerate() {
         screen.row(if index == 0 { "Addresses" } else { "" }, &address.to_string())?;
@@ -77,7 +78,7 @@ pub(super) fn services(
     config: &Config,
     daemon: Daemon<'_>,
     screen: &mut Screen,
-) -> Result<(), Closed> {
+) -> Result<(), Ended> {
     loop {
         screen.title("Services")?;
         for state in states(config, daemon.runs(), |_| true) {
@@ -89,18 +90,17 @@ pub(super) fn services(
             screen.blank()?;
             return screen.pause();
         }
-        let restart = ("Restart services and ask for license updates", true);
-        match screen.choose(&[restart], ("Back", false))? {
-            None => {}
-            Some(false) => return Ok(()),
-            Some(true) => {
-                let message = if config.commands.contains_key(&CommandKind::RestartServices) {
-                    "The services were told to restart, and license updates were asked for."
-                } else {
-                    "This appliance has no command to restart its services; license updates were asked for."
-                };
-                show_outcome(screen, daemon.restart_services().map(|()| message.to_owned()))?;
-            }
+        let mut menu = Menu::default();
+        menu.add("Restart services and ask for license updates", |screen| {
+            daemon.restart_services()?;
+            screen.tell(if config.commands.contains_key(&CommandKind::RestartServices) {
+                "The services were told to restart, and license updates were asked for."
+            } else {
+                "This appliance has no command to restart its services; license updates were asked for."
+            })
+        });
+        if !menu.run("Back", screen)? {
+            return Ok(());
         }
     }
 }
@@ -111,32 +111,24 @@ pub(super) fn report(
     config: &Config,
     daemon: Daemon<'_>,
     screen: &mut Screen,
-) -> Result<(), Closed> {
+) -> Result<(), Ended> {
     screen.title("Save a report for support")?;
     screen.say("It has logs and settings, but no password, license code, token or private key.")?;
     let file = config.state_dir.join("report.zip");
-    let done = daemon.report().and_then(|zip| {
-        store::replace(&file, &zip).map_err(|error| Error::Failed(sentence(&error.to_string())))
-    });
-    show_outcome(screen, done.map(|()| format!("Saved as {}.", file.display())))
+    store::replace(&file, &daemon.report()?)
+        .map_err(|error| Ended::Failed(sentence(&error.to_string())))?;
+    screen.tell(&format!("Saved as {}.", file.display()))
 }
 
-pub(super) fn reboot(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+pub(super) fn reboot(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     order(daemon, screen, "reboot", "Choose OK to reboot the system.")
 }
 
-pub(super) fn shutdown(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+pub(super) fn shutdown(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     order(daemon, screen, "shutdown", "Choose OK to shut the system down.")
 }
 
-fn order(
-    daemon: Daemon<'_>,
-    screen: &mut Screen,
-    word: &str,
-    question: &str,
-) -> Result<(), Closed> {
-    if !screen.confirm(&[question, "* What runs now is cut off."])? {
-        return Ok(());
-    }
-    tell(screen, daemon.delete(&format!("management/{word}")))
+fn order(daemon: Daemon<'_>, screen: &mut Screen, word: &str, question: &str) -> Result<(), Ended> {
+    screen.confirm(&[question, "* What runs now is cut off."])?;
+    tell(screen, &daemon.delete(&format!("management/{word}"))?)
 }

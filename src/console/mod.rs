@@ -32,9 +32,27 @@ use daemon::{Daemon, Error};
 use menu::Menu;
 use screen::Screen;
 
-/// The input or the output is closed.
+/// Why a screen is left before its end.
 #[derive(Debug)]
-struct Closed;
+enum Ended {
+    /// The input or the output is closed.
+    Closed,
+    /// It can't go on, for a reason that is to be told.
+    Failed(String),
+    /// The person has cancelled it.
+    Cancelled,
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Ended {
+        match error {
+            Error::NotRunning => {
+                Ended::Failed("The daemon is not running, so nothing was done.".to_owned())
+            }
+            Error::Failed(sentence) => Ended::Failed(sentence),
+        }
+    }
+}
 
 /// Shows menus until it is left.
 pub(crate) fn run(config: &Config) {
@@ -43,7 +61,7 @@ pub(crate) fn run(config: &Config) {
     let _ = top(config, &mut screen);
 }
 
-fn top(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
+fn top(config: &Config, screen: &mut Screen) -> Result<(), Ended> {
     let daemon = Daemon::new(config);
     loop {
         let now = utc::format(utc::unix_seconds(std::time::SystemTime::now()));
@@ -87,7 +105,7 @@ fn running<'a>(config: &'a Config, daemon: Daemon<'a>) -> Menu<'a> {
 }
 
 /// The menu while the daemon does not run or does not answer.
-fn stopped<'a>(config: &'a Config, screen: &mut Screen, error: &Error) -> Result<Menu<'a>, Closed> {
+fn stopped<'a>(config: &'a Config, screen: &mut Screen, error: &Error) -> Result<Menu<'a>, Ended> {
     screen.blank()?;
     let mut menu = Menu::default();
     match error {
@@ -113,27 +131,17 @@ fn stopped<'a>(config: &'a Config, screen: &mut Screen, error: &Error) -> Result
     Ok(menu)
 }
 
-/// Shows what the daemon says it has done, with its warnings, or why it has not, and waits for Enter.
-fn tell(screen: &mut Screen, done: Result<Value, Error>) -> Result<(), Closed> {
-    let told = done.map(|answer| {
-        let said =
-            [&answer["message"], &answer["confirmation"]].into_iter().find_map(Value::as_str);
-        let mut lines = vec![daemon::sentence(&daemon::plain(said.unwrap_or("done")))];
-        let warnings = answer["warnings"].as_array().into_iter().flatten();
-        let warnings = warnings.filter_map(Value::as_str).map(daemon::plain);
-        lines.extend(warnings.map(|text| daemon::sentence(&format!("warning: {text}"))));
-        lines.join("\n")
-    });
-    show_outcome(screen, told)
+/// Shows what the daemon says it has done, with its warnings, and waits for Enter.
+fn tell(screen: &mut Screen, answer: &Value) -> Result<(), Ended> {
+    let said = [&answer["message"], &answer["confirmation"]].into_iter().find_map(Value::as_str);
+    let mut lines = vec![daemon::sentence(&daemon::plain(said.unwrap_or("done")))];
+    let warnings = answer["warnings"].as_array().into_iter().flatten();
+    let warnings = warnings.filter_map(Value::as_str).map(daemon::plain);
+    lines.extend(warnings.map(|text| daemon::sentence(&format!("warning: {text}"))));
+    screen.tell(&lines.join("\n"))
 }
 
-/// Shows what was done, or why it was not, and waits for Enter.
-fn show_outcome(screen: &mut Screen, done: Result<String, Error>) -> Result<(), Closed> {
-    screen.blank()?;
-    match done {
-        Ok(told) => screen.say(&told)?,
-        Err(Error::NotRunning) => screen.say("The daemon is not running, so nothing was done.")?,
-        Err(Error::Failed(sentence)) => screen.say(&sentence)?,
-    }
-    screen.pause()
+/// The words of a typed list.
+fn listed(typed: &str) -> Vec<&str> {
+    typed.split([',', ' ', '\t']).filter(|word| !word.is_empty()).collect()
 }

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::daemon::Daemon;
 use super::menu::Menu;
 use super::screen::Screen;
-use super::{Closed, machine, show_outcome, tell};
+use super::{Ended, listed, machine, tell};
 use crate::config::{CommandKind, Config};
 
-pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     if !config.commands.contains_key(&CommandKind::Network) {
         screen.title("Networking")?;
         machine::addresses(config, screen)?;
@@ -21,10 +21,7 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
         return screen.pause();
     }
     loop {
-        let network = match daemon.read("management/host/setipaddress") {
-            Ok(network) => network,
-            Err(error) => return show_outcome(screen, Err(error)),
-        };
+        let network = daemon.read("management/host/setipaddress")?;
         screen.title("Networking")?;
         show(&network, screen)?;
         let mut menu = Menu::default();
@@ -38,7 +35,7 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
         });
         if network["trial"]["in_use"] == true {
             menu.add("Keep the new settings", |screen| {
-                tell(screen, daemon.change_network("management/host/confirmnetwork", &json!({})))
+                tell(screen, &daemon.change_network("management/host/confirmnetwork", &json!({}))?)
             });
         }
         if !menu.run("Back", screen)? {
@@ -47,7 +44,7 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
     }
 }
 
-fn show(network: &Value, screen: &mut Screen) -> Result<(), Closed> {
+fn show(network: &Value, screen: &mut Screen) -> Result<(), Ended> {
     let member = |name: &str| network[name].as_str().unwrap_or_default();
     screen.row("Settings", method(network))?;
     screen.row("Address", or_none(member("address")))?;
@@ -88,69 +85,47 @@ fn or_none(text: &str) -> &str {
     if text.is_empty() { "none" } else { text }
 }
 
-fn use_dhcp(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
-    let sure = screen.confirm(&[
+fn use_dhcp(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
+    screen.confirm(&[
         "Choose OK to enable DHCP networking.",
         "* The address may change, and connections to the old one end.",
     ])?;
-    if sure {
-        screen.say("One moment…")?;
-        tell(screen, daemon.change_network("management/host/setdhcp", &json!({})))?;
-    }
-    Ok(())
+    screen.say("One moment…")?;
+    tell(screen, &daemon.change_network("management/host/setdhcp", &json!({}))?)
 }
 
-fn set_address(daemon: Daemon<'_>, screen: &mut Screen, network: &Value) -> Result<(), Closed> {
+fn set_address(daemon: Daemon<'_>, screen: &mut Screen, network: &Value) -> Result<(), Ended> {
     screen.blank()?;
-    let address = screen.ask("IPv4 address, like 192.0.2.7:")?;
-    if address.is_empty() {
-        screen.say("Nothing was typed, so nothing was changed.")?;
-        return screen.pause();
-    }
+    let address = screen.require("IPv4 address, like 192.0.2.7:")?;
     let (address, mask) = match address.split_once('/') {
         Some((address, prefix)) => (address.to_owned(), prefix.to_owned()),
         None => (address, screen.ask("Netmask or prefix length, like 255.255.255.0 or 24:")?),
     };
     let gateway = screen.ask("Gateway (Enter: none):")?;
     let servers = screen.ask("Name servers, with blanks between them (Enter: none):")?;
-    let servers: Vec<&str> = servers.split([' ', ',']).filter(|text| !text.is_empty()).collect();
-    let body = json!({
-        "address": address, "netmask": mask, "gateway": gateway, "nameservers": servers,
-    });
-    apply(daemon, screen, &body, network)
-}
-
-/// Asks once more: an address in use on another machine is told by nobody here.
-fn apply(
-    daemon: Daemon<'_>,
-    screen: &mut Screen,
-    body: &Value,
-    network: &Value,
-) -> Result<(), Closed> {
     let before = network["address"].as_str().filter(|address| !address.is_empty());
-    let ends = format!("* Connections to {} end.", before.unwrap_or("the old address"));
-    let new = format!("Choose OK to use {}.", body["address"].as_str().unwrap_or_default());
-    if screen.confirm(&[&new, &ends])? {
-        screen.say("One moment…")?;
-        tell(screen, daemon.change_network("management/host/setipaddress", body))?;
-    }
-    Ok(())
+    // An address in use on another machine is told by nobody here.
+    screen.confirm(&[
+        &format!("Choose OK to use {address}."),
+        &format!("* Connections to {} end.", before.unwrap_or("the old address")),
+    ])?;
+    screen.say("One moment…")?;
+    let body = json!({
+        "address": address, "netmask": mask, "gateway": gateway, "nameservers": listed(&servers),
+    });
+    tell(screen, &daemon.change_network("management/host/setipaddress", &body)?)
 }
 
 /// The host name alone: the rest stays as it is.
-fn set_host_name(daemon: Daemon<'_>, screen: &mut Screen, network: &Value) -> Result<(), Closed> {
+fn set_host_name(daemon: Daemon<'_>, screen: &mut Screen, network: &Value) -> Result<(), Ended> {
     screen.blank()?;
-    let name = screen.ask("Host name:")?;
-    if name.is_empty() {
-        screen.say("Nothing was typed, so nothing was changed.")?;
-        return screen.pause();
-    }
+    let mut body = json!({"hostname": screen.require("Host name:")?});
+    let mut place = "management/host/setdhcp";
     if network["method"] == "static" {
-        let mut body = json!({"hostname": name});
+        place = "management/host/setipaddress";
         for member in ["address", "netmask", "gateway", "nameservers"] {
             body[member] = network[member].clone();
         }
-        return tell(screen, daemon.change_network("management/host/setipaddress", &body));
     }
-    tell(screen, daemon.change_network("management/host/setdhcp", &json!({"hostname": name})))
+    tell(screen, &daemon.change_network(place, &body)?)
 }

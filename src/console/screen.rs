@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::Closed;
+use super::Ended;
 use super::keyboard::{Keyboard, Mode};
 
 /// Some terminals begin a new line in the 80th column, so it stays free.
@@ -38,6 +38,13 @@ pub(super) struct Screen {
     keyboard: Keyboard,
 }
 
+const NOTHING_TYPED: &str = "Nothing was typed, so nothing was changed.";
+const TOO_LONG: &str = "That is longer than any certificate. Nothing was changed.";
+
+fn unchanged(why: &str) -> Ended {
+    Ended::Failed(why.to_owned())
+}
+
 impl Screen {
     pub(super) fn new() -> Screen {
         Screen { keyboard: Keyboard::new() }
@@ -45,7 +52,7 @@ impl Screen {
 
     /// Lines, each wrapped to the width; control characters are escaped, because some
     /// of it comes from files.
-    pub(super) fn say(&mut self, text: &str) -> Result<(), Closed> {
+    pub(super) fn say(&mut self, text: &str) -> Result<(), Ended> {
         for line in text.lines() {
             let indent = line.len() - line.trim_start_matches(' ').len();
             self.wrapped(line, indent)?;
@@ -54,16 +61,16 @@ impl Screen {
     }
 
     /// A title and its value.
-    pub(super) fn row(&mut self, title: &str, value: &str) -> Result<(), Closed> {
+    pub(super) fn row(&mut self, title: &str, value: &str) -> Result<(), Ended> {
         self.wrapped(&format!("  {title:<width$}{value}", width = COLUMN - 2), COLUMN)
     }
 
-    pub(super) fn blank(&mut self) -> Result<(), Closed> {
+    pub(super) fn blank(&mut self) -> Result<(), Ended> {
         self.print("\n")
     }
 
     /// The head of a screen.
-    pub(super) fn title(&mut self, title: &str) -> Result<(), Closed> {
+    pub(super) fn title(&mut self, title: &str) -> Result<(), Ended> {
         self.print(&format!("\n{title}\n{}\n", "-".repeat(title.chars().count())))
     }
 
@@ -72,7 +79,7 @@ impl Screen {
         &mut self,
         entries: &[(&str, T)],
         last: (&str, T),
-    ) -> Result<Option<T>, Closed> {
+    ) -> Result<Option<T>, Ended> {
         self.blank()?;
         for (number, (entry, _)) in entries.iter().enumerate() {
             self.say(&format!("  {}  {entry}", number + 1))?;
@@ -93,29 +100,38 @@ impl Screen {
         Ok(chosen)
     }
 
-    /// Asks for confirmation, in the words of MA-25: `Choose OK to …`.
-    pub(super) fn confirm(&mut self, question: &[&str]) -> Result<bool, Closed> {
+    /// Goes on after a confirmation, asked for in the words of MA-25: `Choose OK to …`.
+    pub(super) fn confirm(&mut self, question: &[&str]) -> Result<(), Ended> {
         loop {
             self.blank()?;
             for line in question {
                 self.say(line)?;
             }
-            if let Some(sure) = self.choose(&[("OK", true)], ("Cancel", false))? {
-                if !sure {
+            match self.choose(&[("OK", true)], ("Cancel", false))? {
+                Some(true) => return Ok(()),
+                Some(false) => {
                     self.say("Cancelled. Nothing was changed.")?;
+                    return Err(Ended::Cancelled);
                 }
-                return Ok(sure);
+                None => {}
             }
         }
     }
 
+    /// Says how something ended, and waits for Enter.
+    pub(super) fn tell(&mut self, text: &str) -> Result<(), Ended> {
+        self.blank()?;
+        self.say(text)?;
+        self.pause()
+    }
+
     /// Waits for Enter.
-    pub(super) fn pause(&mut self) -> Result<(), Closed> {
+    pub(super) fn pause(&mut self) -> Result<(), Ended> {
         self.ask("Press Enter to go on:").map(drop)
     }
 
     /// One typed line, without the white space around it.
-    pub(super) fn ask(&mut self, prompt: &str) -> Result<String, Closed> {
+    pub(super) fn ask(&mut self, prompt: &str) -> Result<String, Ended> {
         loop {
             self.print(&format!("{prompt} "))?;
             let line = self.line()?;
@@ -126,41 +142,51 @@ impl Screen {
         }
     }
 
-    /// A password, typed twice without echo; `None` if it was empty or the two differ.
-    pub(super) fn password(&mut self, prompt: &str) -> Result<Option<Zeroizing<String>>, Closed> {
-        let first = self.hidden(&format!("{prompt} (not shown):"))?;
-        if first.is_empty() {
-            self.say("Nothing was typed, so nothing was changed.")?;
-            return Ok(None);
-        }
-        let second = self.hidden("The same again:")?;
-        if first != second {
-            self.say("The two are not the same. Nothing was changed.")?;
-            return Ok(None);
-        }
-        let Ok(text) = std::str::from_utf8(&first) else {
-            self.say("That was not UTF-8 text. Nothing was changed.")?;
-            return Ok(None);
-        };
-        Ok(Some(Zeroizing::new(text.to_owned())))
+    /// As [`Screen::ask`]; an empty line ends the screen.
+    pub(super) fn require(&mut self, prompt: &str) -> Result<String, Ended> {
+        let typed = self.ask(prompt)?;
+        if typed.is_empty() { Err(unchanged(NOTHING_TYPED)) } else { Ok(typed) }
     }
 
-    fn hidden(&mut self, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Closed> {
+    /// A password, typed twice without echo; the screen ends if it was empty or the two differ.
+    pub(super) fn password(&mut self, prompt: &str) -> Result<Zeroizing<String>, Ended> {
+        let first = self.hidden(&format!("{prompt} (not shown):"))?;
+        if first.is_empty() {
+            return Err(unchanged(NOTHING_TYPED));
+        }
+        if first != self.hidden("The same again:")? {
+            return Err(unchanged("The two are not the same. Nothing was changed."));
+        }
+        let text = std::str::from_utf8(&first);
+        text.map(|text| Zeroizing::new(text.to_owned()))
+            .map_err(|_| unchanged("That was not UTF-8 text. Nothing was changed."))
+    }
+
+    fn hidden(&mut self, prompt: &str) -> Result<Zeroizing<Vec<u8>>, Ended> {
         self.keyboard.set(Mode::NoEcho);
         let line = self.print(&format!("{prompt} ")).and_then(|()| self.line());
         self.keyboard.set(Mode::Original);
         line
     }
 
-    /// Lines up to an empty one; `None` if they are too long.
-    pub(super) fn paste(&mut self) -> Result<Option<String>, Closed> {
+    /// Lines up to an empty one, but not none.
+    pub(super) fn paste_certificate(&mut self) -> Result<String, Ended> {
+        let text = self.paste()?;
+        if text.is_empty() {
+            return Err(unchanged("Nothing was pasted, so nothing was changed."));
+        }
+        Ok(text)
+    }
+
+    /// Lines up to an empty one.
+    pub(super) fn paste(&mut self) -> Result<String, Ended> {
         self.keyboard.set(Mode::Noncanonical);
         let text = self.pasted();
         self.keyboard.set(Mode::Original);
         text
     }
 
-    fn pasted(&mut self) -> Result<Option<String>, Closed> {
+    fn pasted(&mut self) -> Result<String, Ended> {
         let terminal = self.keyboard.is_terminal();
         let mut text = String::new();
         loop {
@@ -172,13 +198,14 @@ impl Screen {
                     text.push('\n');
                 }
             } else if !(terminal && self.keyboard.has_more(PAUSE)) {
-                return Ok((text.len() <= MAX_PASTE_BYTES).then_some(text));
+                let fits = text.len() <= MAX_PASTE_BYTES;
+                return fits.then_some(text).ok_or_else(|| unchanged(TOO_LONG));
             }
         }
     }
 
     /// Prints a certificate in short lines between begin and end marks.
-    pub(super) fn certificate(&mut self, name: &str, hex: &str) -> Result<(), Closed> {
+    pub(super) fn certificate(&mut self, name: &str, hex: &str) -> Result<(), Ended> {
         self.print(&format!("-----BEGIN {name}-----\n"))?;
         for line in hex.as_bytes().chunks(CERTIFICATE_LINE) {
             self.print(&format!("{}\n", String::from_utf8_lossy(line)))?;
@@ -187,12 +214,12 @@ impl Screen {
     }
 
     /// Prints lines that are to be copied as they are.
-    pub(super) fn verbatim(&mut self, text: &str) -> Result<(), Closed> {
+    pub(super) fn verbatim(&mut self, text: &str) -> Result<(), Ended> {
         text.lines().try_for_each(|line| self.print(&format!("{line}\n")))
     }
 
     /// A line without its end.
-    fn line(&mut self) -> Result<Zeroizing<Vec<u8>>, Closed> {
+    fn line(&mut self) -> Result<Zeroizing<Vec<u8>>, Ended> {
         let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE_BYTES));
         let ended = loop {
             match self.keyboard.byte() {
@@ -214,12 +241,12 @@ impl Screen {
     }
 
     /// A line from a terminal in noncanonical mode; CR, LF or both end it.
-    fn noncanonical_line(&mut self) -> Result<Zeroizing<Vec<u8>>, Closed> {
+    fn noncanonical_line(&mut self) -> Result<Zeroizing<Vec<u8>>, Ended> {
         let mut line = Zeroizing::new(Vec::new());
         loop {
             match self.keyboard.byte()? {
                 b'\r' | b'\n' => break,
-                END_OF_INPUT => return Err(Closed),
+                END_OF_INPUT => return Err(Ended::Closed),
                 key if ERASE.contains(&key) => {
                     let rubbed = if line.pop().is_some() { "\x08 \x08" } else { "" };
                     self.print(rubbed)?;
@@ -241,13 +268,13 @@ impl Screen {
         Ok(line)
     }
 
-    fn wrapped(&mut self, line: &str, indent: usize) -> Result<(), Closed> {
+    fn wrapped(&mut self, line: &str, indent: usize) -> Result<(), Ended> {
         self.print(&wrap(&escaped(line), indent))
     }
 
-    fn print(&mut self, text: &str) -> Result<(), Closed> {
+    fn print(&mut self, text: &str) -> Result<(), Ended> {
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|_| Closed)
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|_| Ended::Closed)
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::daemon::{Daemon, Error, sentence};
 use super::menu::Menu;
 use super::screen::Screen;
-use super::{Closed, addresses, certificate, job_token, reset as command, show_outcome, tell};
+use super::{Ended, addresses, certificate, job_token, reset as command, tell};
 use crate::config::Config;
 use crate::log::Log;
 
@@ -27,7 +27,7 @@ impl Access {
         Ok(Access { plain_http, password, job_token })
     }
 
-    pub(super) fn show(&self, config: &Config, screen: &mut Screen) -> Result<(), Closed> {
+    pub(super) fn show(&self, config: &Config, screen: &mut Screen) -> Result<(), Ended> {
         screen
             .row("Plain HTTP", if self.plain_http { "on" } else { "off: HTTPS alone answers" })?;
         screen.row(
@@ -52,14 +52,10 @@ impl Access {
     }
 }
 
-pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     loop {
-        let state = Access::read(daemon)
-            .and_then(|access| Ok((access, daemon.read("security/sslcertificate")?)));
-        let (access, in_use) = match state {
-            Ok(state) => state,
-            Err(error) => return show_outcome(screen, Err(error)),
-        };
+        let access = Access::read(daemon)?;
+        let in_use = daemon.read("security/sslcertificate")?;
         screen.title("Security")?;
         access.show(config, screen)?;
         screen.row("Certificate", &describe(&in_use))?;
@@ -68,7 +64,7 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
         let http = if on { "Disable plain HTTP" } else { "Enable plain HTTP" };
         menu.add(http, move |screen| {
             let body = json!({"enable_insecure_ports": !on});
-            tell(screen, daemon.post("security/insecureports", &body))
+            tell(screen, &daemon.post("security/insecureports", &body)?)
         });
         menu.add("Set the admin password", |screen| set_password(config, daemon, screen));
         menu.add("Reset security", |screen| reset(config, screen));
@@ -97,12 +93,10 @@ pub(super) fn describe(certificate: &Value) -> String {
     format!("{source}, {}, valid until {}", member("subject"), member("not_after"))
 }
 
-fn set_password(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Closed> {
+fn set_password(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     screen.blank()?;
-    let Some(password) = screen.password("New password of the user admin")? else {
-        return screen.pause();
-    };
-    let done = daemon.post("security/adminpassword", &json!({"password": password.as_str()}));
+    let password = screen.password("New password of the user admin")?;
+    daemon.post("security/adminpassword", &json!({"password": password.as_str()}))?;
     let plain_http = Access::read(daemon).is_ok_and(|access| access.plain_http);
     let warning = match (plain_http, config.api.v2) {
         (false, _) => "",
@@ -113,12 +107,12 @@ fn set_password(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Res
             "\nPlain HTTP is still on and asks for no password, so any client can replace it: disable it next."
         }
     };
-    show_outcome(screen, done.map(|_| format!("The admin password is set.{warning}")))
+    screen.tell(&format!("The admin password is set.{warning}"))
 }
 
 /// Works whether or not the daemon runs.
-pub(super) fn reset(config: &Config, screen: &mut Screen) -> Result<(), Closed> {
-    let sure = screen.confirm(&[
+pub(super) fn reset(config: &Config, screen: &mut Screen) -> Result<(), Ended> {
+    screen.confirm(&[
         "Choose OK to reset security settings.",
         "* The admin password will be unset.",
         "* The job token will be removed.",
@@ -126,11 +120,7 @@ pub(super) fn reset(config: &Config, screen: &mut Screen) -> Result<(), Closed> 
         "* Uploaded certificates will be removed.",
         "* ACME will be ended.",
     ])?;
-    if sure {
-        // Without a daemon its log lines would appear on the screen, which shows the outcome anyway.
-        let done =
-            command::reset(config, false, Log::to(|_| {})).unwrap_or_else(|error| sentence(&error));
-        show_outcome(screen, Ok(done))?;
-    }
-    Ok(())
+    // Without a daemon its log lines would appear on the screen, which shows the outcome anyway.
+    let done = command::reset(config, false, Log::to(|_| {}));
+    screen.tell(&done.unwrap_or_else(|error| sentence(&error)))
 }
