@@ -85,14 +85,9 @@ impl NetworkApi {
     ) -> NetworkResponse {
         let (context, mut request) = (&self.0, call.request);
         request.body = if body.len() > LARGEST_BODY { Err(BodyError::TooLarge) } else { Ok(body) };
-        let response = call.endpoint.map_or_else(
-            |response| response,
-            |endpoint| {
-                api::call(&context.log, &mut request, |request| {
-                    (endpoint.handler)(context, request)
-                })
-            },
-        );
+        let response = api::call(&context.log, &mut request, |request| {
+            call.endpoint.and_then(|endpoint| (endpoint.handler)(context, request))
+        });
         let head_only = request.method == Method::Head;
         NetworkResponse {
             status: response.status,

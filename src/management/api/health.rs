@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::request::Request;
-use super::response::Response;
+use super::response::{Answer, Response};
 use crate::config::{Config, Serves, Service};
 use crate::diagnosis::services;
 use crate::management::Context;
@@ -22,7 +22,7 @@ use crate::util::utc;
 const MIN_FREE: u64 = 1 << 20;
 
 /// Always 200.
-pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
+pub(crate) fn show(context: &Context, _: &mut Request) -> Answer {
     let config = &context.config;
     let mut parts = Map::new();
     let memory = context.monitor.stats("mem");
@@ -47,7 +47,7 @@ pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
         };
         parts.insert(name.to_owned(), state);
     }
-    Response::json(&overall(parts))
+    Ok(Response::json(&overall(parts)))
 }
 
 fn part(error: Option<String>) -> Value {

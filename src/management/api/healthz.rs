@@ -2,17 +2,17 @@
 
 use super::readiness::Finding;
 use super::request::Request;
-use super::response::Response;
+use super::response::{Answer, Response};
 use crate::management::Context;
 
 /// 200 or 503, by what is found now or was within the last second.
-pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
-    answer(context, &context.readiness.look(&context.config))
+pub(crate) fn show(context: &Context, _: &mut Request) -> Answer {
+    Ok(answer(context, &context.readiness.look(&context.config)))
 }
 
 /// The same from memory.
-pub(crate) fn recent(context: &Context, _: &mut Request) -> Response {
-    answer(context, &context.readiness.last())
+pub(crate) fn recent(context: &Context, _: &mut Request) -> Answer {
+    Ok(answer(context, &context.readiness.last()))
 }
 
 fn answer(context: &Context, finding: &Finding) -> Response {

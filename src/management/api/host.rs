@@ -3,18 +3,18 @@
 use serde_json::json;
 
 use super::request::Request;
-use super::response::Response;
+use super::response::{Answer, Response};
 use crate::management::Context;
 
-pub(crate) fn about_v1(context: &Context, _: &mut Request) -> Response {
-    Response::json(&json!({"version": context.config.about.version}))
+pub(crate) fn about_v1(context: &Context, _: &mut Request) -> Answer {
+    Ok(Response::json(&json!({"version": context.config.about.version})))
 }
 
-pub(crate) fn about_v2(context: &Context, _: &mut Request) -> Response {
+pub(crate) fn about_v2(context: &Context, _: &mut Request) -> Answer {
     let about = &context.config.about;
-    Response::json(&json!({
+    Ok(Response::json(&json!({
         "appliance_version": about.version,
         "appliance_variant": about.variant,
         "languages": about.languages,
-    }))
+    })))
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::body::{Body, Fault};
-use super::power::not_configured;
+use super::power::{configured, confirmed};
 use super::request::Request;
-use super::response::{Code, Response};
+use super::response::{Answer, Code, Response};
 use crate::helper::CommandKind;
 use crate::management::Context;
 use crate::network::{
@@ -21,82 +21,69 @@ const DHCP: &str = r#"{}"#;
 const ADDRESS: &str = r#"{"address": "192.0.2.7", "netmask": "255.255.255.0", "gateway": "192.0.2.1", "nameservers": ["192.0.2.53"]}"#;
 
 /// The settings, what is in force, and a change on trial.
-pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
-    with(context, |network| Response::json(&describe(&network.report())))
+pub(crate) fn show(context: &Context, _: &mut Request) -> Answer {
+    Ok(Response::json(&describe(&network(context)?.report())))
 }
 
-pub(crate) fn set_dhcp(context: &Context, request: &mut Request) -> Response {
-    with(context, |network| match dhcp(request, network) {
-        Ok(wanted) => set(context, network, request, wanted),
-        Err(response) => response,
-    })
+pub(crate) fn set_dhcp(context: &Context, request: &mut Request) -> Answer {
+    let network = network(context)?;
+    let wanted = dhcp(request, network).map_err(refused)?;
+    set(context, network, request, wanted)
 }
 
-pub(crate) fn set_address(context: &Context, request: &mut Request) -> Response {
-    with(context, |network| match fixed(request, network) {
-        Ok(wanted) => set(context, network, request, wanted),
-        Err(response) => response,
-    })
+pub(crate) fn set_address(context: &Context, request: &mut Request) -> Answer {
+    let network = network(context)?;
+    let wanted = fixed(request, network).map_err(refused)?;
+    set(context, network, request, wanted)
 }
 
 /// Keeps the change on trial.
-pub(crate) fn confirm(context: &Context, request: &mut Request) -> Response {
-    with(context, |network| {
-        if let Err(fault) = Body::read_optional(request, &[], DHCP) {
-            return refused(fault);
-        }
-        let at = request.peer.and(request.local);
-        if request.peer.is_some() && at.is_none() {
-            // The connection is gone, and with it who would read this.
-            return Response::internal();
-        }
-        match network.confirm(at) {
-            Ok(()) => {
-                context.log.security(format_args!(
-                    "the change of the network was confirmed by {}",
-                    request.actor()
-                ));
-                confirmed("the new network settings are kept")
-            }
-            Err(error) => failed(error),
-        }
-    })
+pub(crate) fn confirm(context: &Context, request: &mut Request) -> Answer {
+    let network = network(context)?;
+    Body::read_optional(request, &[], DHCP).map_err(refused)?;
+    let at = request.peer.and(request.local);
+    if request.peer.is_some() && at.is_none() {
+        // The connection is gone, and with it who would read this.
+        return Err(Response::internal());
+    }
+    network.confirm(at).map_err(failed)?;
+    let by = request.actor();
+    context.log.security(format_args!("the change of the network was confirmed by {by}"));
+    Ok(confirmed("the new network settings are kept"))
 }
 
-fn with(context: &Context, answer: impl FnOnce(&Arc<NetworkSettings>) -> Response) -> Response {
-    context.network.as_ref().map_or_else(|| not_configured(CommandKind::Network), answer)
+fn network(context: &Context) -> Result<&Arc<NetworkSettings>, Response> {
+    configured(context, CommandKind::Network)?;
+    context.network.as_ref().ok_or_else(Response::internal)
 }
 
-fn dhcp(request: &mut Request, network: &NetworkSettings) -> Result<Settings, Response> {
-    let mut body = Body::read_optional(request, &["hostname"], DHCP).map_err(refused)?;
-    Ok(Settings { fixed: None, hostname: hostname(&mut body, network).map_err(refused)? })
+fn dhcp(request: &mut Request, network: &NetworkSettings) -> Result<Settings, Fault> {
+    let mut body = Body::read_optional(request, &["hostname"], DHCP)?;
+    Ok(Settings { fixed: None, hostname: hostname(&mut body, network)? })
 }
 
-fn fixed(request: &mut Request, network: &NetworkSettings) -> Result<Settings, Response> {
+fn fixed(request: &mut Request, network: &NetworkSettings) -> Result<Settings, Fault> {
     let known = ["address", "netmask", "gateway", "nameservers", "hostname"];
-    let read = (|| {
-        let mut body = Body::read(request, &known, ADDRESS)?;
-        let address = body.string("address")?;
-        let mask = match body.take("netmask") {
-            Some(Value::String(mask)) => mask,
-            Some(Value::Number(prefix)) => prefix.to_string(),
-            Some(_) => return Err(body.wrong("\"netmask\" is neither a string nor a number")),
-            None => return Err(body.wrong("the body has no \"netmask\"")),
-        };
-        let gateway = body.string("gateway")?;
-        let servers = match body.take("nameservers") {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(servers)) => servers,
-            Some(_) => return Err(body.wrong("\"nameservers\" is not a list")),
-        };
-        let Some(servers) = servers.iter().map(Value::as_str).collect::<Option<Vec<&str>>>() else {
-            return Err(body.wrong("a name server is not a string"));
-        };
-        let fixed =
-            Static::parse(&address, &mask, &gateway, &servers).map_err(|what| body.wrong(what))?;
-        Ok(Settings { fixed: Some(fixed), hostname: hostname(&mut body, network)? })
-    })();
-    read.map_err(refused)
+    let mut body = Body::read(request, &known, ADDRESS)?;
+    let address = body.string("address")?;
+    let mask = match body.take("netmask") {
+        Some(Value::String(mask)) => mask,
+        Some(Value::Number(prefix)) => prefix.to_string(),
+        Some(_) => return Err(body.wrong("\"netmask\" is neither a string nor a number")),
+        None => return Err(body.wrong("the body has no \"netmask\"")),
+    };
+    let gateway = body.string("gateway")?;
+    let servers = match body.take("nameservers") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(servers)) => servers,
+        Some(_) => return Err(body.wrong("\"nameservers\" is not a list")),
+    };
+    let Some(servers) = servers.iter().map(Value::as_str).collect::<Option<Vec<&str>>>() else {
+        return Err(body.wrong("a name server is not a string"));
+    };
+    let fixed =
+        Static::parse(&address, &mask, &gateway, &servers).map_err(|what| body.wrong(what))?;
+    Ok(Settings { fixed: Some(fixed), hostname: hostname(&mut body, network)? })
 }
 
 /// The host name of the body; without one, that which was set before.
@@ -113,35 +100,29 @@ fn set(
     network: &Arc<NetworkSettings>,
     request: &Request,
     wanted: Settings,
-) -> Response {
+) -> Answer {
     let what = wanted.address().map_or("DHCP".to_owned(), |address| address.to_string());
     let done = match request.peer {
         None => network.set(&wanted),
         Some(_) => network.try_later(wanted),
     };
-    if let Err(error) = done {
-        return failed(error);
-    }
+    done.map_err(failed)?;
     context
         .log
         .security(format_args!("change of the network to {what} requested by {}", request.actor()));
     if request.peer.is_none() {
-        return confirmed("the new network settings are in use and are kept");
+        return Ok(confirmed("the new network settings are in use and are kept"));
     }
     let generation = request.path.get(..3).unwrap_or_default();
     let at = match what.as_str() {
         "DHCP" => "the address that DHCP gives".to_owned(),
         address => format!("the new address, {address}"),
     };
-    confirmed(&format!(
+    Ok(confirmed(&format!(
         "the network changes in a second; confirm it within {} s with POST {generation}/management/host/confirmnetwork \
          at {at}, or the change is undone",
         TRIAL.as_secs()
-    ))
-}
-
-fn confirmed(confirmation: &str) -> Response {
-    Response::json(&json!({"confirmation": confirmation}))
+    )))
 }
 
 fn refused(fault: Fault) -> Response {

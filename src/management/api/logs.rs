@@ -6,7 +6,7 @@
 use serde_json::json;
 
 use super::request::Request;
-use super::response::{Code, Response};
+use super::response::{Answer, Code, Response};
 use super::{query, services};
 use crate::log::Kind;
 use crate::management::Context;
@@ -14,13 +14,11 @@ use crate::management::Context;
 /// Number of lines without a `count`.
 const USUAL: i64 = 100;
 
-pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn show(context: &Context, request: &mut Request) -> Answer {
     let name = request.name();
     if !services::is_listed(&context.config, &name) {
-        return Response::error(
-            Code::NotFound,
-            "there is no such service; GET services has the names",
-        );
+        let text = "there is no such service; GET services has the names";
+        return Err(Response::error(Code::NotFound, text));
     }
     let asked = query::values(&request.query, "count");
     let count = asked.last().map_or(Some(USUAL), |count| count.parse().ok());
@@ -29,7 +27,7 @@ pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
         Some(count @ 1..) => usize::try_from(count).unwrap_or(usize::MAX),
         _ => {
             let text = "count is the number of lines, 1 or more, or -1 for all that are there";
-            return Response::error(Code::InvalidArgument, text);
+            return Err(Response::error(Code::InvalidArgument, text));
         }
     };
     let lines = match name.as_str() {
@@ -40,11 +38,11 @@ pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
         }),
         service => context.log.recent(Kind::Access, most, |line| is_of(line, service)),
     };
-    Response::json(&json!({
+    Ok(Response::json(&json!({
         "name": name,
         "count": count.unwrap_or(USUAL).to_string(),
         "log_lines": lines.concat(),
-    }))
+    })))
 }
 
 /// Whether a request went to this service. Its path holds no blank, so it can't forge this field.

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::request::Request;
-use super::response::Response;
+use super::response::{Answer, Response};
 use crate::management::Context;
 use crate::monitor::mem::Memory;
 
-pub(crate) fn show(_: &Context, _: &mut Request) -> Response {
+pub(crate) fn show(_: &Context, _: &mut Request) -> Answer {
     Response::json_or_error(Memory::read().map(|memory| to_json(&memory)))
 }
 

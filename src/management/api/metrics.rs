@@ -3,7 +3,7 @@
 
 use super::readiness::Finding;
 use super::request::Request;
-use super::response::Response;
+use super::response::{Answer, Response};
 use crate::license::Standing;
 use crate::management::Context;
 use crate::util::openmetrics::{Format, Page};
@@ -12,7 +12,7 @@ use crate::util::openmetrics::{Format, Page};
 pub(crate) const PATH: &str = "/monitor/metrics";
 
 /// OpenMetrics, unless the client names the older format alone.
-pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn show(context: &Context, request: &mut Request) -> Answer {
     let wants_text = request.accepts("text/plain");
     let format = match wants_text && !request.accepts("application/openmetrics-text") {
         true => Format::Text,
@@ -25,7 +25,7 @@ pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
     let end = context.security.identity().snapshot().summary.not_after;
     moment(&mut page, "certificate_end", "When the certificate in use ends.", Some(end));
     license(&mut page, &context.license.standing());
-    Response::text(200, format.content_type(), page.finish())
+    Ok(Response::text(200, format.content_type(), page.finish()))
 }
 
 fn services(page: &mut Page, context: &Context, finding: &Finding) {

@@ -33,19 +33,20 @@ pub(crate) mod usage;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use self::request::Request;
-use self::response::Response;
+use self::response::{Answer, Response};
 use crate::log::Log;
 
 /// Calls a handler; the response to a panic is 500.
 pub(crate) fn call(
     log: &Log,
     request: &mut Request,
-    handler: impl FnOnce(&mut Request) -> Response,
+    handler: impl FnOnce(&mut Request) -> Answer,
 ) -> Response {
-    catch_unwind(AssertUnwindSafe(|| handler(request))).unwrap_or_else(|_| {
+    let answer = catch_unwind(AssertUnwindSafe(|| handler(request))).unwrap_or_else(|_| {
         // Without the query, which may hold a client's tokens.
         let (method, path) = (request.method.word(), &request.path);
         log.error(format_args!("internal error (panic) on {method} {path}; answered 500"));
-        Response::internal()
-    })
+        Err(Response::internal())
+    });
+    answer.unwrap_or_else(|refusal| refusal)
 }

@@ -5,7 +5,7 @@ use crate::monitor::Content;
 
 use super::query::decode;
 use super::request::{Method, Request};
-use super::response::{Response, spaced};
+use super::response::{Answer, Response, spaced};
 
 /// Headers of every success, so that a page from any origin may read it.
 const HEADERS: [(&str, &str); 4] = [
@@ -20,7 +20,7 @@ const HEADERS: [(&str, &str); 4] = [
 
 const PAGE: &str = "text/html; charset=UTF-8";
 
-pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn show(context: &Context, request: &mut Request) -> Answer {
     let path = request.path.strip_prefix("/monitor").unwrap_or_default();
     let readable = matches!(request.method, Method::Get | Method::Head);
     let (content_type, body) = match context.monitor.get(readable, &decode(path)) {
@@ -29,14 +29,14 @@ pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
         Ok(Content::Active) => (PAGE, b"Active".to_vec()),
         Err(error) => {
             let wrong_method = (error.status == 405).then(|| ("Allow", "GET".into()));
-            return Response {
+            return Err(Response {
                 status: error.status,
                 content_type: PAGE,
                 headers: wrong_method.into_iter().collect(),
                 body: error.page().into_bytes(),
-            };
+            });
         }
     };
     let headers = HEADERS.iter().map(|(name, value)| (*name, (*value).into())).collect();
-    Response { status: 200, content_type, headers, body }
+    Ok(Response { status: 200, content_type, headers, body })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::request::Request;
-use super::response::{Code, Response};
+use super::response::{Answer, Code, Response};
 use crate::helper::CommandKind;
 use crate::management::Context;
 
@@ -15,12 +15,12 @@ const REBOOT_DELAY: Duration = Duration::from_secs(60);
 /// Just enough time to send the answer.
 const SHUTDOWN_DELAY: Duration = Duration::from_secs(1);
 
-pub(crate) fn reboot(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn reboot(context: &Context, request: &mut Request) -> Answer {
     let confirmation = "the system restarts in 1 minute";
     run_later(context, request, CommandKind::Reboot, REBOOT_DELAY, confirmation)
 }
 
-pub(crate) fn shutdown(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn shutdown(context: &Context, request: &mut Request) -> Answer {
     run_later(context, request, CommandKind::Shutdown, SHUTDOWN_DELAY, "the system shuts down now")
 }
 
@@ -30,33 +30,33 @@ fn run_later(
     kind: CommandKind,
     delay: Duration,
     confirmation: &str,
-) -> Response {
+) -> Answer {
     let name = kind.name();
-    if !context.config.commands.contains_key(&kind) {
-        return not_configured(kind);
-    }
+    configured(context, kind)?;
     let Some(permit) = context.running.try_start(kind) else {
-        return confirmed(&format!("a {name} is under way already"));
+        return Ok(confirmed(&format!("a {name} is under way already")));
     };
     let seconds = delay.as_secs();
     let by = request.actor();
     let text = format_args!("{name} requested by {by}, scheduled in {seconds} s");
     context.log.security_by(by.address(), text);
-    match permit.start(context, delay) {
-        Ok(_) => confirmed(confirmation),
-        Err(error) => Response::error(Code::Internal, &error),
-    }
+    permit.start(context, delay).map_err(Response::failed)?;
+    Ok(confirmed(confirmation))
 }
 
-/// 501: the image has no command for it.
-pub(crate) fn not_configured(kind: CommandKind) -> Response {
+/// Goes on if the image has a command for it.
+pub(crate) fn configured(context: &Context, kind: CommandKind) -> Result<(), Response> {
+    if context.config.commands.contains_key(&kind) {
+        return Ok(());
+    }
     let text = format!(
         "this appliance has no command for that; its settings have no \"commands.{}\"",
         kind.name()
     );
-    Response::error(Code::Unimplemented, &text)
+    Err(Response::error(Code::Unimplemented, &text))
 }
 
-fn confirmed(confirmation: &str) -> Response {
+/// The answer to what is done, or will be.
+pub(crate) fn confirmed(confirmation: &str) -> Response {
     Response::json(&json!({"confirmation": confirmation}))
 }

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::request::{Method, Request};
-use super::response::{Code, Response};
+use super::response::{Answer, Code, Response};
 use super::{health, host, metrics, query, table};
 use crate::diagnosis::{check, screen, status};
 use crate::license::last_digits;
@@ -37,12 +37,12 @@ const FILES: &[&str] = &[
 ];
 
 /// 200 with the zip.
-pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn show(context: &Context, request: &mut Request) -> Answer {
     let asked = query::values(&request.query, "limit");
     let Some(seconds) = asked.last().map_or(Some(USUAL), |limit| limit_seconds(limit)) else {
         let text =
             "limit is how far back the log goes, as in 1h30m, 300s or 300: hours, minutes, seconds";
-        return Response::error(Code::InvalidArgument, text);
+        return Err(Response::error(Code::InvalidArgument, text));
     };
     let now = utc::unix_seconds(SystemTime::now());
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -57,7 +57,7 @@ pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
         .headers
         .push(("Content-Disposition", format!("attachment; filename=\"{name}.zip\"").into()));
     answer.body = zip.finish();
-    answer
+    Ok(answer)
 }
 
 fn fill(zip: &mut Zip, context: &Context, since: &str) {
@@ -90,7 +90,8 @@ fn fill(zip: &mut Zip, context: &Context, since: &str) {
         ("metrics", metrics::show),
     ];
     for (name, handler) in handlers {
-        add(name, &handler(context, &mut from_here("")).body);
+        let answer = handler(context, &mut from_here(""));
+        add(name, &answer.unwrap_or_else(|refusal| refusal).body);
     }
     let mut chain = String::new();
     write_certificates(&mut chain, &context.security.identity().snapshot().certified.cert);

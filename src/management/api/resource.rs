@@ -5,15 +5,18 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::request::Request;
-use super::response::{Code, Response};
+use super::response::{Answer, Code, Response};
 use crate::management::Context;
 
-pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn show(context: &Context, request: &mut Request) -> Answer {
     let name = request.name();
     let member = match name.as_str() {
         "mem" => "percent",
         "cpu" => "total",
-        _ => return Response::error(Code::NotFound, "there is no such resource: mem and cpu are"),
+        _ => {
+            let text = "there is no such resource: mem and cpu are";
+            return Err(Response::error(Code::NotFound, text));
+        }
     };
     let stats = context.monitor.stats(&name);
     let share = |stats: Arc<Value>| json!({"rId": name, "percentage": stats[member]});

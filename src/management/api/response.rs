@@ -47,6 +47,9 @@ impl Code {
     }
 }
 
+/// How a handler answers. What ends it early is a response too.
+pub(crate) type Answer = Result<Response, Response>;
+
 impl Response {
     /// 200 with `value`. Caches must not store it, because it is the state of this moment.
     pub(crate) fn json(value: &Value) -> Response {
@@ -59,11 +62,13 @@ impl Response {
     }
 
     /// 200 with the value, or 500 with the reason why there is none.
-    pub(crate) fn json_or_error(value: Result<Value, String>) -> Response {
-        match value {
-            Ok(value) => Response::json(&value),
-            Err(error) => Response::error(Code::Internal, &error),
-        }
+    pub(crate) fn json_or_error(value: Result<Value, String>) -> Answer {
+        value.map(|value| Response::json(&value)).map_err(Response::failed)
+    }
+
+    /// 500 with what went wrong.
+    pub(crate) fn failed(error: impl AsRef<str>) -> Response {
+        Response::error(Code::Internal, error.as_ref())
     }
 
     /// `{"error": …, "code": …}`, the shape of the appliance's own errors.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::request::Request;
-use super::response::{Code, Response};
+use super::response::{Answer, Response};
 use super::services::list;
 use crate::helper::CommandKind;
 use crate::management::Context;
@@ -13,14 +13,10 @@ use crate::management::Context;
 /// the console waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
-pub(crate) fn services(context: &Context, request: &mut Request) -> Response {
-    match restart(context, request) {
-        Ok(()) => {
-            context.license.refresh();
-            list(context, request)
-        }
-        Err(error) => Response::error(Code::Internal, &error),
-    }
+pub(crate) fn services(context: &Context, request: &mut Request) -> Answer {
+    restart(context, request).map_err(Response::failed)?;
+    context.license.refresh();
+    list(context, request)
 }
 
 /// Does nothing if no command is configured or it is running already.

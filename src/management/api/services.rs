@@ -4,19 +4,19 @@ use serde_json::json;
 
 use super::query;
 use super::request::Request;
-use super::response::Response;
+use super::response::{Answer, Response};
 use crate::config::{Config, OWN_PARTS};
 use crate::diagnosis::services;
 use crate::management::Context;
 
 /// `?service_name=a,b`, also repeated, lists only those; unknown names are left out.
-pub(crate) fn list(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn list(context: &Context, request: &mut Request) -> Answer {
     let values = query::values(&request.query, "service_name");
     let wanted: Vec<&str> =
         values.iter().flat_map(|value| value.split(',')).filter(|name| !name.is_empty()).collect();
     let all =
         services::states(&context.config, true, |name| values.is_empty() || wanted.contains(&name));
-    Response::json(&json!({"service_status": all}))
+    Ok(Response::json(&json!({"service_status": all})))
 }
 
 /// Whether the list holds a service of this name.

@@ -4,7 +4,7 @@ use crate::config::Api;
 
 use super::license::{network, offline, online};
 use super::request::{Method, Request};
-use super::response::{Code, Response};
+use super::response::{Answer, Code, Response};
 use super::security::{
     acme, admin_password, certificate, certificate_request, insecure_ports, job_token, reset,
 };
@@ -15,7 +15,7 @@ use super::{
 use crate::management::Context;
 use crate::management::web::{docs, page};
 
-pub(super) type Handler = fn(&Context, &mut Request) -> Response;
+pub(super) type Handler = fn(&Context, &mut Request) -> Answer;
 
 /// What a handler needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,10 +135,9 @@ pub(crate) fn find(api: Api, method: Method, path: &str) -> Result<Endpoint, Res
 
 /// Finds the handler of a request from this machine and calls it.
 pub(crate) fn dispatch(context: &Context, request: &mut Request) -> Response {
-    match find(context.config.api, request.method, &request.path) {
-        Ok(endpoint) => (endpoint.handler)(context, request),
-        Err(response) => response,
-    }
+    find(context.config.api, request.method, &request.path)
+        .and_then(|endpoint| (endpoint.handler)(context, request))
+        .unwrap_or_else(|refusal| refusal)
 }
 
 /// Splits `/v1/x` into its generation and `/x`, if that generation is mounted.

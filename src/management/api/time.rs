@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, json};
 
-use super::body::Body;
-use super::power::not_configured;
+use super::body::{Body, Fault};
+use super::power::configured;
 use super::query;
 use super::request::Request;
-use super::response::{Code, Response};
+use super::response::{Answer, Code, Response};
 use crate::helper::CommandKind;
 use crate::management::Context;
 use crate::util::utc;
@@ -27,33 +27,27 @@ const COMMAND: Duration = Duration::from_secs(20);
 const SLIGHT: i64 = 5;
 
 /// The time; with `?set=TIME` also what setting the clock to that would mean.
-pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn show(context: &Context, request: &mut Request) -> Answer {
     let now = now();
     let mut answer = json!({"time": utc::format(now)});
     if let Some(wanted) = query::values(&request.query, "set").first() {
-        match parse(wanted) {
-            Ok(wanted) => answer["consequences"] = json!(consequences(context, now, wanted)),
-            Err(what) => return Response::error(Code::InvalidArgument, &what),
-        }
+        let wanted = parse(wanted).map_err(|what| Response::error(Code::InvalidArgument, &what))?;
+        answer["consequences"] = json!(consequences(context, now, wanted));
     }
-    Response::json(&answer)
+    Ok(Response::json(&answer))
 }
 
 /// Sets the clock; the answer repeats what that means.
-pub(crate) fn set(context: &Context, request: &mut Request) -> Response {
-    if !context.config.commands.contains_key(&CommandKind::Clock) {
-        return not_configured(CommandKind::Clock);
-    }
+pub(crate) fn set(context: &Context, request: &mut Request) -> Answer {
+    configured(context, CommandKind::Clock)?;
     let read = Body::read(request, &["time"], EXAMPLE).and_then(|mut body| {
         let text = body.string("time")?;
         parse(&text).map_err(|what| body.wrong(what))
     });
-    let wanted = match read {
-        Ok(wanted) => wanted,
-        Err(fault) => return fault.management_answer(),
-    };
+    let wanted = read.map_err(Fault::management_answer)?;
     let Some(_permit) = context.running.try_start(CommandKind::Clock) else {
-        return Response::error(Code::Aborted, "the clock is being set already; look at it then");
+        let text = "the clock is being set already; look at it then";
+        return Err(Response::error(Code::Aborted, text));
     };
     let now = now();
     let consequences = consequences(context, now, wanted);
@@ -65,17 +59,15 @@ pub(crate) fn set(context: &Context, request: &mut Request) -> Response {
     let mut document = Map::new();
     document.insert("time".to_owned(), json!(to));
     document.insert("unix_seconds".to_owned(), json!(wanted));
-    match context.helper.run_with(CommandKind::Clock, &document, COMMAND) {
-        Ok(()) => Response::json(&json!({
-            "confirmation": format!("the clock was set to {to}"),
-            "consequences": consequences,
-        })),
-        Err(error) => {
-            let error = format!("the command \"commands.clock\" failed: {error}");
-            context.log.error(&error);
-            Response::error(Code::Internal, &error)
-        }
-    }
+    context.helper.run_with(CommandKind::Clock, &document, COMMAND).map_err(|error| {
+        let error = format!("the command \"commands.clock\" failed: {error}");
+        context.log.error(&error);
+        Response::failed(error)
+    })?;
+    Ok(Response::json(&json!({
+        "confirmation": format!("the clock was set to {to}"),
+        "consequences": consequences,
+    })))
 }
 
 fn now() -> i64 {

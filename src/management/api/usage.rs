@@ -6,7 +6,7 @@ use crate::license::{Handle, Reserved};
 
 use super::body::{Body, Fault};
 use super::request::{Method, Request};
-use super::response::{Code, Response};
+use super::response::{Answer, Code, Response};
 
 /// Longest name of a session in bytes.
 const LONGEST_SESSION: usize = 128;
@@ -20,18 +20,19 @@ const SETTLE: &str = r#"{"session": "…", "used": 12.5}"#;
 
 /// Finds the call and answers it.
 pub(crate) fn dispatch(license: &Handle, request: &mut Request) -> Response {
-    match (request.path.as_str(), request.method) {
+    let answer = match (request.path.as_str(), request.method) {
         ("/usage/reserve", Method::Post) => reserve(license, request),
         ("/usage/settle", Method::Post) => settle(license, request),
-        ("/license", Method::Get | Method::Head) => Response::json(&license.status()),
-        ("/usage/reserve" | "/usage/settle", _) => Response::wrong_method("POST".to_owned()),
-        ("/license", _) => Response::wrong_method("GET, HEAD".to_owned()),
-        _ => Response::error(Code::NotFound, "there is nothing at this path"),
-    }
+        ("/license", Method::Get | Method::Head) => Ok(Response::json(&license.status())),
+        ("/usage/reserve" | "/usage/settle", _) => Err(Response::wrong_method("POST".to_owned())),
+        ("/license", _) => Err(Response::wrong_method("GET, HEAD".to_owned())),
+        _ => Err(Response::error(Code::NotFound, "there is nothing at this path")),
+    };
+    answer.unwrap_or_else(|refusal| refusal)
 }
 
 /// 200 with the seconds granted, 402 if none are left or the license is not valid.
-fn reserve(license: &Handle, request: &mut Request) -> Response {
+fn reserve(license: &Handle, request: &mut Request) -> Answer {
     let read = (|| {
         let mut body = Body::read(request, &["session", "seconds", "seq"], RESERVE)?;
         let session = session(&mut body)?;
@@ -47,30 +48,24 @@ fn reserve(license: &Handle, request: &mut Request) -> Response {
         }
         Ok((session, seconds, seq))
     })();
-    let (session, seconds, seq) = match read {
-        Ok(read) => read,
-        Err(fault) => return refused(fault),
-    };
-    match license.reserve(session, seconds, seq) {
-        Ok(Reserved::Granted(granted)) => Response::json(&json!({"granted": granted})),
-        Ok(Reserved::Refused(reason)) => Response {
+    let (session, seconds, seq) = read.map_err(refused)?;
+    let reserved = license.reserve(session, seconds, seq);
+    match reserved.map_err(|error| Response::failed(error.to_string()))? {
+        Reserved::Granted(granted) => Ok(Response::json(&json!({"granted": granted}))),
+        Reserved::Refused(reason) => Err(Response {
             status: 402,
             ..Response::json(&json!({"error": reason, "code": 8, "granted": 0}))
-        },
-        Err(error) => Response::error(Code::Internal, &error.to_string()),
+        }),
     }
 }
 
-fn settle(license: &Handle, request: &mut Request) -> Response {
-    let read = (|| {
-        let mut body = Body::read(request, &["session", "used"], SETTLE)?;
-        Ok((session(&mut body)?, seconds(&mut body, "used")?))
-    })();
-    match read.map(|(session, used)| license.settle(session, used)) {
-        Ok(Ok(charged)) => Response::json(&json!({"charged": charged})),
-        Ok(Err(error)) => Response::error(Code::Internal, &error.to_string()),
-        Err(fault) => refused(fault),
-    }
+fn settle(license: &Handle, request: &mut Request) -> Answer {
+    let mut body = Body::read(request, &["session", "used"], SETTLE).map_err(refused)?;
+    let session = session(&mut body).map_err(refused)?;
+    let used = seconds(&mut body, "used").map_err(refused)?;
+    let charged = license.settle(session, used);
+    let charged = charged.map_err(|error| Response::failed(error.to_string()))?;
+    Ok(Response::json(&json!({"charged": charged})))
 }
 
 fn session(body: &mut Body) -> Result<String, Fault> {

@@ -88,7 +88,7 @@ impl ServerRequest {
             authority: None,
             body: self.read_body(),
         };
-        api::call(log, &mut request, |request| handler(request))
+        api::call(log, &mut request, |request| Ok(handler(request)))
     }
 
     /// Reads the whole body, unless its declared length is over the limit. A client that expects 100 (Continue) is

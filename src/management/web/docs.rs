@@ -12,7 +12,7 @@ use super::html;
 use crate::config::{Api, Config, Serves};
 use crate::management::Context;
 use crate::management::api::request::Request;
-use crate::management::api::response::Response;
+use crate::management::api::response::{Answer, Response};
 
 /// In reading order.
 const PARTS: [&str; 10] = [
@@ -34,16 +34,16 @@ type Words = [(&'static str, String)];
 /// Prefix of a path that is mounted in both versions of the API.
 const BOTH: &str = "/{v}/";
 
-pub(crate) fn show(_context: &Context, _request: &mut Request) -> Response {
-    html::page(compact!(lines "docs/page.html"))
+pub(crate) fn show(_context: &Context, _request: &mut Request) -> Answer {
+    Ok(html::page(compact!(lines "docs/page.html")))
 }
 
 /// OpenAPI 3.1.
-pub(crate) fn description(context: &Context, _request: &mut Request) -> Response {
+pub(crate) fn description(context: &Context, _request: &mut Request) -> Answer {
     let mut answer = Response::json(&Value::Null);
     // Without white space, which would be half of it.
     answer.body = describe(&context.config).to_string().into_bytes();
-    answer
+    Ok(answer)
 }
 
 fn describe(config: &Config) -> Value {

@@ -9,7 +9,7 @@ use super::html;
 use crate::config::{CommandKind, Config, Serves};
 use crate::management::Context;
 use crate::management::api::request::Request;
-use crate::management::api::response::Response;
+use crate::management::api::response::Answer;
 
 /// Everything behind the root element's opening tag. The scripts share one scope.
 const PIECES: [&str; 19] = [
@@ -37,8 +37,8 @@ const PIECES: [&str; 19] = [
 /// Left out where the image has no command for network or clock.
 const NETWORK: [&str; 2] = [compact!(lines "page/network.html"), compact!(lines "page/network.js")];
 
-pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
-    html::page(document(&context.config))
+pub(crate) fn show(context: &Context, _: &mut Request) -> Answer {
+    Ok(html::page(document(&context.config)))
 }
 
 fn document(config: &Config) -> String {

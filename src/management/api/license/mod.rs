@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::license::ApiError;
 
 use super::request::Request;
-use super::response::Response;
+use super::response::{Answer, Response};
 
 /// The answer to a failed call, in the wording of the API generation.
 fn failure(request: &Request, fault: &ApiError) -> Response {
@@ -31,9 +31,6 @@ fn failure(request: &Request, fault: &ApiError) -> Response {
 }
 
 /// The answer to a call.
-fn answer(request: &Request, done: Result<Value, ApiError>) -> Response {
-    match done {
-        Ok(value) => Response::json(&value),
-        Err(fault) => failure(request, &fault),
-    }
+fn answer(request: &Request, done: Result<Value, ApiError>) -> Answer {
+    done.map(|value| Response::json(&value)).map_err(|fault| failure(request, &fault))
 }

@@ -4,7 +4,7 @@ use super::{answer, body};
 use crate::license::{Action, ApiError};
 use crate::management::Context;
 use crate::management::api::request::Request;
-use crate::management::api::response::Response;
+use crate::management::api::response::{Answer, Response};
 
 /// A request for an activation certificate may hold a certificate by mistake, its answer may repeat the
 /// applicant (ML-19).
@@ -18,7 +18,7 @@ const MODE: &str = r#"{"offline": true}"#;
 
 /// Answers with the activation certificate. A license certificate sent here is a mistake that ML-36
 /// names; the request it answers stays valid.
-pub(crate) fn request(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn request(context: &Context, request: &mut Request) -> Answer {
     let done = (|| {
         let mut body = body::read(request, &KNOWN, REQUEST)?;
         if body.optional_string("certificate")?.is_some() {
@@ -36,7 +36,7 @@ pub(crate) fn request(context: &Context, request: &mut Request) -> Response {
     answer(request, done)
 }
 
-pub(crate) fn apply(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn apply(context: &Context, request: &mut Request) -> Answer {
     let done = (|| {
         let mut body = body::read(request, &KNOWN, APPLY)?;
         let code = body::code(&mut body)?;
@@ -56,16 +56,16 @@ pub(crate) fn apply(context: &Context, request: &mut Request) -> Response {
 }
 
 /// Answers with the return certificate and the seconds it gives back.
-pub(crate) fn give_back(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn give_back(context: &Context, request: &mut Request) -> Answer {
     let done = context.license.perform(Action::ReturnCertificate, request.actor());
     answer(request, done)
 }
 
-pub(crate) fn show_mode(context: &Context, _: &mut Request) -> Response {
-    Response::json(&context.license.offline_status())
+pub(crate) fn show_mode(context: &Context, _: &mut Request) -> Answer {
+    Ok(Response::json(&context.license.offline_status()))
 }
 
-pub(crate) fn set_mode(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn set_mode(context: &Context, request: &mut Request) -> Answer {
     let done = (|| {
         let offline = body::read(request, &["offline"], MODE)?.flag("offline")?;
         context.license.set_offline(offline, request.actor())

@@ -8,7 +8,7 @@ use crate::config::Api;
 use crate::management::Context;
 use crate::management::api::body::Body;
 use crate::management::api::request::Request;
-use crate::management::api::response::Response;
+use crate::management::api::response::{Answer, Response};
 use crate::security::Password;
 
 const KEY: &str = "password";
@@ -16,24 +16,19 @@ const KEY: &str = "password";
 const EXAMPLE: &str = r#"{"password": "example"}"#;
 
 /// Tells whether a password is set, never the password itself (M1-22).
-pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
+pub(crate) fn show(context: &Context, _: &mut Request) -> Answer {
     let state = context.security.rules().snapshot().password.state();
-    Response::json(&json!({"admin_password": state}))
+    Ok(Response::json(&json!({"admin_password": state})))
 }
 
-pub(crate) fn set(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn set(context: &Context, request: &mut Request) -> Answer {
     let body = Body::read(request, &[KEY], EXAMPLE);
-    let password = match body.and_then(|mut body| body.string(KEY)) {
-        Ok(password) => Zeroizing::new(password),
-        Err(fault) => return refused(fault),
-    };
-    match context.security.set_password(&request.actor(), &password) {
-        Ok(()) if context.security.rules().snapshot().plain_http => {
-            Response::success(&format!("admin password set; {}", warning(context.config.api)))
-        }
-        Ok(()) => Response::success("admin password set"),
-        Err(error) => error.into(),
-    }
+    let password = body.and_then(|mut body| body.string(KEY)).map_err(refused)?;
+    context.security.set_password(&request.actor(), &Zeroizing::new(password))?;
+    Ok(match context.security.rules().snapshot().plain_http {
+        true => Response::success(&format!("admin password set; {}", warning(context.config.api))),
+        false => Response::success("admin password set"),
+    })
 }
 
 /// The warning that a password protects little while plain HTTP is on.
@@ -49,12 +44,10 @@ fn warning(api: Api) -> String {
     )
 }
 
-pub(crate) fn unset(context: &Context, request: &mut Request) -> Response {
-    if let Err(error) = context.security.unset_password(&request.actor()) {
-        return error.into();
-    }
-    match context.security.rules().snapshot().password {
-        Password::Off => Response::success("authentication is off: nobody is asked for a password"),
-        _ => Response::success("admin password unset"),
-    }
+pub(crate) fn unset(context: &Context, request: &mut Request) -> Answer {
+    context.security.unset_password(&request.actor())?;
+    Ok(Response::success(match context.security.rules().snapshot().password {
+        Password::Off => "authentication is off: nobody is asked for a password",
+        _ => "admin password unset",
+    }))
 }

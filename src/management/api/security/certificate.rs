@@ -5,15 +5,15 @@ use std::time::SystemTime;
 use super::multipart;
 use crate::management::Context;
 use crate::management::api::request::Request;
-use crate::management::api::response::Response;
+use crate::management::api::response::{Answer, Response};
 use crate::security::Applied;
 use crate::util::utc;
 
-pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
+pub(crate) fn show(context: &Context, _: &mut Request) -> Answer {
     let now = utc::unix_seconds(SystemTime::now());
     let acme = context.security.acme();
     let identity = context.security.identity().snapshot();
-    Response::json(&identity.summary.to_json(acme.as_deref(), now))
+    Ok(Response::json(&identity.summary.to_json(acme.as_deref(), now)))
 }
 
 /// The response instead of [`replace`] to an upload over plain HTTP.
@@ -21,60 +21,41 @@ pub(crate) const IN_CLEAR: &str = "the private key has just crossed the network 
      key and upload that one over HTTPS; nothing was changed";
 
 /// Makes the default certificate anew.
-pub(crate) fn renew_default(context: &Context, request: &mut Request) -> Response {
-    match context.security.renew_default(&request.actor(), SystemTime::now()) {
-        Ok(made) if context.security.identity().snapshot().summary == made => {
-            Response::success(&format!(
-                "a new default certificate is in use: clients that trusted the old one must trust this one, \
-                 SHA-256 {}",
-                made.sha256
-            ))
-        }
-        Ok(_) => Response::success(
+pub(crate) fn renew_default(context: &Context, request: &mut Request) -> Answer {
+    let made = context.security.renew_default(&request.actor(), SystemTime::now())?;
+    if context.security.identity().snapshot().summary != made {
+        return Ok(Response::success(
             "a new default certificate was made; the uploaded one stays in use until it is removed",
-        ),
-        Err(error) => error.into(),
+        ));
     }
+    Ok(Response::success(&format!(
+        "a new default certificate is in use: clients that trusted the old one must trust this one, \
+         SHA-256 {}",
+        made.sha256
+    )))
 }
 
-pub(crate) fn replace(context: &Context, request: &mut Request) -> Response {
-    let boundary = match multipart::boundary(request.content_type.as_deref()) {
-        Ok(boundary) => boundary,
-        Err(error) => return refused(context, &error),
-    };
-    let body = match request.take_body() {
-        Ok(body) => body,
-        Err(error) => return error.into(),
-    };
-    let upload = match multipart::upload(&body, &boundary) {
-        Ok(upload) => upload,
-        Err(error) => return refused(context, &error),
-    };
+pub(crate) fn replace(context: &Context, request: &mut Request) -> Answer {
+    let refused = |error: String| refused(context, &error);
+    let boundary = multipart::boundary(request.content_type.as_deref()).map_err(refused)?;
+    let body = request.take_body()?;
+    let multipart::Upload { certfile, keyfile } =
+        multipart::upload(&body, &boundary).map_err(refused)?;
     let now = SystemTime::now();
-    match context.security.replace_certificate(
-        &request.actor(),
-        upload.keyfile,
-        upload.certfile,
-        now,
-    ) {
-        Ok(Applied { summary, ended_acme }) => {
-            context.acme.wake();
-            let mut warnings = summary.warnings(utc::unix_seconds(now));
-            warnings.extend(request.host().and_then(|host| summary.elsewhere(host)));
-            if ended_acme {
-                warnings.push(
-                    "ACME has ended: it would replace the certificate that you have uploaded; to have it back, \
-                     set it again with POST acme"
-                        .to_owned(),
-                );
-            }
-            Response::success_with_warnings(
-                "certificate and private_key applied successfully",
-                &warnings,
-            )
-        }
-        Err(error) => error.into(),
+    let applied = context.security.replace_certificate(&request.actor(), keyfile, certfile, now)?;
+    context.acme.wake();
+    let Applied { summary, ended_acme } = applied;
+    let mut warnings = summary.warnings(utc::unix_seconds(now));
+    warnings.extend(request.host().and_then(|host| summary.elsewhere(host)));
+    if ended_acme {
+        warnings.push(
+            "ACME has ended: it would replace the certificate that you have uploaded; to have it back, \
+             set it again with POST acme"
+                .to_owned(),
+        );
     }
+    let done = "certificate and private_key applied successfully";
+    Ok(Response::success_with_warnings(done, &warnings))
 }
 
 fn refused(context: &Context, error: &str) -> Response {

@@ -8,7 +8,7 @@ use super::refused;
 use crate::management::Context;
 use crate::management::api::body::{Body, Fault};
 use crate::management::api::request::Request;
-use crate::management::api::response::Response;
+use crate::management::api::response::{Answer, Response};
 use crate::security::{KeyType, PublicRequest, Wanted};
 use crate::util::json::unknown_key;
 use crate::util::utc;
@@ -19,33 +19,27 @@ const EXAMPLE: &str =
 /// Asked for in `Accept`, it is the request alone.
 const PEM: &str = "application/x-pem-file";
 
-pub(crate) fn show(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn show(context: &Context, request: &mut Request) -> Answer {
     match context.security.request() {
-        Some(pending) => answer(request, &pending),
+        Some(pending) => Ok(answer(request, &pending)),
         None if request.accepts(PEM) => {
-            Response::failure(404, "no certificate request is pending: make one with POST")
+            Err(Response::failure(404, "no certificate request is pending: make one with POST"))
         }
-        None => Response::json(&json!({"pending": false})),
+        None => Ok(Response::json(&json!({"pending": false}))),
     }
 }
 
-pub(crate) fn make(context: &Context, request: &mut Request) -> Response {
-    let wanted = match wanted(request) {
-        Ok(wanted) => wanted,
-        Err(fault) => return refused(fault),
-    };
-    match context.security.make_request(&request.actor(), wanted, SystemTime::now()) {
-        Ok(pending) => answer(request, &pending),
-        Err(error) => error.into(),
-    }
+pub(crate) fn make(context: &Context, request: &mut Request) -> Answer {
+    let wanted = wanted(request).map_err(refused)?;
+    let pending = context.security.make_request(&request.actor(), wanted, SystemTime::now())?;
+    Ok(answer(request, &pending))
 }
 
-pub(crate) fn drop(context: &Context, request: &mut Request) -> Response {
-    match context.security.drop_request(&request.actor()) {
-        Ok(true) => Response::success("certificate request and its private key dropped"),
-        Ok(false) => Response::success("no certificate request was pending"),
-        Err(error) => error.into(),
-    }
+pub(crate) fn drop(context: &Context, request: &mut Request) -> Answer {
+    Ok(Response::success(match context.security.drop_request(&request.actor())? {
+        true => "certificate request and its private key dropped",
+        false => "no certificate request was pending",
+    }))
 }
 
 fn answer(request: &Request, pending: &PublicRequest) -> Response {

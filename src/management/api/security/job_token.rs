@@ -7,7 +7,7 @@ use super::refused;
 use crate::management::Context;
 use crate::management::api::body::Body;
 use crate::management::api::request::Request;
-use crate::management::api::response::Response;
+use crate::management::api::response::{Answer, Response};
 use crate::security::job_token_warning;
 
 const KEY: &str = "user_token";
@@ -15,35 +15,27 @@ const KEY: &str = "user_token";
 const EXAMPLE: &str = r#"{"user_token": "example"}"#;
 
 /// Tells whether a token is set, never the token itself.
-pub(crate) fn show(context: &Context, _: &mut Request) -> Response {
+pub(crate) fn show(context: &Context, _: &mut Request) -> Answer {
     let state = context.security.rules().snapshot().job_token.state();
-    Response::json(&json!({"job_token": state}))
+    Ok(Response::json(&json!({"job_token": state})))
 }
 
-pub(crate) fn set(context: &Context, request: &mut Request) -> Response {
+pub(crate) fn set(context: &Context, request: &mut Request) -> Answer {
     let body = Body::read(request, &[KEY], EXAMPLE);
-    let token = match body.and_then(|mut body| body.string(KEY)) {
-        Ok(token) => Zeroizing::new(token),
-        Err(fault) => return refused(fault),
-    };
-    if let Err(error) = context.security.set_job_token(&request.actor(), &token) {
-        return error.into();
-    }
+    let token = Zeroizing::new(body.and_then(|mut body| body.string(KEY)).map_err(refused)?);
+    context.security.set_job_token(&request.actor(), &token)?;
     let mut warnings: Vec<String> = job_token_warning(&token).into_iter().collect();
     if context.security.rules().snapshot().plain_http {
         warnings.push(
             "plain HTTP access is still enabled and carries the job token in clear".to_owned(),
         );
     }
-    Response::success_with_warnings("job token set: jobs and realtime need it now", &warnings)
+    Ok(Response::success_with_warnings("job token set: jobs and realtime need it now", &warnings))
 }
 
-pub(crate) fn remove(context: &Context, request: &mut Request) -> Response {
-    match context.security.remove_job_token(&request.actor()) {
-        Ok(true) => Response::success("job token removed: speech is open to whoever reaches it"),
-        Ok(false) => {
-            Response::success("no job token was set: speech is open to whoever reaches it")
-        }
-        Err(error) => error.into(),
-    }
+pub(crate) fn remove(context: &Context, request: &mut Request) -> Answer {
+    Ok(Response::success(match context.security.remove_job_token(&request.actor())? {
+        true => "job token removed: speech is open to whoever reaches it",
+        false => "no job token was set: speech is open to whoever reaches it",
+    }))
 }
