@@ -28,7 +28,10 @@ pub(super) fn describe(acme: &Value) -> String {
 pub(super) fn set(daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
     screen.blank()?;
     screen.say("An authority that speaks ACME issues the certificate and renews it.")?;
-    let directory = screen.require("URL of its directory (Enter changes nothing):")?;
+    let directory = screen.ask("URL of its directory (Enter changes nothing):")?;
+    if directory.is_empty() {
+        return screen.tell("Nothing was changed.");
+    }
     let names = screen.ask("Host names and addresses (Enter: the name of this appliance):")?;
     let mut body = json!({"directory": directory, "names": listed(&names)});
     let contact = screen.ask("Mail address for its notices (Enter leaves it out):")?;
