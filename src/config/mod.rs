@@ -25,7 +25,7 @@ use std::io::{ErrorKind, Read as _};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-pub(crate) use acme::{Acme, ChallengeType, KeyType};
+pub(crate) use acme::{Acme, ChallengeType, ExternalAccount, KeyType};
 pub(crate) use listen::{HttpDisabled, Listen, Serves};
 #[cfg(test)]
 pub(crate) use own_paths::overlap as overlapping_path;

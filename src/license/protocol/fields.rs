@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::hex::{Digest, RequestId};
 use super::key::PublicKey;
 use super::random::CryptoError;
+use crate::util::json;
 
 /// Invisible characters in pasted text: the byte order mark that Windows puts before a text, and the
 /// zero-width space at which mail programs break long words.
@@ -51,6 +52,14 @@ impl From<CryptoError> for Error {
 impl<'v> Fields<'v> {
     pub(crate) fn of(value: &'v Value) -> Result<Fields<'v>, Error> {
         value.as_object().map(Fields).ok_or_else(|| "not a JSON object".into())
+    }
+
+    /// Refuses members that are not among `names`.
+    pub(crate) fn known(&self, names: &[&str]) -> Result<(), Error> {
+        match self.0.keys().find(|name| !names.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => Err(format!("it has {}", json::unknown_key(name, names)).into()),
+        }
     }
 
     /// Checks the version of a format.

@@ -16,7 +16,7 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -27,13 +27,12 @@ use zeroize::Zeroizing;
 pub(crate) use jws::AccountKey;
 pub(crate) use problem::{AcmeError, Problem};
 pub(crate) use renewal_info::{RenewalInfo, certificate_id};
-pub(crate) use resources::{
-    Authorization, AuthorizationStatus, Challenge, ChallengeStatus, Identifier, Order, OrderStatus,
-};
+pub(crate) use resources::{Authorization, AuthorizationStatus, Challenge, Order, OrderStatus};
 
 use self::answer::{check, malformed, read};
 use self::resources::{Directory, is_https};
 use self::transport::{LARGEST_CHAIN, LARGEST_JSON, Reply, TOTAL, Transport, host};
+use crate::config::ExternalAccount;
 use crate::security::pem;
 
 /// How often a request is sent again with another nonce (RFC 8555 section 6.5).
@@ -58,19 +57,6 @@ pub(crate) struct Proxy {
     pub(crate) address: String,
     /// User name and password for Basic authentication (RFC 7617).
     pub(crate) credentials: Option<(String, Zeroizing<String>)>,
-}
-
-/// An account that the authority knows by other means, as a customer (RFC 8555 section 7.3.4).
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct ExternalAccount {
-    pub(crate) kid: String,
-    pub(crate) hmac_key: Zeroizing<Vec<u8>>,
-}
-
-impl fmt::Debug for ExternalAccount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ExternalAccount({:?})", self.kid)
-    }
 }
 
 /// An account at the authority.
@@ -131,10 +117,10 @@ impl Client {
             payload["contact"] = json!(contact);
         }
         if let Some(external) = external {
-            payload["externalAccountBinding"] = external.bind(key, &url)?;
+            payload["externalAccountBinding"] = key.bind(external, &url)?;
         }
         let doing = "make an account";
-        let reply = self.post(key, None, &url, &payload.to_string(), doing)?;
+        let reply = self.post(key, None, &url, &payload.to_string(), doing, JSON)?;
         self.location(&reply, doing)
     }
 
@@ -147,10 +133,10 @@ impl Client {
     pub(crate) fn new_order(
         &mut self,
         account: &Account<'_>,
-        names: &[Identifier],
+        names: &[String],
         replaces: Option<&str>,
     ) -> Result<(String, Order), AcmeError> {
-        let names: Vec<Value> = names.iter().map(Identifier::to_json).collect();
+        let names: Vec<Value> = names.iter().map(|name| identifier(name)).collect();
         let mut payload = json!({"identifiers": names});
         if let Some(id) = replaces.filter(|_| self.directory.renewal_info.is_some()) {
             payload["replaces"] = json!(id);
@@ -233,7 +219,7 @@ impl Client {
         url: &str,
     ) -> Result<String, AcmeError> {
         let doing = "hand out the certificate";
-        let reply = self.post_with(account.key, Some(account.url), url, "", doing, PEM_CHAIN)?;
+        let reply = self.post(account.key, Some(account.url), url, "", doing, PEM_CHAIN)?;
         let blocks = pem::read(&reply.body).ok();
         let only_certificates = blocks.is_some_and(|blocks| {
             !blocks.certificates.is_empty()
@@ -271,22 +257,11 @@ impl Client {
         payload: &str,
         doing: &str,
     ) -> Result<Reply, AcmeError> {
-        self.post(account.key, Some(account.url), url, payload, doing)
-    }
-
-    fn post(
-        &mut self,
-        key: &AccountKey,
-        account: Option<&str>,
-        url: &str,
-        payload: &str,
-        doing: &str,
-    ) -> Result<Reply, AcmeError> {
-        self.post_with(key, account, url, payload, doing, JSON)
+        self.post(account.key, Some(account.url), url, payload, doing, JSON)
     }
 
     /// Sends a signed request, again if the authority does not know its nonce any more.
-    fn post_with(
+    fn post(
         &mut self,
         key: &AccountKey,
         account: Option<&str>,
@@ -331,4 +306,10 @@ impl Client {
         let missing = || malformed(&self.name, doing, "has no Location that is a URL of https");
         location.map(str::to_owned).ok_or_else(missing)
     }
+}
+
+/// The identifier of a name or an IP address (RFC 8738).
+fn identifier(name: &str) -> Value {
+    let kind = if name.parse::<IpAddr>().is_ok() { "ip" } else { "dns" };
+    json!({"type": kind, "value": name})
 }

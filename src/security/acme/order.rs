@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use rustls::pki_types::CertificateDer;
 
 use super::client::{
-    self, Account, AccountKey, AcmeError, Authorization, AuthorizationStatus, Challenge,
-    ChallengeStatus, Client, Identifier, Order, OrderStatus, Problem,
+    self, Account, AccountKey, AcmeError, Authorization, AuthorizationStatus, Challenge, Client,
+    Order, OrderStatus, Problem,
 };
 use super::record::{self, AcmeRecord};
 use super::worker::{Stop, Wait};
@@ -82,11 +82,7 @@ impl Attempt<'_> {
         }
         let config = &self.record.config;
         let external = config.external_account.as_ref();
-        let external = external.map(|account| client::ExternalAccount {
-            kid: account.kid.clone(),
-            hmac_key: account.key(),
-        });
-        let url = self.client.new_account(key, &config.contact, external.as_ref())?;
+        let url = self.client.new_account(key, &config.contact, external)?;
         self.save(|record| record.account = Some(url.clone()))?;
         Ok(url)
     }
@@ -112,7 +108,6 @@ impl Attempt<'_> {
             return Ok(url.clone());
         }
         let names = self.names();
-        let names: Vec<Identifier> = names.iter().map(|name| identifier(name)).collect();
         let replaces = self.record.renewal.and_then(|_| self.certificate_id());
         let placed = self.client.new_order(account, &names, replaces.as_deref());
         let (url, _) = placed.map_err(|error| self.forget_account_if_gone(error))?;
@@ -151,7 +146,7 @@ impl Attempt<'_> {
         }
         self.security.challenges().publish(challenges);
         for (_, challenge) in &pending {
-            if challenge.status == ChallengeStatus::Pending {
+            if challenge.is_pending {
                 self.client.respond(account, &challenge.url)?;
             }
         }
@@ -178,7 +173,7 @@ impl Attempt<'_> {
             AcmeError::from(format!(
                 "for {} the certificate authority offers the challenges {}, and the appliance can answer {} as it \
                  is set: set \"challenge\" to one that it offers, or ask the authority for one of these",
-                authorization.identifier,
+                authorization.name,
                 offered.join(", "),
                 known.join(", ")
             ))
@@ -199,7 +194,7 @@ impl Attempt<'_> {
             match authorization.status {
                 AuthorizationStatus::Valid => return Ok(()),
                 AuthorizationStatus::Pending => {}
-                AuthorizationStatus::Invalid | AuthorizationStatus::Ended => {
+                _ => {
                     self.forget_order()?;
                     return Err(refused(&authorization, kind).into());
                 }
@@ -342,21 +337,14 @@ fn add(
         challenges.http.push(HttpChallenge { token: challenge.token.clone(), key_authorization });
         return Ok(());
     }
-    let name = authorization.identifier.to_string();
-    let alpn = AlpnChallenge::new(&name, &key_authorization).map_err(AcmeError::from)?;
+    let alpn =
+        AlpnChallenge::new(&authorization.name, &key_authorization).map_err(AcmeError::from)?;
     challenges.alpn.push(alpn);
     Ok(())
 }
 
-fn identifier(name: &str) -> Identifier {
-    match name.parse() {
-        Ok(address) => Identifier::Ip(address),
-        Err(_) => Identifier::Dns(name.to_owned()),
-    }
-}
-
 fn refused(authorization: &Authorization, kind: &str) -> AcmeError {
-    let name = &authorization.identifier;
+    let name = &authorization.name;
     let challenge = authorization.challenges.iter().find(|challenge| challenge.kind == kind);
     let problem = challenge.and_then(|challenge| challenge.error.as_ref());
     let why = problem.map_or_else(|| "it gave no reason".to_owned(), Problem::to_string);

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::config::Acme;
+use crate::license::protocol::fields::{self, Fields, text};
 use crate::security::{Source, Summary};
 use crate::util::{json, utc};
 
@@ -53,7 +54,7 @@ pub(crate) struct Failure {
     /// The first of them, in seconds since 1970.
     pub(crate) since: i64,
     /// How many.
-    pub(crate) attempts: u32,
+    pub(crate) attempts: u64,
     /// What went wrong in the last, and what to do.
     pub(crate) message: String,
     /// When the next attempt is made, in seconds since 1970.
@@ -151,26 +152,12 @@ impl AcmeFile {
     /// # Errors
     /// What is wrong with the file.
     pub(in crate::security) fn from_file(contents: &[u8]) -> Result<AcmeFile, String> {
-        let mut members = json::versioned(contents, VERSION)?;
-        if members.remove("off") == Some(Value::Bool(true)) {
+        let members = Value::Object(json::versioned(contents, VERSION)?);
+        if members["off"] == true {
             return Ok(AcmeFile::Off);
         }
-        let record = AcmeRecord {
-            config: members
-                .remove("config")
-                .ok_or_else(|| "it has no config".to_owned())
-                .and_then(|config| Acme::from_json(config).map_err(|e| format!("config: {e}")))?,
-            from_settings: members.remove("from_settings") == Some(Value::Bool(true)),
-            account_key: text(&mut members, "account_key")?.ok_or("it has no account_key")?.into(),
-            account: text(&mut members, "account")?,
-            order: members.remove("order").map(order).transpose()?,
-            renewal: time(&mut members, "renewal")?,
-            failure: members.remove("failure").map(failure).transpose()?,
-        };
-        match members.keys().next() {
-            None => Ok(AcmeFile::On(Arc::new(record))),
-            Some(_) => Err("it has an unknown key".to_owned()),
-        }
+        let record = AcmeRecord::read(&members).map_err(|error| error.to_string())?;
+        Ok(AcmeFile::On(Arc::new(record)))
     }
 
     pub(in crate::security) fn to_file(&self) -> Zeroizing<Vec<u8>> {
@@ -209,43 +196,37 @@ fn to_json(record: &AcmeRecord) -> Value {
     members
 }
 
-fn order(value: Value) -> Result<Order, String> {
-    let mut members = object(value, "order")?;
-    let request = text(&mut members, "request")?.ok_or("order has no request")?;
-    Ok(Order { request: request.into(), url: text(&mut members, "url")? })
-}
+const MEMBERS: [&str; 7] =
+    ["config", "from_settings", "account_key", "account", "order", "renewal", "failure"];
 
-fn failure(value: Value) -> Result<Failure, String> {
-    let mut members = object(value, "failure")?;
-    let attempts = members.remove("attempts").as_ref().and_then(Value::as_u64);
-    Ok(Failure {
-        since: time(&mut members, "since")?.ok_or("failure has no since")?,
-        attempts: attempts.and_then(|n| u32::try_from(n).ok()).ok_or("failure has no attempts")?,
-        message: text(&mut members, "message")?.ok_or("failure has no message")?,
-        retry: time(&mut members, "retry")?.ok_or("failure has no retry")?,
-    })
-}
+/// Longest text that is kept.
+const LONGEST: usize = 64 << 10;
 
-fn object(value: Value, name: &str) -> Result<Map<String, Value>, String> {
-    match value {
-        Value::Object(members) => Ok(members),
-        _ => Err(format!("{name} is not an object")),
+impl AcmeRecord {
+    fn read(members: &Value) -> Result<AcmeRecord, fields::Error> {
+        let fields = Fields::of(members)?;
+        fields.known(&MEMBERS)?;
+        Ok(AcmeRecord {
+            config: Acme::from_json(members["config"].clone())
+                .map_err(|error| format!("config: {error}"))?,
+            from_settings: members["from_settings"] == true,
+            account_key: fields.text("account_key", LONGEST)?.into(),
+            account: fields.optional("account", "a text", text)?,
+            order: fields.present("order", |order| {
+                let request = order.text("request", LONGEST)?.into();
+                Ok(Order { request, url: order.optional("url", "a text", text)? })
+            })?,
+            renewal: fields.optional("renewal", "a time", utc::parse)?,
+            failure: fields.present("failure", |failure| {
+                Ok(Failure {
+                    since: failure.parsed("since", "a time", utc::parse)?,
+                    attempts: failure.unsigned("attempts")?,
+                    message: failure.text("message", LONGEST)?,
+                    retry: failure.parsed("retry", "a time", utc::parse)?,
+                })
+            })?,
+        })
     }
-}
-
-fn text(members: &mut Map<String, Value>, name: &str) -> Result<Option<String>, String> {
-    match members.remove(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(format!("{name} is not a string")),
-    }
-}
-
-fn time(members: &mut Map<String, Value>, name: &str) -> Result<Option<i64>, String> {
-    let Some(text) = text(members, name)? else {
-        return Ok(None);
-    };
-    utc::parse(&text).map(Some).ok_or_else(|| format!("{name} is not a time"))
 }
 
 #[cfg(test)]
@@ -294,11 +275,11 @@ mod tests {
         for (file, what) in [
             (String::new(), "not a JSON object"),
             ("{}".to_owned(), "version is not 1"),
-            (r#"{"version": 1}"#.to_owned(), "no config"),
+            (r#"{"version": 1}"#.to_owned(), "config: "),
             (good.replace("https:", "http:"), "config: "),
-            (good.replace("account_key", "key"), "no account_key"),
+            (good.replace("account_key", "account"), "`account_key` is missing"),
             (good.replace("\"version\"", "\"x\": 1, \"version\""), "unknown key"),
-            (good.replace("\"version\"", "\"order\": {}, \"version\""), "order has no request"),
+            (good.replace("\"version\"", "\"order\": {}, \"version\""), "`request` is missing"),
             (good.replace("\"version\"", "\"renewal\": \"x\", \"version\""), "not a time"),
         ] {
             let error = AcmeFile::from_file(file.as_bytes()).unwrap_err();

@@ -12,7 +12,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::ExternalAccount;
+use crate::config::ExternalAccount;
 use crate::security::pem;
 
 /// The key of an account: ECDSA on P-256, for ES256, which every authority has to accept (RFC 8555 section
@@ -112,18 +112,16 @@ impl AccountKey {
         })?;
         Ok(signed.to_string())
     }
-}
 
-impl ExternalAccount {
     /// Ties a new account to one that the authority knows by other means (RFC 8555 section 7.3.4). `url` is
     /// that of the request for a new account.
     ///
     /// # Errors
     /// None today; as [`AccountKey::sign`].
-    pub(super) fn bind(&self, key: &AccountKey, url: &str) -> Result<Value, String> {
-        let header = json!({"alg": "HS256", "kid": self.kid, "url": url});
-        flattened(&header.to_string(), &key.jwk().to_string(), |input| {
-            let key = hmac::Key::new(hmac::HMAC_SHA256, &self.hmac_key);
+    pub(super) fn bind(&self, external: &ExternalAccount, url: &str) -> Result<Value, String> {
+        let header = json!({"alg": "HS256", "kid": external.kid, "url": url});
+        flattened(&header.to_string(), &self.jwk().to_string(), |input| {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, &external.key());
             Ok(hmac::sign(&key, input).as_ref().to_vec())
         })
     }
@@ -263,15 +261,15 @@ mod tests {
     #[test]
     fn an_external_account_signs_the_public_key_and_shows_no_secret() {
         let external =
-            ExternalAccount { kid: "customer".to_owned(), hmac_key: b"secret".to_vec().into() };
+            ExternalAccount { kid: "customer".to_owned(), hmac_key: "c2VjcmV0".to_owned().into() };
         let key = example();
-        let bound = external.bind(&key, "https://ca.example/new").unwrap();
+        let bound = key.bind(&external, "https://ca.example/new").unwrap();
         let (input, mac) = parts(&bound);
         let secret = hmac::Key::new(hmac::HMAC_SHA256, b"secret");
         hmac::verify(&secret, &input, &mac).unwrap();
         let payload: Value =
             serde_json::from_slice(&decoded(bound["payload"].as_str().unwrap())).unwrap();
         assert_eq!(payload, key.jwk());
-        assert_eq!(format!("{external:?}"), "ExternalAccount(\"customer\")");
+        assert_eq!(format!("{external:?}"), "ExternalAccount(customer)");
     }
 }

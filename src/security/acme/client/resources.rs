@@ -1,20 +1,22 @@
 //! The resources of an authority (RFC 8555 section 7.1), read from its answers. Only what is used here is
 //! kept, every URL is `https://`, and errors complete "its answer".
 
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use ureq::http::Uri;
 
 use super::problem::Problem;
+use crate::util::words::words;
 
 /// Longest URL in bytes.
 const LONGEST_URL: usize = 2048;
 
 /// Longest token of a challenge in characters; authorities send 43.
 const LONGEST_TOKEN: usize = 256;
+
+const UNKNOWN_STATUS: &str = "has an unknown \"status\"";
 
 /// What an authority offers (RFC 8555 section 7.1.1).
 #[derive(Debug)]
@@ -37,56 +39,20 @@ impl Directory {
     }
 }
 
-/// What a certificate is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Identifier {
-    /// A host name in ASCII.
-    Dns(String),
-    /// RFC 8738.
-    Ip(IpAddr),
-}
-
-impl fmt::Display for Identifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Identifier::Dns(name) => f.write_str(name),
-            Identifier::Ip(address) => write!(f, "{address}"),
-        }
+words! {
+    /// How far an order is (RFC 8555 section 7.1.6).
+    pub(crate) enum OrderStatus {
+        /// Challenges are to be met.
+        Pending = "pending",
+        /// It waits for the certificate request.
+        Ready = "ready",
+        /// The certificate is being issued.
+        Processing = "processing",
+        /// The certificate is there.
+        Valid = "valid",
+        /// It failed, or was not finished in time.
+        Invalid = "invalid",
     }
-}
-
-impl Identifier {
-    pub(super) fn to_json(&self) -> Value {
-        let kind = match self {
-            Identifier::Dns(_) => "dns",
-            Identifier::Ip(_) => "ip",
-        };
-        json!({"type": kind, "value": self.to_string()})
-    }
-
-    fn read(value: &Value) -> Option<Identifier> {
-        let text = value.get("value")?.as_str()?;
-        match value.get("type")?.as_str()? {
-            "dns" => Some(Identifier::Dns(text.to_ascii_lowercase())),
-            "ip" => text.parse().ok().map(Identifier::Ip),
-            _ => None,
-        }
-    }
-}
-
-/// How far an order is (RFC 8555 section 7.1.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OrderStatus {
-    /// Challenges are to be met.
-    Pending,
-    /// It waits for the certificate request.
-    Ready,
-    /// The certificate is being issued.
-    Processing,
-    /// The certificate is there.
-    Valid,
-    /// It failed, or was not finished in time.
-    Invalid,
 }
 
 /// RFC 8555 section 7.1.3.
@@ -107,16 +73,8 @@ pub(crate) struct Order {
 
 impl Order {
     pub(super) fn read(value: &Value, retry_after: Option<Duration>) -> Result<Order, String> {
-        let status = match text(value, "status")? {
-            "pending" => OrderStatus::Pending,
-            "ready" => OrderStatus::Ready,
-            "processing" => OrderStatus::Processing,
-            "valid" => OrderStatus::Valid,
-            "invalid" => OrderStatus::Invalid,
-            _ => return Err("has an unknown \"status\"".to_owned()),
-        };
         Ok(Order {
-            status,
+            status: OrderStatus::parse(text(value, "status")?).ok_or(UNKNOWN_STATUS)?,
             authorizations: list(value, "authorizations")?
                 .iter()
                 .map(|item| https(item.as_str(), "authorizations"))
@@ -129,24 +87,30 @@ impl Order {
     }
 }
 
-/// RFC 8555 section 7.1.6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AuthorizationStatus {
-    /// A challenge is to be met.
-    Pending,
-    /// The identifier is this account's.
-    Valid,
-    /// A challenge was not met.
-    Invalid,
-    /// Given up, too old, or taken back.
-    Ended,
+words! {
+    /// RFC 8555 section 7.1.6.
+    pub(crate) enum AuthorizationStatus {
+        /// A challenge is to be met.
+        Pending = "pending",
+        /// The identifier is this account's.
+        Valid = "valid",
+        /// A challenge was not met.
+        Invalid = "invalid",
+        /// Given up by the account.
+        Deactivated = "deactivated",
+        /// Too old.
+        Expired = "expired",
+        /// Taken back by the authority.
+        Revoked = "revoked",
+    }
 }
 
 /// What the authority wants to see before it certifies one identifier (RFC 8555 section 7.1.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Authorization {
     pub(crate) status: AuthorizationStatus,
-    pub(crate) identifier: Identifier,
+    /// A host name in lower case, or an IP address (RFC 8738).
+    pub(crate) name: String,
     /// One of them is to be met. Those without a usable token are left out.
     pub(crate) challenges: Vec<Challenge>,
     /// When to look at it again.
@@ -158,34 +122,13 @@ impl Authorization {
         value: &Value,
         retry_after: Option<Duration>,
     ) -> Result<Authorization, String> {
-        let status = match text(value, "status")? {
-            "pending" => AuthorizationStatus::Pending,
-            "valid" => AuthorizationStatus::Valid,
-            "invalid" => AuthorizationStatus::Invalid,
-            "deactivated" | "expired" | "revoked" => AuthorizationStatus::Ended,
-            _ => return Err("has an unknown \"status\"".to_owned()),
-        };
-        let identifier = value.get("identifier").and_then(Identifier::read);
         Ok(Authorization {
-            status,
-            identifier: identifier.ok_or("has no usable \"identifier\"")?,
+            status: AuthorizationStatus::parse(text(value, "status")?).ok_or(UNKNOWN_STATUS)?,
+            name: name(&value["identifier"]).ok_or("has no usable \"identifier\"")?,
             challenges: list(value, "challenges")?.iter().filter_map(Challenge::read).collect(),
             retry_after,
         })
     }
-}
-
-/// RFC 8555 section 8.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ChallengeStatus {
-    /// It waits for [`respond`](super::Client::respond).
-    Pending,
-    /// The authority is looking.
-    Processing,
-    /// It is met.
-    Valid,
-    /// It was not met.
-    Invalid,
 }
 
 /// A way to show that an identifier is this appliance's (RFC 8555 section 8).
@@ -197,7 +140,8 @@ pub(crate) struct Challenge {
     pub(crate) url: String,
     /// At most 256 characters of base64url, so that it fits a path.
     pub(crate) token: String,
-    pub(crate) status: ChallengeStatus,
+    /// Whether it waits for [`respond`](super::Client::respond).
+    pub(crate) is_pending: bool,
     /// Why it was not met.
     pub(crate) error: Option<Problem>,
 }
@@ -205,20 +149,14 @@ pub(crate) struct Challenge {
 impl Challenge {
     /// `None` if it is not one that could be met: authorities may offer kinds that are not known here.
     fn read(value: &Value) -> Option<Challenge> {
-        let status = match value.get("status").and_then(Value::as_str)? {
-            "pending" => ChallengeStatus::Pending,
-            "processing" => ChallengeStatus::Processing,
-            "valid" => ChallengeStatus::Valid,
-            "invalid" => ChallengeStatus::Invalid,
-            _ => return None,
-        };
+        let status = value.get("status").and_then(Value::as_str)?;
         let token = value.get("token")?.as_str()?;
         let is_token = (1..=LONGEST_TOKEN).contains(&token.len()) && is_base64url(token);
         is_token.then_some(Challenge {
             kind: value.get("type")?.as_str()?.to_owned(),
             url: url(value, "url").ok()?,
             token: token.to_owned(),
-            status,
+            is_pending: status == "pending",
             error: value.get("error").and_then(Problem::read),
         })
     }
@@ -234,6 +172,15 @@ pub(super) fn is_https(url: &str) -> bool {
     let host = |uri: &Uri| uri.authority().is_some_and(|host| !host.as_str().contains('@'));
     url.len() <= LONGEST_URL
         && url.parse::<Uri>().is_ok_and(|uri| uri.scheme_str() == Some("https") && host(&uri))
+}
+
+fn name(identifier: &Value) -> Option<String> {
+    let text = identifier.get("value")?.as_str()?;
+    match identifier.get("type")?.as_str()? {
+        "dns" => Some(text.to_ascii_lowercase()),
+        "ip" => text.parse::<IpAddr>().ok().map(|address| address.to_string()),
+        _ => None,
+    }
 }
 
 fn https(url: Option<&str>, name: &str) -> Result<String, String> {
@@ -271,7 +218,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{Authorization, Identifier, Order, is_https};
+    use super::{Authorization, Order, is_https};
 
     #[test]
     fn only_https_urls_without_credentials_are_taken() {
@@ -337,7 +284,7 @@ mod tests {
             "challenges": challenges,
         });
         let read = Authorization::read(&authorization, None).unwrap();
-        assert_eq!(read.identifier, Identifier::Ip("2001:db8::1".parse().unwrap()));
+        assert_eq!(read.name, "2001:db8::1");
         assert_eq!(read.challenges.len(), 1);
         assert_eq!(read.challenges.first().unwrap().token, "DGyRejmCefe7v4NfDGDKfA_-");
     }

@@ -11,11 +11,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use serde_json::{Value, json};
 
 use super::super::{
-    Account, AccountKey, AuthorizationStatus, ChallengeStatus, Client, ExternalAccount, Identifier,
-    OrderStatus, Proxy, RenewalInfo, Server,
+    Account, AccountKey, AuthorizationStatus, Client, OrderStatus, Proxy, RenewalInfo, Server,
 };
 use super::authority::{self, Asked, Authority, http};
 use super::{directory, say};
+use crate::config::ExternalAccount;
 
 fn decoded(text: &Value) -> Vec<u8> {
     BASE64URL.decode(text.as_str().unwrap()).unwrap()
@@ -106,14 +106,13 @@ fn a_certificate_is_ordered_from_the_first_request_to_the_last() {
     let mut client = Client::connect(&authority.server(&directory)).unwrap();
 
     let key = AccountKey::generate().unwrap();
-    let external = ExternalAccount { kid: "k1".to_owned(), hmac_key: b"secret".to_vec().into() };
+    let external = ExternalAccount { kid: "k1".to_owned(), hmac_key: "c2VjcmV0".to_owned().into() };
     let contact = ["mailto:a@box.example".to_owned()];
     let url = client.new_account(&key, &contact, Some(&external)).unwrap();
     assert_eq!(url, format!("{}/account/7", authority.base));
     let account = Account { key: &key, url: &url };
 
-    let names =
-        [Identifier::Dns("box.example".to_owned()), Identifier::Ip("192.0.2.1".parse().unwrap())];
+    let names = ["box.example".to_owned(), "192.0.2.1".to_owned()];
     let (place, order) = client.new_order(&account, &names, Some("key.serial")).unwrap();
     assert_eq!(place, format!("{}/order/1", authority.base));
     assert_eq!(
@@ -122,9 +121,9 @@ fn a_certificate_is_ordered_from_the_first_request_to_the_last() {
     );
     let authorization = client.authorization(&account, &order.authorizations[0]).unwrap();
     assert_eq!(authorization.status, AuthorizationStatus::Pending);
-    assert_eq!(authorization.identifier, names[0]);
+    assert_eq!(authorization.name, names[0]);
     let challenge = &authorization.challenges[0];
-    assert_eq!((challenge.kind.as_str(), challenge.status), ("http-01", ChallengeStatus::Pending));
+    assert_eq!((challenge.kind.as_str(), challenge.is_pending), ("http-01", true));
     client.respond(&account, &challenge.url).unwrap();
     assert_eq!(client.order(&account, &place).unwrap().status, OrderStatus::Ready);
     let order = client.finalize(&account, &order.finalize, b"request").unwrap();
@@ -246,7 +245,7 @@ fn an_order_is_placed_without_what_it_replaces_where_that_was_replaced_before() 
     let mut client = Client::connect(&authority.server(&directory)).unwrap();
     let key = AccountKey::generate().unwrap();
     let account = Account { key: &key, url: "https://ca.example/account/1" };
-    let names = [Identifier::Dns("box.example".to_owned())];
+    let names = ["box.example".to_owned()];
     let (_, order) = client.new_order(&account, &names, Some("a.b")).unwrap();
     assert_eq!(order.status, OrderStatus::Ready);
     assert_eq!(authority.asked().len(), 3);
