@@ -38,6 +38,7 @@ impl<T> Found<T> {
 /// A file as it was read once. It is parsed only when asked, because the daemon hears of its own changes too and
 /// knows their digests.
 pub(super) struct Reading<T> {
+    pub(super) name: &'static str,
     path: PathBuf,
     contents: Result<Option<Zeroizing<Vec<u8>>>, store::Error>,
     parse: fn(&[u8]) -> Result<T, String>,
@@ -48,7 +49,7 @@ pub(super) struct Reading<T> {
 impl<T> Reading<T> {
     fn new(
         view: &View,
-        name: &str,
+        name: &'static str,
         most_bytes: u64,
         parse: fn(&[u8]) -> Result<T, String>,
     ) -> Self {
@@ -58,7 +59,7 @@ impl<T> Reading<T> {
             Ok(Some(contents)) => digest(contents),
             Err(e) => Sha256::new().chain_update([2]).chain_update(e.to_string()).finalize().into(),
         };
-        Reading { path: view.path(name), contents, parse, digest }
+        Reading { name, path: view.path(name), contents, parse, digest }
     }
 
     pub(super) fn parse(&self) -> Found<T> {

@@ -4,6 +4,7 @@
 //! locked. A change is written first, published second, answered third. The gate only reads the
 //! published values and never waits here.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -69,20 +70,11 @@ struct State {
     uploaded: Option<Identity>,
     request: Option<PendingRequest>,
     acme: Option<AcmeFile>,
-    digests: FileDigests,
+    digests: Digests,
 }
 
-/// Digests of the files when they were last read or written, to detect changes.
-#[derive(Debug, Clone, Copy)]
-struct FileDigests {
-    settings: FileDigest,
-    password: FileDigest,
-    job_token: FileDigest,
-    default: FileDigest,
-    uploaded: FileDigest,
-    request: FileDigest,
-    acme: FileDigest,
-}
+/// The digest of each file as it was last read or written, by the file's name.
+type Digests = BTreeMap<&'static str, FileDigest>;
 
 impl SecuritySettings {
     /// The rules in force.
@@ -152,7 +144,6 @@ impl SecuritySettings {
             summary.sha256,
             utc::format(summary.not_after)
         );
-        state.digests.uploaded = files::digest(text.as_bytes());
         state.uploaded = Some(identity);
         self.publish(state);
         self.log.security_by(by.address(), event);
@@ -182,7 +173,6 @@ impl SecuritySettings {
         let line = hash.to_line();
         let mut state = self.lock();
         self.write(&mut state, names::PASSWORD, line.as_bytes())?;
-        state.digests.password = files::digest(line.as_bytes());
         state.password = Some(Password::Set(hash));
         self.publish(&state);
         self.log.security_by(by.address(), format_args!("admin password set by {by}"));
@@ -253,29 +243,9 @@ impl SecuritySettings {
     /// Replaces `security.json`, which commits the change. The files it names are removed now, or at the next
     /// start if that fails.
     fn commit(&self, state: &mut State, settings: SettingsFile) -> Result<(), Error> {
-        let contents = settings.to_file();
-        self.write(state, names::SETTINGS, &contents)?;
-        state.digests.settings = files::digest(&contents);
-        if settings.discard.contains(&names::PASSWORD) {
-            state.password = None;
-            state.digests.password = files::absent();
-        }
-        if settings.discard.contains(&names::JOB_TOKEN) {
-            state.job_token = JobToken::Unset;
-            state.digests.job_token = files::absent();
-        }
-        if settings.discard.contains(&names::UPLOADED) {
-            state.uploaded = None;
-            state.digests.uploaded = files::absent();
-        }
-        if settings.discard.contains(&names::REQUEST) {
-            state.request = None;
-            state.digests.request = files::absent();
-        }
-        if settings.discard.contains(&names::ACME) {
-            state.acme = None;
-            state.digests.acme = files::absent();
-        }
+        self.write(state, names::SETTINGS, &settings.to_file())?;
+        state.forget(&settings.discard);
+        state.digests.extend(settings.discard.iter().map(|name| (*name, files::absent())));
         state.settings = settings;
         if let Err(error) = self.finish_discard(state) {
             self.log.error(format_args!(
@@ -286,7 +256,7 @@ impl SecuritySettings {
     }
 
     /// Writes one file; if that fails, reads all files again.
-    fn write(&self, state: &mut State, name: &str, contents: &[u8]) -> Result<(), Error> {
+    fn write(&self, state: &mut State, name: &'static str, contents: &[u8]) -> Result<(), Error> {
         // An unfinished discard would remove the new file at the next start.
         let written = self.finish_discard(state).and_then(|()| {
             if files::is_bad(self.folder.view(), name) {
@@ -303,12 +273,28 @@ impl SecuritySettings {
             Error::Failed(format!(
                 "the change could not be saved: {error}. What is on the disk stays in force"
             ))
-        })
+        })?;
+        state.digests.insert(name, files::digest(contents));
+        Ok(())
+    }
+
+    /// Removes one file and lets go of its value; `what` is told if that fails.
+    fn remove(&self, state: &mut State, name: &'static str, what: &str) -> Result<(), Error> {
+        let removed = self.folder.remove(name);
+        removed.map_err(|error| self.failed(format!("{what}: {error}")))?;
+        state.forget(&[name]);
+        state.digests.insert(name, files::absent());
+        Ok(())
+    }
+
+    fn failed(&self, error: String) -> Error {
+        self.log.error(&error);
+        Error::Failed(error)
     }
 
     fn finish_discard(&self, state: &mut State) -> Result<(), store::Error> {
         let now = SystemTime::now();
-        finish_discard(&self.folder, &mut state.settings, &mut state.digests.settings, now)
+        finish_discard(&self.folder, &mut state.settings, &mut state.digests, now)
     }
 }
 
@@ -326,6 +312,19 @@ impl State {
 
     fn identity(&self) -> &Identity {
         self.uploaded.as_ref().unwrap_or(&self.default)
+    }
+
+    /// Lets go of the values of files that are removed.
+    fn forget(&mut self, removed: &[&str]) {
+        for name in removed {
+            match *name {
+                names::PASSWORD => self.password = None,
+                names::JOB_TOKEN => self.job_token = JobToken::Unset,
+                names::UPLOADED => self.uploaded = None,
+                names::REQUEST => self.request = None,
+                _ => self.acme = None,
+            }
+        }
     }
 }
 
@@ -349,7 +348,7 @@ pub(super) const NO_TOKEN: &str =
 fn finish_discard(
     folder: &Folder,
     settings: &mut SettingsFile,
-    digest: &mut FileDigest,
+    digests: &mut Digests,
     now: SystemTime,
 ) -> Result<(), store::Error> {
     if settings.discard.is_empty() {
@@ -365,7 +364,7 @@ fn finish_discard(
     let finished = SettingsFile { discard: Vec::new(), ..settings.clone() };
     let contents = finished.to_file();
     folder.replace(names::SETTINGS, &contents)?;
-    *digest = files::digest(&contents);
+    digests.insert(names::SETTINGS, files::digest(&contents));
     *settings = finished;
     Ok(())
 }

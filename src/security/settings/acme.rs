@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{SecuritySettings, State};
 use crate::config::Acme;
 use crate::security::acme::{AccountKey, AcmeFile, AcmeRecord};
-use crate::security::{Actor, Error, Identity, files, names, pem};
+use crate::security::{Actor, Error, Identity, names, pem};
 
 impl SecuritySettings {
     /// The authority that issues the certificate, and how far it is; `None` while ACME is off.
@@ -140,10 +140,7 @@ impl SecuritySettings {
                 });
             }
         }
-        let key = AccountKey::generate().map_err(|error| {
-            self.log.error(&error);
-            Error::Failed(error)
-        })?;
+        let key = AccountKey::generate().map_err(|error| self.failed(error))?;
         Ok(AcmeRecord { from_settings, ..AcmeRecord::new(config, key.to_pem()) })
     }
 
@@ -156,19 +153,12 @@ impl SecuritySettings {
             self.write_acme(state, AcmeFile::Off)?;
             return Ok(true);
         }
-        self.folder.remove(names::ACME).map_err(|error| {
-            self.log.error(format_args!("ACME could not be ended: {error}"));
-            Error::Failed(format!("ACME could not be ended: {error}"))
-        })?;
-        state.acme = None;
-        state.digests.acme = files::absent();
+        self.remove(state, names::ACME, "ACME could not be ended")?;
         Ok(true)
     }
 
     fn write_acme(&self, state: &mut State, acme: AcmeFile) -> Result<(), Error> {
-        let contents = acme.to_file();
-        self.write(state, names::ACME, &contents)?;
-        state.digests.acme = files::digest(&contents);
+        self.write(state, names::ACME, &acme.to_file())?;
         state.acme = Some(acme);
         Ok(())
     }

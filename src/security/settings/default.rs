@@ -4,9 +4,7 @@ use std::time::SystemTime;
 
 use super::SecuritySettings;
 use crate::security::addresses::Host;
-use crate::security::{
-    Actor, Error, Source, Summary, certificate, default_certificate, files, names,
-};
+use crate::security::{Actor, Error, Source, Summary, certificate, default_certificate, names};
 
 impl SecuritySettings {
     /// Makes the default certificate anew, with a new key and the names that the machine has now. It is never
@@ -21,13 +19,9 @@ impl SecuritySettings {
             let identity = certificate::from_file(text.as_bytes(), Source::Default)?;
             Ok((text, identity))
         });
-        let (text, identity) = made.map_err(|error| {
-            self.log.error(&error);
-            Error::Failed(error)
-        })?;
+        let (text, identity) = made.map_err(|error| self.failed(error))?;
         let mut state = self.lock();
         self.write(&mut state, names::DEFAULT, text.as_bytes())?;
-        state.digests.default = files::digest(text.as_bytes());
         let summary = identity.summary.clone();
         state.default = identity;
         self.publish(&state);

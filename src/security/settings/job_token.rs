@@ -3,7 +3,7 @@
 use super::SecuritySettings;
 use crate::security::job_token::{JobToken, JobTokenHash};
 use crate::security::settings_file::SettingsFile;
-use crate::security::{Actor, Error, files, names};
+use crate::security::{Actor, Error, names};
 
 impl SecuritySettings {
     /// Sets the job token. The commit point is the replacement of `job-token.json`.
@@ -12,10 +12,8 @@ impl SecuritySettings {
     /// [`Error::Invalid`] says which rule the token breaks.
     pub(crate) fn set_job_token(&self, by: &Actor, token: &str) -> Result<(), Error> {
         let hash = JobTokenHash::new(token).map_err(Error::Invalid)?;
-        let contents = hash.to_file();
         let mut state = self.lock();
-        self.write(&mut state, names::JOB_TOKEN, &contents)?;
-        state.digests.job_token = files::digest(&contents);
+        self.write(&mut state, names::JOB_TOKEN, &hash.to_file())?;
         state.job_token = JobToken::Set(hash);
         self.publish(&state);
         self.log.security_by(by.address(), format_args!("job token set by {by}"));

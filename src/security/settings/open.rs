@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use super::{FileDigests, SecuritySettings, State, finish_discard};
+use super::{Digests, SecuritySettings, State, finish_discard};
 use crate::config::Api;
 use crate::log::Log;
 use crate::security::acme::AcmeFile;
@@ -30,8 +30,9 @@ impl SecuritySettings {
         let folder = Folder::open(state_dir, &names::SUBFOLDERS)
             .map_err(|e| Error::Failed(e.to_string()))?;
         let now = SystemTime::now();
-        let (mut settings, mut settings_digest) = settings(&folder, now, &log);
-        if let Err(error) = finish_discard(&folder, &mut settings, &mut settings_digest, now) {
+        let (mut settings, settings_digest) = settings(&folder, now, &log);
+        let mut digests = Digests::from([(names::SETTINGS, settings_digest)]);
+        if let Err(error) = finish_discard(&folder, &mut settings, &mut digests, now) {
             log.error(format_args!(
                 "the reset is in force, but its old files could not be removed: {error}"
             ));
@@ -48,15 +49,14 @@ impl SecuritySettings {
         if let (None, Some(warning)) = (&uploaded, default.summary.outdated()) {
             log.warn(warning);
         }
-        let digests = FileDigests {
-            settings: settings_digest,
-            password: password_digest,
-            job_token: job_token_digest,
-            default: default_digest,
-            uploaded: uploaded_digest,
-            request: request_digest,
-            acme: acme_digest,
-        };
+        digests.extend([
+            (names::PASSWORD, password_digest),
+            (names::JOB_TOKEN, job_token_digest),
+            (names::DEFAULT, default_digest),
+            (names::UPLOADED, uploaded_digest),
+            (names::REQUEST, request_digest),
+            (names::ACME, acme_digest),
+        ]);
         let state =
             State { settings, password, job_token, default, uploaded, request, acme, digests };
         let opened = SecuritySettings {
@@ -136,7 +136,7 @@ impl Optional<'_> {
         let reading = files::identity(self.folder.view(), Source::Uploaded);
         let untrusted = "until then the default certificate is in use";
         let damaged = "the default certificate is in use: upload yours again";
-        let (identity, digest) = self.read(names::UPLOADED, &reading, untrusted, damaged);
+        let (identity, digest) = self.read(&reading, untrusted, damaged);
         let now = utc::unix_seconds(self.now);
         if let Some(error) = identity.as_ref().and_then(|it| it.summary.date_error(now)) {
             self.log.warn(format_args!("the uploaded certificate is in use, but {error}"));
@@ -148,33 +148,32 @@ impl Optional<'_> {
         let reading = files::request(self.folder.view());
         let untrusted = "until then there is no pending request";
         let damaged = "there is no pending request: make another";
-        self.read(names::REQUEST, &reading, untrusted, damaged)
+        self.read(&reading, untrusted, damaged)
     }
 
     fn acme(&self) -> (Option<AcmeFile>, FileDigest) {
         let reading = files::acme(self.folder.view());
         let untrusted = "until then no certificate is fetched";
         let damaged = "no certificate is fetched: set ACME again";
-        self.read(names::ACME, &reading, untrusted, damaged)
+        self.read(&reading, untrusted, damaged)
     }
 
     /// Sets a damaged file aside. `untrusted` and `damaged` say what holds without the file, and what to do.
     fn read<T>(
         &self,
-        name: &'static str,
         reading: &Reading<T>,
         untrusted: &str,
         damaged: &str,
     ) -> (Option<T>, FileDigest) {
         match reading.parse() {
-            _ if self.settings.discard.contains(&name) => {}
+            _ if self.settings.discard.contains(&reading.name) => {}
             Found::Absent => {}
             Found::Good(value) => return (Some(value), reading.digest),
             Found::Untrusted(sentence) => {
                 self.log.error(format_args!("{sentence}; {untrusted}"));
             }
             Found::Damaged(reason) => {
-                let kept = self.folder.set_aside_told(name, self.now);
+                let kept = self.folder.set_aside_told(reading.name, self.now);
                 self.log.error(format_args!("{reason}; {kept}; {damaged}"));
                 return (None, files::absent());
             }

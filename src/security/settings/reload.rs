@@ -6,9 +6,9 @@
 use std::time::SystemTime;
 
 use super::{LOCKED, NO_TOKEN, SecuritySettings, State};
-use crate::security::files::{self, FileDigest, Found, Reading};
+use crate::security::files::{self, Found, Reading};
 use crate::security::settings_file::SettingsFile;
-use crate::security::{Identity, JobToken, Password, Source, names};
+use crate::security::{Identity, JobToken, Password, Source};
 use crate::util::utc;
 
 impl SecuritySettings {
@@ -29,11 +29,7 @@ impl SecuritySettings {
     }
 
     fn reload_settings(&self, state: &mut State) {
-        let reading = files::settings(self.folder.view());
-        let known = &mut state.digests.settings;
-        let Some(found) = changed(&state.settings, names::SETTINGS, &reading, known) else {
-            return;
-        };
+        let Some(found) = changed(state, &files::settings(self.folder.view())) else { return };
         let settings = match found {
             Found::Good(settings) => settings,
             Found::Absent => SettingsFile::DEFAULT,
@@ -44,21 +40,7 @@ impl SecuritySettings {
         };
         let word = if settings.plain_http { "on" } else { "off" };
         self.log.security(format_args!("security.json has changed: plain HTTP is {word}"));
-        if settings.discard.contains(&names::UPLOADED) {
-            state.uploaded = None;
-        }
-        if settings.discard.contains(&names::REQUEST) {
-            state.request = None;
-        }
-        if settings.discard.contains(&names::ACME) {
-            state.acme = None;
-        }
-        if settings.discard.contains(&names::PASSWORD) {
-            state.password = None;
-        }
-        if settings.discard.contains(&names::JOB_TOKEN) {
-            state.job_token = JobToken::Unset;
-        }
+        state.forget(&settings.discard);
         state.settings = settings;
         if let Err(error) = self.finish_discard(state) {
             self.log.error(format_args!(
@@ -68,11 +50,7 @@ impl SecuritySettings {
     }
 
     fn reload_password(&self, state: &mut State) {
-        let known = &mut state.digests.password;
-        let reading = files::password(self.folder.view());
-        let Some(found) = changed(&state.settings, names::PASSWORD, &reading, known) else {
-            return;
-        };
+        let Some(found) = changed(state, &files::password(self.folder.view())) else { return };
         state.password = match found {
             Found::Absent => {
                 self.log.security("admin.htpasswd was removed: no password is set");
@@ -90,11 +68,7 @@ impl SecuritySettings {
     }
 
     fn reload_job_token(&self, state: &mut State) {
-        let known = &mut state.digests.job_token;
-        let reading = files::job_token(self.folder.view());
-        let Some(found) = changed(&state.settings, names::JOB_TOKEN, &reading, known) else {
-            return;
-        };
+        let Some(found) = changed(state, &files::job_token(self.folder.view())) else { return };
         state.job_token = match found {
             Found::Absent => {
                 self.log.security("job-token.json was removed: speech is open");
@@ -112,9 +86,10 @@ impl SecuritySettings {
     }
 
     fn reload_default(&self, state: &mut State) {
-        let reading = files::identity(self.folder.view(), Source::Default);
-        let known = &mut state.digests.default;
-        let Some(found) = changed(&state.settings, names::DEFAULT, &reading, known) else { return };
+        let Some(found) = changed(state, &files::identity(self.folder.view(), Source::Default))
+        else {
+            return;
+        };
         match self.acceptable(found) {
             Some(Some(identity)) => {
                 let sha256 = &identity.summary.sha256;
@@ -129,9 +104,8 @@ impl SecuritySettings {
     }
 
     fn reload_uploaded(&self, state: &mut State) {
-        let known = &mut state.digests.uploaded;
-        let reading = files::identity(self.folder.view(), Source::Uploaded);
-        let Some(found) = changed(&state.settings, names::UPLOADED, &reading, known) else {
+        let Some(found) = changed(state, &files::identity(self.folder.view(), Source::Uploaded))
+        else {
             return;
         };
         match self.acceptable(found) {
@@ -150,9 +124,7 @@ impl SecuritySettings {
     }
 
     fn reload_request(&self, state: &mut State) {
-        let known = &mut state.digests.request;
-        let reading = files::request(self.folder.view());
-        let Some(found) = changed(&state.settings, names::REQUEST, &reading, known) else { return };
+        let Some(found) = changed(state, &files::request(self.folder.view())) else { return };
         state.request = match found {
             Found::Absent => {
                 self.log.security("tls/request.pem was removed: no certificate request is pending");
@@ -171,9 +143,7 @@ impl SecuritySettings {
     }
 
     fn reload_acme(&self, state: &mut State) {
-        let known = &mut state.digests.acme;
-        let reading = files::acme(self.folder.view());
-        let Some(found) = changed(&state.settings, names::ACME, &reading, known) else { return };
+        let Some(found) = changed(state, &files::acme(self.folder.view())) else { return };
         state.acme = match found {
             Found::Absent => {
                 self.log.security("acme.json was removed: no certificate is fetched");
@@ -210,16 +180,9 @@ impl SecuritySettings {
 }
 
 /// What a file says now; `None` if that is `known` already, or a reset has discarded the file.
-fn changed<T>(
-    settings: &SettingsFile,
-    name: &'static str,
-    reading: &Reading<T>,
-    known: &mut FileDigest,
-) -> Option<Found<T>> {
-    if settings.discard.contains(&name)
-        || std::mem::replace(known, reading.digest) == reading.digest
-    {
-        return None;
-    }
-    Some(reading.parse())
+fn changed<T>(state: &mut State, reading: &Reading<T>) -> Option<Found<T>> {
+    let name = reading.name;
+    let is_known = state.settings.discard.contains(&name)
+        || state.digests.insert(name, reading.digest) == Some(reading.digest);
+    (!is_known).then(|| reading.parse())
 }

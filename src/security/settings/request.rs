@@ -11,6 +11,8 @@ use crate::security::{
     Actor, Error, Identity, PendingRequest, PublicRequest, Wanted, certificate, files, names,
 };
 
+const NOT_DROPPED: &str = "the certificate request could not be dropped";
+
 impl SecuritySettings {
     /// The pending certificate request.
     pub(crate) fn request(&self) -> Option<PublicRequest> {
@@ -30,15 +32,12 @@ impl SecuritySettings {
         now: SystemTime,
     ) -> Result<PublicRequest, Error> {
         none_pending(&self.lock())?;
-        let (pending, text) =
-            self.one_at_a_time(|| PendingRequest::make(wanted, now)).map_err(|error| {
-                self.log.error(&error);
-                Error::Failed(error)
-            })?;
+        let (pending, text) = self
+            .one_at_a_time(|| PendingRequest::make(wanted, now))
+            .map_err(|error| self.failed(error))?;
         let mut state = self.lock();
         none_pending(&state)?;
         self.write(&mut state, names::REQUEST, text.as_bytes())?;
-        state.digests.request = files::digest(text.as_bytes());
         let public = pending.public.clone();
         state.request = Some(pending);
         self.log.security_by(
@@ -61,7 +60,7 @@ impl SecuritySettings {
         if state.request.is_none() {
             return Ok(false);
         }
-        self.remove_request(&mut state)?;
+        self.remove(&mut state, names::REQUEST, NOT_DROPPED)?;
         self.log.security_by(by.address(), format_args!("certificate request dropped by {by}"));
         Ok(true)
     }
@@ -75,18 +74,8 @@ impl SecuritySettings {
         };
         // A failure is logged already, and the next start tries again.
         if certificate::public_key_of(&pending.key).as_deref() == Some(key.as_ref()) {
-            let _ = self.remove_request(state);
+            let _ = self.remove(state, names::REQUEST, NOT_DROPPED);
         }
-    }
-
-    fn remove_request(&self, state: &mut State) -> Result<(), Error> {
-        self.folder.remove(names::REQUEST).map_err(|error| {
-            self.log.error(format_args!("the certificate request could not be dropped: {error}"));
-            Error::Failed(format!("the certificate request could not be dropped: {error}"))
-        })?;
-        state.request = None;
-        state.digests.request = files::absent();
-        Ok(())
     }
 
     /// Checks certificates that came without a key.
