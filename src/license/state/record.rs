@@ -218,10 +218,8 @@ fn read(
 impl State {
     fn to_json(&self, device: &Device) -> Value {
         let request = |request: &Request| request.to_json(&device.key.public(), "");
-        let grant = self.grant.as_ref().map(|grant| {
-            let kind = if grant.kind == Type::Lease { "lease" } else { "license-cert" };
-            json!({"kind": kind, "token": grant.token})
-        });
+        let grant =
+            self.grant.as_ref().map(|grant| json!({"kind": grant.kind, "token": grant.token}));
         let awaited = self.pending_activation.as_ref().map(|awaited| {
             json!({"request": request(&awaited.request), "certificate": awaited.certificate})
         });
@@ -306,11 +304,10 @@ impl State {
 /// are known. A token with a withdrawn key grants nothing, but its totals are still valid. Without a trust
 /// file the device's own seal suffices, so that a lost trust file does not stop the appliance.
 fn grant_from(value: &Value, trust: Option<&Trust>) -> Result<(Grant, bool), fields::Error> {
-    let kind = match value["kind"].as_str() {
-        Some("lease") => Type::Lease,
-        Some("license-cert") => Type::LicenseCertificate,
-        _ => return Err("`kind` is not a known kind".into()),
-    };
+    let kind = value["kind"].as_str().and_then(Type::parse);
+    let kind = kind
+        .filter(|kind| matches!(kind, Type::Lease | Type::LicenseCertificate))
+        .ok_or("`kind` is not a known kind")?;
     let token = value["token"].as_str().ok_or("`token`")?;
     let verified = trust.map(|trust| trust.verify(kind, token, Dates::Ignored));
     let (payload, withdrawn) = match verified {

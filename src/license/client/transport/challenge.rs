@@ -7,21 +7,18 @@ use ureq::http::HeaderValue;
 const LONGEST: usize = 20;
 const MOST: usize = 5;
 
-/// Names of authentication schemes, as the proxy wrote them.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Schemes(Vec<String>);
-
-impl Schemes {
-    /// The schemes for a message, if Basic is not among them; `None` if it is, or if there are none.
-    pub(crate) fn without_basic(&self) -> Option<String> {
-        let basic = self.0.iter().any(|name| name.eq_ignore_ascii_case("Basic"));
-        (!basic && !self.0.is_empty()).then(|| self.0.join(" or "))
-    }
+/// The schemes of these fields for a message, if Basic is not among them; `None` if it is, or if there are none.
+pub(crate) fn without_basic<'v>(
+    fields: impl IntoIterator<Item = &'v HeaderValue>,
+) -> Option<String> {
+    let found = schemes(fields);
+    let basic = found.iter().any(|name| name.eq_ignore_ascii_case("Basic"));
+    (!basic && !found.is_empty()).then(|| found.join(" or "))
 }
 
 /// The schemes in these fields, each once. A scheme and a parameter both follow the beginning of a field or
 /// a comma; only a parameter has a `=` after its name.
-pub(crate) fn schemes<'v>(fields: impl IntoIterator<Item = &'v HeaderValue>) -> Schemes {
+fn schemes<'v>(fields: impl IntoIterator<Item = &'v HeaderValue>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for field in fields.into_iter().filter_map(|field| field.to_str().ok()) {
         for part in elements(field) {
@@ -36,7 +33,7 @@ pub(crate) fn schemes<'v>(fields: impl IntoIterator<Item = &'v HeaderValue>) -> 
             }
         }
     }
-    Schemes(found)
+    found
 }
 
 /// Splits a list at its commas, except inside quotes.
@@ -61,7 +58,7 @@ fn elements(field: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use ureq::http::HeaderValue;
 
-    use super::schemes;
+    use super::without_basic as told;
 
     #[test]
     fn schemes_are_told_from_their_parameters() {
@@ -79,7 +76,7 @@ mod tests {
         ] {
             let values = fields.iter().filter_map(|field| HeaderValue::from_str(field).ok());
             let values: Vec<HeaderValue> = values.collect();
-            assert_eq!(schemes(&values).without_basic().as_deref(), without_basic, "{fields:?}");
+            assert_eq!(told(&values).as_deref(), without_basic, "{fields:?}");
         }
     }
 }

@@ -5,7 +5,6 @@ use std::io;
 
 use ureq::{Error, Timeout};
 
-use super::challenge::Schemes;
 use super::{Proxy, Route, budget};
 use crate::util::words::words;
 
@@ -95,13 +94,13 @@ impl TransportError {
         TransportError { kind, message: what, maybe_delivered: connected, rejected_by: None }
     }
 
-    pub(crate) fn proxy_auth(route: &Route, status: u16, offered: &Schemes) -> TransportError {
+    pub(crate) fn proxy_auth(route: &Route, status: u16, others: Option<String>) -> TransportError {
         let with_credentials = route.proxy.as_ref().filter(|proxy| proxy.user.is_some());
         let who = match &route.proxy {
             Some(proxy) => format!("the proxy {}", proxy.address()),
             None => "a proxy on the way".to_owned(),
         };
-        let message = if let Some(others) = offered.without_basic() {
+        let message = if let Some(others) = others {
             format!(
                 "{who} accepts only {others} authentication ({status}), but the appliance supports only \
                  Basic: put a relay such as cntlm or px between them, or let the appliance reach {} \

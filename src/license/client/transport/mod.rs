@@ -79,10 +79,10 @@ impl Route {
         };
         let mut response = request.send(body).map_err(|error| failed(&error))?;
         let status = response.status().as_u16();
-        let offered = challenge::schemes(response.headers().get_all("Proxy-Authenticate"));
+        let others = challenge::without_basic(response.headers().get_all("Proxy-Authenticate"));
         // tinyproxy answers 401 to a wrong password; the license service never does.
         if status == 407 || status == 401 && self.proxy.is_some() {
-            return Err(TransportError::proxy_auth(self, status, &offered));
+            return Err(TransportError::proxy_auth(self, status, others));
         }
         let read = response.body_mut().with_config().limit(LARGEST).read_to_vec();
         self.check_response(status, read.map_err(|error| failed(&error))?)
