@@ -288,7 +288,34 @@ fn beginnings(vendor: &mut Vendor) -> Vec<World> {
     assert_eq!(online.appliances[0].state.phase, Phase::Online);
     assert_eq!(offline.appliances[0].state.phase, Phase::OfflineMode);
     assert_eq!(certificate.appliances[0].state.phase, Phase::OfflineCertificate);
-    vec![fresh, online, returning, offline, signed, certificate]
+    let mut worlds = unanswered_twice(&fresh, after);
+    worlds.extend([fresh, online, returning, offline, signed, certificate]);
+    worlds
+}
+
+/// Two activations in a row that nobody answers, each lost on its way to the authority, where it may still come
+/// late, or on its way back. Then the second one is discarded too, or the other appliance gets no answer either.
+fn unanswered_twice(fresh: &World, mut after: impl FnMut(&[Step], &World) -> World) -> Vec<World> {
+    let unanswered = |at: usize, arrives: bool| {
+        let activate = Action::Activate { code: CODE.to_owned(), user: User::default() };
+        let mut steps = vec![Step::Perform(at, activate, Disk::Works), Step::Fail(at, true)];
+        if arrives {
+            steps.insert(1, Step::Deliver(at));
+        }
+        steps
+    };
+    let discarded = [Step::Perform(0, Action::Remove, Disk::Works), Step::Fail(0, true)];
+    let mut worlds = Vec::new();
+    for (first, second) in [(true, true), (true, false), (false, true), (false, false)] {
+        let steps = [&unanswered(0, first)[..], &discarded, &unanswered(0, second)].concat();
+        let twice = after(&steps, fresh);
+        let State { pending, abandoned_activation, .. } = &twice.appliances[0].state;
+        assert!(pending.is_some() && abandoned_activation.is_some(), "{:?}", twice.trace);
+        let without_both = after(&discarded, &twice);
+        let of_both = after(&unanswered(1, true), &twice);
+        worlds.extend([twice, without_both, of_both]);
+    }
+    worlds
 }
 
 #[test]
