@@ -124,7 +124,7 @@ fn network_settings(
     helper: &Arc<CommandHelper>,
     log: &Log,
 ) -> Result<Option<Arc<NetworkSettings>>, String> {
-    if !config.commands.contains_key(&CommandKind::Network) {
+    if !config.commands.has(CommandKind::Network) {
         return Ok(None);
     }
     let folder = Arc::clone(security.folder());

@@ -19,7 +19,6 @@ mod section;
 mod services;
 mod show;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::net::{Ipv6Addr, SocketAddr};
@@ -146,8 +145,19 @@ words! {
     }
 }
 
-/// The commands that are offered, each a program and its arguments.
-pub(crate) type Commands = BTreeMap<CommandKind, Vec<String>>;
+/// Commands by their kind, each a program and its arguments; empty means not offered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Commands([Vec<String>; CommandKind::ALL.len()]);
+
+impl Commands {
+    pub(crate) fn argv(&self, kind: CommandKind) -> &[String] {
+        &self.0[kind as usize]
+    }
+
+    pub(crate) fn has(&self, kind: CommandKind) -> bool {
+        !self.argv(kind).is_empty()
+    }
+}
 
 impl Default for Config {
     fn default() -> Config {

@@ -136,10 +136,9 @@ fn about(field: Field<'_>, mut about: About) -> Option<About> {
 
 fn commands(field: Field<'_>) -> Option<Commands> {
     let mut section = field.section()?;
-    let mut commands = Commands::new();
+    let mut commands = Commands::default();
     for kind in CommandKind::ALL {
-        let argv = section.take(kind.name()).and_then(command);
-        commands.extend(argv.filter(|argv| !argv.is_empty()).map(|argv| (*kind, argv)));
+        set(&mut commands.0[*kind as usize], section.take(kind.name()), command);
     }
     section.end();
     Some(commands)

@@ -13,8 +13,7 @@ impl Config {
             generations.iter().filter(|(_, mounted)| *mounted).map(|(word, _)| *word).collect();
         let services: serde_json::Map<String, Value> =
             self.services.iter().map(|one| (one.name.clone(), service(one))).collect();
-        let argv =
-            |kind: &CommandKind| json!(self.commands.get(kind).map_or(&[][..], Vec::as_slice));
+        let argv = |kind: &CommandKind| json!(self.commands.argv(*kind));
         let commands: serde_json::Map<String, Value> =
             CommandKind::ALL.iter().map(|kind| (kind.name().to_owned(), argv(kind))).collect();
         let mut settings = json!({

@@ -12,7 +12,7 @@ pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> 
     let now = daemon.read("management/host/time")?;
     screen.title("Clock")?;
     screen.row("Time (UTC)", now["time"].as_str().unwrap_or("unknown"))?;
-    if !config.commands.contains_key(&CommandKind::Clock) {
+    if !config.commands.has(CommandKind::Clock) {
         screen.blank()?;
         screen.say(
             "It can't be set here: this appliance has no command for that; its settings have no \

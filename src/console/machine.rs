@@ -93,7 +93,7 @@ pub(super) fn services(
         let mut menu = Menu::default();
         menu.add("Restart services and ask for license updates", |screen| {
             daemon.restart_services()?;
-            screen.tell(if config.commands.contains_key(&CommandKind::RestartServices) {
+            screen.tell(if config.commands.has(CommandKind::RestartServices) {
                 "The services were told to restart, and license updates were asked for."
             } else {
                 "This appliance has no command to restart its services; license updates were asked for."

@@ -10,7 +10,7 @@ use super::{Ended, listed, machine, tell};
 use crate::config::{CommandKind, Config};
 
 pub(super) fn menu(config: &Config, daemon: Daemon<'_>, screen: &mut Screen) -> Result<(), Ended> {
-    if !config.commands.contains_key(&CommandKind::Network) {
+    if !config.commands.has(CommandKind::Network) {
         screen.title("Networking")?;
         machine::addresses(config, screen)?;
         screen.say(

@@ -24,6 +24,7 @@ pub(crate) use crate::helper::process::{WORD, start};
 
 pub(crate) use crate::config::CommandKind;
 use crate::log::Log;
+use crate::util::json;
 
 /// Stack in bytes of a thread that waits for a command or reads its output.
 pub(crate) const STACK: usize = 128 * 1024;
@@ -133,23 +134,25 @@ pub(crate) struct HelperProcess {
 
 /// The message that a command has printed a line, as a line of the helper's output.
 fn printed(kind: CommandKind, line: &str) -> String {
-    format!("{}\n", json!([kind, "output", line]))
+    format!("{}\n", json!([kind.name(), "output", line]))
 }
 
 /// The message that a command has ended.
 fn exited(kind: CommandKind, end: &End) -> String {
-    format!("{}\n", json!([kind, "exited", end.as_ref().err()]))
+    format!("{}\n", json!([kind.name(), "exited", end.as_ref().err()]))
 }
 
 fn on_message(line: &str, waiting: &Waiting, log: &Log) {
-    let (name, what, text): (String, String, Option<String>) =
-        serde_json::from_str(line).unwrap_or_default();
-    match (CommandKind::parse(&name), what.as_str(), text) {
-        (Some(kind), "output", Some(text)) => log.info(format_args!("{}: {text}", kind.name())),
-        (Some(kind), "exited", fault) => {
+    let message = json::parse(line.as_bytes()).unwrap_or_default();
+    let kind = message[0].as_str().and_then(CommandKind::parse);
+    match (kind, message[1].as_str(), message[2].as_str()) {
+        (Some(kind), Some("output"), Some(text)) => {
+            log.info(format_args!("{}: {text}", kind.name()));
+        }
+        (Some(kind), Some("exited"), fault) => {
             if let Some(caller) = lock(waiting).remove(&kind) {
                 // The caller may have stopped waiting.
-                let _ = caller.send(fault.map_or(Ok(()), Err));
+                let _ = caller.send(fault.map_or(Ok(()), |fault| Err(fault.to_owned())));
             }
         }
         _ => log.warn("ignoring an unknown message from the command helper"),

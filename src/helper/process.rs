@@ -1,16 +1,16 @@
 //! The helper process, which the daemon starts as `/proc/self/exe command-helper`; it is not in the help.
 
-use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{CommandKind, HelperProcess, STACK, document, exited, lock, printed, run};
 use crate::config::Commands;
+use crate::util::json;
 
 /// The subcommand.
 pub(crate) const WORD: &str = "command-helper";
@@ -28,7 +28,7 @@ const DAEMON_ONLY: [&str; 6] = [
 /// Starts the helper if a command is configured. Must run before the rights are given up and before any
 /// thread is started.
 pub(crate) fn start(commands: &Commands) -> Result<Option<HelperProcess>, String> {
-    if commands.is_empty() {
+    if !CommandKind::ALL.iter().any(|kind| commands.has(*kind)) {
         return Ok(None);
     }
     let failed = |error: io::Error| format!("cannot start the command helper: {error}");
@@ -44,7 +44,9 @@ pub(crate) fn start(commands: &Commands) -> Result<Option<HelperProcess>, String
     let (Some(mut requests), Some(messages)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(failed(io::ErrorKind::BrokenPipe.into()));
     };
-    writeln!(requests, "{}", json!(commands)).map_err(failed)?;
+    let argv = |kind: &CommandKind| (kind.name().to_owned(), json!(commands.argv(*kind)));
+    let known: Value = CommandKind::ALL.iter().map(argv).collect();
+    writeln!(requests, "{known}").map_err(failed)?;
     Ok(Some(HelperProcess { requests, messages, child }))
 }
 
@@ -65,15 +67,17 @@ pub(crate) fn serve_streams(
 ) -> Result<(), String> {
     let mut requests = requests.lines().map_while(Result::ok);
     let first = requests.next().unwrap_or_default();
-    let known: BTreeMap<String, Vec<String>> = serde_json::from_str(&first)
-        .map_err(|_| "the command helper is started by the daemon, not by hand".to_owned())?;
+    let Ok(Value::Object(known)) = json::parse(first.as_bytes()) else {
+        return Err("the command helper is started by the daemon, not by hand".to_owned());
+    };
     let messages = Arc::new(Mutex::new(messages));
     let mut running = Vec::new();
     for line in requests {
         let (word, document) = line.split_once(' ').unwrap_or((&line, ""));
         let Some(kind) = CommandKind::parse(word) else { continue };
-        let (words, messages) =
-            (known.get(word).cloned().unwrap_or_default(), Arc::clone(&messages));
+        let words = known.get(word).and_then(Value::as_array).into_iter().flatten();
+        let words: Vec<String> = words.filter_map(Value::as_str).map(str::to_owned).collect();
+        let messages = Arc::clone(&messages);
         let document = document::lines(document);
         let send = move |message: String| {
             let mut messages = lock(&messages);

@@ -245,7 +245,9 @@ impl SecuritySettings {
     fn commit(&self, state: &mut State, settings: SettingsFile) -> Result<(), Error> {
         self.write(state, names::SETTINGS, &settings.to_file())?;
         state.forget(&settings.discard);
-        state.digests.extend(settings.discard.iter().map(|name| (*name, files::absent())));
+        for name in &settings.discard {
+            state.digests.insert(name, files::absent());
+        }
         state.settings = settings;
         if let Err(error) = self.finish_discard(state) {
             self.log.error(format_args!(

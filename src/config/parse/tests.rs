@@ -63,7 +63,7 @@ fn everything_given_is_understood() {
     assert_eq!(config.hsts_max_age, 63_072_000);
     assert!(!config.access_log);
     assert_eq!(config.user.as_deref(), Some("1000:1000"));
-    assert_eq!(config.commands[&CommandKind::Reboot], ["/sbin/reboot", "-f"]);
+    assert_eq!(config.commands.argv(CommandKind::Reboot), ["/sbin/reboot", "-f"]);
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn run_later(
 
 /// Goes on if the image has a command for it.
 pub(crate) fn configured(context: &Context, kind: CommandKind) -> Result<(), Response> {
-    if context.config.commands.contains_key(&kind) {
+    if context.config.commands.has(kind) {
         return Ok(());
     }
     let text = format!(

@@ -21,7 +21,7 @@ pub(crate) fn services(context: &Context, request: &mut Request) -> Answer {
 
 /// Does nothing if no command is configured or it is running already.
 fn restart(context: &Context, request: &Request) -> Result<(), String> {
-    if !context.config.commands.contains_key(&CommandKind::RestartServices) {
+    if !context.config.commands.has(CommandKind::RestartServices) {
         return Ok(());
     }
     let Some(permit) = context.running.try_start(CommandKind::RestartServices) else {

@@ -47,7 +47,7 @@ fn document(config: &Config) -> String {
         chosen.join(" ")
     };
     let api = words(&[(config.api.v1, "v1"), (config.api.v2, "v2")]);
-    let has = |kind| config.commands.contains_key(&kind);
+    let has = |kind| config.commands.has(kind);
     let can = words(&[
         (has(CommandKind::Reboot), "reboot"),
         (has(CommandKind::Shutdown), "shutdown"),

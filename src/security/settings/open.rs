@@ -31,7 +31,8 @@ impl SecuritySettings {
             .map_err(|e| Error::Failed(e.to_string()))?;
         let now = SystemTime::now();
         let (mut settings, settings_digest) = settings(&folder, now, &log);
-        let mut digests = Digests::from([(names::SETTINGS, settings_digest)]);
+        let mut digests = Digests::new();
+        digests.insert(names::SETTINGS, settings_digest);
         if let Err(error) = finish_discard(&folder, &mut settings, &mut digests, now) {
             log.error(format_args!(
                 "the reset is in force, but its old files could not be removed: {error}"
@@ -49,14 +50,16 @@ impl SecuritySettings {
         if let (None, Some(warning)) = (&uploaded, default.summary.outdated()) {
             log.warn(warning);
         }
-        digests.extend([
+        for (name, digest) in [
             (names::PASSWORD, password_digest),
             (names::JOB_TOKEN, job_token_digest),
             (names::DEFAULT, default_digest),
             (names::UPLOADED, uploaded_digest),
             (names::REQUEST, request_digest),
             (names::ACME, acme_digest),
-        ]);
+        ] {
+            digests.insert(name, digest);
+        }
         let state =
             State { settings, password, job_token, default, uploaded, request, acme, digests };
         let opened = SecuritySettings {
