@@ -11,9 +11,9 @@ from lib.world import World
 
 
 class Bench:
-    def __init__(self, names, quick):
+    def __init__(self, names, quick, most):
         self.world = World(names)
-        self.quick = quick
+        self.quick, self.most = quick, 1 if quick else most
         self.records, self.problems = [], self.world.problems
 
     def say(self, text):
@@ -27,7 +27,7 @@ class Bench:
     def rounds(self, names, repetitions):
         """(repetition, name): all after one another in each round, and another one first in each."""
         names = list(names)
-        for rep in range(1 if self.quick else repetitions):
+        for rep in range(min(repetitions, self.most)):
             turn = rep % max(1, len(names))
             for name in names[turn:] + names[:turn]:
                 yield rep, name
