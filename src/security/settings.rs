@@ -324,7 +324,8 @@ impl State {
                 names::JOB_TOKEN => self.job_token = JobToken::Unset,
                 names::UPLOADED => self.uploaded = None,
                 names::REQUEST => self.request = None,
-                _ => self.acme = None,
+                names::ACME => self.acme = None,
+                _ => {} // the others always have a value
             }
         }
     }

@@ -27,7 +27,7 @@ class Bench:
     def rounds(self, names, repetitions):
         """(repetition, name): all after one another in each round, and another one first in each."""
         names = list(names)
-        for rep in range(min(repetitions, self.most)):
+        for rep in range(min(repetitions, self.most or repetitions)):
             turn = rep % max(1, len(names))
             for name in names[turn:] + names[:turn]:
                 yield rep, name

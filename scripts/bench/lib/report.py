@@ -119,7 +119,7 @@ def markdown(run):
     figures = Figures(run)
     contenders = ["| | version | |", "| --- | --- | --- |"]
     contenders += [f"| {n} | {p['version']} | {p['note']} |" for n, p in run["peers"].items()]
-    quick = f", each figure at most {run['most']} times" if run["most"] < 10 else ""
+    quick = f", each figure at most {run['most']} times" if run.get("most") else ""
     if run["quick"]:
         quick = ", --quick: one short repetition, which proves nothing"
     heading = {**run, **run["machine"], "quick": quick, "contenders": "\n".join(contenders)}

@@ -14,6 +14,7 @@ use crate::gate::io::duplex::Duplex as _;
 use crate::gate::limits;
 use crate::gate::limits::permits::Class;
 use crate::gate::upstream::stream::UpstreamStream;
+use crate::http::fields::Fields;
 
 /// An exchange with a connection to its service.
 pub(crate) struct HttpProxy {
@@ -95,6 +96,8 @@ impl HttpProxy {
     /// Continues as a WebSocket; `arrived` are the bytes that the client has sent after its head.
     pub(crate) fn into_tunnel(mut self, arrived: Vec<u8>) -> Tunnel {
         let to_client = self.response_body.take_unsent();
+        // Tunnels are open for long, and nothing asks for the fields of their request any more.
+        self.exchange.request.head.fields = Fields::default();
         Tunnel::new(self.exchange, self.upstream, arrived, to_client)
     }
 
