@@ -7,6 +7,7 @@ pub(crate) mod expiry;
 pub(crate) mod handshake_log;
 pub(crate) mod proxy_header;
 pub(crate) mod proxy_protocol;
+mod record_boundaries;
 pub(crate) mod run_queue;
 pub(crate) mod stream;
 pub(crate) mod table;

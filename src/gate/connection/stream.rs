@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use rustls::{ProtocolVersion, ServerConnection};
 
+use super::record_boundaries::RecordBoundaries;
 use crate::gate::io::duplex::Duplex;
 use crate::gate::io::readiness::{Readiness, retry};
 
 /// Ciphertext read from the kernel at once: two records of the largest size, less a few bytes. rustls itself would
-/// read 4 KiB at a time. Not a whole number of records, because rustls makes its own buffer anew after each read
-/// that ends with one.
+/// read 4 KiB at a time.
 const CIPHERTEXT_BYTES: usize = 32 << 10;
 
 /// Plaintext of the largest record (RFC 8446 section 5.1).
@@ -39,6 +39,8 @@ struct Tls {
     ciphertext: Vec<u8>,
     /// Which part of `ciphertext` rustls has not taken yet.
     untaken: Range<usize>,
+    /// Of the records that rustls has taken.
+    boundaries: RecordBoundaries,
     /// Why nothing follows the plaintext that has arrived; told when that has been read.
     failure: Option<io::Error>,
     /// The first byte has arrived.
@@ -59,8 +61,9 @@ impl ClientStream {
     /// Adds TLS, which begins with `ciphertext`.
     pub(crate) fn begin_tls(&mut self, connection: ServerConnection, ciphertext: Vec<u8>) {
         let untaken = 0..ciphertext.len();
-        let (failure, begun) = (None, false);
-        self.tls = Some(Box::new(Tls { connection, ciphertext, untaken, failure, begun }));
+        let (boundaries, failure, begun) = (RecordBoundaries::default(), None, false);
+        let tls = Tls { connection, ciphertext, untaken, boundaries, failure, begun };
+        self.tls = Some(Box::new(tls));
     }
 
     pub(crate) fn tcp(&self) -> &TcpStream {
@@ -176,6 +179,10 @@ impl Tls {
     }
 
     /// Passes `arrived` to rustls until there is plaintext to read, and returns how much it took.
+    ///
+    /// Each portion ends with the header of the next record. After a whole number of records rustls would make its
+    /// buffer anew; and each time it is asked in the middle of a record, it moves what it has of that to where it is
+    /// already, which musl's `memmove` does byte by byte.
     fn take(&mut self, tcp: &mut TcpStream, arrived: &[u8]) -> io::Result<usize> {
         if !self.begun
             && let Some(first) = arrived.first()
@@ -189,10 +196,19 @@ impl Tls {
         }
         let mut unread = arrived;
         loop {
-            let more = self.connection.read_tls(&mut unread)? > 0;
+            let mut portion = unread.get(..self.boundaries.portion(unread)).unwrap_or_default();
+            let taken = self.connection.read_tls(&mut portion)?;
+            let tells = self.boundaries.pass(unread.get(..taken).unwrap_or_default());
+            unread = unread.get(taken..).unwrap_or_default();
+            if taken > 0 && !tells {
+                match unread {
+                    [] => return Ok(arrived.len()),
+                    _ => continue,
+                }
+            }
             match self.connection.process_new_packets() {
                 // Bytes after a close_notify are ignored (RFC 8446 section 6.1).
-                Ok(_) if !more => return Ok(arrived.len()),
+                Ok(_) if taken == 0 => return Ok(arrived.len()),
                 Ok(state) if unread.is_empty() || state.plaintext_bytes_to_read() > 0 => {
                     return Ok(arrived.len() - unread.len());
                 }
