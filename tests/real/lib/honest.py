@@ -4,7 +4,7 @@ whoever attacks takes nothing from it but what the appliance lets him take.
 It has a machine of its own in truth, so here nobody goes before it, where the kernel allows that.
 
 usage: honest.py URL[#PASSWORD], then lines `measure` on standard input; answers each with a line of JSON,
-which counts from the one before.
+which counts from the one before; a fault is told with how many seconds after that it began.
 """
 
 import base64
@@ -30,6 +30,7 @@ class Client(threading.Thread):
     def __init__(self, url, password):
         super().__init__(daemon=True)
         self.parts, self.times, self.faults, self.lock = urlsplit(url), [], [], threading.Lock()
+        self.asked = time.monotonic()
         pair = base64.b64encode(f"admin:{password}".encode()).decode()
         self.headers = {"Authorization": f"Basic {pair}"} if password else {}
         self.context = ssl._create_unverified_context()
@@ -42,7 +43,7 @@ class Client(threading.Thread):
             with self.lock:
                 self.times.append(time.monotonic() - begin)
                 if fault:
-                    self.faults.append(fault)
+                    self.faults.append((begin - self.asked, fault))
             time.sleep(PAUSE_SECONDS)
 
     def ask(self, fresh):
@@ -72,7 +73,7 @@ class Client(threading.Thread):
     def take(self):
         with self.lock:
             times, faults = self.times, self.faults
-            self.times, self.faults = [], []
+            self.times, self.faults, self.asked = [], [], time.monotonic()
         return sorted(times), faults
 
 
@@ -85,7 +86,7 @@ def main():
     for _ in sys.stdin:
         times, faults = client.take()
         p50, p99 = (times[len(times) * part // 100] if times else 0 for part in (50, 99))
-        told = {"count": len(times), "p50": p50, "p99": p99, "faults": len(faults), "first": faults[:3]}
+        told = {"count": len(times), "p50": p50, "p99": p99, "faults": faults}
         print(json.dumps(told), flush=True)
 
 

@@ -26,8 +26,10 @@ PASSWORD = "an honest password"
 # What may stay: pages the allocator keeps, spare workers (four a port), connections kept to services.
 MARGIN = {"rss_kb": 12 << 10, "descriptors": 80, "threads": 40}
 SETTLE_SECONDS = 120
-# Where some honest requests may fail, one in so many may.
+# Where some honest requests may fail, one in so many may, and any that begins so soon after the attack: an upload
+# of which nothing has come is slow after a second and not before, so a burst of them has every permit for so long.
 LOSSES = 20
+BURST_SECONDS = 2
 # What comes before the measurement at rest, when everything happens for the first time.
 WARM_SECONDS = 2
 
@@ -99,20 +101,21 @@ class Siege:
 
     def under(self, attack, count, may_fail=()):
         """Attacks, and tells what honest clients saw of it; each of them must have been answered, but for those
-        of `may_fail`, of which one in LOSSES may be lost."""
+        of `may_fail`, of which some may be lost: see LOSSES."""
         self.measure()
         told = aside(attack, self, count)
         seen, most = self.measure(), kernel(self.pid)
         figures = []
         for name, now in seen.items():
-            rest = self.rest[name]["p99"]
-            allowed = now["count"] // LOSSES if name in may_fail else 0
-            lost = name != "direct" and now["faults"] > allowed
-            expect(not lost, f"{name}: {now['faults']} of {now['count']} honest requests failed: {now['first']}")
+            rest, faults = self.rest[name]["p99"], now["faults"]
+            allowed, burst = (now["count"] // LOSSES, BURST_SECONDS) if name in may_fail else (0, 0)
+            late = [f"after {seconds:.1f} s {fault}" for seconds, fault in faults if seconds >= burst]
+            lost = name != "direct" and len(late) > allowed
+            expect(not lost, f"{name}: {len(late)} of {now['count']} honest requests failed: {late[:3]}")
             expect(now["count"] > 0, f"{name}: not one honest request was answered")
-            faults = f", {now['faults']} failed" if now["faults"] else ""
+            failed = f", {len(faults)} failed" if faults else ""
             figures.append(
-                f"{name} {now['count']}{faults}, p50 {now['p50'] * 1000:.1f} ms, "
+                f"{name} {now['count']}{failed}, p50 {now['p50'] * 1000:.1f} ms, "
                 f"p99 {now['p99'] * 1000:.1f} ms = {now['p99'] / rest:.1f} x rest"
             )
         told = f"{told}; " if told else ""
